@@ -1,0 +1,126 @@
+"""What do these networks see in these photos, and what does their attention do?"""
+
+import base64
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attention import weights
+from attention.analyses import analyses
+from attention.analysis import GateSite, Lab, Outputs
+from attention.build import preprocess_of, resolve
+from attention.cost import count
+from attention.images import preprocess
+from attention.reports import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
+from attention.spec import Preprocess, Variant
+
+LOW, HIGH = 0.1, 0.9
+"""A gate entry below or above these counts as saturated."""
+
+
+@analyses.register("compare")
+def compare(request: CompareRequest, lab: Lab) -> Comparison:
+    """What do these networks see in these photos, and what does their attention do?"""
+    variants = [resolve(variant) for variant in request.variants]
+    summaries = [_summary(variant) for variant in variants]
+    photos = [lab.files.image(image) for image in request.images]
+    inputs: dict[Preprocess, Tensor] = {}  # what the variants see, once for each way of preparing it
+    by_variant: list[list[Prediction]] = []
+    for number, (variant, summary) in enumerate(zip(variants, summaries, strict=True)):
+        lab.progress(number, len(variants), variant.name)
+        how = summary.preprocess
+        if how not in inputs:
+            inputs[how] = torch.stack([preprocess(photo, how) for photo in photos])  # (B, 3, S, S)
+        outputs = lab.forward(variant, inputs[how], request.ablation if variant.attention else None)
+        labels = summary.card.labels if summary.card else ()
+        by_variant.append(predictions(request, variant.name, labels, outputs))
+    return Comparison(
+        variants=tuple(summaries),
+        predictions=tuple(one for image in zip(*by_variant, strict=True) for one in image),
+        ablation=request.ablation,
+        device=lab.device,
+        dtype="float32",
+    )
+
+
+def _summary(variant: Variant) -> VariantSummary:
+    card, bill = weights.card(variant), count(variant)
+    warning = None
+    if card is None:
+        warning = "Untrained: its weights are random, so its predictions and channel weights mean nothing."
+    return VariantSummary(
+        name=variant.name,
+        variant=variant,
+        trained=card is not None,
+        warning=warning,
+        card=card,
+        preprocess=preprocess_of(variant),
+        parameters=bill.total.parameters,
+        macs=bill.total.macs,
+        attention_parameters=bill.attention.parameters,
+        attention_macs=bill.attention.macs,
+    )
+
+
+def predictions(request: CompareRequest, name: str, labels: Sequence[str], outputs: Outputs) -> list[Prediction]:
+    """What the outputs of one variant say of each image, in the order of the request."""
+    shares = outputs.logits.float().softmax(1)  # (B, K)
+    best = shares.topk(min(request.top_k, shares.shape[1]), 1)
+    rows = _gate_rows(outputs.sites, outputs.gates)
+    found = []
+    for number, image in enumerate(request.images):
+        top = tuple(
+            ClassScore(index=index, label=labels[index] if labels else None, probability=share)
+            for index, share in zip(best.indices[number].tolist(), best.values[number].tolist(), strict=True)
+        )
+        values, packed = None, None
+        if request.gates == "json":
+            values = tuple(tuple(row[number].astype(np.float64).round(6).tolist()) for row in rows)
+        elif request.gates == "base64":
+            whole = np.concatenate([row[number] for row in rows]) if rows else np.empty(0)
+            packed = base64.b64encode(whole.astype("<f2").tobytes()).decode()
+        gates = _summaries(outputs, rows, number)
+        found.append(Prediction(image=image, variant=name, top=top, gates=gates, values=values, values_base64=packed))
+    return found
+
+
+def _gate_rows(sites: Sequence[GateSite], gates: Mapping[str, Tensor]) -> list[NDArray[np.float32]]:
+    """The entries of each gate, (B, entries), in the order of the sites."""
+    return [gates[site.path].flatten(1).float().cpu().numpy() for site in sites]
+
+
+def _summaries(outputs: Outputs, rows: list[NDArray[np.float32]], number: int) -> tuple[GateSummary, ...]:
+    """What one image's gates are like, all gates at once: segments of one long row."""
+    if not rows:
+        return ()
+    sizes = np.array([row.shape[1] for row in rows])
+    starts = np.concatenate(([0], sizes.cumsum()[:-1]))
+    long = np.concatenate([row[number] for row in rows]).astype(np.float64)
+    means = np.add.reduceat(long, starts) / sizes
+    stds = np.sqrt(np.add.reduceat((long - np.repeat(means, sizes)) ** 2, starts) / sizes)
+    low, high = (np.add.reduceat(hit.astype(np.float64), starts) / sizes for hit in (long < LOW, long > HIGH))
+    columns = (means, stds, np.minimum.reduceat(long, starts), np.maximum.reduceat(long, starts), low, high)
+    summaries = []
+    for site, *(mean, std, least, most, share_low, share_high) in zip(
+        outputs.sites, *(column.tolist() for column in columns), strict=True
+    ):
+        summaries.append(
+            GateSummary(
+                gate=site.path,
+                kind=site.kind,
+                position=site.position,
+                stage=site.stage,
+                block=site.block,
+                shape=tuple(outputs.gates[site.path].shape[1:]),
+                mean=mean,
+                std=std,
+                min=least,
+                max=most,
+                share_low=share_low,
+                share_high=share_high,
+            )
+        )
+    return tuple(summaries)

@@ -1,0 +1,13 @@
+"""What do these networks cost, and how much of it is the attention?"""
+
+from attention.analyses import analyses
+from attention.analysis import Lab
+from attention.cost import CONVENTION, count
+from attention.reports import CostReport, CostRequest
+
+
+@analyses.register("cost")
+def cost(request: CostRequest, lab: Lab) -> CostReport:
+    """What do these networks cost, and how much of it is the attention?"""
+    bills = (count(variant, request.input_size, request.layers) for variant in request.variants)
+    return CostReport(variants=tuple(bills), convention=CONVENTION)

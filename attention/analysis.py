@@ -1,0 +1,85 @@
+"""An analysis is a function from a request to a report that may ask only its Lab for help.
+
+    @analyses.register("cost")
+    def cost(request: CostRequest, lab: Lab) -> CostReport: ...
+
+The Lab is the only door to the world: run a forward pass, fan work out, read files, say how far it is. So the
+same analysis runs in a thread, in a process of its own, or on a cluster, and cannot tell which.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from attention.spec import Ablation, GateKind, Plain, Position, Request, Variant
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from attention.files import Files
+
+S = TypeVar("S")
+T = TypeVar("T")
+R = TypeVar("R", bound=Plain)
+
+
+@dataclass(frozen=True)
+class GateSite:
+    """Where a gate is and what it is; ``path`` is its name in the network."""
+
+    path: str
+    kind: GateKind
+    neutral: float | None
+    position: Position
+    stage: int
+    block: int
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a forward pass gives: logits (B, K), and every gate by path with the batch first."""
+
+    logits: "Tensor"
+    gates: "Mapping[str, Tensor]"
+    sites: tuple[GateSite, ...]
+
+
+class Lab(Protocol):
+    """All that an analysis may ask of the world."""
+
+    @property
+    def files(self) -> "Files":
+        """Images, data sets and checkpoints."""
+
+    @property
+    def device(self) -> str:
+        """Where networks run, by name: a CPU's or a GPU's."""
+
+    def forward(self, variant: Variant, images: "Tensor", ablation: Ablation | None = None) -> Outputs:
+        """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone."""
+
+    def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
+        """Apply ``fn`` to every item, perhaps elsewhere; results come as they finish."""
+
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        """Say how far the work is.
+
+        Raises:
+            Cancelled: whoever asked no longer wants the answer.
+        """
+
+
+Analysis = Callable[[Any, Lab], Plain]
+
+
+def run(request: Request[R], lab: Lab) -> R:
+    """Answer a request.
+
+    Raises:
+        AttentionError: whatever the analysis found that the caller can mend.
+    """
+    from attention.analyses import analyses
+
+    report = analyses[request.analysis](request, lab)
+    assert isinstance(report, request.report)
+    return report  # type: ignore[return-value]

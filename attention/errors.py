@@ -1,0 +1,94 @@
+"""Everything that can go wrong for a reason the caller can mend, one class each.
+
+    AttentionError                 a sentence for the person who can fix it
+    ├── InvalidRequest             the request does not make sense as asked
+    │   ├── UnknownName            no such module, backbone, analysis, ... (with "did you mean")
+    │   ├── BadOption              an option that is not there, or a value it cannot take
+    │   ├── BadVariantName         a short name that does not parse
+    │   └── BadPlacement           a position or stage this backbone does not have
+    ├── BadImage                   bytes that are not an image we can read
+    ├── TooLarge                   more bytes, pixels or entries than the limit
+    ├── NotFound                   an image, checkpoint, data set or report that is not stored here
+    ├── BadCheckpoint              weights that do not belong to the variant
+    ├── BadData                    a data set that cannot be trained on
+    ├── Diverged                   training produced a loss that is not a number
+    ├── Cancelled                  the caller asked for the work to stop
+    └── Overloaded                 no room now; try again in ``retry_after_s``
+
+Anything else that is raised is a bug, and is shown as one.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AttentionError(Exception):
+    """A mistake the caller can mend; ``str(error)`` is the sentence to show."""
+
+
+class InvalidRequest(AttentionError):
+    """The request does not make sense as asked."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``" Did you mean 'cbam'?"``, or what there is to choose from when nothing is close."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    if close:
+        return f" Did you mean {close[0]!r}?"
+    return f" There is: {', '.join(names)}." if names else ""
+
+
+class UnknownName(InvalidRequest):
+    """No entry of that name on a shelf."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        super().__init__(f"There is no {kind} named {name!r}." + (hint or did_you_mean(name, known)))
+
+
+class BadOption(InvalidRequest):
+    """An option that is not there, or a value it cannot take."""
+
+
+class BadVariantName(InvalidRequest):
+    """A short name that does not parse."""
+
+
+class BadPlacement(InvalidRequest):
+    """A position or stage that this backbone does not have."""
+
+
+class BadImage(AttentionError):
+    """Bytes that are not an image we can read."""
+
+
+class TooLarge(AttentionError):
+    """More bytes, pixels or entries than the limit."""
+
+
+class NotFound(AttentionError):
+    """An image, checkpoint, data set or report that is not stored here."""
+
+
+class BadCheckpoint(AttentionError):
+    """Weights that do not belong to the variant."""
+
+
+class BadData(AttentionError):
+    """A data set that cannot be trained on."""
+
+
+class Diverged(AttentionError):
+    """Training produced a loss that is not a number."""
+
+
+class Cancelled(AttentionError):
+    """The caller asked for the work to stop."""
+
+
+class Overloaded(AttentionError):
+    """No room for this request now."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,199 @@
+"""The gate: an identity module that every attention weight passes through, so that it can be seen and replaced.
+
+A module computes its weights, sends them through a Gate and multiplies (or adds) what comes out::
+
+    weights = torch.sigmoid(self.conv(squeezed))  # (B, C, 1, 1)
+    return x * self.gate(weights)
+
+Then looking (`capture`) and intervening (`ablate`) are two context managers that know nothing of any module, and
+whose hooks leave with the block.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, Self, get_args
+
+import torch
+from torch import Tensor, nn
+
+from attention.analysis import GateSite
+from attention.errors import InvalidRequest
+from attention.spec import Ablation, GateKind, Position
+
+MIXED_AXIS: dict[GateKind, int] = {"spatial": 2, "branch": 2}
+"""The axis a shuffle permutes where it is not axis 1: space is permuted by row, branch weights by channel."""
+
+
+class Gate(nn.Module):
+    """The identity that attention weights pass through.
+
+    Args:
+        kind: what the entries run over: channel (B,C,1,1), spatial (B,1,H,W), rows (B,C,H,1), columns (B,C,1,W),
+            full (B,C,H,W), branch (B,M,C,1,1), matrix (B,N,N).
+        neutral: the weight that passes the input through: 1 when multiplied, 0 when added, None for a softmax
+            choice, which has no such weight.
+    """
+
+    def __init__(self, kind: GateKind, neutral: float | None = 1.0) -> None:
+        super().__init__()
+        if kind not in get_args(GateKind):
+            raise ValueError(f"{kind!r} is not a kind of gate; there is {', '.join(get_args(GateKind))}.")
+        self.kind: GateKind = kind
+        self.neutral = neutral
+
+    def forward(self, weights: Tensor) -> Tensor:
+        return weights
+
+    def extra_repr(self) -> str:
+        return f"{self.kind}, neutral={self.neutral}"
+
+
+class AttentionModule(nn.Module):
+    """An attention mechanism: (B, C, H, W) -> (B, C, H, W).
+
+    A subclass takes ``channels`` first, then keyword-only options; the options' annotations and defaults are the
+    form users fill in.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    @classmethod
+    def at(cls, slot: "Slot", **options: Any) -> Self:
+        """The module for one slot. Override it where an option means something only in its network."""
+        return cls(slot.channels, **options)
+
+
+class Slot(nn.Sequential):
+    """A place in a backbone where attention may go: an empty sequence, so the identity, until something is put in.
+
+    It owns no parameters while empty, so a backbone's state-dict keys are those of the plain network.
+    """
+
+    def __init__(self, position: Position, stage: int, block: int, channels: int) -> None:
+        super().__init__()
+        self.position: Position = position
+        self.stage = stage
+        self.block = block
+        self.channels = channels
+        self.backbone = ""
+
+
+def slots(model: nn.Module) -> dict[str, Slot]:
+    """Every slot by its path, in the order of the network."""
+    return {path: module for path, module in model.named_modules() if isinstance(module, Slot)}
+
+
+def gates(model: nn.Module) -> dict[str, Gate]:
+    """Every gate by its path, in the order of the network."""
+    return {path: module for path, module in model.named_modules() if isinstance(module, Gate)}
+
+
+def sites(model: nn.Module) -> tuple[GateSite, ...]:
+    """Where each gate of a network sits."""
+    found = []
+    for slot_path, slot in slots(model).items():
+        for path, gate in gates(slot).items():
+            found.append(
+                GateSite(f"{slot_path}.{path}", gate.kind, gate.neutral, slot.position, slot.stage, slot.block)
+            )
+    return tuple(found)
+
+
+@contextmanager
+def capture(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Collect every gate's weights, as they leave it, during the forward passes inside the block.
+
+    Enter it inside `ablate` to see the replaced weights. A second forward pass overwrites the first.
+    """
+    seen: dict[str, Tensor] = {}
+
+    def keep(path: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+            seen[path] = output.detach()
+
+        return hook
+
+    with ExitStack() as leaving:
+        for path, gate in gates(model).items():
+            leaving.callback(gate.register_forward_hook(keep(path)).remove)
+        yield seen
+
+
+@contextmanager
+def ablate(
+    model: nn.Module, ablation: Ablation | None, reference: Mapping[str, Tensor] | None = None
+) -> Iterator[None]:
+    """Replace gates during the forward passes inside the block, each image as if it were alone.
+
+    Args:
+        ablation: which gates, and by what; None replaces nothing.
+        reference: gate path -> (1, ...), the weights that kinds ``mean`` and ``other_image`` put in.
+
+    Raises:
+        InvalidRequest: a gate is not there, has no neutral weight, or has no fitting reference.
+    """
+    if ablation is None:
+        yield
+        return
+    with ExitStack() as leaving:
+        for path, gate in _chosen(model, ablation).items():
+            hook = _replacement(path, gate, ablation, reference or {})
+            leaving.callback(gate.register_forward_hook(hook).remove)
+        yield
+
+
+def _chosen(model: nn.Module, ablation: Ablation) -> dict[str, Gate]:
+    every = gates(model)
+    if ablation.gates is None:
+        return every
+    chosen: dict[str, Gate] = {}
+    for prefix in ablation.gates:
+        found = {path: gate for path, gate in every.items() if path == prefix or path.startswith(prefix + ".")}
+        if not found:
+            there = ", ".join(list(every)[:4]) or "none, for it has no attention"
+            raise InvalidRequest(f"There is no gate at {prefix!r} in this network. Its gates: {there}.")
+        chosen |= found
+    return chosen
+
+
+def _replacement(path: str, gate: Gate, ablation: Ablation, reference: Mapping[str, Tensor]) -> Any:
+    kind = ablation.kind
+    if kind == "neutral" and gate.neutral is None:
+        raise InvalidRequest(f"The gate at {path!r} chooses among branches or places: it has no neutral weight.")
+    if kind in ("mean", "other_image") and path not in reference:
+        raise InvalidRequest(f"Ablation {kind!r} has no reference weights for the gate at {path!r}.")
+
+    def hook(module: nn.Module, args: tuple[Any, ...], weights: Tensor) -> Tensor:
+        if kind == "neutral":
+            return torch.full_like(weights, float(gate.neutral or 0.0))
+        if kind == "constant":
+            return torch.full_like(weights, ablation.value)
+        if kind == "scalar":
+            return _scalar(weights, gate.kind)
+        if kind == "shuffle":
+            return _shuffle(weights, gate.kind, ablation.seed, path)
+        put = reference[path].to(weights)
+        if put.shape[1:] != weights.shape[1:]:
+            raise InvalidRequest(
+                f"The reference for the gate at {path!r} has shape {tuple(put.shape[1:])}, "
+                f"but this image's gate has {tuple(weights.shape[1:])}."
+            )
+        return put.expand_as(weights)
+
+    return hook
+
+
+def _scalar(weights: Tensor, kind: GateKind) -> Tensor:
+    """One mean for the whole gate; for branches one a branch, so that they still sum to 1."""
+    first = 2 if kind == "branch" else 1
+    return weights.mean(tuple(range(first, weights.dim())), keepdim=True).expand_as(weights)
+
+
+def _shuffle(weights: Tensor, kind: GateKind, seed: int, path: str) -> Tensor:
+    """The same weights on other channels (or rows of space): one order for every image, drawn from seed and path."""
+    axis = MIXED_AXIS.get(kind, 1)
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + sum(path.encode())) % 2**63)
+    order = torch.randperm(weights.shape[axis], generator=generator).to(weights.device)
+    return weights.index_select(axis, order)

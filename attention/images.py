@@ -1,0 +1,115 @@
+"""Photos in, tensors out: any size, mode, orientation and format Pillow reads, through one preprocessing.
+
+Decode, turn upright by EXIF, bring to 8-bit RGB (16-bit scaled by its full range, transparency laid on white),
+resize the shorter side (bicubic, antialiased), crop the centre, scale to 0..1, normalise.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from attention.errors import BadImage, TooLarge
+from attention.spec import Preprocess
+
+MAX_PIXELS = 50_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
+"""What is decoded. Formats that run code or read other files (EPS, WMF, ...) are left out on purpose."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a file turned out to be; width and height are upright."""
+
+    format: str
+    width: int
+    height: int
+
+
+def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFacts:
+    """Decode a whole file to be sure of it.
+
+    Raises:
+        BadImage: not an image of a known format, or damaged.
+        TooLarge: more pixels than ``max_pixels``.
+    """
+    image, name = _open(data, max_pixels)
+    upright = ImageOps.exif_transpose(image)
+    return ImageFacts(name, upright.width, upright.height)
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The photo upright, in 8-bit RGB.
+
+    Raises:
+        BadImage, TooLarge: as `inspect`.
+    """
+    image, _ = _open(data, max_pixels)
+    return to_rgb(ImageOps.exif_transpose(image))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB from any mode: 16-bit and float grey scaled to 8, palettes resolved, transparency laid on white."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = np.asarray(image, dtype=np.float64)
+        top = 65535.0 if image.mode.startswith("I") else max(float(np.nanmax(grey, initial=0.0)), 1e-12)
+        scaled = np.nan_to_num(np.clip(grey / top, 0.0, 1.0)) * 255
+        return Image.fromarray(scaled.round().astype(np.uint8), "L").convert("RGB")
+    if image.has_transparency_data:
+        over = image.convert("RGBA")
+        white = Image.new("RGBA", over.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, over).convert("RGB")
+    return image.convert("RGB")
+
+
+def preprocess(image: Image.Image, how: Preprocess) -> Tensor:
+    """A network's input (3, size, size) in float32 from an upright RGB photo."""
+    scale = how.resize / min(image.size)
+    width, height = (max(round(side * scale), how.size) for side in image.size)
+    left, top = (width - how.size) // 2, (height - how.size) // 2
+    # Only the region under the crop is resized, so that a very long photo costs no more than a square one.
+    box = (
+        left * image.width / width,
+        top * image.height / height,
+        (left + how.size) * image.width / width,
+        (top + how.size) * image.height / height,
+    )
+    small = image.resize((how.size, how.size), Image.Resampling.BICUBIC, box=box)
+    return normalise(torch.from_numpy(np.array(small)).permute(2, 0, 1), how)
+
+
+def normalise(pixels: Tensor, how: Preprocess) -> Tensor:
+    """uint8 pixels (..., 3, H, W) to what the network sees, float32."""
+    mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (how.mean, how.std))
+    return pixels.float().div(255).sub(mean).div(std)
+
+
+def _open(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
+    """The decoded image and its format."""
+    if not data:
+        raise BadImage("The file is empty. Send the bytes of a photo.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            if image.width * image.height > max_pixels:
+                raise TooLarge(
+                    f"The image is {image.width} x {image.height} pixels; at most {max_pixels:,} pixels are taken. "
+                    "Send a smaller copy."
+                )
+            image.load()
+    except UnidentifiedImageError:
+        raise BadImage(
+            "These bytes are not an image of a known format. Send a JPEG, PNG, WebP, GIF, BMP or TIFF."
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise TooLarge(f"The image unpacks to far more pixels than the {max_pixels:,} that are taken.") from None
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError, MemoryError) as error:
+        raise BadImage(f"The image is damaged or cut short ({error}). Save it again and send the whole file.") from None
+    return image, str(image.format)

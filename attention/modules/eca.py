@@ -1,0 +1,82 @@
+"""Efficient Channel Attention: one short 1-D convolution across neighbouring channels.
+
+ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks. Qilong Wang, Banggu Wu, Pengfei Zhu,
+Peihua Li, Wangmeng Zuo, Qinghua Hu. CVPR 2020. https://arxiv.org/abs/1910.03151
+
+    gate = sigmoid(conv1d_k(GAP x)),   y = gate * x,   k = odd(|log2(C) + b| / gamma)
+
+k weights, no bias, zero padding of (k - 1) / 2. The same filter runs over all channels, so ECA depends on their order.
+The paper's printed code has no sigmoid and builds its convolution inside forward; both are slips that the
+released code does not have. The released code takes k by hand, and its published networks do not use the formula's
+values: ``kernel_size=released`` gives theirs, by network and width.
+"""
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from attention.errors import BadOption
+from attention.gate import AttentionModule, Gate, Slot
+from attention.modules import modules
+
+RELEASED: dict[str, dict[int, int]] = {
+    "resnet18": {64: 3, 128: 5, 256: 7, 512: 7},
+    "resnet34": {64: 3, 128: 3, 256: 5, 512: 7},
+    "resnet50": {256: 3, 512: 5, 1024: 5, 2048: 7},
+    "resnet101": {256: 3, 512: 3, 1024: 5, 2048: 7},
+    "resnet152": {256: 3, 512: 3, 1024: 5, 2048: 7},
+}
+"""Network -> channels -> kernel size of the weights released at https://github.com/BangguWu/ECANet."""
+
+
+def adaptive_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
+    """The paper's k for a number of channels: |log2(C) + b| / gamma cut to an integer, then up to the next odd one."""
+    t = int(abs((math.log2(channels) + b) / gamma))
+    return t if t % 2 else t + 1
+
+
+@modules.register("eca")
+class EfficientChannelAttention(AttentionModule):
+    """Efficient Channel Attention: one short 1-D convolution across neighbouring channels."""
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: Annotated[
+            Literal["adaptive", "released"] | Annotated[int, Field(ge=1, le=63)],
+            Field(description="The paper's formula, the released networks' values, or an odd number."),
+        ] = "adaptive",
+        gamma: Annotated[float, Field(gt=0, le=100, description="Divisor in the formula for k.")] = 2,
+        b: Annotated[float, Field(ge=-100, le=100, description="Offset in the formula for k.")] = 1,
+    ) -> None:
+        super().__init__(channels)
+        if kernel_size == "released":
+            raise BadOption(
+                "kernel_size=released is known for whole networks only. Choose adaptive or a number for a lone module."
+            )
+        k = adaptive_kernel_size(channels, gamma, b) if kernel_size == "adaptive" else int(kernel_size)
+        if k % 2 == 0:
+            raise BadOption(f"'eca' cannot take kernel_size={k}: an even kernel gives C - 1 gates. Take an odd one.")
+        self.conv = nn.Conv1d(1, 1, k, padding=(k - 1) // 2, bias=False)
+        self.gate = Gate("channel")
+
+    @classmethod
+    def at(cls, slot: Slot, **options: Any) -> Self:
+        if options.get("kernel_size") == "released":
+            known = RELEASED.get(slot.backbone, {})
+            if slot.channels not in known:
+                raise BadOption(
+                    f"No released ECA network has {slot.channels} channels at {slot.position!r} of {slot.backbone!r}. "
+                    f"Choose adaptive or a number; released are {', '.join(RELEASED)} at 'standard'."
+                )
+            options = {**options, "kernel_size": known[slot.channels]}
+        return cls(slot.channels, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        squeezed = x.mean((2, 3))  # (B, C)
+        weights = torch.sigmoid(self.conv(squeezed.unsqueeze(1)))  # (B, 1, C)
+        return x * self.gate(weights.transpose(1, 2).unsqueeze(-1))  # (B, C, 1, 1)

@@ -1,0 +1,195 @@
+"""Each question with its answer, as plain data: the request first, then the report it gets.
+
+Numbers carry their units and conditions in the field descriptions, which are also the API's documentation.
+"""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from attention.spec import Ablation, GateKind, Plain, Position, Preprocess, Recipe, Request, Variant
+
+# ---------------------------------------------------------------- what a trained network says of itself
+
+
+class Card(Plain):
+    """Where a trained checkpoint comes from: what was trained, on what, how, and how well it does."""
+
+    variant: Variant = Field(description="The network, without its weights.")
+    data: str = Field(description="The data set as it should be called, with what was done to it.")
+    labels: tuple[str, ...] = Field(description="Class names in the order of the logits.")
+    recipe: Recipe = Field(description="How it was trained.")
+    seed: int = Field(description="Seed of initial weights, data order and augmentation.")
+    preprocess: Preprocess = Field(description="What its input must look like.")
+    train_images: int = Field(description="Images trained on.")
+    test_images: int = Field(description="Images the accuracy was measured on.")
+    test_accuracy: float = Field(description="Share of test images whose first class is right, 0..1, last epoch.")
+    device: str = Field(description="What it was trained on.")
+    torch: str = Field(description="Version of torch.")
+    date: str = Field(description="Day the run finished, ISO 8601.")
+    seconds: float = Field(description="Wall-clock seconds of training, without loading data.")
+    command: str = Field(description="The command that made it.")
+
+
+# ---------------------------------------------------------------- compare
+
+
+class CompareRequest(Request["Comparison"]):
+    """What do these networks see in these photos, and what does their attention do?"""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"images": ["<id from POST /v1/images>"], "variants": ["none", "se", "eca"], "top_k": 3}]
+        }
+    }
+    analysis: ClassVar = "compare"
+
+    images: tuple[str, ...] = Field(min_length=1, max_length=32, description="Image ids.")
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
+        min_length=1,
+        max_length=12,
+        description="Networks to compare, as objects or short names; a bare module name is a shipped network.",
+    )
+    top_k: int = Field(default=5, ge=1, le=100, description="How many classes to name, most probable first.")
+    gates: Literal["none", "json", "base64"] = Field(
+        default="none",
+        description="The gate values themselves: not at all, as numbers, or as base64 of little-endian float16.",
+    )
+    ablation: Ablation | None = Field(default=None, description="Gates to replace, in every variant that has gates.")
+
+
+class ClassScore(Plain):
+    """One class with its softmax probability."""
+
+    index: int = Field(description="Position among the logits.")
+    label: str | None = Field(description="Class name where the checkpoint has one.")
+    probability: float = Field(description="Softmax probability, 0..1.")
+
+
+class GateSummary(Plain):
+    """One gate during one forward pass, over all its entries."""
+
+    gate: str = Field(description="Path of the gate in the network.")
+    kind: GateKind = Field(description="What the entries run over.")
+    position: Position = Field(description="Where the module sits.")
+    stage: int = Field(description="Stage of the backbone, counted from 1.")
+    block: int = Field(description="Block within the stage, counted from 1.")
+    shape: tuple[int, ...] = Field(description="Shape of the gate for one image.")
+    mean: float = Field(description="Mean of the entries.")
+    std: float = Field(description="Standard deviation of the entries (divided by n).")
+    min: float = Field(description="Smallest entry.")
+    max: float = Field(description="Largest entry.")
+    share_low: float = Field(description="Share of entries below 0.1.")
+    share_high: float = Field(description="Share of entries above 0.9.")
+
+
+class Prediction(Plain):
+    """One image through one variant."""
+
+    image: str = Field(description="Image id.")
+    variant: str = Field(description="Short name of the variant.")
+    top: tuple[ClassScore, ...] = Field(description="Most probable classes first.")
+    gates: tuple[GateSummary, ...] = Field(description="Every gate from input to output.")
+    values: tuple[tuple[float, ...], ...] | None = Field(
+        default=None, description="Entries of each gate in the order of `gates`, each flattened row by row."
+    )
+    values_base64: str | None = Field(
+        default=None,
+        description="The same numbers, concatenated, as base64 of little-endian float16; split them by `shape`.",
+    )
+
+
+class VariantSummary(Plain):
+    """A variant as it was run."""
+
+    name: str = Field(description="Canonical short name.")
+    variant: Variant = Field(description="The same as an object.")
+    trained: bool = Field(description="False: the weights are random, and predictions mean nothing.")
+    warning: str | None = Field(description="What to know before reading the predictions.")
+    card: Card | None = Field(description="Where the weights come from.")
+    preprocess: Preprocess = Field(description="How the photo became the input.")
+    parameters: int = Field(description="Trainable parameters.")
+    macs: int = Field(description="Multiply-accumulates of convolutions and matrix products, one image.")
+    attention_parameters: int = Field(description="Parameters of the attention modules alone.")
+    attention_macs: int = Field(description="Multiply-accumulates of the attention modules alone, one image.")
+
+
+class Comparison(Plain):
+    """The answer of compare: who was run, and what each said about each image."""
+
+    variants: tuple[VariantSummary, ...] = Field(description="The variants in the order asked for.")
+    predictions: tuple[Prediction, ...] = Field(description="Every image (slow index) with every variant (fast index).")
+    ablation: Ablation | None = Field(description="What was replaced, if anything.")
+    device: str = Field(description="Where the networks ran.")
+    dtype: str = Field(description="Number format of the forward pass.")
+
+
+CompareRequest.report = Comparison
+
+# ---------------------------------------------------------------- cost
+
+
+class CostRequest(Request["CostReport"]):
+    """What do these networks cost, and how much of it is the attention?"""
+
+    model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet50/none", "resnet50/se", "resnet50/eca"]}]}}
+    analysis: ClassVar = "cost"
+
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("resnet50/none"), Variant.parse("resnet50/se"), Variant.parse("resnet50/eca")),
+        min_length=1,
+        max_length=64,
+        description="Networks to count, as objects or short names.",
+    )
+    input_size: int | None = Field(
+        default=None, ge=1, le=2048, description="Height and width of the input, pixels; None is the network's own."
+    )
+    layers: bool = Field(default=False, description="Whether to list every layer.")
+
+
+class LayerCost(Plain):
+    """What one operation of the network costs, for one image."""
+
+    layer: str = Field(description="Path of the module that ran the operation.")
+    operation: str = Field(description="The operation.")
+    attention: bool = Field(description="Whether it belongs to an attention module.")
+    shape: tuple[int, ...] = Field(description="Shape of its output, batch of one.")
+    parameters: int = Field(description="Parameters it uses for the first time.")
+    macs: int = Field(description="Multiply-accumulates, if it is a convolution or matrix product.")
+    elementwise: int = Field(description="Entries written or pooled by work that is not multiply-accumulates.")
+    bytes: int = Field(description="Bytes read and written in float32, weights included, if nothing is fused.")
+
+
+class Cost(Plain):
+    """Totals of one part of a network, for one image."""
+
+    parameters: int = Field(description="Trainable parameters.")
+    macs: int = Field(description="Multiply-accumulates of convolutions and matrix products.")
+    elementwise: int = Field(description="Entries written or pooled by all other counted work.")
+    bytes: int = Field(description="Bytes read and written in float32, weights included, if nothing is fused.")
+
+
+class VariantCost(Plain):
+    """One variant's bill."""
+
+    name: str = Field(description="Canonical short name.")
+    variant: Variant = Field(description="The same as an object.")
+    input_size: int = Field(description="Height and width of the input, pixels.")
+    buffers: int = Field(description="Numbers kept but not trained (running statistics).")
+    total: Cost = Field(description="The whole network.")
+    attention: Cost = Field(description="The attention modules alone.")
+    delta: Cost = Field(description="The whole network minus its plain twin.")
+    modules: int = Field(description="How many attention modules it has.")
+    not_counted: tuple[str, ...] = Field(description="Operations that were run and have no rule, by name.")
+    layers: tuple[LayerCost, ...] | None = Field(default=None, description="Every operation in order, if asked for.")
+
+
+class CostReport(Plain):
+    """The answer of cost: one bill a variant, under one convention."""
+
+    variants: tuple[VariantCost, ...] = Field(description="The variants in the order asked for.")
+    convention: str = Field(description="What counts as one.")
+
+
+CostRequest.report = CostReport

@@ -1,0 +1,339 @@
+"""What can be asked for, as plain data: a Variant, a Placement, an Ablation, a Recipe, a Request.
+
+Everything here is frozen and hashable, and its JSON is its value: cache key, request body and
+database column alike. This file imports pydantic only.
+
+A Variant also has one canonical short name, and parsing the name gives the variant back::
+
+    resnet50/se(reduction=8)@standard:3-4?classes=10&seed=1&weights=shipped
+    backbone/attention(options)@position:stages?what differs from the defaults
+
+A bare module name such as ``eca`` means that module on the shipped backbone with shipped weights.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+from urllib.parse import quote, unquote
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from attention.errors import BadVariantName
+
+Position = Literal["pre", "inner", "standard", "identity", "post", "tail", "branch"]
+POSITIONS: dict[str, str] = {
+    "standard": "after the last normalisation of a block, before the addition (SE, ECA, CBAM papers)",
+    "pre": "on the input of the residual branch",
+    "inner": "inside the residual branch, after its spatial convolution (SimAM; SE-3x3)",
+    "identity": "on the shortcut",
+    "post": "after the addition and its ReLU",
+    "tail": "one module on the last feature map of the backbone",
+    "branch": "one module on each level of a multi-scale neck",
+}
+
+GateKind = Literal["channel", "spatial", "rows", "columns", "full", "branch", "matrix"]
+
+AblationKind = Literal["mean", "scalar", "other_image", "shuffle", "constant", "neutral"]
+ABLATIONS: dict[str, str] = {
+    "mean": "each gate is replaced by its mean over the reference images: does its dependence on the input matter?",
+    "scalar": "each gate is replaced by its own mean over channels: do differences between channels matter at all?",
+    "other_image": "each gate comes from the reference image: does this image's content in the gate matter?",
+    "shuffle": "each gate's channels are permuted by seed: does it matter which channel gets which weight?",
+    "constant": "each gate is replaced by a chosen value: sensitivity to scale, not attention's value",
+    "neutral": "each gate passes its input through: this changes the scale of every gated branch, so it is "
+    "not an honest 'off'",
+}
+
+OptionValue = (
+    bool
+    | int
+    | Annotated[float, Field(allow_inf_nan=False)]
+    | Annotated[str, Field(max_length=100, pattern=r"^[\w.:/+-]+$")]
+)
+Options = dict[Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z_]\w*$")], OptionValue]
+
+SHIPPED_BACKBONE = "resnet20"
+"""The backbone that a bare module name means."""
+
+
+class Plain(BaseModel):
+    """Frozen data that hashes and compares by its JSON, so that options may be a dict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+    @cached_property
+    def _json(self) -> str:
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("_json", None)
+        return copied
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self._json))
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._json == other._json
+
+
+class Placement(Plain):
+    """Which slots of a backbone are filled: a position, and the stages (all of them when None)."""
+
+    position: Position = Field(default="standard", description="Where in the block or network the module sits.")
+    stages: tuple[Annotated[int, Field(ge=1, le=99)], ...] | None = Field(
+        default=None, description="Stages counted from 1; None means every stage that has the position."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            data = _parse_placement(data)
+        if isinstance(data, dict) and isinstance(stages := data.get("stages"), list | tuple):
+            if not stages:
+                raise ValueError("stages is empty; leave it out to mean every stage.")
+            if all(isinstance(stage, int) for stage in stages):
+                data = {**data, "stages": tuple(sorted(set(stages)))}
+        return data
+
+    def __str__(self) -> str:
+        return self.position if self.stages is None else f"{self.position}:{_write_ranges(self.stages)}"
+
+
+class Variant(Plain):
+    """A network that can be built: backbone, attention, placement, options, classes, seed, weights."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "backbone": "resnet50",
+                    "attention": "eca",
+                    "options": {"kernel_size": 3},
+                    "placement": {"position": "standard", "stages": [3, 4]},
+                }
+            ]
+        }
+    )
+
+    backbone: str = Field(default=SHIPPED_BACKBONE, min_length=1, max_length=200, description="A backbone's name.")
+    backbone_options: Options = Field(default={}, description="Options of the backbone that differ from its defaults.")
+    attention: str | None = Field(
+        default=None, min_length=1, max_length=200, description="A module's name; None is the plain network."
+    )
+    options: Options = Field(default={}, description="Options of the module that differ from its defaults.")
+    placement: Placement = Field(default=Placement(), description="Which slots the module fills.")
+    classes: int | None = Field(
+        default=None, ge=1, le=100_000, description="Number of classes; None is the checkpoint's or the backbone's own."
+    )
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the initial weights.")
+    weights: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=400,
+        description="Where trained weights come from ('shipped'); None is an untrained network.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            data = _parse_variant(data)
+        if isinstance(data, dict) and data.get("attention") in (None, "none"):
+            if data.get("options"):
+                raise ValueError("A network without attention has no attention options.")
+            data = {key: value for key, value in data.items() if key not in ("attention", "placement")}
+        return data
+
+    @classmethod
+    def parse(cls, name: str) -> "Variant":
+        """The variant that a short name stands for.
+
+        Raises:
+            BadVariantName: the name does not have the form ``backbone/attention(options)@position:stages``.
+        """
+        return cls.model_validate(_parse_variant(name))
+
+    @property
+    def plain(self) -> "Variant":
+        """The plain twin: the same backbone, classes and seed without attention, and untrained."""
+        return self.model_copy(update={"attention": None, "options": {}, "placement": Placement(), "weights": None})
+
+    @property
+    def name(self) -> str:
+        """The canonical short name."""
+        text = f"{self.backbone}{_write_options(self.backbone_options)}/{self.attention or 'none'}"
+        text += _write_options(self.options)
+        if self.placement != Placement():
+            text += f"@{self.placement}"
+        extras = {"classes": self.classes, "seed": self.seed or None, "weights": self.weights}
+        said = {key: quote(str(value), safe="/:.-_") for key, value in extras.items() if value is not None}
+        query = "&".join(f"{key}={value}" for key, value in said.items())
+        return text + (f"?{query}" if query else "")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Ablation(Plain):
+    """Which gates are replaced during a forward pass, and by what."""
+
+    kind: AblationKind = Field(description="What replaces the gates; each kind answers another question.")
+    gates: tuple[str, ...] | None = Field(
+        default=None,
+        description="Gate paths, or a prefix of them such as 'layer4'; None is every gate of the network.",
+    )
+    value: float = Field(default=0.5, allow_inf_nan=False, description="The value of kind 'constant'.")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle'.")
+    reference: tuple[str, ...] = Field(
+        default=(),
+        max_length=512,
+        description="Image ids: the images whose mean gates kind 'mean' uses, or the one image of kind 'other_image'.",
+    )
+
+    @model_validator(mode="after")
+    def _has_its_reference(self) -> Self:
+        if self.kind == "mean" and not self.reference:
+            raise ValueError("An ablation of kind 'mean' needs reference images to take the mean over.")
+        if self.kind == "other_image" and len(self.reference) != 1:
+            raise ValueError("An ablation of kind 'other_image' needs exactly one reference image.")
+        return self
+
+
+class Preprocess(Plain):
+    """How a photo becomes the network's input: shorter side to ``resize``, centre crop of ``size``, normalise."""
+
+    size: int = Field(default=224, ge=1, le=2048, description="Height and width of the input in pixels.")
+    resize: int = Field(default=256, ge=1, le=4096, description="Length of the shorter side before the crop, pixels.")
+    mean: tuple[float, float, float] = Field(default=(0.485, 0.456, 0.406), description="Subtracted, in 0..1.")
+    std: tuple[float, float, float] = Field(default=(0.229, 0.224, 0.225), description="Divided by, in 0..1.")
+
+
+class Recipe(Plain):
+    """How a network is trained; the same recipe and seed give the same run on one device and torch version."""
+
+    epochs: int = Field(default=8, ge=1, le=10_000, description="Passes over the training images.")
+    batch_size: int = Field(default=128, ge=2, le=65_536, description="Images a step.")
+    lr: float = Field(default=0.2, gt=0, le=100, description="Peak learning rate of the one-cycle schedule.")
+    warmup: float = Field(default=0.25, ge=0, lt=1, description="Share of the steps in which the rate rises.")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Nesterov momentum of SGD.")
+    weight_decay: float = Field(default=5e-4, ge=0, le=1, description="On convolution and linear weights only.")
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1, description="Mass spread over all classes.")
+    flip: bool = Field(default=True, description="Mirror half of the images, anew each epoch.")
+    crop_padding: int = Field(default=4, ge=0, le=64, description="Random crop after padding by so many pixels.")
+
+
+RECIPES: dict[str, Recipe] = {
+    "quick": Recipe(),
+    "standard": Recipe(epochs=40),
+    "paper-like": Recipe(epochs=164, lr=0.1, warmup=0.0, weight_decay=1e-4, label_smoothing=0.0),
+}
+"""Recipes by name; 'paper-like' has the epochs, rate and decay of the CIFAR-10 runs in He et al. 2016, annealed."""
+
+
+R_co = TypeVar("R_co", bound=Plain, covariant=True)
+
+
+class Request(Plain, Generic[R_co]):
+    """A question. Its subclass names its report and whether it is slow enough to be a job."""
+
+    analysis: ClassVar[str]
+    report: ClassVar[type[Plain]]
+    slow: ClassVar[bool] = False
+
+
+# ---------------------------------------------------------------- short names
+
+_NAME = re.compile(
+    r"""(?:(?P<backbone>[\w.-]+)(?:\((?P<backbone_options>[^()]*)\))?/)?
+        (?P<attention>[\w.-]+)(?:\((?P<options>[^()]*)\))?
+        (?:@(?P<placement>[\w:+-]+))?
+        (?:\?(?P<query>[^\s]*))?""",
+    re.VERBOSE,
+)
+_FORM = "backbone/attention(option=value)@position:stages, such as resnet50/se(reduction=8)@standard:3-4"
+
+
+def split_names(text: str) -> list[str]:
+    """The short names of a comma-separated list; commas inside parentheses belong to the options."""
+    return [part.strip() for part in re.split(r",(?![^()]*\))", text) if part.strip()]
+
+
+def _parse_variant(name: str) -> dict[str, Any]:
+    text = name.strip()
+    match = _NAME.fullmatch(text)
+    if match is None:
+        raise BadVariantName(f"{text[:200]!r} is not a variant's name. A name has the form {_FORM}.")
+    fields: dict[str, Any] = {"attention": match["attention"]}
+    if match["backbone"] is None:
+        fields["weights"] = "shipped"
+    else:
+        fields["backbone"] = match["backbone"]
+    for key in ("backbone_options", "options"):
+        if match[key]:
+            fields[key] = _parse_options(match[key], text)
+    if match["placement"]:
+        fields["placement"] = _parse_placement(match["placement"])
+    for item in filter(None, (match["query"] or "").split("&")):
+        key, sign, value = item.partition("=")
+        if key not in ("classes", "seed", "weights") or not sign or not value:
+            raise BadVariantName(f"{item!r} in {text!r}: after '?' a name may set classes, seed and weights.")
+        fields[key] = unquote(value)
+    return fields
+
+
+def _parse_options(text: str, name: str) -> dict[str, OptionValue]:
+    options: dict[str, OptionValue] = {}
+    for item in text.split(","):
+        key, sign, value = (part.strip() for part in item.partition("="))
+        if not sign or not key.isidentifier() or not value:
+            raise BadVariantName(f"{item.strip()!r} in {name!r} is not of the form option=value.")
+        if key in options:
+            raise BadVariantName(f"Option {key!r} is given twice in {name!r}.")
+        options[key] = _read_value(value)
+    return options
+
+
+def _read_value(text: str) -> OptionValue:
+    try:
+        value = json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float | str) else text
+
+
+def _write_value(value: OptionValue) -> str:
+    return value if isinstance(value, str) and _read_value(value) == value else json.dumps(value)
+
+
+def _write_options(options: dict[str, OptionValue]) -> str:
+    return f"({','.join(f'{key}={_write_value(options[key])}' for key in sorted(options))})" if options else ""
+
+
+def _parse_placement(text: str) -> dict[str, Any]:
+    position, sign, ranges = text.partition(":")
+    if not sign:
+        return {"position": position}
+    stages: list[int] = []
+    for part in ranges.split("+"):
+        match = re.fullmatch(r"(\d{1,2})(?:-(\d{1,2}))?", part)
+        if match is None:
+            raise BadVariantName(f"{ranges!r} is not a choice of stages. Write 3, 3-4 or 1+3-4.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise BadVariantName(f"Stages {part!r} run backwards. Write {last}-{first}.")
+        stages += range(first, last + 1)
+    return {"position": position, "stages": stages}
+
+
+def _write_ranges(stages: tuple[int, ...]) -> str:
+    runs: list[list[int]] = []
+    for stage in stages:
+        if runs and stage == runs[-1][1] + 1:
+            runs[-1][1] = stage
+        else:
+            runs.append([stage, stage])
+    return "+".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)

@@ -1,0 +1,37 @@
+"""A Lab without an engine: builds, runs, forgets. The truth that engines are compared with."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from attention.analysis import Outputs
+from attention.build import build
+from attention.files import Files
+from attention.gate import ablate, capture, sites
+from attention.spec import Ablation, Variant
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class DirectLab:
+    device = "CPU"
+
+    def __init__(self, root: Path) -> None:
+        self.files = Files(root)
+        self.told: list[tuple[int, int]] = []
+
+    def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
+        model = build(variant)
+        with torch.inference_mode(), ablate(model, ablation), capture(model) as gates:
+            logits = model(images)
+        return Outputs(logits, gates, sites(model))
+
+    def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
+        return map(fn, items)
+
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        self.told.append((done, total))

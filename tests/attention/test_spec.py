@@ -1,0 +1,127 @@
+"""What can be asked for: names that round-trip, values that hash, sentences for what does not parse."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from attention.errors import BadVariantName
+from attention.spec import Ablation, Placement, Recipe, Variant, split_names
+
+WORDS = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda word: word != "none")
+TEXTS = st.from_regex(r"[A-Za-z0-9_.:/+-]{1,12}", fullmatch=True)
+VALUES = st.one_of(st.booleans(), st.integers(-(10**6), 10**6), st.floats(allow_nan=False, allow_infinity=False), TEXTS)
+OPTIONS = st.dictionaries(WORDS, VALUES, max_size=3)
+PLACEMENTS = st.builds(
+    Placement,
+    position=st.sampled_from(["pre", "inner", "standard", "identity", "post", "tail", "branch"]),
+    stages=st.none() | st.lists(st.integers(1, 99), min_size=1, max_size=5).map(tuple),
+)
+VARIANTS = st.builds(
+    Variant,
+    backbone=WORDS,
+    backbone_options=OPTIONS,
+    attention=WORDS,
+    options=OPTIONS,
+    placement=PLACEMENTS,
+    classes=st.none() | st.integers(1, 1000),
+    seed=st.integers(0, 2**31 - 1),
+    weights=st.none() | TEXTS,
+)
+
+
+@given(VARIANTS)
+def test_parsing_the_canonical_name_gives_the_variant_back(variant: Variant) -> None:
+    assert Variant.parse(variant.name) == variant
+    assert Variant.parse(variant.name).name == variant.name
+
+
+@given(VARIANTS)
+def test_json_gives_the_variant_back_with_the_same_hash(variant: Variant) -> None:
+    again = Variant.model_validate_json(variant.model_dump_json())
+    assert again == variant and hash(again) == hash(variant)
+
+
+def test_a_name_says_backbone_module_options_place_and_the_rest() -> None:
+    variant = Variant.parse("resnet50/se(reduction=8, bias=true)@standard:1+3-4?classes=10&seed=1&weights=shipped")
+    assert variant == Variant(
+        backbone="resnet50",
+        attention="se",
+        options={"reduction": 8, "bias": True},
+        placement=Placement(stages=(1, 3, 4)),
+        classes=10,
+        seed=1,
+        weights="shipped",
+    )
+    assert variant.name == "resnet50/se(bias=true,reduction=8)@standard:1+3-4?classes=10&seed=1&weights=shipped"
+
+
+def test_a_bare_module_means_the_shipped_network() -> None:
+    assert Variant.parse("eca") == Variant(attention="eca", weights="shipped")
+    assert Variant.parse("none").attention is None
+
+
+def test_a_plain_network_has_one_form_only() -> None:
+    assert (
+        Variant.parse("resnet50/none@post")
+        == Variant(backbone="resnet50")
+        == Variant(backbone="resnet50", attention="none")
+    )
+
+
+def test_a_changed_copy_is_another_value() -> None:
+    one = Variant.parse("resnet50/se")
+    assert hash(one) == hash(Variant.parse("resnet50/se"))
+    other = one.model_copy(update={"seed": 1})
+    assert other != one and other == Variant(backbone="resnet50", attention="se", seed=1)
+
+
+def test_stages_are_a_set() -> None:
+    assert Placement(stages=(4, 3, 3)) == Placement(stages=(3, 4)) and str(Placement(stages=(4, 3))) == "standard:3-4"
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("a/b/c", "is not a variant's name"),
+        ("", "is not a variant's name"),
+        ("resnet50/se(reduction)", "not of the form option=value"),
+        ("resnet50/se(r=1,r=2)", "given twice"),
+        ("resnet50/se@standard:4-3", "backwards"),
+        ("resnet50/se@standard:x", "not a choice of stages"),
+        ("resnet50/se?colour=red", "may set classes, seed and weights"),
+    ],
+)
+def test_a_name_that_does_not_parse_gets_a_sentence(name: str, part: str) -> None:
+    with pytest.raises(BadVariantName, match=part.replace("?", r"\?")):
+        Variant.parse(name)
+
+
+def test_commas_inside_options_do_not_split_a_list() -> None:
+    assert split_names("none, se(reduction=8,bias=true) ,eca,") == ["none", "se(reduction=8,bias=true)", "eca"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Variant(backbone="resnet50", options={"reduction": 8}),
+        lambda: Variant(attention="se", options={"x": float("nan")}),
+        lambda: Variant(attention="se", options={"x": "a,b"}),
+        lambda: Placement(stages=()),
+        lambda: Ablation(kind="mean"),
+        lambda: Ablation(kind="other_image", reference=("a", "b")),
+        lambda: Recipe(lr=0),
+        lambda: Variant.model_validate({"attention": "se", "attentoin": "eca"}),
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValidationError):
+        wrong()
+
+
+def test_plain_data_never_loads_torch() -> None:
+    code = "import sys, attention.reports, attention.analysis, attention.registry; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
