@@ -1,9 +1,10 @@
 """A Variant becomes a model."""
 
 import inspect
+from collections.abc import Callable
 from functools import lru_cache
-from typing import get_type_hints
 from threading import Lock
+from typing import get_type_hints
 
 import torch
 from torch import nn
@@ -14,7 +15,7 @@ from attention.errors import BadPlacement, UnknownName
 from attention.gate import Slot, slots
 from attention.modules import modules
 from attention.options import check
-from attention.spec import Preprocess, Variant
+from attention.spec import Placement, Preprocess, Variant
 
 _seeding = Lock()
 """Held while a network is made: torch has one generator for all threads, and another seed must not come in between."""
@@ -39,9 +40,23 @@ def resolve(variant: Variant) -> Variant:
             raise UnknownName("attention module", variant.attention, (), hint)
         options = check(variant.attention, modules[variant.attention], variant.options)
     said = variant.model_copy(update={"backbone_options": backbone_options, "options": options})
+    if said.placement.position == "published" and variant.attention is not None:
+        said = said.model_copy(update={"placement": published_placement(variant)})
     card = weights.card(said)
     classes = variant.classes or (len(card.labels) if card else default_classes(variant.backbone))
     return said.model_copy(update={"classes": classes})
+
+
+def published_placement(variant: Variant) -> Placement:
+    """Where the paper of a variant's module puts it in this backbone; ``standard`` where the paper does not say.
+
+    Stages or blocks that the variant names stay chosen.
+    """
+    table = modules[variant.attention].published if variant.attention else {}
+    fitting = max((name for name in table if variant.backbone.startswith(name)), key=len, default=None)
+    place = table[fitting] if fitting is not None else Placement()
+    said = variant.placement
+    return place if said.everywhere else said.model_copy(update={"position": place.position})
 
 
 def preprocess_of(variant: Variant) -> Preprocess:
@@ -94,30 +109,59 @@ def fill(model: nn.Module, variant: Variant) -> None:
     """
     if variant.attention is None:
         return
-    for slot in chosen_slots(model, variant):
-        slot.append(modules[variant.attention].at(slot, **variant.options))
+    made = modules[variant.attention]
+    sides = map_sides(variant.plain) if made.needs_side else {}
+    for path, slot in chosen_slots(model, variant).items():
+        slot.backbone, slot.side = variant.backbone, sides.get(path, 0)
+        slot.append(made.at(slot, **variant.options))
 
 
-def chosen_slots(model: nn.Module, variant: Variant) -> list[Slot]:
-    """The slots that a variant's placement names, in the order of the network.
+def chosen_slots(model: nn.Module, variant: Variant) -> dict[str, Slot]:
+    """The slots that a variant's placement names, by path, in the order of the network.
 
     Raises:
-        BadPlacement: there are none, or a stage is missing.
+        BadPlacement: there are none, or a stage or block is missing.
     """
-    every = list(slots(model).values())
-    position, stages = variant.placement.position, variant.placement.stages
-    there = [slot for slot in every if slot.position == position]
+    placement = variant.placement
+    every = slots(model)
+    there = {path: slot for path, slot in every.items() if slot.position == placement.position}
     if not there:
-        positions = ", ".join(dict.fromkeys(slot.position for slot in every))
-        raise BadPlacement(f"{variant.backbone!r} has no place {position!r}. It has: {positions}.")
-    for stage in stages or ():
-        if all(slot.stage != stage for slot in there):
-            known = ", ".join(str(number) for number in sorted({slot.stage for slot in there}))
-            raise BadPlacement(f"{variant.backbone!r} has no {position!r} in stage {stage}. It has stages {known}.")
-    chosen = [slot for slot in there if stages is None or slot.stage in stages]
-    for slot in chosen:
-        slot.backbone = variant.backbone
-    return chosen
+        positions = ", ".join(dict.fromkeys(slot.position for slot in every.values()))
+        raise BadPlacement(f"{variant.backbone!r} has no place {placement.position!r}. It has: {positions}.")
+    where = f"{variant.backbone!r} has no {placement.position!r} in"
+    known: dict[int, list[int]] = {}
+    for slot in there.values():
+        known.setdefault(slot.stage, []).append(slot.block)
+    for stage in placement.stages or ():
+        if stage not in known:
+            raise BadPlacement(f"{where} stage {stage}. It has stages {', '.join(map(str, known))}.")
+    for stage, block in placement.blocks or ():
+        if block not in known.get(stage, ()):
+            raise BadPlacement(f"{where} block {stage}.{block}. It has {_blocks(known)}.")
+    return {path: slot for path, slot in there.items() if placement.covers(slot.stage, slot.block)}
+
+
+def _blocks(known: dict[int, list[int]]) -> str:
+    return ", ".join(f"{stage}.{block}" for stage, blocks in known.items() for block in blocks)
+
+
+@lru_cache(maxsize=256)
+def map_sides(plain: Variant) -> dict[str, int]:
+    """Path of each slot of a plain network -> side of the map that arrives there, at the backbone's own input size."""
+    model = skeleton(plain)
+    sides: dict[str, int] = {}
+
+    def note(path: str) -> Callable[..., None]:
+        def hook(slot: nn.Module, args: tuple[torch.Tensor, ...], out: torch.Tensor) -> None:
+            sides[path] = args[0].shape[-1]
+
+        return hook
+
+    for path, slot in slots(model).items():
+        slot.register_forward_hook(note(path))
+    with torch.no_grad():
+        model(torch.empty(1, 3, model.input_size, model.input_size, device="meta"))
+    return sides
 
 
 def default_classes(backbone: str) -> int:

@@ -48,7 +48,7 @@ MACS: dict[str, Callable[..., int]] = {
 ENTRYWISE = _names(
     "add sub rsub mul div neg pow square sqrt rsqrt exp abs clamp relu relu6 leaky_relu gelu silu "
     "hardswish hardsigmoid hardtanh sigmoid tanh softmax batch_norm layer_norm group_norm instance_norm "
-    "pad interpolate cat stack lerp where maximum minimum reciprocal log"
+    "pad interpolate cat stack lerp where maximum minimum reciprocal log new_ones"
 )
 """Operations that cost one for each entry they write."""
 
@@ -61,7 +61,7 @@ POOLING = _names(
 FREE = _names(
     "view reshape flatten unflatten permute transpose swapaxes t mT unsqueeze squeeze expand expand_as "
     "chunk split unbind narrow select detach contiguous getitem movedim size dim numel shape stride type "
-    "to float view_as to_memory_format repeat_interleave"
+    "to float view_as to_memory_format repeat_interleave unfold"
 )
 """Operations that only look at the same entries another way, or ask for a shape."""
 

@@ -11,14 +11,14 @@ whose hooks leave with the block.
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
 from attention.analysis import GateSite
 from attention.errors import InvalidRequest
-from attention.spec import Ablation, GateKind, Position
+from attention.spec import Ablation, GateKind, Placement, Position
 
 MIXED_AXIS: dict[GateKind, int] = {"spatial": 2, "branch": 2}
 """The axis a shuffle permutes where it is not axis 1: space is permuted by row, branch weights by channel."""
@@ -55,6 +55,12 @@ class AttentionModule(nn.Module):
     form users fill in.
     """
 
+    published: ClassVar[Mapping[str, Placement]] = {}
+    """Where the module's paper puts it, by the beginning of the backbone's name; ``standard`` where nothing is said."""
+
+    needs_side: ClassVar[bool] = False
+    """Whether `at` asks for the side of the slot's map, which takes a pass of shapes through the backbone to find."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
@@ -69,6 +75,13 @@ class Slot(nn.Sequential):
     """A place in a backbone where attention may go: an empty sequence, so the identity, until something is put in.
 
     It owns no parameters while empty, so a backbone's state-dict keys are those of the plain network.
+
+    Args:
+        position, stage, block: where it is; stages and blocks count from 1.
+        channels: of the map that arrives.
+
+    When it is filled, ``backbone`` is the network's name, and ``side`` the height and width of the map that arrives
+    at the network's own input size, for a module that needs it.
     """
 
     def __init__(self, position: Position, stage: int, block: int, channels: int) -> None:
@@ -78,6 +91,29 @@ class Slot(nn.Sequential):
         self.block = block
         self.channels = channels
         self.backbone = ""
+        self.side = 0
+
+
+class UnitSlot(Slot):
+    """A place around a convolution, where a unit may choose between that convolution and its own.
+
+    Called with the convolution's input and its result; empty, it gives the result. What it is filled with has a
+    method ``select(x, result)``, and finds here what its own convolutions must be like.
+    """
+
+    def __init__(
+        self, stage: int, block: int, channels: int, *, in_channels: int, kernel_size: int, stride: int, groups: int
+    ) -> None:
+        super().__init__("spatial", stage, block, channels)
+        self.in_channels = in_channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.groups = groups
+
+    def forward(self, x: Tensor, result: Tensor) -> Tensor:  # type: ignore[override]
+        for unit in self:
+            result = unit.select(x, result)  # type: ignore[operator]
+        return result
 
 
 def slots(model: nn.Module) -> dict[str, Slot]:

@@ -14,6 +14,7 @@ A bare module name such as ``eca`` means that module on the shipped backbone wit
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 from urllib.parse import quote, unquote
@@ -22,15 +23,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attention.errors import BadVariantName
 
-Position = Literal["pre", "inner", "standard", "identity", "post", "tail", "branch"]
+Position = Literal["pre", "spatial", "inner", "standard", "identity", "post", "stage", "tail", "branch"]
 POSITIONS: dict[str, str] = {
     "standard": "after the last normalisation of a block, before the addition (SE, ECA, CBAM papers)",
     "pre": "on the input of the residual branch",
+    "spatial": "around the spatial convolution, choosing between it and others (the SK paper's unit)",
     "inner": "inside the residual branch, after its spatial convolution (SimAM; SE-3x3)",
     "identity": "on the shortcut",
     "post": "after the addition and its ReLU",
+    "stage": "between stages, one module on what each stage gives (BAM)",
     "tail": "one module on the last feature map of the backbone",
     "branch": "one module on each level of a multi-scale neck",
+    "published": "wherever the module's own paper puts it in this backbone",
 }
 
 GateKind = Literal["channel", "spatial", "rows", "columns", "full", "branch", "matrix"]
@@ -79,12 +83,20 @@ class Plain(BaseModel):
         return type(self) is type(other) and self._json == other._json
 
 
-class Placement(Plain):
-    """Which slots of a backbone are filled: a position, and the stages (all of them when None)."""
+Number = Annotated[int, Field(ge=1, le=99)]
 
-    position: Position = Field(default="standard", description="Where in the block or network the module sits.")
-    stages: tuple[Annotated[int, Field(ge=1, le=99)], ...] | None = Field(
+
+class Placement(Plain):
+    """Which slots of a backbone are filled: a position, and the stages and blocks (all of them when neither is said)."""
+
+    position: Position | Literal["published"] = Field(
+        default="standard", description="Where in the block or network the module sits."
+    )
+    stages: tuple[Number, ...] | None = Field(
         default=None, description="Stages counted from 1; None means every stage that has the position."
+    )
+    blocks: tuple[tuple[Number, Number], ...] | None = Field(
+        default=None, description="Single blocks as (stage, block), both counted from 1, beside the stages."
     )
 
     @model_validator(mode="before")
@@ -92,15 +104,26 @@ class Placement(Plain):
     def _from_name(cls, data: Any) -> Any:
         if isinstance(data, str):
             data = _parse_placement(data)
-        if isinstance(data, dict) and isinstance(stages := data.get("stages"), list | tuple):
-            if not stages:
-                raise ValueError("stages is empty; leave it out to mean every stage.")
-            if all(isinstance(stage, int) for stage in stages):
-                data = {**data, "stages": tuple(sorted(set(stages)))}
+        for field in ("stages", "blocks"):
+            if isinstance(data, dict) and isinstance(chosen := data.get(field), list | tuple):
+                if not chosen:
+                    raise ValueError(f"{field} is empty; leave it out to mean all of them.")
+                with suppress(TypeError):  # what cannot be sorted is not valid either, and is told so next
+                    data = {**data, field: sorted({tuple(one) if field == "blocks" else one for one in chosen})}
         return data
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether every slot of the position is meant."""
+        return self.stages is None and self.blocks is None
+
+    def covers(self, stage: int, block: int) -> bool:
+        """Whether a slot of the position at this stage and block is meant."""
+        return self.everywhere or stage in (self.stages or ()) or (stage, block) in (self.blocks or ())
+
     def __str__(self) -> str:
-        return self.position if self.stages is None else f"{self.position}:{_write_ranges(self.stages)}"
+        parts = _write_ranges(self.stages or ()) + [f"{stage}.{block}" for stage, block in self.blocks or ()]
+        return self.position if self.everywhere else f"{self.position}:{'+'.join(parts)}"
 
 
 class Variant(Plain):
@@ -250,7 +273,7 @@ class Request(Plain, Generic[R_co]):
 _NAME = re.compile(
     r"""(?:(?P<backbone>[\w.-]+)(?:\((?P<backbone_options>[^()]*)\))?/)?
         (?P<attention>[\w.-]+)(?:\((?P<options>[^()]*)\))?
-        (?:@(?P<placement>[\w:+-]+))?
+        (?:@(?P<placement>[\w:.+-]+))?
         (?:\?(?P<query>[^\s]*))?""",
     re.VERBOSE,
 )
@@ -318,22 +341,26 @@ def _parse_placement(text: str) -> dict[str, Any]:
     if not sign:
         return {"position": position}
     stages: list[int] = []
+    blocks: list[tuple[int, int]] = []
     for part in ranges.split("+"):
-        match = re.fullmatch(r"(\d{1,2})(?:-(\d{1,2}))?", part)
+        match = re.fullmatch(r"(\d{1,2})(?:-(\d{1,2})|\.(\d{1,2}))?", part)
         if match is None:
-            raise BadVariantName(f"{ranges!r} is not a choice of stages. Write 3, 3-4 or 1+3-4.")
+            raise BadVariantName(f"{ranges!r} is not a choice of stages. Write 3, 3-4, 1+3-4, or 3.2 for one block.")
+        if match[3]:
+            blocks.append((int(match[1]), int(match[3])))
+            continue
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:
             raise BadVariantName(f"Stages {part!r} run backwards. Write {last}-{first}.")
         stages += range(first, last + 1)
-    return {"position": position, "stages": stages}
+    return {"position": position, "stages": stages or None, "blocks": blocks or None}
 
 
-def _write_ranges(stages: tuple[int, ...]) -> str:
+def _write_ranges(stages: tuple[int, ...]) -> list[str]:
     runs: list[list[int]] = []
     for stage in stages:
         if runs and stage == runs[-1][1] + 1:
             runs[-1][1] = stage
         else:
             runs.append([stage, stage])
-    return "+".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+    return [str(a) if a == b else f"{a}-{b}" for a, b in runs]

@@ -128,7 +128,8 @@ class ResidualNet(Backbone):
                 blocks.append(block(stage, number, channels, 2 if number == 1 and stage > 1 else 1))
                 channels = blocks[-1].out_channels
             self.add_module(f"layer{stage}", nn.Sequential(*blocks))
-        self.stages = [f"layer{stage}" for stage in range(1, len(depths) + 1)]
+            self.add_module(f"after{stage}", Slot("stage", stage, depth, channels))
+        self.stages = range(1, len(depths) + 1)
         self.tail = Slot("tail", len(depths), depths[-1], channels)
         self.fc = nn.Linear(channels, classes)
         for module in self.modules():
@@ -137,11 +138,17 @@ class ResidualNet(Backbone):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        for stage in self.stages:
-            x = self.get_submodule(stage)(x)  # (B, C, H, W), twice the channels and half the side each stage
-        x = self.tail(x).mean((2, 3))  # (B, C)
+        x = self.tail(self.levels(x)[-1]).mean((2, 3))  # (B, C)
         return self.fc(x)
+
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """What each stage gives: (B, C, H, W), twice the channels and half the side of the one before."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        maps = []
+        for stage in self.stages:
+            x = self.get_submodule(f"after{stage}")(self.get_submodule(f"layer{stage}")(x))
+            maps.append(x)
+        return maps
 
 
 class ResNet(ResidualNet):

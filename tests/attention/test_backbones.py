@@ -1,5 +1,7 @@
 """Backbones and slots: published counts, torchvision's names, and that all variants of a seed start alike."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from attention.backbones import backbones
 from attention.build import build, input_size, resolve, skeleton
 from attention.errors import BadCheckpoint, BadOption, BadPlacement, UnknownName
 from attention.gate import gates, slots
-from attention.spec import Variant
+from attention.spec import Placement, Variant
 
 every_backbone = pytest.mark.parametrize("name", list(backbones))
 
@@ -74,7 +76,7 @@ def test_an_empty_slot_owns_nothing_and_every_place_says_its_width(name: str) ->
 def test_every_place_of_every_stage_can_be_filled_with_a_module_of_its_width(name: str) -> None:
     model = skeleton(Variant(backbone=name))
     for position in {slot.position for slot in slots(model).values()}:
-        filled = skeleton(Variant(backbone=name, attention="eca", placement={"position": position}))
+        filled = skeleton(Variant(backbone=name, attention="eca", placement=Placement(position=position)))
         size = input_size(name)
         assert filled(torch.empty(1, 3, size, size, device="meta")).shape == (
             1,
@@ -98,6 +100,14 @@ def test_building_leaves_the_random_state_alone() -> None:
     torch.manual_seed(0)
     build(Variant(backbone="resnet20", attention="se", seed=4))
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_networks_built_at_the_same_time_are_those_built_alone() -> None:
+    variants = [Variant(backbone="resnet20", attention="se", seed=seed % 3) for seed in range(12)]
+    alone = {variant: build(variant).state_dict() for variant in set(variants)}
+    with ThreadPoolExecutor(6) as threads:
+        for variant, model in zip(variants, threads.map(build, variants), strict=True):
+            assert all(torch.equal(value, alone[variant][key]) for key, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ VALUES = st.one_of(st.booleans(), st.integers(-(10**6), 10**6), st.floats(allow_
 OPTIONS = st.dictionaries(WORDS, VALUES, max_size=3)
 PLACEMENTS = st.builds(
     Placement,
-    position=st.sampled_from(["pre", "inner", "standard", "identity", "post", "tail", "branch"]),
+    position=st.sampled_from(["pre", "inner", "standard", "identity", "post", "stage", "tail", "branch", "published"]),
     stages=st.none() | st.lists(st.integers(1, 99), min_size=1, max_size=5).map(tuple),
+    blocks=st.none() | st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99)), min_size=1, max_size=3).map(tuple),
 )
 VARIANTS = st.builds(
     Variant,
@@ -77,6 +78,11 @@ def test_a_changed_copy_is_another_value() -> None:
     assert hash(one) == hash(Variant.parse("resnet50/se"))
     other = one.model_copy(update={"seed": 1})
     assert other != one and other == Variant(backbone="resnet50", attention="se", seed=1)
+
+
+def test_a_name_may_choose_single_blocks() -> None:
+    assert Placement.model_validate("standard:1+3.6+2.1") == Placement(stages=(1,), blocks=((2, 1), (3, 6)))
+    assert [Placement(blocks=((3, 6),)).covers(3, block) for block in (5, 6)] == [False, True]
 
 
 def test_stages_are_a_set() -> None:

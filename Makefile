@@ -1,0 +1,55 @@
+# Two commands matter: `make run` and `make test`. Both install what they need into .venv first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format clean
+
+help:  ## this list
+	@echo "make run is the one to start with."
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/run.stamp  ## start the API on 127.0.0.1:8000 and the dashboard on 127.0.0.1:8501
+	@exec $(BIN)/python run.py
+
+install: $(VENV)/run.stamp  ## only install what make run needs
+
+test: $(VENV)/dev.stamp  ## run the tests; make test TESTS=tests/server runs some
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/dev.stamp  ## style, types, who may import whom, the compose file, the Dockerfile
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@if [ -x $(BIN)/hadolint ]; then echo hadolint Dockerfile; $(BIN)/hadolint Dockerfile; \
+	else echo "hadolint comes for Linux on x86-64 only: the Dockerfile was not checked."; fi
+
+format: $(VENV)/dev.stamp  ## let ruff put things right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove .venv and all that tools leave behind; stored photos stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than what was installed from. With the stamp in place, a command starts at once.
+$(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable '.[server,dashboard]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/run.stamp
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer," \
+		"or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(PYTHON) is Python %d.%d, and 3.11 or newer" \
+		" is needed. Name a newer one: make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) could not make a virtual environment." \
+		"On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }

@@ -1,0 +1,56 @@
+"""Circular ECA: ECA whose filter runs round the channel axis instead of meeting zeros at its ends.
+
+The mechanism is that of ECA-Net (Qilong Wang and others, CVPR 2020, https://arxiv.org/abs/1910.03151); the circular
+padding is Chris Ha's, 2020, known as CECA from timm (https://github.com/huggingface/pytorch-image-models).
+There is no paper of its own.
+
+    gate_c = sigmoid(sum over j of w_j (GAP x)_((c + j) mod C)),   y = gate * x,   k as in ECA
+
+k weights, no bias. Channels have no natural ends, so none of them should see zeros: shifting the channels round
+shifts the gates with them. timm clamps k to at least 3; here k is ECA's formula, which gives 1 below 8 channels.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from attention.errors import BadOption
+from attention.gate import AttentionModule, Gate
+from attention.modules import modules
+from attention.modules.eca import adaptive_kernel_size
+
+
+@modules.register("ceca")
+class CircularEfficientChannelAttention(AttentionModule):
+    """Circular ECA: one short 1-D convolution that runs round the channels, first next to last."""
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: Annotated[
+            Literal["adaptive"] | Annotated[int, Field(ge=1, le=63)],
+            Field(description="ECA's formula for k, or an odd number."),
+        ] = "adaptive",
+        gamma: Annotated[float, Field(gt=0, le=100, description="Divisor in the formula for k.")] = 2,
+        b: Annotated[float, Field(ge=-100, le=100, description="Offset in the formula for k.")] = 1,
+    ) -> None:
+        super().__init__(channels)
+        k = adaptive_kernel_size(channels, gamma, b) if kernel_size == "adaptive" else int(kernel_size)
+        if k % 2 == 0:
+            raise BadOption(f"'ceca' cannot take kernel_size={k} for {channels} channels: take an odd one.")
+        if k > channels:
+            raise BadOption(
+                f"'ceca' cannot take kernel_size={k} for {channels} channels: it would go round more than once."
+            )
+        self.conv = nn.Conv1d(1, 1, k, bias=False)
+        self.gate = Gate("channel")
+
+    def forward(self, x: Tensor) -> Tensor:
+        reach = self.conv.kernel_size[0] // 2
+        squeezed = x.mean((2, 3)).unsqueeze(1)  # (B, 1, C)
+        ring = F.pad(squeezed, (reach, reach), mode="circular")  # (B, 1, C + k - 1)
+        weights = self.conv(ring).sigmoid()  # (B, 1, C)
+        return x * self.gate(weights.transpose(1, 2).unsqueeze(-1))  # (B, C, 1, 1)

@@ -1,0 +1,207 @@
+"""Catalogue entry -> widgets: the signature of a module or backbone is its form.
+
+The options of an entry come as JSON Schema. Each property becomes the widget that fits its type, and a type
+nobody has thought of yet becomes a text field, so that a new module needs no edit here.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from attention.errors import AttentionError
+from attention.spec import SHIPPED_BACKBONE, Options, OptionValue, Placement, Variant, split_names
+from dashboard.words import labels
+from server.schemas import BackboneEntry, Catalog
+
+NUMBER = "a number"
+PLAIN = "none"
+NAMES = "A name is backbone/attention(option=value)@position:stages. A bare module name is a shipped, trained network."
+
+
+def sentence(error: ValidationError) -> str:
+    """The first fault of a request that does not validate, as one line."""
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    return f"{where}: {fault['msg']}" if where else str(fault["msg"])
+
+
+def read_variants(text: str) -> tuple[list[Variant], list[str]]:
+    """The variants that short names stand for, one a line or separated by commas, and a sentence for each bad one."""
+    variants, problems = [], []
+    for name in (name for line in text.splitlines() for name in split_names(line)):
+        try:
+            variants.append(Variant.parse(name))
+        except ValidationError as error:
+            problems.append(f"{name}: {sentence(error)}")
+        except AttentionError as error:
+            problems.append(str(error))
+    return variants, problems
+
+
+def variants(
+    catalog: Catalog, default: Sequence[Variant], key: str, label: str = "Networks", about: str = ""
+) -> tuple[Variant, ...]:
+    """The variants to look at: shipped ones to pick, any short name to type, and a form that builds one.
+
+    The choice is kept in the address of the page, so that a link shows the same.
+    """
+    if key not in st.session_state:
+        linked, _ = read_variants("\n".join(st.query_params.get_all(key)))
+        st.session_state[key] = [variant.name for variant in linked or default]
+    st.session_state[key] = list(dict.fromkeys(_canonical(name) for name in st.session_state[key]))
+    known = [entry.name for entry in catalog.shipped] + [variant.name for variant in default]
+    offered = list(dict.fromkeys(known + st.session_state[key]))
+    called = labels(offered)
+    names = st.multiselect(
+        label,
+        offered,
+        key=key,
+        accept_new_options=True,
+        format_func=lambda name: called.get(name, name),
+        placeholder="Pick a network or type a name such as resnet50/se(reduction=8)@standard:3-4",
+        help=f"{about} {NAMES}".strip(),
+        persist_state="session",
+    )
+    with st.expander("Build another network", icon=":material/add_circle:"):
+        made = variant(catalog, f"{key}.new").name
+        left, right = st.columns([4, 1], vertical_alignment="center")
+        left.code(made, language=None)
+        right.button("Add", key=f"{key}.add", on_click=_add, args=(key, made), type="primary", width="stretch")
+    chosen, problems = read_variants("\n".join(names))
+    for problem in problems:
+        st.error(problem)
+    st.query_params[key] = [variant.name for variant in chosen]
+    return tuple(dict.fromkeys(chosen))
+
+
+def _canonical(name: str) -> str:
+    found, _ = read_variants(name)
+    return found[0].name if len(found) == 1 else name
+
+
+def _add(key: str, name: str) -> None:
+    st.session_state[key] = [*st.session_state[key], name]
+
+
+def options(schema: Mapping[str, Any], key: str) -> Options:
+    """Widgets for the options in a JSON Schema; gives those that differ from their defaults."""
+    chosen: Options = {}
+    for name, field in schema.get("properties", {}).items():
+        value = _widget(name, _resolve(field, schema), f"{key}.{name}")
+        if value is not None and value != field.get("default"):
+            chosen[name] = value
+    return chosen
+
+
+def variant(catalog: Catalog, key: str) -> Variant:
+    """A picker for any variant that the catalogue can make."""
+    left, right = st.columns(2)
+    with left:
+        backbone = _entry("Backbone", catalog.backbones, f"{key}.backbone")
+        backbone_options = options(backbone.options, f"{key}.backbone.{backbone.name}")
+    with right:
+        names = [PLAIN, *(entry.name for entry in catalog.modules)]
+        start = names.index("se") if "se" in names else 0
+        picked = st.selectbox("Attention", names, start, key=f"{key}.attention")
+        module = next((entry for entry in catalog.modules if entry.name == picked), None)
+        chosen = options(module.options, f"{key}.attention.{module.name}") if module else {}
+    placement = _placement(catalog, backbone, f"{key}.{backbone.name}") if module else Placement()
+    made = Variant(
+        backbone=backbone.name,
+        backbone_options=backbone_options,
+        attention=module.name if module else None,
+        options=chosen,
+        placement=placement,
+    )
+    twins = [entry.card.variant for entry in catalog.shipped]
+    if any(_same_network(made, twin) for twin in twins) and st.checkbox(
+        "Shipped weights", value=True, key=f"{key}.shipped", help="A trained checkpoint of this network is included."
+    ):
+        made = made.model_copy(update={"weights": "shipped"})
+    return made
+
+
+def _same_network(made: Variant, shipped: Variant) -> bool:
+    free = {"weights": None, "classes": None, "seed": 0}
+    return made.model_copy(update=free) == shipped.model_copy(update=free)
+
+
+def _entry(label: str, entries: Sequence[BackboneEntry], key: str) -> BackboneEntry:
+    titles = {entry.name: entry.title for entry in entries}
+    start = list(titles).index(SHIPPED_BACKBONE) if SHIPPED_BACKBONE in titles else 0
+    name = st.selectbox(label, list(titles), start, key=key, help="  \n".join(f"**{n}** {t}" for n, t in titles.items()))
+    return next(entry for entry in entries if entry.name == name)
+
+
+def _placement(catalog: Catalog, backbone: BackboneEntry, key: str) -> Placement:
+    left, right = st.columns(2)
+    positions = sorted(backbone.positions, key=lambda name: name != "standard")
+    about = "  \n".join(f"**{name}** {catalog.placements[name]}" for name in positions)
+    position = left.selectbox("Position", positions, key=f"{key}.position", help=about)
+    has = backbone.positions[position]
+    stages = right.multiselect(
+        "Stages", has, key=f"{key}.{position}.stages", placeholder="all", help="Left empty: every stage."
+    )
+    return Placement(position=position, stages=tuple(stages) if stages and len(stages) < len(has) else None)
+
+
+# ---------------------------------------------------------------- one widget for each type
+
+
+def _resolve(field: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The field with a ``$ref`` replaced by what it points to."""
+    if "$ref" not in field:
+        return field
+    return {**schema.get("$defs", {}).get(field["$ref"].rsplit("/", 1)[-1], {}), **field}
+
+
+def _widget(name: str, field: Mapping[str, Any], key: str) -> OptionValue | None:
+    default, about = field.get("default"), field.get("description")
+    kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
+    names = [value for kind in kinds for value in _named(kind)]
+    rest = [kind for kind in kinds if not _named(kind)]
+    if names and rest:
+        start = names.index(default) if default in names else len(names)
+        picked: OptionValue = st.selectbox(name, [*names, NUMBER], index=start, help=about, key=key)
+        return picked if picked != NUMBER else _free(f"{name}: {NUMBER}", rest[0], default, None, f"{key}.number")
+    if names:
+        start = names.index(default) if default in names else 0
+        chosen: OptionValue = st.selectbox(name, names, index=start, help=about, key=key)
+        return chosen
+    return _free(name, rest[0] if rest else {}, default, about, key)
+
+
+def _named(kind: Mapping[str, Any]) -> list[OptionValue]:
+    return list(kind["enum"]) if "enum" in kind else [kind["const"]] if "const" in kind else []
+
+
+def _free(label: str, kind: Mapping[str, Any], default: Any, about: str | None, key: str) -> OptionValue | None:
+    low, high = kind.get("minimum", kind.get("exclusiveMinimum")), kind.get("maximum", kind.get("exclusiveMaximum"))
+    match kind.get("type"):
+        case "boolean":
+            return bool(st.checkbox(label, value=bool(default), help=about, key=key))
+        case "integer":
+            start = default if isinstance(default, int) else 3 if _within(3, low, high) else low
+            whole: int = st.number_input(label, low, high, start, step=1, help=about, key=key)
+            return whole
+        case "number":
+            least, most = (None if limit is None else float(limit) for limit in (low, high))
+            return st.number_input(label, least, most, float(default or 0), format="%g", help=about, key=key)
+        case _:
+            text = st.text_input(label, "" if default is None else str(default), help=about, key=key).strip()
+            return _read(text) if text else None
+
+
+def _within(value: float, low: float | None, high: float | None) -> bool:
+    return (low is None or low <= value) and (high is None or value <= high)
+
+
+def _read(text: str) -> OptionValue:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float | str) else text

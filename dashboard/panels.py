@@ -1,0 +1,94 @@
+"""What a page shows of a comparison: cards of predictions, pictures of gates, statistics, downloads."""
+
+import streamlit as st
+
+from attention.reports import Comparison, VariantSummary
+from dashboard import charts, connect, photos, tables, words
+from server.schemas import Image
+
+ORDERS = ["in order", "sorted by weight"]
+
+
+def warnings(report: Comparison) -> None:
+    """What to know before reading anything else, each thing once, with the networks it is about."""
+    for warning in dict.fromkeys(variant.warning for variant in report.variants if variant.warning):
+        warned = [words.called(report)[variant.name] for variant in report.variants if variant.warning == warning]
+        st.warning(f"**{', '.join(warned)}.** {warning}", icon=":material/warning:")
+
+
+def predictions(report: Comparison, image: Image) -> None:
+    """One card a variant: what it says, how sure it is, and whether that means anything."""
+    called, drawn = words.called(report), charts.predictions(report, image.id)
+    left, right = st.columns([1, 4], gap="medium")
+    left.image(connect.picture(image, 480), width="stretch")
+    left.caption(f"{photos.title(image)}, {image.width} × {image.height} pixels")
+    wide = min(3, len(report.variants))
+    with right:
+        for start in range(0, len(report.variants), wide):
+            for variant, column in zip(report.variants[start : start + wide], st.columns(wide), strict=False):
+                with column.container(border=True):
+                    st.markdown(f"**{called[variant.name]}** {badge(variant)}")
+                    st.altair_chart(drawn[called[variant.name]], width="stretch")
+                    size = variant.preprocess.size
+                    st.caption(
+                        f"Sees the photo's centre at {size} × {size} pixels. "
+                        f"{words.human(variant.parameters)} parameters, {words.human(variant.macs)} MACs; "
+                        f"attention: {variant.attention_parameters:,} parameters"
+                    )
+
+
+def badge(variant: VariantSummary) -> str:
+    """What is known of the weights, in a word."""
+    if not variant.trained:
+        return ":red-badge[untrained]"
+    return f":green-badge[test accuracy {variant.card.test_accuracy:.1%}]" if variant.card else ":green-badge[trained]"
+
+
+def gates(report: Comparison, image: Image) -> None:
+    """Layers x channels, one layer as lines, all layers in numbers."""
+    st.subheader("Channel weights, layer by layer")
+    ordered = st.segmented_control("Channels", ORDERS, default=ORDERS[0], key="order") == ORDERS[1]
+    maps = charts.channel_maps(report, image.id, ordered)
+    if not maps:
+        st.info("None of these networks has channel attention. Add one with `se` or `eca` to see its weights.")
+        return
+    for (name, chart), column in zip(maps.items(), (st.columns(2) * len(maps))[: len(maps)], strict=True):
+        column.markdown(f"**{name}**")
+        column.altair_chart(chart, width="stretch")
+    st.caption(
+        "Rows are layers, named stage.block, input at the top. All pictures share one colour scale: blue channels are "
+        "held back, orange ones let through, pale ones sit at 0.5, where most modules start. Look for layers that "
+        "differ from their neighbours, and for rows of one colour: there the module treats all channels alike."
+    )
+    left, right = st.columns([1, 5], vertical_alignment="center")
+    layers = words.channel_gates(report, image.id)
+    layer = left.selectbox("Layer (stage.block)", layers, index=len(layers) - 1)
+    left.caption(
+        "One line a network. Where lines cross, the networks disagree on which channels matter; "
+        "a flat line is attention that does not choose."
+    )
+    if (lines := charts.channel_lines(report, image.id, layer, ordered)) is not None:
+        right.altair_chart(lines, width="stretch")
+
+    st.subheader("Statistics of every gate")
+    left, right = st.columns([2, 3], gap="medium")
+    if (curve := charts.depth(report, image.id)) is not None:
+        left.altair_chart(curve, width="stretch")
+    left.caption("Look for where the band is wide: there the module tells channels (or places) apart.")
+    with right.container(height=420):
+        st.table(tables.statistics_text(report, image.id), hide_index=True)
+
+
+def downloads(report: Comparison) -> None:
+    """The numbers behind the pictures."""
+    with st.container(horizontal=True):
+        for label, data, file in (
+            ("Statistics (CSV)", tables.statistics_csv(report), "statistics.csv"),
+            ("Channel weights (CSV)", tables.weights_csv(report), "weights.csv"),
+            ("Whole report (JSON)", report.model_dump_json(indent=1), "comparison.json"),
+        ):
+            st.download_button(label, data, file, on_click="ignore", icon=":material/download:")
+    st.caption(
+        f"Computed on {report.device} in {report.dtype}; channel weights travel as 16-bit floats. "
+        "The address of this page is a link to what it shows."
+    )

@@ -1,0 +1,106 @@
+"""Choosing photos: the sample gallery, uploads, and the ids in the page's address."""
+
+import streamlit as st
+
+from attention.reports import CompareRequest
+from dashboard import connect
+from dashboard.client import Client, ServiceError
+from server.schemas import Image
+
+COLUMNS = 9
+# A photo is its own button: the real one lies over it, unseen, so that keyboards and screen readers find it too.
+_STYLE = """<style>
+.st-key-gallery [class*="st-key-photo-"] { position: relative; }
+.st-key-gallery [class*="st-key-photo-"] > :has(.stButton) { position: absolute; inset: 0; z-index: 1; }
+.st-key-gallery .stButton, .st-key-gallery .stButton *:not(p) { height: 100%; width: 100%; }
+.st-key-gallery .stButton button { opacity: 0; cursor: pointer; min-height: 100%; }
+.st-key-gallery img { aspect-ratio: 1; object-fit: cover; border-radius: 0.5rem; outline: 3px solid transparent; }
+.st-key-gallery [class*="st-key-photo-"]:has(button:hover, button:focus-visible) img { outline-color: #9db7d5; }
+.st-key-gallery [class*="st-key-photo-"]:has([kind="primary"]) img { outline-color: #2b6cb0; outline-offset: 2px; }
+</style>"""
+
+
+def choose(key: str = "image") -> tuple[Image, ...]:
+    """The photos to look at. Before anybody chooses, it is the first sample."""
+    stored = {image.id: image for image in connect.client().images()}
+    samples = [image for image in stored.values() if image.sample]
+    if key not in st.session_state:
+        linked = [id for id in st.query_params.get_all(key) if id]
+        lost = [id for id in linked if id not in stored]
+        st.session_state[key] = [id for id in linked if id in stored] or [image.id for image in samples[:1]]
+        st.session_state["uploads"] = [id for id in st.session_state[key] if not stored[id].sample]
+        if lost:
+            st.warning(f"The link names {len(lost)} photo(s) that are not stored here, such as {lost[0][:80]!r}.")
+
+    left, right = st.columns([4, 1], gap="medium")
+    with right:
+        _upload(connect.client(), stored, key)
+        several = st.toggle("Choose several photos", value=len(st.session_state[key]) > 1, key=f"{key}.several")
+    with left, st.container(key="gallery"):
+        st.html(_STYLE)
+        shown = [stored[id] for id in st.session_state["uploads"] if id in stored] + samples
+        for start in range(0, len(shown), COLUMNS):
+            for image, column in zip(shown[start : start + COLUMNS], st.columns(COLUMNS), strict=False):
+                with column.container(key=f"photo-{image.id}"):
+                    st.image(connect.picture(image, 192), width="stretch")
+                    st.button(
+                        title(image),
+                        key=f"{key}.{image.id}",
+                        type="primary" if image.id in st.session_state[key] else "secondary",
+                        help="  \n".join(filter(None, (f"**{title(image)}**", image.credit))),
+                        width="stretch",
+                        on_click=_click,
+                        args=(key, image.id, several),
+                    )
+    chosen = [stored[id] for id in st.session_state[key] if id in stored]
+    st.query_params[key] = [image.id for image in chosen]
+    return tuple(chosen)
+
+
+def title(image: Image) -> str:
+    """What a page calls a photo."""
+    return image.title or image.name
+
+
+def _upload(client: Client, stored: dict[str, Image], key: str) -> None:
+    """An upload box. What arrives is stored once and chosen; what is refused says why."""
+    files = st.file_uploader(
+        "Your own photos",
+        accept_multiple_files=True,
+        help="JPEG, PNG, WebP, TIFF, … up to 20 MB each. They are stored by the API under their content's hash.",
+    )
+    seen: dict[str, Image | str] = st.session_state.setdefault("seen_uploads", {})
+    fresh = []
+    for file in files:
+        if file.file_id not in seen:
+            with st.spinner(f"Uploading {file.name} …"):
+                try:
+                    seen[file.file_id] = client.upload(file.name, file.getvalue())
+                except ServiceError as error:
+                    seen[file.file_id] = f"{file.name}: {error}"
+                else:
+                    fresh.append(file.file_id)
+        if isinstance(refusal := seen[file.file_id], str):
+            st.error(refusal)
+    images = [image for id in fresh if isinstance(image := seen[id], Image)]
+    if images:
+        stored.update({image.id: image for image in images})
+        ids = list(dict.fromkeys(image.id for image in images))
+        st.session_state["uploads"] = list(dict.fromkeys([*ids, *st.session_state["uploads"]]))
+        st.session_state[key] = ids[: _most()]
+
+
+def _click(key: str, id: str, several: bool) -> None:
+    chosen: list[str] = st.session_state[key]
+    if not several:
+        st.session_state[key] = [id]
+    elif id not in chosen:
+        st.session_state[key] = [*chosen, id]
+    elif len(chosen) > 1:
+        st.session_state[key] = [other for other in chosen if other != id]
+
+
+def _most() -> int:
+    """How many images one comparison takes."""
+    limits = [getattr(rule, "max_length", None) for rule in CompareRequest.model_fields["images"].metadata]
+    return min(limit for limit in limits if isinstance(limit, int))

@@ -1,0 +1,49 @@
+"""What tables and pictures call things, so that all of them use the same short words."""
+
+from collections.abc import Sequence
+
+from attention.reports import Comparison, CostReport, GateSummary, Prediction
+
+
+def labels(names: Sequence[str]) -> dict[str, str]:
+    """Short name -> what pictures call it: without what follows the '?' where that stays unambiguous."""
+    short = [name.partition("?")[0] for name in names]
+    return {name: part if short.count(part) == 1 else name for name, part in zip(names, short, strict=True)}
+
+
+def called(report: Comparison | CostReport) -> dict[str, str]:
+    """Short name -> label of each variant of a report, in its order."""
+    return labels([variant.name for variant in report.variants])
+
+
+def human(number: float, unit: str = "") -> str:
+    """1234567 -> '1.23 M': three digits that matter, decimal prefixes."""
+    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g} {prefix}{unit}"
+    return f"{number:.4g} {unit}".strip()
+
+
+def about(report: Comparison, image: str) -> list[Prediction]:
+    """What every variant said about one image."""
+    return [prediction for prediction in report.predictions if prediction.image == image]
+
+
+def gate_labels(gates: Sequence[GateSummary]) -> dict[str, str]:
+    """Path of a gate -> 'stage.block', with its kind if that is not channel, with its path if a block has several."""
+    short = [f"{gate.stage}.{gate.block}" + ("" if gate.kind == "channel" else f" {gate.kind}") for gate in gates]
+    return {
+        gate.gate: part if short.count(part) == 1 else f"{part} {gate.gate.split('.', 2)[-1]}"
+        for gate, part in zip(gates, short, strict=True)
+    }
+
+
+def channel_gates(report: Comparison, image: str) -> list[str]:
+    """Labels of all per-channel gates of any variant, from input to output."""
+    found: dict[str, tuple[int, int]] = {}
+    for prediction in about(report, image):
+        labelled = gate_labels(prediction.gates)
+        for gate in prediction.gates:
+            if gate.kind == "channel":
+                found.setdefault(labelled[gate.gate], (gate.stage, gate.block))
+    return sorted(found, key=lambda label: found[label])

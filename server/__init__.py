@@ -1,0 +1,1 @@
+"""The service: a REST API over the library in ``attention``."""

@@ -1,0 +1,102 @@
+"""The catalogue: all that can be asked for, read off the shelves."""
+
+import inspect
+import re
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import Any, get_type_hints
+
+import torch
+
+from attention import weights
+from attention.analyses import analyses
+from attention.analysis import Analysis
+from attention.backbones import backbones
+from attention.build import resolve, skeleton
+from attention.gate import gates, slots
+from attention.modules import modules
+from attention.options import schema
+from attention.spec import ABLATIONS, POSITIONS, GateKind, Position, Request, Variant
+from server.schemas import AnalysisEntry, BackboneEntry, Catalog, ModuleEntry, Shipped
+
+CHANNELS = 64
+"""Width at which a module is put together to see what gates it has."""
+
+
+def version() -> str:
+    """The version of the service."""
+    try:
+        return installed_version("attention-lab")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def catalog() -> Catalog:
+    """All that can be asked for now. Networks are put together without numbers to see what they have."""
+    return Catalog(
+        version=version(),
+        modules=tuple(_module(name) for name in modules),
+        backbones=tuple(_backbone(name) for name in backbones),
+        placements=dict(POSITIONS),  # type: ignore[arg-type]
+        ablations=ABLATIONS,
+        shipped=tuple(
+            Shipped(name=variant.model_copy(update={"weights": "shipped"}).name, card=card)
+            for variant, card in weights.shipped().items()
+        ),
+        analyses=tuple(_analysis(name) for name in analyses),
+    )
+
+
+def request_type(analysis: Analysis) -> type[Request[Any]]:
+    """What an analysis is asked with: the annotation of its first parameter."""
+    first = next(iter(inspect.signature(analysis).parameters))
+    found = get_type_hints(analysis).get(first)
+    if not (isinstance(found, type) and issubclass(found, Request)):
+        raise TypeError(f"The first parameter of {analysis!r} must be annotated with its Request.")
+    return found
+
+
+def _module(name: str) -> ModuleEntry:
+    cls = modules[name]
+    with torch.device("meta"):
+        kinds: list[GateKind] = [gate.kind for gate in gates(cls(CHANNELS)).values()]
+    return ModuleEntry(name=name, options=schema(cls), gates=tuple(kinds), **_documentation(cls))
+
+
+def _backbone(name: str) -> BackboneEntry:
+    variant = resolve(Variant(backbone=name))
+    network = skeleton(variant)
+    positions: dict[Position, tuple[int, ...]] = {}
+    for slot in slots(network).values():
+        positions[slot.position] = tuple(sorted({*positions.get(slot.position, ()), slot.stage}))
+    assert variant.classes is not None
+    return BackboneEntry(
+        name=name,
+        options=schema(backbones[name]),
+        positions=positions,
+        input_size=network.input_size,
+        classes=variant.classes,
+        **_documentation(backbones[name]),
+    )
+
+
+def _analysis(name: str) -> AnalysisEntry:
+    request = request_type(analyses[name])
+    return AnalysisEntry(
+        name=name, title=title(request), slow=request.slow, request=request.model_json_schema(mode="validation")
+    )
+
+
+def title(thing: Callable[..., Any]) -> str:
+    """The first line of a thing's own documentation."""
+    return (thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def _documentation(thing: Callable[..., Any]) -> dict[str, Any]:
+    """Title, text and links of a thing on a shelf; the text is that of its file, which tells of the paper."""
+    own = inspect.cleandoc(thing.__doc__ or "")
+    of_file = inspect.cleandoc(getattr(inspect.getmodule(thing), "__doc__", None) or "")
+    doc = of_file if own in of_file else f"{own}\n\n{of_file}".strip()
+    papers = tuple(dict.fromkeys(link.rstrip(".,;:") for link in re.findall(r"https?://[^\s)>\]]+", doc)))
+    return {"title": title(thing), "doc": doc, "papers": papers}

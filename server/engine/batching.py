@@ -1,0 +1,185 @@
+"""Micro-batching: many callers hand in single items, one thread runs them together.
+
+An item that arrives while the thread is idle leaves at once; items that arrive while it works wait, and those of one
+key leave together in its next batch. So batches grow with the load by themselves, and a lone caller never waits for
+company. This file knows neither networks nor HTTP.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Condition, Thread
+from typing import Generic, TypeVar
+
+from attention.errors import Overloaded
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(eq=False)
+class _Waiting(Generic[T, R]):
+    """An item in the queue, since when, and the promise of its result."""
+
+    item: T
+    since: float
+    future: "Future[R]" = field(default_factory=Future)
+
+
+class MicroBatcher(Generic[K, T, R]):
+    """Runs ``run(key, items) -> results`` on one thread, with items of the same key together.
+
+    The key whose oldest item has waited longest goes first, so a busy key cannot starve a quiet one.
+
+    Args:
+        run: computes one result per item, in order. Only the batcher's own thread ever calls it.
+        max_batch_size: how many items one call of ``run`` gets at most.
+        batch_wait_timeout_s: how long an item waits for company when its batch is not full; 0 is not at all.
+        max_queue: how many items may wait; more are refused with Overloaded.
+        name: the thread's name, for whoever looks at a stack dump.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[K, Sequence[T]], Sequence[R]],
+        *,
+        max_batch_size: int,
+        batch_wait_timeout_s: float = 0.0,
+        max_queue: int = 1024,
+        name: str = "batcher",
+    ) -> None:
+        self._run = run
+        self._max_batch_size = max_batch_size
+        self._batch_wait_timeout_s = batch_wait_timeout_s
+        self._max_queue = max_queue
+        self._queues: dict[K, deque[_Waiting[T, R]]] = {}  # no queue is ever empty
+        self._waiting = 0
+        self._seconds_per_item = 0.0  # a running mean, for telling the refused when to come back
+        self._closed = False
+        self._changed = Condition()
+        self._thread = Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def __len__(self) -> int:
+        """How many items wait."""
+        return self._waiting
+
+    @property
+    def alive(self) -> bool:
+        """Whether submitted items will be worked on."""
+        return self._thread.is_alive() and not self._closed
+
+    def submit(self, key: K, item: T) -> "Future[R]":
+        """Queue one item; cancelling its future before it runs takes it out again.
+
+        Raises:
+            Overloaded: the queue is full, or the batcher is closed.
+        """
+        return self.submit_all(key, [item])[0]
+
+    def submit_all(self, key: K, items: Sequence[T]) -> "list[Future[R]]":
+        """Queue several items at one moment, so that an idle batcher runs them as one batch; all of them or none.
+
+        Raises:
+            Overloaded: the queue has no room for all of them, or the batcher is closed.
+        """
+        now = time.monotonic()
+        waiting: list[_Waiting[T, R]] = [_Waiting(item, now) for item in items]
+        with self._changed:
+            if self._closed:
+                raise Overloaded("The service is shutting down and takes no new work.", retry_after_s=5.0)
+            if self._waiting + len(waiting) > self._max_queue:
+                seconds = max(1.0, self._waiting * self._seconds_per_item)
+                raise Overloaded(
+                    f"{self._waiting} images are already waiting and there is room for {self._max_queue}. "
+                    f"Try again in {seconds:.0f} s.",
+                    retry_after_s=seconds,
+                )
+            if waiting:
+                self._queues.setdefault(key, deque()).extend(waiting)
+                self._waiting += len(waiting)
+                self._changed.notify()
+        for one in waiting:
+            one.future.add_done_callback(lambda future: self._forget(key, future))
+        return [one.future for one in waiting]
+
+    def close(self) -> None:
+        """Finish what was accepted, accept nothing more, and wait until the thread has ended."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _forget(self, key: K, future: "Future[R]") -> None:
+        """Take the item of a cancelled future out of the queue, so that it neither runs nor takes up room."""
+        if not future.cancelled():
+            return
+        with self._changed:
+            queue = self._queues.get(key, deque())
+            for one in queue:
+                if one.future is future:
+                    queue.remove(one)
+                    self._waiting -= 1
+                    future.set_running_or_notify_cancel()  # or whoever uses `wait` would wait for ever
+                    break
+            if not queue:
+                self._queues.pop(key, None)
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            key, members = batch
+            started = time.monotonic()
+            self._answer(key, members)
+            seconds = (time.monotonic() - started) / len(members)
+            self._seconds_per_item += (seconds - self._seconds_per_item) * (0.2 if self._seconds_per_item else 1.0)
+            del batch, members  # the thread may now sleep for long, and should not hold the last images meanwhile
+
+    def _next_batch(self) -> "tuple[K, list[_Waiting[T, R]]] | None":
+        """The members of the next batch, as soon as one may leave; None when closed and empty."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                ready = [key for key in self._queues if self._leaves_at(key) <= now]
+                if ready:
+                    key = min(ready, key=lambda key: self._queues[key][0].since)
+                    if members := self._take(key):
+                        return key, members
+                elif self._queues:
+                    self._changed.wait(min(self._leaves_at(key) for key in self._queues) - now)
+                elif self._closed:
+                    return None
+                else:
+                    self._changed.wait()
+
+    def _leaves_at(self, key: K) -> float:
+        queue = self._queues[key]
+        full = len(queue) >= self._max_batch_size
+        return queue[0].since + (0.0 if full or self._closed else self._batch_wait_timeout_s)
+
+    def _take(self, key: K) -> list[_Waiting[T, R]]:
+        queue = self._queues[key]
+        taken = [queue.popleft() for _ in range(min(len(queue), self._max_batch_size))]
+        self._waiting -= len(taken)
+        if not queue:
+            del self._queues[key]
+        return [one for one in taken if one.future.set_running_or_notify_cancel()]
+
+    def _answer(self, key: K, members: list[_Waiting[T, R]]) -> None:
+        """Run a batch; if it fails and had several members, run each alone, so that only the guilty one fails."""
+        try:
+            results = self._run(key, [one.item for one in members])
+            if len(results) != len(members):
+                raise RuntimeError(f"A batch of {len(members)} items gave {len(results)} results.")
+        except BaseException as error:  # whatever it is, somebody waits for it
+            if len(members) == 1:
+                members[0].future.set_exception(error)
+            else:
+                for one in members:
+                    self._answer(key, [one])
+        else:
+            for one, result in zip(members, results, strict=True):
+                one.future.set_result(result)

@@ -1,0 +1,104 @@
+"""What the API says of itself: schemas of every request and answer, with both ways of sending photos."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from attention.spec import Request
+from server.asking import FILES, MAX_FILES, takes_files
+from server.problems import MEDIA_TYPE
+from server.schemas import Problem
+
+Named = tuple[type[BaseModel], JsonSchemaMode]
+
+FAULTS = {
+    404: "It names something that is not here.",
+    405: "Another method is needed.",
+    413: "It is larger than the limits.",
+    415: "Its body is of a type that is not taken here.",
+    422: "It does not make sense as asked; the detail says why.",
+    500: "A bug in the service.",
+    503: "No room or not ready now; Retry-After says when to come back.",
+}
+
+
+class Schemas:
+    """The JSON Schemas of some models under ``components``, and references to them."""
+
+    def __init__(self, requests: Iterable[type[BaseModel]], answers: Iterable[type[BaseModel]]) -> None:
+        named: dict[Named, None] = {(model, "validation"): None for model in requests}
+        outgoing: list[type[BaseModel]] = [*answers, Problem]
+        named |= {(model, "serialization"): None for model in outgoing}
+        self._references, found = models_json_schema(list(named), ref_template="#/components/schemas/{model}")
+        self.definitions: dict[str, Any] = found.get("$defs", {})
+
+    def taken(self, model: type[BaseModel]) -> dict[str, Any]:
+        """A model as it comes in."""
+        return dict(self._references[model, "validation"])
+
+    def given(self, model: type[BaseModel]) -> dict[str, Any]:
+        """A model as it goes out."""
+        return dict(self._references[model, "serialization"])
+
+    def responses(self, answer: type[BaseModel], text: str, *faults: int, status: int = 200) -> dict[int | str, Any]:
+        """The ``responses`` of a route that answers with a model, or with a Problem."""
+        return {
+            status: {"description": text, "content": {"application/json": {"schema": self.given(answer)}}},
+            **self.problems(*faults),
+        }
+
+    def problems(self, *faults: int) -> dict[int | str, Any]:
+        """The ``responses`` of a route that tell of errors."""
+        content = {MEDIA_TYPE: {"schema": self.given(Problem)}}
+        return {status: {"description": FAULTS[status], "content": content} for status in sorted({*faults, 500})}
+
+    def question(self, request: type[Request[Any]]) -> dict[str, Any]:
+        """The ``requestBody`` of an analysis."""
+        content: dict[str, Any] = {"application/json": {"schema": self.taken(request)}}
+        if takes_files(request):
+            content["multipart/form-data"] = {"schema": self._form(request)}
+        return {"required": True, "content": content}
+
+    def _form(self, request: type[Request[Any]]) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            FILES: {
+                "type": "array",
+                "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+                "maxItems": MAX_FILES,
+                "description": "Photos; repeat the field for several.",
+            }
+        }
+        own = request.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]
+        for name, field in own.items():
+            text = field.get("description", "")
+            if field.get("type") in ("integer", "number", "boolean", "string"):
+                fields[name] = field
+            elif field.get("type") == "array":
+                hint = "Repeat the field" + (", or separate short names by commas." if name == "variants" else ".")
+                fields[name] = {"type": "array", "items": {"type": "string"}, "description": f"{text} {hint}"}
+            else:
+                fields[name] = {"type": "string", "description": f"{text} As JSON."}
+        return {"type": "object", "properties": fields, "additionalProperties": False}
+
+
+def describe(app: FastAPI, schemas: Schemas) -> None:
+    """Let an app's own description carry these schemas; it is made the first time somebody asks."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+            )
+            made.setdefault("components", {}).setdefault("schemas", {}).update(schemas.definitions)
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,183 @@
+"""Every error becomes one shape, a Problem, and every Problem's detail is a sentence."""
+
+import logging
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from attention import errors
+from attention.errors import AttentionError, did_you_mean
+from server.schemas import Problem
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[AttentionError], int] = {
+    AttentionError: 422,
+    errors.InvalidRequest: 422,
+    errors.BadImage: 422,
+    errors.TooLarge: 413,
+    errors.NotFound: 404,
+    errors.Cancelled: 409,
+    errors.Overloaded: 503,
+}
+"""What each error is over HTTP; a class that is not here is what its nearest parent is."""
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def status_of(error: AttentionError) -> int:
+    """The HTTP status of an error."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def add_to(app: FastAPI) -> None:
+    """Answer every error of an app with a Problem."""
+    app.add_exception_handler(AttentionError, _attention_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(UnexpectedErrors)
+
+
+class UnexpectedErrors:
+    """ASGI middleware: a bug is logged with its traceback, and the client is told so under an id found in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception:
+            number = uuid.uuid4().hex[:12]
+            log.exception("Request %s failed: %s %s", number, scope["method"], scope["path"])
+            if started:
+                raise  # half an answer is out already; the server closes the connection
+            detail = f"This is a bug in the service, not in the request. Its log tells more under the id {number}."
+            await _respond(scope["path"], 500, "unexpected-error", detail)(scope, receive, send)
+
+
+async def _attention_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AttentionError)
+    headers = {}
+    if isinstance(error, errors.Overloaded):
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    return _respond(request.url.path, status_of(error), _kebab(type(error).__name__), str(error), headers)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path, status = request.url.path, error.status_code
+    detail = str(error.detail)
+    if detail == HTTPStatus(status).phrase:  # raised by the router, which gives no sentence
+        if status == 404:
+            hint = did_you_mean(path, _paths(request.app)) if path.startswith("/v1") else ""
+            detail = f"There is nothing at {path[:200]}.{hint} GET /openapi.json lists what there is."
+        elif status == 405:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            detail = f"{request.method} is not possible at {path[:200]}; it takes {allowed}."
+    return _respond(path, status, _kebab(HTTPStatus(status).phrase), detail, error.headers)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = [_fault(fault) for fault in _primary(error.errors())]
+    detail = faults[0]["message"]
+    if len(faults) > 1:
+        detail += f" (There {'is' if len(faults) == 2 else 'are'} {len(faults) - 1} more; see errors.)"
+    return _respond(request.url.path, 422, "invalid-request", detail, faults=faults)
+
+
+def invalid(faults: Sequence[Any], fields: Sequence[str]) -> RequestValidationError:
+    """Pydantic's findings about a request body as the error that is answered with 422.
+
+    Args:
+        fields: the names that the request has, for "did you mean".
+    """
+    return RequestValidationError([{**fault, "known": fields} for fault in faults])
+
+
+def _respond(
+    path: str,
+    status: int,
+    kind: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    faults: Sequence[dict[str, Any]] = (),
+) -> Response:
+    problem = Problem(
+        type=f"/problems/{kind}",
+        title=kind.replace("-", " ").capitalize(),
+        status=status,
+        detail=detail,
+        instance=path,
+        errors=tuple(faults),
+    )
+    kept = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
+    return Response(problem.model_dump_json(), status, kept, MEDIA_TYPE)
+
+
+def _primary(faults: Sequence[Any]) -> list[Any]:
+    """The faults without "too few entries" where that only says that the entries there have faults of their own."""
+    places = [tuple(fault["loc"]) for fault in faults]
+    return [
+        fault
+        for fault, place in zip(faults, places, strict=True)
+        if fault["type"] != "too_short" or not any(other[: len(place)] == place != other for other in places)
+    ]
+
+
+def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
+    """One finding of pydantic as a sentence, and where in the request it is."""
+    place = list(fault["loc"])
+    if place and place[0] in ("body", "query", "path", "header"):
+        place = place[1:]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+    return {"field": where, "message": _sentence(where, place, fault), "kind": fault["type"]}
+
+
+def _sentence(where: str, place: Sequence[Any], fault: Mapping[str, Any]) -> str:
+    about = fault.get("ctx", {})
+    match fault["type"]:
+        case "json_invalid":
+            return f"The body is not valid JSON: {about.get('error', 'it cannot be read')}."
+        case "missing":
+            return f"The field {where!r} is missing."
+        case "extra_forbidden":
+            hint = did_you_mean(str(place[-1]), fault.get("known", ())) if len(place) == 1 else ""
+            return f"There is no field {where!r} here.{hint}"
+        case "too_long":
+            count = about.get("actual_length") or "more"
+            return f"The field {where!r} has {count} entries; at most {about['max_length']} are taken."
+        case "too_short":
+            return f"The field {where!r} has {about['actual_length']} entries; it needs {about['min_length']} or more."
+    message = str(fault["msg"]).removeprefix("Value error, ").rstrip(".")
+    if not where:
+        return f"The request is not right: {message[:1].lower()}{message[1:]}."
+    return f"The field {where!r} is not right: {message[:1].lower()}{message[1:]}."
+
+
+def _kebab(words: str) -> str:
+    return re.sub(r"[\W_]+|(?<=[a-z])(?=[A-Z])", "-", words).lower()
+
+
+def _paths(app: FastAPI) -> list[str]:
+    return list(app.openapi()["paths"])

@@ -1,0 +1,83 @@
+"""What a person sees: upload a photo, read what three networks say, look up what they cost."""
+
+import io
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+TRIO = ("resnet20/none", "resnet20/se", "resnet20/eca")
+LINK = "/?" + "&".join(f"variant={name}" for name in TRIO)
+
+DRAWN = "[data-testid=stVegaLiteChart] :is(svg, canvas)"
+
+
+def photo() -> bytes:
+    out = io.BytesIO()
+    Image.effect_mandelbrot((320, 240), (-2, -1, 1, 1), 60).convert("RGB").save(out, "JPEG")
+    return out.getvalue()
+
+
+def upload(page: "Page", name: str, data: bytes) -> None:
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
+
+
+def settle(page: "Page") -> None:
+    """Wait until the script has run to its end, and see that it did not break."""
+    page.get_by_test_id("stApp").and_(page.locator("[data-test-script-state=notRunning]")).wait_for()
+    assert page.get_by_test_id("stException").count() == 0
+
+
+def test_a_photo_is_uploaded_and_three_networks_answer(page: "Page", address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address + LINK)
+    expect(page.get_by_role("heading", name="Compare")).to_be_visible()
+    expect(page.get_by_role("button", name="Giant panda")).to_be_attached()
+    upload(page, "fractal.jpg", photo())
+    expect(page.get_by_text("fractal.jpg, 320 × 240 pixels")).to_be_visible()
+    for name in TRIO:
+        expect(page.locator("strong", has_text=re.compile(f"^{name}$")).first).to_be_visible()
+    expect(page.get_by_text("softmax probability")).to_have_count(3)
+    expect(page.locator(DRAWN)).to_have_count(3 + 2 + 1 + 1)
+    expect(page.get_by_role("cell", name="resnet20/eca").first).to_be_visible()
+    settle(page)
+    assert re.search(r"image=[0-9a-f]{64}", page.url)
+
+
+def test_a_click_on_a_sample_shows_it(page: "Page", address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address + LINK)
+    page.get_by_role("button", name="Giant panda").click()
+    expect(page.get_by_text(re.compile(r"^Giant panda, \d+ × \d+ pixels$"))).to_be_visible()
+    settle(page)
+
+
+def test_a_broken_file_is_refused_in_words(page: "Page", address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address + LINK)
+    expect(page.get_by_role("heading", name="Statistics of every gate")).to_be_visible()
+    upload(page, "broken.jpg", photo()[:500])
+    expect(page.get_by_role("alert").filter(has_text="broken.jpg:")).to_be_visible()
+    expect(page.get_by_role("heading", name="Statistics of every gate")).to_be_visible()
+    settle(page)
+
+
+def test_cost_is_one_click_away(page: "Page", address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address + LINK)
+    page.get_by_role("link", name="Cost").click()
+    expect(page.get_by_role("heading", name="Cost", exact=True)).to_be_visible()
+    expect(page.get_by_role("cell", name="25,557,032").first).to_be_visible()
+    expect(page.get_by_role("cell", name="+87,808")).to_be_visible()
+    expect(page.locator(DRAWN)).to_have_count(3)
+    settle(page)

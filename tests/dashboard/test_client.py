@@ -1,0 +1,101 @@
+"""The client says in a sentence whatever goes wrong, and reads what goes right as typed reports."""
+
+import base64
+from collections.abc import Callable
+
+import httpx2
+import numpy as np
+import pytest
+
+from attention.reports import CompareRequest, Comparison, CostRequest
+from attention.spec import Variant
+from dashboard.client import Client, ServiceError, Unreachable, gate_values
+
+
+def answering(respond: Callable[[httpx2.Request], httpx2.Response]) -> Client:
+    return Client(httpx2.Client(base_url="http://api.test:8000", transport=httpx2.MockTransport(respond)))
+
+
+def test_an_uploaded_photo_is_compared_and_comes_back_small(client: Client, photo: Callable[[int], bytes]) -> None:
+    image = client.upload("noise.jpg", photo(1))
+    assert (image.name, image.width, image.height, image.format) == ("noise.jpg", 40, 30, "JPEG")
+    assert image in client.images()
+    assert client.image_file(image.id) == photo(1)
+    assert client.image_file(image.id, 16) != photo(1)
+    names = ("resnet20/none", "resnet20/eca(kernel_size=3)")
+    variants = tuple(Variant.parse(name) for name in names)
+    report = client.ask(CompareRequest(images=(image.id,), variants=variants, gates="base64", top_k=2))
+    assert [variant.name.partition("?")[0] for variant in report.variants] == list(names)
+    plain, eca = report.predictions
+    assert gate_values(plain) == {}
+    values = gate_values(eca)
+    assert list(values) == [gate.gate for gate in eca.gates]
+    assert [len(row) for row in values.values()] == [16, 16, 16, 32, 32, 32, 64, 64, 64]
+    assert all(
+        row.mean() == pytest.approx(gate.mean, abs=1e-3) for row, gate in zip(values.values(), eca.gates, strict=True)
+    )
+
+
+def test_cost_is_typed(client: Client) -> None:
+    report = client.ask(CostRequest(variants=(Variant.parse("resnet50/eca"),)))
+    assert report.variants[0].delta.parameters == 86
+    assert client.health().status == "ok"
+    assert {"se", "eca"} <= {entry.name for entry in client.catalog().modules}
+
+
+def test_a_refusal_is_the_services_own_sentence(client: Client) -> None:
+    with pytest.raises(ServiceError, match="Did you mean 'eca'") as caught:
+        client.ask(CostRequest(variants=(Variant(backbone="resnet50", attention="ecaa"),)))
+    assert caught.value.status == 422
+    with pytest.raises(ServiceError) as caught:
+        client.image_file("../secrets")
+    assert caught.value.status == 404
+
+
+def test_no_connection_says_how_to_start_the_api() -> None:
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("connection refused", request=request)
+
+    with pytest.raises(Unreachable, match=r"does not answer at http://api.test:8000. Start it with `make run`"):
+        answering(refuse).health()
+
+
+def test_a_time_out_is_not_called_unreachable() -> None:
+    def dawdle(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ReadTimeout("too slow", request=request)
+
+    with pytest.raises(ServiceError, match="took too long") as caught:
+        answering(dawdle).catalog()
+    assert not isinstance(caught.value, Unreachable)
+
+
+def test_an_answer_of_something_else_at_that_address_is_recognised() -> None:
+    proxy = answering(lambda request: httpx2.Response(502, text="<html>Bad Gateway</html>"))
+    with pytest.raises(ServiceError, match="502 Bad Gateway"):
+        proxy.health()
+    other = answering(lambda request: httpx2.Response(200, json={"hello": "world"}))
+    with pytest.raises(ServiceError, match="not a Health"):
+        other.health()
+
+
+def test_an_overloaded_service_says_when_to_come_back() -> None:
+    problem = {
+        "type": "/problems/overloaded",
+        "title": "Overloaded",
+        "status": 503,
+        "detail": "All places are taken.",
+        "instance": "/v1/health",
+    }
+    full = answering(lambda request: httpx2.Response(503, json=problem, headers={"retry-after": "2"}))
+    with pytest.raises(ServiceError, match="All places are taken") as caught:
+        full.health()
+    assert caught.value.retry_after_s == 2
+
+
+def test_base64_and_numbers_are_the_same_gates(comparison: Callable[..., Comparison]) -> None:
+    rows = [[0.25, 0.5, 0.75], [0.125, 1.0]]
+    numbers = comparison(["resnet20/se"], rows).predictions[0]
+    packed = base64.b64encode(np.concatenate(rows).astype("<f2").tobytes()).decode()
+    encoded = numbers.model_copy(update={"values": None, "values_base64": packed})
+    for read in (gate_values(numbers), gate_values(encoded)):
+        assert [list(row) for row in read.values()] == rows

@@ -1,0 +1,76 @@
+"""The signature is the form: a JSON Schema becomes widgets, and short names become variants."""
+
+from streamlit.testing.v1 import AppTest
+
+from attention.spec import Variant
+from dashboard.forms import read_variants
+
+
+def form() -> None:
+    import streamlit as st
+
+    from dashboard import forms
+
+    schema = {
+        "properties": {
+            "reduction": {"type": "integer", "minimum": 1, "maximum": 64, "default": 16},
+            "bias": {"type": "boolean", "default": False},
+            "gamma": {"type": "number", "exclusiveMinimum": 0, "default": 2},
+            "kernel_size": {
+                "anyOf": [{"enum": ["adaptive", "released"], "type": "string"}, {"type": "integer", "minimum": 1}],
+                "default": "adaptive",
+            },
+            "pool": {"$ref": "#/$defs/Pool", "default": "avg"},
+            "tag": {"type": "string", "default": ""},
+            "shape": {"type": "array", "default": "3x3"},
+        },
+        "$defs": {"Pool": {"enum": ["avg", "max"], "type": "string"}},
+    }
+    st.session_state["chosen"] = forms.options(schema, "form")
+
+
+def test_an_untouched_form_says_nothing() -> None:
+    at = AppTest.from_function(form, default_timeout=30).run()
+    assert not at.exception
+    assert at.session_state["chosen"] == {}
+
+
+def test_every_kind_of_option_has_its_widget() -> None:
+    at = AppTest.from_function(form, default_timeout=30).run()
+    at.number_input(key="form.reduction").set_value(8)
+    at.checkbox(key="form.bias").check()
+    at.number_input(key="form.gamma").set_value(1.5)
+    at.selectbox(key="form.pool").select("max")
+    at.text_input(key="form.shape").set_value("5x5")
+    at.selectbox(key="form.kernel_size").select("a number").run()
+    at.number_input(key="form.kernel_size.number").set_value(5).run()
+    assert not at.exception
+    assert at.session_state["chosen"] == {
+        "reduction": 8,
+        "bias": True,
+        "gamma": 1.5,
+        "kernel_size": 5,
+        "pool": "max",
+        "shape": "5x5",
+    }
+    assert at.number_input(key="form.reduction").min == 1
+    assert at.number_input(key="form.reduction").max == 64
+
+
+def test_short_names_are_read_from_lines_and_commas() -> None:
+    variants, problems = read_variants("resnet50/se(reduction=8,bias=true), resnet50/none\nresnet20/eca@standard:2-3")
+    assert not problems
+    assert [variant.name for variant in variants] == [
+        "resnet50/se(bias=true,reduction=8)",
+        "resnet50/none",
+        "resnet20/eca@standard:2-3",
+    ]
+    assert variants[1] == Variant(backbone="resnet50")
+
+
+def test_bad_names_get_a_sentence_each_and_good_ones_still_count() -> None:
+    variants, problems = read_variants("resnet50//se, resnet50/se@nowhere, resnet50/eca")
+    assert [variant.name for variant in variants] == ["resnet50/eca"]
+    assert len(problems) == 2
+    assert "is not a variant's name" in problems[0]
+    assert problems[1].startswith("resnet50/se@nowhere: placement.position")

@@ -1,0 +1,245 @@
+"""What the micro-batcher promises: who runs with whom, in which order, and who is told what when something fails."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+import pytest
+
+from attention.errors import Overloaded
+from server.engine.batching import MicroBatcher
+
+WAIT_S = 10.0
+"""Longer than anything here takes; a test that hangs fails instead."""
+
+
+class Works:
+    """A ``run`` that doubles numbers, notes its batches, and stops before the next one while the gate is shut."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[str, list[int]]] = []
+        self.threads: set[int] = set()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.busy = threading.Event()
+
+    def __call__(self, key: str, items: Sequence[int]) -> list[int]:
+        self.threads.add(threading.get_ident())
+        self.batches.append((key, list(items)))
+        self.busy.set()
+        assert self.gate.wait(WAIT_S)
+        if 13 in items:
+            raise ValueError("13 is unlucky")
+        return [2 * item for item in items]
+
+
+@pytest.fixture
+def works() -> Works:
+    return Works()
+
+
+@pytest.fixture
+def make(works: Works) -> Iterator[Callable[..., MicroBatcher[str, int, int]]]:
+    made: list[MicroBatcher[str, int, int]] = []
+
+    def one(*, max_batch_size: int = 8, **options: float) -> MicroBatcher[str, int, int]:
+        batcher = MicroBatcher[str, int, int](works, max_batch_size=max_batch_size, **options)  # type: ignore[arg-type]
+        made.append(batcher)
+        return batcher
+
+    yield one
+    works.gate.set()
+    for batcher in made:
+        batcher.close()
+
+
+Make = Callable[..., MicroBatcher[str, int, int]]
+
+
+@contextmanager
+def occupied(batcher: MicroBatcher[str, int, int], works: Works) -> Iterator[None]:
+    """Keep the thread busy with one item of its own key while the block queues others; let go afterwards."""
+    works.busy.clear()
+    works.gate.clear()
+    first = batcher.submit("first", 0)
+    assert works.busy.wait(WAIT_S)
+    yield
+    works.gate.set()
+    assert first.result(WAIT_S) == 0
+    works.batches.remove(("first", [0]))
+
+
+def test_a_lone_item_leaves_at_once(make: Make) -> None:
+    batcher = make()
+    started = time.monotonic()
+    assert batcher.submit("a", 21).result(WAIT_S) == 42
+    assert time.monotonic() - started < 1.0
+
+
+def test_items_of_one_key_that_wait_together_leave_together(make: Make, works: Works) -> None:
+    batcher = make()
+    with occupied(batcher, works):
+        futures = [batcher.submit("a", item) for item in (1, 2, 3)]
+    assert [future.result(WAIT_S) for future in futures] == [2, 4, 6]
+    assert works.batches == [("a", [1, 2, 3])]
+
+
+def test_items_submitted_at_one_moment_are_one_batch_even_when_idle(make: Make, works: Works) -> None:
+    futures = make().submit_all("a", [1, 2, 3])
+    assert [future.result(WAIT_S) for future in futures] == [2, 4, 6]
+    assert works.batches == [("a", [1, 2, 3])]
+
+
+def test_keys_do_not_share_a_batch(make: Make, works: Works) -> None:
+    batcher = make()
+    with occupied(batcher, works):
+        wait([batcher.submit(key, item) for key, item in (("a", 1), ("b", 2), ("a", 3))], timeout=0)
+    batcher.close()
+    assert works.batches == [("a", [1, 3]), ("b", [2])]
+
+
+def test_a_batch_is_never_larger_than_its_limit(make: Make, works: Works) -> None:
+    batcher = make(max_batch_size=4)
+    with occupied(batcher, works):
+        futures = batcher.submit_all("a", range(20, 30))
+    assert [future.result(WAIT_S) for future in futures] == [2 * item for item in range(20, 30)]
+    assert [len(items) for _, items in works.batches] == [4, 4, 2]
+
+
+def test_the_key_with_the_oldest_item_goes_first(make: Make, works: Works) -> None:
+    batcher = make(max_batch_size=2)
+    with occupied(batcher, works):
+        for key, item in (("busy", 1), ("busy", 2), ("quiet", 3), ("busy", 4), ("busy", 5)):
+            batcher.submit(key, item)
+            time.sleep(0.002)  # later on any clock
+    batcher.close()
+    assert works.batches == [("busy", [1, 2]), ("quiet", [3]), ("busy", [4, 5])]
+
+
+def test_only_the_guilty_item_of_a_failing_batch_fails(make: Make, works: Works) -> None:
+    batcher = make()
+    with occupied(batcher, works):
+        futures = [batcher.submit("a", item) for item in (1, 13, 3)]
+    assert [futures[0].result(WAIT_S), futures[2].result(WAIT_S)] == [2, 6]
+    with pytest.raises(ValueError, match="unlucky"):
+        futures[1].result(WAIT_S)
+    assert works.batches == [("a", [1, 13, 3]), ("a", [1]), ("a", [13]), ("a", [3])]
+
+
+def test_a_failure_alone_is_not_tried_twice_and_the_next_item_is_well(make: Make, works: Works) -> None:
+    batcher = make()
+    with pytest.raises(ValueError, match="unlucky"):
+        batcher.submit("a", 13).result(WAIT_S)
+    assert batcher.submit("a", 1).result(WAIT_S) == 2
+    assert works.batches == [("a", [13]), ("a", [1])]
+
+
+def test_a_run_that_gives_too_few_results_fails_its_items() -> None:
+    batcher = MicroBatcher[str, int, int](lambda key, items: [], max_batch_size=4)
+    with pytest.raises(RuntimeError, match="gave 0 results"):
+        batcher.submit("a", 1).result(WAIT_S)
+    batcher.close()
+
+
+def test_a_cancelled_item_leaves_the_queue_and_never_runs(make: Make, works: Works) -> None:
+    batcher = make(max_queue=2)
+    with occupied(batcher, works):
+        kept, dropped = batcher.submit("a", 1), batcher.submit("b", 2)
+        assert dropped.cancel()
+        assert len(batcher) == 1
+        assert wait([dropped], timeout=0).done == {dropped}  # whoever waits for it is told
+        batcher.submit("a", 3)  # there is room again
+    assert kept.result(WAIT_S) == 2
+    batcher.close()
+    assert works.batches == [("a", [1, 3])]
+    with pytest.raises(CancelledError):
+        dropped.result(WAIT_S)
+
+
+def test_an_item_that_runs_can_no_longer_be_cancelled(make: Make, works: Works) -> None:
+    batcher = make()
+    works.gate.clear()
+    future = batcher.submit("a", 1)
+    assert works.busy.wait(WAIT_S)
+    assert not future.cancel()
+    works.gate.set()
+    assert future.result(WAIT_S) == 2
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back(make: Make, works: Works) -> None:
+    batcher = make(max_queue=3)
+    with occupied(batcher, works):
+        batcher.submit_all("a", [1, 2])
+        with pytest.raises(Overloaded, match="Try again in") as refused:
+            batcher.submit_all("a", [3, 4])
+        assert refused.value.retry_after_s >= 1.0
+        assert len(batcher) == 2  # all of them or none
+        batcher.submit("b", 3)
+    batcher.close()
+    assert works.batches == [("a", [1, 2]), ("b", [3])]
+
+
+def test_closing_finishes_what_was_accepted_and_refuses_the_rest(make: Make, works: Works) -> None:
+    batcher = make(max_batch_size=1, batch_wait_timeout_s=30.0)
+    with occupied(batcher, works):
+        futures = [batcher.submit("a", item) for item in (1, 2, 3)]
+    batcher.close()
+    assert [future.result(0) for future in futures] == [2, 4, 6]
+    assert not batcher.alive
+    with pytest.raises(Overloaded, match="shutting down"):
+        batcher.submit("a", 4)
+
+
+def test_closing_twice_is_closing(make: Make) -> None:
+    batcher = make()
+    batcher.close()
+    batcher.close()
+
+
+def test_with_a_wait_items_gather_until_the_oldest_has_waited_long_enough(make: Make, works: Works) -> None:
+    batcher = make(batch_wait_timeout_s=0.2)
+    started = time.monotonic()
+    futures = [batcher.submit("a", item) for item in (1, 2)]
+    assert [future.result(WAIT_S) for future in futures] == [2, 4]
+    assert time.monotonic() - started >= 0.2
+    assert works.batches == [("a", [1, 2])]
+
+
+def test_a_full_batch_does_not_wait_for_company(make: Make, works: Works) -> None:
+    batcher = make(max_batch_size=2, batch_wait_timeout_s=30.0)
+    early = batcher.submit("lonely", 7)
+    futures = [batcher.submit("a", item) for item in (1, 2)]
+    assert [future.result(WAIT_S) for future in futures] == [2, 4]
+    assert works.batches == [("a", [1, 2])]
+    assert not early.done()
+
+
+def test_one_thread_runs_everything_and_every_caller_gets_its_own_answer(make: Make, works: Works) -> None:
+    batcher = make(max_batch_size=5)
+
+    def ask(number: int) -> int:
+        return batcher.submit(f"key {number % 3}", number).result(WAIT_S)
+
+    numbers = range(100, 500)
+    with ThreadPoolExecutor(16) as callers:
+        assert list(callers.map(ask, numbers)) == [2 * number for number in numbers]
+    assert len(works.threads) == 1 and threading.get_ident() not in works.threads
+    assert sum(len(items) for _, items in works.batches) == len(numbers)
+
+
+def test_cancelling_from_many_threads_loses_nobody(make: Make, works: Works) -> None:
+    batcher = make(max_batch_size=3, max_queue=10_000)
+    with occupied(batcher, works):
+        futures = [batcher.submit(f"key {number % 4}", number) for number in range(100, 600)]
+        works.gate.set()
+        with ThreadPoolExecutor(8) as callers:
+            cancelled = list(callers.map(lambda future: future.cancel(), futures[::2]))
+    done, pending = wait(futures, timeout=WAIT_S)
+    assert not pending and len(done) == len(futures)
+    for number, future in zip(range(100, 600, 2), futures[::2], strict=True):
+        assert future.cancelled() or future.result() == 2 * number
+    assert sum(cancelled) == sum(future.cancelled() for future in futures)
+    batcher.close()
+    assert len(batcher) == 0

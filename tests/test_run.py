@@ -1,0 +1,193 @@
+"""What ``make run`` promises: both or none, both addresses, and nothing left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import run
+
+ROOT = Path(run.__file__).parent
+
+ANSWERS = """
+import http.server, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in sys.argv else lambda *_: sys.exit(0))
+class Ok(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+    def log_message(self, *args): pass
+time.sleep(0.3)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Ok).serve_forever()
+"""
+ENDS = "import sys, time; time.sleep({after}); sys.exit({code})"
+
+
+def free_ports(number: int) -> list[int]:
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def service(name: str, port: int, *command: str) -> run.Service:
+    return run.Service(name, (sys.executable, "-c", *command), "127.0.0.1", port, f"ATTENTION_{name.upper()}")
+
+
+def answering(name: str, port: int, *how: str) -> run.Service:
+    return service(name, port, ANSWERS, str(port), *how)
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Leave this process's signal handlers as they were."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def until_ready(child: "subprocess.Popen[str]") -> str:
+    """What a launcher prints until all services run."""
+    assert child.stdout is not None
+    seen = ""
+    for line in child.stdout:
+        seen += line
+        if line.startswith(run.READY):
+            return seen
+    raise AssertionError(f"It never ran; it ended with {child.wait(10)} and said:\n{seen}")
+
+
+def after(child: "subprocess.Popen[str]", within_s: float = 15) -> str:
+    """What it prints from then to its end."""
+    assert child.stdout is not None
+    child.wait(within_s)
+    return child.stdout.read()
+
+
+def launched(*services: run.Service, stop_within_s: float = 10) -> "subprocess.Popen[str]":
+    """A launcher of these services as a process of its own."""
+    script = (
+        f"import run; from run import Service\nraise SystemExit(run.run({services!r}, stop_within_s={stop_within_s}))"
+    )
+    return subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_both_and_is_no_failure(how: signal.Signals) -> None:
+    api, dashboard = free_ports(2)
+    with launched(answering("API", api), answering("Dashboard", dashboard)) as child:
+        said = until_ready(child)
+        assert f"http://127.0.0.1:{dashboard}\n" in said and f"http://127.0.0.1:{api}\n" in said
+        assert listens(api) and listens(dashboard)
+        child.send_signal(how)
+        assert after(child).strip() == "Stopped."
+    assert child.returncode == 0
+    assert not listens(api) and not listens(dashboard)
+
+
+def test_a_service_that_does_not_listen_is_ended() -> None:
+    api, dashboard = free_ports(2)
+    with launched(answering("API", api, "deaf"), answering("Dashboard", dashboard), stop_within_s=0.5) as child:
+        until_ready(child)
+        child.terminate()
+        assert "The API did not stop when asked, so it was ended." in after(child)
+    assert not listens(api)
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    (api,) = free_ports(1)
+    with launched(answering("API", api, "deaf"), stop_within_s=60) as child:
+        until_ready(child)
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(10) == 0
+    assert not listens(api)
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize(("code", "ours"), [(3, 3), (0, 1)])
+def test_one_that_ends_takes_the_other_with_it(code: int, ours: int, capsys: pytest.CaptureFixture[str]) -> None:
+    api, dashboard = free_ports(2)
+    dying = service("API", api, ENDS.format(after=0.8, code=code))
+    assert run.run([dying, answering("Dashboard", dashboard)]) == ours
+    assert f"The API ended with exit code {code}" in capsys.readouterr().out
+    assert not listens(dashboard)
+
+
+@pytest.mark.usefixtures("signals")
+def test_one_that_never_answers_is_given_up(capsys: pytest.CaptureFixture[str]) -> None:
+    (api,) = free_ports(1)
+    assert run.run([service("API", api, "import time; time.sleep(60)")], start_within_s=0.5) == 1
+    assert f"The API did not answer at http://127.0.0.1:{api}/ within 0.5 s." in capsys.readouterr().out
+
+
+def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path) -> None:
+    api, dashboard = free_ports(2)
+    started = tmp_path / "started"
+    first = service("API", api, f"open({str(started)!r}, 'w')")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", dashboard))
+        taken.listen()
+        with pytest.raises(run.CannotStart, match=rf"Dashboard cannot have port {dashboard}.*another port: ATTENTION_"):
+            run.run([first, answering("Dashboard", dashboard)])
+    assert not started.exists()
+
+
+def test_the_environment_says_where() -> None:
+    api, dashboard = run.services(
+        {"ATTENTION_HOST": "0.0.0.0", "ATTENTION_PORT": "9000", "ATTENTION_DASHBOARD_PORT": "9001"}
+    )
+    assert (api.host, api.port, dashboard.host, dashboard.port) == ("0.0.0.0", 9000, "0.0.0.0", 9001)
+    assert dashboard.environment == {"ATTENTION_API": "http://127.0.0.1:9000"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"ATTENTION_PORT": "http"}, "ATTENTION_PORT='http' is not a port."),
+        ({"ATTENTION_DASHBOARD_PORT": "70000"}, "ATTENTION_DASHBOARD_PORT='70000' is not a port."),
+        ({"ATTENTION_PORT": "8501"}, "are both 8501"),
+    ],
+)
+def test_ports_that_cannot_be_are_told(environment: dict[str, str], sentence: str) -> None:
+    with pytest.raises(run.CannotStart, match=sentence):
+        run.services(environment)
+
+
+@pytest.mark.slow
+def test_the_real_api_and_dashboard_start_answer_and_stop(tmp_path: Path) -> None:
+    api, dashboard = free_ports(2)
+    settings = {
+        "ATTENTION_HOST": "127.0.0.1",
+        "ATTENTION_PORT": str(api),
+        "ATTENTION_DASHBOARD_PORT": str(dashboard),
+        "ATTENTION_DATA": str(tmp_path),
+    }
+    with subprocess.Popen(
+        [sys.executable, "run.py"], cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert f"http://127.0.0.1:{dashboard}\n" in until_ready(child)
+        with urllib.request.urlopen(f"http://127.0.0.1:{api}/v1/catalog", timeout=10) as answer:
+            assert b'"eca"' in answer.read()
+        with urllib.request.urlopen(f"http://127.0.0.1:{dashboard}/", timeout=10) as answer:
+            assert answer.status == 200
+        child.send_signal(signal.SIGINT)
+        rest = after(child, within_s=40)
+    assert child.returncode == 0
+    assert "Stopped." in rest and "was ended" not in rest
+    assert not listens(api) and not listens(dashboard)
