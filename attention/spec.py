@@ -19,7 +19,9 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from attention.errors import BadVariantName
 
@@ -170,6 +172,15 @@ class Variant(Plain):
                 raise ValueError("A network without attention has no attention options.")
             data = {key: value for key, value in data.items() if key not in ("attention", "placement")}
         return data
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Coming in, a variant may also be its short name."""
+        whole = handler.resolve_ref_schema(handler(core))
+        if handler.mode == "serialization":
+            return whole
+        name = {"type": "string", "title": "Short name", "examples": ["eca", "resnet50/se(reduction=8)@standard:3-4"]}
+        return {"title": "Variant", "anyOf": [name, whole]}
 
     @classmethod
     def parse(cls, name: str) -> "Variant":

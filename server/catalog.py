@@ -38,7 +38,7 @@ def catalog() -> Catalog:
         version=version(),
         modules=tuple(_module(name) for name in modules),
         backbones=tuple(_backbone(name) for name in backbones),
-        placements=dict(POSITIONS),  # type: ignore[arg-type]
+        placements=POSITIONS,
         ablations=ABLATIONS,
         shipped=tuple(
             Shipped(name=variant.model_copy(update={"weights": "shipped"}).name, card=card)

@@ -74,7 +74,7 @@ class Catalog(Plain):
     version: str = Field(description="Version of the service.")
     modules: tuple[ModuleEntry, ...]
     backbones: tuple[BackboneEntry, ...]
-    placements: dict[Position, str] = Field(description="Each position with where it is.")
+    placements: dict[str, str] = Field(description="Each position with where it is.")
     ablations: dict[str, str] = Field(description="Each kind of ablation with the question it answers.")
     shipped: tuple[Shipped, ...]
     analyses: tuple[AnalysisEntry, ...]

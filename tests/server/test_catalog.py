@@ -60,6 +60,8 @@ def test_every_answer_and_question_is_described(client: TestClient) -> None:
         for status in ("404", "413", "415", "422", "500", "503"):
             assert "application/problem+json" in operation["responses"][status]["content"]
     assert "HTTPValidationError" not in known
+    kinds = [way.get("type") for way in description["components"]["schemas"]["Variant-Input"]["anyOf"]]
+    assert kinds == ["string", "object"]  # a variant comes in by name or in full
     photo_form = description["paths"]["/v1/compare"]["post"]["requestBody"]["content"]["multipart/form-data"]
     assert {"image", "variants", "top_k", "ablation"} <= set(photo_form["schema"]["properties"])
 
