@@ -1,22 +1,31 @@
-"""Data sets for training: a folder per class, decoded once and kept as one tensor.
+"""Data sets for training: decoded once, kept as one tensor, and looked over for what spoils a comparison.
 
-FOLDER/train/<class>/*.jpg   FOLDER/test/<class>/*.jpg        (``val`` serves as ``test``)
+    FOLDER/train/<class>/*.jpg   FOLDER/test/<class>/*.jpg      a split as it is given (``val`` serves as ``test``)
+    FOLDER/<class>/*.jpg                                        split by the hash of each file, a fifth for the test
+
+The same inside a zip; CIFAR's binary archives; parquet files of a hub (see `attention.sources`).
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from attention.errors import AttentionError, BadData
 from attention.images import decode
+from attention.reports import DataFacts
+from attention.sources import Item, items
 from attention.spec import Preprocess
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
+TEST_SHARE = 0.2
+"""Share of the images that a split by hash tests on."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,13 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set as it should be called, with its classes and its two splits."""
+    """A data set as it should be called, with its classes, its two splits, and what was found in it."""
 
     name: str
     classes: tuple[str, ...]
     train: Split
     test: Split
+    facts: DataFacts | None = None
 
     @property
     def size(self) -> int:
@@ -56,54 +66,102 @@ class DataSet:
         )
 
 
-def read_folder(folder: Path, size: int, name: str | None = None) -> DataSet:
-    """Read a data set that has a folder for each split and in it a folder for each class.
+def read(path: Path, size: int, name: str | None = None) -> DataSet:
+    """Read a data set from a folder, a zip, a CIFAR archive or a parquet file.
 
     Args:
-        folder: holds ``train`` and ``test`` (or ``val``).
         size: height and width the images are brought to: shorter side resized, centre cropped.
-        name: what to call it; the folder's name if None.
+        name: what to call it; the file's name if None.
 
     Raises:
         BadData: a split or class is missing or empty, or a file is not an image.
+        TooLarge: an archive beyond the limits.
     """
-    train_folder = folder / "train"
-    test_folder = next((folder / split for split in ("test", "val") if (folder / split).is_dir()), folder / "test")
-    for split in (train_folder, test_folder):
-        if not split.is_dir():
-            raise BadData(
-                f"The data set {folder} has no folder {split.name!r}. It needs train/<class>/ and test/<class>/."
-            )
-    classes = tuple(sorted(entry.name for entry in train_folder.iterdir() if entry.is_dir()))
+    return collect(items(path), size, name or path.name.partition(".")[0])
+
+
+def collect(source: Iterable[Item], size: int, name: str) -> DataSet:
+    """Decode a stream of images into a data set.
+
+    Raises:
+        BadData: see `read`.
+    """
+    pixels: list[NDArray[np.uint8]] = []
+    labels: list[str] = []
+    splits: list[str] = []
+    digests: list[bytes] = []
+    given: Counter[bool] = Counter()
+    for item in source:
+        raw = item.content if isinstance(item.content, bytes) else item.content.tobytes()
+        digest = hashlib.sha256(raw).digest()
+        given[item.split is not None] += 1
+        pixels.append(_pixels(item, size))
+        labels.append(item.label)
+        digests.append(digest)
+        splits.append(item.split or ("test" if digest[0] < 256 * TEST_SHARE else "train"))
+    if not pixels:
+        raise BadData(f"{name} holds no images. It needs a folder for each class, with photos in it.")
+    if len(given) == 2:
+        raise BadData(
+            f"{name} is split for {given[True]} of {len(pixels)} images only. "
+            "Put all of them under train and test, or none."
+        )
+    classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
-        raise BadData(f"{train_folder} has {len(classes)} class folders; a classifier needs at least 2.")
-    return DataSet(
-        name or folder.name, classes, _read_split(train_folder, classes, size), _read_split(test_folder, classes, size)
-    )
+        raise BadData(f"{name} has 1 class folder ({classes[0]!r}); a classifier needs at least 2.")
+    in_train = np.array([split == "train" for split in splits])
+    numbers = np.array([classes.index(label) for label in labels])
+    for split, chosen in (("train", in_train), ("test", ~in_train)):
+        for number, label in enumerate(classes):
+            if not (numbers[chosen] == number).any():
+                raise BadData(f"Class {label!r} of {name} has no images in its {split} split. Add some, or remove it.")
+    facts = _facts(name, size, classes, numbers, in_train, digests, split_by_hash=not given[True])
+    whole = torch.from_numpy(np.stack(pixels))
+    parts = [
+        Split(whole[torch.from_numpy(chosen)], torch.from_numpy(numbers[chosen])) for chosen in (in_train, ~in_train)
+    ]
+    return DataSet(name, classes, parts[0], parts[1], facts)
 
 
-def _read_split(folder: Path, classes: Sequence[str], size: int) -> Split:
-    paths: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = sorted(path for path in (folder / name).glob("*") if path.suffix.lower() in SUFFIXES)
-        if not found:
-            raise BadData(f"Class {name!r} has no images in {folder}. Add some, or remove the class.")
-        paths += found
-        labels += [label] * len(found)
-    images = torch.empty(len(paths), size, size, 3, dtype=torch.uint8)
-    for number, path in enumerate(paths):
-        try:
-            images[number] = torch.from_numpy(_fit(decode(path.read_bytes()), size))
-        except AttentionError as error:
-            raise BadData(f"{path} cannot be used: {error}") from error
-    return Split(images, torch.tensor(labels))
-
-
-def _fit(image: Image.Image, size: int) -> np.ndarray:
-    """The photo as (size, size, 3) bytes: untouched if it has that size, else shorter side resized and cropped."""
+def _pixels(item: Item, size: int) -> NDArray[np.uint8]:
+    """An item as (size, size, 3) bytes: untouched if it has that size, else shorter side resized and cropped."""
+    try:
+        image = decode(item.content) if isinstance(item.content, bytes) else Image.fromarray(item.content)
+    except AttentionError as error:
+        raise BadData(f"{item.name} cannot be used: {error}") from error
     if image.size != (size, size):
         side = min(image.size)
         left, top = (image.width - side) / 2, (image.height - side) / 2
         image = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
     return np.array(image)
+
+
+def _facts(
+    name: str,
+    size: int,
+    classes: tuple[str, ...],
+    numbers: NDArray[np.int64],
+    in_train: NDArray[np.bool_],
+    digests: list[bytes],
+    split_by_hash: bool,
+) -> DataFacts:
+    seen: dict[bytes, list[int]] = {}
+    for index, digest in enumerate(digests):
+        seen.setdefault(digest, []).append(index)
+    repeated = [where for where in seen.values() if len(where) > 1]
+    order = sorted(zip(digests, numbers.tolist(), in_train.tolist(), strict=True))
+    whole = hashlib.sha256(repr((size, classes)).encode())
+    for row in order:
+        whole.update(repr(row).encode())
+    return DataFacts(
+        name=name,
+        classes=classes,
+        train_images=int(in_train.sum()),
+        test_images=int((~in_train).sum()),
+        size=size,
+        split_by_hash=split_by_hash,
+        duplicates=sum(len(where) - 1 for where in repeated),
+        duplicates_across_splits=sum(len(set(in_train[where].tolist())) == 2 for where in repeated),
+        label_conflicts=sum(len(set(numbers[where].tolist())) > 1 for where in repeated),
+        fingerprint=whole.hexdigest(),
+    )

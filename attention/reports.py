@@ -224,3 +224,18 @@ class Verdict(Plain):
     more_seeds: int | None = Field(
         description="About how many more seeds would detect a difference of the margin with a power of 0.8."
     )
+
+
+class DataFacts(Plain):
+    """What a data set holds, and what in it could spoil a comparison."""
+
+    name: str = Field(description="The data set as it should be called.")
+    classes: tuple[str, ...] = Field(description="Class names in the order of the labels.")
+    train_images: int = Field(description="Images to train on.")
+    test_images: int = Field(description="Images to test on.")
+    size: int = Field(description="Height and width the images were brought to, pixels.")
+    split_by_hash: bool = Field(description="Whether the split was made here, by the hash of each file.")
+    duplicates: int = Field(description="Files that repeat another one, byte for byte.")
+    duplicates_across_splits: int = Field(description="Images that stand in both splits: the test has seen them.")
+    label_conflicts: int = Field(description="Images that stand there with more than one label.")
+    fingerprint: str = Field(description="SHA-256 of all images, labels, the split and the size.")

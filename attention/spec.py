@@ -89,7 +89,7 @@ Number = Annotated[int, Field(ge=1, le=99)]
 
 
 class Placement(Plain):
-    """Which slots of a backbone are filled: a position, and the stages and blocks (all of them when neither is said)."""
+    """Which slots of a backbone are filled: a position, and the stages and blocks (all where neither is said)."""
 
     position: Position | Literal["published"] = Field(
         default="standard", description="Where in the block or network the module sits."

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attention.build import build, resolve
-from attention.datasets import DataSet, Split, read_folder
+from attention.datasets import DataSet, Split, read
 from attention.errors import AttentionError, BadData, Diverged
 from attention.files import write_whole
 from attention.images import normalise
@@ -211,7 +211,7 @@ def device_name(device: str) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Train the variants named on the command line, one after the other."""
     parser = argparse.ArgumentParser(prog="python -m attention.train", description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder with train/<class>/ and test/<class>/")
+    parser.add_argument("data", type=Path, help="folder per class, zip of one, or CIFAR archive")
     parser.add_argument("variants", nargs="+", help="short names, such as resnet20/eca")
     parser.add_argument("--data-name", help="what the data set is called on the card")
     parser.add_argument("--recipe", default="quick", choices=sorted(RECIPES))
@@ -229,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.epochs:
             recipe = Recipe.model_validate({**recipe.model_dump(), "epochs": chosen.epochs})
         variants = [resolve(Variant.parse(name)) for text in chosen.variants for name in split_names(text)]
-        data = read_folder(chosen.data, chosen.size, chosen.data_name)
+        data = read(chosen.data, chosen.size, chosen.data_name)
         for variant in variants:
             _train_and_write(variant, recipe, data, chosen)
     except AttentionError as error:

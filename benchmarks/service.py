@@ -3,7 +3,7 @@
     python -m benchmarks.service [VARIANT] [--turns N]
 
 Service: ``python -m server`` in a process of its own; 16 clients send a 224-pixel JPEG each in one multipart request to
-``POST /v1/compare`` and read the whole answer. Bare: another process with the same thread settings decodes the
+``POST /v1/compare`` and read the whole answer. Bare: another process with the same settings decodes the
 same photos, prepares them and runs the same network on batches of 16. The two take turns; only the CPU time of those
 two processes counts. The ratio bare / service is the share of the machine that reaches the networks. Every
 request carries other bytes, so nothing is answered twice.
@@ -32,8 +32,12 @@ CLIENTS = 16
 ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
 
 BARE = """
-import io, sys, torch
-from PIL import Image
+import sys
+from server.__main__ import prepare_process
+from server.settings import Settings
+prepare_process(Settings())  # the same threads and the same malloc as the service
+
+import torch
 from attention.build import build, preprocess_of
 from attention.images import decode, preprocess
 from attention.spec import Variant

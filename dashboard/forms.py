@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from attention.errors import AttentionError
 from attention.spec import SHIPPED_BACKBONE, Options, OptionValue, Placement, Variant, split_names
-from dashboard.words import labels
 from server.schemas import BackboneEntry, Catalog
 
 NUMBER = "a number"
@@ -54,13 +53,12 @@ def variants(
     st.session_state[key] = list(dict.fromkeys(_canonical(name) for name in st.session_state[key]))
     known = [entry.name for entry in catalog.shipped] + [variant.name for variant in default]
     offered = list(dict.fromkeys(known + st.session_state[key]))
-    called = labels(offered)
     names = st.multiselect(
         label,
         offered,
         key=key,
         accept_new_options=True,
-        format_func=lambda name: called.get(name, name),
+        format_func=_shown,
         placeholder="Pick a network or type a name such as resnet50/se(reduction=8)@standard:3-4",
         help=f"{about} {NAMES}".strip(),
         persist_state="session",
@@ -75,6 +73,12 @@ def variants(
         st.error(problem)
     st.query_params[key] = [variant.name for variant in chosen]
     return tuple(dict.fromkeys(chosen))
+
+
+def _shown(name: str) -> str:
+    """A name in the list of networks: shipped ones say that they are trained."""
+    network, mark, rest = name.partition("?")
+    return f"{network} · trained" if mark and rest == "weights=shipped" else name
 
 
 def _canonical(name: str) -> str:
@@ -132,20 +136,29 @@ def _same_network(made: Variant, shipped: Variant) -> bool:
 def _entry(label: str, entries: Sequence[BackboneEntry], key: str) -> BackboneEntry:
     titles = {entry.name: entry.title for entry in entries}
     start = list(titles).index(SHIPPED_BACKBONE) if SHIPPED_BACKBONE in titles else 0
-    name = st.selectbox(label, list(titles), start, key=key, help="  \n".join(f"**{n}** {t}" for n, t in titles.items()))
+    name = st.selectbox(
+        label, list(titles), start, key=key, help="  \n".join(f"**{n}** {t}" for n, t in titles.items())
+    )
     return next(entry for entry in entries if entry.name == name)
 
 
 def _placement(catalog: Catalog, backbone: BackboneEntry, key: str) -> Placement:
     left, right = st.columns(2)
-    positions = sorted(backbone.positions, key=lambda name: name != "standard")
-    about = "  \n".join(f"**{name}** {catalog.placements[name]}" for name in positions)
-    position = left.selectbox("Position", positions, key=f"{key}.position", help=about)
-    has = backbone.positions[position]
+    known = [name for name in catalog.placements if name in backbone.positions or name == "published"]
+    about = "  \n".join(f"**{name}** {catalog.placements[name]}" for name in known)
+    position = left.selectbox("Position", known, key=f"{key}.position", help=about)
+    has = next((stages for name, stages in backbone.positions.items() if name == position), ())
     stages = right.multiselect(
-        "Stages", has, key=f"{key}.{position}.stages", placeholder="all", help="Left empty: every stage."
+        "Stages",
+        has,
+        key=f"{key}.{position}.stages",
+        placeholder="all",
+        help="Left empty: every stage.",
+        disabled=not has,
     )
-    return Placement(position=position, stages=tuple(stages) if stages and len(stages) < len(has) else None)
+    return Placement.model_validate(
+        {"position": position, "stages": stages if stages and len(stages) < len(has) else None}
+    )
 
 
 # ---------------------------------------------------------------- one widget for each type

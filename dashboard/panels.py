@@ -33,8 +33,14 @@ def predictions(report: Comparison, image: Image) -> None:
                     st.caption(
                         f"Sees the photo's centre at {size} × {size} pixels. "
                         f"{words.human(variant.parameters)} parameters, {words.human(variant.macs)} MACs; "
-                        f"attention: {variant.attention_parameters:,} parameters"
+                        f"attention: {variant.attention_parameters:,} parameters. {origin(variant)}"
                     )
+
+
+def origin(variant: VariantSummary) -> str:
+    """Where a variant's weights come from."""
+    card = variant.card
+    return f"Trained on {card.data.rstrip('.')}; it knows {len(card.labels)} classes." if card else ""
 
 
 def badge(variant: VariantSummary) -> str:

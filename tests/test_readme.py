@@ -12,7 +12,7 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
-from attention.spec import Variant
+from attention.spec import POSITIONS, Variant
 from server.app import create_app
 from server.settings import Settings
 
@@ -119,6 +119,12 @@ def test_every_name_in_the_table_is_one(http: TestClient) -> None:
     for name in names:
         assert Variant.parse(Variant.parse(name).name) == Variant.parse(name)
     assert Variant.parse("eca").name in names
+
+
+def test_every_position_is_explained() -> None:
+    names = README.split("## Names of networks")[1].split("## Settings")[0]
+    for position in POSITIONS:
+        assert f"`{position}`" in names, position
 
 
 def test_every_route_is_in_the_table_and_the_other_way_round(http: TestClient) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -78,12 +78,26 @@ def after(child: "subprocess.Popen[str]", within_s: float = 15) -> str:
     return child.stdout.read()
 
 
-def launched(*services: run.Service, stop_within_s: float = 10) -> "subprocess.Popen[str]":
-    """A launcher of these services as a process of its own."""
-    script = (
-        f"import run; from run import Service\nraise SystemExit(run.run({services!r}, stop_within_s={stop_within_s}))"
+@contextmanager
+def started(*command: str, **environment: str) -> "Iterator[subprocess.Popen[str]]":
+    """A launcher as a process of its own, which is stopped with the block even if the test fails in it."""
+    child = subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
     )
-    return subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        yield child
+    finally:
+        while child.poll() is None:  # the first signal asks, the second does not wait
+            child.terminate()
+            time.sleep(0.5)
+        assert child.stdout is not None
+        child.stdout.close()
+
+
+def launched(*services: run.Service, stop_within_s: float = 10) -> "AbstractContextManager[subprocess.Popen[str]]":
+    """A launcher of these services."""
+    call = f"run.run({services!r}, stop_within_s={stop_within_s})"
+    return started("-c", f"import run; from run import Service; raise SystemExit({call})")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -178,9 +192,7 @@ def test_the_real_api_and_dashboard_start_answer_and_stop(tmp_path: Path) -> Non
         "ATTENTION_DASHBOARD_PORT": str(dashboard),
         "ATTENTION_DATA": str(tmp_path),
     }
-    with subprocess.Popen(
-        [sys.executable, "run.py"], cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True
-    ) as child:
+    with started("run.py", **settings) as child:
         assert f"http://127.0.0.1:{dashboard}\n" in until_ready(child)
         with urllib.request.urlopen(f"http://127.0.0.1:{api}/v1/catalog", timeout=10) as answer:
             assert b'"eca"' in answer.read()
