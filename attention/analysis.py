@@ -61,8 +61,8 @@ class Lab(Protocol):
     def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
         """Apply ``fn`` to every item, perhaps elsewhere; results come as they finish."""
 
-    def progress(self, done: int, total: int, note: str = "") -> None:
-        """Say how far the work is.
+    def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
+        """Say how far the work is, and show what is known so far as a report that is not complete yet.
 
         Raises:
             Cancelled: whoever asked no longer wants the answer.

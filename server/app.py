@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
 from attention.analyses import analyses
@@ -39,7 +40,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
                 await run_in_threadpool(own.close)
             store.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs and /redoc with their own copies of what FastAPI's load from a CDN
         title="Attention",
         version=version(),
         summary="What attention modules see in your photos, and what they cost.",

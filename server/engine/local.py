@@ -222,7 +222,7 @@ class LocalLab:
         """Apply ``fn`` to every item, one after the other."""
         return map(fn, items)
 
-    def progress(self, done: int, total: int, note: str = "") -> None:
+    def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
         """Say how far the work is; nobody watches a short request, but it can be cancelled.
 
         Raises:

@@ -11,7 +11,7 @@ from attention.analysis import Outputs
 from attention.build import build
 from attention.files import Files
 from attention.gate import ablate, capture, sites
-from attention.spec import Ablation, Variant
+from attention.spec import Ablation, Plain, Variant
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -33,5 +33,5 @@ class DirectLab:
     def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
         return map(fn, items)
 
-    def progress(self, done: int, total: int, note: str = "") -> None:
+    def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
         self.told.append((done, total))

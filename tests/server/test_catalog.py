@@ -133,3 +133,11 @@ def test_closing_the_app_ends_its_threads(settings: Settings) -> None:
     while left := {one for one in threading.enumerate() if one not in before and "AnyIO" not in one.name}:
         assert time.monotonic() < deadline, left
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+def test_the_pages_that_describe_the_api_need_no_other_host(client: TestClient, page: str) -> None:
+    html = client.get(page).text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', html)
+    assert loaded and all(address.startswith("/") for address in loaded)
+    assert all(client.get(address).status_code == 200 for address in loaded)
