@@ -11,6 +11,7 @@ A Variant also has one canonical short name, and parsing the name gives the vari
 A bare module name such as ``eca`` means that module on the shipped backbone with shipped weights.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -266,6 +267,31 @@ RECIPES: dict[str, Recipe] = {
     "paper-like": Recipe(epochs=164, lr=0.1, warmup=0.0, weight_decay=1e-4, label_smoothing=0.0),
 }
 """Recipes by name; 'paper-like' has the epochs, rate and decay of the CIFAR-10 runs in He et al. 2016, annealed."""
+
+
+class Grid(Plain):
+    """Variants that differ in a few fields, every combination of them: r for SE, k for ECA, stages, places."""
+
+    base: Variant = Field(description="The variant whose fields are varied.")
+    vary: dict[
+        Annotated[str, Field(pattern=r"^(attention|placement|backbone|(backbone_)?options\.[A-Za-z_]\w*)$")],
+        Annotated[tuple[OptionValue, ...], Field(min_length=1, max_length=32)],
+    ] = Field(
+        min_length=1,
+        max_length=4,
+        description="Field -> its values: attention, placement, backbone, options.<name> or backbone_options.<name>.",
+    )
+
+    def variants(self) -> tuple[Variant, ...]:
+        """Every combination, the last field varying fastest."""
+        found = []
+        for values in itertools.product(*self.vary.values()):
+            data = self.base.model_dump()
+            for field, value in zip(self.vary, values, strict=True):
+                whole, _, option = field.partition(".")
+                data[whole] = {**data[whole], option: value} if option else value
+            found.append(Variant.model_validate(data))
+        return tuple(found)
 
 
 R_co = TypeVar("R_co", bound=Plain, covariant=True)

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from attention.build import build, resolve
 from attention.datasets import DataSet, Split, read
+from attention.devices import best_device, device_name
 from attention.errors import AttentionError, BadData, Diverged
 from attention.files import write_whole
 from attention.images import normalise
@@ -192,20 +193,13 @@ def _load(path: Path, model: nn.Module, optimiser: torch.optim.SGD) -> list[Epoc
 # ---------------------------------------------------------------- the command
 
 
-def write_checkpoint(folder: Path, run: Run, card: Card) -> Path:
-    """Write a network's weights and its card side by side; returns the path of the weights."""
-    path = folder / f"{checkpoint_name(card.variant)}.safetensors"
-    state = {name: value.cpu().contiguous() for name, value in run.model.state_dict().items()}
+def write_checkpoint(folder: Path, model: nn.Module, card: Card, name: str) -> Path:
+    """Write a network's weights and its card side by side under a name; returns the path of the weights."""
+    path = folder / f"{name}.safetensors"
+    state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
     write_whole(path, to_safetensors(state))
     write_whole(path.with_suffix(".json"), card.model_dump_json(indent=1).encode() + b"\n")
     return path
-
-
-def device_name(device: str) -> str:
-    """What a device is called by its maker."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -219,7 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=32, help="height and width of the images, pixels")
     parser.add_argument("--out", type=Path, default=Path("checkpoints"), help="where weights and cards go")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=best_device())
     parser.add_argument("--threads", type=int, help="CPU threads of one run")
     chosen = parser.parse_args(arguments)
     if chosen.threads:
@@ -261,13 +255,13 @@ def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: ar
         train_images=len(data.train),
         test_images=len(data.test),
         test_accuracy=run.curve[-1].test_accuracy,
-        device=device_name(chosen.device),
+        device=f"{device_name(chosen.device)}, {torch.get_num_threads()} threads",
         torch=str(torch.__version__),
         date=date.today().isoformat(),
         seconds=round(run.seconds, 1),
         command=f"{command} --seed {chosen.seed} --size {chosen.size}",
     )
-    path = write_checkpoint(chosen.out, run, card)
+    path = write_checkpoint(chosen.out, run.model, card, checkpoint_name(card.variant))
     resume.unlink(missing_ok=True)
     print(f"wrote {path}  test accuracy {card.test_accuracy:.4f}  {card.seconds:.0f} s", flush=True)
 

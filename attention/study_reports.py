@@ -1,0 +1,176 @@
+"""The study's question and answer, as plain data, with its tables as CSV and LaTeX."""
+
+import csv
+import io
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from attention.reports import DataFacts, Interval, Verdict
+from attention.spec import RECIPES, Grid, Plain, Recipe, Request, Variant
+
+
+class StudyRequest(Request["StudyReport"]):
+    """Train these networks on the same data with the same seeds: is any of them really better?"""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "data": "flowers",
+                    "variants": ["resnet20/none", "resnet20/se", "resnet20/eca"],
+                    "recipe": "quick",
+                    "seeds": 6,
+                }
+            ]
+        }
+    }
+    analysis: ClassVar = "study"
+    slow: ClassVar = True
+
+    data: str = Field(
+        min_length=1, max_length=200, pattern=r"^[\w][\w.-]*$", description="Name of a data set in the data folder."
+    )
+    size: int = Field(default=32, ge=4, le=512, description="Height and width the images are brought to, pixels.")
+    variants: tuple[Variant, ...] = Field(
+        default=(), max_length=64, description="The arms, untrained; the first of all arms is the baseline."
+    )
+    grids: tuple[Grid, ...] = Field(default=(), max_length=8, description="More arms, as sweeps over fields.")
+    seeds: int = Field(default=6, ge=1, le=100, description="Runs of each arm, paired by seed; six allow a claim.")
+    first_seed: int = Field(default=0, ge=0, le=10_000, description="The first seed; the others follow it.")
+    recipe: Recipe = Field(default=RECIPES["quick"], description="How all are trained: a recipe, or the name of one.")
+    margin: Annotated[float, Field(gt=0, le=100)] = Field(
+        default=0.3, description="Differences up to this many points of accuracy are called none."
+    )
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in RECIPES:
+                raise ValueError(f"There is no recipe {value!r}. There is: {', '.join(RECIPES)}.")
+            return RECIPES[value]
+        return value
+
+    @model_validator(mode="after")
+    def _has_arms(self) -> Self:
+        arms = self.arms()
+        if len(arms) < 2:
+            raise ValueError("A study compares at least two different networks.")
+        if len(arms) > 64:
+            raise ValueError(f"{len(arms)} arms are more than the 64 a study takes.")
+        trained = next((arm for arm in arms if arm.weights is not None), None)
+        if trained is not None:
+            raise ValueError(f"A study trains from scratch, but {trained.name} names weights. Leave weights out.")
+        return self
+
+    def arms(self) -> tuple[Variant, ...]:
+        """All arms, each once, without seeds of their own: the study gives each its seeds."""
+        said = (*self.variants, *(variant for grid in self.grids for variant in grid.variants()))
+        return tuple(dict.fromkeys(variant.model_copy(update={"seed": 0}) for variant in said))
+
+
+class CurvePoint(Plain):
+    """A run after one epoch."""
+
+    epoch: int = Field(description="Epochs done.")
+    loss: float = Field(description="Mean training loss of the epoch.")
+    test_accuracy: float = Field(description="Share of test images whose first class is right, 0..1.")
+    seconds: float = Field(description="Wall-clock seconds of the epoch.")
+
+
+class RunReport(Plain):
+    """One arm with one seed."""
+
+    arm: str = Field(description="Short name of the arm.")
+    seed: int = Field(description="Seed of initial weights, data order and augmentation.")
+    done: bool = Field(description="Whether the run is finished.")
+    test_accuracy: float | None = Field(description="After the last epoch, 0..1; None until it is done.")
+    curve: tuple[CurvePoint, ...] = Field(description="The epochs so far.")
+    seconds: float = Field(description="Wall-clock seconds of training so far.")
+    weights: str | None = Field(description="What a variant says to get this run's weights, once it is done.")
+    failed: str | None = Field(default=None, description="Why there is no result, if it ended without one.")
+
+
+class Arm(Plain):
+    """One network of the study over its seeds."""
+
+    name: str = Field(description="Canonical short name.")
+    variant: Variant = Field(description="The same as an object.")
+    accuracy: Interval | None = Field(description="Mean test accuracy in points with Student's interval over seeds.")
+    spread: float | None = Field(description="Standard deviation over seeds, points.")
+    n: int = Field(description="Finished runs.")
+    parameters: int = Field(description="Trainable parameters.")
+    macs: int = Field(description="Multiply-accumulates, one image.")
+    extra_parameters: int = Field(description="Parameters beyond the baseline's.")
+    extra_macs: int = Field(description="Multiply-accumulates beyond the baseline's.")
+    differences: tuple[float, ...] = Field(description="Accuracy minus the baseline's, points, one a shared seed.")
+    verdict: Verdict | None = Field(description="Whether it is better than the baseline; None for the baseline.")
+
+
+class StudyReport(Plain):
+    """The answer of study: the verdicts first, then every number they come from."""
+
+    headline: str = Field(description="What may be said, in words.")
+    caveats: tuple[str, ...] = Field(description="What the arms differ in beside their attention, and other warnings.")
+    baseline: str = Field(description="Short name of the arm the others are compared with.")
+    arms: tuple[Arm, ...] = Field(description="The arms in the order asked for.")
+    runs: tuple[RunReport, ...] = Field(description="Every run.")
+    data: DataFacts = Field(description="The data set and what was found in it.")
+    recipe: Recipe = Field(description="How all were trained.")
+    margin: float = Field(description="Differences up to this many points are called none.")
+    device: str = Field(description="Where the networks were trained.")
+    torch: str = Field(description="Version of torch.")
+    complete: bool = Field(description="Whether every run has ended.")
+
+    def csv(self) -> str:
+        """Every run as a row."""
+        file = io.StringIO()
+        rows = csv.writer(file)
+        rows.writerow(["arm", "seed", "test_accuracy", "epochs", "seconds", "weights", "failed"])
+        for run in self.runs:
+            rows.writerow(
+                [run.arm, run.seed, run.test_accuracy, len(run.curve), round(run.seconds, 2), run.weights, run.failed]
+            )
+        return file.getvalue()
+
+    def latex(self) -> str:
+        """The arms as a booktabs table whose caption carries the conditions."""
+        lines = [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{self._caption()}}}",
+            r"\begin{tabular}{lrrrrl}",
+            r"\toprule",
+            r"Network & Parameters & MMACs & Accuracy (\%) & Difference & Verdict \\",
+            r"\midrule",
+        ]
+        for arm in self.arms:
+            shown = f"{arm.accuracy.estimate:.2f}" if arm.accuracy else "--"
+            shown += rf" $\pm$ {arm.spread:.2f}" if arm.spread is not None else ""
+            gain, verdict = "--", "baseline"
+            if arm.verdict:
+                verdict, found = arm.verdict.kind, arm.verdict.difference
+                gain = f"{found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if found else "--"
+            cells = (_tex(arm.name), f"{arm.parameters:,}", f"{arm.macs / 1e6:.2f}", shown, gain, verdict)
+            lines.append(" & ".join(cells) + r" \\")
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+    def _caption(self) -> str:
+        counts = sorted({arm.n for arm in self.arms})
+        n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        return _tex(
+            f"Test accuracy on {self.data.name} ({self.data.train_images:,} training and {self.data.test_images:,} "
+            f"test images, {self.data.size} px), mean and standard deviation over n = {n} seeds; difference to the baseline "
+            f"with 95 % paired t interval, p by paired t with Holm's correction and exact sign flips, margin "
+            f"{self.margin:g} points. MACs: multiply-accumulates of one image. {self.recipe.epochs} epochs, batch "
+            f"{self.recipe.batch_size}, peak rate {self.recipe.lr:g}. {self.device}, torch {self.torch}."
+        )
+
+
+def _tex(text: str) -> str:
+    special = {letter: "\\" + letter for letter in "&%_#${}"} | {"~": r"\textasciitilde{}"}
+    return "".join(special.get(letter, letter) for letter in text.replace("\\", "/"))
+
+
+StudyRequest.report = StudyReport

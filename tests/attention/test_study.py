@@ -1,0 +1,234 @@
+"""A study: pairs by seed, keeps what is finished, and says only what its numbers allow."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from attention.analysis import run
+from attention.errors import Cancelled, NotFound
+from attention.reports import DataFacts
+from attention.spec import Grid, Plain, Recipe, Variant
+from attention.study import confounds, summarise
+from attention.study_reports import RunReport, StudyReport, StudyRequest
+from tests.attention.direct_lab import DirectLab
+
+ARMS = ("resnet20(width=4)/none", "resnet20(width=4)/eca")
+RECIPE = Recipe(epochs=2, batch_size=8, lr=0.05, crop_padding=0)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> DirectLab:
+    for split, count in (("train", 8), ("test", 4)):
+        for number, label in enumerate(("dark", "light")):
+            for index in range(count):
+                rng = np.random.default_rng(100 * number + index + (50 if split == "test" else 0))
+                pixels = rng.integers(0, 120, (8, 8, 3)) + 130 * number
+                path = tmp_path / "datasets" / "shades" / split / label / f"{index}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return DirectLab(tmp_path)
+
+
+def ask(**changes: Any) -> StudyRequest:
+    return StudyRequest(**{"data": "shades", "size": 8, "variants": ARMS, "recipe": RECIPE, "seeds": 2, **changes})
+
+
+def test_every_arm_is_trained_with_every_seed_and_its_weights_are_kept(lab: DirectLab) -> None:
+    report = run(ask(), lab)
+    names = [f"{name}?classes=2" for name in ARMS]
+    assert [(one.arm, one.seed) for one in report.runs] == [(name, seed) for seed in (0, 1) for name in names]
+    assert report.complete and report.baseline == names[0] and report.data.name == "shades"
+    for one in report.runs:
+        assert one.done and len(one.curve) == 2 and one.weights is not None
+        stem = lab.files.root / "checkpoints" / one.weights.removeprefix("file:")
+        assert stem.with_suffix(".safetensors").exists() and stem.with_suffix(".json").exists()
+    plain, eca = report.arms
+    by_seed = {(one.arm, one.seed): 100 * (one.test_accuracy or 0) for one in report.runs}
+    assert eca.differences == tuple(by_seed[names[1], seed] - by_seed[names[0], seed] for seed in (0, 1))
+    assert plain.verdict is None and eca.verdict is not None and eca.verdict.kind == "too few seeds"
+    # Kernels 1, 3 and 3 at 4, 8 and 16 channels, three blocks each.
+    assert (eca.extra_parameters, plain.extra_parameters) == (3 * 1 + 3 * 3 + 3 * 3, 0)
+        9 * 1 if eca.parameters - plain.parameters == 9 else 21,
+        0,
+    )
+    assert report.headline == "Too few seeds to decide anything."
+
+
+def test_a_study_asked_again_trains_nothing_and_more_seeds_train_only_the_new_ones(lab: DirectLab) -> None:
+    first = run(ask(), lab)
+    lab.told.clear()
+    assert run(ask(), lab) == first
+    assert lab.told[1:] == [(8, 8)] * 4
+    more = run(ask(seeds=3), lab)
+    assert more.runs[:4] == first.runs and len(more.runs) == 6
+
+
+def test_a_cancelled_study_goes_on_where_it_was(lab: DirectLab) -> None:
+    class Impatient(DirectLab):
+        def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
+            super().progress(done, total, note)
+            if done == 3:
+                assert isinstance(partial, StudyReport) and not partial.complete and len(partial.runs) == 2
+                raise Cancelled("Enough.")
+
+    impatient = Impatient(lab.files.root)
+    with pytest.raises(Cancelled):
+        run(ask(), impatient)
+    assert len(list((lab.files.root / "runs").glob("*.part"))) == 1
+    resumed = run(ask(), lab)
+    assert [done for done, _ in lab.told[:4]] == [0, 3, 4, 4], "the finished epoch of the second run was done again"
+    fresh = DirectLab(lab.files.root.parent / "fresh")
+    fresh.files.root.mkdir()
+    (fresh.files.root / "datasets").symlink_to(lab.files.root / "datasets")
+    whole = run(ask(), fresh)
+    assert [one.test_accuracy for one in resumed.runs] == [one.test_accuracy for one in whole.runs]
+    assert [[point.loss for point in one.curve] for one in resumed.runs] == [
+        [point.loss for point in one.curve] for one in whole.runs
+    ]
+    assert not list((lab.files.root / "runs").glob("*.part"))
+
+
+def test_results_may_come_in_any_order(lab: DirectLab) -> None:
+    class Backwards(DirectLab):
+        def map(self, fn: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+            return map(fn, reversed(items))
+
+    assert run(ask(), Backwards(lab.files.root)).complete
+
+
+def test_a_run_that_diverges_is_reported_and_the_others_go_on(lab: DirectLab) -> None:
+    report = run(ask(recipe=Recipe(epochs=1, batch_size=8, lr=100, momentum=0.99)), lab)
+    assert report.complete
+    for one in report.runs:
+        assert (one.test_accuracy is None) == (one.failed is not None)
+
+
+def test_a_data_set_that_is_not_there_gets_a_sentence(lab: DirectLab) -> None:
+    with pytest.raises(NotFound, match=r"There is no data set 'flowers'\. In the data folder there is: shades"):
+        run(ask(data="flowers"), lab)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"data": "../etc"},
+        {"data": ".hidden"},
+        {"variants": ARMS[:1]},
+        {"variants": ("se", "eca")},
+        {"recipe": "quickest"},
+        {"seeds": 0},
+        {"variants": (), "grids": ({"base": "resnet20/eca", "vary": {"colour": ["red"]}},)},
+    ],
+)
+def test_a_study_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ask(**wrong)
+
+
+def test_a_grid_is_every_combination() -> None:
+    grid = Grid(
+        base=Variant.parse("resnet20/se"), vary={"options.reduction": (4, 8), "placement": ("standard", "tail")}
+    )
+    assert [one.name for one in grid.variants()] == [
+        "resnet20/se(reduction=4)",
+        "resnet20/se(reduction=4)@tail",
+        "resnet20/se(reduction=8)",
+        "resnet20/se(reduction=8)@tail",
+    ]
+    arms = ask(variants=("resnet20/none",), grids=(grid, grid)).arms()
+    assert len(arms) == 5 and arms[0].name == "resnet20/none"
+
+
+# ------------------------------------------------------------------ what runs add up to
+
+FACTS = DataFacts(
+    name="made up",
+    classes=("a", "b"),
+    train_images=100,
+    test_images=50,
+    size=32,
+    split_by_hash=False,
+    duplicates=0,
+    duplicates_across_splits=0,
+    label_conflicts=0,
+    fingerprint="0",
+)
+
+
+def made_up(scores: Mapping[str, Sequence[float]], **facts: Any) -> StudyReport:
+    """A report on runs with these accuracies in points."""
+    arms = [Variant.parse(name) for name in scores]
+    runs = [
+        RunReport(
+            arm=name,
+            seed=seed,
+            done=True,
+            test_accuracy=score / 100,
+            curve=(),
+            seconds=1.0,
+            weights=f"file:{name}{seed}",
+        )
+        for name, column in scores.items()
+        for seed, score in enumerate(column)
+    ]
+    request = ask(variants=arms, seeds=max(map(len, scores.values())), size=32)
+    return summarise(request, arms, runs, FACTS.model_copy(update=facts), "a device")
+
+
+BASE = [80.0, 80.4, 79.8, 80.1, 80.3, 79.9]
+
+
+def test_a_clear_gain_is_the_headline_with_its_interval() -> None:
+    gain = [1.0, 1.2, 0.9, 1.1, 1.0, 1.3]
+    report = made_up({"resnet20/none": BASE, "resnet20/eca": [a + b for a, b in zip(BASE, gain, strict=True)]})
+    assert report.arms[1].verdict and report.arms[1].verdict.kind == "better"
+    assert report.headline.startswith("resnet20/eca is better by +1.08 points [") and "n = 6" in report.headline
+
+
+def test_noise_is_not_a_claim() -> None:
+    report = made_up({"resnet20/none": BASE, "resnet20/eca": [80.9, 79.6, 80.5, 79.5, 80.8, 80.0]})
+    assert report.arms[1].verdict and report.arms[1].verdict.kind == "undecided"
+    assert report.headline == "No arm is shown to be better or worse than resnet20/none."
+
+
+def test_an_arm_with_another_stem_is_withheld_and_its_control_is_named() -> None:
+    report = made_up({"resnet20/none": BASE, "resnet32/eca": [score + 2 for score in BASE]})
+    assert report.arms[1].verdict and report.arms[1].verdict.kind == "withheld"
+    assert "resnet32/none" in report.arms[1].verdict.sentence and "is better" not in report.headline
+    assert any("another backbone" in caveat for caveat in report.caveats)
+
+
+def test_a_wider_plain_network_is_a_control_and_not_a_confound() -> None:
+    base = Variant.parse("resnet20/none")
+    assert confounds(base, Variant.parse("resnet20(width=17)/none")) == ()
+    assert "width" in confounds(base, Variant.parse("resnet20(width=17)/eca"))[0]
+    assert confounds(base, Variant.parse("resnet20/se@tail")) == ()
+
+
+def test_places_missing_seeds_and_spoilt_data_are_caveats() -> None:
+    scores = {"resnet20/none": BASE, "resnet20/eca": BASE[:4], "resnet20/se@tail": BASE}
+    caveats = " ".join(made_up(scores, duplicates_across_splits=3, label_conflicts=1).caveats)
+    assert "different places" in caveats and "4 to 6 finished runs" in caveats
+    assert "3 images stand in both splits" in caveats and "more than one label" in caveats
+
+
+def test_only_shared_seeds_are_compared() -> None:
+    report = made_up({"resnet20/none": BASE[:5], "resnet20/eca": BASE})
+    assert len(report.arms[1].differences) == 5 and report.arms[1].n == 6
+
+
+def test_the_tables_hold_every_run_and_their_conditions() -> None:
+    report = made_up({"resnet20/none": BASE, "resnet20/eca(kernel_size=3)": BASE})
+    rows = list(csv.DictReader(io.StringIO(report.csv())))
+    assert [float(row["test_accuracy"]) for row in rows] == pytest.approx([score / 100 for score in BASE * 2])
+    latex = report.latex()
+    assert r"resnet20/eca(kernel\_size=3)" in latex and r"\toprule" in latex and latex.count(r"\\") == 3
+    for condition in ("n = 6", "95 \\% paired t interval", "made up", "a device", "margin 0.3 points", "Holm"):
+        assert condition in latex
