@@ -161,8 +161,8 @@ class StudyReport(Plain):
         n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         return _tex(
             f"Test accuracy on {self.data.name} ({self.data.train_images:,} training and {self.data.test_images:,} "
-            f"test images, {self.data.size} px), mean and standard deviation over n = {n} seeds; difference to the baseline "
-            f"with 95 % paired t interval, p by paired t with Holm's correction and exact sign flips, margin "
+            f"test images, {self.data.size} px), mean and standard deviation over n = {n} seeds; difference to the "
+            f"baseline with 95 % paired t interval, p by paired t with Holm's correction and exact sign flips, margin "
             f"{self.margin:g} points. MACs: multiply-accumulates of one image. {self.recipe.epochs} epochs, batch "
             f"{self.recipe.batch_size}, peak rate {self.recipe.lr:g}. {self.device}, torch {self.torch}."
         )
