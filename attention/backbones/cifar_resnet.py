@@ -14,9 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attention.backbones import backbones
-from attention.backbones.resnet import BasicBlock, Block, Classes, ResidualNet
+from attention.backbones.resnet import BasicBlock, Block, Classes, ResidualNet, scaled
 
-Width = Annotated[int, Field(ge=1, le=1024, description="Channels of the first stage; the paper's is 16.")]
+Width = Annotated[
+    Annotated[int, Field(ge=1, le=1024)] | Annotated[float, Field(ge=1, le=1024)],
+    Field(description="Channels of the first stage; later ones have 2 and 4 times as many, rounded."),
+]
 
 
 class PaddedShortcut(nn.Module):
@@ -37,11 +40,11 @@ class CifarResNet(ResidualNet):
 
     input_size = 32
 
-    def __init__(self, depth: int, width: int, classes: int) -> None:
-        super().__init__(nn.Conv2d(3, width, 3, 1, 1, bias=False))
+    def __init__(self, depth: int, width: float, classes: int) -> None:
+        super().__init__(nn.Conv2d(3, scaled(1, width), 3, 1, 1, bias=False), scaled(1, width))
 
         def make(stage: int, number: int, in_channels: int, stride: int) -> Block:
-            return BasicBlock(stage, number, in_channels, width * 2 ** (stage - 1), stride, PaddedShortcut)
+            return BasicBlock(stage, number, in_channels, scaled(2 ** (stage - 1), width), stride, PaddedShortcut)
 
         self.complete(((depth - 2) // 6,) * 3, classes, make)
 

@@ -7,15 +7,15 @@ https://arxiv.org/abs/1807.06514
     M_c = W2 relu(BN(W1 GAP x)),   M_s = conv1x1(f3 f2 f1 x)
 
 f1 is a 1x1 convolution to C / r channels, f2 and f3 are 3x3 convolutions with dilation d, each followed by a
-normalisation and a ReLU. The paper puts BAM at the ends of the first three stages only. Layers and start are those of
-https://github.com/Jongchan/attention-module: the normalisation stands inside the MLP, while the paper's
-formulas have one at the end of both parts; the counts here are the code's. That code multiplies M_c by M_s;
-the paper adds them, compares both and prefers the sum, which is used here. The bottleneck is at least 4 wide here:
-ReLUs in a row on one or two channels die easily, and then a part no longer sees the image. In training, a
-normalisation of pooled channels needs a batch of at least 2.
+normalisation and a ReLU. The paper puts BAM where the network halves the map: in ResNet-50 at the ends of stages 1
+to 3, and nowhere else. Layers and start are those of https://github.com/Jongchan/attention-module: the normalisation
+stands inside the MLP, while the paper's formulas have one at the end of both parts; the counts here are the code's.
+That code multiplies M_c by M_s; the paper adds them, compares both and prefers the sum, which is used here. The
+bottleneck is at least 4 wide here: ReLUs in a row on one or two channels die easily, and then a part no longer sees
+the image. In training, a normalisation of pooled channels needs a batch of at least 2.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from attention.gate import AttentionModule, Gate
 from attention.modules import modules
+from attention.spec import Placement
 
 LEAST_WIDTH = 4
 """Narrower than this, a part may start with no live ReLU at all."""
@@ -31,6 +32,14 @@ LEAST_WIDTH = 4
 @modules.register("bam")
 class BottleneckAttention(AttentionModule):
     """BAM: one gate for every entry, between 1 and 2, from a channel part and a dilated spatial part."""
+
+    published: ClassVar = {
+        "": Placement(position="stage", stages=(1, 2, 3)),
+        **dict.fromkeys(("resnet20", "resnet32", "resnet56"), Placement(position="stage", stages=(1, 2))),
+        "mobilenetv2": Placement(position="stage", stages=(1, 2, 3, 5)),
+        "vgg11": Placement(position="stage", stages=(1, 2, 3, 4)),
+    }
+    """Wherever the next stage halves the map: "placed at every bottleneck of the network"."""
 
     def __init__(
         self,

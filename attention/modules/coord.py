@@ -10,7 +10,7 @@ start are those of https://github.com/houqb/CoordAttention; the paper writes a p
 hswish, which is used here. Two sigmoids multiply, so a fresh module passes about a quarter of its input.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from attention.gate import AttentionModule, Gate
 from attention.modules import modules
+from attention.spec import Placement
 
 LEAST_WIDTH = 8
 """The released code's smallest bottleneck."""
@@ -27,6 +28,9 @@ LEAST_WIDTH = 8
 @modules.register("coord")
 class CoordinateAttention(AttentionModule):
     """Coordinate Attention: gates each channel by row and by column, from means along the other axis."""
+
+    published: ClassVar = {"mobilenetv2": Placement(position="inner", stages=(2, 3, 4, 5, 6, 7))}
+    """On the hidden width of MobileNetV2, and not in its first stage, which does not expand."""
 
     def __init__(
         self,

@@ -28,8 +28,12 @@ RELEASED: dict[str, dict[int, int]] = {
     "resnet50": {256: 3, 512: 5, 1024: 5, 2048: 7},
     "resnet101": {256: 3, 512: 3, 1024: 5, 2048: 7},
     "resnet152": {256: 3, 512: 3, 1024: 5, 2048: 7},
+    "mobilenetv2": {16: 1, 24: 1, 32: 1, 64: 1, 96: 3, 160: 3, 320: 3},
 }
-"""Network -> channels -> kernel size of the weights released at https://github.com/BangguWu/ECANet."""
+"""Network -> channels -> kernel size of the weights released at https://github.com/BangguWu/ECANet.
+
+Of MobileNetV2 the repository has had two versions, which give 96 channels a kernel of 3 and of 1.
+"""
 
 
 def adaptive_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:

@@ -12,7 +12,7 @@ convolution, which no single place of a block does: ``pre`` stands before its fi
 values take the norms' place, as in the released code, https://github.com/z-x-yang/GCT.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -20,11 +20,14 @@ from torch import Tensor, nn
 
 from attention.gate import AttentionModule, Gate
 from attention.modules import modules
+from attention.spec import Placement
 
 
 @modules.register("gct")
 class GatedChannelTransformation(AttentionModule):
     """Gated Channel Transformation: each channel's norm against all channels' norms, the identity at the start."""
+
+    published: ClassVar = {"": Placement(position="pre")}
 
     def __init__(
         self,

@@ -15,10 +15,10 @@ Depthwise weights start as He et al. 2015 and the 1x1 ones normal with deviation
 definitions, https://github.com/hujie-frank/GENet, which cover the global extent. For the others we do as timm does:
 a ReLU between two depthwise convolutions, and pooling windows that average over the pixels that exist.
 A convolution as large as the map belongs to one size of map: ``size=network`` takes it from the place in
-the network, and a map of another size is pooled to it first.
+the network, and a map of another size is pooled to it first. The paper's place is SE's, ``standard``.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
@@ -28,27 +28,15 @@ from torch.nn import functional as F
 from attention.gate import AttentionModule, Gate, Slot
 from attention.modules import modules
 
-SIDES: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"), (56, 28, 14, 7)),
-    **dict.fromkeys(("resnet20", "resnet32", "resnet56"), (32, 16, 8)),
-}
-"""Network -> side of the maps in each stage, at the network's own input size."""
-
 LONE_SIZE = 7
 """The size where no network says one: the last maps of ImageNet's ResNets."""
-
-
-def map_side(slot: Slot) -> int:
-    """The side of the map that arrives at a place of a network, as far as it is known."""
-    sides = SIDES.get(slot.backbone, ())
-    first = slot.position == "pre" and slot.block == 1 and slot.stage > 1
-    stage = slot.stage - 1 if first else slot.stage
-    return sides[stage - 1] if 1 <= stage <= len(sides) else LONE_SIZE
 
 
 @modules.register("ge")
 class GatherExcite(AttentionModule):
     """Gather-Excite: each channel gated by what it gathers from a neighbourhood, or from the whole map."""
+
+    needs_side: ClassVar = True
 
     def __init__(
         self,
@@ -63,7 +51,7 @@ class GatherExcite(AttentionModule):
         ] = "global",
         size: Annotated[
             Literal["network"] | Annotated[int, Field(ge=1, le=112)],
-            Field(description="Side of theta's global gathering: the map's own in a known network, or a number."),
+            Field(description="Side of theta's global gathering: the map's own in a network, or a number."),
         ] = "network",
         reduction: Annotated[
             int, Field(ge=1, le=1024, description="Bottleneck width of theta_plus is C // reduction.")
@@ -86,7 +74,7 @@ class GatherExcite(AttentionModule):
     @classmethod
     def at(cls, slot: Slot, **options: Any) -> Self:
         if options.get("size", "network") == "network":
-            options = {**options, "size": map_side(slot)}
+            options = {**options, "size": slot.side or LONE_SIZE}
         return cls(slot.channels, **options)
 
     def _depthwise(self) -> nn.Sequential:

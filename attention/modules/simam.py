@@ -6,12 +6,12 @@ Lida Li, Xiaohua Xie. ICML 2021. https://proceedings.mlr.press/v139/yang21o.html
     gate = sigmoid(d / (4 (sum d / n + lambda)) + 1/2),   d = (x - mean x)^2,   n = H W - 1
 
 Mean and sum run over the channel's map, so the gate lies in [0.622459, 1): it damps what is ordinary, never below
-sigmoid(1/2), and passes what stands out. The official place is after the 3x3 convolution. As in
-https://github.com/ZjjConan/SimAM, except that a map of a single pixel, whose variance is 0/0 there, has d = 0 and
-the least gate here.
+sigmoid(1/2), and passes what stands out. As in https://github.com/ZjjConan/SimAM, except that a map of a single pixel,
+whose variance is 0/0 there, has d = 0 and the least gate here. The released networks have it between a block's last
+3x3 convolution and the normalisation that follows; the nearest place here is after that normalisation.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -19,11 +19,20 @@ from torch import Tensor
 
 from attention.gate import AttentionModule, Gate
 from attention.modules import modules
+from attention.spec import Placement
 
 
 @modules.register("simam")
 class SimAM(AttentionModule):
     """SimAM: weighs every entry by how far it stands out from its channel, with no parameters."""
+
+    published: ClassVar = {
+        "": Placement(position="inner"),
+        **dict.fromkeys(
+            ("resnet18", "resnet34", "resnet20", "resnet32", "resnet56", "fpn_resnet18", "vgg"), Placement()
+        ),
+    }
+    """After the last 3x3 of a block, which in blocks of two is the second: ``standard``."""
 
     def __init__(
         self,

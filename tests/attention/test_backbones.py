@@ -26,6 +26,8 @@ every_backbone = pytest.mark.parametrize("name", list(backbones))
         ("resnet20", 269_722),
         ("resnet32", 464_154),
         ("resnet56", 853_018),
+        ("resnext50", 25_028_904),
+        ("mobilenetv2", 3_504_872),
     ],
 )
 def test_parameters_are_the_published_ones(name: str, parameters: int) -> None:
@@ -61,7 +63,7 @@ def test_state_dict_keys_are_torchvisions(name: str, expected: set[str]) -> None
 
 def test_the_stride_of_version_1_5_is_in_the_3x3() -> None:
     block = skeleton(Variant(backbone="resnet50")).get_submodule("layer2.0")
-    assert block.conv1.stride == (1, 1) and block.conv2.stride == (2, 2)  # type: ignore[union-attr]
+    assert block.conv1.stride == (1, 1) and block.conv2.stride == (2, 2)
 
 
 @every_backbone
@@ -76,7 +78,8 @@ def test_an_empty_slot_owns_nothing_and_every_place_says_its_width(name: str) ->
 def test_every_place_of_every_stage_can_be_filled_with_a_module_of_its_width(name: str) -> None:
     model = skeleton(Variant(backbone=name))
     for position in {slot.position for slot in slots(model).values()}:
-        filled = skeleton(Variant(backbone=name, attention="eca", placement=Placement(position=position)))
+        module = "sk" if position == "spatial" else "eca"
+        filled = skeleton(Variant(backbone=name, attention=module, placement=Placement(position=position)))
         size = input_size(name)
         assert filled(torch.empty(1, 3, size, size, device="meta")).shape == (
             1,
@@ -139,8 +142,15 @@ def test_one_eca_at_the_tail_of_resnet50_has_a_kernel_of_seven() -> None:
         ("resnet50/se(redction=3)", BadOption, "'se' has no option 'redction'. Did you mean 'reduction'?"),
         ("resnet50/se(reduction=0)", BadOption, "'se' cannot take reduction=0"),
         ("resnet50/se(reduction=big)", BadOption, "'se' cannot take reduction='big'"),
-        ("resnet50(width=3)/se", BadOption, "'resnet50' has no option 'width'. It has no options."),
-        ("resnet50/se@branch", BadPlacement, "'resnet50' has no place 'branch'. It has: pre, inner"),
+        ("resnet18(version=v1)/se", BadOption, "'resnet18' has no option 'version'. There is: shortcut, stem, width."),
+        ("resnet50(version=2)/se", BadOption, "'resnet50' cannot take version=2: Input should be 'v1.5' or 'v1'."),
+        ("resnet50/identity(width=3)", BadOption, "'identity' has no option 'width'. It has no options."),
+        ("resnet50/se@branch", BadPlacement, "'resnet50' has no place 'branch'. It has: pre, spatial, inner"),
+        ("resnet50/se@spatial", BadPlacement, "Put it at 'inner', which is right after that convolution, or take a"),
+        ("vgg11_small/se@spatial", BadPlacement, "Put it at 'standard', which is right after that convolution"),
+        ("vgg11_small/se@post", BadPlacement, "'vgg11_small' has no place 'post'. It has: pre, spatial, standard"),
+        ("mobilenetv2/se@post:1", BadPlacement, "'mobilenetv2' has no 'post' in stage 1. It has stages 2, 3, 4, 5, 6."),
+        ("mobilenetv2/se@standard:3.4", BadPlacement, "'mobilenetv2' has no 'standard' in block 3.4. It has 1.1, 2.1"),
         ("resnet50/se@standard:7", BadPlacement, "'resnet50' has no 'standard' in stage 7. It has stages 1, 2, 3, 4."),
         ("resnet50/se?weights=mine", BadCheckpoint, "There are no weights called 'mine'"),
         ("resnet50/se?weights=shipped", BadCheckpoint, "No trained weights for resnet50/se come with the service"),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attention.cost import count
-from attention.gate import ablate, capture
+from attention.gate import UnitSlot, ablate, capture
 from attention.modules.danet import DualAttention, PositionAttention
 from attention.modules.gc import GlobalContext
 from attention.modules.sk import SelectiveKernel
@@ -106,6 +106,25 @@ def test_danet_costs_the_products_of_its_matrices() -> None:
     assert count(Variant.parse("resnet50/danet@tail")).delta.macs == position + 2 * channels**2 * places
 
 
+def test_danets_head_has_the_papers_layers_and_the_same_two_parts() -> None:
+    c, w = 2048, 512
+    narrow, after = 2 * (9 * c * w + 2 * w), 2 * (9 * w * w + 2 * w)
+    expected = narrow + 328_321 + 1 + after + w * c + c
+    assert count(Variant.parse("resnet50/danet(form=head)@tail")).delta.parameters == expected
+    module, x = randomised(DualAttention(32, form="head")), maps()
+    head = module.head
+    assert head is not None
+    with torch.no_grad():
+        module.position.gamma.zero_()
+        module.channel.gamma.zero_()
+        by_hand = head.project(
+            head.after_position(head.before_position(x)) + head.after_channel(head.before_channel(x))
+        )
+        torch.testing.assert_close(module(x), by_hand)
+        module.position.gamma.fill_(1.0)
+        assert not torch.allclose(module(x), by_hand)
+
+
 def test_danets_maps_are_matrices_whose_rows_sum_to_one() -> None:
     module = randomised(DualAttention(32))
     with capture(module) as seen:
@@ -180,8 +199,35 @@ def test_sk_starts_near_an_even_choice_that_sums_to_one() -> None:
     assert (seen["gate"] - 0.5).abs().max() < 0.05
 
 
-def test_sk_can_stand_in_for_a_convolution_with_a_stride() -> None:
-    assert SelectiveKernel(64, stride=2)(maps(64, height=7, width=8).float()).shape == (2, 64, 4, 4)
+def test_sk_as_a_unit_chooses_between_a_blocks_own_convolution_and_its_dilated_ones() -> None:
+    around = UnitSlot(1, 1, 48, in_channels=32, kernel_size=3, stride=1, groups=4)
+    unit, x = randomised(SelectiveKernel.at(around, branches=3)), maps()
+    own = maps(48, seed=1).relu()
+    p, v = numbers(unit), x.numpy()
+    dilated = [np.maximum(norm(conv(v, p[f"branches.{m}.0.weight"], m + 2), p, f"branches.{m}.1"), 0) for m in (0, 1)]
+    seen = np.stack([own.numpy(), *dilated])
+    z = np.maximum(norm(seen.sum(0).mean((2, 3)) @ p["reduce.weight"].T, p, "bn"), 0)
+    scores = np.stack([z @ weight.T for weight in np.split(p["expand.weight"], 3)])
+    expected = (softmax(scores, 0)[..., None, None] * seen).sum(0)
+    with torch.no_grad():
+        np.testing.assert_allclose(unit.select(x, own).numpy(), expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 8), (1, 1), (2, 9)])
+def test_sks_convolutions_have_the_stride_and_groups_of_the_one_they_stand_beside(height: int, width: int) -> None:
+    around = UnitSlot(1, 1, 64, in_channels=64, kernel_size=3, stride=2, groups=16)
+    x = maps(64, height=height, width=width).float()
+    beside = nn.Conv2d(64, 64, 3, 2, 1, groups=16)
+    unit = SelectiveKernel.at(around).eval()
+    assert unit.branches[0][0].weight.shape == beside.weight.shape  # type: ignore[index]
+    assert unit.select(x, beside(x)).shape == beside(x).shape
+
+
+def test_sk_with_a_number_of_groups_has_it_at_any_place() -> None:
+    around = UnitSlot(1, 1, 64, in_channels=64, kernel_size=3, stride=1, groups=1)
+    for unit in (SelectiveKernel.at(around, groups=32), SelectiveKernel(64, groups=32)):
+        assert unit.branches[0][0].groups == 32  # type: ignore[index]
+    assert SelectiveKernel.at(around).branches[0][0].groups == 1  # type: ignore[index]
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(256, 32), (24, 8), (33, 1)])

@@ -85,6 +85,7 @@ def test_released_kernels_are_those_of_the_published_networks() -> None:
     assert kernels("resnet34", (64, 128, 256, 512)) == [3, 3, 5, 7]
     assert kernels("resnet50", (256, 512, 1024, 2048)) == [3, 5, 5, 7]
     assert kernels("resnet101", (256, 512, 1024, 2048)) == [3, 3, 5, 7]
+    assert kernels("mobilenetv2", (16, 24, 32, 64, 96, 160, 320)) == [1, 1, 1, 1, 3, 3, 3]
     with pytest.raises(BadOption, match="No released ECA network has 16 channels"):
         kernels("resnet20", (16,))
 

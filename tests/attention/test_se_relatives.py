@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attention.build import build
+from attention.build import build, skeleton
 from attention.cost import count
 from attention.errors import BadOption
 from attention.gate import AttentionModule, Slot, capture
@@ -332,29 +332,31 @@ def test_a_fresh_theta_plus_starts_near_a_half() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "position", "stage", "block", "side"),
+    ("name", "side"),
     [
-        ("resnet50", "standard", 1, 1, 56),
-        ("resnet50", "standard", 4, 3, 7),
-        ("resnet50", "pre", 3, 1, 28),
-        ("resnet50", "pre", 3, 2, 14),
-        ("resnet18", "tail", 4, 2, 7),
-        ("resnet20", "standard", 1, 3, 32),
-        ("resnet56", "inner", 3, 1, 8),
-        ("unheard_of", "standard", 2, 1, 7),
+        ("resnet50/ge@standard:1.1", 56),
+        ("resnet50/ge@pre:3.1", 28),
+        ("resnet50/ge@inner:3.1", 14),
+        ("resnet18/ge@tail", 7),
+        ("resnet20/ge@standard:1.3", 32),
+        ("resnet56/ge@inner:3.1", 8),
+        ("mobilenetv2/ge@inner:1", 112),
+        ("vgg11_small/ge@stage:4", 4),
+        ("fpn_resnet18/ge@branch:2", 28),
     ],
 )
-def test_the_size_of_the_global_gathering_is_that_of_the_map_at_its_place(
-    backbone: str, position: str, stage: int, block: int, side: int
-) -> None:
-    slot = Slot(position, stage, block, 8)  # type: ignore[arg-type]
-    slot.backbone = backbone
-    assert GatherExcite.at(slot).size == side
-    assert GatherExcite.at(slot, size=5).size == 5
+def test_the_size_of_the_global_gathering_is_that_of_the_map_at_its_place(name: str, side: int) -> None:
+    module = next(one for one in skeleton(Variant.parse(name)).modules() if isinstance(one, GatherExcite))
+    assert module.size == side
+
+
+def test_where_no_network_says_a_size_there_is_one() -> None:
+    slot = Slot("standard", 2, 1, 8)
+    assert GatherExcite.at(slot).size == 7 and GatherExcite.at(slot, size=5).size == 5
 
 
 def test_the_known_sides_are_those_that_the_networks_produce() -> None:
-    for name in ("resnet18", "resnet20"):
+    for name in ("resnet18", "mobilenetv2"):
         for position in ("standard", "inner", "pre", "post", "identity", "tail"):
             bill = count(Variant.parse(f"{name}/ge@{position}"), layers=True)
             assert bill.layers is not None
