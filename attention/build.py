@@ -3,22 +3,27 @@
 import inspect
 from collections.abc import Callable
 from functools import lru_cache
-from threading import Lock
-from typing import get_type_hints
+from threading import RLock
+from typing import Any, get_type_hints
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 
 from attention import weights
 from attention.backbones import Backbone, backbones
+from attention.checkpoints import NOWHERE, Checkpoints, Source
 from attention.errors import BadPlacement, UnknownName
-from attention.gate import Slot, slots
+from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.options import check
+from attention.reports import LoadReport
 from attention.spec import Placement, Preprocess, Variant
 
-_seeding = Lock()
-"""Held while a network is made: torch has one generator for all threads, and another seed must not come in between."""
+_seeding = RLock()
+"""Held while a network is made: torch has one generator for all threads, and another seed must not come in between.
+A module that needs the side of its map has a plain network made meanwhile, by the same thread."""
 
 
 @lru_cache(maxsize=4096)
@@ -32,6 +37,8 @@ def resolve(variant: Variant) -> Variant:
     """
     if variant.backbone not in backbones and variant.backbone in modules:
         raise UnknownName("backbone", variant.backbone, (), f" It is a module: write resnet50/{variant.backbone}.")
+    if variant.backbone == "timm" and variant.backbone not in backbones:
+        raise UnknownName("backbone", "timm", (), " It needs timm: pip install 'attention-lab[timm]'.")
     backbone_options = check(variant.backbone, backbones[variant.backbone], variant.backbone_options)
     options = {}
     if variant.attention is not None:
@@ -42,7 +49,7 @@ def resolve(variant: Variant) -> Variant:
     said = variant.model_copy(update={"backbone_options": backbone_options, "options": options})
     if said.placement.position == "published" and variant.attention is not None:
         said = said.model_copy(update={"placement": published_placement(variant)})
-    card = weights.card(said)
+    card = weights.check(said)
     classes = variant.classes or (len(card.labels) if card else default_classes(variant.backbone))
     return said.model_copy(update={"classes": classes})
 
@@ -59,40 +66,94 @@ def published_placement(variant: Variant) -> Placement:
     return place if said.everywhere else said.model_copy(update={"position": place.position})
 
 
-def preprocess_of(variant: Variant) -> Preprocess:
+def preprocess_of(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Preprocess:
     """How a photo becomes this variant's input: as its checkpoint was trained, or the usual for the backbone's size."""
-    card = weights.card(resolve(variant))
-    if card is not None:
-        return card.preprocess
+    found = weights.source(resolve(variant), checkpoints)
+    if found is not None and found.preprocess is not None:
+        return found.preprocess
     size = input_size(variant.backbone)
     return Preprocess(size=size, resize=size if size <= 64 else round(size / 0.875))
 
 
-def build(variant: Variant) -> Backbone:
+def build(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Backbone:
     """The network of a variant in eval mode, on the CPU, with its weights.
 
     The backbone is made before any slot is filled, under the variant's seed, so all variants of a seed start
     from the same backbone; what fills the slots starts from the same seed again.
 
+    Args:
+        checkpoints: where weights other than the shipped ones are looked for.
+
     Raises:
         UnknownName, BadOption, BadPlacement: the variant names something that is not there.
-        BadCheckpoint: its weights do not fit.
+        BadCheckpoint, NotFound: its weights do not fit, or are not there.
     """
     variant = resolve(variant)
     with _seeding, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(variant.seed)
+        torch.default_generator.manual_seed(variant.seed)
         model: Backbone = backbones[variant.backbone](classes=variant.classes, **variant.backbone_options)
-        torch.manual_seed(variant.seed)
+        torch.default_generator.manual_seed(variant.seed)
         fill(model, variant)
-    if variant.weights is not None:
-        weights.load(model, variant)
+    weights.load(model, variant, checkpoints)
     return model.eval()
+
+
+def load_report(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> LoadReport | None:
+    """What `build` makes of a variant's checkpoint, and what fresh modules in it do; None if it is untrained.
+
+    Raises:
+        BadCheckpoint, NotFound: its weights do not fit, or are not there.
+    """
+    variant = resolve(variant)
+    found = weights.source(variant, checkpoints)
+    if found is None:
+        return None
+    changed = found.path.stat().st_mtime_ns if found.path.exists() else 0
+    return _load_report(variant, checkpoints, found, changed)
+
+
+@lru_cache(maxsize=256)
+def _load_report(variant: Variant, checkpoints: Checkpoints, found: Source, changed: int) -> LoadReport:
+    report = weights.plan(skeleton(variant), variant, found).report
+    if not report.fresh:
+        return report
+    return weights.measure(build(variant, checkpoints), report, input_size(variant.backbone))
 
 
 def skeleton(variant: Variant) -> Backbone:
     """The network of a variant on the meta device: its structure and shapes, no numbers."""
-    with torch.device("meta"):
+    with _Shapes():
         return build(variant.model_copy(update={"weights": None, "classes": resolve(variant).classes}))
+
+
+class _Shapes(TorchFunctionMode):
+    """Inside it tensors are made on the meta device, and filling them with initial values is skipped.
+
+    ``torch.device("meta")`` does the first half; without numbers the second is half of the time it takes.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _MAKERS:
+            kwargs.setdefault("device", "meta")
+            if kwargs["device"] is None:
+                kwargs["device"] = "meta"
+        elif func in _FILLERS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+_MAKERS = frozenset(_device_constructors())
+_FILLERS = frozenset(
+    getattr(home, f"{name}_")
+    for home, names in (
+        (nn.init, ("kaiming_uniform", "kaiming_normal", "uniform", "normal", "constant")),
+        (torch.Tensor, ("uniform", "normal", "fill", "zero")),
+    )
+    for name in names
+)
 
 
 def input_size(backbone: str) -> int:
@@ -105,13 +166,21 @@ def fill(model: nn.Module, variant: Variant) -> None:
     """Put the variant's attention into the slots its placement names.
 
     Raises:
-        BadPlacement: the backbone has no such position, or no such stage.
+        BadPlacement: the backbone has no such position, or no such stage, or the module means nothing there.
     """
     if variant.attention is None:
         return
-    made = modules[variant.attention]
+    made, chosen = modules[variant.attention], chosen_slots(model, variant)
+    if any(isinstance(slot, UnitSlot) for slot in chosen.values()) and not hasattr(made, "select"):
+        there = {slot.position for slot in slots(model).values()}
+        instead = "inner" if "inner" in there else "standard"
+        units = ", ".join(name for name, module in modules.items() if hasattr(module, "select"))
+        raise BadPlacement(
+            f"{variant.attention!r} gates one map, but 'spatial' is a choice between a convolution and others. "
+            f"Put it at {instead!r}, which is right after that convolution, or take a module that chooses: {units}."
+        )
     sides = map_sides(variant.plain) if made.needs_side else {}
-    for path, slot in chosen_slots(model, variant).items():
+    for path, slot in chosen.items():
         slot.backbone, slot.side = variant.backbone, sides.get(path, 0)
         slot.append(made.at(slot, **variant.options))
 

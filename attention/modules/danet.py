@@ -91,7 +91,7 @@ def convolution(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class Head(nn.Module):
-    """The paper's head: a narrow branch for each part, their sum, and a 1x1 convolution to the channels it came with."""
+    """The paper's head: a narrow branch for each part, their sum, and a 1x1 convolution back to the channels."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ values: ``kernel_size=released`` gives theirs, by network and width.
 """
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from attention.errors import BadOption
 from attention.gate import AttentionModule, Gate, Slot
 from attention.modules import modules
+from attention.spec import Placement
 
 RELEASED: dict[str, dict[int, int]] = {
     "resnet18": {64: 3, 128: 5, 256: 7, 512: 7},
@@ -45,6 +46,9 @@ def adaptive_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
 @modules.register("eca")
 class EfficientChannelAttention(AttentionModule):
     """Efficient Channel Attention: one short 1-D convolution across neighbouring channels."""
+
+    published: ClassVar = {"resnet33ts": Placement(position="inner")}
+    """Of timm's eca_resnet33ts; the paper says ``standard``."""
 
     def __init__(
         self,

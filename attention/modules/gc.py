@@ -13,7 +13,7 @@ a single number is always 0, and of two only their order, so a narrower bottlene
 The released networks place it where ``standard`` is here, after the last normalisation of a block.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from attention.gate import AttentionModule, Gate
 from attention.modules import modules
+from attention.spec import Placement
 
 LEAST_WIDTH = 4
 """Fewer numbers than this do not survive a layer normalisation."""
@@ -29,6 +30,9 @@ LEAST_WIDTH = 4
 @modules.register("gc")
 class GlobalContext(AttentionModule):
     """Global Context: adds to each channel what a bottleneck makes of one attention-pooled vector."""
+
+    published: ClassVar = {"resnet33ts": Placement(position="inner")}
+    """Of timm's gcresnet33ts; the released networks have it at ``standard``."""
 
     def __init__(
         self,

@@ -7,10 +7,10 @@ https://arxiv.org/abs/1709.01507
 
 2 C^2 / r weights, and C + C/r biases if there are biases. The released model has biases; the paper's
 ablation prefers none, and so do the counts most papers quote, so ``bias`` is False here unless asked for.
-The bottleneck is floor(C / r) wide, at least 1.
+The bottleneck is floor(C / r) wide, at least 1. timm's networks round it to a multiple of 8: ``divisor=8``.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -18,11 +18,15 @@ from torch import Tensor, nn
 
 from attention.gate import AttentionModule, Gate
 from attention.modules import modules
+from attention.spec import Placement
 
 
 @modules.register("se")
 class SqueezeExcitation(AttentionModule):
     """Squeeze-and-Excitation: two fully connected layers on the pooled channels."""
+
+    published: ClassVar = {"resnet33ts": Placement(position="inner")}
+    """Of timm's seresnet33ts; the paper says ``standard``."""
 
     def __init__(
         self,
@@ -30,9 +34,12 @@ class SqueezeExcitation(AttentionModule):
         *,
         reduction: Annotated[int, Field(ge=1, le=1024, description="Bottleneck width is C // reduction.")] = 16,
         bias: Annotated[bool, Field(description="Whether the two layers have biases.")] = False,
+        divisor: Annotated[
+            int, Field(ge=1, le=1024, description="The bottleneck's width is rounded to a multiple of this; timm: 8.")
+        ] = 1,
     ) -> None:
         super().__init__(channels)
-        hidden = max(channels // reduction, 1)
+        hidden = max((channels // reduction + divisor // 2) // divisor, 1) * divisor
         self.reduce = nn.Conv2d(channels, hidden, 1, bias=bias)
         self.expand = nn.Conv2d(hidden, channels, 1, bias=bias)
         self.gate = Gate("channel")
