@@ -31,6 +31,45 @@ class Card(Plain):
     command: str = Field(description="The command that made it.")
 
 
+class Renamed(Plain):
+    """Tensors of a checkpoint that have another name here."""
+
+    found: str = Field(description="Name in the file; numbers of stages and blocks are written *.")
+    ours: str = Field(description="Name in the network.")
+    count: int = Field(description="How many tensors.")
+
+
+class FreshModule(Plain):
+    """An untrained attention module in a trained network, and what it does to the activations on the spot."""
+
+    slot: str = Field(description="Where in the network it stands.")
+    kept: float | None = Field(
+        description="Standard deviation of what leaves it by that of what arrives, measured on two images of noise; "
+        "None where nothing that varies arrives."
+    )
+    identity: bool = Field(description="Whether what leaves it is exactly what arrives.")
+
+
+WeightsState = Literal["trained", "untrained", "fresh attention"]
+
+
+class LoadReport(Plain):
+    """What became of a checkpoint's tensors: nothing is left out, or left as it was, without being named here."""
+
+    weights: str = Field(description="The checkpoint as it was asked for.")
+    file: str = Field(description="Name of the file.")
+    revision: str | None = Field(description="The hub's commit, for a published checkpoint.")
+    architecture: str | None = Field(description="What the publisher calls the network.")
+    loaded: int = Field(description="Tensors of the network that came from the file.")
+    renamed: tuple[Renamed, ...] = Field(description="Tensors that have another name there.")
+    missing: tuple[str, ...] = Field(description="Tensors of the network that are not in the file, and start fresh.")
+    unexpected: tuple[str, ...] = Field(
+        description="Tensors of the file that the network has no place for: counters, on which no result depends."
+    )
+    fresh: tuple[FreshModule, ...] = Field(description="Attention modules that the file knows nothing of.")
+    notes: tuple[str, ...] = Field(description="What cannot be read off the tensors, and is taken on trust.")
+
+
 # ---------------------------------------------------------------- compare
 
 
@@ -72,6 +111,9 @@ class GateSummary(Plain):
 
     gate: str = Field(description="Path of the gate in the network.")
     kind: GateKind = Field(description="What the entries run over.")
+    neutral: float | None = Field(
+        default=None, description="The weight that passes the input through: 1 multiplied, 0 added; null for none."
+    )
     position: Position = Field(description="Where the module sits.")
     stage: int = Field(description="Stage of the backbone, counted from 1.")
     block: int = Field(description="Block within the stage, counted from 1.")
@@ -108,6 +150,10 @@ class VariantSummary(Plain):
     trained: bool = Field(description="False: the weights are random, and predictions mean nothing.")
     warning: str | None = Field(description="What to know before reading the predictions.")
     card: Card | None = Field(description="Where the weights come from.")
+    state: WeightsState = Field(
+        default="untrained", description="Trained as a whole, not at all, or untrained attention in a trained backbone."
+    )
+    load: LoadReport | None = Field(default=None, description="What was loaded from the checkpoint, and what was not.")
     preprocess: Preprocess = Field(description="How the photo became the input.")
     parameters: int = Field(description="Trainable parameters.")
     macs: int = Field(description="Multiply-accumulates of convolutions and matrix products, one image.")
@@ -152,22 +198,74 @@ class LayerCost(Plain):
     """What one operation of the network costs, for one image."""
 
     layer: str = Field(description="Path of the module that ran the operation.")
-    operation: str = Field(description="The operation.")
+    operation: str = Field(description="The operation; 'unused' for parameters that none has read.")
     attention: bool = Field(description="Whether it belongs to an attention module.")
     shape: tuple[int, ...] = Field(description="Shape of its output, batch of one.")
-    parameters: int = Field(description="Parameters it uses for the first time.")
+    parameters: int = Field(description="Trainable parameters it uses for the first time.")
+    buffers: int = Field(default=0, description="Numbers kept but not trained that it uses for the first time.")
     macs: int = Field(description="Multiply-accumulates, if it is a convolution or matrix product.")
-    elementwise: int = Field(description="Entries written or pooled by work that is not multiply-accumulates.")
+    elementwise: int = Field(description="Entries written by work that is neither multiply-accumulates nor pooling.")
+    pooling: int = Field(default=0, description="Entries read, if it is pooling.")
     bytes: int = Field(description="Bytes read and written in float32, weights included, if nothing is fused.")
+    activation_bytes: int = Field(default=0, description="Bytes of its output in float32; 0 if it is not new memory.")
 
 
 class Cost(Plain):
     """Totals of one part of a network, for one image."""
 
-    parameters: int = Field(description="Trainable parameters.")
-    macs: int = Field(description="Multiply-accumulates of convolutions and matrix products.")
-    elementwise: int = Field(description="Entries written or pooled by all other counted work.")
-    bytes: int = Field(description="Bytes read and written in float32, weights included, if nothing is fused.")
+    parameters: int = Field(default=0, description="Trainable parameters.")
+    buffers: int = Field(default=0, description="Numbers kept but not trained (running statistics).")
+    macs: int = Field(default=0, description="Multiply-accumulates of convolutions and matrix products.")
+    elementwise: int = Field(
+        default=0, description="Entries written by activations, normalisations, products and sums."
+    )
+    pooling: int = Field(default=0, description="Entries read by pooling.")
+    bytes: int = Field(
+        default=0, description="Bytes read and written in float32, weights included, if nothing is fused."
+    )
+    activation_bytes: int = Field(
+        default=0, description="Bytes of all outputs in float32: what training keeps at most for one image."
+    )
+
+
+class GateShape(Plain):
+    """A gate and how many weights it holds."""
+
+    path: str = Field(description="Path of the gate in the network.")
+    kind: GateKind = Field(description="What its entries run over.")
+    shape: tuple[int, ...] = Field(description="Shape of its weights, batch of one; empty if it has not run.")
+
+
+class ModuleCost(Plain):
+    """What the attention in one place of the network costs, for one image."""
+
+    path: str = Field(description="Path of the place.")
+    position: Position = Field(description="Where in the block or network it is.")
+    stage: int = Field(description="Stage of the backbone, counted from 1.")
+    block: int = Field(description="Block within the stage, counted from 1.")
+    channels: int = Field(description="Channels of the map that arrives.")
+    gates: tuple[GateShape, ...] = Field(description="Its gates.")
+    cost: Cost = Field(description="The module alone.")
+
+
+class ConventionRule(Plain):
+    """A way to count parameters and work, in words."""
+
+    name: str = Field(description="Short name of the convention.")
+    rule: str = Field(description="What counts as one.")
+    source: str = Field(description="Who counts so.")
+
+
+class ConventionCount(Plain):
+    """A network's parameters, or its work for one image, in one convention."""
+
+    name: str = Field(description="Short name of the convention.")
+    quantity: Literal["parameters", "work"] = Field(description="What was counted.")
+    unit: str = Field(description="What the numbers are in.")
+    source: str = Field(description="Who counts so.")
+    total: float = Field(description="The whole network.")
+    attention: float = Field(description="The attention modules alone.")
+    delta: float = Field(description="The whole network minus its plain twin.")
 
 
 class VariantCost(Plain):
@@ -180,16 +278,28 @@ class VariantCost(Plain):
     total: Cost = Field(description="The whole network.")
     attention: Cost = Field(description="The attention modules alone.")
     delta: Cost = Field(description="The whole network minus its plain twin.")
+    peak_activation_bytes: int = Field(
+        default=0,
+        description="Most bytes of activations alive at one time in inference, as the network is written: float32, "
+        "input included, weights and the workspace of operations not.",
+    )
     modules: int = Field(description="How many attention modules it has.")
+    attention_modules: tuple[ModuleCost, ...] = Field(default=(), description="Each of them, from input to output.")
+    conventions: tuple[ConventionCount, ...] = Field(
+        default=(), description="Parameters and work as papers and tools count them."
+    )
     not_counted: tuple[str, ...] = Field(description="Operations that were run and have no rule, by name.")
     layers: tuple[LayerCost, ...] | None = Field(default=None, description="Every operation in order, if asked for.")
 
 
 class CostReport(Plain):
-    """The answer of cost: one bill a variant, under one convention."""
+    """The answer of cost: one bill a variant, under one convention and in the units of others."""
 
     variants: tuple[VariantCost, ...] = Field(description="The variants in the order asked for.")
-    convention: str = Field(description="What counts as one.")
+    convention: str = Field(description="What counts as one in the bills themselves.")
+    conventions: tuple[ConventionRule, ...] = Field(
+        default=(), description="The other ways to count that the bills are given in."
+    )
 
 
 CostRequest.report = CostReport
@@ -239,3 +349,53 @@ class DataFacts(Plain):
     duplicates_across_splits: int = Field(description="Images that stand in both splits: the test has seen them.")
     label_conflicts: int = Field(description="Images that stand there with more than one label.")
     fingerprint: str = Field(description="SHA-256 of all images, labels, the split and the size.")
+
+
+# ---------------------------------------------------------------- match
+
+
+class MatchRequest(Request["MatchReport"]):
+    """How wide must the plain network be to cost as much as one with attention?"""
+
+    model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet50/se", "resnet50/cbam"], "by": "macs"}]}}
+    analysis: ClassVar = "match"
+
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("resnet50/se"), Variant.parse("resnet50/cbam")),
+        min_length=1,
+        max_length=32,
+        description="Networks with attention, as objects or short names.",
+    )
+    by: Literal["parameters", "macs"] = Field(
+        default="parameters", description="What the plain network is to have as much of."
+    )
+
+
+class Size(Plain):
+    """How large a network is, for one image at its own input size."""
+
+    name: str = Field(description="Canonical short name.")
+    variant: Variant = Field(description="The same as an object.")
+    parameters: int = Field(description="Trainable parameters.")
+    macs: int = Field(description="Multiply-accumulates of convolutions and matrix products.")
+
+
+class Match(Plain):
+    """A network with attention, its plain twin, and the twin widened to its size: the control for capacity alone."""
+
+    variant: Size = Field(description="The network with attention.")
+    plain: Size = Field(description="The same backbone without attention.")
+    widened: Size = Field(
+        description="The plain twin whose option width brings it closest; the twin itself if no step comes closer."
+    )
+    gap: int = Field(description="What the widened network has more than the network with attention (less: below 0).")
+
+
+class MatchReport(Plain):
+    """The answer of match: one widened control a variant."""
+
+    by: Literal["parameters", "macs"] = Field(description="What was matched.")
+    matches: tuple[Match, ...] = Field(description="One for each variant, in the order asked for.")
+
+
+MatchRequest.report = MatchReport

@@ -2,6 +2,7 @@
 
 from attention.analyses import analyses
 from attention.analysis import Lab
+from attention.conventions import rules
 from attention.cost import CONVENTION, count
 from attention.reports import CostReport, CostRequest
 
@@ -10,4 +11,4 @@ from attention.reports import CostReport, CostRequest
 def cost(request: CostRequest, lab: Lab) -> CostReport:
     """What do these networks cost, and how much of it is the attention?"""
     bills = (count(variant, request.input_size, request.layers) for variant in request.variants)
-    return CostReport(variants=tuple(bills), convention=CONVENTION)
+    return CostReport(variants=tuple(bills), convention=CONVENTION, conventions=rules())

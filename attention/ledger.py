@@ -1,0 +1,399 @@
+"""The ledger: every operation that a network runs on one image, with what it costs by formula and shape.
+
+The shape of an image is sent through a network on the meta device, which has shapes and no numbers. Every operation
+on the way is met by a rule that says what it costs; an operation without a rule is named. So the spelling of the maths
+does not matter: ``nn.Conv1d`` and ``F.conv1d`` write the same row.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache, partial
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from attention.gate import Gate, Slot
+
+FLOAT_BYTES = 4
+UNUSED = "unused"
+"""The operation of a row for parameters and buffers that no operation has read."""
+
+Shape = tuple[int, ...]
+
+
+class Row(NamedTuple):
+    """One operation on one image."""
+
+    layer: str  # path of the module that ran it
+    module: str  # class of that module
+    operation: str  # name of the operation, the same for all its spellings
+    spelling: str  # as it was called: F.relu (so does nn.ReLU), torch.relu, or relu for a method or an operator
+    attention: bool  # whether it ran inside a slot
+    seen: Shape  # of the first input
+    shape: Shape  # of the output
+    biased: bool  # a convolution or matrix product that adds a bias; a normalisation that scales and shifts
+    parameters: int  # trainable numbers it is the first to use
+    buffers: int  # other numbers kept with the network that it is the first to use
+    macs: int
+    elementwise: int  # entries written by what is neither multiply-accumulates nor pooling
+    pooling: int  # entries read by pooling
+    bytes: int  # read and written in float32, nothing fused
+    activation_bytes: int  # of the output, where it is new memory
+
+    @property
+    def amounts(self) -> tuple[int, ...]:
+        """What is added up: from parameters to activation bytes."""
+        return self[8:]
+
+    @property
+    def entries(self) -> int:
+        """Numbers in the output."""
+        return prod(self.shape)
+
+
+# ---------------------------------------------------------------- rules
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _per_output(out: Tensor, x: Tensor, weight: Tensor, *_: Any, **__: Any) -> int:
+    return out.numel() * (weight.numel() // weight.shape[0])
+
+
+def _per_input(out: Tensor, x: Tensor, weight: Tensor, *_: Any, **__: Any) -> int:
+    return x.numel() * (weight.numel() // weight.shape[0])
+
+
+def _inner_product(out: Tensor, a: Tensor, *_: Any, **__: Any) -> int:
+    return out.numel() * a.shape[-1]
+
+
+MACS: dict[str, Callable[..., int]] = {
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _per_output),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _per_input),
+    **dict.fromkeys(("linear", "matmul", "mm", "bmm"), _inner_product),
+    "addmm": lambda out, _, a, *__, **___: out.numel() * a.shape[-1],
+    "baddbmm": lambda out, _, a, *__, **___: out.numel() * a.shape[-1],
+}
+"""Operation -> multiply-accumulates, from its output and its arguments."""
+
+ENTRYWISE = _names(
+    "add sub rsub mul div neg pow square sqrt rsqrt exp abs clamp relu relu6 leaky_relu gelu silu "
+    "hardswish hardsigmoid hardtanh sigmoid tanh softmax batch_norm layer_norm group_norm instance_norm "
+    "pad interpolate cat stack lerp where maximum minimum reciprocal log new_ones"
+)
+"""Operations that cost one for each entry they write."""
+
+POOLING = _names(
+    "mean sum amax amin max min var std norm linalg_vector_norm max_pool1d max_pool2d avg_pool1d avg_pool2d "
+    "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d"
+)
+"""Operations that cost one for each entry they read."""
+
+FREE = _names(
+    "view reshape flatten unflatten permute transpose swapaxes t T mT unsqueeze squeeze expand expand_as chunk split "
+    "unbind narrow select detach contiguous getitem movedim type to float view_as repeat_interleave unfold dropout data"
+)
+"""Operations that only look at the same entries another way, or copy them."""
+
+MADE = _names("empty empty_like new_empty zeros ones zeros_like ones_like full full_like new_zeros tensor arange")
+"""Operations that make a tensor out of nothing."""
+
+IN_PLACE = _names("relu relu6 leaky_relu silu hardswish hardsigmoid hardtanh elu celu selu")
+"""Operations that may be told to write over their input."""
+
+ALIASES = {
+    **{f"i{name}": name for name in ("add", "sub", "mul", "div", "pow")},
+    **{f"r{name}": name for name in ("add", "mul", "div", "pow")},
+    **dict.fromkeys(("truediv", "itruediv", "rtruediv", "divide"), "div"),
+    "multiply": "mul",
+    "subtract": "sub",
+    "rmatmul": "matmul",
+}
+"""Other spellings of an operation."""
+
+
+# On the meta device torch takes far longer to find these shapes (0.15-0.4 ms an operation) than it takes to say them.
+
+
+def _same(input: Tensor, *_: Any, **__: Any) -> Shape | None:
+    return input.shape if input.dtype is torch.float32 else None
+
+
+def _broadcast(input: Any, other: Any = None, **_: Any) -> Shape | None:
+    for one, two in ((input, other), (other, input)):
+        if isinstance(one, Tensor) and one.dtype is torch.float32:
+            if isinstance(two, int | float):
+                return one.shape
+            if isinstance(two, Tensor) and two.dtype is torch.float32 and one.dim() == two.dim():
+                pairs = tuple(zip(one.shape, two.shape, strict=True))
+                return tuple(map(max, pairs)) if all(m == n or 1 in (m, n) for m, n in pairs) else None
+    return None
+
+
+def _reduced(input: Tensor, dim: Any = None, keepdim: bool = False, **other: Any) -> Shape | None:
+    axes = (dim,) if isinstance(dim, int) else dim
+    if other or not axes or not isinstance(axes, tuple | list) or input.dtype is not torch.float32:
+        return None
+    gone = {axis % input.dim() for axis in axes}
+    if keepdim:
+        return tuple(1 if axis in gone else n for axis, n in enumerate(input.shape))
+    return tuple(n for axis, n in enumerate(input.shape) if axis not in gone)
+
+
+HOMES = {"torch.nn.functional": "F.", "torch._C._nn": "F.", "torch": "torch."}
+"""Where a function is from -> how its name is written."""
+
+Find = Callable[..., Shape | None]
+
+SHAPES: dict[str, Find] = {
+    **dict.fromkeys(_names("batch_norm relu relu6 sigmoid tanh hardsigmoid hardswish silu gelu sqrt square"), _same),
+    **dict.fromkeys(_names("add sub mul div"), _broadcast),
+    **dict.fromkeys(_names("mean sum amax amin"), _reduced),
+}
+"""Operation -> shape of its output, or None if torch has to be asked."""
+
+
+class _Rule(NamedTuple):
+    """What is known of a torch function."""
+
+    name: str
+    spelling: str
+    free: bool
+    silent: bool
+    in_place: bool
+    macs: Callable[..., int] | None
+
+
+@lru_cache(maxsize=4096)
+def _rule(func: Callable[..., Any]) -> _Rule:
+    raw = func.__name__
+    if raw == "__get__":  # a property, such as x.mT
+        raw = func.__self__.__name__  # type: ignore[attr-defined]
+    name = raw.strip("_")
+    in_place = (raw.endswith("_") and not raw.endswith("__")) or (raw.startswith("__i") and name in ALIASES)
+    name = ALIASES.get(name, name)
+    home = HOMES.get(getattr(func, "__module__", None) or "", "")
+    return _Rule(name, home + raw.strip("_"), name in FREE, name in MADE, in_place, MACS.get(name))
+
+
+# ---------------------------------------------------------------- the walk
+
+
+QUIET = (nn.Sequential.forward, nn.Identity.forward, nn.Module.forward)
+"""What modules that run no operation of their own do."""
+
+
+class _Memory:
+    """Held by every tensor that lives in it; when the last one goes, its bytes are free again."""
+
+    __slots__ = ("bytes", "ledger")
+
+    def __init__(self, ledger: "Ledger", size: int) -> None:
+        self.ledger, self.bytes = ledger, size
+        ledger.held_bytes += size
+        ledger.peak_bytes = max(ledger.peak_bytes, ledger.held_bytes)
+
+    def __del__(self) -> None:
+        self.ledger.held_bytes -= self.bytes
+
+
+class Runner(NamedTuple):
+    """The module that is running: its path, its class, and whether it is inside a slot."""
+
+    layer: str
+    module: str
+    attention: bool
+
+
+class Ledger(TorchFunctionMode):
+    """While it is entered, writes a row for every torch operation that a network runs.
+
+    Args:
+        model: whose parameters and buffers are paid for by the operation that first uses them.
+        shapes: operation -> shape of its output; others are left to torch.
+    """
+
+    def __init__(self, model: nn.Module, shapes: Mapping[str, Find] = SHAPES) -> None:
+        super().__init__()
+        self.rows: list[Row] = []
+        self.not_counted: set[str] = set()
+        self.held_bytes = self.peak_bytes = 0
+        self.modules = dict(model.named_modules())
+        self.slots = {path: module for path, module in self.modules.items() if isinstance(module, Slot)}
+        self.gate_shapes: dict[str, Shape] = {}
+        self._inside = tuple(f"{path}." for path in self.slots)
+        self._running = [Runner("", type(model).__name__, False)]
+        self._shapes = shapes
+        self._unpaid = {
+            id(value): (path, value.numel() if trained else 0, 0 if trained else value.numel())
+            for path, value, trained in _owned(model)
+        }
+        self._pending = (0, 0)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        rule = _rule(func)
+        if rule.free:
+            return self._look(func, args, kwargs)
+        if rule.in_place or (rule.name in IN_PLACE and _told_to(args, kwargs)):
+            out = args[0]
+        else:
+            find = self._shapes.get(rule.name)
+            shape = find(*args, **kwargs) if find else None
+            out = func(*args, **kwargs) if shape is None else torch.empty(shape, device="meta")
+        result = out[0] if isinstance(out, tuple) and out else out
+        if isinstance(result, Tensor) and not rule.silent:
+            self._write(rule, result, args, kwargs)
+        elif rule.name == "setitem":
+            self.not_counted.add(rule.name)
+        return out
+
+    def receive(self, image: Tensor) -> Tensor:
+        """The input, which takes memory too."""
+        image.__dict__["memory"] = _Memory(self, FLOAT_BYTES * image.numel())
+        return image
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Inside the block the ledger knows which module is running; the hooks leave with it."""
+        with ExitStack() as leaving:
+            for path, module in self.modules.items():
+                if isinstance(module, Gate):
+                    handles = [module.register_forward_hook(partial(self._note, path))]
+                elif not path or type(module).forward in QUIET:
+                    continue
+                else:
+                    runner = Runner(path, type(module).__name__, f"{path}.".startswith(self._inside))
+                    handles = [
+                        module.register_forward_pre_hook(partial(self._enter, runner)),
+                        module.register_forward_hook(self._leave),
+                    ]
+                for handle in handles:
+                    leaving.callback(handle.remove)
+            yield
+
+    def _enter(self, runner: Runner, *_: Any) -> None:
+        self._running.append(runner)
+
+    def _leave(self, *_: Any) -> None:
+        self._running.pop()
+
+    def _note(self, path: str, gate: nn.Module, args: Any, weights: Tensor) -> None:
+        self.gate_shapes[path] = tuple(weights.shape)
+
+    def close(self) -> None:
+        """Write down the parameters and buffers that nothing has used."""
+        for path, parameters, buffers in (*self._unpaid.values(), ("", *self._pending)):
+            if not parameters and not buffers:
+                continue
+            attention, layer = path.startswith(self._inside), path.rpartition(".")[0]
+            numbers = (parameters, buffers, 0, 0, 0, 0, 0)
+            self.rows.append(Row(layer, "", UNUSED, "", attention, (), (), False, *numbers))
+        self._unpaid, self._pending = {}, (0, 0)
+
+    def _look(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a view; a copy takes memory and is read and written, but no arithmetic is done."""
+        out, x = func(*args, **kwargs), args[0] if args else next(iter(kwargs.values()))
+        self._pending = self._pay((x,))
+        memory = x.__dict__.get("memory")
+        for one in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(one, Tensor) and one is not x:
+                if one.untyped_storage()._cdata == x.untyped_storage()._cdata:
+                    if memory is not None:
+                        one.__dict__["memory"] = memory
+                else:
+                    self._write(_rule(func), one, args, kwargs)
+        return out
+
+    def _pay(self, inputs: Iterable[Tensor]) -> tuple[int, int]:
+        """Parameters and buffers among the inputs that nothing has used yet."""
+        parameters, buffers = self._pending
+        for value in inputs:
+            if id(value) in self._unpaid:
+                _, more_parameters, more_buffers = self._unpaid.pop(id(value))
+                parameters += more_parameters
+                buffers += more_buffers
+        return parameters, buffers
+
+    def _write(self, rule: _Rule, out: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        name = rule.name
+        values = (*args, *kwargs.values()) if kwargs else args
+        inputs = [value for value in values if isinstance(value, Tensor)]
+        if args and isinstance(args[0], list | tuple):
+            inputs += [value for value in args[0] if isinstance(value, Tensor)]
+        entries = out.numel()
+        new = "memory" not in out.__dict__
+        size = FLOAT_BYTES * entries if new else 0
+        if new:
+            out.__dict__["memory"] = _Memory(self, size)
+        entrywise, pooling = name in ENTRYWISE, name in POOLING
+        if not (rule.macs or entrywise or pooling or rule.free):
+            self.not_counted.add(name)
+        parameters, buffers = self._pay(inputs)
+        self._pending = (0, 0)
+        runner = self._running[-1]
+        self.rows.append(
+            Row(
+                layer=runner.layer,
+                module=runner.module,
+                operation=name,
+                spelling=rule.spelling,
+                attention=runner.attention,
+                seen=tuple(inputs[0].shape) if inputs else (),
+                shape=tuple(out.shape),
+                biased=_biased(rule, args, kwargs),
+                parameters=parameters,
+                buffers=buffers,
+                macs=rule.macs(out, *args, **kwargs) if rule.macs else 0,
+                elementwise=entries if entrywise else 0,
+                pooling=inputs[0].numel() if pooling else 0,
+                bytes=FLOAT_BYTES * (entries + sum(value.numel() for value in inputs)),
+                activation_bytes=size,
+            )
+        )
+
+
+def _told_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an activation is told to write over its input."""
+    return bool(kwargs.get("inplace")) or any(value is True for value in args[1:])
+
+
+def _biased(rule: _Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an operation has a bias: third of a convolution's and a matrix product's arguments."""
+    if rule.macs:
+        return (args[2] if len(args) > 2 else kwargs.get("bias")) is not None
+    if rule.name.endswith("_norm"):
+        return (args[3] if len(args) > 3 else kwargs.get("weight")) is not None
+    return False
+
+
+def _owned(model: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
+    """Path, tensor, and whether it is trained, of all numbers that a network keeps."""
+    for path, parameter in model.named_parameters():
+        yield path, parameter, parameter.requires_grad
+    for path, buffer in model.named_buffers():
+        if buffer.is_floating_point():
+            yield path, buffer, False
+
+
+def walk(model: nn.Module, *shape: int, shapes: Mapping[str, Find] = SHAPES) -> Ledger:
+    """Send one image's shape (3, H, W), or another input's, through a network on the meta device: the filled ledger.
+
+    Raises:
+        RuntimeError, ValueError: what torch says of a shape that does not fit.
+    """
+    ledger = Ledger(model, shapes)
+    with torch.no_grad(), ledger.following():
+        image = ledger.receive(torch.empty(1, *shape, device="meta"))
+        with ledger:
+            model(image)
+    ledger.close()
+    return ledger
