@@ -1,4 +1,4 @@
-"""Files: the images under one root folder, kept by the hash of their bytes, and the sample gallery."""
+"""Files: images under one root folder, kept by the hash of their bytes, checkpoints, and the sample gallery."""
 
 import csv
 import hashlib
@@ -11,10 +11,15 @@ from pathlib import Path
 
 from PIL import Image
 
+from attention.checkpoints import Checkpoints
 from attention.errors import NotFound
+from attention.hub import Hub
 from attention.images import decode
 
 SAMPLES = Path(__file__).parent / "samples"
+
+PUBLISHERS = ("timm",)
+"""Whose repositories are fetched for whoever can send a request; a folder should not fill up with anybody's."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,11 @@ class Files:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Checkpoints by name under ``checkpoints/``, and published ones under ``hub/``; no other path is read."""
+        return Checkpoints(self.root / "checkpoints", Hub(self.root / "hub", PUBLISHERS))
 
     def put_image(self, data: bytes) -> str:
         """Keep an image's bytes; the same bytes twice are kept once. Returns the id."""

@@ -11,10 +11,20 @@ from torch import Tensor
 from attention import weights
 from attention.analyses import analyses
 from attention.analysis import GateSite, Lab, Outputs
-from attention.build import preprocess_of, resolve
+from attention.build import load_report, preprocess_of, resolve
+from attention.checkpoints import Checkpoints
 from attention.cost import count
+from attention.devices import device_name
 from attention.images import preprocess
-from attention.reports import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
+from attention.reports import (
+    ClassScore,
+    CompareRequest,
+    Comparison,
+    GateSummary,
+    Prediction,
+    VariantSummary,
+    WeightsState,
+)
 from attention.spec import Preprocess, Variant
 
 LOW, HIGH = 0.1, 0.9
@@ -25,7 +35,7 @@ LOW, HIGH = 0.1, 0.9
 def compare(request: CompareRequest, lab: Lab) -> Comparison:
     """What do these networks see in these photos, and what does their attention do?"""
     variants = [resolve(variant) for variant in request.variants]
-    summaries = [_summary(variant) for variant in variants]
+    summaries = [_summary(variant, lab.files.checkpoints) for variant in variants]
     photos = [lab.files.image(image) for image in request.images]
     inputs: dict[Preprocess, Tensor] = {}  # what the variants see, once for each way of preparing it
     by_variant: list[list[Prediction]] = []
@@ -35,29 +45,29 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         if how not in inputs:
             inputs[how] = torch.stack([preprocess(photo, how) for photo in photos])  # (B, 3, S, S)
         outputs = lab.forward(variant, inputs[how], request.ablation if variant.attention else None)
-        labels = summary.card.labels if summary.card else ()
+        labels = weights.labels(variant, lab.files.checkpoints)
         by_variant.append(predictions(request, variant.name, labels, outputs))
     return Comparison(
         variants=tuple(summaries),
         predictions=tuple(one for image in zip(*by_variant, strict=True) for one in image),
         ablation=request.ablation,
-        device=lab.device,
+        device=device_name(lab.device),
         dtype="float32",
     )
 
 
-def _summary(variant: Variant) -> VariantSummary:
-    card, bill = weights.card(variant), count(variant)
-    warning = None
-    if card is None:
-        warning = "Untrained: its weights are random, so its predictions and channel weights mean nothing."
+def _summary(variant: Variant, checkpoints: Checkpoints) -> VariantSummary:
+    bill, load = count(variant), load_report(variant, checkpoints)
+    state: WeightsState = "untrained" if load is None else "fresh attention" if load.fresh else "trained"
     return VariantSummary(
         name=variant.name,
         variant=variant,
-        trained=card is not None,
-        warning=warning,
-        card=card,
-        preprocess=preprocess_of(variant),
+        trained=state == "trained",
+        warning=weights.warning(load),
+        card=weights.card(variant, checkpoints),
+        state=state,
+        load=load,
+        preprocess=preprocess_of(variant, checkpoints),
         parameters=bill.total.parameters,
         macs=bill.total.macs,
         attention_parameters=bill.attention.parameters,
@@ -111,6 +121,7 @@ def _summaries(outputs: Outputs, rows: list[NDArray[np.float32]], number: int) -
             GateSummary(
                 gate=site.path,
                 kind=site.kind,
+                neutral=site.neutral,
                 position=site.position,
                 stage=site.stage,
                 block=site.block,
