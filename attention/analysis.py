@@ -53,7 +53,7 @@ class Lab(Protocol):
 
     @property
     def device(self) -> str:
-        """Where networks run, by name: a CPU's or a GPU's."""
+        """Where networks run: a torch device, such as ``cpu`` or ``cuda:0``."""
 
     def forward(self, variant: Variant, images: "Tensor", ablation: Ablation | None = None) -> Outputs:
         """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone."""

@@ -33,7 +33,7 @@ ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
 
 BARE = """
 import sys
-from server.__main__ import prepare_process
+from server.process import prepare_process
 from server.settings import Settings
 prepare_process(Settings())  # the same threads and the same malloc as the service
 

@@ -9,6 +9,9 @@
     report = client.ask(CompareRequest(images=(photo.id,)))
     print(report.predictions[0].top[0].label)
 
+What takes its time is a job: ``job = client.submit(request)``, then ``client.job(job.id)`` says how far it is, and
+``client.report(job.id, StudyReport)`` what is known so far.
+
 Whatever goes wrong is a ServiceError whose text is a sentence for the person who can fix it.
 """
 
@@ -24,7 +27,7 @@ from pydantic import ValidationError
 
 from attention.reports import Prediction
 from attention.spec import Plain, Request
-from server.schemas import Catalog, Health, Image, Images, Problem
+from server.schemas import Catalog, Health, Image, Images, Job, Jobs, Problem
 
 R = TypeVar("R", bound=Plain)
 
@@ -59,10 +62,33 @@ class Client:
         self.http = http
 
     def ask(self, request: Request[R]) -> R:
-        """The report on a question: ``POST /v1/<analysis>``."""
+        """The report on a question: ``POST /v1/<analysis>``. A slow one is a job: submit it instead."""
+        if request.slow:
+            raise ValueError(f"{request.analysis!r} runs as a job: submit() it.")
         body = request.model_dump(mode="json", exclude_defaults=True)  # so that an older service still understands it
         answer = self._send("POST", f"/v1/{request.analysis}", json=body)
         return self._read(request.report, answer)  # type: ignore[return-value]
+
+    def submit(self, request: Request[Any]) -> Job:
+        """Ask for an answer in its own time, as a job."""
+        asked = {"analysis": request.analysis, "request": request.model_dump(mode="json", exclude_defaults=True)}
+        return self._read(Job, self._send("POST", "/v1/jobs", json=asked))
+
+    def job(self, id: str) -> Job:
+        """How far a job is."""
+        return self._read(Job, self._send("GET", f"/v1/jobs/{quote(id, safe='')}"))
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Jobs, newest first."""
+        return self._read(Jobs, self._send("GET", "/v1/jobs")).jobs
+
+    def cancel(self, id: str) -> Job:
+        """Stop a job; what it found so far stays readable."""
+        return self._read(Job, self._send("POST", f"/v1/jobs/{quote(id, safe='')}/cancel"))
+
+    def report(self, id: str, kind: type[R]) -> R:
+        """What a job has found, as far as it is: a ``kind``, which is its request's ``report``."""
+        return self._read(kind, self._send("GET", f"/v1/jobs/{quote(id, safe='')}/report"))
 
     def upload(self, name: str, data: bytes) -> Image:
         """Store a photo; the same bytes always get the same id."""

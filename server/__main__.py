@@ -1,17 +1,13 @@
 """Start the service: ``python -m server``. Settings come from the environment; see server/settings.py."""
 
-import ctypes
-import os
 import socket
 import sys
 import tempfile
 
 from pydantic import ValidationError
 
+from server.process import prepare_process
 from server.settings import Settings
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Names of glibc's malloc.h."""
 
 
 def main() -> None:
@@ -25,11 +21,18 @@ def main() -> None:
 
     from server.app import create_app
 
+    app = create_app(settings)
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.service.leaving.set()  # or it would wait for event streams to end
+            await super().shutdown(sockets)
+
     access_log = settings.log_level == "debug"
-    config = uvicorn.Config(create_app(settings), log_level=settings.log_level, access_log=access_log)
+    config = uvicorn.Config(app, log_level=settings.log_level, access_log=access_log)
     host, port = listener.getsockname()[:2]
     print(f"The API listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
 def read_settings() -> Settings:
@@ -39,24 +42,6 @@ def read_settings() -> Settings:
     except ValidationError as error:
         faults = [f"ATTENTION_{str(fault['loc'][0]).upper()}: {fault['msg']}." for fault in error.errors()]
         sys.exit("These settings are not right:\n  " + "\n  ".join(faults))
-
-
-def prepare_process(settings: Settings) -> None:
-    """Say how CPU threads and memory are used, before torch is there to ask."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait do not spin
-    os.environ.setdefault("OMP_NUM_THREADS", str(settings.cpu_threads))
-    keep_freed_memory()
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep the memory of one forward pass for the next, instead of giving it back and asking again.
-
-    A ResNet-50 on a CPU takes a fifth less time so. Nothing happens where the C library has no such switch.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 2**30)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def check_folder(settings: Settings) -> None:

@@ -23,7 +23,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
 
     Args:
         settings: what the operator chose; None reads the environment.
-        engine: where analyses run; None is the one the settings ask for. One that is handed in is not closed here.
+        engine: where analyses run; None is the one the settings ask for. One that is handed in is neither opened nor
+            closed here.
     """
     chosen = settings or Settings()
 
@@ -34,6 +35,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         own: Engine = engine if engine is not None else await run_in_threadpool(connect, chosen)
         app.state.service = Service(chosen, own, store)
         try:
+            if engine is None:
+                await run_in_threadpool(own.open)
             yield
         finally:
             if engine is None:
@@ -44,7 +47,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         title="Attention",
         version=version(),
         summary="What attention modules see in your photos, and what they cost.",
-        description="`POST /v1/compare` takes photos and names of networks; `GET /v1/catalog` lists what there is.",
+        description="`POST /v1/compare` takes photos and names of networks; `GET /v1/catalog` lists what there is. "
+        "What takes its time becomes a job: `POST /v1/jobs`.",
         lifespan=lifespan,
     )
     routes, schemas = router(analyses)

@@ -1,7 +1,7 @@
 """A question as it comes over HTTP, JSON or form, becomes a Request."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -9,13 +9,15 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, UnknownName
 from attention.files import image_id
-from attention.spec import Request, Variant, split_names
+from attention.spec import Plain, Request, Variant, split_names
 from server.problems import invalid
+from server.schemas import JobQuestion
 from server.service import service
 from server.uploads import Form, media_type, read_body, read_form
 
+P = TypeVar("P", bound=Plain)
 Q = TypeVar("Q", bound=Request[Any])
 
 FILES = "image"
@@ -45,13 +47,37 @@ async def read_question(http: HTTPRequest, request_type: type[Q]) -> tuple[Q, di
     if kind not in ("", "application/json") and not kind.endswith("+json"):
         forms = " or multipart/form-data" if takes_files(request_type) else ""
         raise HTTPException(415, f"The body is {kind!r}; this takes application/json{forms}.")
+    return _validate_json(request_type, await _read_json(http, _example(request_type))), {}
+
+
+async def read_job_question(http: HTTPRequest, requests: Mapping[str, type[Request[Any]]]) -> Request[Any]:
+    """The question in the body of a job: any of these, by the name of its analysis.
+
+    Raises:
+        RequestValidationError, AttentionError, HTTPException: it is not one, and why.
+    """
+    kind = media_type(http)
+    if kind not in ("", "application/json") and not kind.endswith("+json"):
+        raise HTTPException(415, f"The body is {kind!r}; this takes application/json.")
+    example = ', such as {"analysis": "cost", "request": {"variants": ["resnet50/se"]}}'
+    asked = _validate_json(JobQuestion, await _read_json(http, example))
+    if asked.analysis not in requests:
+        raise UnknownName("analysis", asked.analysis, requests)
+    return _validate_json(requests[asked.analysis], json.dumps(asked.request))
+
+
+async def _read_json(http: HTTPRequest, example: str) -> bytes:
     body = await read_body(http, service(http).settings.max_json_bytes, "JSON body")
     if not body.strip():
-        raise InvalidRequest(f"The body is empty. Send the question as JSON{_example(request_type)}.")
+        raise InvalidRequest(f"The body is empty. Send the question as JSON{example}.")
+    return body
+
+
+def _validate_json(kind: type[P], body: str | bytes) -> P:
     try:
-        return request_type.model_validate_json(body), {}
+        return kind.model_validate_json(body)
     except ValidationError as error:
-        raise _invalid(error, request_type) from None
+        raise _invalid(error, kind) from None
 
 
 def _validate(request_type: type[Q], fields: dict[str, Any]) -> Q:
@@ -61,8 +87,8 @@ def _validate(request_type: type[Q], fields: dict[str, Any]) -> Q:
         raise _invalid(error, request_type) from None
 
 
-def _invalid(error: ValidationError, request_type: type[Request[Any]]) -> Exception:
-    return invalid(error.errors(include_url=False, include_context=True), list(request_type.model_fields))
+def _invalid(error: ValidationError, kind: type[Plain]) -> Exception:
+    return invalid(error.errors(include_url=False, include_context=True), list(kind.model_fields))
 
 
 def _photos(form: Form) -> list[tuple[str, bytes]]:

@@ -1,8 +1,9 @@
 """The catalogue: all that can be asked for, read off the shelves."""
 
 import inspect
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import Any, get_type_hints
@@ -13,12 +14,16 @@ from attention import weights
 from attention.analyses import analyses
 from attention.analysis import Analysis
 from attention.backbones import backbones
-from attention.build import resolve, skeleton
+from attention.build import published_placement, resolve, skeleton
+from attention.errors import AttentionError
 from attention.gate import gates, slots
 from attention.modules import modules
 from attention.options import schema
-from attention.spec import ABLATIONS, POSITIONS, GateKind, Position, Request, Variant
+from attention.spec import ABLATIONS, POSITIONS, GateKind, Placement, Position, Request, Variant
+from attention.traits import traits
 from server.schemas import AnalysisEntry, BackboneEntry, Catalog, ModuleEntry, Shipped
+
+logger = logging.getLogger(__name__)
 
 CHANNELS = 64
 """Width at which a module is put together to see what gates it has."""
@@ -34,10 +39,11 @@ def version() -> str:
 
 def catalog() -> Catalog:
     """All that can be asked for now. Networks are put together without numbers to see what they have."""
+    networks = tuple(_backbones())
     return Catalog(
         version=version(),
-        modules=tuple(_module(name) for name in modules),
-        backbones=tuple(_backbone(name) for name in backbones),
+        modules=tuple(_module(name, networks) for name in modules),
+        backbones=networks,
         placements=POSITIONS,
         ablations=ABLATIONS,
         shipped=tuple(
@@ -57,11 +63,37 @@ def request_type(analysis: Analysis) -> type[Request[Any]]:
     return found
 
 
-def _module(name: str) -> ModuleEntry:
+def _module(name: str, networks: Sequence[BackboneEntry]) -> ModuleEntry:
     cls = modules[name]
     with torch.device("meta"):
         kinds: list[GateKind] = [gate.kind for gate in gates(cls(CHANNELS)).values()]
-    return ModuleEntry(name=name, options=schema(cls), gates=tuple(kinds), **_documentation(cls))
+    return ModuleEntry(
+        name=name,
+        options=schema(cls),
+        gates=tuple(kinds),
+        published=_published(name, networks),
+        traits=traits(name),
+        **_documentation(cls),
+    )
+
+
+def _published(name: str, networks: Sequence[BackboneEntry]) -> dict[str, Placement]:
+    """Where a module's paper puts it, in each backbone that has the place."""
+    found = {}
+    for network in networks:
+        place = published_placement(Variant(backbone=network.name, attention=name))
+        stages = next((stages for position, stages in network.positions.items() if position == place.position), ())
+        if stages and set(place.stages or ()) <= set(stages):
+            found[network.name] = place
+    return found
+
+
+def _backbones() -> Iterator[BackboneEntry]:
+    for name in backbones:
+        try:
+            yield _backbone(name)
+        except AttentionError as error:  # a library it needs is installed and does not work
+            logger.warning("The backbone %r is left out of the catalogue: %s", name, error)
 
 
 def _backbone(name: str) -> BackboneEntry:

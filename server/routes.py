@@ -1,4 +1,4 @@
-"""The REST API: one route for each analysis on the shelf, images, the catalogue, and signs of life."""
+"""The REST API: one route for each analysis on the shelf, jobs, images, the catalogue, and signs of life."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
@@ -12,10 +12,12 @@ from starlette.responses import Response
 from attention.analysis import Analysis
 from attention.errors import InvalidRequest
 from attention.spec import Request
+from server.answering import accepted, answer
 from server.asking import FILES, read_question
 from server.catalog import request_type, title
+from server.job_routes import add_jobs
 from server.openapi import Schemas
-from server.schemas import Catalog, Health, Image, Images
+from server.schemas import Catalog, Health, Image, Images, Job, Jobs, StoredReport
 from server.service import Service, service
 from server.uploads import Upload, media_type, plain_name, read_body, read_form
 
@@ -30,22 +32,24 @@ def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
     """Every route under /v1, and the schemas that their descriptions refer to."""
     requests = {name: request_type(analysis) for name, analysis in analyses.items()}
     reports = [request.report for request in requests.values()]
-    schemas = Schemas(requests.values(), [*reports, Catalog, Image, Images, Health])
+    schemas = Schemas(requests.values(), [*reports, Catalog, Image, Images, Health, Job, Jobs, StoredReport])
     routes = APIRouter(prefix="/v1")
     for name, request in requests.items():
         _add_analysis(routes, schemas, name, request)
+    add_jobs(routes, schemas, requests)
     _add_catalog(routes, schemas)
     _add_images(routes, schemas)
     _add_signs_of_life(routes, schemas)
     return routes, schemas
 
 
-def answer(json: str | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """JSON that is ready to go out."""
-    return Response(json, status, headers, "application/json")
-
-
 def _add_analysis(routes: APIRouter, schemas: Schemas, name: str, request: type[Request[Any]]) -> None:
+    faults = (404, 413, 415, 422, 503)
+    if request.slow:
+        text = "It takes its time, so it became a job; Location says where to follow it."
+        status, responses = 202, schemas.responses(Job, text, *faults, status=202)
+    else:
+        status, responses = 200, schemas.responses(request.report, title(request.report), *faults)
     routes.add_api_route(
         f"/{name}",
         _ask(request),
@@ -54,7 +58,8 @@ def _add_analysis(routes: APIRouter, schemas: Schemas, name: str, request: type[
         tags=["analyses"],
         summary=title(request),
         description=request.__doc__ or "",
-        responses=schemas.responses(request.report, title(request.report), 404, 413, 415, 422, 503),
+        status_code=status,
+        responses=responses,
         openapi_extra={"requestBody": schemas.question(request)},
         response_class=Response,
     )
@@ -63,6 +68,8 @@ def _add_analysis(routes: APIRouter, schemas: Schemas, name: str, request: type[
 def _ask(request: type[Request[Any]]) -> Callable[[HTTPRequest], Coroutine[Any, Any, Response]]:
     async def ask(http: HTTPRequest) -> Response:
         question, photos = await read_question(http, request)
+        if question.slow:
+            return accepted(await service(http).submit(question, photos))
         report = await service(http).engine.answer(question, photos)
         return answer(await run_in_threadpool(report.model_dump_json))  # megabytes, when gates are asked for
 

@@ -1,11 +1,12 @@
-"""What only HTTP has: stored images, the catalogue, and the one shape of an error."""
+"""What only HTTP has: stored images, jobs, the catalogue, and the one shape of an error."""
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
+from attention.module_reports import Traits
 from attention.reports import Card
-from attention.spec import GateKind, Plain, Position
+from attention.spec import GateKind, Placement, Plain, Position
 
 
 class Image(Plain):
@@ -28,6 +29,76 @@ class Images(Plain):
     images: tuple[Image, ...] = Field(description="Samples first, then uploads, newest first.")
 
 
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+
+ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled")
+"""States that a job never leaves."""
+
+
+class JobLinks(Plain):
+    """Where to go on from a job."""
+
+    job: str = Field(description="GET: the job again.")
+    events: str = Field(description="GET: each change of it as a server-sent event.")
+    report: str = Field(description="GET: its report, as far as it is known.")
+    cancel: str = Field(description="POST: stop it.")
+
+    @classmethod
+    def of(cls, job_id: str) -> "JobLinks":
+        """The links of a job."""
+        job = f"/v1/jobs/{job_id}"
+        return cls(job=job, events=f"{job}/events", report=f"{job}/report", cancel=f"{job}/cancel")
+
+
+class Job(Plain):
+    """A question that is answered in its own time, and how far its answer is."""
+
+    id: str
+    analysis: str = Field(description="Which question.")
+    request: dict[str, Any] = Field(description="The question in full.")
+    state: JobState = Field(description="queued -> running -> done, failed or cancelled.")
+    created: AwareDatetime = Field(description="When it was asked for, UTC.")
+    started: AwareDatetime | None = Field(description="When the work began, the last time it did, UTC.")
+    finished: AwareDatetime | None = Field(description="When it was done, failed or cancelled, UTC.")
+    done: int = Field(description="Steps done.")
+    total: int = Field(description="Steps in all; 0 while nobody knows.")
+    note: str = Field(description="What is being done.")
+    eta_s: float | None = Field(description="Seconds until it is done, if it goes on as it did; None while unknown.")
+    report: Literal["none", "partial", "final"] = Field(description="Whether there is a report to read already.")
+    error: str | None = Field(description="Why it failed, or why it had to begin again, as a sentence.")
+    attempts: int = Field(description="How often the work began; one that dies half-way is begun a second time.")
+    links: JobLinks
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing about it will change any more."""
+        return self.state in ENDED
+
+
+class Jobs(Plain):
+    """Jobs of the service."""
+
+    jobs: tuple[Job, ...] = Field(description="Newest first.")
+
+
+class JobQuestion(Plain):
+    """A question to be answered as a job."""
+
+    analysis: str = Field(description="Which question; the catalogue lists them.")
+    request: dict[str, Any] = Field(default_factory=dict, description="The question, as POST /v1/<analysis> takes it.")
+
+
+class StoredReport(Plain):
+    """A finished report with the request that made it."""
+
+    id: str = Field(description="The job's id.")
+    analysis: str = Field(description="Which question.")
+    request: dict[str, Any] = Field(description="The question in full.")
+    created: AwareDatetime = Field(description="When it was asked, UTC.")
+    finished: AwareDatetime = Field(description="When the report was ready, UTC.")
+    report: dict[str, Any] = Field(description="The answer, in the shape of its analysis.")
+
+
 class ModuleEntry(Plain):
     """An attention module on the shelf."""
 
@@ -37,6 +108,11 @@ class ModuleEntry(Plain):
     papers: tuple[str, ...] = Field(description="Links in the documentation.")
     options: dict[str, Any] = Field(description="JSON Schema of its options, with defaults and descriptions.")
     gates: tuple[GateKind, ...] = Field(description="Kinds of gate it has, in order.")
+    published: dict[str, Placement] = Field(
+        description="Backbone -> where the placement 'published' puts it there: as its paper does, 'standard' where "
+        "the paper does not say. Backbones without such a place are left out."
+    )
+    traits: Traits = Field(description="What it is like, found out by trying a fresh one.")
 
 
 class BackboneEntry(Plain):

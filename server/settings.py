@@ -1,6 +1,7 @@
 """What an operator may choose: every setting, its default, and the environment variable that changes it."""
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,11 @@ class Settings(BaseSettings):
     )
     workers: int = Field(default=32, ge=1, le=1024, description="Requests that are worked on at the same time.")
     models_kept: int = Field(default=8, ge=1, description="Networks kept in memory, least recently used leave first.")
+    jobs: int = Field(default=1, ge=0, le=64, description="Jobs that run at the same time; 0 leaves them queued.")
+    job_threads: int = Field(
+        default=0, ge=0, le=1024, description="CPU threads of one job; 0 shares out every core but one."
+    )
+    max_jobs: int = Field(default=100, ge=1, description="Jobs that may wait; more are refused with 503.")
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         default="info", description="What is logged."
     )
@@ -52,8 +58,21 @@ class Settings(BaseSettings):
         return self.database or f"sqlite:///{self.folder / 'attention.db'}"
 
     @property
+    def database_shared(self) -> bool:
+        """Whether another process sees the same tables; a database in memory is seen by one alone."""
+        return not re.match(r"sqlite(\+\w+)?:(//)?/?(:memory:)?($|\?)", self.database_url)
+
+    @property
     def cpu_threads(self) -> int:
         """CPU threads of one forward pass."""
-        if hasattr(os, "sched_getaffinity"):
-            return self.threads or len(os.sched_getaffinity(0))
-        return self.threads or os.cpu_count() or 1
+        return self.threads or cores()
+
+    @property
+    def job_cpu_threads(self) -> int:
+        """CPU threads of one job."""
+        return self.job_threads or max(1, (cores() - 1) // max(1, self.jobs))
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

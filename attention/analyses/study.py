@@ -3,7 +3,7 @@
 from attention.analyses import analyses
 from attention.analysis import Lab
 from attention.build import resolve
-from attention.devices import best_device
+from attention.devices import device_name
 from attention.study import Task, Workshop, summarise
 from attention.study_reports import RunReport, StudyReport, StudyRequest
 
@@ -11,11 +11,10 @@ from attention.study_reports import RunReport, StudyReport, StudyRequest
 @analyses.register("study")
 def study(request: StudyRequest, lab: Lab) -> StudyReport:
     """Train these networks on the same data with the same seeds: is any of them really better?"""
-    device = best_device()
-    workshop = Workshop(lab.files.root, device)
+    workshop = Workshop(lab.files.root, lab.device)
     data = workshop.data(request.data, request.size)
     assert data.facts is not None
-    facts = data.facts
+    facts, device = data.facts, device_name(lab.device)
     arms = [resolve(arm.model_copy(update={"classes": len(data.classes)})) for arm in request.arms()]
     seeds = range(request.first_seed, request.first_seed + request.seeds)
     tasks = [  # a seed at a time, so that every arm has its pairs early
@@ -37,12 +36,12 @@ def study(request: StudyRequest, lab: Lab) -> StudyReport:
         epochs = sum(request.recipe.epochs if one.done else len(one.curve) for one in records.values())
         note = f"{report.arm}, seed {report.seed}: epoch {len(report.curve)} of {request.recipe.epochs}"
         runs = [records[one.name] for one in tasks if one.name in records]
-        partial = summarise(request, arms, runs, facts, lab.device)
+        partial = summarise(request, arms, runs, facts, device)
         lab.progress(epochs, len(tasks) * request.recipe.epochs, note, partial)
 
-    busy = Workshop(lab.files.root, device, tell)
+    busy = Workshop(lab.files.root, lab.device, tell)
     lab.progress(0, len(tasks) * request.recipe.epochs, f"{len(tasks)} runs on {len(data.train):,} images")
     by_run = {(task.variant.name, task.seed): task for task in tasks}
     for report in lab.map(busy.run, tasks):  # in whatever order they finish
         tell(by_run[report.arm, report.seed], report)
-    return summarise(request, arms, [records[task.name] for task in tasks], facts, lab.device)
+    return summarise(request, arms, [records[task.name] for task in tasks], facts, device)

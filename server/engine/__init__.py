@@ -13,7 +13,7 @@ R = TypeVar("R", bound=Plain)
 
 
 class Engine(Protocol):
-    """Answers requests."""
+    """Answers short requests at once, and runs long ones as jobs."""
 
     @property
     def files(self) -> "Files":
@@ -37,8 +37,17 @@ class Engine(Protocol):
             AttentionError: whatever the caller can mend; Overloaded if there is no room now.
         """
 
+    def open(self) -> None:
+        """Take up jobs: those that wait in the store, and those that ran when the service last ended."""
+
+    def start(self, job_id: str) -> None:
+        """Run a job that waits in the store when its turn comes: ``run_job(settings, job_id)``, somewhere else."""
+
+    def stop(self, job_id: str) -> None:
+        """Let a job that was cancelled in the store end soon, wherever it is in its work."""
+
     def close(self) -> None:
-        """Finish what was accepted, then stop."""
+        """Finish what was accepted, then stop; jobs that run are queued again for the next time."""
 
 
 def connect(settings: Settings) -> Engine:

@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 class DirectLab:
-    device = "CPU"
+    device = "cpu"
 
     def __init__(self, root: Path) -> None:
         self.files = Files(root)
         self.told: list[tuple[int, int]] = []
 
     def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
-        model = build(variant)
+        model = build(variant, self.files.checkpoints)
         with torch.inference_mode(), ablate(model, ablation), capture(model) as gates:
             logits = model(images)
         return Outputs(logits, gates, sites(model))

@@ -1,13 +1,15 @@
 """The client says in a sentence whatever goes wrong, and reads what goes right as typed reports."""
 
 import base64
+import time
 from collections.abc import Callable
+from typing import ClassVar
 
 import httpx2
 import numpy as np
 import pytest
 
-from attention.reports import CompareRequest, Comparison, CostRequest
+from attention.reports import CompareRequest, Comparison, CostReport, CostRequest
 from attention.spec import Variant
 from dashboard.client import Client, ServiceError, Unreachable, gate_values
 
@@ -41,6 +43,30 @@ def test_cost_is_typed(client: Client) -> None:
     assert report.variants[0].delta.parameters == 86
     assert client.health().status == "ok"
     assert {"se", "eca"} <= {entry.name for entry in client.catalog().modules}
+
+
+def test_a_job_is_submitted_followed_and_read(client: Client) -> None:
+    request = CostRequest(variants=(Variant.parse("resnet20/eca"),))
+    job = client.submit(request)
+    assert (job.state, job.analysis) == ("queued", "cost")
+    deadline = time.monotonic() + 60
+    while not (now := client.job(job.id)).ended:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (now.state, now.report) == ("done", "final")
+    assert client.report(job.id, CostReport) == client.ask(request)
+    assert [one.id for one in client.jobs()] == [job.id]
+    with pytest.raises(ServiceError, match="done already") as caught:
+        client.cancel(job.id)
+    assert caught.value.status == 409
+
+
+def test_a_slow_question_is_not_asked_but_submitted(client: Client) -> None:
+    class Slow(CostRequest):
+        slow: ClassVar = True
+
+    with pytest.raises(ValueError, match="submit"):
+        client.ask(Slow())
 
 
 def test_a_refusal_is_the_services_own_sentence(client: Client) -> None:

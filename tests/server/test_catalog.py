@@ -56,7 +56,8 @@ def test_every_answer_and_question_is_described(client: TestClient) -> None:
         operation = description["paths"][f"/v1/{name}"]["post"]
         assert operation["operationId"] == name and operation["summary"]
         assert set(operation["requestBody"]["content"]) >= {"application/json"}
-        assert "$ref" in operation["responses"]["200"]["content"]["application/json"]["schema"]
+        success = "202" if request_type(analyses[name]).slow else "200"
+        assert "$ref" in operation["responses"][success]["content"]["application/json"]["schema"]
         for status in ("404", "413", "415", "422", "500", "503"):
             assert "application/problem+json" in operation["responses"][status]["content"]
     assert "HTTPValidationError" not in known
@@ -94,6 +95,32 @@ def test_an_analysis_on_the_shelf_has_a_route_without_any_other_edit() -> None:
     assert operation["summary"] == "What was said?"
     assert set(operation["requestBody"]["content"]) == {"application/json"}  # it takes no photos
     assert {"EchoRequest", "EchoReport"} <= set(schemas.definitions)
+
+
+class PatientRequest(EchoRequest):
+    """What was said, after a while?"""
+
+    analysis: ClassVar = "patient"
+    slow: ClassVar = True
+
+
+def patient(request: PatientRequest, lab: Lab) -> EchoReport:
+    return EchoReport(said=request.words)
+
+
+def test_a_slow_analysis_is_described_as_a_job() -> None:
+    app = FastAPI()
+    routes, schemas = router({"echo": echo, "patient": patient})
+    app.include_router(routes)
+    paths = app.openapi()["paths"]
+    answers = paths["/v1/patient"]["post"]["responses"]
+    assert "200" not in answers and answers["202"]["content"]["application/json"]["schema"]["$ref"].endswith("/Job")
+    shapes = paths["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
+    assert [shape["properties"]["analysis"]["const"] for shape in shapes] == ["echo", "patient"]
+    report = paths["/v1/jobs/{job_id}/report"]["get"]["responses"]
+    assert set(report["200"]["content"]) == {"application/json", "text/csv", "application/x-latex"}
+    assert {"404", "406", "422", "500"} <= set(report)
+    assert {"Job", "Jobs", "StoredReport", "PatientRequest"} <= set(schemas.definitions)
 
 
 def test_health_and_readiness_are_told(client: TestClient) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from server.__main__ import check_folder, listen, prepare_process, read_settings
+from server.__main__ import check_folder, listen, read_settings
+from server.process import prepare_process
 from server.settings import Settings
 from tests.server.conftest import photo
 

@@ -1,35 +1,16 @@
-"""Store: what the service remembers about its files, in SQLite or PostgreSQL through SQLAlchemy."""
+"""Store: what the service remembers, images and jobs, in SQLite or PostgreSQL through SQLAlchemy."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Engine, Integer, String, create_engine, event, func, insert, make_url, select, update
 from sqlalchemy import delete as delete_from
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.pool import QueuePool
 
 from attention.errors import NotFound
 from server.schemas import Image
-
-
-class Base(DeclarativeBase):
-    """The tables."""
-
-
-class ImageRow(Base):
-    """An uploaded image: what it is, and when it came last."""
-
-    __tablename__ = "images"
-
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255))
-    format: Mapped[str] = mapped_column(String(32))
-    width: Mapped[int] = mapped_column(Integer)
-    height: Mapped[int] = mapped_column(Integer)
-    bytes: Mapped[int] = mapped_column(Integer)
-    created: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
-
+from server.store.jobs import JobTable
+from server.store.tables import Base, ImageRow, connect
 
 _IMAGE_COLUMNS = ("id", "name", "format", "width", "height", "bytes")
 
@@ -42,8 +23,9 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _connect(url)
+        self._engine = connect(url)
         Base.metadata.create_all(self._engine)
+        self.jobs = JobTable(self._engine)
 
     def add_image(self, image: Image) -> None:
         """Remember an image; one that is known becomes the newest, under the name it has now."""
@@ -101,24 +83,3 @@ def _columns() -> list[Any]:
 
 def _no_image(image_id: str) -> NotFound:
     return NotFound(f"There is no image {image_id[:80]!r} here. Upload it first: POST /v1/images.")
-
-
-def _connect(url: str) -> Engine:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
-    in_memory = parsed.database in (None, "", ":memory:")
-    # A database in memory lives as long as its one connection, which the threads then share in turn.
-    sizes = {"pool_size": 1, "max_overflow": 0} if in_memory else {"pool_size": 8, "max_overflow": 32}
-    engine = create_engine(
-        parsed, poolclass=QueuePool, connect_args={"check_same_thread": False, "timeout": 30}, **sizes
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, record: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")  # readers do not wait for the writer
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
-
-    return engine

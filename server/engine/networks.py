@@ -1,0 +1,169 @@
+"""The networks of one process: kept in memory, and run by one thread for whoever asks."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import groupby
+from threading import Lock
+from typing import Generic, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from attention.analysis import GateSite, Outputs
+from attention.build import build
+from attention.checkpoints import Checkpoints
+from attention.gate import ablate, capture, sites
+from attention.spec import Ablation, Variant
+from server.engine.batching import MicroBatcher
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+Gates = Mapping[str, Tensor]
+"""Gate path -> weights, batch first."""
+
+
+class Recent(Generic[K, V]):
+    """The ``size`` most recently used values by key."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The value of a key, made now if it is not kept; two callers at once may both make it."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = make()
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+        return value
+
+
+class Alike(NamedTuple):
+    """What images must have in common to share a forward pass."""
+
+    variant: Variant
+    ablation: Ablation | None
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One image (3, H, W), and the weights that an ablation puts in, if its kind has any."""
+
+    image: Tensor
+    reference: Gates | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image's place in the outputs of the batch it went with."""
+
+    batch: Outputs
+    index: int
+
+
+class Networks:
+    """The networks in memory. Only the batcher's thread touches them: it builds, runs and forgets them.
+
+    Args:
+        device: a torch device.
+        checkpoints: where weights other than the shipped ones are looked for.
+        kept: how many networks stay in memory.
+        threads: CPU threads of one forward pass.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        checkpoints: Checkpoints,
+        *,
+        kept: int,
+        threads: int,
+        max_batch_size: int,
+        batch_wait_timeout_s: float,
+        max_queue: int,
+    ) -> None:
+        self.device = torch.device(device)
+        self._checkpoints = checkpoints
+        self.max_batch_size = max_batch_size
+        self._threads = threads
+        self._models: Recent[Variant, tuple[nn.Module, tuple[GateSite, ...]]] = Recent(kept)
+        self._batcher: MicroBatcher[Alike, Work, Row] = MicroBatcher(
+            self._run,
+            max_batch_size=max_batch_size,
+            batch_wait_timeout_s=batch_wait_timeout_s,
+            max_queue=max_queue,
+            name="networks",
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether images will be worked on."""
+        return self._batcher.alive
+
+    def forward(
+        self, variant: Variant, images: Tensor, ablation: Ablation | None = None, reference: Gates | None = None
+    ) -> Outputs:
+        """Run images (B, 3, H, W), in company of whoever else asks for the same. ``variant`` is a resolved one."""
+        alike = Alike(variant, ablation, tuple(images.shape[1:]))
+        rows: list[Row] = []
+        for start in range(0, len(images), self.max_batch_size):  # so that one caller never fills the queue alone
+            part = images[start : start + self.max_batch_size]
+            futures = self._batcher.submit_all(alike, [Work(image, reference) for image in part])
+            try:
+                rows += [future.result() for future in futures]
+            finally:
+                for future in futures:
+                    future.cancel()  # does nothing to those that are done
+        return gather(rows)
+
+    def close(self) -> None:
+        """Finish what was accepted, then stop."""
+        self._batcher.close()
+
+    def _run(self, alike: Alike, work: Sequence[Work]) -> list[Row]:
+        if torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)  # counts for the calling thread only
+        model, places = self._models.get(alike.variant, lambda: self._load(alike.variant))
+        batch = torch.stack([one.image for one in work])  # (B, 3, H, W)
+        batch = batch.to(self.device, memory_format=torch.channels_last)
+        gates: dict[str, Tensor] = {}
+        with ExitStack() as inside:
+            inside.enter_context(torch.inference_mode())
+            if places:
+                inside.enter_context(ablate(model, alike.ablation, work[0].reference))
+                gates = inside.enter_context(capture(model))
+            logits = model(batch)  # (B, K)
+        outputs = Outputs(logits.cpu(), {path: gate.cpu() for path, gate in gates.items()}, places)
+        return [Row(outputs, index) for index in range(len(work))]
+
+    def _load(self, variant: Variant) -> tuple[nn.Module, tuple[GateSite, ...]]:
+        model = build(variant, self._checkpoints)
+        return model.to(self.device, memory_format=torch.channels_last), sites(model)  # type: ignore[call-overload]
+
+
+def gather(rows: Sequence[Row]) -> Outputs:
+    """The outputs of some images, in their order, out of the batches they went with."""
+    parts: list[tuple[Outputs, slice]] = []
+    for _, together in groupby(enumerate(rows), lambda place: (id(place[1].batch), place[1].index - place[0])):
+        run_of = [row for _, row in together]  # neighbours here that were neighbours there
+        parts.append((run_of[0].batch, slice(run_of[0].index, run_of[-1].index + 1)))
+    first = parts[0][0]
+    if len(parts) == 1:
+        rows_of = parts[0][1]
+        return Outputs(first.logits[rows_of], {path: gate[rows_of] for path, gate in first.gates.items()}, first.sites)
+    return Outputs(
+        torch.cat([batch.logits[rows_of] for batch, rows_of in parts]),
+        {path: torch.cat([batch.gates[path][rows_of] for batch, rows_of in parts]) for path in first.gates},
+        first.sites,
+    )

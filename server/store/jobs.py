@@ -1,0 +1,246 @@
+"""The jobs in the database. A state is left only by an UPDATE that names it, so of two who want to move one wins."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, RowMapping, Update, func, insert, select, update
+
+from attention.errors import NotFound, Overloaded
+from attention.spec import Plain, Request
+from server.schemas import Job, JobLinks, JobState, StoredReport
+from server.store.tables import JobRow, ReportRow
+
+MAX_ATTEMPTS = 2
+"""How often a job whose process dies is begun."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a job, until somebody else has it."""
+
+    job_id: str
+    number: int
+
+
+class JobTable:
+    """Jobs and their reports; every method is one transaction, and any thread or process may call it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, request: Request[Any], max_waiting: int) -> Job:
+        """Queue a question.
+
+        Raises:
+            Overloaded: ``max_waiting`` jobs wait already.
+        """
+        job_id = secrets.token_hex(8)
+        values = {
+            "id": job_id,
+            "analysis": request.analysis,
+            "request": request.model_dump_json(),
+            "state": "queued",
+            "created": datetime.now(UTC),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(insert(JobRow).values(**values))  # before counting, so that nobody adds in between
+            waiting = select(func.count()).select_from(JobRow).where(JobRow.state == "queued")
+            if connection.execute(waiting).scalar_one() > max_waiting:
+                raise Overloaded(f"{max_waiting} jobs are waiting already. Try again when some are done.", 60.0)
+        return self.get(job_id)
+
+    def get(self, job_id: str) -> Job:
+        """One job.
+
+        Raises:
+            NotFound: it is not here.
+        """
+        with self._engine.connect() as connection:
+            row = connection.execute(_JOBS.where(JobRow.id == job_id)).mappings().one_or_none()
+        if row is None:
+            raise NotFound(f"There is no job {job_id[:80]!r} here. GET /v1/jobs lists those there are.")
+        return _job(row)
+
+    def newest(self, limit: int, state: JobState | None = None) -> tuple[Job, ...]:
+        """Jobs, newest first."""
+        newest = _JOBS.order_by(JobRow.number.desc()).limit(limit)
+        if state is not None:
+            newest = newest.where(JobRow.state == state)
+        with self._engine.connect() as connection:
+            return tuple(_job(row) for row in connection.execute(newest).mappings())
+
+    # ---------------------------------------------------------------- who works on it
+
+    def claim(self, job_id: str) -> Claim | None:
+        """Take up a queued job; None if it is not queued, or somebody else was quicker."""
+        taken = (
+            update(JobRow)
+            .where(JobRow.id == job_id, JobRow.state == "queued")
+            .values(
+                state="running",
+                started=datetime.now(UTC),
+                expected=None,
+                attempts=JobRow.attempts + 1,
+                claims=JobRow.claims + 1,
+            )
+            .returning(JobRow.claims)
+        )
+        with self._engine.begin() as connection:
+            number = connection.execute(taken).scalar_one_or_none()
+        return None if number is None else Claim(job_id, number)
+
+    def claim_next(self) -> Claim | None:
+        """Take up the oldest queued job; None if there is none."""
+        oldest = select(JobRow.id).where(JobRow.state == "queued").order_by(JobRow.number).limit(1)
+        while True:
+            with self._engine.connect() as connection:
+                job_id = connection.execute(oldest).scalar_one_or_none()
+            if job_id is None:
+                return None
+            if (claim := self.claim(job_id)) is not None:
+                return claim
+
+    def running(self) -> tuple[Claim, ...]:
+        """All that is being worked on, by whomever."""
+        rows = select(JobRow.id, JobRow.claims).where(JobRow.state == "running").order_by(JobRow.number)
+        with self._engine.connect() as connection:
+            return tuple(Claim(*row) for row in connection.execute(rows))
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether a claim is still good: the job runs, and nobody else has taken it up."""
+        row = select(JobRow.id).where(*_held(claim))
+        with self._engine.connect() as connection:
+            return connection.execute(row).one_or_none() is not None
+
+    # ---------------------------------------------------------------- what its worker says
+
+    def progress(
+        self, claim: Claim, done: int, total: int, note: str, eta_s: float | None, partial: Plain | None = None
+    ) -> bool:
+        """Say how far a job is, and keep a partial report; False if the claim is not good any more."""
+        expected = None if eta_s is None else datetime.now(UTC) + timedelta(seconds=eta_s)
+        values = {"done": done, "total": total, "note": note, "expected": expected}
+        return self._move(claim, values, (partial, False) if partial is not None else None)
+
+    def finish(self, claim: Claim, report: Plain) -> bool:
+        """Keep the final report; False if the claim is not good any more, and then nothing is kept."""
+        values = {
+            "state": "done",
+            "finished": datetime.now(UTC),
+            "done": JobRow.total,
+            "expected": None,
+            "error": None,
+        }
+        return self._move(claim, values, (report, True))
+
+    def fail(self, claim: Claim, sentence: str) -> bool:
+        """End a job with the reason why; False if the claim is not good any more."""
+        return self._move(claim, _failure(sentence))
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job that is queued or running; one that has ended stays as it is.
+
+        Raises:
+            NotFound: it is not here.
+        """
+        stopped = (
+            update(JobRow)
+            .where(JobRow.id == job_id, JobRow.state.in_(("queued", "running")))
+            .values(state="cancelled", finished=datetime.now(UTC), expected=None)
+        )
+        with self._engine.begin() as connection:
+            connection.execute(stopped)
+        return self.get(job_id)
+
+    # ---------------------------------------------------------------- when its worker is gone
+
+    def died(self, claim: Claim, sentence: str) -> Literal["queued", "failed"] | None:
+        """The worker of a job is gone: queue it again, or let it fail if that was its last attempt.
+
+        Returns:
+            where the job went; None if the claim is not good any more.
+        """
+        last = update(JobRow).where(*_held(claim), JobRow.attempts >= MAX_ATTEMPTS)
+        again = update(JobRow).where(*_held(claim)).values(state="queued", started=None, expected=None, error=sentence)
+        told = f"{sentence} That was attempt {MAX_ATTEMPTS} of {MAX_ATTEMPTS}."
+        with self._engine.begin() as connection:
+            if _moves(connection, last.values(**_failure(told))):
+                return "failed"
+            return "queued" if _moves(connection, again) else None
+
+    def give_back(self, claim: Claim) -> bool:
+        """Queue a job again as if it had not been taken up, because the service stops."""
+        values = {"state": "queued", "started": None, "expected": None, "attempts": JobRow.attempts - 1}
+        return self._move(claim, values)
+
+    # ---------------------------------------------------------------- reports
+
+    def report(self, job_id: str) -> str | None:
+        """A job's report as JSON, final or partial; None if there is none yet."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(ReportRow.json).where(ReportRow.job_id == job_id)).scalar_one_or_none()
+
+    def stored_report(self, job_id: str) -> StoredReport:
+        """The final report of a job with its request.
+
+        Raises:
+            NotFound: there is no such job, or it is not done.
+        """
+        job = self.get(job_id)
+        found = self.report(job_id)
+        if job.state != "done" or job.finished is None or found is None:
+            raise NotFound(
+                f"Job {job_id} is {job.state} and has no finished report. GET {job.links.report} gives what there is."
+            )
+        return StoredReport(
+            id=job.id,
+            analysis=job.analysis,
+            request=job.request,
+            created=job.created,
+            finished=job.finished,
+            report=json.loads(found),
+        )
+
+    def _move(self, claim: Claim, values: dict[str, Any], report: tuple[Plain, bool] | None = None) -> bool:
+        """Change a job that is still held under a claim, and its report with it."""
+        json = report[0].model_dump_json() if report else ""  # outside the transaction: it may be long
+        with self._engine.begin() as connection:
+            if not _moves(connection, update(JobRow).where(*_held(claim)).values(**values)):
+                return False
+            if report:
+                kept = {"json": json, "final": report[1]}
+                if not _moves(connection, update(ReportRow).where(ReportRow.job_id == claim.job_id).values(**kept)):
+                    connection.execute(insert(ReportRow).values(job_id=claim.job_id, **kept))
+        return True
+
+
+_JOBS = select(
+    *(getattr(JobRow, name) for name in Job.model_fields if name not in ("eta_s", "report", "links")),
+    JobRow.expected,
+    ReportRow.final,
+).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
+
+
+def _held(claim: Claim) -> Sequence[Any]:
+    return JobRow.id == claim.job_id, JobRow.claims == claim.number, JobRow.state == "running"
+
+
+def _moves(connection: Connection, change: Update) -> bool:
+    return connection.execute(change).rowcount == 1
+
+
+def _failure(sentence: str) -> dict[str, Any]:
+    return {"state": "failed", "finished": datetime.now(UTC), "expected": None, "error": sentence}
+
+
+def _job(row: RowMapping) -> Job:
+    values = dict(row)
+    expected, final = values.pop("expected"), values.pop("final")
+    left = None if expected is None else max(0.0, round((expected - datetime.now(UTC)).total_seconds(), 1))
+    values["request"] = json.loads(values["request"])
+    report = "none" if final is None else "final" if final else "partial"
+    return Job.model_validate({**values, "eta_s": left, "report": report, "links": JobLinks.of(values["id"])})
