@@ -1,5 +1,6 @@
 """What the README shows is what happens: its commands, its snippets, its tables."""
 
+import json
 import re
 import shlex
 import shutil
@@ -22,8 +23,8 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 def blocks(language: str) -> list[str]:
     """The code blocks of one language; those of no language are commands."""
-    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
-    return found
+    found: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S)
+    return [text for name, text in found if name == language]
 
 
 def curls() -> list[str]:
@@ -73,6 +74,23 @@ def test_the_first_line_compares_three_trained_networks(http: TestClient) -> Non
     assert [variant["variant"]["attention"] for variant in report["variants"]] == [None, "se", "eca"]
     assert all(variant["trained"] and variant["card"] for variant in report["variants"])
     assert all(prediction["top"][0]["label"] for prediction in report["predictions"])
+
+
+def shows(shown: Any, real: Any) -> None:
+    """Everything that is shown is there: lists may be cut short, objects may leave fields out, numbers are rounded."""
+    if isinstance(shown, dict):
+        for key, value in shown.items():
+            shows(value, real[key])
+    elif isinstance(shown, list):
+        for one, other in zip(shown, real[: len(shown)], strict=True):
+            shows(one, other)
+    else:
+        assert shown == (pytest.approx(real, abs=2e-3) if isinstance(shown, float) else real)
+
+
+@pytest.mark.usefixtures("photo")
+def test_the_first_answer_is_the_one_shown(http: TestClient) -> None:
+    shows(json.loads(blocks("json")[0]), curl(http, curls()[0]).json())
 
 
 @pytest.mark.usefixtures("photo")
