@@ -4,7 +4,7 @@ A page shows several variants at once, so every function here speaks of them by 
 the same colours. Weights of all variants share one colour scale, or they could not be compared.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -24,8 +24,8 @@ STEP, AXES = 24, 56
 """Height of a row of bars, and of an axis with its title, in pixels. A chart's height contains its axes."""
 TEXT = "#7c8798"
 """Colour of words inside a chart, to be read on white and on black."""
-DECADES = [10.0**power for power in range(16)]
-"""Ticks of a log axis."""
+SHORT = "format(datum.value, '~s')"
+"""Label of a tick as 10, 1k, 1M. As a format it would take one prefix for a whole symlog axis, and call 10 '0M'."""
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
@@ -39,7 +39,8 @@ def colour(report: Comparison | CostReport) -> alt.Scale:
     return alt.Scale(domain=variants, range=[PALETTE[number % len(PALETTE)] for number in range(len(variants))])
 
 
-def _coloured(report: Comparison | CostReport, drawn: Iterable[str]) -> alt.Color:
+def coloured(report: Comparison | CostReport, drawn: Iterable[str]) -> alt.Color:
+    """A colour for each variant, and a legend of those that are drawn."""
     legend = alt.Legend(orient="top", title=None, labelLimit=300, columns=3, values=list(dict.fromkeys(drawn)))
     return alt.Color("variant:N", scale=colour(report), legend=legend)
 
@@ -102,7 +103,8 @@ def channel_maps(report: Comparison, image: str, ordered: bool = False) -> dict[
 
     Rows of different length fill the same width. A row with more channels than there is room for shows some of them,
     evenly spaced: means of neighbours would make wide layers look calmer than they are. With ``ordered`` each
-    row is sorted by weight, which shows distributions.
+    row is sorted by weight, which shows distributions. The colour scale is centred where the gates are (`centre`), and
+    shared by all variants with the same centre.
     """
     label, rows = called(report), [row for row in channel_weights(report, image) if row.gate.kind == "channel"]
     if not rows:
@@ -112,13 +114,39 @@ def channel_maps(report: Comparison, image: str, ordered: bool = False) -> dict[
     if any(len(row.weights) > room for row in rows):
         title += f", at most {room} of a layer, evenly spaced"
     cells = pd.concat([_cells(row, room, ordered) for row in rows])
-    reach = max(0.02, float((cells["weight"] - 0.5).abs().max()))
+    centres = {variant: centre(report, variant) for variant in dict.fromkeys(row.variant for row in rows)}
+    reaches: dict[float, float] = {}
+    for variant, middle in centres.items():
+        away = float((cells.loc[cells["variant"] == variant, "weight"] - middle).abs().max())
+        reaches[middle] = max(reaches.get(middle, 0.02), away)
     return {
         label[variant]: _channel_map(
-            cells[cells["variant"] == variant], [row.layer for row in rows if row.variant == variant], reach, title
+            cells[cells["variant"] == variant],
+            [row.layer for row in rows if row.variant == variant],
+            (middle, reaches[middle]),
+            title,
         )
-        for variant in dict.fromkeys(row.variant for row in rows)
+        for variant, middle in centres.items()
     }
+
+
+def centre(report: Comparison, variant: str) -> float:
+    """The weight that is drawn pale: 0 for gates that are added, 1 for those that reach beyond 1, and a half else.
+
+    A sigmoid's gates live around 0.5, where most modules start, although 1 is what passes the input through. Those of
+    1 + tanh live around 1, and may all be exactly 1.
+    """
+    gates = [
+        gate
+        for prediction in report.predictions
+        if prediction.variant == variant
+        for gate in prediction.gates
+        if gate.kind == "channel"
+    ]
+    if gates and all(gate.neutral == 0 for gate in gates):
+        return 0.0
+    around_one = any(gate.max > 1 for gate in gates) or all(gate.min == 1 for gate in gates)
+    return 1.0 if gates and around_one else 0.5
 
 
 def _cells(row: Row, room: int, ordered: bool) -> pd.DataFrame:
@@ -139,8 +167,8 @@ def _cells(row: Row, room: int, ordered: bool) -> pd.DataFrame:
     )
 
 
-def _channel_map(cells: pd.DataFrame, layers: list[str], reach: float, title: str) -> Chart:
-    axis = alt.Axis(labelOverlap=False)
+def _channel_map(cells: pd.DataFrame, layers: list[str], scale: tuple[float, float], title: str) -> Chart:
+    (middle, reach), axis = scale, alt.Axis(labelOverlap=False)
     chart: alt.Chart = (
         alt.Chart(cells)
         .mark_rect(strokeWidth=0)
@@ -156,7 +184,7 @@ def _channel_map(cells: pd.DataFrame, layers: list[str], reach: float, title: st
             color=alt.Color(
                 "weight:Q",
                 title="channel weight (no unit)",
-                scale=alt.Scale(scheme="blueorange", domain=[0.5 - reach, 0.5 + reach], domainMid=0.5),
+                scale=alt.Scale(scheme="blueorange", domain=[middle - reach, middle + reach], domainMid=middle),
                 legend=alt.Legend(orient="top", gradientLength=220, format=".2~f", tickCount=5, titleLimit=300),
             ),
             tooltip=[
@@ -202,7 +230,7 @@ def channel_lines(report: Comparison, image: str, layer: str, ordered: bool = Fa
         .encode(
             x=x,
             y=alt.Y("weight:Q", title="channel weight (no unit)", scale=alt.Scale(zero=False, padding=8)),
-            color=_coloured(report, lines),
+            color=coloured(report, lines),
         )
     )
     rule = (
@@ -242,7 +270,7 @@ def depth(report: Comparison, image: str) -> Chart | None:
     axis = alt.Axis(labelAngle=0, labelOverlap="greedy")
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("layer:N", sort=order, title="layer (stage.block), from input to output", axis=axis),
-        color=_coloured(report, (label[variant] for variant, _ in gates)),
+        color=coloured(report, (label[variant] for variant, _ in gates)),
         detail="kind:N",
     )
     weight = alt.Y("low:Q", title="weight: mean ± std (no unit)", scale=alt.Scale(zero=False))
@@ -258,84 +286,3 @@ def depth(report: Comparison, image: str) -> Chart | None:
         ],
     )
     return alt.layer(line, band).properties(height=340)
-
-
-# ---------------------------------------------------------------- cost
-
-
-def cost_scatter(report: CostReport) -> Chart | None:
-    """What each variant adds to its plain twin: parameters against MACs, both on log scales."""
-    label = called(report)
-    bills = [bill for bill in report.variants if bill.delta.parameters > 0 and bill.delta.macs > 0]
-    if not bills:
-        return None
-    rows = [
-        {"variant": label[bill.name], "parameters": bill.delta.parameters, "macs": bill.delta.macs} for bill in bills
-    ]
-    chart: alt.Chart = (
-        alt.Chart(pd.DataFrame(rows))
-        .mark_circle(size=190, opacity=0.9)
-        .encode(
-            x=alt.X(
-                "macs:Q",
-                title="added multiply-accumulates, one image (log scale)",
-                scale=_log([bill.delta.macs for bill in bills]),
-                axis=alt.Axis(format="~s", values=DECADES),
-            ),
-            y=alt.Y(
-                "parameters:Q",
-                title="added parameters (log scale)",
-                scale=_log([bill.delta.parameters for bill in bills]),
-                axis=alt.Axis(format="~s", values=DECADES),
-            ),
-            color=_coloured(report, (label[bill.name] for bill in bills)),
-            tooltip=[
-                alt.Tooltip("variant:N"),
-                alt.Tooltip("parameters:Q", format="+,d", title="added parameters"),
-                alt.Tooltip("macs:Q", format="+,d", title="added MACs"),
-            ],
-        )
-        .properties(height=400)
-    )
-    return chart
-
-
-def _log(values: Sequence[float]) -> alt.Scale:
-    """A log scale with room around the values, so that one dot alone has an axis too."""
-    return alt.Scale(type="log", domain=[min(values) / 3, max(values) * 3], nice=False)
-
-
-def cost_bars(report: CostReport, field: str, title: str) -> Chart:
-    """Totals of each variant, with the attention modules' own part set off."""
-    label = called(report)
-    rows = [
-        {"variant": label[bill.name], "part": part, "amount": amount, "order": order}
-        for bill in report.variants
-        for order, (part, amount) in enumerate(
-            (
-                ("backbone", getattr(bill.total, field) - getattr(bill.attention, field)),
-                ("attention", getattr(bill.attention, field)),
-            )
-        )
-    ]
-    chart: alt.Chart = (
-        alt.Chart(pd.DataFrame(rows))
-        .mark_bar(height={"band": 0.7})
-        .encode(
-            y=alt.Y("variant:N", sort=None, title=None, axis=alt.Axis(labelLimit=260)),
-            x=alt.X("amount:Q", title=title, axis=alt.Axis(format="~s")),
-            color=alt.Color(
-                "part:N",
-                scale=alt.Scale(domain=["backbone", "attention"], range=["#9aa5b5", "#d9822b"]),
-                legend=alt.Legend(orient="top", title=None),
-            ),
-            order="order:Q",
-            tooltip=[
-                alt.Tooltip("variant:N"),
-                alt.Tooltip("part:N"),
-                alt.Tooltip("amount:Q", format=",d", title=title),
-            ],
-        )
-        .properties(height=34 * len(report.variants) + 2 * AXES)
-    )
-    return chart

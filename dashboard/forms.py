@@ -10,10 +10,11 @@ from typing import Any
 
 import streamlit as st
 from pydantic import ValidationError
+from streamlit.delta_generator import DeltaGenerator
 
 from attention.errors import AttentionError
 from attention.spec import SHIPPED_BACKBONE, Options, OptionValue, Placement, Variant, split_names
-from server.schemas import BackboneEntry, Catalog
+from server.schemas import BackboneEntry, Catalog, ModuleEntry
 
 NUMBER = "a number"
 PLAIN = "none"
@@ -112,6 +113,8 @@ def variant(catalog: Catalog, key: str) -> Variant:
         picked = st.selectbox("Attention", names, start, key=f"{key}.attention")
         module = next((entry for entry in catalog.modules if entry.name == picked), None)
         chosen = options(module.options, f"{key}.attention.{module.name}") if module else {}
+        if module:
+            about_module(module, backbone)
     placement = _placement(catalog, backbone, f"{key}.{backbone.name}") if module else Placement()
     made = Variant(
         backbone=backbone.name,
@@ -144,21 +147,34 @@ def _entry(label: str, entries: Sequence[BackboneEntry], key: str) -> BackboneEn
 
 def _placement(catalog: Catalog, backbone: BackboneEntry, key: str) -> Placement:
     left, right = st.columns(2)
-    known = [name for name in catalog.placements if name in backbone.positions or name == "published"]
-    about = "  \n".join(f"**{name}** {catalog.placements[name]}" for name in known)
-    position = left.selectbox("Position", known, key=f"{key}.position", help=about)
-    has = next((stages for name, stages in backbone.positions.items() if name == position), ())
+    picked = position(left, catalog, backbone, key)
+    has = next((stages for name, stages in backbone.positions.items() if name == picked), ())
     stages = right.multiselect(
         "Stages",
         has,
-        key=f"{key}.{position}.stages",
+        key=f"{key}.{picked}.stages",
         placeholder="all",
         help="Left empty: every stage.",
         disabled=not has,
     )
     return Placement.model_validate(
-        {"position": position, "stages": stages if stages and len(stages) < len(has) else None}
+        {"position": picked, "stages": stages if stages and len(stages) < len(has) else None}
     )
+
+
+def position(column: DeltaGenerator, catalog: Catalog, backbone: BackboneEntry, key: str) -> str:
+    """A picker for the places that a backbone has."""
+    known = [name for name in catalog.placements if name in backbone.positions or name == "published"]
+    about = "  \n".join(f"**{name}** {catalog.placements[name]}" for name in known)
+    return str(column.selectbox("Position", known, key=f"{key}.position", help=about))
+
+
+def about_module(module: ModuleEntry, backbone: BackboneEntry) -> None:
+    """What a module is, where its paper puts it in a backbone, and what to know before comparing it."""
+    place = module.published.get(backbone.name)
+    st.caption(f"{module.title}" + (f" Its paper's place here: `{place}`." if place else ""))
+    for note in (*module.traits.needs, *module.traits.warnings):
+        st.caption(f":material/info: {note}")
 
 
 # ---------------------------------------------------------------- one widget for each type

@@ -62,9 +62,8 @@ def gates(report: Comparison, image: Image) -> None:
         column.markdown(f"**{name}**")
         column.altair_chart(chart, width="stretch")
     st.caption(
-        "Rows are layers, named stage.block, input at the top. All pictures share one colour scale: blue channels are "
-        "held back, orange ones let through, pale ones sit at 0.5, where most modules start. Look for layers that "
-        "differ from their neighbours, and for rows of one colour: there the module treats all channels alike."
+        f"Rows are layers, named stage.block, input at the top. {_scales(report)} Look for layers that differ from "
+        "their neighbours, and for rows of one colour: there the module treats all channels alike."
     )
     left, right = st.columns([1, 5], vertical_alignment="center")
     layers = words.channel_gates(report, image.id)
@@ -83,6 +82,24 @@ def gates(report: Comparison, image: Image) -> None:
     left.caption("Look for where the band is wide: there the module tells channels (or places) apart.")
     with right.container(height=420):
         st.table(tables.statistics_text(report, image.id), hide_index=True)
+
+
+def _scales(report: Comparison) -> str:
+    """What pale means in the pictures of channels, which have a colour scale for each kind of gate."""
+    pale = {
+        0.5: "blue channels are held back, orange ones let through, pale ones sit at 0.5, where most modules start.",
+        1.0: "pale is 1, which lets a channel through as it is; blue weakens it, orange strengthens it.",
+        0.0: "this is added to the channel and not multiplied: pale adds nothing, blue lowers, orange raises.",
+    }
+    drawn = {
+        name: charts.centre(report, variant)
+        for variant, name in words.called(report).items()
+        if any(one.variant == variant and any(g.kind == "channel" for g in one.gates) for one in report.predictions)
+    }
+    if len(set(drawn.values())) == 1:
+        return f"All pictures share one colour scale: {pale[next(iter(drawn.values()))]}"
+    named = {middle: ", ".join(name for name, one in drawn.items() if one == middle) for middle in drawn.values()}
+    return " ".join(f"**{names}**: {pale[middle]}" for middle, names in named.items())
 
 
 def downloads(report: Comparison) -> None:

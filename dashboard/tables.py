@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from attention.court_reports import CourtReport
+from attention.module_reports import FitReport
 from attention.reports import Comparison, Cost, CostReport
 from dashboard.client import gate_values
-from dashboard.words import about, called, gate_labels, human
+from dashboard.words import about, called, gate_labels, human, unit
 
 
 def first_classes(report: Comparison, titles: Mapping[str, str]) -> pd.DataFrame:
@@ -105,28 +107,60 @@ def costs(report: CostReport) -> pd.DataFrame:
     )
 
 
-def costs_text(report: CostReport) -> pd.DataFrame:
-    """The bills to be read: exact, with thousands separators, and in human units."""
-    label = called(report)
+def costs_text(report: CostReport, convention: str) -> pd.DataFrame:
+    """The bills to be read, in one convention: counts exact and in human units, multiples of 2^20 and 2^30 rounded."""
+    label, rows = called(report), []
+    for bill in report.variants:
+        row = {"variant": label[bill.name]}
+        counts = [one for one in bill.conventions if one.name == convention]
+        for part in ("total", "attention", "delta"):
+            for one in counts:
+                before = {"total": "", "attention": "attention ", "delta": "Δ "}[part]
+                name = one.unit.removeprefix(unit(one.unit)).strip()
+                row[before + name] = _amount(getattr(one, part), one.unit, "+" if part == "delta" else "")
+        row["Δ traffic"] = human(bill.delta.bytes, "B")
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("variant")
 
-    def exact(number: int, unit: str = "", sign: str = "") -> str:
-        return f"{number:{sign},}" + (f"  ({human(number, unit)})" if abs(number) >= 1000 else "")
 
+def _amount(number: float, name: str, sign: str = "") -> str:
+    sign = sign if number else ""
+    if unit(name):
+        return f"{number:{sign}.5g} {unit(name)}"
+    return f"{round(number):{sign},}" + (f"  ({human(number)})" if abs(number) >= 1000 else "")
+
+
+def refusals(report: FitReport) -> pd.DataFrame:
+    """Modules that do not fit, each with the sentence why."""
     return pd.DataFrame(
-        [
-            {
-                "variant": label[bill.name],
-                "parameters": exact(bill.total.parameters),
-                "MACs": exact(bill.total.macs),
-                "attention parameters": exact(bill.attention.parameters),
-                "attention MACs": exact(bill.attention.macs),
-                "Δ parameters": exact(bill.delta.parameters, sign="+") if bill.modules else "0",
-                "Δ MACs": exact(bill.delta.macs, sign="+") if bill.modules else "0",
-                "Δ traffic": f"{human(bill.delta.bytes, 'B')}",
-            }
-            for bill in report.variants
-        ]
-    ).set_index("variant")
+        [{"module": refusal.attention, "why it does not fit": refusal.why} for refusal in report.refused]
+    ).set_index("module")
+
+
+def _signed(number: int) -> str:
+    return ("+" if number > 0 else "") + human(number)
+
+
+def court(report: CourtReport) -> pd.DataFrame:
+    """What each counter reports for a network, beside the ledger, and why it differs."""
+    ledger = {
+        "counter": "this ledger",
+        "reports": f"{report.macs:,} MACs",
+        "of it attention": f"{report.attention_macs:,}",
+        "beyond the ledger": "",
+        "because": "Multiply-accumulates of convolutions and matrix products, by formula and shape.",
+    }
+    rows = [
+        {
+            "counter": witness.counter,
+            "reports": f"{witness.total:,} {witness.unit.partition(',')[0]}",
+            "of it attention": f"{witness.attention:,}",
+            "beyond the ledger": f"{witness.difference:+,}" if witness.difference else "0",
+            "because": "  \n".join(f"{_signed(why.amount)}: {why.text}" for why in witness.reasons) or "It agrees.",
+        }
+        for witness in report.witnesses
+    ]
+    return pd.DataFrame([ledger, *rows]).set_index("counter")
 
 
 def costs_csv(report: CostReport) -> bytes:

@@ -24,6 +24,26 @@ def human(number: float, unit: str = "") -> str:
     return f"{number:.4g} {unit}".strip()
 
 
+def unit(name: str) -> str:
+    """'Gi FLOPs' -> 'Gi': the binary prefix of a unit, empty for a plain count."""
+    prefix = name.partition(" ")[0]
+    return prefix if prefix in ("Ki", "Mi", "Gi") else ""
+
+
+CONVENTIONS = {
+    "macs": "Multiply-accumulates",
+    "flops": "FLOPs",
+    "eca_paper": "ECA-paper units",
+    "se_paper": "SE-paper parameters",
+}
+"""What the ways to count are called."""
+
+
+def convention(name: str) -> str:
+    """What a way to count is called; one that has no words here is called by its own name."""
+    return CONVENTIONS.get(name, name)
+
+
 def about(report: Comparison, image: str) -> list[Prediction]:
     """What every variant said about one image."""
     return [prediction for prediction in report.predictions if prediction.image == image]

@@ -1,14 +1,17 @@
-""":material/calculate: Cost: parameters and multiply-accumulates, and how much of them is the attention."""
+""":material/calculate: Cost: what attention adds to a network, in the unit you choose, and what other counters say."""
 
 import streamlit as st
 from pydantic import ValidationError
 
-from attention.reports import CostRequest
-from attention.spec import Variant
-from dashboard import charts, connect, forms, tables
+from attention.module_reports import FitRequest
+from attention.reports import CostReport, CostRequest
+from attention.spec import Placement
+from dashboard import bills, connect, forms
 from server.schemas import BackboneEntry
 
 DEFAULT_BACKBONE = "resnet50"
+FIRST = ("se", "eca")
+"""Modules that the page opens with."""
 
 
 def linked_size(backbone: BackboneEntry) -> int:
@@ -22,62 +25,48 @@ st.title("Cost")
 st.markdown("What a network costs for one image, and what attention adds to its plain twin. Counted, not measured.")
 catalog = connect.catalog()
 
-
-left, middle, right = st.columns([2, 1, 4])
-names = [entry.name for entry in catalog.backbones]
+left, second, third, right = st.columns([3, 2, 3, 8])
+names, kinds = [entry.name for entry in catalog.backbones], [entry.name for entry in catalog.modules]
 if "backbone" not in st.session_state:
     linked = st.query_params.get("backbone", DEFAULT_BACKBONE)
     st.session_state["backbone"] = linked if linked in names else names[0]
+if "attention" not in st.session_state:
+    st.session_state["attention"] = [name for name in FIRST if name in kinds]
 picked = left.selectbox("Backbone", names, key="backbone", persist_state="session")
 backbone = next(entry for entry in catalog.backbones if entry.name == picked)
-size = middle.number_input(
+size = second.number_input(
     "Input size, pixels", 1, 2048, linked_size(backbone), key=f"size.{picked}", help="Height and width."
 )
-kinds = [forms.PLAIN, *(entry.name for entry in catalog.modules)]
-trio = [variant.attention or forms.PLAIN for variant in CostRequest.model_fields["variants"].default]
-attention = right.multiselect(
-    "Attention", kinds, default=[kind for kind in trio if kind in kinds], key="attention", persist_state="session"
-)
+position = forms.position(third, catalog, backbone, f"place.{picked}")
+attention = right.multiselect("Attention", kinds, key="attention", persist_state="session")
+
+
+def take_all() -> None:
+    st.session_state["attention"] = kinds
+
+
+right.button(f"All {len(kinds)} modules", on_click=take_all, icon=":material/select_all:")
 more = forms.variants(catalog, (), "more", "More networks", "To compare options, places or other backbones.")
 st.query_params["backbone"], st.query_params["size"] = picked, str(size)
 
-variants = [Variant(backbone=picked, attention=None if kind == forms.PLAIN else kind) for kind in attention]
 try:
-    request = CostRequest(variants=tuple(dict.fromkeys([*variants, *more])), input_size=int(size))
+    placement = Placement.model_validate(position)
+    request = FitRequest(backbone=picked, modules=tuple(attention), placement=placement, input_size=int(size))
+    other = CostRequest(variants=more, input_size=int(size)) if more else None
 except ValidationError as error:
-    st.info("Choose at least one network." if not variants and not more else forms.sentence(error))
+    st.info(forms.sentence(error))
     st.stop()
 with st.spinner("Counting …"):
-    report = connect.ask(request)
-
-st.subheader("The bill, for one image")
-st.table(tables.costs_text(report))
-st.caption(
-    "Δ is the network minus its plain twin: the same backbone without attention. Traffic is bytes read and written in "
-    "float32 if nothing is fused; on a GPU it says more about speed than MACs do."
+    fit = connect.ask(request)
+    extra = connect.ask(other).variants if other else ()
+known = {bill.name for bill in fit.costs.variants}
+report: CostReport = fit.costs.model_copy(
+    update={"variants": (*fit.costs.variants, *(bill for bill in extra if bill.name not in known))}
 )
-left, right = st.columns(2, gap="large")
-with left:
-    st.subheader("What attention adds")
-    if (scatter := charts.cost_scatter(report)) is not None:
-        st.altair_chart(scatter, width="stretch")
-        st.caption("Lower left is cheaper. Both axes are logarithmic: one grid step is a factor, not a sum.")
-    else:
-        st.info("None of these networks adds both parameters and MACs to its plain twin.")
-with right:
-    st.subheader("Whole networks")
-    st.altair_chart(charts.cost_bars(report, "parameters", "trainable parameters"), width="stretch")
-    st.altair_chart(charts.cost_bars(report, "macs", "multiply-accumulates, one image"), width="stretch")
-    st.caption("Where no orange end is visible, attention is too small a share of the network to see.")
 
-st.caption(f"**Convention.** {report.convention}")
-missed = sorted({name for bill in report.variants for name in bill.not_counted})
-st.caption(
-    f"**Not counted:** {', '.join(missed)}." if missed else "**Not counted:** nothing; every operation has a rule."
-)
-with st.container(horizontal=True):
-    icon = ":material/download:"
-    st.download_button("Numbers (CSV)", tables.costs_csv(report), "cost.csv", on_click="ignore", icon=icon)
-    st.download_button(
-        "Whole report (JSON)", report.model_dump_json(indent=1), "cost.json", on_click="ignore", icon=icon
-    )
+convention = bills.convention(report)
+bills.table(report, fit, convention)
+bills.pictures(report, convention)
+bills.conditions(report, convention)
+bills.court(report)
+bills.downloads(report)

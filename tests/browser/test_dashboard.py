@@ -79,5 +79,24 @@ def test_cost_is_one_click_away(page: "Page", address: str) -> None:
     expect(page.get_by_role("heading", name="Cost", exact=True)).to_be_visible()
     expect(page.get_by_role("cell", name="25,557,032").first).to_be_visible()
     expect(page.get_by_role("cell", name="+87,808")).to_be_visible()
-    expect(page.locator(DRAWN)).to_have_count(3)
+    for axis in ("added MACs, one image", "added bytes read and written", "what the counter reports"):
+        expect(page.get_by_text(axis)).to_be_visible()
+    settle(page)
+    page.get_by_role("button", name=re.compile(r"^\S*\s*All \d+ modules$")).click()
+    expect(page.get_by_role("cell", name="+20,882,385,664")).to_be_visible()
+    page.get_by_role("radio", name="ECA-paper units").click()
+    expect(page.get_by_role("cell", name="24.373 Mi").first).to_be_visible()
+    settle(page)
+
+
+def test_learn_draws_every_lesson(page: "Page", address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address + LINK)
+    page.get_by_role("link", name="Learn").click()
+    expect(page.get_by_role("heading", name="Learn", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile(r"^[1-6]\. "))).to_have_count(6)
+    expect(page.locator(DRAWN)).to_have_count(3 + 1 + 2 + 3 + 2 + 1)
+    expect(page.get_by_text("the paper's formula: γ = 2, b = 1")).to_be_visible()
+    expect(page.get_by_text("16 modules, 86 parameters")).to_be_visible()
     settle(page)

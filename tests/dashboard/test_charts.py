@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attention.reports import Comparison, Cost, CostReport, VariantCost
-from attention.spec import Variant
+from attention.reports import Comparison, Prediction
 from dashboard import charts, tables, words
 
 Make = Callable[..., Comparison]
@@ -27,32 +26,9 @@ def rows_of(spec: Any) -> list[dict[str, Any]]:
     return [row for data in spec["datasets"].values() for row in data]
 
 
-def bill(name: str, attention: int) -> VariantCost:
-    def cost(amount: int) -> Cost:
-        return Cost(parameters=amount, macs=2 * amount, elementwise=0, bytes=4 * amount)
-
-    return VariantCost(
-        name=name,
-        variant=Variant.parse(name),
-        input_size=224,
-        buffers=0,
-        total=cost(25_557_032 + attention),
-        attention=cost(attention),
-        delta=cost(attention),
-        modules=16 if attention else 0,
-        not_counted=(),
-    )
-
-
 @pytest.fixture
 def report(comparison: Make) -> Comparison:
     return comparison(NAMES, ROWS)
-
-
-@pytest.fixture
-def costs() -> CostReport:
-    bills = (bill("resnet50/none", 0), bill("resnet50/eca", 86), bill("resnet50/se", 2_514_944))
-    return CostReport(variants=bills, convention="One multiply and one add is one.")
 
 
 def test_labels_are_short_only_while_they_differ() -> None:
@@ -172,24 +148,32 @@ def test_the_csv_holds_every_weight_of_every_photo(comparison: Make) -> None:
     assert table.loc["2. Dog", "resnet20/eca"] == "cat · 75%"
 
 
-def test_the_bill_is_exact_and_readable(costs: CostReport) -> None:
-    table = tables.costs_text(costs)
-    assert table.loc["resnet50/se", "attention parameters"] == "2,514,944  (2.51 M)"
-    assert table.loc["resnet50/eca", "Δ parameters"] == "+86"
-    rows = list(csv.DictReader(io.StringIO(tables.costs_csv(costs).decode())))
-    assert rows[1]["delta_macs"] == "172"
-    assert rows[0]["total_parameters"] == "25557032"
+def test_gates_that_are_added_are_pale_at_0_and_those_around_1_at_1(comparison: Make) -> None:
+    report = comparison(["resnet20/se", "resnet20/gc", "resnet20/gct"], ROWS)
+
+    def shifted(prediction: Prediction) -> Prediction:
+        by = {"resnet20/gc": -0.5, "resnet20/gct": 0.5}.get(prediction.variant, 0.0)
+        neutral = 0.0 if prediction.variant == "resnet20/gc" else 1.0
+        gates = tuple(
+            gate.model_copy(update={"neutral": neutral, "max": gate.max + by, "min": gate.min + by})
+            for gate in prediction.gates
+        )
+        values = tuple(tuple(value + by for value in row) for row in prediction.values or ())
+        return prediction.model_copy(update={"gates": gates, "values": values})
+
+    report = report.model_copy(update={"predictions": tuple(map(shifted, report.predictions))})
+    maps = charts.channel_maps(report, "photo")
+    scales = {name: drawn(chart)["encoding"]["color"]["scale"] for name, chart in maps.items()}
+    assert {name: scale["domainMid"] for name, scale in scales.items()} == {
+        "resnet20/se": 0.5,
+        "resnet20/gc": 0,
+        "resnet20/gct": 1,
+    }
+    for scale in scales.values():
+        assert scale["domain"] == pytest.approx([scale["domainMid"] - 0.4, scale["domainMid"] + 0.4])
 
 
-def test_the_scatter_leaves_out_what_a_log_axis_cannot_show(costs: CostReport) -> None:
-    spec = drawn(charts.cost_scatter(costs))
-    assert [row["variant"] for row in rows_of(spec)] == ["resnet50/eca", "resnet50/se"]
-    assert spec["encoding"]["x"]["scale"]["type"] == "log"
-    plain = costs.model_copy(update={"variants": costs.variants[:1]})
-    assert charts.cost_scatter(plain) is None
-
-
-def test_bars_add_up_to_the_whole_network(costs: CostReport) -> None:
-    rows = rows_of(drawn(charts.cost_bars(costs, "parameters", "parameters")))
-    for bill in costs.variants:
-        assert sum(row["amount"] for row in rows if row["variant"] == bill.name) == bill.total.parameters
+def test_gates_that_are_all_exactly_1_are_pale(comparison: Make) -> None:
+    assert charts.centre(comparison(["resnet20/gct"], [[1.0, 1.0]]), "resnet20/gct") == 1
+    assert charts.centre(comparison(["resnet20/se"], [[0.5, 1.0]]), "resnet20/se") == 0.5
+    assert charts.centre(comparison(["resnet20/none"], [[1.0]]), "resnet20/none") == 0.5

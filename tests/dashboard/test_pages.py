@@ -150,9 +150,51 @@ def test_cost_shows_the_papers_numbers(app: AppTest) -> None:
     assert table.loc["resnet50/none", "parameters"] == "25,557,032  (25.6 M)"
     assert table.loc["resnet50/eca", "Δ MACs"] == "+87,808  (87.8 k)"
     assert table.loc["resnet50/se", "Δ parameters"] == "+2,514,944  (2.51 M)"
-    assert len(app.get(CHART)) == 3
+    assert len(app.get(CHART)) == 2 + 2 + 1
     assert "Convention" in texts(app.caption)
     assert "Not counted" in texts(app.caption)
+
+
+def test_cost_is_given_in_the_unit_that_is_chosen(app: AppTest) -> None:
+    app.run()
+    app.switch_page("pages/cost.py").run()
+    app.segmented_control(key="convention").set_value("eca_paper").run()
+    assert not app.exception
+    table = app.table[0].value
+    assert table.loc["resnet50/none", "parameters"] == "24.373 Mi"
+    assert table.loc["resnet50/none", "FLOPs"].startswith("3.857") and table.loc["resnet50/none", "FLOPs"].endswith(
+        "Gi"
+    )
+    assert "thop" in texts(app.caption)
+
+
+def test_all_modules_are_one_click_and_those_that_do_not_fit_say_why(app: AppTest) -> None:
+    app.run()
+    app.switch_page("pages/cost.py").run()
+    app.selectbox(key="backbone").select("mobilenetv2").run()
+    (everything,) = (button for button in app.button if button.label.startswith("All "))
+    everything.click().run()
+    assert not app.exception
+    assert not app.error
+    modules = set(app.multiselect(key="attention").value)
+    assert set(app.table[0].value.index) == {f"mobilenetv2/{name}" for name in {*modules, "none"} - {"fca"}}
+    refused = app.table[1].value
+    assert list(refused.index) == ["fca"]
+    assert refused.loc["fca", "why it does not fit"].endswith(".")
+    app.selectbox(key="place.mobilenetv2.position").select("spatial").run()
+    assert not app.exception
+    assert list(app.table[0].value.index) == ["mobilenetv2/none", "mobilenetv2/sk@spatial"]
+
+
+def test_other_counters_testify_about_the_network_that_is_chosen(app: AppTest) -> None:
+    app.run()
+    app.switch_page("pages/cost.py").run()
+    app.selectbox(key="court").select_index(1).run()
+    assert not app.exception
+    court = app.table[1].value
+    assert court.loc["this ledger", "of it attention"] == "87,808"
+    assert court.loc["torch's FlopCounterMode", "reports"] == "8,178,544,128 FLOPs"
+    assert "was run" in texts(app.caption)
 
 
 def test_cost_follows_the_backbone_its_size_and_more_networks(app: AppTest) -> None:
@@ -161,11 +203,56 @@ def test_cost_follows_the_backbone_its_size_and_more_networks(app: AppTest) -> N
     app.selectbox(key="backbone").select("resnet20").run()
     assert app.number_input(key="size.resnet20").value == 32
     app.number_input(key="size.resnet20").set_value(64)
-    app.multiselect(key="attention").set_value(["none"]).run()
+    app.multiselect(key="attention").set_value([]).run()
+    assert not app.exception
     assert list(app.table[0].value.index) == ["resnet20/none"]
     assert linked(app, "size") == ["64"]
-    app.multiselect(key="attention").set_value([]).run()
-    assert "Choose at least one network" in app.info[0].value
+    assert "Choose a network with attention" in texts(app.info)
+
+
+def test_learn_teaches_from_the_library(app: AppTest) -> None:
+    app.run()
+    app.switch_page("pages/learn.py").run()
+    assert not app.exception
+    assert not app.error
+    assert app.title[0].value == "Learn"
+    assert len(app.header) == 6
+    assert len(app.get(CHART)) == 3 + 1 + 2 + 3 + 2 + 1
+    words = texts(app.markdown) + texts(app.caption)
+    assert "1-D convolution with a kernel of k along the channel axis" in words
+    assert "16 modules, 86 parameters" in words and "1 module, 7 parameters" in words
+    assert "4 modules, 20 parameters" in words
+    assert ":orange-badge[not one recipe]" in words and ":green-badge[one recipe]" in words
+    assert words.count("https://arxiv.org/abs/1910.03151") > 1
+    totals = app.table[0].value.set_index("network")
+    assert (totals.loc["resnet50", "formula"], totals.loc["resnet50", "released"]) == (86, 80)
+
+
+def test_learns_sliders_ask_again(app: AppTest) -> None:
+    app.run()
+    app.switch_page("pages/learn.py").run()
+    app.slider(key="gamma").set_value(1.0)
+    app.select_slider(key="reduction").set_value(4).run()
+    assert not app.exception
+    # |log2(C) + 1| / 1 is 9, 10, 11 and 12 at ResNet-50's widths: k = 9, 11, 11, 13 over 3, 4, 6 and 3 blocks.
+    totals = app.table[0].value.set_index("network")
+    assert totals.loc["resnet50", "formula"] == 3 * 9 + 4 * 11 + 6 * 11 + 3 * 13
+    assert "only through **16 numbers**" in texts(app.markdown)
+    app.selectbox(key="results.left").select("se_reduction").run()
+    assert not app.exception
+    assert "how narrow may the bottleneck be" in texts(app.markdown)
+    app.selectbox(key="module").select("sk").run()
+    assert "In training, at least 2 images a batch" in texts(app.markdown)
+
+
+def test_the_form_says_what_a_module_needs(app: AppTest) -> None:
+    app.query_params["variant"] = SMALL[1:2]
+    app.run()
+    app.selectbox(key="variant.new.backbone").select("resnet50").run()
+    app.selectbox(key="variant.new.attention").select("bam").run()
+    captions = texts(app.caption)
+    assert "Its paper's place here: `stage:1-3`" in captions
+    assert "at least 2 images a batch" in captions
 
 
 def test_an_api_that_is_down_is_a_message_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch, app: AppTest) -> None:

@@ -47,6 +47,31 @@ def test_every_entry_says_what_it_is_and_where_it_comes_from(client: TestClient)
     assert (resnet.input_size, resnet.classes) == (224, 1000)
 
 
+def test_a_module_says_where_its_paper_puts_it_and_what_a_fresh_one_does(client: TestClient) -> None:
+    catalog = Catalog.model_validate_json(client.get("/v1/catalog").content)
+    entries = {entry.name: entry for entry in catalog.modules}
+    assert str(entries["bam"].published["resnet50"]) == "stage:1-3"
+    assert str(entries["sk"].published["resnext50"]) == "spatial"
+    assert str(entries["se"].published["resnet50"]) == "standard"
+    places = {network.name: network.positions for network in catalog.backbones}
+    for entry in catalog.modules:
+        for backbone, place in entry.published.items():
+            stages = next(stages for position, stages in places[backbone].items() if position == place.position)
+            assert set(place.stages or ()) <= set(stages), (entry.name, backbone)
+        assert entry.traits.start.endswith(".")
+        assert all(note.endswith(".") for note in (*entry.traits.needs, *entry.traits.warnings))
+        assert len(entry.traits.neutral) == len(entry.gates)
+    assert entries["gc"].traits.identity and not entries["se"].traits.identity
+    assert "50%" in entries["se"].traits.start and entries["sk"].traits.replaces
+
+
+def test_the_catalogue_is_made_once(client: TestClient) -> None:
+    client.get("/v1/catalog")
+    begun = time.monotonic()
+    assert client.get("/v1/catalog").status_code == 200
+    assert time.monotonic() - begun < 0.5
+
+
 def test_every_answer_and_question_is_described(client: TestClient) -> None:
     description = client.get("/openapi.json").json()
     known = set(description["components"]["schemas"])

@@ -1,0 +1,55 @@
+"""What accuracy was published for these modules, and what do they cost?"""
+
+from attention.analyses import analyses
+from attention.analysis import Lab
+from attention.cost import CONVENTION, count
+from attention.errors import InvalidRequest, did_you_mean
+from attention.module_reports import PublishedGroup, PublishedReport, PublishedRequest, PublishedResult
+from attention.published import GROUPS, Group, Result
+from attention.spec import Variant
+
+
+@analyses.register("published")
+def published(request: PublishedRequest, lab: Lab) -> PublishedReport:
+    """What accuracy was published for these modules, and what do they cost?"""
+    known = {group.key: group for group in GROUPS}
+    for key in request.groups:
+        if key not in known:
+            raise InvalidRequest(f"There is no group {key!r} of published results.{did_you_mean(key, known)}")
+    chosen = [known[key] for key in dict.fromkeys(request.groups)] if request.groups else GROUPS
+    groups = []
+    for number, group in enumerate(chosen):
+        lab.progress(number, len(chosen), group.title)
+        groups.append(_group(group))
+    return PublishedReport(
+        groups=tuple(groups), titles={group.key: group.title for group in GROUPS}, convention=CONVENTION
+    )
+
+
+def _group(group: Group) -> PublishedGroup:
+    return PublishedGroup(
+        key=group.key,
+        title=group.title,
+        source=group.source,
+        link=group.link,
+        recipe=group.recipe,
+        same_recipe=group.same_recipe,
+        warning=group.warning,
+        input_size=group.input_size,
+        results=tuple(_result(result, group.input_size) for result in group.results),
+    )
+
+
+def _result(result: Result, size: int) -> PublishedResult:
+    variant = Variant.parse(result.variant)
+    bill = count(variant, size)
+    return PublishedResult(
+        name=result.name,
+        attention=result.attention,
+        top1=result.top1,
+        variant=variant,
+        parameters=bill.total.parameters,
+        macs=bill.total.macs,
+        added_parameters=bill.delta.parameters,
+        added_macs=bill.delta.macs,
+    )

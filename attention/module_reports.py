@@ -1,0 +1,271 @@
+"""Questions about the modules themselves, with their answers: what each is like, which channels it listens to, where
+it sits, what was published of it, and what it would cost.
+
+Numbers carry their units and conditions in the field descriptions, which are also the API's documentation.
+"""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from attention.reports import CostReport
+from attention.spec import Options, Placement, Plain, Position, Request, Variant
+
+# ---------------------------------------------------------------- traits
+
+
+class Traits(Plain):
+    """What a module is like, found out by trying a fresh one with its default options on noise."""
+
+    parameters: int = Field(description="Trainable parameters at 64 channels.")
+    neutral: tuple[float | None, ...] = Field(
+        description="For each gate the weight that passes the input through: 1 multiplied, 0 added, null for none."
+    )
+    kept: float = Field(description="Standard deviation of what leaves a fresh module by that of what arrives.")
+    alike: float = Field(description="Correlation of what leaves a fresh module with what arrives, -1..1.")
+    identity: bool = Field(description="Whether a fresh module passes its input through bit for bit.")
+    looks: bool = Field(description="Whether its weights depend on the image.")
+    least_batch: int = Field(description="Fewest images a batch that it can be trained with.")
+    pairs: bool = Field(description="Whether its weights grow with the square of the pixels of the map.")
+    replaces: str | None = Field(description="What it takes the place of, if it is more than a layer put in between.")
+    needs: tuple[str, ...] = Field(description="What it must be given, as sentences.")
+    start: str = Field(description="What putting a fresh one into a trained network does, as a sentence.")
+    warnings: tuple[str, ...] = Field(description="What to know before comparing it, as sentences.")
+
+
+# ---------------------------------------------------------------- kernel
+
+
+class KernelRequest(Request["KernelReport"]):
+    """How many neighbouring channels does ECA's filter span?"""
+
+    model_config = {"json_schema_extra": {"examples": [{"gamma": 2, "b": 1}]}}
+    analysis: ClassVar = "kernel"
+
+    gamma: float = Field(default=2, gt=0, le=100, description="Divisor in the formula.")
+    b: float = Field(default=1, ge=-100, le=100, description="Offset in the formula.")
+
+
+class KernelStep(Plain):
+    """Widths that share one kernel size."""
+
+    first: int = Field(description="Fewest channels.")
+    last: int = Field(description="Most channels.")
+    kernel_size: int = Field(description="Channels that the filter spans.")
+
+
+class ReleasedKernel(Plain):
+    """A kernel size of a network that the authors released, beside the formula's."""
+
+    backbone: str = Field(description="The network.")
+    channels: int = Field(description="Channels where the module sits.")
+    released: int = Field(description="Kernel size of the released weights.")
+    formula: int = Field(description="What the formula gives with this gamma and b.")
+
+
+class KernelTotal(Plain):
+    """All parameters that ECA adds to a network."""
+
+    backbone: str = Field(description="The network.")
+    released: int = Field(description="With the kernel sizes of the released weights.")
+    formula: int = Field(description="With the formula's.")
+
+
+class KernelReport(Plain):
+    """The answer of kernel: the staircase of the formula, and the sizes that were released."""
+
+    gamma: float = Field(description="Divisor in the formula.")
+    b: float = Field(description="Offset in the formula.")
+    steps: tuple[KernelStep, ...] = Field(description="Kernel size for 1 to 4096 channels, as ranges without gaps.")
+    released: tuple[ReleasedKernel, ...] = Field(description="Every width of every released network.")
+    totals: tuple[KernelTotal, ...] = Field(description="The parameters of whole networks.")
+    source: str = Field(description="Where the released sizes come from.")
+
+
+KernelRequest.report = KernelReport
+
+# ---------------------------------------------------------------- interaction
+
+
+class InteractionRequest(Request["InteractionReport"]):
+    """Which channels does each channel's gate listen to?"""
+
+    model_config = {"json_schema_extra": {"examples": [{"modules": ["eca", "se"], "channels": 64, "reduction": 16}]}}
+    analysis: ClassVar = "interaction"
+
+    modules: tuple[str, ...] = Field(
+        default=("eca", "se"),
+        min_length=1,
+        max_length=8,
+        description="Modules with one gate a channel that see nothing but channel means.",
+    )
+    channels: int = Field(default=64, ge=2, le=128, description="Channels of the map.")
+    reduction: int = Field(default=16, ge=1, le=1024, description="For modules that have this option.")
+    kernel_size: int | None = Field(
+        default=None, ge=1, le=63, description="For modules that have this option; null is ECA's formula."
+    )
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the weights and of the pooled features.")
+
+
+class Interaction(Plain):
+    """How one module's gates depend on the pooled features, at one point."""
+
+    module: str = Field(description="Name of the module.")
+    options: Options = Field(description="Its options, where they differ from the defaults.")
+    parameters: int = Field(description="Trainable parameters.")
+    matrix: tuple[tuple[float, ...], ...] = Field(
+        description="Row c, column j: change of channel c's gate per change of channel j's mean."
+    )
+    rank: int = Field(description="Rank of the matrix.")
+    narrowest: int = Field(description="Fewest numbers between pooled features and gates: the rank cannot be larger.")
+    reach: int = Field(description="Largest |c - j| of an entry that is not 0.")
+    share: float = Field(description="Share of the entries that are not 0.")
+
+
+class InteractionReport(Plain):
+    """The answer of interaction: one matrix a module, all at the same pooled features."""
+
+    channels: int = Field(description="Channels of the map.")
+    interactions: tuple[Interaction, ...] = Field(description="One for each module, in the order asked for.")
+    conditions: str = Field(description="How it was computed.")
+
+
+InteractionRequest.report = InteractionReport
+
+# ---------------------------------------------------------------- places
+
+
+class PlacesRequest(Request["PlacesReport"]):
+    """Where in a network can attention sit, and where does it in these variants?"""
+
+    model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet50/eca", "resnet50/eca@tail"]}]}}
+    analysis: ClassVar = "places"
+
+    variants: tuple[Variant, ...] = Field(
+        default=(
+            Variant.parse("resnet50/eca"),
+            Variant.parse("resnet50/eca@tail"),
+            Variant.parse("fpn_resnet50/eca@branch"),
+        ),
+        min_length=1,
+        max_length=8,
+        description="Networks, as objects or short names.",
+    )
+
+
+class Place(Plain):
+    """One place in a network."""
+
+    path: str = Field(description="Path of the place in the network.")
+    position: Position = Field(description="Where in the block or network it is.")
+    stage: int = Field(description="Stage of the backbone, counted from 1.")
+    block: int = Field(description="Block within the stage, counted from 1.")
+    channels: int = Field(description="Channels of the map that arrives.")
+    side: int = Field(description="Height and width of that map at the network's own input size, pixels.")
+    filled: bool = Field(description="Whether the variant has a module there.")
+    parameters: int = Field(description="Parameters of that module.")
+
+
+class Places(Plain):
+    """All places of a variant's network."""
+
+    name: str = Field(description="Canonical short name.")
+    variant: Variant = Field(description="The same as an object.")
+    input_size: int = Field(description="Height and width of the input, pixels.")
+    places: tuple[Place, ...] = Field(description="From input to output.")
+
+
+class PlacesReport(Plain):
+    """The answer of places: the places of each variant."""
+
+    variants: tuple[Places, ...] = Field(description="The variants in the order asked for.")
+
+
+PlacesRequest.report = PlacesReport
+
+# ---------------------------------------------------------------- published
+
+
+class PublishedRequest(Request["PublishedReport"]):
+    """What accuracy was published for these modules, and what do they cost?"""
+
+    analysis: ClassVar = "published"
+
+    groups: tuple[str, ...] = Field(
+        default=(), max_length=32, description="Keys of the groups to give; none means all of them."
+    )
+
+
+class PublishedResult(Plain):
+    """One accuracy, as published."""
+
+    name: str = Field(description="What the source calls the network.")
+    attention: str = Field(description="Its attention, in a word; 'none' is the plain network.")
+    top1: float = Field(description="Top-1 accuracy on ImageNet-1k validation images, per cent.")
+    variant: Variant = Field(description="The same network here.")
+    parameters: int = Field(description="Trainable parameters, counted here.")
+    macs: int = Field(description="Multiply-accumulates for one image of the group's size, counted here.")
+    added_parameters: int = Field(description="Parameters that attention adds to the plain twin.")
+    added_macs: int = Field(description="MACs that attention adds to the plain twin.")
+
+
+class PublishedGroup(Plain):
+    """Results that belong beside each other, with what is known of how they were made."""
+
+    key: str = Field(description="Short name of the group.")
+    title: str = Field(description="What is compared.")
+    source: str = Field(description="Who published it.")
+    link: str = Field(description="Where.")
+    recipe: str = Field(description="How the networks were trained.")
+    same_recipe: bool = Field(description="Whether all of them were trained in the same way, so that they compare.")
+    warning: str | None = Field(description="What to know before reading differences off it.")
+    input_size: int = Field(description="Height and width of the test images, pixels.")
+    results: tuple[PublishedResult, ...] = Field(description="The plain network first, where there is one.")
+
+
+class PublishedReport(Plain):
+    """The answer of published: accuracies as their sources give them, costs as counted here."""
+
+    groups: tuple[PublishedGroup, ...] = Field(description="Accuracies compare only within a group of one recipe.")
+    titles: dict[str, str] = Field(description="Key -> title of every group there is.")
+    convention: str = Field(description="What counts as one in the costs.")
+
+
+PublishedRequest.report = PublishedReport
+
+# ---------------------------------------------------------------- fit
+
+
+class FitRequest(Request["FitReport"]):
+    """What would these modules cost on this backbone, and which of them do not fit?"""
+
+    model_config = {"json_schema_extra": {"examples": [{"backbone": "resnet50", "placement": "published"}]}}
+    analysis: ClassVar = "fit"
+
+    backbone: str = Field(default="resnet50", min_length=1, max_length=200, description="A backbone's name.")
+    backbone_options: Options = Field(default={}, description="Options of the backbone that differ from its defaults.")
+    modules: tuple[str, ...] | None = Field(
+        default=None, max_length=64, description="Names of modules, each with its default options; null is all of them."
+    )
+    placement: Placement = Field(default=Placement(), description="Which slots each module fills.")
+    input_size: int | None = Field(
+        default=None, ge=1, le=2048, description="Height and width of the input, pixels; null is the network's own."
+    )
+
+
+class Refusal(Plain):
+    """A network that cannot be, and why."""
+
+    name: str = Field(description="Short name of the variant.")
+    attention: str = Field(description="Its module.")
+    why: str = Field(description="What is wrong, and what would work, as a sentence.")
+
+
+class FitReport(Plain):
+    """The answer of fit: a bill for each module that fits, and a sentence for each that does not."""
+
+    costs: CostReport = Field(description="The plain network first, then one bill a module.")
+    refused: tuple[Refusal, ...] = Field(description="Modules that do not fit this backbone at this place.")
+
+
+FitRequest.report = FitReport
