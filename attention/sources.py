@@ -6,6 +6,7 @@ unpickled: CIFAR is read from its binary archives.
 
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -56,14 +57,14 @@ def items(path: Path) -> Iterator[Item]:
         return parquet_items([path])
     if path.name.endswith((".tar.gz", ".tgz", ".tar")):
         return cifar_items(path)
-    raise BadData(f"{path.name} is no data set: give a folder per class, a zip of one, or a CIFAR archive.")
+    raise BadData(f"The file {path.name} is no data set: give a folder per class, a zip of one, or a CIFAR archive.")
 
 
 def folder_items(folder: Path) -> Iterator[Item]:
     """``[train|test/]<class>/<image>`` below a folder."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
-            place = _place(PurePosixPath(path.relative_to(folder).as_posix()))
+            place = split_and_class(PurePosixPath(path.relative_to(folder).as_posix()))
             if place is not None:
                 yield Item(*place, str(path), path.read_bytes())
 
@@ -76,30 +77,36 @@ def zip_items(path: Path) -> Iterator[Item]:
             _check(path.name, entries, path.stat().st_size)
             for entry in sorted(entries, key=lambda entry: entry.filename):
                 inside = PurePosixPath(entry.filename.replace("\\", "/"))
-                place = _place(inside)
+                place = split_and_class(inside)
                 if inside.suffix.lower() in SUFFIXES and "__MACOSX" not in inside.parts and place is not None:
                     with archive.open(entry) as file:
                         content = file.read(MAX_ENTRY_BYTES + 1)
                     if len(content) > MAX_ENTRY_BYTES:
-                        raise TooLarge(f"{entry.filename} in {path.name} is larger than {MAX_ENTRY_BYTES:,} bytes.")
+                        raise TooLarge(
+                            f"The file {entry.filename} in {path.name} is larger than {MAX_ENTRY_BYTES:,} bytes."
+                        )
                     yield Item(*place, f"{entry.filename} in {path.name}", content)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
-        raise BadData(f"{path.name} cannot be unpacked ({error}). Pack it again without a password.") from error
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+        raise BadData(
+            f"The archive {path.name} cannot be unpacked ({error}). Pack it again without a password."
+        ) from error
 
 
 def _check(name: str, entries: list[zipfile.ZipInfo], packed: int) -> None:
     unpacked = sum(entry.file_size for entry in entries)
     if len(entries) > MAX_FILES:
-        raise TooLarge(f"{name} holds {len(entries):,} files; at most {MAX_FILES:,} are read.")
+        raise TooLarge(f"The archive {name} holds {len(entries):,} files; at most {MAX_FILES:,} are read.")
     if unpacked > MAX_UNPACKED_BYTES or unpacked > MAX_RATIO * max(packed, 1_000_000):
-        raise TooLarge(f"{name} would unpack to {unpacked:,} bytes, far more than photos do.")
+        raise TooLarge(f"The archive {name} would unpack to {unpacked:,} bytes, far more than photos do.")
     for entry in entries:
         inside = PurePosixPath(entry.filename.replace("\\", "/"))
         if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
-            raise BadData(f"{name} holds a file that points outside of it ({entry.filename!r}). Pack it again.")
+            raise BadData(
+                f"The archive {name} holds a file that points outside of it ({entry.filename!r}). Pack it again."
+            )
 
 
-def _place(inside: PurePosixPath) -> tuple[str | None, str] | None:
+def split_and_class(inside: PurePosixPath) -> tuple[str | None, str] | None:
     """Split and class of a file by the folders it lies in; None if it lies in none."""
     folders = inside.parts[:-1]
     if not folders or folders[-1].lower() in SPLITS:
@@ -119,8 +126,8 @@ def cifar_items(path: Path) -> Iterator[Item]:
             listing = next((name for name in CIFAR if name in files), None)
             if listing is None:
                 raise BadData(
-                    f"{path.name} is not a binary CIFAR archive. The Python version holds pickles, which are not "
-                    "opened: take cifar-10-binary.tar.gz or cifar-100-binary.tar.gz."
+                    f"The archive {path.name} is not a binary CIFAR archive. The Python version holds pickles, which "
+                    "are not opened: take cifar-10-binary.tar.gz or cifar-100-binary.tar.gz."
                 )
             names = _member(archive, files[listing]).decode().split()
             labels, pixels = CIFAR[listing]
@@ -128,18 +135,18 @@ def cifar_items(path: Path) -> Iterator[Item]:
                 if name.endswith(".bin"):
                     rows = np.frombuffer(_member(archive, files[name]), np.uint8)
                     if len(rows) % (labels + pixels):
-                        raise BadData(f"{name} in {path.name} is cut short. Download the archive again.")
+                        raise BadData(f"The file {name} in {path.name} is cut short. Download the archive again.")
                     for number, row in enumerate(rows.reshape(-1, labels + pixels)):
                         image = row[labels:].reshape(3, 32, 32).transpose(1, 2, 0)
                         split = "test" if name.startswith("test") else "train"
                         yield Item(split, names[row[labels - 1]], f"image {number} of {name}", image)
     except (tarfile.TarError, EOFError, OSError, IndexError) as error:
-        raise BadData(f"{path.name} cannot be unpacked ({error}). Download it again.") from error
+        raise BadData(f"The archive {path.name} cannot be unpacked ({error}). Download it again.") from error
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     if member.size > 10 * MAX_ENTRY_BYTES:
-        raise TooLarge(f"{member.name} is larger than anything in CIFAR.")
+        raise TooLarge(f"The file {member.name} is larger than anything in CIFAR.")
     file = archive.extractfile(member)
     assert file is not None
     return file.read()
@@ -158,12 +165,14 @@ def parquet_items(paths: list[Path]) -> Iterator[Item]:
         try:
             file = parquet.ParquetFile(path)
         except (OSError, ValueError) as error:
-            raise BadData(f"{path.name} is not a parquet file ({error}).") from error
+            raise BadData(f"The file {path.name} is not a parquet file ({error}).") from error
         columns = file.schema_arrow.names
         image = next((name for name in ("image", "img", "jpg", "png") if name in columns), None)
         label = next((name for name in ("label", "fine_label", "labels", "class") if name in columns), None)
         if image is None or label is None:
-            raise BadData(f"{path.name} has the columns {', '.join(columns)}; an image and a label column are needed.")
+            raise BadData(
+                f"The file {path.name} has the columns {', '.join(columns)}; an image and a label column are needed."
+            )
         names = _class_names(file.schema_arrow.metadata or {}, label)
         split = next((SPLITS[word] for word in path.stem.lower().split("-") if word in SPLITS), None)
         for batch in file.iter_batches(256, columns=[image, label]):

@@ -116,7 +116,8 @@ def verdicts(
     """The verdict on each arm against one baseline, corrected for how many arms are compared.
 
     "Better" and "worse" need Holm's correction of the paired t-test below ``alpha``, the exact sign-flip test below
-    ``alpha``, and six pairs. "Equivalent" needs both one-sided tests within the margin, and six pairs.
+    ``alpha``, and six pairs. "Equivalent" needs both one-sided tests within the margin, and six pairs; it comes
+    first, for a difference that is sure but smaller than the margin is one that matters to nobody.
 
     Args:
         differences: arm -> its paired differences to the baseline, one a seed.
@@ -150,12 +151,12 @@ def _verdict(
     if n < LEAST_SEEDS:
         kind = "too few seeds"
         sentence = f"{arm}: too few seeds to decide ({shown}). At least {LEAST_SEEDS} are needed for any claim."
-    elif p_holm is not None and p_holm < alpha and flip < alpha:
-        kind = "better" if interval.estimate > 0 else "worse"
-        sentence = f"{arm} is {kind} by {shown}."
     elif within < alpha:
         kind = "equivalent"
         sentence = f"{arm}: no difference larger than {margin:g} {unit} ({shown})."
+    elif p_holm is not None and p_holm < alpha and flip < alpha:
+        kind = "better" if interval.estimate > 0 else "worse"
+        sentence = f"{arm} is {kind} by {shown}."
     else:
         kind = "undecided"
         plan = f"about {more} more seeds" if more > 0 else "these seeds, most of the time,"

@@ -1,7 +1,7 @@
 """The dashboard: ``streamlit run dashboard/app.py``.
 
-Every file in pages/ is a page. The first line of its docstring is its icon, its title and what it shows, so a new
-page is one new file::
+Every file in views/ is a page. The first line of its docstring is its icon, its title and what it shows, so a new page
+is one new file. (In a folder called pages/ Streamlit would run them past this file.) ::
 
     \"\"\":material/compare: Compare: what networks see in a photo, and what their attention does.\"\"\"
 """
@@ -31,7 +31,7 @@ def pages(folder: Path) -> list[st.Page]:
 def main() -> None:
     st.set_page_config(page_title="Channel attention", page_icon="🔬", layout="wide")
     st.html("<style>.stMainBlockContainer { padding-top: 3rem; }</style>")
-    page = st.navigation(pages(Path(__file__).parent / "pages"))
+    page = st.navigation(pages(Path(__file__).parent / "views"))
     try:
         health = connect.client().health()
         st.sidebar.caption(f":green[●] API {health.version} on {health.device}")

@@ -17,7 +17,7 @@ Whatever goes wrong is a ServiceError whose text is a sentence for the person wh
 
 import base64
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -27,7 +27,8 @@ from pydantic import ValidationError
 
 from attention.reports import Prediction
 from attention.spec import Plain, Request
-from server.schemas import Catalog, Health, Image, Images, Job, Jobs, Problem
+from attention.study_reports import StudyReport
+from server.schemas import Catalog, DataSet, DataSets, Health, Image, Images, Job, Jobs, Problem
 
 R = TypeVar("R", bound=Plain)
 
@@ -89,6 +90,24 @@ class Client:
     def report(self, id: str, kind: type[R]) -> R:
         """What a job has found, as far as it is: a ``kind``, which is its request's ``report``."""
         return self._read(kind, self._send("GET", f"/v1/jobs/{quote(id, safe='')}/report"))
+
+    def datasets(self) -> tuple[DataSet, ...]:
+        """Data sets that a study can name."""
+        return self._read(DataSets, self._send("GET", "/v1/datasets")).datasets
+
+    def upload_dataset(self, name: str, zipped: IO[bytes]) -> DataSet:
+        """Keep a zip with a folder for each class as a data set; it is sent as it is read."""
+        query, kind = {"name": name}, {"Content-Type": "application/zip"}
+        return self._read(DataSet, self._send("POST", "/v1/datasets", params=query, content=zipped, headers=kind))
+
+    def shipped_study(self) -> StudyReport | None:
+        """The study that comes with the service; None if none does."""
+        try:
+            return self._read(StudyReport, self._send("GET", "/v1/studies/shipped"))
+        except ServiceError as error:
+            if error.status == 404:
+                return None
+            raise
 
     def upload(self, name: str, data: bytes) -> Image:
         """Store a photo; the same bytes always get the same id."""

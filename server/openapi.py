@@ -19,7 +19,7 @@ FAULTS = {
     404: "It names something that is not here.",
     405: "Another method is needed.",
     406: "It cannot be had in that format.",
-    409: "It has ended already.",
+    409: "It clashes with what is there: it has ended already, or the name is taken.",
     413: "It is larger than the limits.",
     415: "Its body is of a type that is not taken here.",
     422: "It does not make sense as asked; the detail says why.",

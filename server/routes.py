@@ -12,12 +12,14 @@ from starlette.responses import Response
 from attention.analysis import Analysis
 from attention.errors import InvalidRequest
 from attention.spec import Request
+from attention.study_reports import StudyReport
 from server.answering import accepted, answer
 from server.asking import FILES, read_question
 from server.catalog import request_type, title
+from server.dataset_routes import add_datasets
 from server.job_routes import add_jobs
 from server.openapi import Schemas
-from server.schemas import Catalog, Health, Image, Images, Job, Jobs, StoredReport
+from server.schemas import Catalog, DataSet, DataSets, Health, Image, Images, Job, Jobs, StoredReport
 from server.service import Service, service
 from server.uploads import Upload, media_type, plain_name, read_body, read_form
 
@@ -32,13 +34,15 @@ def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
     """Every route under /v1, and the schemas that their descriptions refer to."""
     requests = {name: request_type(analysis) for name, analysis in analyses.items()}
     reports = [request.report for request in requests.values()]
-    schemas = Schemas(requests.values(), [*reports, Catalog, Image, Images, Health, Job, Jobs, StoredReport])
+    own = (Catalog, Image, Images, DataSet, DataSets, StudyReport, Health, Job, Jobs, StoredReport)
+    schemas = Schemas(requests.values(), [*reports, *own])
     routes = APIRouter(prefix="/v1")
     for name, request in requests.items():
         _add_analysis(routes, schemas, name, request)
     add_jobs(routes, schemas, requests)
     _add_catalog(routes, schemas)
     _add_images(routes, schemas)
+    add_datasets(routes, schemas)
     _add_signs_of_life(routes, schemas)
     return routes, schemas
 

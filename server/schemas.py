@@ -29,6 +29,22 @@ class Images(Plain):
     images: tuple[Image, ...] = Field(description="Samples first, then uploads, newest first.")
 
 
+class DataSet(Plain):
+    """A data set in the data folder, as far as the names of its files tell."""
+
+    name: str = Field(description="What a study calls it.")
+    kind: str = Field(description="What it is: folder, zip, CIFAR archive or parquet.")
+    images: int | None = Field(description="Images in all; None if only reading it would tell.")
+    classes: tuple[str, ...] | None = Field(description="Class names; None if only reading it would tell.")
+    split: bool | None = Field(description="Whether it has train and test; if not, a fifth is kept for the test.")
+
+
+class DataSets(Plain):
+    """Data sets that a study can name."""
+
+    datasets: tuple[DataSet, ...] = Field(description="By name.")
+
+
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled")

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(default=20_000_000, ge=1, description="Largest image file, bytes.")
     max_request_bytes: int = Field(default=64_000_000, ge=1, description="Largest request with files in it, bytes.")
     max_json_bytes: int = Field(default=1_000_000, ge=1, description="Largest request without files, bytes.")
+    max_dataset_bytes: int = Field(default=4_000_000_000, ge=1, description="Largest zip of a data set, bytes.")
     max_batch_size: int = Field(default=16, ge=1, le=4096, description="Images in one forward pass at most.")
     batch_wait_timeout_s: float = Field(
         default=0.0, ge=0, le=60, description="How long an image waits for company when the networks are idle, seconds."

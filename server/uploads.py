@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
@@ -49,6 +51,23 @@ async def read_body(request: Request, limit: int, what: str) -> bytes:
         TooLarge: it is longer than ``limit`` bytes; found out from its announced length, or as soon as it is.
     """
     return b"".join([chunk async for chunk in _chunks(request, limit, what)])
+
+
+async def save_body(request: Request, limit: int, what: str, path: Path) -> None:
+    """The whole body as a file, written as it comes.
+
+    Raises:
+        TooLarge: it is longer than ``limit`` bytes; found out from its announced length, or as soon as it is.
+        HTTPException: the disk is full.
+    """
+    try:
+        with path.open("wb") as file:
+            async for chunk in _chunks(request, limit, what):
+                await run_in_threadpool(file.write, chunk)
+    except OSError as error:
+        raise HTTPException(
+            507, f"The {what} cannot be kept: {error.strerror}. Make room in the data folder."
+        ) from None
 
 
 async def read_form(request: Request, settings: Settings, max_files: int) -> Form:

@@ -124,6 +124,8 @@ def test_a_clear_effect_is_found_and_a_tight_nothing_is_called_none() -> None:
     noisy = generator.normal(0.1, 1, 6).tolist()
     found = verdicts({"clear": clear, "nothing": nothing, "noisy": noisy, "worse": [-v for v in clear]}, margin=0.3)
     assert [one.kind for one in found.values()] == ["better", "equivalent", "undecided", "worse"]
+    (sure,) = verdicts({"sure": [0.1 + value / 10 for value in nothing]}, margin=0.3).values()
+    assert sure.p is not None and sure.p < 0.001 and sure.kind == "equivalent"
     assert "no difference larger than 0.3 points" in found["nothing"].sentence
     assert "more seeds would detect 0.3 points" in found["noisy"].sentence
     assert all(f"n = {n}" in one.sentence for n, one in zip((6, 8, 6, 6), found.values(), strict=True))

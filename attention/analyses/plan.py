@@ -1,0 +1,125 @@
+"""How long would this study take?"""
+
+import math
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from attention.analyses import analyses
+from attention.analysis import Lab
+from attention.build import resolve
+from attention.cost import count
+from attention.data_folder import DataFolder, Listed
+from attention.datasets import TEST_SHARE
+from attention.devices import device_name
+from attention.errors import NotFound
+from attention.reports import Card
+from attention.spec import Variant
+from attention.stats import LEAST_SEEDS
+from attention.study_reports import Plan, PlanRequest, StudyRequest
+
+BACKWARD = 2
+"""A step back costs about twice the step forward, so an image in training costs three forward passes."""
+
+ROUGH_MACS_PER_S = {"cpu": 1e10, "cuda": 2e12}
+"""Multiply-accumulates a second that a small network reaches in training, where nothing was measured yet."""
+
+
+@analyses.register("plan")
+def plan(request: PlanRequest, lab: Lab) -> Plan:
+    """How long would this study take?"""
+    study = request.study
+    data = DataFolder(lab.files.root).get(study.data)
+    if data is None:
+        raise NotFound(f"There is no data set {study.data!r} in the data folder.")
+    classes = len(data.classes) if data.classes else None
+    arms = [resolve(arm.model_copy(update={"classes": classes})) for arm in study.arms()]
+    cards = [card for card in _cards(lab.files.root / "checkpoints") if card.data == data.name]
+    cards = [card for card in cards if card.preprocess.size == study.size]
+    trained = {(_key(card.variant), card.seed) for card in cards if card.recipe == study.recipe}
+    seeds = range(study.first_seed, study.first_seed + study.seeds)
+    left = {arm: sum((_key(arm), seed) not in trained for seed in seeds) for arm in arms}
+    here = [card for card in cards if card.device == device_name(lab.device)]
+    seconds, basis = _time(left, study, data, here, lab.device)
+    return Plan(
+        arms=tuple(arm.name for arm in arms),
+        runs=len(arms) * study.seeds,
+        runs_done=len(arms) * study.seeds - sum(left.values()),
+        epochs=sum(left.values()) * study.recipe.epochs,
+        images=data.images,
+        seconds=seconds,
+        basis=basis,
+        notes=_notes(study, data),
+    )
+
+
+def _time(
+    left: dict[Variant, int], study: StudyRequest, data: Listed, cards: list[Card], device: str
+) -> tuple[float | None, str]:
+    """Seconds of all runs that are left, and what says so."""
+    own: dict[str, list[float]] = {}
+    rates: list[float] = []
+    for card in cards:
+        epoch = card.seconds / card.recipe.epochs
+        if epoch > 0:
+            own.setdefault(_key(card.variant), []).append(epoch)
+            work = _work(card.variant, study.size, card.train_images, card.test_images)
+            rates.append(work / epoch)
+    if not any(left.values()):
+        return 0.0, "Every run was trained before, so nothing is left to train."
+    if data.images is None and not all(_key(arm) in own for arm in left):
+        return None, "How many images there are is known only once they have been read."
+    rate = statistics.median(rates) if rates else ROUGH_MACS_PER_S["cuda" if device.startswith("cuda") else "cpu"]
+    test = math.ceil(TEST_SHARE * (data.images or 0))
+    total = 0.0
+    for arm, runs in left.items():
+        known = own.get(_key(arm))
+        epoch = statistics.median(known) if known else _work(arm, study.size, (data.images or 0) - test, test) / rate
+        total += epoch * runs * study.recipe.epochs
+    if all(_key(arm) in own for arm, runs in left.items() if runs):
+        basis = f"From the time that {len(cards)} finished runs of these networks took on this data and device."
+    elif rates:
+        basis = (
+            f"From {len(cards)} finished runs on this data and device; networks that have none are reckoned by their "
+            f"multiply-accumulates, at {rate:.1e} a second."
+        )
+    else:
+        basis = (
+            f"Rough, for nothing was trained on this data here yet: multiply-accumulates × images × epochs, three "
+            f"passes for an image in training, at {rate:.0e} a second on {device}. It can be off by a factor of five; "
+            "after the first epoch the job says it better."
+        )
+    return total, basis
+
+
+def _work(variant: Variant, size: int, train: int, test: int) -> float:
+    """Multiply-accumulates of an epoch and of the test after it."""
+    return count(variant, size).total.macs * ((1 + BACKWARD) * train + test)
+
+
+def _key(variant: Variant) -> str:
+    """What a run and its card have in common: the network, whatever its classes and seed."""
+    return variant.model_copy(update={"classes": None, "seed": 0, "weights": None}).name
+
+
+def _cards(folder: Path) -> Iterable[Card]:
+    """The cards of the runs that were kept; a file that is none is passed over."""
+    for path in sorted(folder.glob("run-*.json")):
+        try:
+            yield Card.model_validate_json(path.read_bytes())
+        except (ValidationError, OSError):
+            continue
+
+
+def _notes(study: StudyRequest, data: Listed) -> tuple[str, ...]:
+    notes = []
+    if study.seeds < LEAST_SEEDS:
+        notes.append(
+            f"{study.seeds} {'seed decides' if study.seeds == 1 else 'seeds decide'} nothing: six pairs are the least "
+            "for a claim. The runs are kept, so more seeds can follow."
+        )
+    if data.split is False:
+        notes.append("The data has no train and test folders; a fifth is kept for the test, by the hash of each file.")
+    return tuple(notes)

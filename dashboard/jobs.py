@@ -1,0 +1,108 @@
+"""Jobs on a page: which one the address names, how far it is, stopping it, and the earlier ones."""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from dashboard import connect
+from dashboard.client import ServiceError
+from server.schemas import Job
+
+ADDRESS = "job"
+"""The page's address holds the job's id, so a page that is closed loses nothing, and a link shows the same job."""
+EVERY_S = 2.0
+SHOWN = 12
+
+BADGES = {
+    "queued": ":gray-badge[:material/schedule: waits]",
+    "running": ":blue-badge[:material/autorenew: runs]",
+    "done": ":green-badge[:material/check: done]",
+    "failed": ":red-badge[:material/error: failed]",
+    "cancelled": ":orange-badge[:material/cancel: cancelled]",
+}
+
+
+def linked() -> Job | None:
+    """The job that the page's address names. One that is not here is said so, and there is none."""
+    job_id = st.query_params.get(ADDRESS, "")
+    if not job_id:
+        return None
+    try:
+        return connect.client().job(job_id)
+    except ServiceError as error:
+        if error.status != 404:
+            raise
+        st.warning(f"The link names a job that is not stored here: {job_id[:80]!r}.", icon=":material/link_off:")
+        return None
+
+
+def open_job(job_id: str) -> None:
+    """Let the page's address name a job; an empty id names none."""
+    if job_id:
+        st.query_params[ADDRESS] = job_id
+    else:
+        st.query_params.pop(ADDRESS, None)
+
+
+def follow(job: Job, show: Callable[[Job], None]) -> None:
+    """How far a job is, again and again until it has ended, with what ``show`` draws of it."""
+
+    def look() -> None:
+        now = connect.client().job(job.id)
+        if now.ended:
+            st.rerun()  # the whole page, which then shows the report
+        _progress(now)
+        show(now)
+
+    st.fragment(look, run_every=EVERY_S)()
+
+
+def _progress(job: Job) -> None:
+    left, right = st.columns([6, 1], vertical_alignment="bottom")
+    share = job.done / job.total if job.total else 0.0
+    text = job.note or ("It waits for jobs that came before it." if job.state == "queued" else "It begins.")
+    left.progress(min(share, 1.0), text=f"{BADGES[job.state]} {share:.0%} · {remaining(job)}{text}")
+    if right.button("Cancel", icon=":material/stop_circle:", key="cancel", width="stretch"):
+        try:
+            connect.client().cancel(job.id)
+        except ServiceError as error:
+            if error.status != 409:  # it ended in the meantime, which is as good
+                raise
+        st.rerun()
+    if job.error:
+        st.caption(f":material/restart_alt: {job.error}")
+
+
+def remaining(job: Job) -> str:
+    """When a job will be done, if anybody knows."""
+    return "" if job.eta_s is None else f"about {duration(job.eta_s)} left · "
+
+
+def duration(seconds: float) -> str:
+    """3725 -> '1 h 2 min'."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def earlier(jobs: Sequence[Job], about: Callable[[Job], str]) -> None:
+    """Jobs to open again, newest first, each with what it was about."""
+    current = st.query_params.get(ADDRESS)
+    for job in jobs[:SHOWN]:
+        left, middle, right = st.columns([1, 6, 1], vertical_alignment="center")
+        left.markdown(BADGES[job.state])
+        middle.markdown(f"{about(job)}  \n:small[{job.created:%d %b %Y, %H:%M} UTC]")
+        right.button(
+            "Shown" if job.id == current else "Open",
+            key=f"open.{job.id}",
+            disabled=job.id == current,
+            on_click=open_job,
+            args=(job.id,),
+            width="stretch",
+        )

@@ -1,0 +1,290 @@
+"""The study page: data, form and estimate before a study, progress while it runs, the verdict first when it is done."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+from streamlit.testing.v1 import AppTest
+
+from attention.reports import DataFacts
+from attention.spec import RECIPES, Variant
+from attention.study import summarise
+from attention.study_reports import CurvePoint, RunReport, StudyReport, StudyRequest
+from dashboard import charts, connect, jobs, study_charts
+from dashboard.client import Client
+from server.app import create_app
+from server.settings import Settings
+from server.store import Store
+
+PAGE = Path(charts.__file__).parent / "views" / "study.py"
+CHART = "vega_lite_chart"
+ARMS = tuple(Variant.parse(name) for name in ("resnet20/none", "resnet20/se", "resnet20/eca"))
+GAINS = {"resnet20/none": 0.0, "resnet20/se": 0.011, "resnet20/eca": 0.001}
+REQUEST = StudyRequest(data="shades", variants=ARMS, seeds=6, size=8)
+
+
+def study(seeds: int = 6, request: StudyRequest = REQUEST) -> StudyReport:
+    """A report from runs made by hand: SE gains about a point with every seed, ECA wavers around a tenth."""
+    arms = list(request.arms())
+    runs = [
+        RunReport(
+            arm=arm.name,
+            seed=seed,
+            done=True,
+            test_accuracy=accuracy,
+            curve=tuple(
+                CurvePoint(epoch=epoch, loss=2 / epoch, test_accuracy=accuracy * epoch / 2, seconds=1.5)
+                for epoch in (1, 2)
+            ),
+            seconds=3,
+            weights=f"file:run-{seed}",
+        )
+        for seed in range(seeds)
+        for arm in arms
+        for accuracy in [0.8 + seed / 100 + GAINS.get(arm.name, 0.0) + (-1) ** seed * len(arm.name) / 5e4]
+    ]
+    facts = DataFacts(
+        name="shades",
+        classes=("dark", "light"),
+        train_images=16,
+        test_images=8,
+        size=8,
+        split_by_hash=False,
+        duplicates=0,
+        duplicates_across_splits=0,
+        label_conflicts=0,
+        fingerprint="0" * 64,
+    )
+    return summarise(request, arms, runs, facts, "cpu: some")
+
+
+def drawn(chart: charts.Chart | None) -> Any:
+    assert chart is not None
+    return json.loads(chart.to_json())
+
+
+def rows(spec: Any) -> list[dict[str, Any]]:
+    return [row for data in spec["datasets"].values() for row in data]
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def test_every_seed_is_a_dot_and_every_interval_the_reports_own() -> None:
+    report = study()
+    found = rows(drawn(study_charts.differences(report)))
+    dots = [row for row in found if "seed" in row]
+    assert [row["seed"] for row in dots if row["arm"] == "se"] == list(range(6))
+    assert [row["difference"] for row in dots if row["arm"] == "se"] == pytest.approx(report.arms[1].differences)
+    bar = next(row for row in found if "n" in row and row["arm"] == "se")
+    verdict = report.arms[1].verdict
+    assert verdict is not None and verdict.difference is not None
+    assert (bar["low"], bar["high"], bar["n"]) == (verdict.difference.low, verdict.difference.high, 6)
+    assert {"low": -0.3, "high": 0.3} in found, "the margin is shaded"
+    assert "none" not in {row.get("arm") for row in found}, "the baseline is not compared with itself"
+
+
+def test_a_dot_says_the_seed_that_both_arms_have() -> None:
+    report = study()
+    lost = report.runs[1].model_copy(update={"test_accuracy": None, "failed": "No."})
+    runs = [lost if run == report.runs[1] else run for run in report.runs]
+    partial = summarise(REQUEST, list(REQUEST.arms()), runs, report.data, "cpu")
+    assert study_charts.shared_seeds(partial)["resnet20/se"] == [1, 2, 3, 4, 5]
+    assert study_charts.differences(partial) is not None
+
+
+def test_with_nothing_to_compare_there_is_no_picture() -> None:
+    empty = study(seeds=0)
+    assert study_charts.differences(empty) is None
+    assert study_charts.gains(empty, "extra_macs") is None
+    assert study_charts.curves(empty) is None
+    assert study_charts.sweeps(empty) == {}
+    assert list(study_charts.table(empty)["n"]) == ["0", "0", "0"]
+
+
+def test_cost_stands_beside_gain() -> None:
+    report = study()
+    found = {row["arm"]: row for row in rows(drawn(study_charts.gains(report, "extra_parameters"))) if "arm" in row}
+    assert found["se"]["cost"] == report.arms[1].extra_parameters > found["eca"]["cost"] > 0
+    assert found["se"]["gain"] == pytest.approx(1.1, abs=0.05)
+
+
+def test_curves_have_every_run_and_the_mean_of_each_arm() -> None:
+    spec = drawn(study_charts.curves(study()))
+    assert len(rows(spec)) == 3 * 6 * 2
+    assert spec["layer"][1]["encoding"]["y"]["aggregate"] == "mean"
+
+
+def test_the_table_says_mean_spread_interval_n_and_p() -> None:
+    table = study_charts.table(study())
+    assert list(table.index) == ["none", "se", "eca"]
+    assert (table.loc["none", "difference"], table.loc["none", "n"]) == ("baseline", "6")
+    assert (table.loc["se", "verdict"], table.loc["se", "p (sign flips)"]) == ("better", "0.031")
+    assert table.loc["se", "difference"].startswith("+1.1")
+    assert table.loc["eca", "verdict"] == "equivalent"
+
+
+def test_a_sweep_of_three_values_has_its_picture() -> None:
+    swept = tuple(Variant.parse(f"resnet20/se(reduction={r})") for r in (8, 4, 2))
+    request = REQUEST.model_copy(update={"variants": (Variant.parse("resnet20/none"), *swept)})
+    found = study_charts.sweeps(study(request=request))
+    (title,) = found
+    assert "reduction" in title
+    assert [row["value"] for row in rows(drawn(found[title]))] == [2, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 s"), (89, "89 s"), (600, "10 min"), (3 * 3600 + 300, "3 h 5 min"), (90 * 3600, "3 d 18 h")],
+)
+def test_a_duration_is_told_as_people_do(seconds: float, text: str) -> None:
+    assert jobs.duration(seconds) == text
+
+
+# ---------------------------------------------------------------- the page
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """No job runs: what they would have found is put into the store."""
+    return Settings(data=tmp_path / "data", device="cpu", threads=1, jobs=0)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
+    with TestClient(create_app(settings)) as http:
+        yield Client(http)
+
+
+@pytest.fixture
+def page(client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setattr(connect, "client", lambda: client)
+    monkeypatch.setattr(client, "shipped_study", lambda: None)
+    return AppTest.from_file(PAGE, default_timeout=120)
+
+
+@pytest.fixture
+def shades(settings: Settings) -> None:
+    for split in ("train", "test"):
+        for label in ("dark", "light"):
+            folder = settings.folder / "datasets" / "shades" / split / label
+            folder.mkdir(parents=True)
+            for number in range(4):
+                Image.new("RGB", (8, 8), (number * 20, 0, 0)).save(folder / f"{number}.png")
+
+
+def claimed(client: Client, settings: Settings) -> tuple[str, Any, Store]:
+    job = client.submit(REQUEST)
+    store = Store(settings.database_url)
+    claim = store.jobs.claim(job.id)
+    assert claim is not None
+    return job.id, claim, store
+
+
+def texts(elements: Any) -> str:
+    return "\n".join(str(element.value) for element in elements)
+
+
+def test_without_data_the_page_says_what_a_study_is_and_how_to_bring_data(page: AppTest) -> None:
+    page.run()
+    assert not page.exception and not page.error
+    assert "Is the gain real" in page.info[0].value
+    assert "datasets/NAME" in texts(page.markdown)
+    assert not [button for button in page.button if button.key == "start"]
+
+
+def test_the_time_is_told_before_a_study_starts_and_its_job_stands_in_the_address(
+    page: AppTest, client: Client, shades: None
+) -> None:
+    page.run()
+    assert not page.exception and not page.error
+    told = {metric.label: metric.value for metric in page.metric}
+    assert (told["Networks"], told["Runs"], told["Epochs to train"]) == ("3", "18", "144")
+    assert "Rough" in texts(page.caption)
+    page.number_input(key="seeds").set_value(3).run()
+    assert "six pairs are the least for a claim" in texts(page.warning)
+    page.button(key="start").click().run()
+    assert not page.exception
+    (job,) = client.jobs()
+    assert page.query_params["job"] in (job.id, [job.id])
+    asked = StudyRequest.model_validate(job.request)
+    assert (asked.data, asked.seeds, asked.recipe) == ("shades", 3, RECIPES["quick"])
+    assert [arm.name for arm in asked.arms()] == [arm.name for arm in ARMS]
+    page.button(key="cancel").click().run()
+    assert client.job(job.id).state == "cancelled"
+    assert "cancelled" in texts(page.markdown)
+
+
+def test_a_preset_a_field_of_it_and_a_sweep_are_asked_for(page: AppTest, client: Client, shades: None) -> None:
+    page.run()
+    page.multiselect(key="study.modules").set_value([])
+    page.toggle(key="sweep").set_value(True).run()
+    page.text_input(key="sweep.se.reduction").set_value("2, 4").run()
+    page.button_group(key="preset").set_value("standard").run()
+    page.number_input(key="recipe.standard.epochs").set_value(7).run()
+    page.button(key="start").click().run()
+    assert not page.exception and not page.error
+    asked = StudyRequest.model_validate(client.jobs()[0].request)
+    assert [arm.options.get("reduction") for arm in asked.arms()] == [None, 2, 4]
+    assert asked.recipe == RECIPES["standard"].model_copy(update={"epochs": 7})
+
+
+def test_a_running_study_shows_how_far_it_is_and_what_is_known(
+    page: AppTest, client: Client, settings: Settings
+) -> None:
+    job_id, claim, store = claimed(client, settings)
+    store.jobs.progress(claim, 12, 48, "resnet20/se, seed 1: epoch 2 of 8", 90.0, study(seeds=2))
+    page.query_params["job"] = job_id
+    page.run()
+    assert not page.exception and not page.error
+    assert "too few seeds" in texts(page.markdown)
+    assert page.button(key="cancel")
+    assert len(page.get(CHART)) == 3
+    store.jobs.finish(claim, study())
+    store.close()
+    page.run()
+    assert page.subheader[0].value.startswith("`se` is better by +1.1"), "the verdict comes first"
+
+
+def test_a_finished_study_opens_with_its_verdict(page: AppTest, client: Client, settings: Settings) -> None:
+    job_id, claim, store = claimed(client, settings)
+    store.jobs.finish(claim, study())
+    store.close()
+    page.query_params["job"] = job_id
+    page.run()
+    assert not page.exception and not page.error
+    assert page.subheader[0].value.startswith("`se` is better by +1.1")
+    assert ":blue-badge[no difference]" in texts(page.markdown)
+    assert list(page.table[0].value.index) == ["none", "se", "eca"]
+    assert len(page.get(CHART)) == 3
+    assert not [button for button in page.button if button.key == "cancel"]
+
+
+def test_a_failed_study_says_why_and_can_go_on(page: AppTest, client: Client, settings: Settings) -> None:
+    job_id, claim, store = claimed(client, settings)
+    store.jobs.fail(claim, "There is no data set 'shades'.")
+    store.close()
+    page.query_params["job"] = job_id
+    page.run()
+    assert "no data set 'shades'" in texts(page.error)
+    page.button(key="go_on").click().run()
+    assert len(client.jobs()) == 2 and client.jobs()[0].request == client.job(job_id).request
+
+
+def test_a_link_to_a_job_that_is_not_here_says_so(page: AppTest) -> None:
+    page.query_params["job"] = "nothing"
+    page.run()
+    assert not page.exception
+    assert "not stored here" in page.warning[0].value
+
+
+def test_the_shipped_study_opens_by_default(page: AppTest, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "shipped_study", study)
+    page.run()
+    assert not page.exception and not page.error
+    assert page.subheader[0].value.startswith("`se` is better by +1.1")
+    assert "comes with the service" in page.caption[0].value
