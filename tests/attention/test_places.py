@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from attention.backbones import Backbone, backbones
 from attention.build import build, chosen_slots, fill, map_sides, resolve, skeleton
 from attention.cost import count
+from attention.errors import AttentionError
 from attention.gate import AttentionModule, UnitSlot, ablate, capture, gates, sites, slots
 from attention.ledger import walk
 from attention.modules import modules
@@ -24,6 +25,7 @@ SMALL = (
     "resnet50(width=0.125,stem=deep,shortcut=pool)",
     "resnext50(width=0.25)",
     "mobilenetv2(width=0.25)",
+    "resnet33ts(width=0.125)",
     "vgg11_small(width=0.5)",
     "fpn_resnet18(width=0.125)",
 )
@@ -69,6 +71,25 @@ def test_with_every_place_filled_shapes_names_gates_and_macs_are_right(name: str
 
 def images() -> Tensor:
     return torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("module", list(modules))
+def test_every_module_stands_at_every_place_or_is_told_why_not(name: str, module: str) -> None:
+    keys, image = set(plain(name).state_dict()), images().double()
+    for position in positions(name):
+        try:
+            model = build(Variant.parse(f"{name}/{module}@{position}")).double()
+        except AttentionError as error:
+            assert str(error).endswith("."), error
+            continue
+        assert keys <= set(model.state_dict())
+        with torch.no_grad(), capture(model) as seen:
+            together = model(image)
+        assert set(seen) == set(gates(model)) and seen, position
+        with torch.no_grad():
+            torch.testing.assert_close(model(image[1:2]), together[1:2], rtol=1e-6, atol=1e-8)
+        assert not any(one._forward_hooks or one._forward_pre_hooks for one in model.modules())
 
 
 @pytest.mark.parametrize("name", SMALL)
