@@ -17,8 +17,14 @@ from attention.errors import BadImage, TooLarge
 from attention.spec import Preprocess
 
 MAX_PIXELS = 50_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
-"""What is decoded. Formats that run code or read other files (EPS, WMF, ...) are left out on purpose."""
+Image.init()
+FORMATS = tuple(
+    name
+    for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
+    if name in Image.OPEN
+)
+"""What is decoded, as far as this Pillow can. Formats that run code or read other files (EPS, WMF, ...) are left out on
+purpose."""
 
 
 @dataclass(frozen=True)
