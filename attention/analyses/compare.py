@@ -15,6 +15,7 @@ from attention.build import load_report, preprocess_of, resolve
 from attention.checkpoints import Checkpoints
 from attention.cost import count
 from attention.devices import device_name
+from attention.errors import TooLarge
 from attention.images import preprocess
 from attention.reports import (
     ClassScore,
@@ -29,6 +30,9 @@ from attention.spec import Preprocess, Variant
 
 LOW, HIGH = 0.1, 0.9
 """A gate entry below or above these counts as saturated."""
+
+MAX_VALUES = 8_000_000
+"""Gate entries of one variant that an answer carries: DANet's maps between positions grow with the fourth power."""
 
 
 @analyses.register("compare")
@@ -80,6 +84,11 @@ def predictions(request: CompareRequest, name: str, labels: Sequence[str], outpu
     shares = outputs.logits.float().softmax(1)  # (B, K)
     best = shares.topk(min(request.top_k, shares.shape[1]), 1)
     rows = _gate_rows(outputs.sites, outputs.gates)
+    if request.gates != "none" and sum(row.size for row in rows) > MAX_VALUES:
+        raise TooLarge(
+            f"The gates of {name} have {sum(row.size for row in rows):,} entries for {len(request.images)} photos; an "
+            f"answer carries at most {MAX_VALUES:,}. Ask for fewer photos, or for gates=none: their statistics stay."
+        )
     found = []
     for number, image in enumerate(request.images):
         top = tuple(

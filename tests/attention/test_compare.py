@@ -10,7 +10,7 @@ from PIL import Image
 
 from attention.analysis import run
 from attention.build import build, preprocess_of
-from attention.errors import NotFound
+from attention.errors import NotFound, TooLarge
 from attention.gate import capture
 from attention.images import preprocess
 from attention.reports import CompareRequest, CostRequest
@@ -97,6 +97,17 @@ def test_the_bill_stands_beside_the_prediction(lab: DirectLab, photos: tuple[str
     for one, cost in zip(report.variants, bill.variants, strict=True):
         assert (one.parameters, one.macs) == (cost.total.parameters, cost.total.macs)
         assert (one.attention_parameters, one.attention_macs) == (cost.delta.parameters, cost.delta.macs)
+
+
+def test_more_gate_entries_than_an_answer_carries_get_a_sentence(
+    lab: DirectLab, photos: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attention.analyses.compare.MAX_VALUES", 600)
+    one, both = (CompareRequest(images=photos[:n], variants=(NAMES[1],), gates="base64") for n in (1, 2))  # type: ignore[arg-type]
+    assert run(one, lab).predictions[0].values_base64
+    with pytest.raises(TooLarge, match="672 entries for 2 photos"):
+        run(both, lab)
+    assert len(run(both.model_copy(update={"gates": "none"}), lab).predictions[0].gates) == 9
 
 
 def test_an_image_that_is_not_here_gets_a_sentence(lab: DirectLab) -> None:
