@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attention.reports import Comparison, VariantSummary
+from attention.reports import Comparison, LoadReport, VariantSummary
 from dashboard import charts, connect, photos, tables, words
 from server.schemas import Image
 
@@ -35,6 +35,9 @@ def predictions(report: Comparison, image: Image) -> None:
                         f"{words.human(variant.parameters)} parameters, {words.human(variant.macs)} MACs; "
                         f"attention: {variant.attention_parameters:,} parameters. {origin(variant)}"
                     )
+                    if variant.load is not None and variant.load.weights != "shipped":
+                        with st.expander("What was loaded", icon=":material/inventory_2:"):
+                            st.markdown(loaded(variant.load))
 
 
 def origin(variant: VariantSummary) -> str:
@@ -43,8 +46,25 @@ def origin(variant: VariantSummary) -> str:
     return f"Trained on {card.data.rstrip('.')}; it knows {len(card.labels)} classes." if card else ""
 
 
+def loaded(load: LoadReport) -> str:
+    """What became of a checkpoint's tensors, as a list in Markdown; nothing is left out."""
+    lines = [f"{load.loaded:,} tensors from `{load.file}`."]
+    lines += [f"{one.count:,} are called `{one.found}` there and `{one.ours}` here" for one in load.renamed]
+    for what, tensors in (("Not in the file", load.missing), ("In the file and without a place", load.unexpected)):
+        if tensors:
+            lines.append(f"{what}: {', '.join(f'`{name}`' for name in tensors)}")
+    for module in load.fresh:
+        effect = "exactly the identity" if module.identity else "on a map that does not vary"
+        if module.kept is not None and not module.identity:
+            effect = f"leaves {module.kept:.0%} of the spread of what arrives"
+        lines.append(f"Fresh attention at `{module.slot}`: {effect}")
+    return "\n".join(f"- {line}" for line in (*lines, *load.notes))
+
+
 def badge(variant: VariantSummary) -> str:
     """What is known of the weights, in a word."""
+    if variant.state == "fresh attention":
+        return ":orange-badge[trained, with fresh attention]"
     if not variant.trained:
         return ":red-badge[untrained]"
     return f":green-badge[test accuracy {variant.card.test_accuracy:.1%}]" if variant.card else ":green-badge[trained]"

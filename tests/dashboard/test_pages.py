@@ -1,11 +1,16 @@
 """Every page runs in process against the real API: alive at once, and every mistake is a sentence."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx2
 import pytest
+from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
+from attention.build import build
+from attention.spec import Variant
 from dashboard import connect
 from dashboard.client import Client
 
@@ -42,6 +47,22 @@ def test_untrained_networks_are_marked_loudly(app: AppTest) -> None:
     assert "resnet20/se" in app.warning[0].value
     assert "ntrained" in app.warning[0].value
     assert any(":red-badge[untrained]" in text.value for text in app.markdown)
+
+
+def test_fresh_attention_in_trained_weights_is_named_and_what_was_loaded_is_listed(
+    app: AppTest, client: Client, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "data" / "checkpoints" / "plain.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    save_file(build(Variant.parse("resnet20/none?weights=shipped")).state_dict(), checkpoint)
+    app.query_params["variant"] = ["resnet20/eca?weights=file:plain"]
+    app.run()
+    assert not app.exception and not app.error
+    shown = texts(app.markdown)
+    assert ":orange-badge[trained, with fresh attention]" in shown
+    assert "tensors from `plain.safetensors`" in shown
+    assert re.search(r"Fresh attention at `layer1\.0\.standard`: leaves [3-6]\d% of the spread", shown), "about half"
+    assert "layer1.0.standard.0.conv.weight" in shown, "what the file does not have is named"
 
 
 def test_an_upload_replaces_the_sample_and_stands_in_the_address(
