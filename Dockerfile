@@ -38,8 +38,8 @@ FROM base AS dashboard
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --constraint constraints.txt '.[dashboard]'
 # Of the rest of the project the pages know the questions, the answers and the errors: plain data, no torch.
-COPY attention/__init__.py attention/py.typed attention/spec.py attention/errors.py attention/reports.py \
-     attention/module_reports.py attention/court_reports.py attention/study_reports.py attention/
+COPY attention/__init__.py attention/py.typed attention/spec.py attention/names.py attention/errors.py attention/
+COPY attention/reports attention/reports
 COPY server/__init__.py server/schemas.py server/
 COPY dashboard dashboard
 COPY .streamlit .streamlit

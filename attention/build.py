@@ -18,7 +18,7 @@ from attention.errors import BadPlacement, UnknownName
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.options import check
-from attention.reports import LoadReport
+from attention.reports.checkpoints import LoadReport
 from attention.spec import Placement, Preprocess, Variant
 
 _seeding = RLock()

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from attention.errors import BadCheckpoint, NotFound, did_you_mean
 from attention.hub import TORCHVISION
-from attention.reports import Card
+from attention.reports.checkpoints import Card
 from attention.spec import Preprocess
 
 Shape = tuple[int, ...]

@@ -10,7 +10,7 @@ from math import prod
 from typing import Literal
 
 from attention.ledger import Row
-from attention.reports import ConventionCount, ConventionRule
+from attention.reports.cost import ConventionCount, ConventionRule
 
 Sum = Callable[[Sequence[Row]], int]
 Unit = tuple[str, int]

@@ -14,7 +14,7 @@ from attention.conventions import counts
 from attention.errors import InvalidRequest
 from attention.gate import Gate
 from attention.ledger import Ledger, Row, walk
-from attention.reports import Cost, GateShape, LayerCost, ModuleCost, VariantCost
+from attention.reports.cost import Cost, GateShape, LayerCost, ModuleCost, VariantCost
 from attention.spec import Variant
 
 CONVENTION = (

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from attention.errors import AttentionError, BadData
 from attention.images import decode
-from attention.reports import DataFacts
+from attention.reports.study import DataFacts
 from attention.sources import Item, items
 from attention.spec import Preprocess
 

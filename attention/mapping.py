@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from attention.reports import Renamed
+from attention.reports.checkpoints import Renamed
 from attention.spec import Position
 
 Shape = tuple[int, ...]

@@ -13,18 +13,16 @@ A bare module name such as ``eca`` means that module on the shipped backbone wit
 
 import itertools
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
-from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from attention.errors import BadVariantName
+from attention.names import parse_placement, parse_variant, write_ranges, write_variant
 
 Position = Literal["pre", "spatial", "inner", "standard", "identity", "post", "stage", "tail", "branch"]
 POSITIONS: dict[str, str] = {
@@ -106,7 +104,7 @@ class Placement(Plain):
     @classmethod
     def _from_name(cls, data: Any) -> Any:
         if isinstance(data, str):
-            data = _parse_placement(data)
+            data = parse_placement(data)
         for field in ("stages", "blocks"):
             if isinstance(data, dict) and isinstance(chosen := data.get(field), list | tuple):
                 if not chosen:
@@ -125,7 +123,7 @@ class Placement(Plain):
         return self.everywhere or stage in (self.stages or ()) or (stage, block) in (self.blocks or ())
 
     def __str__(self) -> str:
-        parts = _write_ranges(self.stages or ()) + [f"{stage}.{block}" for stage, block in self.blocks or ()]
+        parts = write_ranges(self.stages or ()) + [f"{stage}.{block}" for stage, block in self.blocks or ()]
         return self.position if self.everywhere else f"{self.position}:{'+'.join(parts)}"
 
 
@@ -167,7 +165,7 @@ class Variant(Plain):
     @classmethod
     def _from_name(cls, data: Any) -> Any:
         if isinstance(data, str):
-            data = _parse_variant(data)
+            data = parse_variant(data)
         if isinstance(data, dict) and data.get("attention") in (None, "none"):
             if data.get("options"):
                 raise ValueError("A network without attention has no attention options.")
@@ -190,7 +188,7 @@ class Variant(Plain):
         Raises:
             BadVariantName: the name does not have the form ``backbone/attention(options)@position:stages``.
         """
-        return cls.model_validate(_parse_variant(name))
+        return cls.model_validate(parse_variant(name))
 
     @property
     def plain(self) -> "Variant":
@@ -200,14 +198,9 @@ class Variant(Plain):
     @property
     def name(self) -> str:
         """The canonical short name."""
-        text = f"{self.backbone}{_write_options(self.backbone_options)}/{self.attention or 'none'}"
-        text += _write_options(self.options)
-        if self.placement != Placement():
-            text += f"@{self.placement}"
+        placement = "" if self.placement == Placement() else str(self.placement)
         extras = {"classes": self.classes, "seed": self.seed or None, "weights": self.weights}
-        said = {key: quote(str(value), safe="/:.-_") for key, value in extras.items() if value is not None}
-        query = "&".join(f"{key}={value}" for key, value in said.items())
-        return text + (f"?{query}" if query else "")
+        return write_variant(self.backbone, self.backbone_options, self.attention, self.options, placement, extras)
 
     def __str__(self) -> str:
         return self.name
@@ -259,6 +252,12 @@ class Recipe(Plain):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1, description="Mass spread over all classes.")
     flip: bool = Field(default=True, description="Mirror half of the images, anew each epoch.")
     crop_padding: int = Field(default=4, ge=0, le=64, description="Random crop after padding by so many pixels.")
+    ema: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Decay, per step, of the weights' moving average, which is then tested and kept; 0 for none.",
+    )
 
 
 RECIPES: dict[str, Recipe] = {
@@ -303,101 +302,3 @@ class Request(Plain, Generic[R_co]):
     analysis: ClassVar[str]
     report: ClassVar[type[Plain]]
     slow: ClassVar[bool] = False
-
-
-# ---------------------------------------------------------------- short names
-
-_NAME = re.compile(
-    r"""(?:(?P<backbone>[\w.-]+)(?:\((?P<backbone_options>[^()]*)\))?/)?
-        (?P<attention>[\w.-]+)(?:\((?P<options>[^()]*)\))?
-        (?:@(?P<placement>[\w:.+-]+))?
-        (?:\?(?P<query>[^\s]*))?""",
-    re.VERBOSE,
-)
-_FORM = "backbone/attention(option=value)@position:stages, such as resnet50/se(reduction=8)@standard:3-4"
-
-
-def split_names(text: str) -> list[str]:
-    """The short names of a comma-separated list; commas inside parentheses belong to the options."""
-    return [part.strip() for part in re.split(r",(?![^()]*\))", text) if part.strip()]
-
-
-def _parse_variant(name: str) -> dict[str, Any]:
-    text = name.strip()
-    match = _NAME.fullmatch(text)
-    if match is None:
-        raise BadVariantName(f"{text[:200]!r} is not a variant's name. A name has the form {_FORM}.")
-    fields: dict[str, Any] = {"attention": match["attention"]}
-    if match["backbone"] is None:
-        fields["weights"] = "shipped"
-    else:
-        fields["backbone"] = match["backbone"]
-    for key in ("backbone_options", "options"):
-        if match[key]:
-            fields[key] = _parse_options(match[key], text)
-    if match["placement"]:
-        fields["placement"] = _parse_placement(match["placement"])
-    for item in filter(None, (match["query"] or "").split("&")):
-        key, sign, value = item.partition("=")
-        if key not in ("classes", "seed", "weights") or not sign or not value:
-            raise BadVariantName(f"{item!r} in {text!r}: after '?' a name may set classes, seed and weights.")
-        fields[key] = unquote(value)
-    return fields
-
-
-def _parse_options(text: str, name: str) -> dict[str, OptionValue]:
-    options: dict[str, OptionValue] = {}
-    for item in text.split(","):
-        key, sign, value = (part.strip() for part in item.partition("="))
-        if not sign or not key.isidentifier() or not value:
-            raise BadVariantName(f"{item.strip()!r} in {name!r} is not of the form option=value.")
-        if key in options:
-            raise BadVariantName(f"Option {key!r} is given twice in {name!r}.")
-        options[key] = _read_value(value)
-    return options
-
-
-def _read_value(text: str) -> OptionValue:
-    try:
-        value = json.loads(text.lower() if text in ("True", "False") else text)
-    except ValueError:
-        return text
-    return value if isinstance(value, bool | int | float | str) else text
-
-
-def _write_value(value: OptionValue) -> str:
-    return value if isinstance(value, str) and _read_value(value) == value else json.dumps(value)
-
-
-def _write_options(options: dict[str, OptionValue]) -> str:
-    return f"({','.join(f'{key}={_write_value(options[key])}' for key in sorted(options))})" if options else ""
-
-
-def _parse_placement(text: str) -> dict[str, Any]:
-    position, sign, ranges = text.partition(":")
-    if not sign:
-        return {"position": position}
-    stages: list[int] = []
-    blocks: list[tuple[int, int]] = []
-    for part in ranges.split("+"):
-        match = re.fullmatch(r"(\d{1,2})(?:-(\d{1,2})|\.(\d{1,2}))?", part)
-        if match is None:
-            raise BadVariantName(f"{ranges!r} is not a choice of stages. Write 3, 3-4, 1+3-4, or 3.2 for one block.")
-        if match[3]:
-            blocks.append((int(match[1]), int(match[3])))
-            continue
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first:
-            raise BadVariantName(f"Stages {part!r} run backwards. Write {last}-{first}.")
-        stages += range(first, last + 1)
-    return {"position": position, "stages": stages or None, "blocks": blocks or None}
-
-
-def _write_ranges(stages: tuple[int, ...]) -> list[str]:
-    runs: list[list[int]] = []
-    for stage in stages:
-        if runs and stage == runs[-1][1] + 1:
-            runs[-1][1] = stage
-        else:
-            runs.append([stage, stage])
-    return [str(a) if a == b else f"{a}-{b}" for a, b in runs]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from attention.reports import Interval, Verdict
+from attention.reports.evidence import Interval, Verdict
 
 LEAST_SEEDS = 6
 """Two to the power of five sign patterns give p = 2 / 32 at best; six pairs give 2 / 64 = 0.031."""

@@ -20,10 +20,10 @@ from attention.datasets import DataSet, read
 from attention.devices import device_name
 from attention.errors import AttentionError, Cancelled, NotFound
 from attention.files import write_whole
-from attention.reports import Card, DataFacts
+from attention.reports.checkpoints import Card
+from attention.reports.study import Arm, CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
 from attention.spec import Plain, Recipe, Variant
 from attention.stats import paired_interval, verdicts
-from attention.study_reports import Arm, CurvePoint, RunReport, StudyReport, StudyRequest
 from attention.train import Epoch, train, write_checkpoint
 
 POINTS = 100

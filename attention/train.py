@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from attention.build import build, resolve
 from attention.datasets import DataSet, Split, read
@@ -28,8 +29,9 @@ from attention.devices import best_device, device_name
 from attention.errors import AttentionError, BadData, Diverged
 from attention.files import write_whole
 from attention.images import normalise
-from attention.reports import Card
-from attention.spec import RECIPES, Preprocess, Recipe, Variant, split_names
+from attention.names import split_names
+from attention.reports.checkpoints import Card
+from attention.spec import RECIPES, Preprocess, Recipe, Variant
 from attention.weights import bare, checkpoint_name
 
 
@@ -83,8 +85,10 @@ def train(
     fresh = variant.model_copy(update={"seed": seed, "classes": len(data.classes), "weights": None})
     model = build(fresh).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = _optimiser(model, recipe)
+    average = _average(model, recipe)
+    tested = average.module if average else model
     how = data.preprocess()
-    curve = _load(resume, model, optimiser) if resume and resume.exists() else []
+    curve = _load(resume, model, optimiser, average) if resume and resume.exists() else []
     images, labels = _padded(data.train.images, recipe.crop_padding).to(device), data.train.labels.to(device)
 
     for epoch in range(len(curve), recipe.epochs):
@@ -101,18 +105,20 @@ def train(
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            if average:
+                average.update_parameters(model)
             total += loss.detach()
         mean_loss = total.item() / steps
         if not math.isfinite(mean_loss):
             raise Diverged(
                 f"{variant.name} diverged in epoch {epoch + 1}: its loss is {mean_loss}. Lower the rate (lr)."
             )
-        accuracy = evaluate(model, data.test, how)
+        accuracy = evaluate(tested, data.test, how)
         curve.append(Epoch(epoch + 1, mean_loss, accuracy, time.perf_counter() - started))
         if resume:
-            _save(resume, model, optimiser, curve)
+            _save(resume, model, optimiser, average, curve)
         on_epoch(curve[-1])
-    return Run(model.eval(), tuple(curve))
+    return Run(tested.eval(), tuple(curve))
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -144,6 +150,13 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
 
 
+def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
+    """The moving average of weights and batch statistics; it starts at the weights after the first step."""
+    if not recipe.ema:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)  # type: ignore[no-untyped-call]
+
+
 def _padded(images: Tensor, padding: int) -> Tensor:
     """(N, S, S, 3) with ``padding`` black pixels around."""
     return F.pad(images, (0, 0, padding, padding, padding, padding)) if padding else images
@@ -169,25 +182,35 @@ def _batches(data: DataSet, recipe: Recipe, seed: int, epoch: int) -> Iterator[t
 # ---------------------------------------------------------------- a run's state between epochs
 
 
-def _save(path: Path, model: nn.Module, optimiser: torch.optim.SGD, curve: list[Epoch]) -> None:
+def _save(
+    path: Path, model: nn.Module, optimiser: torch.optim.SGD, average: AveragedModel | None, curve: list[Epoch]
+) -> None:
     state = {f"model.{name}": value.contiguous() for name, value in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         state[f"momentum.{name}"] = optimiser.state[parameter]["momentum_buffer"].contiguous()
+    if average:
+        state |= {f"average.{name}": value.contiguous() for name, value in average.state_dict().items()}
     for field in ("loss", "test_accuracy", "seconds"):
         state[f"curve.{field}"] = torch.tensor([getattr(epoch, field) for epoch in curve], dtype=torch.float64)
     write_whole(path, to_safetensors(state))
 
 
-def _load(path: Path, model: nn.Module, optimiser: torch.optim.SGD) -> list[Epoch]:
+def _load(path: Path, model: nn.Module, optimiser: torch.optim.SGD, average: AveragedModel | None) -> list[Epoch]:
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    model.load_state_dict({name[6:]: value for name, value in state.items() if name.startswith("model.")})
+    model.load_state_dict(_below("model.", state))
     for name, parameter in model.named_parameters():
         optimiser.state[parameter]["momentum_buffer"] = (
             torch.empty_like(parameter).copy_(state[f"momentum.{name}"]).detach()
         )
+    if average:
+        average.load_state_dict(_below("average.", state))
     columns = [state[f"curve.{field}"].tolist() for field in ("loss", "test_accuracy", "seconds")]
     return [Epoch(number, *values) for number, values in enumerate(zip(*columns, strict=True), start=1)]
+
+
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 # ---------------------------------------------------------------- the command

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from attention.build import build
 from attention.errors import AttentionError
 from attention.gate import AttentionModule, capture, gates
-from attention.module_reports import Traits
 from attention.modules import modules
+from attention.reports.modules import Traits
 from attention.spec import Options, Placement, Variant
 
 CHANNELS, SIDE = 64, 8

@@ -17,7 +17,7 @@ from attention import mapping
 from attention.checkpoints import NOWHERE, Checkpoints, Source, check_name, shapes
 from attention.errors import BadCheckpoint
 from attention.gate import Slot, slots
-from attention.reports import Card, FreshModule, LoadReport
+from attention.reports.checkpoints import Card, FreshModule, LoadReport
 from attention.spec import Variant
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -29,7 +29,8 @@ NAMED = 5
 @cache
 def shipped() -> Mapping[Variant, Card]:
     """The checkpoints that come with the project: variant without weights -> card."""
-    cards = [Card.model_validate_json(path.read_text()) for path in sorted(SHIPPED.glob("*.json"))]
+    weights = sorted(SHIPPED.glob("*.safetensors"))
+    cards = [Card.model_validate_json(path.with_suffix(".json").read_text()) for path in weights]
     return {bare(card.variant): card for card in cards}
 
 

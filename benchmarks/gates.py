@@ -12,7 +12,7 @@ from attention.analyses.compare import predictions
 from attention.analysis import Outputs
 from attention.build import build
 from attention.gate import capture, sites
-from attention.reports import CompareRequest
+from attention.reports.compare import CompareRequest
 from attention.spec import Variant
 from benchmarks.measure import line, paired_ratio, side_by_side
 

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from attention.court_reports import CourtRequest
-from attention.module_reports import FitReport
-from attention.reports import CostReport
+from attention.reports.cost import CostReport
+from attention.reports.court import CourtRequest
+from attention.reports.modules import FitReport
 from dashboard import connect, cost_charts, tables, words
 
 

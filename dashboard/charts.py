@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from attention.reports import Comparison, CostReport, GateSummary
+from attention.reports.compare import Comparison, GateSummary
+from attention.reports.cost import CostReport
 from dashboard.client import gate_values
 from dashboard.words import about, called, gate_labels
 

@@ -1,7 +1,7 @@
 """The Python client of the service: ask a question, get its typed report.
 
     import httpx2
-    from attention.reports import CompareRequest
+    from attention.reports.compare import CompareRequest
     from dashboard.client import Client
 
     client = Client(httpx2.Client(base_url="http://127.0.0.1:8000", timeout=60))
@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from attention.reports import Prediction
+from attention.reports.compare import Prediction
+from attention.reports.study import StudyReport
 from attention.spec import Plain, Request
-from attention.study_reports import StudyReport
 from server.schemas import Catalog, DataSet, DataSets, Health, Image, Images, Job, Jobs, Problem
 
 R = TypeVar("R", bound=Plain)

@@ -7,8 +7,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from attention.court_reports import CourtReport
-from attention.reports import ConventionCount, CostReport, VariantCost
+from attention.reports.cost import ConventionCount, CostReport, VariantCost
+from attention.reports.court import CourtReport
 from dashboard.charts import AXES, PALETTE, SHORT, STEP, TEXT, Chart, coloured
 from dashboard.words import called, human, unit
 

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from streamlit.delta_generator import DeltaGenerator
 
 from attention.errors import AttentionError
-from attention.spec import SHIPPED_BACKBONE, Options, OptionValue, Placement, Variant, split_names
+from attention.names import split_names
+from attention.spec import SHIPPED_BACKBONE, Options, OptionValue, Placement, Variant
 from server.schemas import BackboneEntry, Catalog, ModuleEntry
 
 NUMBER = "a number"

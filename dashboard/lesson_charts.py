@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attention.module_reports import Interaction, KernelReport, KernelStep, Places, PublishedGroup
+from attention.reports.modules import Interaction, KernelReport, KernelStep, Places, PublishedGroup
 from dashboard.charts import PALETTE, SHORT, STEP, TEXT, Chart
 from server.schemas import ModuleEntry
 

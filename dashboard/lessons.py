@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attention.module_reports import (
+from attention.reports.modules import (
     Interaction,
     InteractionRequest,
     KernelRequest,

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from attention.reports import Comparison, LoadReport, VariantSummary
+from attention.reports.checkpoints import LoadReport
+from attention.reports.compare import Comparison, VariantSummary
 from dashboard import charts, connect, photos, tables, words
 from server.schemas import Image
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attention.reports import CompareRequest
+from attention.reports.compare import CompareRequest
 from dashboard import connect
 from dashboard.client import Client, ServiceError
 from server.schemas import Image

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from attention.study_reports import Arm, StudyReport
+from attention.reports.study import Arm, StudyReport
 from dashboard.charts import AXES, PALETTE, SHORT, TEXT, Chart
 from dashboard.words import human, labels
 

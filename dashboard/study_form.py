@@ -7,8 +7,9 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
-from attention.spec import RECIPES, Grid, OptionValue, Placement, Recipe, Variant, split_names
-from attention.study_reports import PlanRequest, StudyRequest
+from attention.names import split_names
+from attention.reports.study import PlanRequest, StudyRequest
+from attention.spec import RECIPES, Grid, OptionValue, Placement, Recipe, Variant
 from dashboard import connect, forms, jobs
 from dashboard.client import ServiceError
 from server.schemas import Catalog, DataSet, ModuleEntry

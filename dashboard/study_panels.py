@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from attention.reports import Verdict
-from attention.study_reports import StudyReport
+from attention.reports.evidence import Verdict
+from attention.reports.study import StudyReport
 from dashboard import study_charts
 
 BADGES: dict[str, str] = {

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from attention.court_reports import CourtReport
-from attention.module_reports import FitReport
-from attention.reports import Comparison, Cost, CostReport
+from attention.reports.compare import Comparison
+from attention.reports.cost import Cost, CostReport
+from attention.reports.court import CourtReport
+from attention.reports.modules import FitReport
 from dashboard.client import gate_values
 from dashboard.words import about, called, gate_labels, human, unit
 

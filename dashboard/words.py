@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from attention.reports import Comparison, CostReport, GateSummary, Prediction
+from attention.reports.compare import Comparison, GateSummary, Prediction
+from attention.reports.cost import CostReport
 
 
 def labels(names: Sequence[str]) -> dict[str, str]:

@@ -11,7 +11,8 @@ from starlette.requests import Request as HTTPRequest
 
 from attention.errors import InvalidRequest, UnknownName
 from attention.files import image_id
-from attention.spec import Plain, Request, Variant, split_names
+from attention.names import split_names
+from attention.spec import Plain, Request, Variant
 from server.problems import invalid
 from server.schemas import JobQuestion
 from server.service import service

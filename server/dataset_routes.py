@@ -15,7 +15,7 @@ from starlette.responses import Response
 import attention
 from attention.data_folder import DataFolder, Listed, Taken, data_set_name
 from attention.errors import NotFound
-from attention.study_reports import StudyReport
+from attention.reports.study import StudyReport
 from server.answering import answer
 from server.openapi import Schemas
 from server.schemas import DataSet, DataSets

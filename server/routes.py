@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from attention.analysis import Analysis
 from attention.errors import InvalidRequest
+from attention.reports.study import StudyReport
 from attention.spec import Request
-from attention.study_reports import StudyReport
 from server.answering import accepted, answer
 from server.asking import FILES, read_question
 from server.catalog import request_type, title

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
-from attention.module_reports import Traits
-from attention.reports import Card
+from attention.reports.checkpoints import Card
+from attention.reports.modules import Traits
 from attention.spec import GateKind, Placement, Plain, Position
 
 

@@ -42,7 +42,8 @@ def loaded_by(*modules: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-PLAIN = ("spec", "errors", "reports", "module_reports", "court_reports", "study_reports")
+REPORTS = sorted(path.stem for path in (ROOT / "attention" / "reports").glob("[a-z]*.py"))
+PLAIN = ("spec", "names", "errors", "reports", *(f"reports.{name}" for name in REPORTS))
 """The files of the library that are plain data: questions, answers, errors."""
 
 

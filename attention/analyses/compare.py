@@ -17,15 +17,8 @@ from attention.cost import count
 from attention.devices import device_name
 from attention.errors import TooLarge
 from attention.images import preprocess
-from attention.reports import (
-    ClassScore,
-    CompareRequest,
-    Comparison,
-    GateSummary,
-    Prediction,
-    VariantSummary,
-    WeightsState,
-)
+from attention.reports.checkpoints import WeightsState
+from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
 from attention.spec import Preprocess, Variant
 
 LOW, HIGH = 0.1, 0.9

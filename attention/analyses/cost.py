@@ -4,7 +4,7 @@ from attention.analyses import analyses
 from attention.analysis import Lab
 from attention.conventions import rules
 from attention.cost import CONVENTION, count
-from attention.reports import CostReport, CostRequest
+from attention.reports.cost import CostReport, CostRequest
 
 
 @analyses.register("cost")

@@ -10,9 +10,9 @@ from attention.analysis import Lab
 from attention.build import input_size, resolve, skeleton
 from attention.cost import count, rows_of
 from attention.counters import COUNTERS, Counter
-from attention.court_reports import CourtReport, CourtRequest, Reason, Spelling, Witness
 from attention.gate import slots
 from attention.ledger import Row, walk
+from attention.reports.court import CourtReport, CourtRequest, Reason, Spelling, Witness
 from attention.spec import Variant
 
 TORCH = "torch's FlopCounterMode"

@@ -5,9 +5,9 @@ from attention.analysis import Lab
 from attention.conventions import rules
 from attention.cost import CONVENTION, count
 from attention.errors import AttentionError
-from attention.module_reports import FitReport, FitRequest, Refusal
 from attention.modules import modules
-from attention.reports import CostReport
+from attention.reports.cost import CostReport
+from attention.reports.modules import FitReport, FitRequest, Refusal
 from attention.spec import Variant
 
 

@@ -9,9 +9,9 @@ from attention.analyses import analyses
 from attention.analysis import Lab
 from attention.errors import InvalidRequest
 from attention.gate import AttentionModule, gates
-from attention.module_reports import Interaction, InteractionReport, InteractionRequest
 from attention.modules import modules
 from attention.options import schema
+from attention.reports.modules import Interaction, InteractionReport, InteractionRequest
 from attention.spec import Options
 from attention.traits import lone, noise, scramble
 

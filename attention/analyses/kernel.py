@@ -7,8 +7,8 @@ from attention.analyses import analyses
 from attention.analysis import Lab
 from attention.build import skeleton
 from attention.gate import slots
-from attention.module_reports import KernelReport, KernelRequest, KernelStep, KernelTotal, ReleasedKernel
 from attention.modules.eca import RELEASED, adaptive_kernel_size
+from attention.reports.modules import KernelReport, KernelRequest, KernelStep, KernelTotal, ReleasedKernel
 from attention.spec import Variant
 
 MOST_CHANNELS = 4096

@@ -5,7 +5,7 @@ from attention.analysis import Lab
 from attention.build import resolve
 from attention.cost import count
 from attention.match import widened
-from attention.reports import Match, MatchReport, MatchRequest, Size
+from attention.reports.match import Match, MatchReport, MatchRequest, Size
 from attention.spec import Variant
 
 

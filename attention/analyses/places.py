@@ -4,7 +4,7 @@ from attention.analyses import analyses
 from attention.analysis import Lab
 from attention.build import map_sides, resolve, skeleton
 from attention.gate import slots
-from attention.module_reports import Place, Places, PlacesReport, PlacesRequest
+from attention.reports.modules import Place, Places, PlacesReport, PlacesRequest
 from attention.spec import Variant
 
 

@@ -15,10 +15,10 @@ from attention.data_folder import DataFolder, Listed
 from attention.datasets import TEST_SHARE
 from attention.devices import device_name
 from attention.errors import NotFound
-from attention.reports import Card
+from attention.reports.checkpoints import Card
+from attention.reports.study import Plan, PlanRequest, StudyRequest
 from attention.spec import Variant
 from attention.stats import LEAST_SEEDS
-from attention.study_reports import Plan, PlanRequest, StudyRequest
 
 BACKWARD = 2
 """A step back costs about twice the step forward, so an image in training costs three forward passes."""

@@ -4,8 +4,8 @@ from attention.analyses import analyses
 from attention.analysis import Lab
 from attention.cost import CONVENTION, count
 from attention.errors import InvalidRequest, did_you_mean
-from attention.module_reports import PublishedGroup, PublishedReport, PublishedRequest, PublishedResult
 from attention.published import GROUPS, Group, Result
+from attention.reports.modules import PublishedGroup, PublishedReport, PublishedRequest, PublishedResult
 from attention.spec import Variant
 
 

@@ -4,8 +4,8 @@ from attention.analyses import analyses
 from attention.analysis import Lab
 from attention.build import resolve
 from attention.devices import device_name
+from attention.reports.study import RunReport, StudyReport, StudyRequest
 from attention.study import Task, Workshop, summarise
-from attention.study_reports import RunReport, StudyReport, StudyRequest
 
 
 @analyses.register("study")

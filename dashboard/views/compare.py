@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 from pydantic import ValidationError
 
-from attention.reports import CompareRequest
+from attention.reports.compare import CompareRequest
 from attention.spec import Variant
 from dashboard import connect, forms, panels, photos, tables
 from server.schemas import Catalog

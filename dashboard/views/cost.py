@@ -3,8 +3,8 @@
 import streamlit as st
 from pydantic import ValidationError
 
-from attention.module_reports import FitRequest
-from attention.reports import CostReport, CostRequest
+from attention.reports.cost import CostReport, CostRequest
+from attention.reports.modules import FitRequest
 from attention.spec import Placement
 from dashboard import bills, connect, forms
 from server.schemas import BackboneEntry

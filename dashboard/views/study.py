@@ -3,7 +3,7 @@
 import streamlit as st
 from pydantic import ValidationError
 
-from attention.study_reports import StudyReport, StudyRequest
+from attention.reports.study import StudyReport, StudyRequest
 from dashboard import connect, jobs, study_form, study_panels
 from server.schemas import Job
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attention.build import build, load_report
 from attention.checkpoints import Checkpoints
-from attention.reports import LoadReport
+from attention.reports.checkpoints import LoadReport
 from attention.spec import Variant
 
 State = dict[str, Tensor]

@@ -13,7 +13,8 @@ from attention.build import build, preprocess_of
 from attention.errors import NotFound, TooLarge
 from attention.gate import capture
 from attention.images import preprocess
-from attention.reports import CompareRequest, CostRequest
+from attention.reports.compare import CompareRequest
+from attention.reports.cost import CostRequest
 from attention.spec import Ablation, Variant
 from tests.attention.direct_lab import DirectLab
 

@@ -19,7 +19,7 @@ from attention.gate import gates, slots
 from attention.ledger import UNUSED, walk
 from attention.modules import modules
 from attention.modules.danet import PositionAttention
-from attention.reports import Cost, LayerCost
+from attention.reports.cost import Cost, LayerCost
 from attention.spec import Variant
 
 # Exact figures: torchvision's and timm's published counts, the papers' formulas summed by hand over the blocks.

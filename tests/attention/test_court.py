@@ -9,9 +9,9 @@ from attention.analyses.court import TORCH
 from attention.analysis import run
 from attention.build import skeleton
 from attention.counters import COUNTERS
-from attention.court_reports import CourtReport, CourtRequest, Witness
 from attention.gate import slots
 from attention.ledger import Row, walk
+from attention.reports.court import CourtReport, CourtRequest, Witness
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab
 

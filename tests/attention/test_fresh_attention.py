@@ -13,7 +13,8 @@ from attention.analysis import run
 from attention.build import build, load_report, resolve
 from attention.checkpoints import Checkpoints
 from attention.errors import BadCheckpoint
-from attention.reports import Card, CompareRequest
+from attention.reports.checkpoints import Card
+from attention.reports.compare import CompareRequest
 from attention.spec import Preprocess, Recipe, Variant
 from tests.attention.checkpoint_files import TENSORS, logits, report_of, stored, trained, write
 from tests.attention.direct_lab import DirectLab

@@ -12,15 +12,9 @@ from attention.analyses.interaction import channel_gate
 from attention.analysis import run
 from attention.cost import count
 from attention.errors import InvalidRequest, UnknownName
-from attention.module_reports import (
-    FitRequest,
-    InteractionRequest,
-    KernelRequest,
-    PlacesRequest,
-    PublishedRequest,
-)
 from attention.modules import modules
 from attention.published import GROUPS
+from attention.reports.modules import FitRequest, InteractionRequest, KernelRequest, PlacesRequest, PublishedRequest
 from attention.spec import Placement, Variant
 from attention.traits import lone, traits
 from tests.attention.direct_lab import DirectLab

@@ -12,7 +12,7 @@ from attention.cost import count
 from attention.errors import InvalidRequest
 from attention.match import widened
 from attention.options import schema
-from attention.reports import MatchRequest
+from attention.reports.match import MatchRequest
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab
 

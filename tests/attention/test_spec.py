@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from attention.errors import BadVariantName
-from attention.spec import Ablation, Placement, Recipe, Variant, split_names
+from attention.names import split_names
+from attention.spec import Ablation, Placement, Recipe, Variant
 
 WORDS = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda word: word != "none")
 TEXTS = st.from_regex(r"[A-Za-z0-9_.:/+-]{1,12}", fullmatch=True)

@@ -13,10 +13,9 @@ from pydantic import ValidationError
 
 from attention.analysis import run
 from attention.errors import Cancelled, NotFound
-from attention.reports import DataFacts
+from attention.reports.study import DataFacts, RunReport, StudyReport, StudyRequest
 from attention.spec import Grid, Plain, Recipe, Variant
 from attention.study import confounds, summarise
-from attention.study_reports import RunReport, StudyReport, StudyRequest
 from tests.attention.direct_lab import DirectLab
 
 ARMS = ("resnet20(width=4)/none", "resnet20(width=4)/eca")

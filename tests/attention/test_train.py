@@ -9,7 +9,7 @@ from PIL import Image
 
 from attention.datasets import DataSet, Split
 from attention.errors import BadData, Diverged
-from attention.reports import Card
+from attention.reports.checkpoints import Card
 from attention.spec import Recipe, Variant
 from attention.train import Epoch, _batches, evaluate, learning_rate, main, train
 

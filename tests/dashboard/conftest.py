@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 import dashboard
-from attention.reports import ClassScore, Comparison, GateSummary, Prediction, VariantSummary
+from attention.reports.compare import ClassScore, Comparison, GateSummary, Prediction, VariantSummary
 from attention.spec import Preprocess, Variant
 from dashboard import connect
 from dashboard.client import Client

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attention.reports import Comparison, Prediction
+from attention.reports.compare import Comparison, Prediction
 from dashboard import charts, tables, words
 
 Make = Callable[..., Comparison]

@@ -9,7 +9,8 @@ import httpx2
 import numpy as np
 import pytest
 
-from attention.reports import CompareRequest, Comparison, CostReport, CostRequest
+from attention.reports.compare import CompareRequest, Comparison
+from attention.reports.cost import CostReport, CostRequest
 from attention.spec import Variant
 from dashboard.client import Client, ServiceError, Unreachable, gate_values
 

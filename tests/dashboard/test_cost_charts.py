@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from attention.conventions import rules
-from attention.court_reports import CourtReport, Reason, Spelling, Witness
-from attention.module_reports import FitReport, Refusal
-from attention.reports import ConventionCount, Cost, CostReport, VariantCost
+from attention.reports.cost import ConventionCount, Cost, CostReport, VariantCost
+from attention.reports.court import CourtReport, Reason, Spelling, Witness
+from attention.reports.modules import FitReport, Refusal
 from attention.spec import Variant
 from dashboard import charts, cost_charts, tables
 

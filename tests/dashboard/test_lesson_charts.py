@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from attention.module_reports import (
+from attention.reports.modules import (
     Interaction,
     KernelReport,
     KernelStep,

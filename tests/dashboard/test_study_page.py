@@ -10,10 +10,9 @@ from PIL import Image
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from attention.reports import DataFacts
+from attention.reports.study import CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
 from attention.spec import RECIPES, Variant
 from attention.study import summarise
-from attention.study_reports import CurvePoint, RunReport, StudyReport, StudyRequest
 from dashboard import charts, connect, jobs, study_charts
 from dashboard.client import Client
 from server.app import create_app

@@ -11,7 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from attention.files import image_id as image_id_of
-from attention.reports import Comparison, CostReport
+from attention.reports.compare import Comparison
+from attention.reports.cost import CostReport
 from server.settings import Settings
 from tests.server.conftest import photo
 

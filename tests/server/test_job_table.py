@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attention.errors import NotFound, Overloaded
-from attention.reports import CostReport, CostRequest
+from attention.reports.cost import CostReport, CostRequest
 from server.store import Store
 from server.store.jobs import Claim
 

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from attention.errors import Cancelled
-from attention.reports import CostReport, CostRequest
+from attention.reports.cost import CostReport, CostRequest
 from attention.spec import Variant
 from server.engine.lane import Lane, epitaph
 from server.engine.progress import Pace, Reporter

@@ -1,4 +1,4 @@
-"""The study's question and answer, as plain data, with its tables as CSV and LaTeX."""
+"""The study's question and answer, as plain data, with its tables as CSV and LaTeX; and what a data set holds."""
 
 import csv
 import io
@@ -6,8 +6,23 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from attention.reports import DataFacts, Interval, Verdict
+from attention.reports.evidence import Interval, Verdict
 from attention.spec import RECIPES, Grid, Plain, Recipe, Request, Variant
+
+
+class DataFacts(Plain):
+    """What a data set holds, and what in it could spoil a comparison."""
+
+    name: str = Field(description="The data set as it should be called.")
+    classes: tuple[str, ...] = Field(description="Class names in the order of the labels.")
+    train_images: int = Field(description="Images to train on.")
+    test_images: int = Field(description="Images to test on.")
+    size: int = Field(description="Height and width the images were brought to, pixels.")
+    split_by_hash: bool = Field(description="Whether the split was made here, by the hash of each file.")
+    duplicates: int = Field(description="Files that repeat another one, byte for byte.")
+    duplicates_across_splits: int = Field(description="Images that stand in both splits: the test has seen them.")
+    label_conflicts: int = Field(description="Images that stand there with more than one label.")
+    fingerprint: str = Field(description="SHA-256 of all images, labels, the split and the size.")
 
 
 class StudyRequest(Request["StudyReport"]):

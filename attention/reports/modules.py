@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attention.reports import CostReport
+from attention.reports.cost import CostReport
 from attention.spec import Options, Placement, Plain, Position, Request, Variant
 
 # ---------------------------------------------------------------- traits

@@ -1,0 +1,139 @@
+"""Short names: the grammar in which a Variant is one line of text, read and written.
+
+    resnet50/se(reduction=8)@standard:3-4?classes=10&seed=1&weights=shipped
+    backbone/attention(options)@position:stages?what differs from the defaults
+
+This file knows text and dictionaries; what a Variant is, and which of its fields may hold what, is told in `spec`.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+from attention.errors import BadVariantName
+
+Scalar = bool | int | float | str
+"""What an option's value may be."""
+
+_NAME = re.compile(
+    r"""(?:(?P<backbone>[\w.-]+)(?:\((?P<backbone_options>[^()]*)\))?/)?
+        (?P<attention>[\w.-]+)(?:\((?P<options>[^()]*)\))?
+        (?:@(?P<placement>[\w:.+-]+))?
+        (?:\?(?P<query>[^\s]*))?""",
+    re.VERBOSE,
+)
+_FORM = "backbone/attention(option=value)@position:stages, such as resnet50/se(reduction=8)@standard:3-4"
+
+
+def split_names(text: str) -> list[str]:
+    """The short names of a comma-separated list; commas inside parentheses belong to the options."""
+    return [part.strip() for part in re.split(r",(?![^()]*\))", text) if part.strip()]
+
+
+def parse_variant(name: str) -> dict[str, Any]:
+    """The fields that a short name sets.
+
+    Raises:
+        BadVariantName: it does not have the form.
+    """
+    text = name.strip()
+    match = _NAME.fullmatch(text)
+    if match is None:
+        raise BadVariantName(f"{text[:200]!r} is not a variant's name. A name has the form {_FORM}.")
+    fields: dict[str, Any] = {"attention": match["attention"]}
+    if match["backbone"] is None:
+        fields["weights"] = "shipped"
+    else:
+        fields["backbone"] = match["backbone"]
+    for key in ("backbone_options", "options"):
+        if match[key]:
+            fields[key] = _parse_options(match[key], text)
+    if match["placement"]:
+        fields["placement"] = parse_placement(match["placement"])
+    for item in filter(None, (match["query"] or "").split("&")):
+        key, sign, value = item.partition("=")
+        if key not in ("classes", "seed", "weights") or not sign or not value:
+            raise BadVariantName(f"{item!r} in {text!r}: after '?' a name may set classes, seed and weights.")
+        fields[key] = unquote(value)
+    return fields
+
+
+def _parse_options(text: str, name: str) -> dict[str, Scalar]:
+    options: dict[str, Scalar] = {}
+    for item in text.split(","):
+        key, sign, value = (part.strip() for part in item.partition("="))
+        if not sign or not key.isidentifier() or not value:
+            raise BadVariantName(f"{item.strip()!r} in {name!r} is not of the form option=value.")
+        if key in options:
+            raise BadVariantName(f"Option {key!r} is given twice in {name!r}.")
+        options[key] = _read_value(value)
+    return options
+
+
+def _read_value(text: str) -> Scalar:
+    try:
+        value = json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float | str) else text
+
+
+def _write_value(value: Scalar) -> str:
+    return value if isinstance(value, str) and _read_value(value) == value else json.dumps(value)
+
+
+def _write_options(options: Mapping[str, Scalar]) -> str:
+    return f"({','.join(f'{key}={_write_value(options[key])}' for key in sorted(options))})" if options else ""
+
+
+def parse_placement(text: str) -> dict[str, Any]:
+    """The fields that the part after ``@`` sets: a position, and after a colon stages and single blocks.
+
+    Raises:
+        BadVariantName: what follows the colon is not a choice of stages.
+    """
+    position, sign, ranges = text.partition(":")
+    if not sign:
+        return {"position": position}
+    stages: list[int] = []
+    blocks: list[tuple[int, int]] = []
+    for part in ranges.split("+"):
+        match = re.fullmatch(r"(\d{1,2})(?:-(\d{1,2})|\.(\d{1,2}))?", part)
+        if match is None:
+            raise BadVariantName(f"{ranges!r} is not a choice of stages. Write 3, 3-4, 1+3-4, or 3.2 for one block.")
+        if match[3]:
+            blocks.append((int(match[1]), int(match[3])))
+            continue
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise BadVariantName(f"Stages {part!r} run backwards. Write {last}-{first}.")
+        stages += range(first, last + 1)
+    return {"position": position, "stages": stages or None, "blocks": blocks or None}
+
+
+def write_ranges(stages: tuple[int, ...]) -> list[str]:
+    """Stages as ranges: 1, 3 and 4 are ``1`` and ``3-4``."""
+    runs: list[list[int]] = []
+    for stage in stages:
+        if runs and stage == runs[-1][1] + 1:
+            runs[-1][1] = stage
+        else:
+            runs.append([stage, stage])
+    return [str(a) if a == b else f"{a}-{b}" for a, b in runs]
+
+
+def write_variant(
+    backbone: str,
+    backbone_options: Mapping[str, Scalar],
+    attention: str | None,
+    options: Mapping[str, Scalar],
+    placement: str,
+    extras: Mapping[str, object],
+) -> str:
+    """The canonical short name: options by name, and of the extras those that are not None."""
+    text = f"{backbone}{_write_options(backbone_options)}/{attention or 'none'}{_write_options(options)}"
+    text += f"@{placement}" if placement else ""
+    said = [f"{key}={quote(str(value), safe='/:.-_')}" for key, value in extras.items() if value is not None]
+    return text + (f"?{'&'.join(said)}" if said else "")

@@ -1,0 +1,65 @@
+"""What a trained network says of itself, and what became of a checkpoint's tensors."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from attention.spec import Plain, Preprocess, Recipe, Variant
+
+
+class Card(Plain):
+    """Where a trained checkpoint comes from: what was trained, on what, how, and how well it does."""
+
+    variant: Variant = Field(description="The network, without its weights.")
+    data: str = Field(description="The data set as it should be called, with what was done to it.")
+    labels: tuple[str, ...] = Field(description="Class names in the order of the logits.")
+    recipe: Recipe = Field(description="How it was trained.")
+    seed: int = Field(description="Seed of initial weights, data order and augmentation.")
+    preprocess: Preprocess = Field(description="What its input must look like.")
+    train_images: int = Field(description="Images trained on.")
+    test_images: int = Field(description="Images the accuracy was measured on.")
+    test_accuracy: float = Field(description="Share of test images whose first class is right, 0..1, last epoch.")
+    device: str = Field(description="What it was trained on.")
+    torch: str = Field(description="Version of torch.")
+    date: str = Field(description="Day the run finished, ISO 8601.")
+    seconds: float = Field(description="Wall-clock seconds of training, without loading data.")
+    command: str = Field(description="The command that made it.")
+
+
+class Renamed(Plain):
+    """Tensors of a checkpoint that have another name here."""
+
+    found: str = Field(description="Name in the file; numbers of stages and blocks are written *.")
+    ours: str = Field(description="Name in the network.")
+    count: int = Field(description="How many tensors.")
+
+
+class FreshModule(Plain):
+    """An untrained attention module in a trained network, and what it does to the activations on the spot."""
+
+    slot: str = Field(description="Where in the network it stands.")
+    kept: float | None = Field(
+        description="Standard deviation of what leaves it by that of what arrives, measured on two images of noise; "
+        "None where nothing that varies arrives."
+    )
+    identity: bool = Field(description="Whether what leaves it is exactly what arrives.")
+
+
+WeightsState = Literal["trained", "untrained", "fresh attention"]
+
+
+class LoadReport(Plain):
+    """What became of a checkpoint's tensors: nothing is left out, or left as it was, without being named here."""
+
+    weights: str = Field(description="The checkpoint as it was asked for.")
+    file: str = Field(description="Name of the file.")
+    revision: str | None = Field(description="The hub's commit, for a published checkpoint.")
+    architecture: str | None = Field(description="What the publisher calls the network.")
+    loaded: int = Field(description="Tensors of the network that came from the file.")
+    renamed: tuple[Renamed, ...] = Field(description="Tensors that have another name there.")
+    missing: tuple[str, ...] = Field(description="Tensors of the network that are not in the file, and start fresh.")
+    unexpected: tuple[str, ...] = Field(
+        description="Tensors of the file that the network has no place for: counters, on which no result depends."
+    )
+    fresh: tuple[FreshModule, ...] = Field(description="Attention modules that the file knows nothing of.")
+    notes: tuple[str, ...] = Field(description="What cannot be read off the tensors, and is taken on trust.")

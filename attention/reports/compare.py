@@ -1,0 +1,109 @@
+"""Compare's question and answer, as plain data: the same photos through several networks, side by side."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from attention.reports.checkpoints import Card, LoadReport, WeightsState
+from attention.spec import Ablation, GateKind, Plain, Position, Preprocess, Request, Variant
+
+
+class CompareRequest(Request["Comparison"]):
+    """What do these networks see in these photos, and what does their attention do?"""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"images": ["<id from POST /v1/images>"], "variants": ["none", "se", "eca"], "top_k": 3}]
+        }
+    }
+    analysis: ClassVar = "compare"
+
+    images: tuple[str, ...] = Field(min_length=1, max_length=32, description="Image ids.")
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
+        min_length=1,
+        max_length=12,
+        description="Networks to compare, as objects or short names; a bare module name is a shipped network.",
+    )
+    top_k: int = Field(default=5, ge=1, le=100, description="How many classes to name, most probable first.")
+    gates: Literal["none", "json", "base64"] = Field(
+        default="none",
+        description="The gate values themselves: not at all, as numbers, or as base64 of little-endian float16.",
+    )
+    ablation: Ablation | None = Field(default=None, description="Gates to replace, in every variant that has gates.")
+
+
+class ClassScore(Plain):
+    """One class with its softmax probability."""
+
+    index: int = Field(description="Position among the logits.")
+    label: str | None = Field(description="Class name where the checkpoint has one.")
+    probability: float = Field(description="Softmax probability, 0..1.")
+
+
+class GateSummary(Plain):
+    """One gate during one forward pass, over all its entries."""
+
+    gate: str = Field(description="Path of the gate in the network.")
+    kind: GateKind = Field(description="What the entries run over.")
+    neutral: float | None = Field(
+        default=None, description="The weight that passes the input through: 1 multiplied, 0 added; null for none."
+    )
+    position: Position = Field(description="Where the module sits.")
+    stage: int = Field(description="Stage of the backbone, counted from 1.")
+    block: int = Field(description="Block within the stage, counted from 1.")
+    shape: tuple[int, ...] = Field(description="Shape of the gate for one image.")
+    mean: float = Field(description="Mean of the entries.")
+    std: float = Field(description="Standard deviation of the entries (divided by n).")
+    min: float = Field(description="Smallest entry.")
+    max: float = Field(description="Largest entry.")
+    share_low: float = Field(description="Share of entries below 0.1.")
+    share_high: float = Field(description="Share of entries above 0.9.")
+
+
+class Prediction(Plain):
+    """One image through one variant."""
+
+    image: str = Field(description="Image id.")
+    variant: str = Field(description="Short name of the variant.")
+    top: tuple[ClassScore, ...] = Field(description="Most probable classes first.")
+    gates: tuple[GateSummary, ...] = Field(description="Every gate from input to output.")
+    values: tuple[tuple[float, ...], ...] | None = Field(
+        default=None, description="Entries of each gate in the order of `gates`, each flattened row by row."
+    )
+    values_base64: str | None = Field(
+        default=None,
+        description="The same numbers, concatenated, as base64 of little-endian float16; split them by `shape`.",
+    )
+
+
+class VariantSummary(Plain):
+    """A variant as it was run."""
+
+    name: str = Field(description="Canonical short name.")
+    variant: Variant = Field(description="The same as an object.")
+    trained: bool = Field(description="False: the weights are random, and predictions mean nothing.")
+    warning: str | None = Field(description="What to know before reading the predictions.")
+    card: Card | None = Field(description="Where the weights come from.")
+    state: WeightsState = Field(
+        default="untrained", description="Trained as a whole, not at all, or untrained attention in a trained backbone."
+    )
+    load: LoadReport | None = Field(default=None, description="What was loaded from the checkpoint, and what was not.")
+    preprocess: Preprocess = Field(description="How the photo became the input.")
+    parameters: int = Field(description="Trainable parameters.")
+    macs: int = Field(description="Multiply-accumulates of convolutions and matrix products, one image.")
+    attention_parameters: int = Field(description="Parameters of the attention modules alone.")
+    attention_macs: int = Field(description="Multiply-accumulates of the attention modules alone, one image.")
+
+
+class Comparison(Plain):
+    """The answer of compare: who was run, and what each said about each image."""
+
+    variants: tuple[VariantSummary, ...] = Field(description="The variants in the order asked for.")
+    predictions: tuple[Prediction, ...] = Field(description="Every image (slow index) with every variant (fast index).")
+    ablation: Ablation | None = Field(description="What was replaced, if anything.")
+    device: str = Field(description="Where the networks ran.")
+    dtype: str = Field(description="Number format of the forward pass.")
+
+
+CompareRequest.report = Comparison

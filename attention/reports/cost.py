@@ -1,0 +1,136 @@
+"""Cost's question and answer, as plain data: the bill of a network, counted by formula and shape."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from attention.spec import GateKind, Plain, Position, Request, Variant
+
+
+class CostRequest(Request["CostReport"]):
+    """What do these networks cost, and how much of it is the attention?"""
+
+    model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet50/none", "resnet50/se", "resnet50/eca"]}]}}
+    analysis: ClassVar = "cost"
+
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("resnet50/none"), Variant.parse("resnet50/se"), Variant.parse("resnet50/eca")),
+        min_length=1,
+        max_length=64,
+        description="Networks to count, as objects or short names.",
+    )
+    input_size: int | None = Field(
+        default=None, ge=1, le=2048, description="Height and width of the input, pixels; None is the network's own."
+    )
+    layers: bool = Field(default=False, description="Whether to list every layer.")
+
+
+class LayerCost(Plain):
+    """What one operation of the network costs, for one image."""
+
+    layer: str = Field(description="Path of the module that ran the operation.")
+    operation: str = Field(description="The operation; 'unused' for parameters that none has read.")
+    attention: bool = Field(description="Whether it belongs to an attention module.")
+    shape: tuple[int, ...] = Field(description="Shape of its output, batch of one.")
+    parameters: int = Field(description="Trainable parameters it uses for the first time.")
+    buffers: int = Field(default=0, description="Numbers kept but not trained that it uses for the first time.")
+    macs: int = Field(description="Multiply-accumulates, if it is a convolution or matrix product.")
+    elementwise: int = Field(description="Entries written by work that is neither multiply-accumulates nor pooling.")
+    pooling: int = Field(default=0, description="Entries read, if it is pooling.")
+    bytes: int = Field(description="Bytes read and written in float32, weights included, if nothing is fused.")
+    activation_bytes: int = Field(default=0, description="Bytes of its output in float32; 0 if it is not new memory.")
+
+
+class Cost(Plain):
+    """Totals of one part of a network, for one image."""
+
+    parameters: int = Field(default=0, description="Trainable parameters.")
+    buffers: int = Field(default=0, description="Numbers kept but not trained (running statistics).")
+    macs: int = Field(default=0, description="Multiply-accumulates of convolutions and matrix products.")
+    elementwise: int = Field(
+        default=0, description="Entries written by activations, normalisations, products and sums."
+    )
+    pooling: int = Field(default=0, description="Entries read by pooling.")
+    bytes: int = Field(
+        default=0, description="Bytes read and written in float32, weights included, if nothing is fused."
+    )
+    activation_bytes: int = Field(
+        default=0, description="Bytes of all outputs in float32: what training keeps at most for one image."
+    )
+
+
+class GateShape(Plain):
+    """A gate and how many weights it holds."""
+
+    path: str = Field(description="Path of the gate in the network.")
+    kind: GateKind = Field(description="What its entries run over.")
+    shape: tuple[int, ...] = Field(description="Shape of its weights, batch of one; empty if it has not run.")
+
+
+class ModuleCost(Plain):
+    """What the attention in one place of the network costs, for one image."""
+
+    path: str = Field(description="Path of the place.")
+    position: Position = Field(description="Where in the block or network it is.")
+    stage: int = Field(description="Stage of the backbone, counted from 1.")
+    block: int = Field(description="Block within the stage, counted from 1.")
+    channels: int = Field(description="Channels of the map that arrives.")
+    gates: tuple[GateShape, ...] = Field(description="Its gates.")
+    cost: Cost = Field(description="The module alone.")
+
+
+class ConventionRule(Plain):
+    """A way to count parameters and work, in words."""
+
+    name: str = Field(description="Short name of the convention.")
+    rule: str = Field(description="What counts as one.")
+    source: str = Field(description="Who counts so.")
+
+
+class ConventionCount(Plain):
+    """A network's parameters, or its work for one image, in one convention."""
+
+    name: str = Field(description="Short name of the convention.")
+    quantity: Literal["parameters", "work"] = Field(description="What was counted.")
+    unit: str = Field(description="What the numbers are in.")
+    source: str = Field(description="Who counts so.")
+    total: float = Field(description="The whole network.")
+    attention: float = Field(description="The attention modules alone.")
+    delta: float = Field(description="The whole network minus its plain twin.")
+
+
+class VariantCost(Plain):
+    """One variant's bill."""
+
+    name: str = Field(description="Canonical short name.")
+    variant: Variant = Field(description="The same as an object.")
+    input_size: int = Field(description="Height and width of the input, pixels.")
+    buffers: int = Field(description="Numbers kept but not trained (running statistics).")
+    total: Cost = Field(description="The whole network.")
+    attention: Cost = Field(description="The attention modules alone.")
+    delta: Cost = Field(description="The whole network minus its plain twin.")
+    peak_activation_bytes: int = Field(
+        default=0,
+        description="Most bytes of activations alive at one time in inference, as the network is written: float32, "
+        "input included, weights and the workspace of operations not.",
+    )
+    modules: int = Field(description="How many attention modules it has.")
+    attention_modules: tuple[ModuleCost, ...] = Field(default=(), description="Each of them, from input to output.")
+    conventions: tuple[ConventionCount, ...] = Field(
+        default=(), description="Parameters and work as papers and tools count them."
+    )
+    not_counted: tuple[str, ...] = Field(description="Operations that were run and have no rule, by name.")
+    layers: tuple[LayerCost, ...] | None = Field(default=None, description="Every operation in order, if asked for.")
+
+
+class CostReport(Plain):
+    """The answer of cost: one bill a variant, under one convention and in the units of others."""
+
+    variants: tuple[VariantCost, ...] = Field(description="The variants in the order asked for.")
+    convention: str = Field(description="What counts as one in the bills themselves.")
+    conventions: tuple[ConventionRule, ...] = Field(
+        default=(), description="The other ways to count that the bills are given in."
+    )
+
+
+CostRequest.report = CostReport
