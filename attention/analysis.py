@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from attention.spec import Ablation, GateKind, Plain, Position, Request, Variant
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from attention.files import Files
 
@@ -57,6 +57,14 @@ class Lab(Protocol):
 
     def forward(self, variant: Variant, images: "Tensor", ablation: Ablation | None = None) -> Outputs:
         """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone."""
+
+    def forward_each(self, variant: Variant, images: "Tensor", ablations: Sequence[Ablation]) -> "Tensor":
+        """Logits of images (B, 3, H, W) untouched, then under each ablation, for little more than one pass:
+        (1 + A, B, K).
+        """
+
+    def network(self, variant: Variant) -> "nn.Module":
+        """A network of the caller's own, in eval mode on `device`: to differentiate, to change, to time."""
 
     def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
         """Apply ``fn`` to every item, perhaps elsewhere; results come as they finish."""

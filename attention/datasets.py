@@ -98,7 +98,7 @@ def collect(source: Iterable[Item], size: int, name: str) -> DataSet:
         pixels.append(_pixels(item, size))
         labels.append(item.label)
         digests.append(digest)
-        splits.append(item.split or ("test" if digest[0] < 256 * TEST_SHARE else "train"))
+        splits.append(item.split or split_of(digest))
     if not pixels:
         raise BadData(f"{name} holds no images. It needs a folder for each class, with photos in it.")
     if len(given) == 2:
@@ -121,6 +121,11 @@ def collect(source: Iterable[Item], size: int, name: str) -> DataSet:
         Split(whole[torch.from_numpy(chosen)], torch.from_numpy(numbers[chosen])) for chosen in (in_train, ~in_train)
     ]
     return DataSet(name, classes, parts[0], parts[1], facts)
+
+
+def split_of(digest: bytes) -> str:
+    """The split of an image whose source says none, by the SHA-256 of its content."""
+    return "test" if digest[0] < 256 * TEST_SHARE else "train"
 
 
 def _pixels(item: Item, size: int) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ Then looking (`capture`) and intervening (`ablate`) are two context managers tha
 whose hooks leave with the block.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar, Self, get_args
 
@@ -165,7 +165,7 @@ def ablate(
 
     Args:
         ablation: which gates, and by what; None replaces nothing.
-        reference: gate path -> (1, ...), the weights that kinds ``mean`` and ``other_image`` put in.
+        reference: gate path -> (1, ...) or (B, ...), the weights that kinds ``mean`` and ``other_image`` put in.
 
     Raises:
         InvalidRequest: a gate is not there, has no neutral weight, or has no fitting reference.
@@ -174,34 +174,46 @@ def ablate(
         yield
         return
     with ExitStack() as leaving:
-        for path, gate in _chosen(model, ablation).items():
-            hook = _replacement(path, gate, ablation, reference or {})
-            leaving.callback(gate.register_forward_hook(hook).remove)
+        for path, gate in chosen(model, ablation).items():
+            replace = replacement(path, gate, ablation, reference or {})
+            leaving.callback(gate.register_forward_hook(lambda _, __, weights, by=replace: by(weights)).remove)
         yield
 
 
-def _chosen(model: nn.Module, ablation: Ablation) -> dict[str, Gate]:
+def chosen(model: nn.Module, ablation: Ablation) -> dict[str, Gate]:
+    """The gates that an ablation replaces, by path.
+
+    Raises:
+        InvalidRequest: it names one that is not there.
+    """
     every = gates(model)
     if ablation.gates is None:
         return every
-    chosen: dict[str, Gate] = {}
+    named: dict[str, Gate] = {}
     for prefix in ablation.gates:
         found = {path: gate for path, gate in every.items() if path == prefix or path.startswith(prefix + ".")}
         if not found:
             there = ", ".join(list(every)[:4]) or "none, for it has no attention"
             raise InvalidRequest(f"There is no gate at {prefix!r} in this network. Its gates: {there}.")
-        chosen |= found
-    return chosen
+        named |= found
+    return named
 
 
-def _replacement(path: str, gate: Gate, ablation: Ablation, reference: Mapping[str, Tensor]) -> Any:
+def replacement(
+    path: str, gate: Gate, ablation: Ablation, reference: Mapping[str, Tensor]
+) -> Callable[[Tensor], Tensor]:
+    """What an ablation makes of one gate's weights (B, ...).
+
+    Raises:
+        InvalidRequest: the gate has no neutral weight, or no fitting reference.
+    """
     kind = ablation.kind
     if kind == "neutral" and gate.neutral is None:
         raise InvalidRequest(f"The gate at {path!r} chooses among branches or places: it has no neutral weight.")
     if kind in ("mean", "other_image") and path not in reference:
         raise InvalidRequest(f"Ablation {kind!r} has no reference weights for the gate at {path!r}.")
 
-    def hook(module: nn.Module, args: tuple[Any, ...], weights: Tensor) -> Tensor:
+    def replace(weights: Tensor) -> Tensor:
         if kind == "neutral":
             return torch.full_like(weights, float(gate.neutral or 0.0))
         if kind == "constant":
@@ -218,7 +230,7 @@ def _replacement(path: str, gate: Gate, ablation: Ablation, reference: Mapping[s
             )
         return put.expand_as(weights)
 
-    return hook
+    return replace
 
 
 def _scalar(weights: Tensor, kind: GateKind) -> Tensor:

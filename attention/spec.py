@@ -44,12 +44,15 @@ AblationKind = Literal["mean", "scalar", "other_image", "shuffle", "constant", "
 ABLATIONS: dict[str, str] = {
     "mean": "each gate is replaced by its mean over the reference images: does its dependence on the input matter?",
     "scalar": "each gate is replaced by its own mean over channels: do differences between channels matter at all?",
-    "other_image": "each gate comes from the reference image: does this image's content in the gate matter?",
+    "other_image": "each gate comes from one of the reference images: does this image's content in the gate matter?",
     "shuffle": "each gate's channels are permuted by seed: does it matter which channel gets which weight?",
     "constant": "each gate is replaced by a chosen value: sensitivity to scale, not attention's value",
     "neutral": "each gate passes its input through: this changes the scale of every gated branch, so it is "
     "not an honest 'off'",
 }
+
+REFERRING: tuple[AblationKind, ...] = ("mean", "other_image")
+"""The kinds that put in gates of other images."""
 
 OptionValue = (
     bool
@@ -206,6 +209,34 @@ class Variant(Plain):
         return self.name
 
 
+class Pictures(Plain):
+    """The images a question is about: photos by id, or some images of a data set. A list of ids stands for photos."""
+
+    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
+        default=(), max_length=512, description="Ids of photos."
+    )
+    data: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Name of a data set in the data folder."
+    )
+    split: Literal["train", "test"] = Field(default="test", description="Which of the data set's splits.")
+    classes: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
+        default=(), max_length=1000, description="Only these classes of the data set; all if empty."
+    )
+    limit: int = Field(default=256, ge=1, le=20_000, description="Most images of the data set, alike many of a class.")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Which images of a class are drawn, if not all.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_ids(cls, data: Any) -> Any:
+        return {"images": data} if isinstance(data, list | tuple) else data
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if bool(self.images) == (self.data is not None):
+            raise ValueError("Name either photos by id (images) or a data set (data).")
+        return self
+
+
 class Ablation(Plain):
     """Which gates are replaced during a forward pass, and by what."""
 
@@ -215,19 +246,19 @@ class Ablation(Plain):
         description="Gate paths, or a prefix of them such as 'layer4'; None is every gate of the network.",
     )
     value: float = Field(default=0.5, allow_inf_nan=False, description="The value of kind 'constant'.")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle'.")
-    reference: tuple[str, ...] = Field(
-        default=(),
-        max_length=512,
-        description="Image ids: the images whose mean gates kind 'mean' uses, or the one image of kind 'other_image'.",
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'."
+    )
+    reference: Pictures | None = Field(
+        default=None,
+        description="Whose gates kinds 'mean' and 'other_image' put in: the mean over these images, or for each image "
+        "those of one of them, chosen by the image's own pixels and the seed.",
     )
 
     @model_validator(mode="after")
     def _has_its_reference(self) -> Self:
-        if self.kind == "mean" and not self.reference:
-            raise ValueError("An ablation of kind 'mean' needs reference images to take the mean over.")
-        if self.kind == "other_image" and len(self.reference) != 1:
-            raise ValueError("An ablation of kind 'other_image' needs exactly one reference image.")
+        if self.kind in REFERRING and self.reference is None:
+            raise ValueError(f"An ablation of kind {self.kind!r} needs reference images, whose gates it puts in.")
         return self
 
 

@@ -55,6 +55,8 @@ class FeaturePyramidNet(ResNet):
     A branch has the stage of its level, P2 and C2 being stage 1, and the block that the level comes from.
     """
 
+    chained = False
+
     def __init__(
         self, block: MakeBlock, depths: tuple[int, ...], classes: int, width: float, branches: Branches
     ) -> None:

@@ -90,6 +90,8 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(Backbone):
     """A 3x3 stem, seven stages of inverted residuals, a 1x1 convolution to 1280 channels, and a classifier."""
 
+    chained = True
+
     def __init__(self, classes: int, width: float) -> None:
         super().__init__()
         channels = rounded(FIRST * width)

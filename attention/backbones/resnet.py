@@ -180,6 +180,8 @@ def initialise(model: nn.Module) -> None:
 class ResidualNet(Backbone):
     """A stem ``conv1``, ``bn1``; stages ``layer1``, ``layer2``, ... of blocks; global average pooling; a classifier."""
 
+    chained = True
+
     def __init__(self, stem: nn.Module, channels: int) -> None:
         super().__init__()
         self.conv1 = stem

@@ -83,6 +83,7 @@ class Bottleneck(nn.Module):
 class ResNet33TS(Backbone):
     """A tiered stem, four stages, a 1x1 convolution to 1280 channels, and a classifier."""
 
+    chained = True
     input_size = 256
 
     def __init__(self, classes: int, width: float) -> None:

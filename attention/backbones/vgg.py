@@ -48,6 +48,7 @@ class Convolution(nn.Module):
 class Vgg(Backbone):
     """Stages of convolutions with pooling between them, global average pooling, and a classifier."""
 
+    chained = True
     input_size = 32
 
     def __init__(self, stages: tuple[tuple[int, ...], ...], width: float, classes: int) -> None:

@@ -8,16 +8,17 @@ from threading import BoundedSemaphore, Event
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attention.analysis import Outputs, run
-from attention.build import preprocess_of, resolve
+from attention.build import build, preprocess_of, resolve
 from attention.cost import count
 from attention.devices import best_device, device_name
 from attention.errors import Cancelled, Overloaded
 from attention.files import Files
-from attention.images import preprocess
-from attention.spec import Ablation, Plain, Request, Variant
+from attention.pictures import batches, stamp
+from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
+from server.engine.banks import NO_BANK, Bank
 from server.engine.lane import Lane
 from server.engine.networks import Gates, Networks, Recent
 from server.settings import Settings
@@ -25,6 +26,9 @@ from server.settings import Settings
 R = TypeVar("R", bound=Plain)
 S = TypeVar("S")
 T = TypeVar("T")
+
+References = Recent[tuple[Variant, Pictures, str, bool], Bank]
+"""Gates of reference images by variant, images, their state on disk, and whether they are averaged."""
 
 REFERENCES_KEPT = 32
 
@@ -48,7 +52,7 @@ class LocalLab:
         self,
         files: Files,
         networks: Networks,
-        references: "Recent[tuple[Variant, tuple[str, ...]], Gates] | None" = None,
+        references: "References | None" = None,
     ) -> None:
         self.files = files
         self.device = str(networks.device)
@@ -65,7 +69,19 @@ class LocalLab:
         variant = resolve(variant)
         if ablation is None or variant.attention is None:
             return self._networks.forward(variant, images)
-        return self._networks.forward(variant, images, ablation, self._reference(variant, ablation))
+        given = [put for (put,) in self._put_in(variant, images, (ablation,))]
+        return self._networks.forward(variant, images, ablation, given)
+
+    def forward_each(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> Tensor:
+        """Logits of images (B, 3, H, W) untouched, then under each ablation: (1 + A, B, K)."""
+        self.check()
+        variant = resolve(variant)
+        return self._networks.forward_each(variant, images, ablations, self._put_in(variant, images, ablations))
+
+    def network(self, variant: Variant) -> nn.Module:
+        """A network of the caller's own, in eval mode on `device`; it is built anew each time."""
+        self.check()
+        return build(resolve(variant), self.files.checkpoints).to(self.device)
 
     def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
         """Apply ``fn`` to every item, one after the other."""
@@ -92,25 +108,28 @@ class LocalLab:
         """Let the analysis stop at its next step."""
         self._cancelled.set()
 
-    def _reference(self, variant: Variant, ablation: Ablation) -> Gates | None:
-        """The weights that an ablation puts in: the mean gates over its reference images, each (1, ...)."""
-        if ablation.kind not in ("mean", "other_image"):
-            return None
-        names = ablation.reference
+    def _put_in(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> list[list[Gates]]:
+        """For each image, for each ablation, the weights (1, ...) that it puts in; none where its kind has none."""
+        banks = [self._bank(variant, ablation) for ablation in ablations]
+        return [
+            [bank.gates_for(image, ablation.seed) for bank, ablation in zip(banks, ablations, strict=True)]
+            for image in images
+        ]
 
-        def mean_gates() -> Gates:
-            how = preprocess_of(variant, self.files.checkpoints)
-            totals: dict[str, Tensor] = {}
-            for start in range(0, len(names), self._networks.max_batch_size):
-                some = names[start : start + self._networks.max_batch_size]
-                images = torch.stack([preprocess(self.files.image(name), how) for name in some])  # (B, 3, H, W)
-                for path, gate in self._networks.forward(variant, images).gates.items():
-                    total = gate.sum(0, keepdim=True)
-                    totals[path] = totals[path] + total if path in totals else total
-                self.check()
-            return {path: total / len(names) for path, total in totals.items()}
+    def _bank(self, variant: Variant, ablation: Ablation) -> Bank:
+        """The gates of an ablation's reference images, computed once for every variant and choice of images."""
+        if ablation.reference is None or ablation.kind not in REFERRING:
+            return NO_BANK
+        asked, average = ablation.reference, ablation.kind == "mean"
+        key = (variant, asked, stamp(asked, self.files), average)
+        return self._references.get(key, lambda: self._filled(variant, asked, average))
 
-        return self._references.get((variant, names), mean_gates)
+    def _filled(self, variant: Variant, asked: Pictures, average: bool) -> Bank:
+        bank = Bank()
+        for _, images in batches(asked, preprocess_of(variant, self.files.checkpoints), self.files):
+            bank.add(images, self._networks.forward(variant, images).gates, average)
+            self.check()
+        return bank.averaged() if average else bank
 
 
 class LocalEngine:
@@ -129,7 +148,7 @@ class LocalEngine:
             batch_wait_timeout_s=settings.batch_wait_timeout_s,
             max_queue=max(settings.max_queue, settings.max_batch_size),
         )
-        self._references: Recent[tuple[Variant, tuple[str, ...]], Gates] = Recent(REFERENCES_KEPT)
+        self._references: References = Recent(REFERENCES_KEPT)
         # Photos are decoded and gates summed up on many threads at once, so each of them gets by with one core.
         self._pool = ThreadPoolExecutor(settings.workers, "analysis", initializer=torch.set_num_threads, initargs=(1,))
         self._lane = Lane(settings)

@@ -1,5 +1,6 @@
 """The networks of one process: kept in memory, and run by one thread for whoever asks."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from attention.analysis import GateSite, Outputs
 from attention.build import build
 from attention.checkpoints import Checkpoints
 from attention.gate import ablate, capture, sites
+from attention.shared import forward_each
 from attention.spec import Ablation, Variant
 from server.engine.batching import MicroBatcher
 
@@ -23,6 +25,9 @@ V = TypeVar("V")
 
 Gates = Mapping[str, Tensor]
 """Gate path -> weights, batch first."""
+
+EACH_PIXELS = 4_000_000
+"""Pixels of input that one pass of many ablations takes at most, counted once for every row it may grow to."""
 
 
 class Recent(Generic[K, V]):
@@ -49,19 +54,24 @@ class Recent(Generic[K, V]):
 
 
 class Alike(NamedTuple):
-    """What images must have in common to share a forward pass."""
+    """What images must have in common to share a forward pass.
+
+    With ``each``, one pass gives the logits untouched and under every one of ``ablations``; without it, gates are
+    captured under the one there may be.
+    """
 
     variant: Variant
-    ablation: Ablation | None
+    ablations: tuple[Ablation, ...]
     shape: tuple[int, ...]
+    each: bool = False
 
 
 @dataclass(frozen=True)
 class Work:
-    """One image (3, H, W), and the weights that an ablation puts in, if its kind has any."""
+    """One image (3, H, W), and for each ablation the weights (1, ...) that it puts in, if its kind has any."""
 
     image: Tensor
-    reference: Gates | None
+    references: tuple[Gates, ...]
 
 
 @dataclass(frozen=True)
@@ -112,14 +122,39 @@ class Networks:
         return self._batcher.alive
 
     def forward(
-        self, variant: Variant, images: Tensor, ablation: Ablation | None = None, reference: Gates | None = None
+        self, variant: Variant, images: Tensor, ablation: Ablation | None = None, references: Sequence[Gates] = ()
     ) -> Outputs:
-        """Run images (B, 3, H, W), in company of whoever else asks for the same. ``variant`` is a resolved one."""
-        alike = Alike(variant, ablation, tuple(images.shape[1:]))
+        """Run images (B, 3, H, W), in company of whoever else asks for the same.
+
+        Args:
+            variant: a resolved one.
+            references: for each image, what the ablation puts in, if its kind has any.
+        """
+        ablations = (ablation,) if ablation else ()
+        alike = Alike(variant, ablations, tuple(images.shape[1:]))
+        given = [(reference,) for reference in references] if references else [()] * len(images)
+        return self._ask(alike, [Work(*one) for one in zip(images, given, strict=True)], self.max_batch_size)
+
+    def forward_each(
+        self,
+        variant: Variant,
+        images: Tensor,
+        ablations: Sequence[Ablation],
+        references: Sequence[Sequence[Gates]],
+    ) -> Tensor:
+        """Logits of images (B, 3, H, W) untouched, then under each ablation: (1 + A, B, K).
+
+        Args:
+            references: for each image, for each ablation, what it puts in; an empty mapping where its kind has none.
+        """
+        alike = Alike(variant, tuple(ablations), tuple(images.shape[1:]), each=True)
+        work = [Work(image, tuple(given)) for image, given in zip(images, references, strict=True)]
+        return self._ask(alike, work, _together(alike)).logits.transpose(0, 1)
+
+    def _ask(self, alike: Alike, work: Sequence[Work], at_once: int) -> Outputs:
         rows: list[Row] = []
-        for start in range(0, len(images), self.max_batch_size):  # so that one caller never fills the queue alone
-            part = images[start : start + self.max_batch_size]
-            futures = self._batcher.submit_all(alike, [Work(image, reference) for image in part])
+        for start in range(0, len(work), at_once):  # so that one caller never fills the queue alone
+            futures = self._batcher.submit_all(alike, work[start : start + at_once])
             try:
                 rows += [future.result() for future in futures]
             finally:
@@ -135,21 +170,51 @@ class Networks:
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)  # counts for the calling thread only
         model, places = self._models.get(alike.variant, lambda: self._load(alike.variant))
-        batch = torch.stack([one.image for one in work])  # (B, 3, H, W)
-        batch = batch.to(self.device, memory_format=torch.channels_last)
-        gates: dict[str, Tensor] = {}
-        with ExitStack() as inside:
-            inside.enter_context(torch.inference_mode())
-            if places:
-                inside.enter_context(ablate(model, alike.ablation, work[0].reference))
-                gates = inside.enter_context(capture(model))
-            logits = model(batch)  # (B, K)
-        outputs = Outputs(logits.cpu(), {path: gate.cpu() for path, gate in gates.items()}, places)
+        if alike.each:
+            outputs = self._run_each(model, alike, work)
+        else:
+            gates: dict[str, Tensor] = {}
+            with ExitStack() as inside:
+                inside.enter_context(torch.inference_mode())
+                if places:
+                    for ablation, reference in zip(alike.ablations, _references(work), strict=False):
+                        inside.enter_context(ablate(model, ablation, reference))
+                    gates = inside.enter_context(capture(model))
+                logits = model(self._batch(work))  # (B, K)
+            outputs = Outputs(logits.cpu(), {path: gate.cpu() for path, gate in gates.items()}, places)
         return [Row(outputs, index) for index in range(len(work))]
+
+    def _run_each(self, model: nn.Module, alike: Alike, work: Sequence[Work]) -> Outputs:
+        """Logits (B, 1 + A, K), a few images at a time: rows multiply with the ablations."""
+        parts, at_once = [], _together(alike)
+        with torch.inference_mode():
+            for start in range(0, len(work), at_once):
+                some = work[start : start + at_once]
+                parts.append(forward_each(model, self._batch(some), alike.ablations, _references(some)).cpu())
+        return Outputs(torch.cat(parts, 1).transpose(0, 1), {}, ())
+
+    def _batch(self, work: Sequence[Work]) -> Tensor:
+        images = torch.stack([one.image for one in work])  # (B, 3, H, W)
+        return images.to(self.device, memory_format=torch.channels_last)
 
     def _load(self, variant: Variant) -> tuple[nn.Module, tuple[GateSite, ...]]:
         model = build(variant, self._checkpoints)
         return model.to(self.device, memory_format=torch.channels_last), sites(model)  # type: ignore[call-overload]
+
+
+def _together(alike: Alike) -> int:
+    """How many images share a pass of many ablations."""
+    return max(EACH_PIXELS // ((1 + len(alike.ablations)) * math.prod(alike.shape[-2:])), 1)
+
+
+def _references(work: Sequence[Work]) -> list[Gates]:
+    """What each ablation puts into a batch: (1, ...) if it is the same for all images, else (B, ...)."""
+    found: list[Gates] = []
+    for given in zip(*(one.references for one in work), strict=True):
+        alike = all(reference is given[0] for reference in given)
+        paths = given[0]
+        found.append(paths if alike else {path: torch.cat([one[path] for one in given]) for path in paths})
+    return found
 
 
 def gather(rows: Sequence[Row]) -> Outputs:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attention.analysis import Outputs
 from attention.build import build
@@ -29,6 +29,12 @@ class DirectLab:
         with torch.inference_mode(), ablate(model, ablation), capture(model) as gates:
             logits = model(images)
         return Outputs(logits, gates, sites(model))
+
+    def forward_each(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> Tensor:
+        return torch.stack([self.forward(variant, images, one).logits for one in (None, *ablations)])
+
+    def network(self, variant: Variant) -> nn.Module:
+        return build(variant, self.files.checkpoints)
 
     def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
         return map(fn, items)

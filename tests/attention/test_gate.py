@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from attention.build import build
 from attention.errors import InvalidRequest
 from attention.gate import Gate, ablate, capture, gates, sites
-from attention.spec import Ablation, Variant
+from attention.spec import Ablation, Pictures, Variant
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_shuffle_moves_the_same_weights_in_one_order_drawn_from_the_seed(model: 
 def test_reference_weights_go_to_every_image(model: nn.Module) -> None:
     with capture(model) as other:
         model(images(1, seed=9))
-    after = replaced(model, Ablation(kind="other_image", reference=("x",)), other)
+    after = replaced(model, Ablation(kind="other_image", reference=Pictures(images=("x",))), other)
     for path, value in after.items():
         assert torch.equal(value, other[path].expand_as(value))
 
@@ -111,7 +111,7 @@ def test_a_prefix_chooses_a_stage(model: nn.Module) -> None:
     [
         (Ablation(kind="neutral", gates=("layer9",)), "no gate at 'layer9'"),
         (Ablation(kind="neutral", gates=("layer",)), "no gate at 'layer'"),
-        (Ablation(kind="mean", reference=("x",)), "no reference weights"),
+        (Ablation(kind="mean", reference=Pictures(images=("x",))), "no reference weights"),
     ],
 )
 def test_an_ablation_that_cannot_be_gets_a_sentence(model: nn.Module, ablation: Ablation, part: str) -> None:
@@ -132,7 +132,7 @@ def test_a_reference_of_another_shape_gets_a_sentence(model: nn.Module) -> None:
     wrong = {path: torch.ones(1, 7, 1, 1) for path in gates(model)}
     with (
         pytest.raises(InvalidRequest, match="has shape"),
-        ablate(model, Ablation(kind="mean", reference=("x",)), wrong),
+        ablate(model, Ablation(kind="mean", reference=Pictures(images=("x",))), wrong),
     ):
         model(images())
 

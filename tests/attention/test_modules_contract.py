@@ -12,7 +12,7 @@ from attention.errors import AttentionError
 from attention.gate import AttentionModule, ablate, capture, gates
 from attention.modules import modules
 from attention.options import schema
-from attention.spec import Ablation, AblationKind, Variant
+from attention.spec import Ablation, AblationKind, Pictures, Variant
 
 CHANNELS = 32
 NAMES = list(modules)
@@ -90,8 +90,8 @@ def test_batch_mates_do_not_matter(name: str, kind: AblationKind | None) -> None
     module, x = make(name), maps(4)
     with capture(module) as reference:
         module(maps(1, seed=5))
-    references = {"mean": ("one", "two"), "other_image": ("one",)}
-    ablation = kind and Ablation(kind=kind, reference=references.get(kind, ()), seed=3)
+    references = {"mean": Pictures(images=("one", "two")), "other_image": Pictures(images=("one",))}
+    ablation = kind and Ablation(kind=kind, reference=references.get(kind), seed=3)
     if kind == "neutral" and any(gate.neutral is None for gate in gates(module).values()):
         pytest.skip("a softmax choice has no neutral weight")
     with ablate(module, ablation or None, reference), capture(module) as together:

@@ -119,7 +119,7 @@ def test_commas_inside_options_do_not_split_a_list() -> None:
         lambda: Variant(attention="se", options={"x": "a,b"}),
         lambda: Placement(stages=()),
         lambda: Ablation(kind="mean"),
-        lambda: Ablation(kind="other_image", reference=("a", "b")),
+        lambda: Ablation(kind="other_image"),
         lambda: Recipe(lr=0),
         lambda: Variant.model_validate({"attention": "se", "attentoin": "eca"}),
     ],
