@@ -71,6 +71,26 @@ class AttentionModule(nn.Module):
         return cls(slot.channels, **options)
 
 
+class PooledAttention(AttentionModule):
+    """Attention whose channel weights depend on the channels' means alone: y = gate(excite(GAP x)) * x.
+
+    A subclass says what `excite` is. That the means suffice is what lets a serving copy compute them more cheaply (see
+    `attention.serving`).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.gate = Gate("channel")
+
+    def excite(self, squeezed: Tensor) -> Tensor:
+        """Means of the channels (B, C, 1, 1) -> weights of the channels (B, C, 1, 1)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        squeezed = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
+        return x * self.gate(self.excite(squeezed))
+
+
 class Slot(nn.Sequential):
     """A place in a backbone where attention may go: an empty sequence, so the identity, until something is put in.
 

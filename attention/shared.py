@@ -93,7 +93,8 @@ def _door(model: nn.Module, path: str) -> str | None:
         block = ".".join(names[:depth])
         module = model.get_submodule(block)
         if isinstance(module, Slot) or type(module) is not nn.Sequential:
-            return f"{block}.standard" if names[depth] == "standard" else block
+            late = names[depth] == "standard" and not getattr(module, "gate_first", False)
+            return f"{block}.standard" if late else block
     return None
 
 

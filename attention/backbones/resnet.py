@@ -15,6 +15,7 @@ ResNet (Sergey Zagoruyko, Nikos Komodakis. BMVC 2016. https://arxiv.org/abs/1605
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Protocol
 
+import torch
 from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
@@ -58,6 +59,9 @@ class Block(nn.Module):
         spatial: the place around the spatial convolution, which says the stage, the block and the inner width.
     """
 
+    gate_first = False
+    """Whether a pooled gate is computed before what it scales, which is the same in eval mode (`attention.serving`)."""
+
     def __init__(self, in_channels: int, out_channels: int, spatial: UnitSlot) -> None:
         super().__init__()
         stage, block = spatial.stage, spatial.block
@@ -71,14 +75,27 @@ class Block(nn.Module):
         self.post = Slot("post", stage, block, out_channels)
         self.downsample: nn.Module | None = None
 
-    def residual(self, x: Tensor) -> Tensor:
-        """The branch from input to its last normalisation."""
+    def hidden(self, x: Tensor) -> Tensor:
+        """The branch from its input to what its last convolution sees."""
         raise NotImplementedError
+
+    def last(self, hidden: Tensor) -> Tensor:
+        """The branch's last convolution and normalisation."""
+        raise NotImplementedError
+
+    def squeezed(self, hidden: Tensor, branch: Tensor) -> Tensor:
+        """The means of the branch's channels: (B, C, 1, 1)."""
+        return branch.mean((2, 3), keepdim=True)
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        branch = self.standard(self.residual(self.pre(x)))
-        return self.post(self.relu(self.identity(shortcut) + branch))
+        hidden = self.hidden(self.pre(x))
+        branch = self.last(hidden)
+        if self.gate_first:
+            (attention,) = self.standard
+            weights = attention.gate(attention.excite(self.squeezed(hidden, branch)))  # type: ignore[operator, union-attr]
+            return self.post(self.relu(torch.addcmul(self.identity(shortcut), branch, weights)))
+        return self.post(self.relu(self.identity(shortcut) + self.standard(branch)))
 
 
 class Shortcut(Protocol):
@@ -122,9 +139,11 @@ class BasicBlock(Block):
         if stride != 1 or in_channels != width:
             self.downsample = shortcut(in_channels, width, stride)
 
-    def residual(self, x: Tensor) -> Tensor:
-        x = self.spatial(x, self.relu(self.bn1(self.conv1(x))))
-        return self.bn2(self.conv2(self.inner(x)))
+    def hidden(self, x: Tensor) -> Tensor:
+        return self.inner(self.spatial(x, self.relu(self.bn1(self.conv1(x)))))
+
+    def last(self, hidden: Tensor) -> Tensor:
+        return self.bn2(self.conv2(hidden))
 
 
 class Bottleneck(Block):
@@ -160,10 +179,16 @@ class Bottleneck(Block):
         if stride != 1 or in_channels != out_channels:
             self.downsample = shortcut(in_channels, out_channels, stride)
 
-    def residual(self, x: Tensor) -> Tensor:
+    def hidden(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(x)))
-        x = self.spatial(x, self.relu(self.bn2(self.conv2(x))))
-        return self.bn3(self.conv3(self.inner(x)))
+        return self.inner(self.spatial(x, self.relu(self.bn2(self.conv2(x)))))
+
+    def last(self, hidden: Tensor) -> Tensor:
+        return self.bn3(self.conv3(hidden))
+
+    def squeezed(self, hidden: Tensor, branch: Tensor) -> Tensor:
+        """The same from a quarter of the channels: a mean over the map commutes with a 1x1 and its normalisation."""
+        return self.last(hidden.mean((2, 3), keepdim=True))
 
 
 MakeBlock = Callable[[int, int, int, int], Block]

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attention.errors import BadOption
-from attention.gate import AttentionModule, Gate
+from attention.gate import PooledAttention
 from attention.modules import modules
 from attention.modules.eca import adaptive_kernel_size
 
 
 @modules.register("ceca")
-class CircularEfficientChannelAttention(AttentionModule):
+class CircularEfficientChannelAttention(PooledAttention):
     """Circular ECA: one short 1-D convolution that runs round the channels, first next to last."""
 
     def __init__(
@@ -46,11 +46,9 @@ class CircularEfficientChannelAttention(AttentionModule):
                 f"'ceca' cannot take kernel_size={k} for {channels} channels: it would go round more than once."
             )
         self.conv = nn.Conv1d(1, 1, k, bias=False)
-        self.gate = Gate("channel")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def excite(self, squeezed: Tensor) -> Tensor:
         reach = self.conv.kernel_size[0] // 2
-        squeezed = x.mean((2, 3)).unsqueeze(1)  # (B, 1, C)
-        ring = F.pad(squeezed, (reach, reach), mode="circular")  # (B, 1, C + k - 1)
+        ring = F.pad(squeezed.flatten(1).unsqueeze(1), (reach, reach), mode="circular")  # (B, 1, C + k - 1)
         weights = self.conv(ring).sigmoid()  # (B, 1, C)
-        return x * self.gate(weights.transpose(1, 2).unsqueeze(-1))  # (B, C, 1, 1)
+        return weights.transpose(1, 2).unsqueeze(-1)  # (B, C, 1, 1)

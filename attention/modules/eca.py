@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from attention.errors import BadOption
-from attention.gate import AttentionModule, Gate, Slot
+from attention.gate import PooledAttention, Slot
 from attention.modules import modules
 from attention.spec import Placement
 
@@ -44,7 +44,7 @@ def adaptive_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
 
 
 @modules.register("eca")
-class EfficientChannelAttention(AttentionModule):
+class EfficientChannelAttention(PooledAttention):
     """Efficient Channel Attention: one short 1-D convolution across neighbouring channels."""
 
     published: ClassVar = {"resnet33ts": Placement(position="inner")}
@@ -70,7 +70,6 @@ class EfficientChannelAttention(AttentionModule):
         if k % 2 == 0:
             raise BadOption(f"'eca' cannot take kernel_size={k}: an even kernel gives C - 1 gates. Take an odd one.")
         self.conv = nn.Conv1d(1, 1, k, padding=(k - 1) // 2, bias=False)
-        self.gate = Gate("channel")
 
     @classmethod
     def at(cls, slot: Slot, **options: Any) -> Self:
@@ -84,7 +83,6 @@ class EfficientChannelAttention(AttentionModule):
             options = {**options, "kernel_size": known[slot.channels]}
         return cls(slot.channels, **options)
 
-    def forward(self, x: Tensor) -> Tensor:
-        squeezed = x.mean((2, 3))  # (B, C)
-        weights = torch.sigmoid(self.conv(squeezed.unsqueeze(1)))  # (B, 1, C)
-        return x * self.gate(weights.transpose(1, 2).unsqueeze(-1))  # (B, C, 1, 1)
+    def excite(self, squeezed: Tensor) -> Tensor:
+        weights = torch.sigmoid(self.conv(squeezed.flatten(1).unsqueeze(1)))  # (B, 1, C)
+        return weights.transpose(1, 2).unsqueeze(-1)  # (B, C, 1, 1)

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attention.errors import BadOption
-from attention.gate import AttentionModule, Gate
+from attention.gate import PooledAttention
 from attention.modules import modules
 from attention.modules.eca import adaptive_kernel_size
 
 
 @modules.register("eca_ns")
-class UnsharedEfficientChannelAttention(AttentionModule):
+class UnsharedEfficientChannelAttention(PooledAttention):
     """ECA without sharing: every channel weighs its neighbours by a filter of its own (control)."""
 
     def __init__(
@@ -42,10 +42,9 @@ class UnsharedEfficientChannelAttention(AttentionModule):
             raise BadOption(f"'eca_ns' cannot take kernel_size={k} for {channels} channels: take an odd one.")
         self.kernel_size = k
         self.conv = nn.Conv1d(channels, channels, k, groups=channels, bias=False)
-        self.gate = Gate("channel")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def excite(self, squeezed: Tensor) -> Tensor:
         reach = self.kernel_size // 2
-        squeezed = F.pad(x.mean((2, 3)), (reach, reach))  # (B, C + k - 1)
-        neighbours = squeezed.unfold(1, self.kernel_size, 1)  # (B, C, k)
-        return x * self.gate(self.conv(neighbours).sigmoid().unsqueeze(-1))  # (B, C, 1, 1)
+        row = F.pad(squeezed.flatten(1), (reach, reach))  # (B, C + k - 1)
+        neighbours = row.unfold(1, self.kernel_size, 1)  # (B, C, k)
+        return self.conv(neighbours).sigmoid().unsqueeze(-1)  # (B, C, 1, 1)

@@ -13,12 +13,12 @@ bias does. VoVNetV2 puts one after each aggregation block.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention.gate import AttentionModule, Gate
+from attention.gate import PooledAttention
 from attention.modules import modules
 
 
 @modules.register("ese")
-class EffectiveSqueezeExcitation(AttentionModule):
+class EffectiveSqueezeExcitation(PooledAttention):
     """Effective Squeeze-and-Excitation: one fully connected layer without bottleneck, and a hard sigmoid."""
 
     def __init__(self, channels: int) -> None:
@@ -26,8 +26,6 @@ class EffectiveSqueezeExcitation(AttentionModule):
         self.fc = nn.Conv2d(channels, channels, 1)
         if not self.fc.weight.is_meta:
             nn.init.kaiming_normal_(self.fc.weight)
-        self.gate = Gate("channel")
 
-    def forward(self, x: Tensor) -> Tensor:
-        squeezed = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
-        return x * self.gate(F.hardsigmoid(self.fc(squeezed)))
+    def excite(self, squeezed: Tensor) -> Tensor:
+        return F.hardsigmoid(self.fc(squeezed))

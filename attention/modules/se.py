@@ -16,13 +16,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from attention.gate import AttentionModule, Gate
+from attention.gate import PooledAttention
 from attention.modules import modules
 from attention.spec import Placement
 
 
 @modules.register("se")
-class SqueezeExcitation(AttentionModule):
+class SqueezeExcitation(PooledAttention):
     """Squeeze-and-Excitation: two fully connected layers on the pooled channels."""
 
     published: ClassVar = {"resnet33ts": Placement(position="inner")}
@@ -42,9 +42,7 @@ class SqueezeExcitation(AttentionModule):
         hidden = max((channels // reduction + divisor // 2) // divisor, 1) * divisor
         self.reduce = nn.Conv2d(channels, hidden, 1, bias=bias)
         self.expand = nn.Conv2d(hidden, channels, 1, bias=bias)
-        self.gate = Gate("channel")
 
-    def forward(self, x: Tensor) -> Tensor:
-        squeezed = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
+    def excite(self, squeezed: Tensor) -> Tensor:
         hidden = torch.relu(self.reduce(squeezed))  # (B, C // r, 1, 1)
-        return x * self.gate(torch.sigmoid(self.expand(hidden)))
+        return torch.sigmoid(self.expand(hidden))

@@ -12,18 +12,13 @@ over the whole map.
 import torch
 from torch import Tensor
 
-from attention.gate import AttentionModule, Gate
+from attention.gate import PooledAttention
 from attention.modules import modules
 
 
 @modules.register("se_var1")
-class SEVar1(AttentionModule):
+class SEVar1(PooledAttention):
     """SE-Var1: each channel gated by its own mean, nothing learned (control)."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
-        self.gate = Gate("channel")
-
-    def forward(self, x: Tensor) -> Tensor:
-        squeezed = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
-        return x * self.gate(torch.sigmoid(squeezed))
+    def excite(self, squeezed: Tensor) -> Tensor:
+        return torch.sigmoid(squeezed)

@@ -12,19 +12,17 @@ was released; here it is the usual start of a depthwise convolution, uniform bet
 import torch
 from torch import Tensor, nn
 
-from attention.gate import AttentionModule, Gate
+from attention.gate import PooledAttention
 from attention.modules import modules
 
 
 @modules.register("se_var2")
-class SEVar2(AttentionModule):
+class SEVar2(PooledAttention):
     """SE-Var2: each channel gated by its own mean times a learned weight, no interaction (control)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
         self.weigh = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
-        self.gate = Gate("channel")
 
-    def forward(self, x: Tensor) -> Tensor:
-        squeezed = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
-        return x * self.gate(torch.sigmoid(self.weigh(squeezed)))
+    def excite(self, squeezed: Tensor) -> Tensor:
+        return torch.sigmoid(self.weigh(squeezed))

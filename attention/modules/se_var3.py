@@ -12,19 +12,17 @@ say how W starts and no code was released; here it is the usual start of a linea
 import torch
 from torch import Tensor, nn
 
-from attention.gate import AttentionModule, Gate
+from attention.gate import PooledAttention
 from attention.modules import modules
 
 
 @modules.register("se_var3")
-class SEVar3(AttentionModule):
+class SEVar3(PooledAttention):
     """SE-Var3: one fully connected layer on the pooled channels, no bottleneck (control)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
         self.mix = nn.Conv2d(channels, channels, 1, bias=False)
-        self.gate = Gate("channel")
 
-    def forward(self, x: Tensor) -> Tensor:
-        squeezed = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
-        return x * self.gate(torch.sigmoid(self.mix(squeezed)))
+    def excite(self, squeezed: Tensor) -> Tensor:
+        return torch.sigmoid(self.mix(squeezed))

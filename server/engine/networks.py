@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 from threading import Lock
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from attention.analysis import GateSite, Outputs
 from attention.build import build
 from attention.checkpoints import Checkpoints
 from attention.gate import ablate, capture, sites
+from attention.serving import serving_copy
 from attention.shared import forward_each
 from attention.spec import Ablation, Variant
 from server.engine.batching import MicroBatcher
@@ -34,6 +35,7 @@ class Recent(Generic[K, V]):
     """The ``size`` most recently used values by key."""
 
     def __init__(self, size: int) -> None:
+        self.hits = self.misses = 0
         self._size = size
         self._values: OrderedDict[K, V] = OrderedDict()
         self._lock = Lock()
@@ -43,7 +45,9 @@ class Recent(Generic[K, V]):
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
+                self.hits += 1
                 return self._values[key]
+            self.misses += 1
         value = make()
         with self._lock:
             self._values[key] = value
@@ -90,6 +94,7 @@ class Networks:
         checkpoints: where weights other than the shipped ones are looked for.
         kept: how many networks stay in memory.
         threads: CPU threads of one forward pass.
+        seen: told of each forward pass: how many images it had, and how many seconds it took.
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class Networks:
         max_batch_size: int,
         batch_wait_timeout_s: float,
         max_queue: int,
+        seen: Callable[[int, float], None] = lambda size, seconds: None,
     ) -> None:
         self.device = torch.device(device)
         self._checkpoints = checkpoints
@@ -114,12 +120,23 @@ class Networks:
             batch_wait_timeout_s=batch_wait_timeout_s,
             max_queue=max_queue,
             name="networks",
+            seen=seen,
         )
 
     @property
     def alive(self) -> bool:
         """Whether images will be worked on."""
         return self._batcher.alive
+
+    @property
+    def waiting(self) -> int:
+        """How many images wait for a forward pass."""
+        return len(self._batcher)
+
+    @property
+    def kept(self) -> Recent[Variant, Any]:
+        """The networks in memory, which only the batcher's thread may touch, and how often one was there already."""
+        return self._models
 
     def forward(
         self, variant: Variant, images: Tensor, ablation: Ablation | None = None, references: Sequence[Gates] = ()
@@ -198,7 +215,7 @@ class Networks:
         return images.to(self.device, memory_format=torch.channels_last)
 
     def _load(self, variant: Variant) -> tuple[nn.Module, tuple[GateSite, ...]]:
-        model = build(variant, self._checkpoints)
+        model = serving_copy(build(variant, self._checkpoints))
         return model.to(self.device, memory_format=torch.channels_last), sites(model)  # type: ignore[call-overload]
 
 
