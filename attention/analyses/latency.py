@@ -1,0 +1,199 @@
+"""How long does a forward pass take on this machine, beside the plain network's?"""
+
+from collections.abc import Callable
+from datetime import date
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attention.analyses import analyses
+from attention.analysis import Lab
+from attention.build import build, resolve
+from attention.cost import count
+from attention.devices import device_name
+from attention.errors import InvalidRequest
+from attention.reports.evidence import Interval
+from attention.reports.latency import LatencyReport, LatencyRequest, Timing, Verdict
+from attention.serving import serving_copy
+from attention.spec import Variant
+from attention.timing import bandwidth, median_interval, rounds, synchroniser
+
+FIRST, SECOND = "baseline, first", "baseline, second"
+
+
+@analyses.register("latency")
+def latency(request: LatencyRequest, lab: Lab) -> LatencyReport:
+    """How long does a forward pass take on this machine, beside the plain network's?"""
+    arms = [resolve(variant.model_copy(update={"weights": None})) for variant in request.variants]
+    base = resolve((request.baseline or arms[0].plain).model_copy(update={"weights": None}))
+    size = request.input_size or count(base).input_size
+    _check(request, lab.device)
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.threads)
+    try:
+        speed = bandwidth(lab.device)
+        passes = _passes(request, [base, *arms], size, lab)
+        passes = {FIRST: passes[base.name], SECOND: passes[base.name]} | {arm.name: passes[arm.name] for arm in arms}
+        times = rounds(
+            passes,
+            request.rounds,
+            warm_up=request.warm_up,
+            synchronise=synchroniser(lab.device),
+            after_round=lambda done: lab.progress(done, request.rounds, f"round {done} of {request.rounds}"),
+        )
+    finally:
+        torch.set_num_threads(before)
+    return _report(request, base, arms, size, speed, times, lab)
+
+
+def _check(request: LatencyRequest, device: str) -> None:
+    if request.dtype == "float16" and not device.startswith("cuda"):
+        raise InvalidRequest("float16 is slow and incomplete on a CPU. Ask for float32 or bfloat16.")
+
+
+def _passes(request: LatencyRequest, variants: list[Variant], size: int, lab: Lab) -> dict[str, Callable[[], object]]:
+    """One forward pass of each network, ready to run."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(request.batch, 3, size, size, generator=generator)  # (B, 3, S, S)
+    dtype: torch.dtype = getattr(torch, request.dtype)
+    images = images.to(lab.device, dtype, memory_format=torch.channels_last)
+    made: dict[str, Callable[[], object]] = {}
+    for number, variant in enumerate(dict.fromkeys(variants)):
+        lab.progress(0, request.rounds, f"preparing {variant.name} ({number + 1} of {len(set(variants))})")
+        network = build(variant)
+        ready: nn.Module = serving_copy(network) if request.mode == "served" else network
+        ready = ready.to(lab.device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if request.mode == "compiled":
+            ready = _compiled(ready, images)
+        made[variant.name] = _pass(ready, images)
+    return made
+
+
+def _pass(network: nn.Module, images: Tensor) -> Callable[[], object]:
+    def run() -> object:
+        with torch.inference_mode():
+            return network(images)
+
+    return run
+
+
+def _compiled(network: nn.Module, images: Tensor) -> nn.Module:
+    """Raises: InvalidRequest: the machine has nothing to compile with."""
+    compiled: nn.Module = torch.compile(network)  # type: ignore[assignment]
+    try:
+        with torch.inference_mode():
+            compiled(images)
+    except Exception as error:  # whatever the compiler's parts raise, of which there are many kinds
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise InvalidRequest(
+            f"torch.compile does not work here ({reason}). It needs a C++ compiler, and Triton on a GPU. "
+            "Ask for mode eager or served."
+        ) from error
+    return compiled
+
+
+def _report(
+    request: LatencyRequest,
+    base: Variant,
+    arms: list[Variant],
+    size: int,
+    speed: float,
+    times: dict[str, list[float]],
+    lab: Lab,
+) -> LatencyReport:
+    control = _ratio(times[SECOND], times[FIRST])
+    withheld = why_withheld(control, request.tolerance)
+    both = np.add(times[FIRST], times[SECOND]) / 2
+    bill = count(base, size).total
+    timings = []
+    for arm in arms:
+        own, extra = count(arm, size).total, np.subtract(times[arm.name], both)
+        ratio = _ratio(times[arm.name], both.tolist())
+        low, middle, high = (1e3 * float(value) for value in np.quantile(times[arm.name], (0.25, 0.5, 0.75)))
+        given = withheld is None
+        extra_bytes = request.batch * (own.bytes - bill.bytes) * _width(request) // 4
+        timings.append(
+            Timing(
+                name=arm.name,
+                variant=arm,
+                median_ms=middle if given else None,
+                low_ms=low if given else None,
+                high_ms=high if given else None,
+                ratio=ratio if given else None,
+                verdict=verdict(ratio, control, request.tolerance) if given else "withheld",
+                extra_bytes=extra_bytes,
+                extra_macs=request.batch * (own.macs - bill.macs),
+                predicted_extra_ms=1e3 * extra_bytes / speed,
+                measured_extra_ms=1e3 * float(np.median(extra)) if given else None,
+            )
+        )
+    return LatencyReport(
+        headline=withheld or _headline(timings, base),
+        timings=tuple(timings),
+        baseline=base.name,
+        baseline_ms=1e3 * float(np.median(both)),
+        control=control,
+        withheld=withheld,
+        rounds=request.rounds,
+        input_size=size,
+        batch=request.batch,
+        dtype=request.dtype,
+        mode=request.mode,
+        threads=request.threads,
+        bandwidth=speed,
+        device=device_name(lab.device),
+        torch=str(torch.__version__),
+        date=date.today().isoformat(),
+        caveats=_caveats(request, lab.device),
+    )
+
+
+def _ratio(over: list[float], under: list[float]) -> Interval:
+    return median_interval(np.divide(over, under))
+
+
+def _width(request: LatencyRequest) -> int:
+    """Bytes of a number."""
+    return torch.empty(0, dtype=getattr(torch, request.dtype)).element_size()
+
+
+def why_withheld(control: Interval, tolerance: float) -> str | None:
+    """Why no number can be given: the baseline's two timings disagree. None if they agree."""
+    off = max(abs(control.estimate - 1), (control.high - control.low) / 2)
+    if off <= tolerance:
+        return None
+    return (
+        f"No number is given: two timings of the same network differ by up to {off:.1%} here (ratio "
+        f"{control.estimate:.3f} [{control.low:.3f}, {control.high:.3f}], {control.n} rounds), and {tolerance:.1%} is "
+        "allowed. Ask again when the machine is idle, or for more rounds."
+    )
+
+
+def verdict(ratio: Interval, control: Interval, tolerance: float) -> Verdict:
+    """Whether a network is slower or faster than the baseline, by more than the baseline is than itself."""
+    noise = max(abs(control.low - 1), abs(control.high - 1))
+    if ratio.low > 1 and ratio.estimate - 1 > noise:
+        return "slower"
+    if ratio.high < 1 and 1 - ratio.estimate > noise:
+        return "faster"
+    within = 1 - tolerance <= ratio.low and ratio.high <= 1 + tolerance
+    return "no difference" if within else "undecided"
+
+
+def _headline(timings: list[Timing], base: Variant) -> str:
+    said = []
+    for one in timings:
+        assert one.ratio is not None
+        share = f"{one.ratio.estimate - 1:+.1%} [{one.ratio.low - 1:+.1%}, {one.ratio.high - 1:+.1%}]"
+        said.append(f"{one.name}: {one.verdict} ({share})")
+    return f"Against {base.name}: {'; '.join(said)}."
+
+
+def _caveats(request: LatencyRequest, device: str) -> tuple[str, ...]:
+    said = ["Times are of the forward pass alone: no decoding, no copying to the device."]
+    if request.mode != "eager":
+        said.append("The predicted extra time is of the unfused module form, which this mode does not run.")
+    if not device.startswith("cuda"):
+        said.append("On a CPU maps that fit a cache move faster than memory does, so less than predicted is expected.")
+    return tuple(said)
