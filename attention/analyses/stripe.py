@@ -1,0 +1,270 @@
+"""Are the gates the same whatever the image: stripes in a map of images by channels?
+
+The stripe observation of Zhongzhan Huang, Shanshan Zhong, Wushao Wen, Jinghui Qin, Liang Lin: Stripe Observation Guided
+Inference Cost-free Attention Mechanism, ECCV 2024, https://arxiv.org/abs/2304.06345: in a map of images by channels,
+trained gates show stripes, each channel being weighed nearly alike for every image. How nearly is the static share.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+from torch import Tensor
+
+from attention.analyses import analyses
+from attention.analyses.excitation import BATCH, in_order
+from attention.analysis import GateSite, Lab
+from attention.build import preprocess_of
+from attention.channel_gates import (
+    Matrix,
+    channel_sites,
+    class_share,
+    class_share_by_chance,
+    effective_rank,
+    order_between,
+    order_between_images,
+    per_channel,
+    place,
+    ran,
+    require,
+    spaced,
+    static_share,
+    without_order,
+)
+from attention.errors import InvalidRequest
+from attention.moments import Moments
+from attention.pictures import batches, how_many
+from attention.reports.stripe import OrderBetween, StripeGate, StripeMap, StripeReport, StripeRequest
+from attention.reports.subjects import ClassCount, Ran
+
+LOW, HIGH = 0.1, 0.9
+"""An entry below or above these counts as saturated."""
+
+MOST_IMAGES = 2048
+"""The matrices are kept whole, for ranks and singular values need all images at once."""
+
+CORRESPONDENCE = (
+    "A channel of one network corresponds to the same channel of another only as far as they began alike and stayed "
+    "so: networks of one seed share their backbone's initial weights, others share nothing."
+)
+
+
+class Entries:
+    """Every entry of one gate as it passes by, whatever the gate's shape: its spread and how much is saturated."""
+
+    def __init__(self) -> None:
+        self.moments: Moments | None = None
+        self.least, self.most = np.inf, -np.inf
+        self.low = self.high = 0
+
+    def add(self, weights: Tensor) -> None:
+        """Some images' gates."""
+        entries = weights.double().cpu().numpy().ravel()
+        more = Moments.of(entries)
+        self.moments = more if self.moments is None else self.moments + more
+        self.least, self.most = min(self.least, float(entries.min())), max(self.most, float(entries.max()))
+        self.low += int((entries < LOW).sum())
+        self.high += int((entries > HIGH).sum())
+
+
+class Watched:
+    """What is kept of one network: for each gate a matrix images x channels, and its entries' spread."""
+
+    def __init__(self, network: Ran, found: Sequence[GateSite]) -> None:
+        self.network = network
+        self.sites = found
+        self.entries = {site.path: Entries() for site in found}
+        self._parts: dict[str, list[Matrix]] = {site.path: [] for site in found}
+
+    def add(self, gates: Mapping[str, Tensor]) -> None:
+        """Some images' gates."""
+        for site in self.sites:
+            weights = gates[site.path]
+            self.entries[site.path].add(weights)
+            self._parts[site.path].append(per_channel(weights.float(), site.kind).cpu().numpy())
+
+    def channels(self, path: str) -> int:
+        """How many channels a gate has."""
+        return self._parts[path][0].shape[1]
+
+    def matrix(self, path: str) -> Matrix:
+        """Images in the order they came x channels."""
+        return np.concatenate(self._parts[path]).astype(np.float64)
+
+
+@analyses.register("stripe")
+def stripe(request: StripeRequest, lab: Lab) -> StripeReport:
+    """Are the gates the same whatever the image: stripes in a map of images by channels?"""
+    count = _count(request, lab)
+    watched, caveats = [], []
+    for variant in request.variants:
+        network = ran(variant, lab)
+        found, left_out = channel_sites(network.variant)
+        watched.append(Watched(network, found))
+        caveats += [f"{network.name}: {network.warning}"] if network.warning else []
+        caveats += left_out or ([] if found else [f"{network.name} has no attention, so it has no gates."])
+    if not any(one.sites for one in watched):
+        require(watched[0].network.variant, (), caveats)
+    drawn = _drawn(request, watched)
+    names: list[str] = []
+    labels: list[str | None] = []
+    for number, one in enumerate(watched):
+        if not one.sites:
+            continue
+        names, labels = [], []
+        how = preprocess_of(one.network.variant, lab.files.checkpoints)
+        for some, images in batches(request.pictures, how, lab.files, BATCH):
+            lab.progress(number * count + len(names), len(watched) * count, one.network.name)
+            one.add(lab.forward(one.network.variant, images).gates)
+            names += [picture.name for picture in some]
+            labels += [picture.label for picture in some]
+    classes = in_order([label for label in labels if label is not None], request.pictures)
+    rows = _sorted(labels, classes)
+    by_class = [np.array([label == one for label in labels]) for one in classes]
+    table = tuple(_gate(one, site, by_class) for one in watched for site in one.sites)
+    between, unmatched = _between(watched)
+    return StripeReport(
+        networks=tuple(one.network for one in watched),
+        pictures=request.pictures,
+        images=count,
+        classes=tuple(ClassCount(label=label, images=labels.count(label)) for label in classes),
+        maps=tuple(_map(request, watched[number], path, rows, names, labels) for number, path in drawn.items()),
+        gates=table,
+        between=between,
+        caveats=(*caveats, *_caveats(request, table), *unmatched),
+    )
+
+
+def _count(request: StripeRequest, lab: Lab) -> int:
+    count = how_many(request.pictures, lab.files)
+    if count < 2:
+        raise InvalidRequest("One image shows no stripes. Ask for at least two photos, or a data set.")
+    if count > MOST_IMAGES:
+        raise InvalidRequest(
+            f"These are {count:,} images, and a map has at most {MOST_IMAGES:,}. Set the limit of pictures lower; "
+            "excitation takes any number."
+        )
+    return count
+
+
+def _drawn(request: StripeRequest, watched: Sequence[Watched]) -> dict[int, str]:
+    """Number of a network -> path of the gate whose map is drawn."""
+    if request.gate is None:
+        return {number: one.sites[-1].path for number, one in enumerate(watched) if one.sites}
+    drawn = {number: request.gate for number, one in enumerate(watched) if request.gate in one.entries}
+    if not drawn:
+        there = next(one for one in watched if one.sites)
+        raise InvalidRequest(
+            f"No gate with a number for each channel is at {request.gate!r}. {there.network.name} has, say: "
+            f"{', '.join(site.path for site in there.sites[-3:])}."
+        )
+    return drawn
+
+
+def _sorted(labels: Sequence[str | None], classes: Sequence[str]) -> list[int]:
+    """The images' numbers, one class after the other, in the order they came within it."""
+    numbers = {label: number for number, label in enumerate(classes)}
+    return sorted(range(len(labels)), key=lambda row: numbers.get(labels[row] or "", 0))
+
+
+def _map(
+    request: StripeRequest,
+    one: Watched,
+    path: str,
+    rows: Sequence[int],
+    names: Sequence[str],
+    labels: Sequence[str | None],
+) -> StripeMap:
+    matrix = one.matrix(path)
+    down = [rows[place] for place in spaced(len(rows), request.rows)]
+    across = spaced(matrix.shape[1], request.columns)
+    values = matrix[np.ix_(down, across)]
+    centre = float(matrix.mean())
+    return StripeMap(
+        variant=one.network.name,
+        gate=path,
+        shown=tuple(across),
+        images=tuple(names[row] for row in down),
+        labels=tuple(labels[row] for row in down),
+        values=tuple(tuple(row) for row in values.round(4).tolist()),
+        centre=centre,
+        span=float(np.abs(values - centre).max()),
+    )
+
+
+def _gate(one: Watched, site: GateSite, by_class: Sequence[np.typing.NDArray[np.bool_]]) -> StripeGate:
+    matrix, entries = one.matrix(site.path), one.entries[site.path]
+    assert entries.moments is not None
+    over_images = Moments.of(matrix)
+    of_classes = [Moments.of(matrix[mask]) for mask in by_class]
+    return StripeGate(
+        **dict(place(site, matrix.shape[1])),
+        variant=one.network.name,
+        images=len(matrix),
+        static_share=static_share(over_images),
+        class_share=class_share(of_classes),
+        class_share_by_chance=class_share_by_chance(of_classes),
+        mean=float(entries.moments.mean),
+        std=float(np.sqrt(entries.moments.variance)),
+        min=entries.least,
+        max=entries.most,
+        share_low=entries.low / entries.moments.count,
+        share_high=entries.high / entries.moments.count,
+        order_between_images=order_between_images(matrix),
+        images_without_order=without_order(matrix),
+        effective_rank=effective_rank(matrix),
+        effective_rank_centred=effective_rank(matrix - over_images.mean, float(np.square(matrix).mean())),
+        rank_limit=min(matrix.shape),
+    )
+
+
+def _between(watched: Sequence[Watched]) -> tuple[tuple[OrderBetween, ...], list[str]]:
+    """Every pair of networks at every place that both have, and a sentence on pairs that have none."""
+    pairs, said = [], []
+    for first, second in combinations([one for one in watched if one.sites], 2):
+        ours, theirs = _places(first), _places(second)
+        shared = [key for key in ours if key in theirs]
+        if not shared:
+            said.append(
+                f"{first.network.name} and {second.network.name} have no gates at the same place with the same number "
+                "of channels, so the order of their channels is not compared."
+            )
+        for key in shared:
+            one, other = first.matrix(ours[key].path), second.matrix(theirs[key].path)
+            pairs.append(
+                OrderBetween(
+                    first=first.network.name,
+                    second=second.network.name,
+                    first_gate=ours[key].path,
+                    second_gate=theirs[key].path,
+                    stage=ours[key].stage,
+                    block=ours[key].block,
+                    channels=one.shape[1],
+                    of_means=order_between(one.mean(0, keepdims=True), other.mean(0, keepdims=True)),
+                    of_images=order_between(one, other),
+                )
+            )
+    return tuple(pairs), [CORRESPONDENCE, *said] if pairs else said
+
+
+def _places(one: Watched) -> dict[tuple[str, int, int, int, int], GateSite]:
+    """Position, stage, block, which of the gates there, and channels -> gate."""
+    found: dict[tuple[str, int, int, int, int], GateSite] = {}
+    seen: dict[tuple[str, int, int], int] = {}
+    for site in one.sites:
+        where = (site.position, site.stage, site.block)
+        seen[where] = seen.get(where, 0) + 1
+        found[(*where, seen[where], one.channels(site.path))] = site
+    return found
+
+
+def _caveats(request: StripeRequest, table: Sequence[StripeGate]) -> list[str]:
+    said = []
+    if request.pictures.data is None:
+        said.append("Photos have no classes here, so there is no class share.")
+    if dead := [f"{gate.gate} of {gate.variant}" for gate in table if gate.static_share is None]:
+        more = f" and {len(dead) - 4} more" if len(dead) > 4 else ""
+        said.append(
+            f"The same number for every channel and every image, so without shares: {', '.join(dead[:4])}{more}."
+        )
+    return said

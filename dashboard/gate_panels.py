@@ -1,0 +1,194 @@
+"""What the Gates page shows: a photo with its switches, a sweep over a data set while it runs and when it is done."""
+
+from typing import Any, get_args
+
+import streamlit as st
+from pydantic import ValidationError
+
+from attention.reports.sweep import FAMILIES, SweepReport, SweepRequest, WhatIfReport, WhatIfRequest
+from attention.spec import ABLATIONS, AblationKind, Pictures, Variant
+from dashboard import connect, forms, gate_charts, gate_form, jobs, photos, study_form
+from server.schemas import Image, Job
+
+
+def definitions() -> None:
+    """What each replacement asks."""
+    with st.popover("What the replacements mean", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{gate_charts.kind(name)}** (`{name}`): {text}" for name, text in ABLATIONS.items()))
+        st.caption("One gate at a time under-estimates what gates do together, so stages and all are shown as well.")
+
+
+# ---------------------------------------------------------------- one photo
+
+
+def photo(image: Image, variant: Variant) -> None:
+    """Every gate, stage and all of them replaced in turn; and a set of one's own."""
+    tried = gate_form.kinds()
+    report = _ask(WhatIfRequest(variant=variant, images=(image.id,), kinds=_kinds(tried)))
+    if report is None:
+        return
+    for caveat in report.caveats:
+        st.caption(f":material/info: {caveat}")
+    off, by = gate_form.switches(report.sites, tried)
+    left, middle, right = st.columns([1, 2, 3], gap="medium")
+    left.image(connect.picture(image, 480), width="stretch")
+    left.caption(photos.title(image))
+    with middle:
+        _switched(image, variant, off, by)
+    with right:
+        st.markdown("**Each gate, each stage, all of them**")
+        st.altair_chart(gate_charts.photo_map(report, image.id), width="stretch")
+        st.caption(
+            "Red cells cost the first class probability, blue ones add some; a dot marks another first class. Look for "
+            "gates whose mean does as well as they do: there attention does not listen to this photo."
+        )
+    _downloads(report, "whatif")
+
+
+def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> None:
+    st.markdown("**What if these gates were off?**")
+    if not off:
+        st.info("Nothing is switched off. Pick gates above.")
+        return
+    request = WhatIfRequest(variant=variant, images=(image.id,), kinds=_kinds((by,)), sets=(off,), scopes=())
+    mine = _ask(request)
+    if mine is None or not mine.effects:
+        return
+    effect = mine.effects[-1]
+    before = mine.photos[0].top[0]
+    now = effect.first.label or f"class {effect.first.index}"
+    if effect.flips:
+        st.warning(f"It says **{now}** now ({effect.first.probability:.0%}).", icon=":material/swap_horiz:")
+    else:
+        st.success(
+            f"It still says **{now}**: {before.probability:.1%} → {effect.first.probability:.1%}.",
+            icon=":material/check:",
+        )
+    st.altair_chart(gate_charts.before_after(mine, effect), width="stretch")
+    st.caption(
+        f"{effect.gates} of {len(mine.sites)} gates replaced by {gate_charts.kind(by)}: {ABLATIONS[effect.kind]}"
+    )
+
+
+def _kinds(names: tuple[str, ...]) -> tuple[AblationKind, ...]:
+    return tuple(name for name in get_args(AblationKind) if name in names)
+
+
+def _ask(request: WhatIfRequest) -> WhatIfReport | None:
+    with st.spinner("Replacing gates …"):
+        return connect.ask(request)
+
+
+def _downloads(report: Any, name: str) -> None:
+    with st.container(horizontal=True):
+        files = [("Report (JSON)", report.model_dump_json(indent=1), f"{name}.json")]
+        if hasattr(report, "csv"):
+            files.append(("Effects (CSV)", report.csv(), f"{name}.csv"))
+        for label, data, file in files:
+            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+    st.caption(
+        f"Computed on {report.device}. The address of this page is a link to what it shows. The menu at a picture's "
+        "corner saves it as SVG or PNG."
+    )
+
+
+# ---------------------------------------------------------------- a data set
+
+
+def sweeps(job: Job | None) -> None:
+    """The sweep of the address, a form for a new one, and the earlier ones."""
+    mine = [one for one in connect.client().jobs() if one.analysis == SweepRequest.analysis]
+    if job is not None and job.analysis != SweepRequest.analysis:
+        st.warning(f"The link names a job of another kind ({job.analysis}).", icon=":material/link_off:")
+        job = None
+    if job is not None:
+        _job(job)
+    with st.expander("New sweep", expanded=job is None, icon=":material/add_circle:"):
+        _new_sweep()
+    if mine:
+        with st.expander(f"Sweeps of this service ({len(mine)})", icon=":material/history:", expanded=job is None):
+            jobs.earlier(mine, _described)
+
+
+def _described(job: Job) -> str:
+    try:
+        asked = SweepRequest.model_validate(job.request)
+    except ValidationError:
+        return job.analysis
+    kinds = ", ".join(gate_charts.kind(one) for one in asked.kinds)
+    return f"**{asked.variant.name.partition('?')[0]}** on {asked.images.data or 'photos'}: {kinds}"
+
+
+def _new_sweep() -> None:
+    variant = gate_form.network(connect.catalog())
+    data = study_form.data_set()
+    tried = gate_form.kinds()
+    if variant is None or data is None:
+        return
+    limit = gate_form.images(data)
+    if not st.button("Start the sweep", type="primary", icon=":material/play_arrow:", key="start"):
+        return
+    try:
+        request = SweepRequest(variant=variant, images=Pictures(data=data.name, limit=limit), kinds=_kinds(tried))
+    except ValidationError as error:
+        st.error(forms.sentence(error))
+        return
+    jobs.open_job(connect.client().submit(request).id)
+    st.rerun()
+
+
+def _job(job: Job) -> None:
+    st.markdown(f"{jobs.BADGES[job.state] if job.ended else ''} {_described(job)}")
+    if not job.ended:
+        jobs.follow(job, _running)
+        return
+    if job.state == "failed":
+        st.error(job.error or "It failed without a reason.", icon=":material/error:")
+    if job.report == "none":
+        st.info("Nothing was finished before it ended.")
+        return
+    show(connect.client().report(job.id, SweepReport))
+
+
+def _running(job: Job) -> None:
+    if job.report == "none":
+        st.caption("The first effects appear after the first images.")
+        return
+    show(connect.client().report(job.id, SweepReport), files=False)
+
+
+def show(report: SweepReport, files: bool = True) -> None:
+    """A sweep: the finding first, then gate by gate, stages, cumulative curves and redundancy."""
+    st.subheader(report.headline, anchor=False)
+    for caveat in report.caveats:
+        st.warning(caveat, icon=":material/warning:")
+    accuracy = f"top-1 {report.accuracy:.2f} % untouched; " if report.accuracy is not None else ""
+    put_in = f" Put in: {report.calibration}." if report.calibration else ""
+    st.caption(f"{report.network} on {report.images}, {accuracy}n = {report.n:,}.{put_in} {report.methods}")
+    if not report.effects:
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown("**Gate by gate**")
+        st.altair_chart(gate_charts.sweep_map(report), width="stretch")
+        st.caption(
+            "Red costs accuracy. Look for rows that stay pale under “mean”: those gates could be constants, and a "
+            "constant can be folded away. Intervals are under the pointer."
+        )
+    with right:
+        if (chart := gate_charts.stages(report)) is not None:
+            st.markdown("**Stages**")
+            st.altair_chart(chart, width="stretch")
+            st.caption("A bar that touches the dashed line is no proven loss.")
+        if (curve := gate_charts.cumulative(report)) is not None:
+            st.markdown("**One after another**")
+            st.altair_chart(curve, width="stretch")
+            st.caption(f"{FAMILIES['first_to_last'].capitalize()}; and the same from the other end.")
+    if report.redundancy:
+        with st.expander("Together against one by one", icon=":material/difference:"):
+            st.table(gate_charts.redundancy(report.redundancy), hide_index=True)
+            st.caption(
+                "Redundant: together they hurt more than the sum of each alone, so each was stood in for by the others."
+            )
+    if files:
+        _downloads(report, "sweep")
