@@ -2,146 +2,148 @@
 
     python -m attention.run_study DATA resnet20/none resnet20/se resnet20/eca --seeds 6 --recipe quick --keep FOLDER
 
-Runs are kept in FOLDER by what decides their result, so the command goes on where it was stopped, and the same
-command with more arms or more seeds trains only what is new. Several processes may share a FOLDER if each has seeds
-of its own (``--first-seed``). ``--ship`` writes the report and one seed's checkpoints for the service to show.
+The first network is the baseline. Every run is kept in FOLDER under a name made of what decides its result, so the
+command goes on where it was stopped, and with more networks or more seeds it trains only what is new. Several
+processes may share a FOLDER if each has seeds of its own (``--first-seed``); the same command over all the seeds
+then trains nothing and reports on all of them. The report is written into FOLDER as ``report.json``, ``report.csv``
+and ``report.tex``. ``--ship`` puts it, with one seed's checkpoints, where the service shows what comes with it.
 """
 
 import argparse
+import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
-import torch
-from pydantic import ValidationError
-
-from attention.analysis import Lab, Outputs, run
-from attention.devices import best_device
-from attention.errors import AttentionError, InvalidRequest
-from attention.files import Files, write_whole
-from attention.names import split_names
+from attention import command_line
+from attention.analyses.study import conduct
+from attention.data_folder import data_set_name
+from attention.errors import AttentionError, InvalidRequest, NotFound
+from attention.files import write_whole
 from attention.reports.checkpoints import Card
 from attention.reports.study import RunReport, StudyReport, StudyRequest
-from attention.spec import RECIPES, Ablation, Plain, Recipe, Variant
+from attention.spec import Plain
+from attention.study import Workshop
 from attention.weights import SHIPPED, checkpoint_name
 
-S = TypeVar("S")
-T = TypeVar("T")
 
-
-class CommandLab:
-    """What an analysis may use that was started from a command line: it trains here and tells on the terminal."""
-
-    def __init__(self, folder: Path, device: str) -> None:
-        self.files = Files(folder)
-        self.device = device
-
-    def forward(self, variant: Variant, images: torch.Tensor, ablation: Ablation | None = None) -> Outputs:
-        """Not for a study: it trains its own networks."""
-        raise InvalidRequest("The command line trains; ask the service to look at networks.")
-
-    def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
-        """Apply ``fn`` to every item, one after the other."""
-        return map(fn, items)
-
-    def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
-        """Print how far the study is."""
-        print(f"{time.strftime('%H:%M:%S')}  {done}/{total} epochs  {note}", flush=True)
-
-
-def ship(report: StudyReport, kept: Path, folder: Path) -> None:
+def ship(report: StudyReport, kept: Path, folder: Path, command: str, data: str) -> None:
     """Write a study for the service to show: its report, and for each arm the checkpoint of the first seed.
 
     Args:
         kept: the folder whose ``checkpoints`` the runs lie in.
         folder: where the service looks for what is shipped.
+        command: what a reader types to get this study; the checkpoints' cards name it.
+        data: what the data set is called where the study is shown; the name of its folder may have fewer letters.
     """
     first = min(run.seed for run in report.runs)
     runs: list[RunReport] = []
     for one in report.runs:
+        weights = None
         if one.seed == first and one.weights is not None:
             source = kept / "checkpoints" / one.weights.removeprefix("file:")
             card = Card.model_validate_json(source.with_suffix(".json").read_bytes())
+            card = card.model_copy(update={"command": command, "data": data})
             name = checkpoint_name(card.variant)
             write_whole(folder / f"{name}.safetensors", source.with_suffix(".safetensors").read_bytes())
             write_whole(folder / f"{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
-            runs.append(one.model_copy(update={"weights": "shipped"}))
-        else:
-            runs.append(one.model_copy(update={"weights": None}))
-    shown = report.model_copy(update={"runs": tuple(runs)})
+            weights = "shipped"
+        runs.append(one.model_copy(update={"weights": weights}))
+    facts = report.data.model_copy(update={"name": data})
+    shown = report.model_copy(update={"runs": tuple(runs), "data": facts})
     write_whole(folder / "study.json", shown.model_dump_json(indent=1).encode() + b"\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the study that the command line describes; print its table and its verdicts."""
     parser = argparse.ArgumentParser(prog="python -m attention.run_study", description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder per class, zip of one, or CIFAR archive")
-    parser.add_argument("arms", nargs="+", help="short names, the baseline first")
-    parser.add_argument("--data-name", help="what the data set is called in the report")
-    parser.add_argument("--recipe", default="quick", choices=sorted(RECIPES))
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
-    parser.add_argument("--seeds", type=int, default=6, help="runs of each arm")
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--size", type=int, default=32, help="height and width of the images, pixels")
+    command_line.add_arguments(parser)
+    parser.add_argument("--seeds", type=int, default=6, help="runs of each network")
+    parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
     parser.add_argument("--margin", type=float, default=0.3, help="differences up to so many points are called none")
-    parser.add_argument("--keep", type=Path, default=Path("studies"), help="where runs and checkpoints are kept")
-    parser.add_argument("--device", default=best_device())
-    parser.add_argument("--threads", type=int, help="CPU threads")
-    parser.add_argument("--ship", action="store_true", help=f"write the result into {SHIPPED.parent.name}/shipped")
-    chosen = parser.parse_args(arguments)
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-    try:
-        lab: Lab = CommandLab(chosen.keep, chosen.device)
-        report = run(_request(chosen, _link(chosen.data, chosen.keep, chosen.data_name)), lab)
-    except ValidationError as error:
-        print(error.errors()[0]["msg"].removeprefix("Value error, "), file=sys.stderr)
-        return 2
-    except AttentionError as error:
-        print(error, file=sys.stderr)
-        return 2
-    (chosen.keep / "report.json").write_text(report.model_dump_json(indent=1))
-    (chosen.keep / "report.csv").write_text(report.csv())
-    (chosen.keep / "report.tex").write_text(report.latex())
-    if chosen.ship:
-        ship(report, chosen.keep, SHIPPED)
-    print("\n".join(_told(report)))
-    return 0
-
-
-def _request(chosen: argparse.Namespace, data: str) -> StudyRequest:
-    recipe = RECIPES[chosen.recipe]
-    if chosen.epochs:
-        recipe = Recipe.model_validate({**recipe.model_dump(), "epochs": chosen.epochs})
-    return StudyRequest(
-        data=data,
-        size=chosen.size,
-        variants=tuple(Variant.parse(name) for text in chosen.arms for name in split_names(text)),
-        seeds=chosen.seeds,
-        first_seed=chosen.first_seed,
-        recipe=recipe,
-        margin=chosen.margin,
+    parser.add_argument(
+        "--keep", type=Path, default=Path("studies"), help="where runs, checkpoints and report are kept"
     )
+    parser.add_argument(
+        "--ship", action="store_true", help=f"write the result into {SHIPPED.parent.name}/{SHIPPED.name}"
+    )
+    chosen = parser.parse_args(arguments)
+    return command_line.exit_code(lambda: _run(chosen))
 
 
-def _link(data: Path, keep: Path, name: str | None) -> str:
-    """Make a data set known by name in the folder that a study reads from."""
-    named = (name or data.name.partition(".")[0]) + "".join(data.suffixes)
-    link = keep / "datasets" / named
-    link.parent.mkdir(parents=True, exist_ok=True)
+def _run(chosen: argparse.Namespace) -> None:
+    command_line.prepare(chosen)
+    name = data_set_name(chosen.data_name or chosen.data.absolute().name.partition(".")[0])
+    with command_line.understood(chosen):
+        request = StudyRequest(
+            data=name,
+            size=chosen.size,
+            variants=command_line.variants(chosen),
+            seeds=chosen.seeds,
+            first_seed=chosen.first_seed,
+            recipe=command_line.recipe(chosen),
+            margin=chosen.margin,
+        )
+    _link(chosen.data, chosen.keep / "datasets", name)
+    command = _command(chosen, request)
+    workshop = Workshop(chosen.keep, chosen.device, compiled=chosen.compile, made_by=command)
+    report = conduct(request, workshop, _tell)
+    if all(run.failed for run in report.runs):
+        raise AttentionError(f"No run has a result. The first: {report.runs[0].failed}")
+    write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")
+    write_whole(chosen.keep / "report.csv", report.csv().encode())
+    write_whole(chosen.keep / "report.tex", report.latex().encode())
+    if chosen.ship:
+        ship(report, chosen.keep, SHIPPED, command, chosen.data_name or name)
+    print("\n".join(_told(report)))
+    print(f"Written: report.json, report.csv and report.tex in {chosen.keep}", flush=True)
+
+
+def _tell(done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
+    """Print how far the study is."""
+    print(f"{time.strftime('%H:%M:%S')}  {done}/{total} epochs  {note}", flush=True)
+
+
+def _command(chosen: argparse.Namespace, request: StudyRequest) -> str:
+    """The line that gives this study again, wherever the data lies."""
+    words = [*(arm.name for arm in request.arms()), "--data-name", request.data, *command_line.decisive(chosen)]
+    words += ["--seeds", str(request.seeds), "--first-seed", str(request.first_seed)]
+    return f"python -m attention.run_study DATA {shlex.join(words)} --margin {request.margin:g}"
+
+
+def _link(data: Path, folder: Path, name: str) -> None:
+    """Make a data set known by name in the folder that a study reads from.
+
+    Raises:
+        NotFound: there is no data set there.
+        InvalidRequest: the name stands for other data in this folder.
+    """
     if not data.exists():
-        raise InvalidRequest(f"There is no file or folder {str(data)!r}.")
-    if not link.exists():
+        raise NotFound(f"There is no data set at {data}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    there = [path for path in folder.iterdir() if path.name.partition(".")[0] == name]
+    for path in there:
+        if path.exists() and not path.samefile(data):
+            raise InvalidRequest(
+                f"{name!r} is {path.resolve()} in this folder of runs. Give other data another name: --data-name."
+            )
+        if not path.exists():
+            path.unlink()  # a link to what was moved away
+    link = folder / (name if data.is_dir() else name + "".join(data.suffixes))
+    with suppress(FileExistsError):  # it is there, or another process that shares the folder was quicker
         link.symlink_to(data.resolve())
-    return named.partition(".")[0]
 
 
 def _told(report: StudyReport) -> Iterator[str]:
+    """The table, the caveats and the verdicts, a line each."""
     for arm in report.arms:
-        mean = f"{arm.accuracy.estimate:.2f} % ± {arm.spread:.2f}" if arm.accuracy else "no interval"
-        yield f"{arm.name}: {mean}, n = {arm.n}, {arm.parameters:,} parameters"
+        scores = [run.test_accuracy for run in report.runs if run.arm == arm.name and run.test_accuracy is not None]
+        mean = f"{100 * sum(scores) / len(scores):.2f} %" if scores else "no result"
+        spread = f" ± {arm.spread:.2f} (standard deviation over seeds)" if arm.spread is not None else ""
+        yield f"{arm.name}: {mean}{spread}, n = {arm.n}, {arm.parameters:,} parameters"
+    yield from report.caveats
     yield from (arm.verdict.sentence for arm in report.arms if arm.verdict)
     yield f"=> {report.headline}"
 

@@ -18,13 +18,14 @@ import torch
 from attention.cost import count
 from attention.datasets import DataSet, read
 from attention.devices import device_name
-from attention.errors import AttentionError, Cancelled, NotFound
+from attention.errors import AttentionError, Cancelled, InvalidRequest, NotFound, TooLarge
 from attention.files import write_whole
 from attention.reports.checkpoints import Card
 from attention.reports.study import Arm, CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
+from attention.run_files import Epoch, write_checkpoint
 from attention.spec import Plain, Recipe, Variant
 from attention.stats import paired_interval, verdicts
-from attention.train import Epoch, train, write_checkpoint
+from attention.train import train
 
 POINTS = 100
 """Accuracies are shares; differences are told in points of a hundred."""
@@ -54,11 +55,15 @@ class Workshop:
     Args:
         root: the folder that holds ``datasets``, ``runs`` and ``checkpoints``.
         device: a torch device.
+        compiled: whether steps are compiled before the first.
+        made_by: the command that the cards of its runs name.
         tell: told after each epoch; what it raises ends the run, which can be resumed.
     """
 
     root: Path
     device: str
+    compiled: bool = False
+    made_by: str = "POST /v1/study"
     tell: Callable[[Task, RunReport], None] = lambda task, report: None
 
     def data(self, name: str, size: int) -> DataSet:
@@ -104,23 +109,33 @@ class Workshop:
             if known is not None and resume.exists():
                 curve += [Epoch(**point.model_dump()) for point in known.curve]
             run = train(
-                task.variant, task.recipe, data, seed=task.seed, device=self.device, resume=resume, on_epoch=on_epoch
+                task.variant,
+                task.recipe,
+                data,
+                seed=task.seed,
+                device=self.device,
+                compiled=self.compiled,
+                resume=resume,
+                on_epoch=on_epoch,
             )
-            card = _card(task, data, run.curve, self.device)
+            card = _card(task, data, run.curve, self.device, self.made_by)
             write_checkpoint(self.root / "checkpoints", run.model, card, task.name)
             report = _report(task, run.curve, done=True)
         except Cancelled:
             raise
-        except (AttentionError, torch.cuda.OutOfMemoryError) as error:
-            sentence = str(error)
-            if isinstance(error, torch.cuda.OutOfMemoryError):
-                sentence = (
-                    f"{self.device} has too little memory for batches of {task.recipe.batch_size}. Halve batch_size."
-                )
-            report = _report(task, curve, done=True, failed=sentence)
+        except (TooLarge, InvalidRequest) as error:  # of this machine, not of the run: the next time it goes on
+            return _report(task, curve, done=True, failed=str(error))
+        except AttentionError as error:
+            report = _report(task, curve, done=True, failed=str(error))
         write_whole(self._record_path(task), report.model_dump_json().encode())
         resume.unlink(missing_ok=True)
         return report
+
+    def lost(self, task: Task, sentence: str) -> RunReport:
+        """The report of a run whose machine went away; what is kept of it stays, so the next time it goes on."""
+        known = self.record(task)
+        curve = [Epoch(**point.model_dump()) for point in known.curve] if known else []
+        return _report(task, curve, done=True, failed=sentence)
 
     def _record_path(self, task: Task) -> Path:
         return self.root / "runs" / f"{task.name}.json"
@@ -144,7 +159,7 @@ def _report(task: Task, curve: Sequence[Epoch], done: bool, failed: str | None =
     )
 
 
-def _card(task: Task, data: DataSet, curve: Sequence[Epoch], device: str) -> Card:
+def _card(task: Task, data: DataSet, curve: Sequence[Epoch], device: str, made_by: str) -> Card:
     return Card(
         variant=task.variant.model_copy(update={"classes": None}),
         data=data.name,
@@ -159,7 +174,7 @@ def _card(task: Task, data: DataSet, curve: Sequence[Epoch], device: str) -> Car
         torch=str(torch.__version__),
         date=date.today().isoformat(),
         seconds=round(sum(epoch.seconds for epoch in curve), 1),
-        command=f"POST /v1/study, {task.variant.name}, seed {task.seed}",
+        command=f"{made_by}, {task.variant.name}, seed {task.seed}",
     )
 
 

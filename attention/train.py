@@ -4,45 +4,37 @@
 
 Variants of one seed share their backbone's initial weights, the order of the images and every crop and flip: these
 are drawn from (seed, epoch) alone. So a run that was killed resumes at its last whole epoch and ends as if it had
-not been. The same seed gives the same run on one device, torch version and number of threads.
+not been. The same seed gives the same run on one device, torch version and number of threads; compiled steps round
+differently from eager ones.
 """
 
 import argparse
+import hashlib
 import math
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from attention import command_line
 from attention.build import build, resolve
 from attention.datasets import DataSet, Split, read
-from attention.devices import best_device, device_name
-from attention.errors import AttentionError, BadData, Diverged
-from attention.files import write_whole
+from attention.devices import device_name
+from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
 from attention.images import normalise
-from attention.names import split_names
 from attention.reports.checkpoints import Card
-from attention.spec import RECIPES, Preprocess, Recipe, Variant
+from attention.run_files import Epoch, load_state, save_state, write_checkpoint
+from attention.spec import Preprocess, Recipe, Variant
 from attention.weights import bare, checkpoint_name
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """How far a run is, after a whole epoch."""
-
-    epoch: int
-    loss: float
-    test_accuracy: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -65,6 +57,7 @@ def train(
     *,
     seed: int = 0,
     device: str = "cpu",
+    compiled: bool = False,
     resume: Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Run:
@@ -72,52 +65,62 @@ def train(
 
     Args:
         seed: of the initial weights, the order of the images and the augmentation.
+        compiled: whether torch.compile makes one program of a step before the first: tens of seconds for each
+            network, which a long run on a GPU may win back. On two CPU cores a compiled step took as long as an eager
+            one (docs/benchmarks.md).
         resume: a file that keeps the state after each epoch; a run that finds it goes on from there.
         on_epoch: told after every epoch; whatever it raises ends the run, which can be resumed.
 
     Raises:
         Diverged: the loss is not a number any more.
         BadData: there are fewer training images than one batch holds.
+        TooLarge: the device has too little memory.
+        InvalidRequest: steps cannot be compiled here.
     """
     steps = len(data.train) // recipe.batch_size
     if steps == 0:
         raise BadData(f"{len(data.train)} training images do not fill one batch of {recipe.batch_size}.")
     fresh = variant.model_copy(update={"seed": seed, "classes": len(data.classes), "weights": None})
-    model = build(fresh).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = _optimiser(model, recipe)
-    average = _average(model, recipe)
-    tested = average.module if average else model
-    how = data.preprocess()
-    curve = _load(resume, model, optimiser, average) if resume and resume.exists() else []
-    images, labels = _padded(data.train.images, recipe.crop_padding).to(device), data.train.labels.to(device)
+    with _sentences_for(device, recipe):
+        model = build(fresh).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = _optimiser(model, recipe)
+        average = _average(model, recipe)
+        tested = average.module if average else model
+        how = data.preprocess()
+        curve = load_state(resume, model, optimiser, average) if resume and resume.exists() else []
+        images, labels = _padded(data.train.images, recipe.crop_padding).to(device), data.train.labels.to(device)
 
-    for epoch in range(len(curve), recipe.epochs):
-        started, total = time.perf_counter(), torch.zeros((), device=device)
-        model.train()
-        for step, (order, rows, columns) in enumerate(_batches(data, recipe, seed, epoch)):
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(recipe, epoch * steps + step, recipe.epochs * steps)
-            order, rows, columns = order.to(device), rows.to(device), columns.to(device)
-            batch = images[order[:, None, None], rows[:, :, None], columns[:, None, :]]  # (B, S, S, 3)
+        def loss_of(pixels: Tensor, truth: Tensor) -> Tensor:
             with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
-                logits = model(normalise(batch.permute(0, 3, 1, 2), how))  # (B, K), channels last as it is
-                loss = F.cross_entropy(logits, labels[order], label_smoothing=recipe.label_smoothing)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            if average:
-                average.update_parameters(model)
-            total += loss.detach()
-        mean_loss = total.item() / steps
-        if not math.isfinite(mean_loss):
-            raise Diverged(
-                f"{variant.name} diverged in epoch {epoch + 1}: its loss is {mean_loss}. Lower the rate (lr)."
-            )
-        accuracy = evaluate(tested, data.test, how)
-        curve.append(Epoch(epoch + 1, mean_loss, accuracy, time.perf_counter() - started))
-        if resume:
-            _save(resume, model, optimiser, average, curve)
-        on_epoch(curve[-1])
+                logits = model(normalise(pixels.permute(0, 3, 1, 2), how))  # (B, K), channels last as it is
+                return F.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)
+
+        forward = _compiled(loss_of) if compiled else loss_of
+        for epoch in range(len(curve), recipe.epochs):
+            started, total = time.perf_counter(), torch.zeros((), device=device)
+            model.train()
+            for step, (order, rows, columns) in enumerate(_batches(data, recipe, seed, epoch)):
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate(recipe, epoch * steps + step, recipe.epochs * steps)
+                order, rows, columns = order.to(device), rows.to(device), columns.to(device)
+                batch = images[order[:, None, None], rows[:, :, None], columns[:, None, :]]  # (B, S, S, 3)
+                loss = forward(batch, labels[order])
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                if average:
+                    average.update_parameters(model)
+                total += loss.detach()
+            mean_loss = total.item() / steps
+            if not math.isfinite(mean_loss):
+                raise Diverged(
+                    f"{variant.name} diverged in epoch {epoch + 1}: its loss is {mean_loss}. Lower the rate (lr)."
+                )
+            accuracy = evaluate(tested, data.test, how)
+            curve.append(Epoch(epoch + 1, mean_loss, accuracy, time.perf_counter() - started))
+            if resume:
+                save_state(resume, model, optimiser, average, curve)
+            on_epoch(curve[-1])
     return Run(tested.eval(), tuple(curve))
 
 
@@ -157,6 +160,28 @@ def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)  # type: ignore[no-untyped-call]
 
 
+def _compiled(loss_of: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The same as one program, made at its first call; the network keeps its class and its tensors' names."""
+    torch.compiler.reset()  # torch stops compiling a function, without a word, that came with many networks before
+    return torch.compile(loss_of)
+
+
+@contextmanager
+def _sentences_for(device: str, recipe: Recipe) -> Iterator[None]:
+    """What ends a run because of the machine it runs on becomes a sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            raise TooLarge(
+                f"{device} has too little memory for batches of {recipe.batch_size}. Halve batch_size."
+            ) from error
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            reason = str(error).partition("\n")[0]
+            raise InvalidRequest(f"Steps cannot be compiled here ({reason}). Train without compiling.") from error
+        raise
+
+
 def _padded(images: Tensor, padding: int) -> Tensor:
     """(N, S, S, 3) with ``padding`` black pixels around."""
     return F.pad(images, (0, 0, padding, padding, padding, padding)) if padding else images
@@ -179,80 +204,27 @@ def _batches(data: DataSet, recipe: Recipe, seed: int, epoch: int) -> Iterator[t
         yield chosen, top[chosen, None] + window, left[chosen, None] + columns
 
 
-# ---------------------------------------------------------------- a run's state between epochs
-
-
-def _save(
-    path: Path, model: nn.Module, optimiser: torch.optim.SGD, average: AveragedModel | None, curve: list[Epoch]
-) -> None:
-    state = {f"model.{name}": value.contiguous() for name, value in model.state_dict().items()}
-    for name, parameter in model.named_parameters():
-        state[f"momentum.{name}"] = optimiser.state[parameter]["momentum_buffer"].contiguous()
-    if average:
-        state |= {f"average.{name}": value.contiguous() for name, value in average.state_dict().items()}
-    for field in ("loss", "test_accuracy", "seconds"):
-        state[f"curve.{field}"] = torch.tensor([getattr(epoch, field) for epoch in curve], dtype=torch.float64)
-    write_whole(path, to_safetensors(state))
-
-
-def _load(path: Path, model: nn.Module, optimiser: torch.optim.SGD, average: AveragedModel | None) -> list[Epoch]:
-    with safe_open(path, framework="pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    model.load_state_dict(_below("model.", state))
-    for name, parameter in model.named_parameters():
-        optimiser.state[parameter]["momentum_buffer"] = (
-            torch.empty_like(parameter).copy_(state[f"momentum.{name}"]).detach()
-        )
-    if average:
-        average.load_state_dict(_below("average.", state))
-    columns = [state[f"curve.{field}"].tolist() for field in ("loss", "test_accuracy", "seconds")]
-    return [Epoch(number, *values) for number, values in enumerate(zip(*columns, strict=True), start=1)]
-
-
-def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-
-
 # ---------------------------------------------------------------- the command
-
-
-def write_checkpoint(folder: Path, model: nn.Module, card: Card, name: str) -> Path:
-    """Write a network's weights and its card side by side under a name; returns the path of the weights."""
-    path = folder / f"{name}.safetensors"
-    state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
-    write_whole(path, to_safetensors(state))
-    write_whole(path.with_suffix(".json"), card.model_dump_json(indent=1).encode() + b"\n")
-    return path
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train the variants named on the command line, one after the other."""
     parser = argparse.ArgumentParser(prog="python -m attention.train", description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder per class, zip of one, or CIFAR archive")
-    parser.add_argument("variants", nargs="+", help="short names, such as resnet20/eca")
-    parser.add_argument("--data-name", help="what the data set is called on the card")
-    parser.add_argument("--recipe", default="quick", choices=sorted(RECIPES))
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    command_line.add_arguments(parser)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", type=int, default=32, help="height and width of the images, pixels")
     parser.add_argument("--out", type=Path, default=Path("checkpoints"), help="where weights and cards go")
-    parser.add_argument("--device", default=best_device())
-    parser.add_argument("--threads", type=int, help="CPU threads of one run")
     chosen = parser.parse_args(arguments)
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
-    try:
-        recipe = RECIPES[chosen.recipe]
-        if chosen.epochs:
-            recipe = Recipe.model_validate({**recipe.model_dump(), "epochs": chosen.epochs})
-        variants = [resolve(Variant.parse(name)) for text in chosen.variants for name in split_names(text)]
-        data = read(chosen.data, chosen.size, chosen.data_name)
-        for variant in variants:
-            _train_and_write(variant, recipe, data, chosen)
-    except AttentionError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return command_line.exit_code(lambda: _train_all(chosen))
+
+
+def _train_all(chosen: argparse.Namespace) -> None:
+    command_line.prepare(chosen)
+    with command_line.understood(chosen):
+        recipe = command_line.recipe(chosen)
+        variants = [resolve(variant) for variant in command_line.variants(chosen)]
+    data = read(chosen.data, chosen.size, chosen.data_name)
+    for variant in variants:
+        _train_and_write(variant, recipe, data, chosen)
 
 
 def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: argparse.Namespace) -> None:
@@ -264,10 +236,20 @@ def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: ar
         )
 
     identity = bare(variant)
-    resume = chosen.out / f".{checkpoint_name(identity)}-seed{chosen.seed}.part"
-    run = train(variant, recipe, data, seed=chosen.seed, device=chosen.device, resume=resume, on_epoch=tell)
-    command = f"python -m attention.train DATA {identity.name} --recipe {chosen.recipe}"
-    command += f" --epochs {chosen.epochs}" if chosen.epochs else ""
+    decided = f"{chosen.seed} {recipe.model_dump_json()} {data.facts and data.facts.fingerprint}"
+    digest = hashlib.sha256(decided.encode()).hexdigest()[:12]
+    resume = chosen.out / f".{checkpoint_name(identity)}-{digest}.part"
+    run = train(
+        variant,
+        recipe,
+        data,
+        seed=chosen.seed,
+        device=chosen.device,
+        compiled=chosen.compile,
+        resume=resume,
+        on_epoch=tell,
+    )
+    words = [identity.name, *command_line.decisive(chosen), "--seed", str(chosen.seed)]
     card = Card(
         variant=identity,
         data=data.name,
@@ -282,7 +264,7 @@ def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: ar
         torch=str(torch.__version__),
         date=date.today().isoformat(),
         seconds=round(run.seconds, 1),
-        command=f"{command} --seed {chosen.seed} --size {chosen.size}",
+        command=f"python -m attention.train DATA {shlex.join(words)}",
     )
     path = write_checkpoint(chosen.out, run.model, card, checkpoint_name(card.variant))
     resume.unlink(missing_ok=True)

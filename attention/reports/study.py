@@ -42,6 +42,7 @@ class StudyRequest(Request["StudyReport"]):
     }
     analysis: ClassVar = "study"
     slow: ClassVar = True
+    spreads: ClassVar = True
 
     data: str = Field(
         min_length=1, max_length=200, pattern=r"^[\w][\w.-]*$", description="Name of a data set in the data folder."

@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pydantic import ValidationError
 
@@ -93,8 +94,8 @@ def test_a_cancelled_study_goes_on_where_it_was(lab: DirectLab) -> None:
 
 def test_results_may_come_in_any_order(lab: DirectLab) -> None:
     class Backwards(DirectLab):
-        def map(self, fn: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-            return map(fn, reversed(items))
+        def map(self, fn: Any, items: Sequence[Any], tell: Any, lost: Any) -> Iterator[Any]:
+            return super().map(fn, items[::-1], tell, lost)
 
     assert run(ask(), Backwards(lab.files.root)).complete
 
@@ -104,6 +105,20 @@ def test_a_run_that_diverges_is_reported_and_the_others_go_on(lab: DirectLab) ->
     assert report.complete
     for one in report.runs:
         assert (one.test_accuracy is None) == (one.failed is not None)
+
+
+def test_a_run_that_lacked_memory_is_reported_and_tried_again_the_next_time(
+    lab: DirectLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> float:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("attention.train.evaluate", full)
+        report = run(ask(), lab)
+    assert {one.failed for one in report.runs} == {"cpu has too little memory for batches of 8. Halve batch_size."}
+    assert report.complete and "Halve batch_size" in " ".join(report.caveats)
+    assert [one.failed for one in run(ask(), lab).runs] == [None] * 4
 
 
 def test_a_data_set_that_is_not_there_gets_a_sentence(lab: DirectLab) -> None:

@@ -1,17 +1,26 @@
 """Training: a loop that learns, pairs its runs by seed, and resumes to the same result."""
 
 import math
+import shutil
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch._dynamo.utils import counters
+from torch._inductor import config
 
 from attention.datasets import DataSet, Split
-from attention.errors import BadData, Diverged
+from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
 from attention.reports.checkpoints import Card
+from attention.run_files import Epoch
 from attention.spec import Recipe, Variant
-from attention.train import Epoch, _batches, evaluate, learning_rate, main, train
+from attention.train import Run, _batches, evaluate, learning_rate, main, train
 
 TINY = Variant.parse("resnet20(width=4)/eca")
 RECIPE = Recipe(epochs=3, batch_size=16, lr=0.05, crop_padding=1)
@@ -46,25 +55,138 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another(data: Dat
     assert not torch.equal(runs[0]["conv1.weight"], runs[2]["conv1.weight"])
 
 
-def test_a_killed_run_resumes_to_the_same_result(data: DataSet, tmp_path: Path) -> None:
-    whole = train(TINY, RECIPE, data, seed=3)
-    state = tmp_path / "state"
+class Killed(Exception):
+    """What ends a run from outside."""
 
-    class Killed(Exception):
-        pass
 
+def kill_in_epoch(number: int) -> Callable[[Epoch], None]:
     def kill(epoch: Epoch) -> None:
-        if epoch.epoch == 2:
+        if epoch.epoch == number:
             raise Killed
 
+    return kill
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_killed_run_resumes_to_the_same_result(data: DataSet, tmp_path: Path, ema: float) -> None:
+    recipe = RECIPE.model_copy(update={"ema": ema})
+    whole = train(TINY, recipe, data, seed=3)
+    state = tmp_path / "state"
     with pytest.raises(Killed):
-        train(TINY, RECIPE, data, seed=3, resume=state, on_epoch=kill)
+        train(TINY, recipe, data, seed=3, resume=state, on_epoch=kill_in_epoch(2))
     rest: list[int] = []
-    resumed = train(TINY, RECIPE, data, seed=3, resume=state, on_epoch=lambda epoch: rest.append(epoch.epoch))
+    resumed = train(TINY, recipe, data, seed=3, resume=state, on_epoch=lambda epoch: rest.append(epoch.epoch))
     assert rest == [3]
     expected = whole.model.state_dict()
     assert all(torch.equal(expected[key], value) for key, value in resumed.model.state_dict().items())
     assert [epoch.loss for epoch in resumed.curve] == [epoch.loss for epoch in whole.curve]
+    assert [epoch.test_accuracy for epoch in resumed.curve] == [epoch.test_accuracy for epoch in whole.curve]
+
+
+# ------------------------------------------------------------------ the average of the weights
+
+ONE_STEP = Recipe(epochs=4, batch_size=100, lr=0.05, crop_padding=1)
+"""A batch of 100 of 120 images: one step an epoch, so that the state after an epoch is the state after a step."""
+
+
+def weights_after_each_epoch(recipe: Recipe, data: DataSet, state: Path) -> tuple[list[dict[str, Tensor]], Run]:
+    """The weights that are being trained, read from the state that is kept for resuming."""
+    seen: list[dict[str, Tensor]] = []
+
+    def look(epoch: Epoch) -> None:
+        with safe_open(state, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith("model.")]  # noqa: SIM118
+            seen.append({name.removeprefix("model."): file.get_tensor(name) for name in names})
+
+    return seen, train(TINY, recipe, data, resume=state, on_epoch=look)
+
+
+def test_with_ema_what_is_tested_and_kept_is_the_average_of_the_weights_after_each_step(
+    data: DataSet, tmp_path: Path
+) -> None:
+    decay = 0.6
+    steps, plain = weights_after_each_epoch(ONE_STEP, data, tmp_path / "plain")
+    averaged = train(TINY, ONE_STEP.model_copy(update={"ema": decay}), data)
+    expected = {name: value.double() for name, value in steps[0].items() if value.is_floating_point()}
+    for after in steps[1:]:
+        expected = {name: decay * value + (1 - decay) * after[name].double() for name, value in expected.items()}
+    kept = averaged.model.state_dict()
+    assert "bn1.running_var" in expected and len(steps) == 4
+    for name, value in expected.items():
+        torch.testing.assert_close(kept[name].double(), value, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(kept["conv1.weight"], plain.model.state_dict()["conv1.weight"], rtol=1e-3)
+    assert [epoch.loss for epoch in averaged.curve] == [epoch.loss for epoch in plain.curve], "it changes no step"
+    assert averaged.curve[-1].test_accuracy == evaluate(averaged.model, data.test, data.preprocess())
+    assert kept.keys() == plain.model.state_dict().keys() and not averaged.model.training
+
+
+def test_without_ema_the_trained_weights_themselves_are_kept(data: DataSet, tmp_path: Path) -> None:
+    steps, run = weights_after_each_epoch(ONE_STEP.model_copy(update={"ema": 0.0}), data, tmp_path / "state")
+    assert all(torch.equal(steps[-1][name], value) for name, value in run.model.state_dict().items())
+    with safe_open(tmp_path / "state", framework="pt") as file:
+        assert not [name for name in file.keys() if name.startswith("average.")]  # noqa: SIM118
+
+
+# ------------------------------------------------------------------ compiled steps
+
+
+def one_layer(variant: Variant) -> nn.Module:
+    """A network of one convolution: each kernel that is compiled takes a second or more."""
+    torch.manual_seed(variant.seed)
+    return nn.Sequential(
+        OrderedDict(
+            conv=nn.Conv2d(3, 8, 3),
+            bn=nn.BatchNorm2d(8),
+            relu=nn.ReLU(),
+            pool=nn.AdaptiveAvgPool2d(1),
+            flat=nn.Flatten(),
+            fc=nn.Linear(8, variant.classes or 3),
+        )
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
+def test_compiled_steps_train_the_same_network_as_eager_ones(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attention.train.build", one_layer)
+    recipe = Recipe(epochs=2, batch_size=60, lr=0.02, crop_padding=1)
+    eager, compiled = (train(TINY, recipe, data, compiled=choice) for choice in (False, True))
+    for ours, theirs in zip(compiled.curve, eager.curve, strict=True):
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-4)
+    for name, value in compiled.model.state_dict().items():
+        torch.testing.assert_close(value, eager.model.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_traced_steps_keep_names_average_and_resume(
+    data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With torch's back end that traces and differentiates like the real one but writes no C++, a whole network."""
+    monkeypatch.setattr("torch.compile", partial(torch.compile, backend="aot_eager", fullgraph=True))
+    recipe = RECIPE.model_copy(update={"ema": 0.5, "lr": 0.01})
+    eager = train(TINY, recipe, data)
+    state = tmp_path / "state"
+    counters.clear()
+    with pytest.raises(Killed):
+        train(TINY, recipe, data, compiled=True, resume=state, on_epoch=kill_in_epoch(1))
+    resumed = train(TINY, recipe, data, compiled=True, resume=state)
+    assert counters["stats"]["unique_graphs"] == 2, "one program for each of the two processes"
+    names = resumed.model.state_dict().keys()
+    assert names == eager.model.state_dict().keys() and "conv1.weight" in names, "no name has _orig_mod before it"
+    for ours, theirs in zip(resumed.curve, eager.curve, strict=True):
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-3)
+    for name, value in resumed.model.state_dict().items():
+        torch.testing.assert_close(value, eager.model.state_dict()[name], rtol=1e-2, atol=1e-3)
+
+
+def test_where_nothing_can_be_compiled_a_sentence_says_so(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attention.train.build", one_layer)
+    with config.patch({"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True}):
+        with pytest.raises(InvalidRequest, match=r"cannot be compiled here .*compiler.*Train without compiling"):
+            train(TINY, RECIPE, data, compiled=True)
+
+
+# ------------------------------------------------------------------ what is drawn, and the rate
 
 
 def test_order_crops_and_flips_depend_on_seed_and_epoch_alone(data: DataSet) -> None:
@@ -113,6 +235,26 @@ def test_too_few_images_for_a_batch_get_a_sentence(data: DataSet) -> None:
         train(TINY, RECIPE.model_copy(update={"batch_size": 500}), data)
 
 
+def test_too_little_memory_ends_with_a_sentence_on_a_gpu_as_on_a_cpu(data: DataSet) -> None:
+    def gpu(epoch: Epoch) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    def cpu(epoch: Epoch) -> None:
+        torch.empty(2**55, dtype=torch.uint8)
+
+    for trouble in (gpu, cpu):
+        with pytest.raises(TooLarge, match="cpu has too little memory for batches of 16. Halve batch_size."):
+            train(TINY, RECIPE, data, on_epoch=trouble)
+
+
+def test_a_bug_is_not_told_as_a_lack_of_memory(data: DataSet) -> None:
+    def bug(epoch: Epoch) -> None:
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        train(TINY, RECIPE, data, on_epoch=bug)
+
+
 def write_folder(root: Path, train_count: int = 20) -> Path:
     for part, count in (("train", train_count), ("test", 4)):
         images = split(3 * count, 0).images
@@ -140,3 +282,63 @@ def test_the_command_writes_weights_and_a_card_and_says_what_is_wrong(
     assert "epoch 1/1" in capsys.readouterr().out
     assert main([str(tmp_path / "nowhere"), "resnet20/se"]) == 2
     assert "There is no data set at" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(write_folder(tmp_path / "data", train_count=50))
+    usual = ["--size", "8", "--epochs", "1", "--device", "cpu", "--out", str(tmp_path / "out")]
+
+    def told(*more: str, name: str = "resnet20(width=4)/se") -> str:
+        assert main([folder, name, *usual, *more]) == 2
+        out, err = capsys.readouterr()
+        assert err.count("\n") == 1 and "Traceback" not in err and "wrote" not in out
+        return err
+
+    assert "--epochs is 0. Input should be greater than or equal to 1." in told("--epochs", "0")
+    assert "--batch-size is 1." in told("--batch-size", "1")
+    assert "150 training images do not fill one batch of 512" in told("--batch-size", "512")
+    assert "--size is 2 pixels" in told("--size", "2")
+    assert "--threads is 0" in told("--threads", "0")
+    assert "There is no device 'gpu' here. There is: cpu" in told("--device", "gpu")
+    assert "There is no attention module named 'sse'. Did you mean 'se'?" in told(name="resnet20/sse")
+
+    for module, error, sentence in (
+        ("evaluate", torch.OutOfMemoryError("CUDA out of memory."), "too little memory for batches of 128. Halve"),
+        ("learning_rate", None, "diverged in epoch 1: its loss is nan. Lower the rate"),
+    ):
+        with monkeypatch.context() as patched:
+
+            def trouble(*_: object, error: Exception | None = error) -> float:
+                if error:
+                    raise error
+                return math.nan
+
+            patched.setattr(f"attention.train.{module}", trouble)
+            assert sentence in told("--recipe", "quick", "--batch-size", "128" if error else "64")
+
+    for path in (tmp_path / "data" / "test" / "g").iterdir():
+        path.unlink()
+    assert "Class 'g' of data has no images in its test split. Add some, or remove it." in told()
+
+
+def test_a_command_goes_on_with_a_run_of_its_own_recipe_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(write_folder(tmp_path / "data", train_count=50))
+    usual = [folder, "resnet20(width=4)/se", "--size", "8", "--device", "cpu", "--out", str(tmp_path / "out")]
+
+    def power_cut(*_: object) -> Path:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("attention.train.write_checkpoint", power_cut)
+        main([*usual, "--epochs", "1"])
+    (kept,) = (tmp_path / "out").glob(".*.part")
+    capsys.readouterr()
+    assert main([*usual, "--epochs", "2"]) == 0
+    assert capsys.readouterr().out.count("  epoch ") == 2, "another recipe has begun anew"
+    assert kept.exists() and main([*usual, "--epochs", "1"]) == 0
+    assert capsys.readouterr().out.count("  epoch ") == 0, "its only epoch was done"
+    assert not kept.exists()

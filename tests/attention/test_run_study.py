@@ -1,0 +1,233 @@
+"""Studies from the command line: kept run by run, reported in three formats, and shipped for the service to show."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from attention import weights
+from attention.build import build
+from attention.reports.checkpoints import Card
+from attention.reports.study import StudyReport
+from attention.run_study import main, ship
+from attention.spec import Variant
+
+ARMS = ("resnet20(width=4)/none", "resnet20(width=4)/eca")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Dark squares and light ones, 32 to train on and 8 to test on."""
+    for split, count in (("train", 16), ("test", 4)):
+        for number, label in enumerate(("dark", "light")):
+            for index in range(count):
+                rng = np.random.default_rng([number, index, len(split)])
+                pixels = rng.integers(0, 120, (8, 8, 3)) + 130 * number
+                path = tmp_path / "shades" / split / label / f"{index}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels.astype(np.uint8)).save(path)
+    return tmp_path / "shades"
+
+
+def command(data: Path, *more: str, arms: tuple[str, ...] = ARMS) -> list[str]:
+    usual = ["--size", "8", "--epochs", "1", "--batch-size", "16", "--seeds", "2", "--device", "cpu"]
+    return [str(data), *arms, *usual, "--keep", str(data.parent / "kept"), *more]
+
+
+def kept_runs(data: Path) -> dict[str, int]:
+    """When each checkpoint was written."""
+    folder = data.parent / "kept" / "checkpoints"
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("run-*.safetensors")}
+
+
+def report_of(data: Path) -> StudyReport:
+    return StudyReport.model_validate_json((data.parent / "kept" / "report.json").read_bytes())
+
+
+def test_every_arm_is_trained_with_every_seed_and_reported_in_three_formats(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(data)) == 0
+    report, names = report_of(data), [f"{arm}?classes=2" for arm in ARMS]
+    assert report.complete and [(run.arm, run.seed) for run in report.runs] == [
+        (name, seed) for seed in (0, 1) for name in names
+    ]
+    kept = data.parent / "kept"
+    with (kept / "report.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["arm"] for row in rows] == names * 2
+    assert [float(row["test_accuracy"]) for row in rows] == [run.test_accuracy for run in report.runs]
+    assert r"\toprule" in (kept / "report.tex").read_text()
+    out = capsys.readouterr().out
+    assert all(f"{name}: " in out for name in names) and "n = 2" in out
+    assert "=> Too few seeds to decide anything." in out
+
+
+def test_cards_name_the_command_that_gives_the_study_again(data: Path) -> None:
+    assert main(command(data, "--data-name", "grey (squares)", "--threads", "1")) == 0
+    cards = [Card.model_validate_json(path.read_bytes()) for path in (data.parent / "kept/checkpoints").glob("*.json")]
+    assert len(cards) == 4 and {card.data for card in cards} == {"grey-squares"}
+    for card in cards:
+        assert card.command.startswith(
+            "python -m attention.run_study DATA 'resnet20(width=4)/none' 'resnet20(width=4)/eca' "
+            "--data-name grey-squares --recipe quick --epochs 1 --batch-size 16 --size 8 --threads 1 "
+            "--seeds 2 --first-seed 0 --margin 0.3"
+        )
+        assert card.variant.name in card.command and str(data.parent) not in card.command
+
+
+def test_a_stopped_study_goes_on_and_gives_what_it_would_have_given(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def power_cut(done: int, total: int, note: str = "", partial: object = None) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("attention.run_study._tell", power_cut)
+        main(command(data))
+    before = kept_runs(data)
+    assert len(before) == 2 and not (data.parent / "kept" / "report.json").exists()
+    assert main(command(data)) == 0
+    after = kept_runs(data)
+    assert len(after) == 4 and all(after[name] == when for name, when in before.items())
+    resumed = report_of(data)
+    assert main(command(data, "--keep", str(data.parent / "fresh"))) == 0
+    fresh = StudyReport.model_validate_json((data.parent / "fresh" / "report.json").read_bytes())
+    assert [run.test_accuracy for run in resumed.runs] == [run.test_accuracy for run in fresh.runs]
+    assert [run.curve[-1].loss for run in resumed.runs] == [run.curve[-1].loss for run in fresh.runs]
+
+
+def test_processes_with_seeds_of_their_own_share_a_folder_and_one_report_is_over_all(data: Path) -> None:
+    assert main(command(data, "--seeds", "1", "--first-seed", "0")) == 0
+    assert main(command(data, "--seeds", "1", "--first-seed", "1")) == 0
+    assert [run.seed for run in report_of(data).runs] == [1, 1]
+    before = kept_runs(data)
+    assert len(before) == 4
+    assert main(command(data)) == 0
+    assert kept_runs(data) == before, "nothing was trained again"
+    assert [run.seed for run in report_of(data).runs] == [0, 0, 1, 1]
+
+
+def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = tmp_path / "shipped"
+    monkeypatch.setattr("attention.run_study.SHIPPED", shipped)
+    assert main(command(data, "--ship")) == 0
+    stems = ["resnet20-width=4--eca", "resnet20-width=4--none"]
+    assert sorted(path.name for path in shipped.iterdir()) == sorted(
+        ["study.json", *(f"{stem}.{kind}" for stem in stems for kind in ("json", "safetensors"))]
+    )
+    assert [run.weights for run in report_of(data).runs if run.weights] and "shipped" not in (
+        data.parent / "kept" / "report.csv"
+    ).read_text()
+    study = StudyReport.model_validate_json((shipped / "study.json").read_bytes())
+    assert [(run.seed, run.weights) for run in study.runs] == [(0, "shipped")] * 2 + [(1, None)] * 2
+    assert study.headline == report_of(data).headline and len(study.runs) == 4
+
+    monkeypatch.setattr(weights, "SHIPPED", shipped)
+    weights.shipped.cache_clear()
+    try:
+        for arm, run in zip(ARMS, study.runs[:2], strict=True):
+            variant = Variant.parse(f"{arm}?weights=shipped")
+            card = weights.card(variant)
+            assert card is not None and (card.seed, card.labels) == (0, ("dark", "light"))
+            assert card.test_accuracy == run.test_accuracy
+            assert card.command.startswith("python -m attention.run_study DATA ") and arm in card.command
+            model = build(variant.model_copy(update={"classes": 2}))
+            trained = data.parent / "kept" / "checkpoints" / first_run(data, arm)
+            kept = load_file(trained)
+            assert all(torch.equal(kept[name], value) for name, value in model.state_dict().items())
+    finally:
+        weights.shipped.cache_clear()
+
+
+def first_run(data: Path, arm: str) -> str:
+    """The file of an arm's first run."""
+    run = next(run for run in report_of(data).runs if run.arm.startswith(arm))
+    assert run.weights is not None
+    return f"{run.weights.removeprefix('file:')}.safetensors"
+
+
+def test_a_study_trained_by_another_command_is_shipped_under_the_one_that_is_given(data: Path, tmp_path: Path) -> None:
+    assert main(command(data, "--seeds", "1")) == 0
+    ship(report_of(data), data.parent / "kept", tmp_path / "out", "make the-study", "Shades (small)")
+    cards = [json.loads((tmp_path / "out" / f"resnet20-width=4--{name}.json").read_text()) for name in ("none", "eca")]
+    assert [card["command"] for card in cards] == ["make the-study"] * 2
+    shown = StudyReport.model_validate_json((tmp_path / "out" / "study.json").read_bytes())
+    assert [shown.data.name, *(card["data"] for card in cards)] == ["Shades (small)"] * 3
+
+
+def test_an_arm_whose_first_run_failed_is_shipped_without_weights(data: Path, tmp_path: Path) -> None:
+    assert main(command(data, "--seeds", "1")) == 0
+    report = report_of(data)
+    failed = report.runs[1].model_copy(update={"weights": None, "test_accuracy": None, "failed": "It diverged."})
+    report = report.model_copy(update={"runs": (report.runs[0], failed)})
+    ship(report, data.parent / "kept", tmp_path / "out", "x", "Shades")
+    assert not (tmp_path / "out" / "resnet20-width=4--eca.safetensors").exists()
+    assert (tmp_path / "out" / "resnet20-width=4--none.safetensors").exists()
+
+
+def test_a_name_stands_for_one_data_set_in_a_folder_of_runs(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(data, "--seeds", "1")) == 0
+    other = data.parent / "elsewhere" / "shades"
+    other.mkdir(parents=True)
+    assert main([str(other), *command(data)[1:]]) == 2
+    assert "'shades' is " in (said := capsys.readouterr().err) and "Give other data another name: --data-name." in said
+    moved = data.rename(data.parent / "moved")
+    again = command(data, "--seeds", "1", "--data-name", "shades")
+    assert main([str(moved), *again[1:]]) == 0, "data that was moved is found at its new place"
+    assert len(kept_runs(data)) == 2, "and it is the same data, so nothing was trained again"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (["--seeds", "0"], "--seeds is 0. Input should be greater than or equal to 1."),
+        (["--first-seed", "-1"], "--first-seed is -1."),
+        (["--epochs", "0"], "--epochs is 0."),
+        (["--margin", "0"], "--margin is 0.0."),
+        (["--size", "1000"], "--size is 1000 pixels. Choose 4 to 512."),
+        (["--device", "tpu"], "There is no device 'tpu' here. There is: cpu"),
+        (["--data-name", "()"], "leaves no name for a data set"),
+        (["--batch-size", "64"], "32 training images do not fill one batch of 64."),
+    ],
+)
+def test_wrong_options_end_with_a_sentence_and_two(
+    data: Path, wrong: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(data, *wrong)) == 2
+    assert sentence in (said := capsys.readouterr().err) and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arms", "sentence"),
+    [
+        (ARMS[:1], "A study compares at least two different networks."),
+        (("none", "eca"), "A study trains from scratch, but resnet20/none?weights=shipped names weights."),
+        (("resnet20/none", "resnet20/ecca"), "There is no attention module named 'ecca'. Did you mean 'eca'?"),
+        (("resnet20/none", "resnet20/eca@somewhere"), "somewhere"),
+    ],
+)
+def test_arms_that_make_no_study_end_with_a_sentence_and_two(
+    data: Path, arms: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(data, arms=arms)) == 2
+    assert sentence in (said := capsys.readouterr().err) and said.count("\n") == 1
+
+
+def test_data_that_is_not_there_or_lacks_a_class_ends_with_a_sentence_and_two(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(data / "nowhere")) == 2
+    assert "There is no data set at " in capsys.readouterr().err
+    for path in (data / "test" / "light").iterdir():
+        path.unlink()
+    assert main(command(data)) == 2
+    assert "Class 'light' of shades has no images in its test split." in capsys.readouterr().err
