@@ -9,7 +9,9 @@ from attention import weights
 from attention.build import build, preprocess_of
 from attention.files import Files, samples
 from attention.images import preprocess
+from attention.reports.study import StudyReport
 from attention.spec import Variant
+from attention.stats import verdicts
 
 TRIO = ("none", "se", "eca")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -22,7 +24,7 @@ def test_a_card_says_what_was_trained_on_what_and_how_well_it_does(name: str) ->
     assert card.data == "CIFAR-10 (JPEG q75)", "accuracies on these copies must not pass for those on the originals"
     assert (card.train_images, card.test_images) == (50_000, 10_000)
     assert 0.75 < card.test_accuracy < 0.95 and card.seconds > 0
-    assert card.command.startswith("python -m attention.train ") and card.variant.name in card.command
+    assert card.command.startswith("python -m attention.") and card.variant.name in card.command
     assert card.preprocess.size == 32 and card.device and card.date and card.torch
 
 
@@ -40,3 +42,43 @@ def test_it_sees_in_a_real_photo_what_a_person_would(name: str, photo: str, labe
     with torch.inference_mode():
         share = build(variant)(image).softmax(1)[0]
     assert CIFAR10[int(share.argmax())] == label and share.max() > 0.5
+
+
+def study() -> StudyReport:
+    return StudyReport.model_validate_json((weights.SHIPPED / "study.json").read_bytes())
+
+
+def test_the_study_that_comes_along_has_six_pairs_of_every_network() -> None:
+    report = study()
+    assert report.complete and [arm.variant.attention for arm in report.arms] == [None, "se", "eca"]
+    assert report.data.name == "CIFAR-10 (JPEG q75)"
+    for arm in report.arms:
+        assert {run.seed for run in report.runs if run.arm == arm.name and run.test_accuracy} == set(range(6))
+
+
+def test_its_verdicts_are_what_its_runs_say() -> None:
+    report = study()
+    scores = {
+        arm.name: [100 * (run.test_accuracy or 0) for run in report.runs if run.arm == arm.name] for arm in report.arms
+    }
+    base = scores[report.baseline]
+    differences = {
+        name: [mine - other for mine, other in zip(values, base, strict=True)]
+        for name, values in scores.items()
+        if name != report.baseline
+    }
+    found = verdicts(differences, report.margin)
+    assert {arm.name: arm.verdict for arm in report.arms if arm.verdict} == found
+
+
+@pytest.mark.parametrize("name", TRIO)
+def test_one_seed_of_every_network_of_the_study_comes_along(name: str) -> None:
+    variant = Variant.parse(f"resnet20(width=8)/{name}?weights=shipped")
+    card, report = weights.card(variant), study()
+    first = next(run for run in report.runs if run.seed == 0 and f"/{name}?" in run.arm)
+    assert card is not None and card.test_accuracy == first.test_accuracy and first.weights == "shipped"
+    assert card.recipe == report.recipe and card.seed == 0
+    assert card.command.startswith("python -m attention.run_study ")
+    assert sum(value.numel() for value in build(variant).parameters()) == next(
+        arm.parameters for arm in report.arms if arm.name == first.arm
+    )
