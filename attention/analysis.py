@@ -9,6 +9,7 @@ same analysis runs in a thread, in a process of its own, or on a cluster, and ca
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attention.spec import Ablation, GateKind, Plain, Position, Request, Variant
@@ -66,8 +67,16 @@ class Lab(Protocol):
     def network(self, variant: Variant) -> "nn.Module":
         """A network of the caller's own, in eval mode on `device`: to differentiate, to change, to time."""
 
-    def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
-        """Apply ``fn`` to every item, perhaps elsewhere; results come as they finish."""
+    def map(
+        self, fn: "Step[T, S]", items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+    ) -> Iterator[S]:
+        """Apply ``fn`` to every item, perhaps elsewhere; results come as they finish.
+
+        Args:
+            fn: the work on one item; plain enough to travel. It says what it has come to so far as often as it likes.
+            tell: told of that here, whose item it is and what it has come to; what it raises ends the work on all.
+            lost: the result of an item whose machine went away in the middle of it, twice, and how that was.
+        """
 
     def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
         """Say how far the work is, and show what is known so far as a report that is not complete yet.
@@ -75,6 +84,17 @@ class Lab(Protocol):
         Raises:
             Cancelled: whoever asked no longer wants the answer.
         """
+
+
+Step = Callable[[T, Callable[[S], None]], S]
+"""Work on one item, which may say what it has come to before it has its result."""
+
+
+def in_order(
+    fn: Step[T, S], items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+) -> Iterator[S]:
+    """`Lab.map` without anybody else: one item after the other, here."""
+    return (fn(item, partial(tell, item)) for item in items)
 
 
 Analysis = Callable[[Any, Lab], Plain]

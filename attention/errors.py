@@ -13,6 +13,7 @@
     ├── BadData                    a data set that cannot be trained on
     ├── Diverged                   training produced a loss that is not a number
     ├── Cancelled                  the caller asked for the work to stop
+    ├── StorageFailed              a disk or database is full, read-only or away, and whoever runs the service mends it
     └── Overloaded                 no room now; try again in ``retry_after_s``
 
 Anything else that is raised is a bug, and is shown as one.
@@ -20,10 +21,19 @@ Anything else that is raised is a bug, and is shown as one.
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class AttentionError(Exception):
     """A mistake the caller can mend; ``str(error)`` is the sentence to show."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An error travels to another process as what it became, not as what it was made of."""
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[AttentionError], args: tuple[Any, ...]) -> AttentionError:
+    return kind.__new__(kind, *args)
 
 
 class InvalidRequest(AttentionError):
@@ -84,6 +94,10 @@ class Diverged(AttentionError):
 
 class Cancelled(AttentionError):
     """The caller asked for the work to stop."""
+
+
+class StorageFailed(AttentionError):
+    """A disk or a database is full, read-only or away; the sentence is for whoever runs the service."""
 
 
 class Overloaded(AttentionError):

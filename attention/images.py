@@ -76,18 +76,19 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def preprocess(image: Image.Image, how: Preprocess) -> Tensor:
     """A network's input (3, size, size) in float32 from an upright RGB photo."""
-    scale = how.resize / min(image.size)
-    width, height = (max(round(side * scale), how.size) for side in image.size)
-    left, top = (width - how.size) // 2, (height - how.size) // 2
+    left, top, right, bottom = crop(image.width, image.height, how)
+    box = (left * image.width, top * image.height, right * image.width, bottom * image.height)
     # Only the region under the crop is resized, so that a very long photo costs no more than a square one.
-    box = (
-        left * image.width / width,
-        top * image.height / height,
-        (left + how.size) * image.width / width,
-        (top + how.size) * image.height / height,
-    )
     small = image.resize((how.size, how.size), Image.Resampling.BICUBIC, box=box)
     return normalise(torch.from_numpy(np.array(small)).permute(2, 0, 1), how)
+
+
+def crop(photo_width: int, photo_height: int, how: Preprocess) -> tuple[float, float, float, float]:
+    """The part of a photo that becomes the input: left, top, right, bottom as shares of its width and height."""
+    scale = how.resize / min(photo_width, photo_height)
+    width, height = (max(round(side * scale), how.size) for side in (photo_width, photo_height))
+    left, top = (width - how.size) // 2, (height - how.size) // 2
+    return left / width, top / height, (left + how.size) / width, (top + how.size) / height
 
 
 def normalise(pixels: Tensor, how: Preprocess) -> Tensor:

@@ -100,6 +100,17 @@ def label_numbers(labels: Sequence[str | None], classes: Sequence[str]) -> list[
     return None if None in found else [number for number in found if number is not None]
 
 
+def why_unlabelled(labels: Sequence[str | None], classes: Sequence[str], asked: Pictures) -> str:
+    """Why `label_numbers` has none for these images, in words without an end."""
+    if asked.data is None:
+        return "Photos have no true class"
+    if not classes:
+        return "The network does not say what its classes are called"
+    others = sorted({label for label in labels if label is not None} - set(classes))
+    shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    return f"The images have classes that the network does not know ({shown})"
+
+
 @lru_cache(maxsize=4)
 def _drawn(path: Path, changed: int, asked: Pictures) -> tuple[Item, ...]:
     """The images of the draw, one class after the other in turn; ``changed`` makes a newer file be read again."""

@@ -333,3 +333,5 @@ class Request(Plain, Generic[R_co]):
     analysis: ClassVar[str]
     report: ClassVar[type[Plain]]
     slow: ClassVar[bool] = False
+    spreads: ClassVar[bool] = False
+    """Whether all its work is in the items it gives to `Lab.map`, and none in the analysis itself."""

@@ -93,7 +93,7 @@ class Block(nn.Module):
         branch = self.last(hidden)
         if self.gate_first:
             (attention,) = self.standard
-            weights = attention.gate(attention.excite(self.squeezed(hidden, branch)))  # type: ignore[operator, union-attr]
+            weights = attention.gate(attention.excite(self.squeezed(hidden, branch)))  # type: ignore[operator]
             return self.post(self.relu(torch.addcmul(self.identity(shortcut), branch, weights)))
         return self.post(self.relu(self.identity(shortcut) + self.standard(branch)))
 

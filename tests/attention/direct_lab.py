@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from attention.analysis import Outputs
+from attention.analysis import Outputs, Step, in_order
 from attention.build import build
 from attention.files import Files
 from attention.gate import ablate, capture, sites
@@ -36,8 +36,10 @@ class DirectLab:
     def network(self, variant: Variant) -> nn.Module:
         return build(variant, self.files.checkpoints)
 
-    def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
-        return map(fn, items)
+    def map(
+        self, fn: Step[T, S], items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+    ) -> Iterator[S]:
+        return in_order(fn, items, tell, lost)
 
     def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
         self.told.append((done, total))

@@ -16,7 +16,7 @@ from attention.spec import Variant
 from attention.timing import bandwidth, median_interval, rounds
 from tests.attention.direct_lab import DirectLab
 
-SMALL = ("resnet20(width=4)/se", "resnet20(width=4)/eca")
+SMALL = tuple(Variant.parse(f"resnet20(width=4)/{name}") for name in ("se", "eca"))
 
 
 def about(low: float, middle: float, high: float) -> Interval:

@@ -41,10 +41,10 @@ def names(asked: Pictures, files: Files) -> list[str]:
 
 
 def test_photos_come_in_the_order_asked_for() -> None:
-    ids = [sample.id for sample in samples()[:3]]
+    ids = tuple(sample.id for sample in samples()[:3])
     found = list(pictures(Pictures(images=ids), Files(Path("nowhere"))))
-    assert [one.name for one in found] == ids and all(one.label is None for one in found)
-    assert Pictures.model_validate(ids) == Pictures(images=ids)  # a list of ids is short for photos
+    assert [one.name for one in found] == list(ids) and all(one.label is None for one in found)
+    assert Pictures.model_validate(list(ids)) == Pictures(images=ids)  # a list of ids is short for photos
 
 
 def test_a_draw_takes_alike_many_of_each_class_until_one_runs_out(files: Files) -> None:

@@ -35,7 +35,7 @@ def naive(
     return torch.stack(found)
 
 
-def network(name: str) -> nn.Module:
+def network(name: str) -> Backbone:
     """A network whose gates matter: its signal is normalised, and its gates differ from channel to channel."""
     model = build(Variant.parse(name)).train()
     for module in model.modules():

@@ -1,0 +1,209 @@
+"""Where in these photos did each network find what speaks for its class? Grad-CAM, side by side.
+
+Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization. Ramprasaath R. Selvaraju, Michael
+Cogswell, Abhishek Das, Ramakrishna Vedantam, Devi Parikh, Dhruv Batra. ICCV 2017. https://arxiv.org/abs/1610.02391
+
+    w_c = mean over places of d logit / d A_c,   map = ReLU(sum_c w_c A_c)
+
+A is a feature map (C, H, W), the logit that of the class before the softmax. Where the classifier is linear on the
+mean of A this is the class activation map of Bolei Zhou, Aditya Khosla, Agata Lapedriza, Aude Oliva, Antonio Torralba,
+Learning Deep Features for Discriminative Localization, CVPR 2016, https://arxiv.org/abs/1512.04150, but for the ReLU
+and the factor 1 / HW.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attention import weights
+from attention.analyses import analyses
+from attention.analysis import Lab
+from attention.build import preprocess_of
+from attention.channel_gates import ran
+from attention.errors import InvalidRequest, did_you_mean
+from attention.gate import Slot, slots
+from attention.images import crop, preprocess
+from attention.reports.cam import CamMap, CamNetwork, CamPhoto, CamReport, CamRequest
+from attention.reports.compare import ClassScore
+
+METHOD = (
+    "Grad-CAM (Selvaraju et al., ICCV 2017, arXiv:1610.02391): channels of a feature map, weighted by the mean over "
+    "places of the logit's derivative, summed, and cut off at 0. Each map is divided by its own maximum, so maps show "
+    "where, and not how much: compare their maxima for that, within one network only."
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One network's look at some photos: heat maps before they are divided (B, H, W), logits (B, K), channels."""
+
+    heat: Tensor
+    logits: Tensor
+    channels: int
+
+
+@analyses.register("cam")
+def cam(request: CamRequest, lab: Lab) -> CamReport:
+    """Where in these photos did each network find what speaks for its class? Grad-CAM, side by side."""
+    subjects = [ran(variant, lab) for variant in request.variants]
+    photos = [lab.files.image(image) for image in request.images]
+    networks: list[CamNetwork] = []
+    by_network: list[list[CamMap]] = []
+    for number, subject in enumerate(subjects):
+        lab.progress(number, len(subjects), subject.name)
+        variant, checkpoints = subject.variant, lab.files.checkpoints
+        how, names = preprocess_of(variant, checkpoints), weights.labels(variant, checkpoints)
+        assert variant.classes is not None  # it is resolved
+        target = class_number(request.target, names, variant.classes, subject.name)
+        model = lab.network(variant)
+        path, slot = feature_map(model, request.stage, subject.name)
+        inputs = torch.stack([preprocess(photo, how) for photo in photos])  # (B, 3, S, S)
+        seen = grad_cam(model, slot, inputs.to(lab.device), target)
+        crops = [crop(photo.width, photo.height, how) for photo in photos]
+        by_network.append(_maps(request, subject.name, seen, names, target, crops))
+        height, width = seen.heat.shape[1:]
+        network = CamNetwork(
+            **dict(subject),
+            layer=path,
+            stage=slot.stage,
+            channels=seen.channels,
+            height=height,
+            width=width,
+            classes=variant.classes,
+        )
+        networks.append(network)
+    maps = tuple(one for image in zip(*by_network, strict=True) for one in image)
+    return CamReport(
+        networks=tuple(networks),
+        photos=tuple(
+            CamPhoto(image=image, width=photo.width, height=photo.height)
+            for image, photo in zip(request.images, photos, strict=True)
+        ),
+        maps=maps,
+        caveats=tuple(caveats(networks, maps)),
+        method=METHOD,
+    )
+
+
+def class_number(target: int | str | None, names: Sequence[str], classes: int, network: str) -> int | None:
+    """Which logit a class is; None stays None. A number may be said as text, where no class is called so.
+
+    Raises:
+        InvalidRequest: the network has no such class.
+    """
+    if target is None or target in names:
+        return None if target is None else names.index(str(target))
+    if isinstance(target, int) or target.isdecimal():
+        if int(target) not in range(classes):
+            raise InvalidRequest(
+                f"{network} tells {classes} classes apart, numbered 0 to {classes - 1}; there is no class {target}."
+            )
+        return int(target)
+    if not names:
+        raise InvalidRequest(
+            f"{network} does not say what its classes are called, so {target!r} cannot be found. Say the class by its "
+            f"number, 0 to {classes - 1}."
+        )
+    hint = did_you_mean(target, names)
+    raise InvalidRequest(f"{network} has no class {target!r}.{hint if len(hint) < 300 else ''}")  # not all 1,000 names
+
+
+def feature_map(model: nn.Module, stage: int | None, network: str) -> tuple[str, Slot]:
+    """The place whose output is looked at, and its path: after a stage, or before the classifier's pooling.
+
+    Raises:
+        InvalidRequest: the network has no such stage.
+    """
+    position = "tail" if stage is None else "stage"
+    there = {slot.stage: (path, slot) for path, slot in slots(model).items() if slot.position == position}
+    if stage is None:
+        return there[max(there)]
+    if stage not in there:
+        raise InvalidRequest(f"{network} has no stage {stage}. It has stages {', '.join(map(str, sorted(there)))}.")
+    return there[stage]
+
+
+def grad_cam(model: nn.Module, place: nn.Module, images: Tensor, target: int | None) -> Seen:
+    """Grad-CAM of each image (B, 3, S, S), on what a module of a network in eval mode gives.
+
+    The network must be the caller's own. In eval mode images do not see each other, so one backward pass of the sum
+    of their logits gives each image its own gradient; and nothing before the feature map is differentiated.
+
+    Args:
+        target: the class for all images; None is each image's most probable one.
+    """
+    kept: list[Tensor] = []
+
+    def keep(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        kept.append(output.detach().requires_grad_())
+        return kept[-1].clone()  # what comes next may work in place
+
+    model.requires_grad_(False)
+    hook = place.register_forward_hook(keep)
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            logits = model(images.clone())
+            wanted = logits.argmax(1) if target is None else torch.full_like(logits[:, 0], target, dtype=torch.long)
+            (feature,) = kept
+            (gradient,) = torch.autograd.grad(logits.gather(1, wanted[:, None]).sum(), feature)
+    finally:
+        hook.remove()
+    with torch.no_grad():
+        importance = gradient.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
+        heat = (importance * feature).sum(1).clamp_min(0)  # (B, H, W)
+    return Seen(heat.float().cpu(), logits.detach().float().cpu(), feature.shape[1])
+
+
+def _maps(
+    request: CamRequest,
+    network: str,
+    seen: Seen,
+    names: Sequence[str],
+    target: int | None,
+    crops: Sequence[tuple[float, float, float, float]],
+) -> list[CamMap]:
+    """One network's maps, in the order of the photos."""
+
+    def score(shares: Tensor, index: int) -> ClassScore:
+        return ClassScore(index=index, label=names[index] if names else None, probability=float(shares[index]))
+
+    made = []
+    for number, image in enumerate(request.images):
+        shares, heat = seen.logits[number].softmax(0), seen.heat[number]
+        first, maximum = int(shares.argmax()), float(heat.max())
+        rows = (heat / maximum if maximum > 0 else heat).double().numpy().round(4).tolist()
+        one = CamMap(
+            image=image,
+            network=network,
+            target=score(shares, first if target is None else target),
+            first=score(shares, first),
+            crop=crops[number],
+            maximum=maximum,
+            grid=tuple(tuple(row) for row in rows),
+        )
+        made.append(one)
+    return made
+
+
+def caveats(networks: Sequence[CamNetwork], maps: Sequence[CamMap]) -> list[str]:
+    """What to know before reading the maps."""
+    said = [f"{network.name}: {network.warning}" for network in networks if network.warning]
+    empty = [one for one in maps if one.maximum == 0]
+    if empty:
+        where = ", ".join(dict.fromkeys(one.network for one in empty))
+        said.append(
+            f"{len(empty)} of {len(maps)} maps are empty ({where}): no place of the feature map speaks for the class "
+            "there, only against it."
+        )
+    coarse = {f"{one.height} x {one.width}" for one in networks if one.height * one.width <= 64}
+    if coarse:
+        said.append(
+            f"Heat maps are as coarse as the feature map ({', '.join(sorted(coarse))}): drawn smoothly they look "
+            "sharper than they are."
+        )
+    if len({(network.height, network.width) for network in networks}) > 1:
+        said.append("The networks' feature maps differ in size, so their maps differ in sharpness.")
+    return said

@@ -1,0 +1,342 @@
+"""On which images do these networks disagree, or change their answer when their attention is taken away?"""
+
+import base64
+import heapq
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from attention import weights
+from attention.agreement import Numbers, divergence, kappa, rights
+from attention.analyses import analyses
+from attention.analysis import Lab
+from attention.build import preprocess_of
+from attention.channel_gates import ran
+from attention.errors import InvalidRequest
+from attention.images import preprocess
+from attention.interventions.plan import SCALE, described, reference_images
+from attention.pictures import BATCH, Picture, how_many, label_numbers, pictures, why_unlabelled
+from attention.reports.compare import ClassScore
+from attention.reports.disagreement import Agreement, Answer, Arm, DisagreementReport, DisagreementRequest, Entry, Flips
+from attention.reports.subjects import Ran
+from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Preprocess
+
+METHODS = (
+    "Divergences are Jensen-Shannon divergences with equal weights between softmax predictions (Lin 1991), by their "
+    "maximum: 0 where all say the same, 1 where each is sure of another class. The list has images whose first classes "
+    "differ, by divergence. Kappa is Cohen's (1960). p is McNemar's exact test over images, not corrected for how many "
+    "pairs are compared, and says nothing of other training seeds."
+)
+JPEG_QUALITY = 85
+
+
+@dataclass(order=True)
+class Candidate:
+    """An image of the list; the least of them is the last in it."""
+
+    score: float
+    earliness: int
+    entry: Entry = field(compare=False)
+
+
+@analyses.register("disagreement")
+def disagreement(request: DisagreementRequest, lab: Lab) -> DisagreementReport:
+    """On which images do these networks disagree, or change their answer when their attention is taken away?"""
+    asked = Asked(request, lab)
+    found = Found(asked)
+    some: list[Picture] = []
+    for picture in pictures(request.images, lab.files):
+        some.append(picture)
+        if len(some) == BATCH:
+            found.add(some, asked.shares(some))
+            some = []
+            if found.n < asked.total:
+                note = f"{found.n:,} of {asked.total:,} images"
+                lab.progress(found.n, asked.total, note, report(asked, found, complete=False))
+    if some:
+        found.add(some, asked.shares(some))
+    answer = report(asked, found, complete=True)
+    lab.progress(found.n, asked.total, f"{found.n:,} images", answer)
+    return answer
+
+
+class Asked:
+    """A question about disagreement: the networks, the arms, and how they are run."""
+
+    def __init__(self, request: DisagreementRequest, lab: Lab) -> None:
+        self.request, self.lab = request, lab
+        self.networks = [ran(variant, lab) for variant in request.variants]
+        self.caveats = [f"{one.name}: {one.warning}" for one in self.networks if one.warning]
+        self.names, about_classes = same_classes(self.networks, lab)
+        self.caveats += about_classes
+        self.reference: Pictures | None = None
+        if request.removal in REFERRING:
+            self.reference, about = reference_images(request.calibration, request.images, lab.files)
+            self.caveats += about
+        if request.removal in SCALE:
+            self.caveats.append(SCALE[request.removal])
+        self.arms: list[tuple[Ran, AblationKind | None]] = []
+        for network in self.networks:
+            self.arms.append((network, None))
+            if request.removal is not None and network.variant.attention is not None:
+                self.arms.append((network, request.removal))
+        self.ids = [network.name + (" without attention" if removed else "") for network, removed in self.arms]
+        self.whole = [row for row, (_, removed) in enumerate(self.arms) if removed is None]
+        self.without = [row for row, (_, removed) in enumerate(self.arms) if removed is not None]
+        """Each follows the arm of the same network as it is."""
+        self.total = how_many(request.images, lab.files)
+
+    def shares(self, some: Sequence[Picture]) -> Numbers:
+        """Softmax predictions of every arm: (A, B, K).
+
+        Raises:
+            InvalidRequest: a gate has no neutral weight.
+        """
+        inputs: dict[Preprocess, Tensor] = {}  # what the networks see, once for each way of preparing it
+        logits: list[Tensor] = []
+        for network in self.networks:
+            how = preprocess_of(network.variant, self.lab.files.checkpoints)
+            if how not in inputs:
+                inputs[how] = torch.stack([preprocess(picture.image, how) for picture in some])  # (B, 3, S, S)
+            with torch.inference_mode():
+                logits += self.lab.forward_each(network.variant, inputs[how], self._ablations(network)).unbind()
+        predictions: Numbers = torch.stack([one.double().cpu() for one in logits]).softmax(-1).numpy()
+        return predictions
+
+    def _ablations(self, network: Ran) -> list[Ablation]:
+        kind = self.request.removal
+        if kind is None or network.variant.attention is None:
+            return []
+        return [Ablation(kind=kind, value=self.request.value, seed=self.request.seed, reference=self.reference)]
+
+
+def same_classes(networks: Sequence[Ran], lab: Lab) -> tuple[tuple[str, ...], list[str]]:
+    """The names of the classes that all networks tell apart, and what to know of them; no names if none are known.
+
+    Raises:
+        InvalidRequest: they tell different classes apart.
+    """
+    first = networks[0]
+    known: tuple[str, ...] = ()
+    named_by, nameless = first, []
+    for network in networks:
+        if network.variant.classes != first.variant.classes:
+            raise InvalidRequest(
+                f"{first.name} tells {first.variant.classes} classes apart, and {network.name} "
+                f"{network.variant.classes}. Only networks of the same classes can agree or disagree."
+            )
+        names = weights.labels(network.variant, lab.files.checkpoints)
+        if not names:
+            nameless.append(network.name)
+        elif known and names != known:
+            raise InvalidRequest(
+                f"{named_by.name} and {network.name} call their classes differently, or order them differently: "
+                f"{_first_difference(known, names)}. Only networks of the same classes can agree or disagree."
+            )
+        else:
+            known, named_by = names, network
+    if known and nameless:
+        return known, [f"{', '.join(nameless)} does not say what its classes are called; the others' names are taken."]
+    return known, []
+
+
+def _first_difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    number = next(place for place, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
+    return f"class {number} is {ours[number]!r} and {theirs[number]!r}"
+
+
+class Found:
+    """What is known of all images so far: first classes and divergences of every arm, and the list."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.labels: list[str | None] = []
+        self.pairs = list(combinations(range(len(asked.arms)), 2))
+        self.apart = np.zeros(len(self.pairs))
+        """Sum over images of each pair's divergence."""
+        self.differing = 0
+        self.listed: list[Candidate] = []
+        self._first: list[NDArray[np.int64]] = []
+
+    @property
+    def n(self) -> int:
+        """Images."""
+        return len(self.labels)
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """First class by arm and image: (A, N)."""
+        return np.concatenate(self._first, 1)
+
+    def add(self, some: Sequence[Picture], shares: Numbers) -> None:
+        """Every arm's predictions (A, B, K) for some images."""
+        asked, first = self.asked, shares.argmax(-1)  # (A, B)
+        self._first.append(first)
+        self.apart += [divergence(shares[[one, other]]).sum() for one, other in self.pairs]
+        networks = divergence(shares[asked.whole]) if len(asked.whole) > 1 else None
+        removal = np.stack([divergence(shares[[row - 1, row]]) for row in asked.without]) if asked.without else None
+        for place, picture in enumerate(some):
+            flips = [asked.arms[row][0].name for row in asked.without if first[row, place] != first[row - 1, place]]
+            classes = len(set(first[asked.whole, place].tolist()))
+            counted = {"networks": classes > 1, "removal": bool(flips), "any": classes > 1 or bool(flips)}
+            between = None if networks is None else float(networks[place])
+            taken = None if removal is None else float(removal[:, place].max())
+            scores = {"networks": between, "removal": taken, "any": max(between or 0.0, taken or 0.0)}
+            if counted[asked.request.rank_by]:
+                self.differing += 1
+                score = scores[asked.request.rank_by] or 0.0
+                self._consider(picture, self.n + place, score, between, taken, classes, flips, shares[:, place])
+        self.labels += [picture.label for picture in some]
+
+    def _consider(
+        self,
+        picture: Picture,
+        number: int,
+        score: float,
+        networks: float | None,
+        removal: float | None,
+        classes: int,
+        flips: Sequence[str],
+        shares: Numbers,
+    ) -> None:
+        """Put an image on the list, if it belongs there; of equal images the earlier one does."""
+        full = len(self.listed) == self.asked.request.limit
+        if full and (score, -number) <= (self.listed[0].score, self.listed[0].earliness):
+            return
+        entry = Entry(
+            rank=0,
+            image=picture.name,
+            label=picture.label,
+            score=score,
+            networks=networks,
+            removal=removal,
+            first_classes=classes,
+            flips=tuple(flips),
+            answers=tuple(self._answers(shares, picture.label)),
+            thumbnail=thumbnail(picture.image, self.asked.request.thumbnail),
+        )
+        put = heapq.heapreplace if full else heapq.heappush
+        put(self.listed, Candidate(score, -number, entry))
+
+    def _answers(self, shares: Numbers, label: str | None) -> Iterator[Answer]:
+        """What every arm says of one image, (A, K)."""
+        names = self.asked.names
+        true = names.index(label) if label is not None and label in names else None
+        for arm, own in zip(self.asked.ids, shares, strict=True):
+            index = int(own.argmax())
+            called = names[index] if names else None
+            yield Answer(
+                arm=arm,
+                first=ClassScore(index=index, label=called, probability=float(own[index])),
+                true_probability=None if true is None else float(own[true]),
+                right=None if true is None else index == true,
+            )
+
+
+def thumbnail(image: Image.Image, side: int) -> str | None:
+    """A picture whose longest side is at most so many pixels, as base64 of a JPEG; None for 0."""
+    if side == 0:
+        return None
+    small = image.copy()
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=JPEG_QUALITY)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def report(asked: Asked, found: Found, complete: bool) -> DisagreementReport:
+    """What is known so far."""
+    request, files, first = asked.request, asked.lab.files, found.first
+    numbers = label_numbers(found.labels, asked.names)
+    right = None if numbers is None else first == np.array(numbers)  # (A, N)
+    said = list(asked.caveats)
+    if right is None:
+        said.append(f"{why_unlabelled(found.labels, asked.names, request.images)}, so nobody is called right or wrong.")
+    if found.differing > len(found.listed):
+        said.append(f"The list has {len(found.listed):,} of {found.differing:,} images on which first classes differ.")
+    flips = tuple(_flips(asked, first, right))
+    ranked = sorted(found.listed, reverse=True)
+    return DisagreementReport(
+        headline=headline(asked, found, flips),
+        networks=tuple(asked.networks),
+        arms=tuple(
+            Arm(
+                id=asked.ids[row],
+                network=network.name,
+                removed=removed,
+                n=found.n,
+                accuracy=None if right is None else 100 * float(right[row].mean()),
+            )
+            for row, (network, removed) in enumerate(asked.arms)
+        ),
+        pairs=tuple(_pairs(asked, found, first, right)),
+        flips=flips,
+        entries=tuple(one.entry.model_copy(update={"rank": rank}) for rank, one in enumerate(ranked, start=1)),
+        differing=found.differing,
+        rank_by=request.rank_by,
+        removal=request.removal if asked.without else None,
+        images=described(request.images, files),
+        calibration=described(asked.reference, files) if asked.reference else None,
+        n=found.n,
+        labelled=right is not None,
+        caveats=tuple(said),
+        methods=METHODS,
+        complete=complete,
+    )
+
+
+def _pairs(
+    asked: Asked, found: Found, first: NDArray[np.int64], right: NDArray[np.bool_] | None
+) -> Iterator[Agreement]:
+    """Every two arms."""
+    for apart, (one, other) in zip(found.apart.tolist(), found.pairs, strict=True):
+        same = int((first[one] == first[other]).sum())
+        who = ("both_right", "only_first", "only_second", "both_wrong", "p")
+        yield Agreement.model_validate(
+            {
+                "first": asked.ids[one],
+                "second": asked.ids[other],
+                "n": found.n,
+                "same": same,
+                "agreement": same / found.n,
+                "kappa": kappa(first[one], first[other]),
+                "divergence": apart / found.n,
+                **(dict.fromkeys(who) if right is None else rights(right[one], right[other])),
+            }
+        )
+
+
+def _flips(asked: Asked, first: NDArray[np.int64], right: NDArray[np.bool_] | None) -> Iterator[Flips]:
+    """What taking its attention away does to each network."""
+    for row in asked.without:
+        flipped = first[row] != first[row - 1]
+        yield Flips(
+            network=asked.arms[row][0].name,
+            n=flipped.size,
+            flipped=int(flipped.sum()),
+            share=float(flipped.mean()),
+            to_right=None if right is None else int((~right[row - 1] & right[row]).sum()),
+            to_wrong=None if right is None else int((right[row - 1] & ~right[row]).sum()),
+        )
+
+
+def headline(asked: Asked, found: Found, flips: Sequence[Flips]) -> str:
+    """How often networks differ, and how often removal makes a difference."""
+    parts = []
+    if len(asked.whole) > 1:
+        whole = found.first[asked.whole]
+        apart = float((whole != whole[0]).any(0).mean())
+        parts.append(
+            f"The {len(whole)} networks do not all give the same first class on {apart:.1%} of {found.n:,} images"
+        )
+    if flips:
+        each = ", ".join(f"{one.share:.1%} of {one.n:,} for {one.network}" for one in flips)
+        parts.append(f"Replacing all gates ('{asked.request.removal}') changes the first class of {each}")
+    return ". ".join(parts) + "."

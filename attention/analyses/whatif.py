@@ -1,0 +1,87 @@
+"""What becomes of the predictions for these photos without each gate, each stage of gates, or all of them?"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from attention import weights
+from attention.analyses import analyses
+from attention.analysis import Lab
+from attention.build import preprocess_of
+from attention.devices import device_name
+from attention.images import preprocess
+from attention.interventions.effects import divergence
+from attention.interventions.plan import Plan, described, passes, plan
+from attention.reports.compare import ClassScore
+from attention.reports.sweep import PhotoBase, PhotoEffect, WhatIfReport, WhatIfRequest
+from attention.spec import Pictures
+
+
+@analyses.register("whatif")
+def whatif(request: WhatIfRequest, lab: Lab) -> WhatIfReport:
+    """What becomes of the predictions for these photos without each gate, each stage of gates, or all of them?"""
+    what = plan(request, request.scopes, Pictures(images=request.images), lab.files, calibrate=False)
+    how = preprocess_of(what.variant, lab.files.checkpoints)
+    photos = torch.stack([preprocess(lab.files.image(image), how) for image in request.images])  # (B, 3, S, S)
+    names = weights.labels(what.variant, lab.files.checkpoints)
+    logits = torch.empty(0)
+    for rows, part in passes(lab, what.variant, photos, what.ablations):
+        if not len(logits):
+            logits = part.new_empty(1 + len(what.ablations), *part.shape[1:])  # (1 + A, B, K)
+            logits[0] = part[0]
+        logits[1 + rows.start : 1 + rows.stop] = part[1:]
+    shares, kl = logits.float().softmax(-1), divergence(logits)
+    tops = shares[0].topk(min(request.top_k, shares.shape[-1]), -1).indices.tolist()
+    bases, effects = [], []
+    for number, (image, top) in enumerate(zip(request.images, tops, strict=True)):
+        own = shares[:, number]  # (1 + A, K)
+        bases.append(PhotoBase(image=image, top=tuple(_score(own[0], index, names) for index in top)))
+        effects += _effects(what, image, own, kl[:, number], top, names)
+    return WhatIfReport(
+        network=what.variant.name,
+        variant=what.variant,
+        caveats=what.caveats,
+        calibration=described(what.reference, lab.files) if what.reference else None,
+        photos=tuple(bases),
+        sites=what.sites,
+        scopes=what.scopes,
+        kinds=what.kinds,
+        effects=tuple(effects),
+        device=device_name(lab.device),
+    )
+
+
+def _score(shares: Tensor, index: int, names: Sequence[str]) -> ClassScore:
+    return ClassScore(index=index, label=names[index] if names else None, probability=float(shares[index]))
+
+
+def _effects(
+    what: Plan, image: str, shares: Tensor, kl: Tensor, top: Sequence[int], names: Sequence[str]
+) -> list[PhotoEffect]:
+    """What each scope and kind does to one photo, whose probabilities are (1 + A, K) and divergences (A)."""
+    made = []
+    for scope in what.scopes:
+        for kind in what.kinds:
+            cell = what.cell(scope, kind)
+            if cell is None:
+                continue
+            after = shares[1 + cell]  # (K)
+            first = int(after.argmax())
+            effect = PhotoEffect(
+                image=image,
+                scope=scope.id,
+                family=scope.family,
+                label=scope.label,
+                stage=scope.stage,
+                order=scope.order,
+                gates=len(scope.gates),
+                kind=kind,
+                first=_score(after, first, names),
+                flips=first != top[0],
+                probabilities=tuple(after[list(top)].tolist()),
+                change=float(after[top[0]] - shares[0, top[0]]),
+                kl=float(kl[cell]),
+            )
+            made.append(effect)
+    return made

@@ -1,0 +1,162 @@
+"""What a question about replaced gates takes: every different ablation once, its reference images, and what to say."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attention import weights
+from attention.analysis import Lab
+from attention.build import load_report, resolve, skeleton
+from attention.errors import BadData, InvalidRequest
+from attention.files import Files, samples
+from attention.interventions.scopes import labelled_sites, scopes
+from attention.pictures import how_many
+from attention.reports.sweep import Family, Interventions, Scope, Site
+from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Variant
+
+ROWS_PIXELS = 4_000_000
+"""Pixels of input, counted once for every ablation, up to which ablations of one image share a pass."""
+
+SCALE: dict[AblationKind, str] = {
+    "neutral": "Kind 'neutral' lets the input through as if there were no gate. The network was trained with gates "
+    "around their own mean, so this changes the scale of every gated branch: what it loses is a scale artefact, not "
+    "attention's value.",
+    "constant": "Kind 'constant' puts in one value everywhere. Where that is not the gates' mean it changes the scale "
+    "of every gated branch: what the network loses is a scale artefact, not attention's value.",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The ablations of a question, each once, and which of them is which scope's."""
+
+    variant: Variant
+    sites: tuple[Site, ...]
+    scopes: tuple[Scope, ...]
+    kinds: tuple[AblationKind, ...]
+    ablations: tuple[Ablation, ...]
+    cells: dict[tuple[str, AblationKind], int]
+    reference: Pictures | None
+    caveats: tuple[str, ...]
+
+    def cell(self, scope: Scope, kind: AblationKind) -> int | None:
+        """Which ablation replaces a scope's gates by a kind; None where that cannot be."""
+        return self.cells.get((scope.id, kind))
+
+
+def plan(asked: Interventions, families: Iterable[Family], images: Pictures, files: Files, calibrate: bool) -> Plan:
+    """What a question takes.
+
+    Args:
+        images: what it is about, whose data set has the reference images if the question names none.
+        calibrate: whether reference images are needed even if no kind puts in gates of theirs.
+
+    Raises:
+        InvalidRequest: the network has no gates, or there is nothing to replace.
+    """
+    variant = resolve(asked.variant)
+    model = skeleton(variant)
+    places = labelled_sites(model)
+    if not places:
+        raise InvalidRequest(
+            f"{variant.name} has no attention, so there is no gate to replace. Ask for a network with attention, such "
+            "as 'eca' or 'resnet50/se'."
+        )
+    every = scopes(model, places, families, asked.sets)
+    if not every:
+        raise InvalidRequest("There is nothing to replace: name at least one of scopes, or a set of gates.")
+    kinds = tuple(dict.fromkeys(asked.kinds))
+    caveats = [SCALE[kind] for kind in kinds if kind in SCALE]
+    report = load_report(variant, files.checkpoints)
+    if said := weights.warning(report):
+        caveats.insert(0, said)
+    reference = None
+    if calibrate or any(kind in REFERRING for kind in kinds):
+        reference, about = reference_images(asked.calibration, images, files)
+        caveats += about
+    numbers: dict[tuple[AblationKind, tuple[str, ...]], int] = {}
+    cells: dict[tuple[str, AblationKind], int] = {}
+    for kind in kinds:
+        without = [site for site in places if kind == "neutral" and site.neutral is None]
+        blocked = {site.path for site in without}
+        if without:
+            caveats.append(
+                f"Kind 'neutral' is left out where a gate chooses among branches or places, for it has no neutral "
+                f"weight: {', '.join(site.label for site in without)}."
+            )
+        for scope in every:
+            if not blocked & set(scope.gates):
+                cells[scope.id, kind] = numbers.setdefault((kind, scope.gates), len(numbers))
+    if not cells:
+        raise InvalidRequest(f"No gate of {variant.name} has a neutral weight. Ask for kind 'mean' or 'scalar'.")
+    paths = [site.path for site in places]
+    in_order = sorted(numbers, key=lambda one: paths.index(one[1][0]))  # those that begin alike share the most
+    place = {numbers[one]: position for position, one in enumerate(in_order)}
+    return Plan(
+        variant=variant,
+        sites=places,
+        scopes=every,
+        kinds=kinds,
+        ablations=tuple(_ablation(kind, gates, asked, reference) for kind, gates in in_order),
+        cells={cell: place[number] for cell, number in cells.items()},
+        reference=reference,
+        caveats=tuple(caveats),
+    )
+
+
+def _ablation(kind: AblationKind, gates: tuple[str, ...], asked: Interventions, reference: Pictures | None) -> Ablation:
+    put = reference if kind in REFERRING else None
+    return Ablation(kind=kind, gates=gates, value=asked.value, seed=asked.seed, reference=put)
+
+
+def reference_images(calibration: Pictures | None, images: Pictures, files: Files) -> tuple[Pictures, list[str]]:
+    """Images whose gates are put in, and what to know of them.
+
+    Args:
+        calibration: those that were asked for; None takes those that go with ``images``, which are the ones tried.
+    """
+    if calibration is not None:
+        said = ["Some of the calibration images may be among those tried."] * _overlap(calibration, images)
+        return calibration, said
+    if images.data is None:
+        own = Pictures(images=tuple(sample.id for sample in samples()))
+        return own, [
+            f"The gates put in are those of the {len(own.images)} sample photos, for photos have no data set. Name "
+            "calibration images that are like what the network was trained on for a better mean."
+        ]
+    own = Pictures(data=images.data, split="train", classes=images.classes, seed=images.seed)
+    try:
+        how_many(own, files)
+    except BadData:
+        own = images.model_copy(update={"limit": min(images.limit, own.limit)})
+        return own, [f"{images.data} has no images to train on, so the gates put in are those of the images tried."]
+    return own, ["The gates put in are those of some of the images tried."] * (images.split == "train")
+
+
+def _overlap(named: Pictures, images: Pictures) -> bool:
+    if (named.data, named.split) != (images.data, images.split):
+        return False
+    return images.data is not None or bool(set(named.images) & set(images.images))
+
+
+def described(images: Pictures, files: Files) -> str:
+    """Images in words."""
+    count = how_many(images, files)
+    if images.data is None:
+        return f"{count} photo" + "s" * (count != 1)
+    classes = f" of {', '.join(images.classes)}" if images.classes else ""
+    return f"{count:,} images of {images.data} ({images.split} split{classes}), drawn by seed {images.seed}"
+
+
+def passes(lab: Lab, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> Iterator[tuple[slice, Tensor]]:
+    """Which of the ablations, and the logits untouched and under each of those: (1 + A, B, K), a few at a time.
+
+    So memory does not grow with the number of ablations: only one untouched pass more is run for each part of them.
+    """
+    at_once = max(ROWS_PIXELS // (images.shape[-2] * images.shape[-1]) - 1, 1)
+    for start in range(0, len(ablations), at_once):
+        some = slice(start, min(start + at_once, len(ablations)))
+        with torch.inference_mode():
+            yield some, lab.forward_each(variant, images, ablations[some])

@@ -1,0 +1,78 @@
+"""Which gates are replaced together: each alone, a stage, all, one after another from either end, or a chosen set."""
+
+from collections.abc import Iterable, Sequence
+
+from torch import nn
+
+from attention.gate import chosen, sites
+from attention.reports.sweep import FAMILIES, Family, Scope, Site
+from attention.spec import Ablation
+
+
+def labelled_sites(model: nn.Module) -> tuple[Site, ...]:
+    """Every gate of a network from input to output, with a short name of its own."""
+    found = sites(model)
+    short = [f"{one.stage}.{one.block}" + ("" if one.kind == "channel" else f" {one.kind}") for one in found]
+    return tuple(
+        Site(
+            path=one.path,
+            label=label if short.count(label) == 1 else f"{label} {one.path.split('.', 2)[-1]}",
+            kind=one.kind,
+            neutral=one.neutral,
+            position=one.position,
+            stage=one.stage,
+            block=one.block,
+        )
+        for one, label in zip(found, short, strict=True)
+    )
+
+
+def scopes(
+    model: nn.Module, sites: Sequence[Site], families: Iterable[Family], sets: Sequence[tuple[str, ...]] = ()
+) -> tuple[Scope, ...]:
+    """The sets of gates of each family, and those of ``sets``, which are paths or prefixes of them.
+
+    Raises:
+        InvalidRequest: a set names a gate that is not there.
+    """
+    paths = [site.path for site in sites]
+    wanted = [family for family in FAMILIES if family in set(families)]
+    found: list[Scope] = []
+    for family in wanted:
+        found += _of_family(family, sites, paths)
+    for number, named in enumerate(sets):
+        inside = chosen(model, Ablation(kind="scalar", gates=named))
+        gates = tuple(path for path in paths if path in inside)
+        label = ", ".join(named) if len(named) <= 3 else f"{named[0]} and {len(named) - 1} more"
+        found.append(Scope(id=f"set:{number + 1}", family="set", label=label, stage=None, order=number, gates=gates))
+    return tuple(found)
+
+
+def _of_family(family: Family, sites: Sequence[Site], paths: list[str]) -> list[Scope]:
+    def scope(id: str, label: str, stage: int | None, order: int, gates: Iterable[str]) -> Scope:
+        return Scope(id=id, family=family, label=label, stage=stage, order=order, gates=tuple(gates))
+
+    if family == "gate":
+        return [
+            scope(f"gate:{site.path}", site.label, site.stage, order, (site.path,)) for order, site in enumerate(sites)
+        ]
+    if family == "stage":
+        stages = sorted({site.stage for site in sites})
+        return [
+            scope(f"stage:{stage}", f"stage {stage}", stage, order, (one.path for one in sites if one.stage == stage))
+            for order, stage in enumerate(stages)
+        ]
+    if family == "all":
+        return [scope("all", "all", None, 0, paths)]
+    if family == "set":
+        return []  # they have no members but those that are named
+    counts = range(1, len(paths) + 1)
+    if family == "first_to_last":
+        return [
+            scope(f"{family}:{count}", f"up to {sites[count - 1].label}", None, count - 1, paths[:count])
+            for count in counts
+        ]
+    return [
+        scope(f"{family}:{count}", f"from {sites[-count].label} on", None, count - 1, paths[-count:])
+        for count in counts
+    ]

@@ -1,0 +1,184 @@
+"""Disagreement's question and answer, as plain data: the images on which networks, or one without attention, differ."""
+
+import csv
+import io
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from attention.reports.compare import ClassScore
+from attention.reports.subjects import Ran
+from attention.spec import AblationKind, Pictures, Plain, Request, Variant
+
+Rank = Literal["any", "networks", "removal"]
+RANKS: dict[Rank, str] = {
+    "any": "networks differ, or one of them differs from itself without attention",
+    "networks": "networks differ from each other, each as it is",
+    "removal": "a network differs from itself without attention",
+}
+
+
+class DisagreementRequest(Request["DisagreementReport"]):
+    """On which images do these networks disagree, or change their answer when their attention is taken away?"""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"variants": ["none", "se", "eca"], "images": {"data": "flowers", "limit": 1000}, "limit": 24}]
+        }
+    }
+    analysis: ClassVar = "disagreement"
+    slow: ClassVar = True
+
+    images: Pictures = Field(description="The images they are tried on: of a data set, or photos by id.")
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
+        min_length=1,
+        max_length=8,
+        description="Networks that tell the same classes apart, as objects or short names.",
+    )
+    removal: AblationKind | None = Field(
+        default="mean",
+        description="What replaces all gates of each network to take its attention away; null to leave that out.",
+    )
+    calibration: Pictures | None = Field(
+        default=None,
+        description="Images whose gates kinds 'mean' and 'other_image' put in. If not said: those of the same data set "
+        "to train on, or the sample photos where the question is about photos.",
+    )
+    value: float = Field(default=0.5, allow_inf_nan=False, description="The value of kind 'constant'.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'."
+    )
+    rank_by: Rank = Field(default="any", description="Which differences make the list, and its order.")
+    limit: int = Field(default=48, ge=1, le=500, description="Most images in the list.")
+    thumbnail: int = Field(
+        default=96, ge=0, le=256, description="Longest side of the thumbnails, pixels; 0 for none. Never enlarged."
+    )
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError("A network is named twice; it would agree with itself.")
+        if len(self.variants) == 1 and (self.removal is None or self.variants[0].attention is None):
+            raise ValueError("One network has nothing to disagree with: name another, or one with attention to remove.")
+        if self.rank_by == "networks" and len(self.variants) < 2:
+            raise ValueError("rank_by 'networks' needs at least two networks.")
+        if self.rank_by == "removal" and (
+            self.removal is None or all(variant.attention is None for variant in self.variants)
+        ):
+            raise ValueError("rank_by 'removal' needs a kind of removal, and a network with attention.")
+        return self
+
+
+class Arm(Plain):
+    """A network as it is, or without its attention."""
+
+    id: str = Field(description="Unique in the report: the network's short name, and ' without' where it is removed.")
+    network: str = Field(description="Short name of the network.")
+    removed: AblationKind | None = Field(description="What replaced all of its gates; null for the network as it is.")
+    n: int = Field(description="Images.")
+    accuracy: float | None = Field(description="Top-1 accuracy, points; null without labels.")
+
+
+class Agreement(Plain):
+    """How often two arms have the same first class, over all images."""
+
+    first: str = Field(description="Id of one arm.")
+    second: str = Field(description="Id of the other; it comes later in the order of the arms.")
+    n: int = Field(description="Images.")
+    same: int = Field(description="Images with the same first class.")
+    agreement: float = Field(description="The same as a share, 0..1.")
+    kappa: float | None = Field(
+        description="Cohen's kappa: agreement beyond what the two would have by chance, 1 for full agreement, 0 for "
+        "chance; null where both always answer with one and the same class."
+    )
+    divergence: float = Field(description="Mean over images of the Jensen-Shannon divergence by its maximum, 0..1.")
+    both_right: int | None = Field(description="Images both are right on; null without labels.")
+    only_first: int | None = Field(description="Images only the first is right on; null without labels.")
+    only_second: int | None = Field(description="Images only the second is right on; null without labels.")
+    both_wrong: int | None = Field(description="Images both are wrong on; null without labels.")
+    p: float | None = Field(description="Exact McNemar test of equal accuracy, uncorrected; null without labels.")
+
+
+class Answer(Plain):
+    """What one arm says of one image."""
+
+    arm: str = Field(description="Id of the arm.")
+    first: ClassScore = Field(description="Its most probable class.")
+    true_probability: float | None = Field(description="Probability of the true class, 0..1; null without a label.")
+    right: bool | None = Field(description="Whether the first class is the true one; null without a label.")
+
+
+class Entry(Plain):
+    """One image on which arms differ."""
+
+    rank: int = Field(description="Place in the list, from 1.")
+    image: str = Field(description="A photo's id, or the image's place in the data set.")
+    label: str | None = Field(description="True class; null for photos.")
+    score: float = Field(description="What the list is ordered by, largest first, 0..1.")
+    networks: float | None = Field(
+        description="Jensen-Shannon divergence between the networks as they are, by its maximum, 0..1; null for one."
+    )
+    removal: float | None = Field(
+        description="The largest over networks of the divergence between itself and itself without attention, 0..1; "
+        "null where nothing was removed."
+    )
+    first_classes: int = Field(description="How many different first classes the networks as they are have.")
+    flips: tuple[str, ...] = Field(description="Short names of the networks whose first class removal changes.")
+    answers: tuple[Answer, ...] = Field(description="Every arm, in their order.")
+    thumbnail: str | None = Field(description="The image as a small JPEG, base64; null if none was asked for.")
+
+
+class Flips(Plain):
+    """What taking its attention away does to one network's first classes."""
+
+    network: str = Field(description="Short name of the network.")
+    n: int = Field(description="Images.")
+    flipped: int = Field(description="Images whose first class changes.")
+    share: float = Field(description="The same as a share, 0..1.")
+    to_right: int | None = Field(description="Of them, wrong as it is and right without; null without labels.")
+    to_wrong: int | None = Field(description="Of them, right as it is and wrong without; null without labels.")
+
+
+class DisagreementReport(Plain):
+    """The answer of disagreement: how often arms differ, and the images on which they differ most."""
+
+    headline: str = Field(description="The main finding, in words.")
+    networks: tuple[Ran, ...] = Field(description="The networks in the order asked for.")
+    arms: tuple[Arm, ...] = Field(description="Each network as it is, and then without its attention if it has any.")
+    pairs: tuple[Agreement, ...] = Field(description="Every two arms once, in their order.")
+    flips: tuple[Flips, ...] = Field(description="Every network whose attention was taken away.")
+    entries: tuple[Entry, ...] = Field(description="The images on which arms differ in their first class, ranked.")
+    differing: int = Field(description="How many such images there are, listed or not.")
+    rank_by: Rank = Field(description="Which differences make the list.")
+    removal: AblationKind | None = Field(description="What replaced the gates.")
+    images: str = Field(description="The images, in words.")
+    calibration: str | None = Field(description="The images whose gates were put in, in words; null if none were.")
+    n: int = Field(description="Images tried so far.")
+    labelled: bool = Field(description="Whether all images have classes that are the networks'.")
+    caveats: tuple[str, ...] = Field(description="What to know before reading the numbers.")
+    methods: str = Field(description="How scores were computed, with their sources.")
+    complete: bool = Field(description="Whether all images were tried.")
+
+    def csv(self) -> str:
+        """Every listed image as a row, with three columns for each arm."""
+        file = io.StringIO()
+        rows = csv.writer(file)
+        parts = [f"{arm.id}: {part}" for arm in self.arms for part in ("class", "probability", "right")]
+        rows.writerow(["rank", "image", "label", "score", "networks", "removal", "flips", *parts])
+        for one in self.entries:
+            said = [
+                part
+                for answer in one.answers
+                for part in (_called(answer.first), answer.first.probability, answer.right)
+            ]
+            flips = " ".join(one.flips)
+            rows.writerow([one.rank, one.image, one.label, one.score, one.networks, one.removal, flips, *said])
+        return file.getvalue()
+
+
+def _called(score: ClassScore) -> str | int:
+    return score.index if score.label is None else score.label
+
+
+DisagreementRequest.report = DisagreementReport
