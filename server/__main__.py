@@ -1,20 +1,55 @@
-"""Start the service: ``python -m server``. Settings come from the environment; see server/settings.py."""
+"""The commands of the service. Settings come from the environment; see server/settings.py.
 
+python -m server                        serve until told to stop
+python -m server check                  try out the configuration: a line for each thing, OK, WARN or FAIL
+python -m server keys create NAME       make an API key, and show it this once
+python -m server keys list              the keys there are, without what is secret about them
+python -m server keys revoke NAME       take a key no more
+python -m server settings               all settings with their defaults, as a table in Markdown
+"""
+
+import asyncio
+import logging
 import socket
 import sys
 import tempfile
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from attention.errors import AttentionError
+from server import logs
+from server.keys import UnreadableKeys, create_key, read_keys, revoke_key
 from server.process import prepare_process
-from server.settings import Settings
+from server.settings import Settings, table
 
 
-def main() -> None:
-    """Serve until told to stop."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line says."""
+    asked = _parse(arguments)
+    if asked.command == "check":
+        from server.check import main as check
+
+        sys.exit(check())
+    if asked.command == "settings":
+        print(table())
+        return
     settings = read_settings()
+    if asked.command == "keys":
+        keys(settings, asked)
+    else:
+        serve(settings)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until told to stop."""
     prepare_process(settings)
+    logs.configure(settings)
     check_folder(settings)
+    check_database(settings)
+    check_engine(settings)
+    warn_of_exposure(settings)
     listener = listen(settings)
 
     import uvicorn  # after prepare_process: torch reads the environment once, when it is imported
@@ -25,14 +60,40 @@ def main() -> None:
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            app.state.service.leaving.set()  # or it would wait for event streams to end
+            app.state.service.leaving.set()  # from here on not ready; and event streams end, or we would wait for them
+            await asyncio.sleep(settings.drain_s)
             await super().shutdown(sockets)
 
-    access_log = settings.log_level == "debug"
-    config = uvicorn.Config(app, log_level=settings.log_level, access_log=access_log)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=settings.shutdown_timeout_s
+    )
     host, port = listener.getsockname()[:2]
     print(f"The API listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     Server(config).run(sockets=[listener])
+
+
+def keys(settings: Settings, asked: Namespace) -> None:
+    """Make, list or revoke API keys."""
+    try:
+        if asked.action == "create":
+            key, token = create_key(settings.keys_path, asked.name)
+            print(token)
+            print(
+                f"This is the key {key.name!r}, shown this once: only its hash is kept, in {settings.keys_path}.\n"
+                "Send it as `Authorization: Bearer KEY`; the dashboard takes it from ATTENTION_API_KEY.",
+                file=sys.stderr,
+            )
+            if settings.access == "open":
+                print("ATTENTION_ACCESS is open, so the service asks for no key all the same.", file=sys.stderr)
+        elif asked.action == "revoke":
+            key = revoke_key(settings.keys_path, asked.name)
+            print(f"The key {key.name!r} ({key.id}) is revoked; a running service takes it no more in a second.")
+        else:
+            for key in read_keys(settings.keys_path).keys:
+                state = f"revoked {key.revoked:%Y-%m-%d %H:%M}" if key.revoked else "in use"
+                print(f"{key.id}  {key.name:<24}  created {key.created:%Y-%m-%d %H:%M}  {state}")
+    except (AttentionError, OSError) as error:
+        sys.exit(str(error))
 
 
 def read_settings() -> Settings:
@@ -57,6 +118,40 @@ def check_folder(settings: Settings) -> None:
         )
 
 
+def check_database(settings: Settings) -> None:
+    """Make sure that the database can be used, and bring it up to date; or say what is in the way."""
+    from server.store import Store
+
+    try:
+        Store(settings.database_url).close()
+    except AttentionError as error:
+        sys.exit(str(error))
+
+
+def check_engine(settings: Settings) -> None:
+    """Make sure that the engine can be had, or say what is missing."""
+    from server.engine import check_installed
+
+    try:
+        check_installed(settings)
+    except AttentionError as error:
+        sys.exit(str(error))
+
+
+def warn_of_exposure(settings: Settings) -> None:
+    """Say loudly that anybody may ask, if that is so; or why nobody could be let in."""
+    from server.access import exposure
+
+    try:
+        if settings.access != "open":
+            read_keys(settings.keys_path)
+        told = exposure(settings)
+    except UnreadableKeys as error:
+        sys.exit(str(error))
+    if told is not None:
+        logging.getLogger("server").warning(told)
+
+
 def listen(settings: Settings) -> socket.socket:
     """A socket that listens where the settings say, or a sentence on why there is none."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -68,6 +163,21 @@ def listen(settings: Settings) -> socket.socket:
             f"The service cannot listen on {settings.host}:{settings.port} ({reason}). "
             "Stop what is using the port, or choose another one in ATTENTION_PORT."
         )
+
+
+def _parse(arguments: Sequence[str] | None) -> Namespace:
+    parser = ArgumentParser("python -m server", description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands.add_parser("serve", help="serve until told to stop; what happens without a command")
+    commands.add_parser("check", help="try out the configuration")
+    commands.add_parser("settings", help="all settings with their defaults")
+    actions = commands.add_parser("keys", help="make, list or revoke API keys").add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+    actions.add_parser("create", help="make a key, and show it this once").add_argument("name", metavar="NAME")
+    actions.add_parser("list", help="the keys there are")
+    actions.add_parser("revoke", help="take a key no more").add_argument("name", metavar="NAME", help="or its id")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,36 @@
 """The app: create_app(settings) puts engine, store and routes together."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
 
 from attention.analyses import analyses
-from server import problems
+from server import metrics, problems
+from server.access import Access, Accounts
+from server.browsers import Browsers
 from server.catalog import version
 from server.engine import Engine, connect
+from server.keys import KeyRing
+from server.metrics import Metrics
+from server.observing import Observing
 from server.openapi import describe
+from server.retention import keep_no_longer
 from server.routes import router
 from server.service import Service
 from server.settings import Settings
 from server.store import Store
+
+log = logging.getLogger(__name__)
+
+ASKED_WITH = ("Authorization", "Content-Type", "Last-Event-ID", "X-API-Key", "X-Request-ID")
+ANSWERED_WITH = ("ETag", "Link", "Location", "Report-Id", "Retry-After", "X-Request-ID")
+"""Headers that pages of allowed origins may send and read, besides the few that all may."""
 
 
 def create_app(settings: Settings | None = None, engine: Engine | None = None) -> FastAPI:
@@ -27,6 +42,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
             closed here.
     """
     chosen = settings or Settings()
+    accounts = Accounts(chosen, KeyRing(chosen.keys_path))
+    numbers = Metrics(accounts)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -34,13 +51,20 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         store = Store(chosen.database_url)
         own: Engine = engine if engine is not None else await run_in_threadpool(connect, chosen)
         app.state.service = Service(chosen, own, store)
+        await run_in_threadpool(_say_what_is_here, store, own)
+        sweeping = asyncio.create_task(keep_no_longer(app.state.service))
         try:
             if engine is None:
                 await run_in_threadpool(own.open)
-            yield
+            with numbers.watching(app.state.service):
+                yield
         finally:
+            sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeping
             if engine is None:
                 await run_in_threadpool(own.close)
+            await run_in_threadpool(app.state.service.archive.close)
             store.close()
 
     app = FastAPIOffline(  # /docs and /redoc with their own copies of what FastAPI's load from a CDN
@@ -53,6 +77,30 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     )
     routes, schemas = router(analyses)
     app.include_router(routes)
+    metrics.add_to(app, numbers)
     problems.add_to(app)
+    _surround(app, chosen, accounts, numbers)
     describe(app, schemas)
     return app
+
+
+def _say_what_is_here(store: Store, engine: Engine) -> None:
+    """What the last time left, in the log; and what nobody needs any more is gone."""
+    log.info("The database holds %s.", store.holdings())
+    if left := engine.files.sweep():
+        log.warning("%d files of uploads that were cut off are removed.", left)
+
+
+def _surround(app: FastAPI, settings: Settings, accounts: Accounts, numbers: Metrics) -> None:
+    """What every request passes on its way in, from the inside out."""
+    app.add_middleware(Access, accounts=accounts)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=ASKED_WITH,
+            expose_headers=ANSWERED_WITH,
+        )
+    app.add_middleware(Browsers, settings=settings, accounts=accounts)
+    app.add_middleware(Observing, settings=settings, metrics=numbers)

@@ -51,6 +51,20 @@ async def read_question(http: HTTPRequest, request_type: type[Q]) -> tuple[Q, di
     return _validate_json(request_type, await _read_json(http, _example(request_type))), {}
 
 
+async def read_photos(http: HTTPRequest) -> dict[str, bytes]:
+    """The photos in the form that a body is, by id; none if it is empty.
+
+    Raises:
+        AttentionError, HTTPException: it is something else, and what.
+    """
+    kind = media_type(http)
+    if kind == "multipart/form-data":
+        return dict(_photos(await read_form(http, service(http).settings, MAX_FILES)))
+    if await read_body(http, service(http).settings.max_json_bytes, "body"):
+        raise HTTPException(415, f"The body is {kind!r}; this takes multipart/form-data with photos, or nothing.")
+    return {}
+
+
 async def read_job_question(http: HTTPRequest, requests: Mapping[str, type[Request[Any]]]) -> Request[Any]:
     """The question in the body of a job: any of these, by the name of its analysis.
 

@@ -1,13 +1,15 @@
 """The gallery: sample photos and uploads as one collection; what they are in the store, their bytes in files."""
 
 import io
+from contextlib import suppress
 from functools import cached_property
 
 from PIL import Image as PillowImage
 
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, NotFound
 from attention.files import Files, samples
 from attention.images import ImageFacts, inspect
+from server.metering import metered
 from server.schemas import Image, Images
 from server.store import Store
 
@@ -21,6 +23,7 @@ class Gallery:
         self._files = files
         self._store = store
 
+    @metered
     def add(self, name: str, data: bytes) -> Image:
         """Keep a photo, once it has been decoded to be sure of it.
 
@@ -55,6 +58,7 @@ class Gallery:
         media_type = PillowImage.MIME.get(self.image(image_id).format, "application/octet-stream")
         return self._files.image_bytes(image_id), media_type
 
+    @metered
     def thumbnail(self, image_id: str, size: int) -> bytes:
         """One photo as a JPEG whose longer side is at most ``size`` pixels.
 
@@ -78,6 +82,16 @@ class Gallery:
         if image_id in self._samples:
             raise InvalidRequest("This photo belongs to the sample gallery, which comes with the service and stays.")
         self._store.delete_image(image_id)
+        self._files.remove_image(image_id)
+
+    def uploaded_before(self, moment: float) -> tuple[str, ...]:
+        """Ids of uploads that came, the last time they did, before a moment (seconds since 1970)."""
+        return tuple(self._files.images_before(moment))
+
+    def forget(self, image_id: str) -> None:
+        """Forget one upload, also one that is known only by half; of a sample, a copy that somebody uploaded."""
+        with suppress(NotFound):
+            self._store.delete_image(image_id)
         self._files.remove_image(image_id)
 
     @cached_property

@@ -16,7 +16,7 @@ from attention.spec import Request
 from server.answering import accepted, answer
 from server.asking import read_job_question
 from server.openapi import Schemas
-from server.schemas import Job, Jobs, JobState, StoredReport
+from server.schemas import Job, Jobs, JobState
 from server.service import Service, service
 
 EVENT_EVERY_S = 0.25
@@ -34,7 +34,7 @@ MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "csv": "text/csv",
 
 
 def add_jobs(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> None:
-    """The routes under /jobs and /reports."""
+    """The routes under /jobs."""
     _add_asking(routes, schemas, requests)
     _add_following(routes, schemas)
     _add_reports(routes, schemas, requests)
@@ -184,19 +184,6 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
             kind = requests[job.analysis].report if job.analysis in requests else None
             found = await run_in_threadpool(_written, kind, found, format)
         return Response(found, headers={"Cache-Control": "no-cache"}, media_type=MEDIA_TYPES[format])
-
-    @routes.get(
-        "/reports/{job_id}",
-        operation_id="report",
-        tags=["jobs"],
-        summary="A finished report with its request",
-        responses=schemas.responses(StoredReport, "The report, and the request that made it.", 404, 422),
-        response_class=Response,
-    )
-    async def report(http: HTTPRequest, job_id: str) -> Response:
-        """A finished report and the request that made it: enough to ask again elsewhere."""
-        stored = await run_in_threadpool(service(http).store.jobs.stored_report, job_id)
-        return answer(await run_in_threadpool(stored.model_dump_json))
 
 
 def _written(kind: type[Any] | None, json: str, format: Format) -> str:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from attention.errors import AttentionError, InvalidRequest
 from attention.spec import Plain, Request
+from server import logs
 from server.process import keep_freed_memory
 from server.settings import Settings
 from server.store import Store
@@ -104,9 +105,7 @@ def main() -> None:
     """Run the job that standard input names, until it is done or standard input closes."""
     order = Order.model_validate_json(_first_line())
     settings = Settings.model_validate(order.settings)
-    logging.basicConfig(
-        level=settings.log_level.upper(), format=f"%(levelname)s: job {order.job_id}: %(name)s: %(message)s"
-    )
+    logs.configure(settings, job=order.job_id)
     Thread(target=_end_with_the_caller, name="caller", daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(NICENESS)

@@ -9,23 +9,50 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from attention.spec import Request
+from server.access import OPEN
+from server.answering import REPORT_ID
 from server.asking import FILES, MAX_FILES, takes_files
 from server.problems import MEDIA_TYPE
 from server.schemas import Problem
+
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where the service asks for one."},
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same in a header of its own.",
+    },
+}
+"""How a key is sent."""
 
 Named = tuple[type[BaseModel], JsonSchemaMode]
 
 FAULTS = {
     404: "It names something that is not here.",
+    401: "It needs an API key: `Authorization: Bearer KEY`.",
+    403: "It comes from a web page of another site, which is not allowed to ask.",
     405: "Another method is needed.",
     406: "It cannot be had in that format.",
     409: "It clashes with what is there: it has ended already, or the name is taken.",
     413: "It is larger than the limits.",
     415: "Its body is of a type that is not taken here.",
+    421: "It calls the service by a name that is not its own.",
     422: "It does not make sense as asked; the detail says why.",
+    429: "The API key has used up its compute time, or has too much in flight; Retry-After says when to come back.",
     500: "A bug in the service.",
     503: "No room or not ready now; Retry-After says when to come back.",
 }
+
+REPORT_HEADERS: dict[str, Any] = {
+    REPORT_ID: {
+        "description": "Under which id GET /v1/reports/{id} gives this answer with its question. Absent where answers "
+        "are not kept, or not ones as long as this.",
+        "schema": {"type": "string"},
+    },
+    "Link": {"description": "The same as an address, with rel=describedby.", "schema": {"type": "string"}},
+}
+"""The headers that tell of an answer's stored report."""
 
 
 class Schemas:
@@ -87,6 +114,15 @@ class Schemas:
         return {"type": "object", "properties": fields, "additionalProperties": False}
 
 
+def _guard(operation: dict[str, Any], schemas: Schemas, needs_key: bool) -> None:
+    """Let a route's description tell of what every request passes before it gets there."""
+    before = (401, 403, 421, 429) if needs_key else (403, 421)
+    found = {str(status): answer for status, answer in schemas.problems(*before).items()}
+    operation["responses"] = dict(sorted({**found, **operation["responses"]}.items()))
+    if needs_key:
+        operation["security"] = [{name: []} for name in SCHEMES] + [{}]
+
+
 def describe(app: FastAPI, schemas: Schemas) -> None:
     """Let an app's own description carry these schemas; it is made the first time somebody asks."""
 
@@ -99,7 +135,12 @@ def describe(app: FastAPI, schemas: Schemas) -> None:
                 description=app.description,
                 routes=app.routes,
             )
-            made.setdefault("components", {}).setdefault("schemas", {}).update(schemas.definitions)
+            components = made.setdefault("components", {})
+            components.setdefault("schemas", {}).update(schemas.definitions)
+            components["securitySchemes"] = SCHEMES
+            for path, methods in made["paths"].items():
+                for operation in methods.values():
+                    _guard(operation, schemas, needs_key=path not in OPEN)
             app.openapi_schema = made
         return app.openapi_schema
 

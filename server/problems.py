@@ -27,6 +27,7 @@ STATUS: dict[type[AttentionError], int] = {
     errors.TooLarge: 413,
     errors.NotFound: 404,
     errors.Cancelled: 409,
+    errors.StorageFailed: 503,
     errors.Overloaded: 503,
 }
 """What each error is over HTTP; a class that is not here is what its nearest parent is."""
@@ -72,7 +73,7 @@ class UnexpectedErrors:
             if started:
                 raise  # half an answer is out already; the server closes the connection
             detail = f"This is a bug in the service, not in the request. Its log tells more under the id {number}."
-            await _respond(scope["path"], 500, "unexpected-error", detail)(scope, receive, send)
+            await respond(scope["path"], 500, "unexpected-error", detail)(scope, receive, send)
 
 
 async def _attention_error(request: Request, error: Exception) -> Response:
@@ -80,7 +81,7 @@ async def _attention_error(request: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, errors.Overloaded):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    return _respond(request.url.path, status_of(error), _kebab(type(error).__name__), str(error), headers)
+    return respond(request.url.path, status_of(error), _kebab(type(error).__name__), str(error), headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -94,7 +95,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         elif status == 405:
             allowed = (error.headers or {}).get("Allow", "another method")
             detail = f"{request.method} is not possible at {path[:200]}; it takes {allowed}."
-    return _respond(path, status, _kebab(HTTPStatus(status).phrase), detail, error.headers)
+    return respond(path, status, _kebab(HTTPStatus(status).phrase), detail, error.headers)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
@@ -103,7 +104,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     detail = faults[0]["message"]
     if len(faults) > 1:
         detail += f" (There {'is' if len(faults) == 2 else 'are'} {len(faults) - 1} more; see errors.)"
-    return _respond(request.url.path, 422, "invalid-request", detail, faults=faults)
+    return respond(request.url.path, 422, "invalid-request", detail, faults=faults)
 
 
 def invalid(faults: Sequence[Any], fields: Sequence[str]) -> RequestValidationError:
@@ -115,7 +116,7 @@ def invalid(faults: Sequence[Any], fields: Sequence[str]) -> RequestValidationEr
     return RequestValidationError([{**fault, "known": fields} for fault in faults])
 
 
-def _respond(
+def respond(
     path: str,
     status: int,
     kind: str,
@@ -123,6 +124,15 @@ def _respond(
     headers: Mapping[str, str] | None = None,
     faults: Sequence[dict[str, Any]] = (),
 ) -> Response:
+    """The answer that says what went wrong.
+
+    Args:
+        path: what was asked for.
+        kind: which error, in words with dashes between.
+        detail: a sentence that says what is wrong and what to do.
+        headers: what goes along.
+        faults: where in the request each fault is, if that is known.
+    """
     problem = Problem(
         type=f"/problems/{kind}",
         title=kind.replace("-", " ").capitalize(),

@@ -13,13 +13,27 @@ from attention.analysis import Analysis
 from attention.errors import InvalidRequest
 from attention.reports.study import StudyReport
 from attention.spec import Request
-from server.answering import accepted, answer
+from server.answering import accepted, answer, report_links
 from server.asking import FILES, read_question
 from server.catalog import request_type, title
+from server.checkpoint_routes import add_checkpoints
 from server.dataset_routes import add_datasets
 from server.job_routes import add_jobs
-from server.openapi import Schemas
-from server.schemas import Catalog, DataSet, DataSets, Health, Image, Images, Job, Jobs, StoredReport
+from server.openapi import REPORT_HEADERS, Schemas
+from server.report_routes import add_reports
+from server.schemas import (
+    AskedAgain,
+    Catalog,
+    DataSet,
+    DataSets,
+    Health,
+    Image,
+    Images,
+    Job,
+    Jobs,
+    Reports,
+    StoredReport,
+)
 from server.service import Service, service
 from server.uploads import Upload, media_type, plain_name, read_body, read_form
 
@@ -34,15 +48,17 @@ def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
     """Every route under /v1, and the schemas that their descriptions refer to."""
     requests = {name: request_type(analysis) for name, analysis in analyses.items()}
     reports = [request.report for request in requests.values()]
-    own = (Catalog, Image, Images, DataSet, DataSets, StudyReport, Health, Job, Jobs, StoredReport)
+    own = (Catalog, Image, Images, DataSet, DataSets, StudyReport, Health, Job, Jobs, StoredReport, Reports, AskedAgain)
     schemas = Schemas(requests.values(), [*reports, *own])
     routes = APIRouter(prefix="/v1")
     for name, request in requests.items():
         _add_analysis(routes, schemas, name, request)
     add_jobs(routes, schemas, requests)
+    add_reports(routes, schemas, requests)
     _add_catalog(routes, schemas)
     _add_images(routes, schemas)
     add_datasets(routes, schemas)
+    add_checkpoints(routes, schemas)
     _add_signs_of_life(routes, schemas)
     return routes, schemas
 
@@ -54,6 +70,7 @@ def _add_analysis(routes: APIRouter, schemas: Schemas, name: str, request: type[
         status, responses = 202, schemas.responses(Job, text, *faults, status=202)
     else:
         status, responses = 200, schemas.responses(request.report, title(request.report), *faults)
+        responses[200] |= {"headers": REPORT_HEADERS}
     routes.add_api_route(
         f"/{name}",
         _ask(request),
@@ -74,8 +91,8 @@ def _ask(request: type[Request[Any]]) -> Callable[[HTTPRequest], Coroutine[Any, 
         question, photos = await read_question(http, request)
         if question.slow:
             return accepted(await service(http).submit(question, photos))
-        report = await service(http).engine.answer(question, photos)
-        return answer(await run_in_threadpool(report.model_dump_json))  # megabytes, when gates are asked for
+        found = await service(http).answer(question, photos)
+        return answer(found.json, headers=report_links(found.report_id))
 
     return ask
 
@@ -194,6 +211,7 @@ def _add_images(routes: APIRouter, schemas: Schemas) -> None:
     async def delete_image(http: HTTPRequest, image_id: str) -> Response:
         """Forget an uploaded photo; samples stay."""
         await run_in_threadpool(service(http).gallery.delete, image_id)
+        service(http).remembered.forget()  # an answer about a photo that is gone would say that it is not
         return Response(status_code=204)
 
 
@@ -236,8 +254,10 @@ def _add_signs_of_life(routes: APIRouter, schemas: Schemas) -> None:
         response_class=Response,
     )
     async def ready(http: HTTPRequest) -> Response:
-        """Asks the database and the engine."""
+        """Asks the database and the engine; no as soon as the service was told to stop."""
         of = service(http)
+        if of.leaving.is_set():
+            raise HTTPException(503, "The service is shutting down. Ask another one, or this one in a while.")
         try:
             await run_in_threadpool(of.store.check)
         except Exception as error:

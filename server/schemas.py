@@ -104,15 +104,77 @@ class JobQuestion(Plain):
     request: dict[str, Any] = Field(default_factory=dict, description="The question, as POST /v1/<analysis> takes it.")
 
 
+class Conditions(Plain):
+    """What decides an answer beside its question: change nothing here, and asking again gives the same numbers."""
+
+    version: str = Field(description="Version of the service.")
+    torch: str = Field(description="Version of torch.")
+    device: str = Field(description="Where networks ran.")
+    threads: int = Field(description="CPU threads of one forward pass: sums in another order round differently.")
+    weights: dict[str, str] = Field(
+        default={}, description="Short name of each network with trained weights -> fingerprint of its checkpoint."
+    )
+    data: dict[str, str] = Field(
+        default={}, description="Each data set -> fingerprint of its files' sizes and times; their bytes are not read."
+    )
+
+
 class StoredReport(Plain):
     """A finished report with the request that made it."""
 
-    id: str = Field(description="The job's id.")
+    id: str = Field(description="The job's id; for an answer given at once, a hash of all that follows but the time.")
     analysis: str = Field(description="Which question.")
     request: dict[str, Any] = Field(description="The question in full.")
-    created: AwareDatetime = Field(description="When it was asked, UTC.")
+    created: AwareDatetime = Field(description="When it was asked, UTC; the last time, if several gave this answer.")
     finished: AwareDatetime = Field(description="When the report was ready, UTC.")
+    conditions: Conditions | None = Field(
+        default=None, description="What else decided the answer; None for a job, whose report says what it needs."
+    )
+    missing: tuple[str, ...] = Field(
+        default=(),
+        description="Ids of photos that it is about and that are not kept here: those that come along with a form are "
+        "not. Asking again needs them.",
+    )
     report: dict[str, Any] = Field(description="The answer, in the shape of its analysis.")
+
+
+class ReportEntry(Plain):
+    """A stored report in a list."""
+
+    id: str = Field(description="GET /v1/reports/{id} gives it.")
+    analysis: str = Field(description="Which question.")
+    title: str = Field(description="What it is about: networks, photos, and what differs from the defaults.")
+    created: AwareDatetime = Field(description="When the report was ready, UTC; the last time, if several gave it.")
+    job: bool = Field(description="Whether a job made it: then it stays; other answers give way to newer ones.")
+
+
+class Reports(Plain):
+    """Stored reports."""
+
+    reports: tuple[ReportEntry, ...] = Field(description="Newest first.")
+
+
+class Difference(Plain):
+    """One value that is not what it was."""
+
+    path: str = Field(description="Where in the report, such as predictions[0].top[1].probability.")
+    before: Any = Field(description="What it was; long texts are cut short. None if it was not there.")
+    after: Any = Field(description="What it is now; None if it is not there.")
+
+
+class AskedAgain(Plain):
+    """A stored question asked anew, and what is different now."""
+
+    same: bool = Field(description="Whether the two reports are equal, to the last digit.")
+    sentence: str = Field(description="What is different, in words.")
+    before: str = Field(description="Id of the report that was stored.")
+    now: str | None = Field(description="Id of the report of now, the same if nothing changed; None if it is not kept.")
+    conditions: tuple[Difference, ...] = Field(description="Conditions that are not what they were.")
+    count: int = Field(description="How many values of the report differ.")
+    differences: tuple[Difference, ...] = Field(
+        description="Those values: first what is no number, then numbers by how much they differ for their size; at "
+        "most 100."
+    )
 
 
 class ModuleEntry(Plain):

@@ -1,32 +1,47 @@
 """Service: the live things that routes use, made when the app starts."""
 
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, partial
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
 
 from attention.build import skeleton
 from attention.errors import InvalidRequest
-from attention.spec import Grid, Request, Variant
+from attention.spec import Plain, Request
+from server.archive import Archive
 from server.catalog import catalog, version
+from server.conditions import Watch
 from server.engine import Engine
 from server.gallery import Gallery
+from server.limits import account
+from server.questions import variants
+from server.remembering import Remembering
 from server.schemas import Job
 from server.settings import Settings
 from server.store import Store
 
 
+class Answered(NamedTuple):
+    """An answer as it goes out, and the id it is kept under, if it is."""
+
+    json: bytes
+    report_id: str | None
+
+
 class Service:
-    """Engine, store and gallery of one app."""
+    """Engine, store, gallery and archive of one app."""
 
     def __init__(self, settings: Settings, engine: Engine, store: Store) -> None:
         self.settings = settings
         self.engine = engine
         self.store = store
         self.gallery = Gallery(engine.files, store)
+        self._watch = Watch(engine, settings)
+        self.archive = Archive(store.answers, self._watch, settings)
+        self.remembered: Remembering[Answered] = Remembering(lambda answer: len(answer.json), settings.remembered_bytes)
         self.version = version()
         self.leaving = Event()
         """Set when the service is told to stop: answers without an end come to one."""
@@ -35,6 +50,23 @@ class Service:
     def catalog_json(self) -> bytes:
         """The catalogue as it goes out; it cannot change while the service runs."""
         return catalog().model_dump_json().encode()
+
+    async def answer(self, question: Request[Any], photos: Mapping[str, bytes] | None = None) -> Answered:
+        """The answer of a quick question, worked out now or remembered, and kept under an id.
+
+        Raises:
+            AttentionError: whatever the caller can mend; Overloaded if too many requests wait already.
+        """
+        conditions = await run_in_threadpool(self._watch.conditions, question)
+        return await self.remembered.get((question, conditions), partial(self._worked_out, question, photos))
+
+    async def _worked_out(self, question: Request[Any], photos: Mapping[str, bytes] | None) -> Answered:
+        report = await self.engine.answer(question, photos)
+        return await run_in_threadpool(self._kept, question, report)  # megabytes, when gates are asked for
+
+    def _kept(self, question: Request[Any], report: Plain) -> Answered:
+        json = report.model_dump_json().encode()
+        return Answered(json, self.archive.keep(question, json).id)
 
     async def submit(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> Job:
         """Queue a question as a job. Photos that came along are kept, because the job needs them later.
@@ -64,24 +96,11 @@ class Service:
             skeleton(variant)
         for image_id, data in photos.items():
             self.gallery.add(image_id[:12], data)
-        job = self.store.jobs.add(request, self.settings.max_jobs)
+        asked_by = account()
+        add = partial(self.store.jobs.add, request, self.settings.max_jobs)
+        job = asked_by.queue(add, self.store.jobs) if asked_by else add()
         self.engine.start(job.id)
         return job
-
-
-def variants(value: object) -> Iterator[Variant]:
-    """Every variant that plain data names, however deep inside."""
-    match value:
-        case Variant():
-            yield value
-        case Grid():
-            yield from value.variants()
-        case Request():
-            for field in type(value).model_fields:
-                yield from variants(getattr(value, field))
-        case list() | tuple():
-            for item in value:
-                yield from variants(item)
 
 
 def service(request: HTTPRequest) -> Service:

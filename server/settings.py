@@ -1,12 +1,24 @@
 """What an operator may choose: every setting, its default, and the environment variable that changes it."""
 
+import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _listed(value: Any) -> Any:
+    """Text with commas as its parts."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+"""Several values, in the environment separated by commas."""
+
+Origin = Annotated[str, Field(pattern=r"^https?://[^/\s*]+$")]
 
 
 class Settings(BaseSettings):
@@ -43,15 +55,101 @@ class Settings(BaseSettings):
     job_threads: int = Field(
         default=0, ge=0, le=1024, description="CPU threads of one job; 0 shares out every core but one."
     )
+    engine: Literal["local", "ray"] = Field(
+        default="local", description="Where analyses run: on this machine, or on a Ray cluster; see docs/scale.md."
+    )
+    ray_address: str | None = Field(
+        default=None, description="Address of the Ray cluster, host:port; None is the one this machine is a node of."
+    )
+    ray_replicas_min: int = Field(default=1, ge=1, description="Replicas that answer requests, at least.")
+    ray_replicas_max: int = Field(default=4, ge=1, description="Replicas that answer requests, at most.")
+    ray_replica_cpus: float = Field(default=1.0, gt=0, description="CPU cores of one replica.")
+    ray_replica_gpus: float = Field(default=0.0, ge=0, description="GPUs of one replica; below 1, some share one.")
+    ray_job_cpus: float = Field(default=1.0, gt=0, description="CPU cores of one job, or of one run of a study.")
+    ray_job_gpus: float = Field(default=0.0, ge=0, description="GPUs of one job, or of one run of a study.")
     max_jobs: int = Field(default=100, ge=1, description="Jobs that may wait; more are refused with 503.")
+    remembered_bytes: int = Field(
+        default=64_000_000,
+        ge=0,
+        description="Answers kept in memory, bytes; the same question under the same conditions gets one of them.",
+    )
+    reports_kept: int = Field(
+        default=10_000, ge=0, description="Answers given at once that are kept, newest first; 0 keeps none. Jobs' stay."
+    )
+    reports_kept_days: int = Field(default=90, ge=1, le=36_500, description="Such answers older than this leave, days.")
+    reports_kept_bytes: int = Field(
+        default=2_000_000_000, ge=1, description="Such answers beyond this leave, bytes of all their reports together."
+    )
+    max_report_bytes: int = Field(
+        default=16_000_000, ge=1, description="Longest report of an answer given at once that is kept, bytes of JSON."
+    )
+    pack_reports_above_bytes: int = Field(
+        default=2_000_000, ge=0, description="Longer reports are kept compressed, bytes of JSON."
+    )
+    access: Literal["auto", "keys", "open"] = Field(
+        default="auto",
+        description="Who may ask: auto wants an API key as soon as one has been created, keys always does, open never.",
+    )
+    key_compute_rate: float = Field(
+        default=1.0,
+        ge=0,
+        description="Seconds of compute that one key may use in a second, over time; 0 is as much as there is.",
+    )
+    key_compute_burst_s: float = Field(
+        default=120.0, gt=0, description="Seconds of compute that a key which was idle may use at once."
+    )
+    key_in_flight: int = Field(default=32, ge=1, description="Requests of one key that are worked on at the same time.")
+    key_jobs: int = Field(default=10, ge=1, description="Jobs of one key that wait or run at the same time.")
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(),
+        description="Web pages elsewhere that may ask, as https://name, separated by commas; none by default.",
+    )
+    allowed_hosts: Listed = Field(
+        default=(),
+        description="Names by which a service without keys on a loopback address may be called besides its own, "
+        "separated by commas: those of a proxy in front of it.",
+    )
+    keep_uploads_days: float = Field(
+        default=0.0, ge=0, description="Days after which an uploaded photo is deleted; 0 keeps it until somebody does."
+    )
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         default="info", description="What is logged."
+    )
+    log_format: Literal["human", "json"] = Field(
+        default="human", description="Lines to read, or one JSON object a line."
+    )
+    log_requests: Literal["all", "failed", "none"] = Field(
+        default="failed", description="Which requests get a line in the log; failed are those answered with 4xx or 5xx."
+    )
+    drain_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=600,
+        description="How long a service that was told to stop still takes requests, while /v1/ready says no, seconds.",
+    )
+    shutdown_timeout_s: int = Field(
+        default=15, ge=1, le=3600, description="How long it then finishes what it took, before it cuts it off, seconds."
     )
 
     @property
     def folder(self) -> Path:
         """The data folder as an absolute path."""
         return self.data.expanduser().absolute()
+
+    @property
+    def keys_path(self) -> Path:
+        """Where the API keys are, as hashes."""
+        return self.folder / "keys.json"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     @property
     def database_url(self) -> str:
@@ -66,12 +164,23 @@ class Settings(BaseSettings):
     @property
     def cpu_threads(self) -> int:
         """CPU threads of one forward pass."""
-        return self.threads or cores()
+        return self.threads or (max(1, int(self.ray_replica_cpus)) if self.engine == "ray" else cores())
 
     @property
     def job_cpu_threads(self) -> int:
         """CPU threads of one job."""
-        return self.job_threads or max(1, (cores() - 1) // max(1, self.jobs))
+        share = int(self.ray_job_cpus) if self.engine == "ray" else (cores() - 1) // max(1, self.jobs)
+        return self.job_threads or max(1, share)
+
+
+def table() -> str:
+    """All settings as Markdown: what docs/operations.md shows."""
+    lines = ["| variable | default | is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        shown = f"`{default}`" if default not in (None, "") else "none"
+        lines.append(f"| `ATTENTION_{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(lines)
 
 
 def cores() -> int:

@@ -1,8 +1,12 @@
 """The engine: where analyses run. The routes know only this file's Protocol, so another engine changes no route."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from prometheus_client.registry import Collector
+
+from attention.errors import InvalidRequest
 from attention.spec import Plain, Request
 from server.settings import Settings
 
@@ -22,6 +26,10 @@ class Engine(Protocol):
     @property
     def device(self) -> str:
         """Where networks run, by name."""
+
+    @property
+    def metrics(self) -> Collector:
+        """What it tells of its own work: batches, queues, caches, memory."""
 
     @property
     def alive(self) -> bool:
@@ -50,8 +58,29 @@ class Engine(Protocol):
         """Finish what was accepted, then stop; jobs that run are queued again for the next time."""
 
 
-def connect(settings: Settings) -> Engine:
-    """The engine that the settings ask for."""
-    from server.engine.local import LocalEngine
+def check_installed(settings: Settings) -> None:
+    """Make sure that the engine that the settings ask for can be had.
 
-    return LocalEngine(settings)
+    Raises:
+        InvalidRequest: it is not installed.
+    """
+    if settings.engine == "ray" and find_spec("ray") is None:
+        raise InvalidRequest(
+            "ATTENTION_ENGINE is ray, and Ray is not installed here. Install it: pip install 'attention-lab[scale]'."
+        )
+
+
+def connect(settings: Settings) -> Engine:
+    """The engine that the settings ask for.
+
+    Raises:
+        InvalidRequest: it is not installed, or its cluster is not there.
+    """
+    if settings.engine == "local":
+        from server.engine.local import LocalEngine
+
+        return LocalEngine(settings)
+    check_installed(settings)
+    from server.engine.ray import RayEngine
+
+    return RayEngine(settings)

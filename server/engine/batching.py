@@ -14,6 +14,7 @@ from threading import Condition, Thread
 from typing import Generic, TypeVar
 
 from attention.errors import Overloaded
+from server.metering import Payer, payer
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -22,17 +23,23 @@ R = TypeVar("R")
 
 @dataclass(eq=False)
 class _Waiting(Generic[T, R]):
-    """An item in the queue, since when, and the promise of its result."""
+    """An item in the queue, since when, who pays for it, and the promise of its result."""
 
     item: T
     since: float
+    payer: Payer | None
     future: "Future[R]" = field(default_factory=Future)
+
+
+def _unseen(size: int, seconds: float) -> None:
+    """Nobody wants to know of a batch."""
 
 
 class MicroBatcher(Generic[K, T, R]):
     """Runs ``run(key, items) -> results`` on one thread, with items of the same key together.
 
-    The key whose oldest item has waited longest goes first, so a busy key cannot starve a quiet one.
+    The key whose oldest item has waited longest goes first, so a busy key cannot starve a quiet one. What a batch takes
+    is charged in equal parts to whoever its items were submitted for.
 
     Args:
         run: computes one result per item, in order. Only the batcher's own thread ever calls it.
@@ -40,6 +47,7 @@ class MicroBatcher(Generic[K, T, R]):
         batch_wait_timeout_s: how long an item waits for company when its batch is not full; 0 is not at all.
         max_queue: how many items may wait; more are refused with Overloaded.
         name: the thread's name, for whoever looks at a stack dump.
+        seen: told of each batch that was run: how many items it had, and how many seconds it took.
     """
 
     def __init__(
@@ -50,8 +58,10 @@ class MicroBatcher(Generic[K, T, R]):
         batch_wait_timeout_s: float = 0.0,
         max_queue: int = 1024,
         name: str = "batcher",
+        seen: Callable[[int, float], None] = _unseen,
     ) -> None:
         self._run = run
+        self._seen = seen
         self._max_batch_size = max_batch_size
         self._batch_wait_timeout_s = batch_wait_timeout_s
         self._max_queue = max_queue
@@ -86,8 +96,8 @@ class MicroBatcher(Generic[K, T, R]):
         Raises:
             Overloaded: the queue has no room for all of them, or the batcher is closed.
         """
-        now = time.monotonic()
-        waiting: list[_Waiting[T, R]] = [_Waiting(item, now) for item in items]
+        now, pays = time.monotonic(), payer()
+        waiting: list[_Waiting[T, R]] = [_Waiting(item, now, pays) for item in items]
         with self._changed:
             if self._closed:
                 raise Overloaded("The service is shutting down and takes no new work.", retry_after_s=5.0)
@@ -170,16 +180,26 @@ class MicroBatcher(Generic[K, T, R]):
 
     def _answer(self, key: K, members: list[_Waiting[T, R]]) -> None:
         """Run a batch; if it fails and had several members, run each alone, so that only the guilty one fails."""
+        started = time.monotonic()
         try:
             results = self._run(key, [one.item for one in members])
             if len(results) != len(members):
                 raise RuntimeError(f"A batch of {len(members)} items gave {len(results)} results.")
         except BaseException as error:  # whatever it is, somebody waits for it
             if len(members) == 1:
+                self._account(members, time.monotonic() - started)
                 members[0].future.set_exception(error)
             else:
                 for one in members:
                     self._answer(key, [one])
         else:
+            self._account(members, time.monotonic() - started)
             for one, result in zip(members, results, strict=True):
                 one.future.set_result(result)
+
+    def _account(self, members: Sequence[_Waiting[T, R]], seconds: float) -> None:
+        """Tell of a batch and let those pay that it was for, before they go on and tell what their answer cost."""
+        self._seen(len(members), seconds)
+        for one in members:
+            if one.payer is not None:
+                one.payer.charge(seconds / len(members))

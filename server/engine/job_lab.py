@@ -14,8 +14,9 @@ from server.settings import Settings
 class JobLab(LocalLab):
     """What an analysis may use that runs as a job."""
 
-    def __init__(self, files: Files, networks: Networks, reporter: Reporter) -> None:
-        super().__init__(files, networks)
+    def __init__(self, settings: Settings, networks: Networks, reporter: Reporter) -> None:
+        super().__init__(Files(settings.folder), networks)
+        self.settings = settings
         self._reporter = reporter
 
     def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
@@ -38,10 +39,9 @@ class JobLab(LocalLab):
 @contextmanager
 def job_lab(settings: Settings, reporter: Reporter) -> Iterator[JobLab]:
     """The lab of one job; its networks are gone afterwards."""
-    files = Files(settings.folder)
     networks = Networks(
         choose_device(settings.device),
-        files.checkpoints,
+        Files(settings.folder).checkpoints,
         kept=settings.models_kept,
         threads=settings.job_cpu_threads,
         max_batch_size=settings.max_batch_size,
@@ -49,6 +49,14 @@ def job_lab(settings: Settings, reporter: Reporter) -> Iterator[JobLab]:
         max_queue=max(settings.max_queue, settings.max_batch_size),
     )
     try:
-        yield JobLab(files, networks, reporter)
+        yield _kind(settings)(settings, networks, reporter)
     finally:
         networks.close()
+
+
+def _kind(settings: Settings) -> type[JobLab]:
+    if settings.engine == "local":
+        return JobLab
+    from server.engine.ray import RayJobLab  # only where Ray is
+
+    return RayJobLab

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import BoundedSemaphore, Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from attention.analysis import Outputs, run
+from attention.analysis import Outputs, Step, in_order, run
 from attention.build import build, preprocess_of, resolve
 from attention.cost import count
 from attention.devices import best_device, device_name
@@ -20,7 +20,9 @@ from attention.pictures import batches, stamp
 from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
 from server.engine.banks import NO_BANK, Bank
 from server.engine.lane import Lane
+from server.engine.metrics import EngineMetrics
 from server.engine.networks import Gates, Networks, Recent
+from server.metering import Payer, own_time, paid_by, payer
 from server.settings import Settings
 
 R = TypeVar("R", bound=Plain)
@@ -83,9 +85,11 @@ class LocalLab:
         self.check()
         return build(resolve(variant), self.files.checkpoints).to(self.device)
 
-    def map(self, fn: Callable[[T], S], items: Sequence[T]) -> Iterator[S]:
+    def map(
+        self, fn: Step[T, S], items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+    ) -> Iterator[S]:
         """Apply ``fn`` to every item, one after the other."""
-        return map(fn, items)
+        return in_order(fn, items, tell, lost)
 
     def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
         """Say how far the work is; nobody watches a short request, but it can be cancelled.
@@ -139,6 +143,7 @@ class LocalEngine:
         torch_device = choose_device(settings.device)
         self.files = Files(settings.folder)
         self.device = device_name(torch_device)
+        self.metrics = EngineMetrics(self)
         self.networks = Networks(
             torch_device,
             self.files.checkpoints,
@@ -147,12 +152,15 @@ class LocalEngine:
             max_batch_size=settings.max_batch_size,
             batch_wait_timeout_s=settings.batch_wait_timeout_s,
             max_queue=max(settings.max_queue, settings.max_batch_size),
+            seen=self.metrics.batch,
         )
         self._references: References = Recent(REFERENCES_KEPT)
         # Photos are decoded and gates summed up on many threads at once, so each of them gets by with one core.
         self._pool = ThreadPoolExecutor(settings.workers, "analysis", initializer=torch.set_num_threads, initargs=(1,))
         self._lane = Lane(settings)
         self._room = BoundedSemaphore(settings.workers + settings.max_queue)
+        self.accepted = 0
+        """Questions accepted and not yet answered; only the event loop's thread counts."""
         count(Variant())  # the first count in a process imports half of torch: a second that no request should wait
 
     @property
@@ -177,13 +185,24 @@ class LocalEngine:
         if not self._room.acquire(blocking=False):
             raise Overloaded("Too many requests are waiting already. Try again in 2 s.", retry_after_s=2.0)
         lab = self.lab(photos)
+        self.accepted += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, run, request, lab)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, request, lab, payer())
         except asyncio.CancelledError:
             lab.cancel()
             raise
         finally:
+            self.accepted -= 1
             self._room.release()
+
+    def _run(self, request: Request[R], lab: LocalLab, pays: Payer | None) -> R:
+        with paid_by(pays), own_time(pays), self.metrics.analysis(request.analysis):
+            return run(request, lab)
+
+    @property
+    def caches(self) -> Mapping[str, Recent[Any, Any]]:
+        """What is kept to be used again, by name."""
+        return {"networks": self.networks.kept, "references": self._references}
 
     def open(self) -> None:
         """Take up jobs: those that wait in the store, and those that ran when the service last ended."""

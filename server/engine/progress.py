@@ -100,7 +100,7 @@ class Reporter:
                 if self._news.wait(LOOK_EVERY_S):
                     self._news.clear()
                     self._write()
-                elif not self._table.holds(self._claim):
+                elif not self._table.beat(self._claim):
                     self._lost.set()
             except Exception:  # a database that is away for a moment shall not end hours of work
                 log.exception("The progress of job %s could not be kept; the work goes on.", self._claim.job_id)

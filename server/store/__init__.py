@@ -1,4 +1,4 @@
-"""Store: what the service remembers, images and jobs, in SQLite or PostgreSQL through SQLAlchemy."""
+"""Store: what the service remembers, images, jobs and reports, in SQLite or PostgreSQL through SQLAlchemy."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,8 +9,11 @@ from sqlalchemy.exc import IntegrityError
 
 from attention.errors import NotFound
 from server.schemas import Image
+from server.store.database import connect
 from server.store.jobs import JobTable
-from server.store.tables import Base, ImageRow, connect
+from server.store.migrations import migrate
+from server.store.reports import AnswerTable
+from server.store.tables import AnswerRow, ImageRow, JobRow
 
 _IMAGE_COLUMNS = ("id", "name", "format", "width", "height", "bytes")
 
@@ -20,12 +23,16 @@ class Store:
 
     Args:
         url: an SQLAlchemy URL, such as ``sqlite:///attention.db`` or ``postgresql+psycopg://user@host/name``.
+
+    Raises:
+        StorageFailed: the database cannot be reached, or a newer version of the service has been at it.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = connect(url)
-        Base.metadata.create_all(self._engine)
+        migrate(self._engine)
         self.jobs = JobTable(self._engine)
+        self.answers = AnswerTable(self._engine)
 
     def add_image(self, image: Image) -> None:
         """Remember an image; one that is known becomes the newest, under the name it has now."""
@@ -66,6 +73,17 @@ class Store:
         with self._engine.begin() as connection:
             if connection.execute(delete_from(ImageRow).where(ImageRow.id == image_id)).rowcount == 0:
                 raise _no_image(image_id)
+
+    def holdings(self) -> str:
+        """What there is, in words: ``3 images, 2 answers, 1 job queued, 4 jobs done``."""
+        counted: list[tuple[int, str]] = []
+        with self._engine.connect() as connection:
+            for table, name in ((ImageRow, "image"), (AnswerRow, "answer")):
+                counted.append((connection.execute(select(func.count()).select_from(table)).scalar_one(), name))
+            states = select(func.count(), JobRow.state).group_by(JobRow.state).order_by(JobRow.state)
+            jobs = [(count, state) for count, state in connection.execute(states)]
+        told = [f"{count} {name}{'s' if count != 1 else ''}" for count, name in counted]
+        return ", ".join([*told, *(f"{count} job{'s' if count != 1 else ''} {state}" for count, state in jobs)])
 
     def check(self) -> None:
         """Ask the database something; whatever is wrong with it is raised."""

@@ -1,4 +1,8 @@
-"""The jobs in the database. A state is left only by an UPDATE that names it, so of two who want to move one wins."""
+"""The jobs in the database. A state is left only by an UPDATE that names it, so of two who want to move one wins.
+
+Who works on a job shows every few seconds that it lives (`beat`). Others who see no sign for long enough say that it
+`died`. No clock is compared with another one: what counts is whether the number of signs goes up.
+"""
 
 import json
 import secrets
@@ -7,11 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, RowMapping, Update, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Update, func, insert, select, update
+from sqlalchemy.orm import aliased
 
 from attention.errors import NotFound, Overloaded
 from attention.spec import Plain, Request
 from server.schemas import Job, JobLinks, JobState, StoredReport
+from server.store.database import alone
+from server.store.owner import this_process
 from server.store.tables import JobRow, ReportRow
 
 MAX_ATTEMPTS = 2
@@ -26,11 +33,25 @@ class Claim:
     number: int
 
 
-class JobTable:
-    """Jobs and their reports; every method is one transaction, and any thread or process may call it."""
+@dataclass(frozen=True)
+class Work:
+    """A job that runs: under which claim, who has it, and how many signs of life there were."""
 
-    def __init__(self, engine: Engine) -> None:
+    claim: Claim
+    owner: str | None
+    beats: int
+
+
+class JobTable:
+    """Jobs and their reports; every method is one transaction, and any thread or process may call it.
+
+    Args:
+        owner: in whose name jobs are taken up; None is this process.
+    """
+
+    def __init__(self, engine: Engine, owner: str | None = None) -> None:
         self._engine = engine
+        self._owner = owner or this_process()
 
     def add(self, request: Request[Any], max_waiting: int) -> Job:
         """Queue a question.
@@ -47,7 +68,8 @@ class JobTable:
             "created": datetime.now(UTC),
         }
         with self._engine.begin() as connection:
-            connection.execute(insert(JobRow).values(**values))  # before counting, so that nobody adds in between
+            alone(connection, "queue")  # or some could add at once, none of whom sees the others
+            connection.execute(insert(JobRow).values(**values))
             waiting = select(func.count()).select_from(JobRow).where(JobRow.state == "queued")
             if connection.execute(waiting).scalar_one() > max_waiting:
                 raise Overloaded(f"{max_waiting} jobs are waiting already. Try again when some are done.", 60.0)
@@ -77,44 +99,25 @@ class JobTable:
 
     def claim(self, job_id: str) -> Claim | None:
         """Take up a queued job; None if it is not queued, or somebody else was quicker."""
-        taken = (
-            update(JobRow)
-            .where(JobRow.id == job_id, JobRow.state == "queued")
-            .values(
-                state="running",
-                started=datetime.now(UTC),
-                expected=None,
-                attempts=JobRow.attempts + 1,
-                claims=JobRow.claims + 1,
-            )
-            .returning(JobRow.claims)
-        )
-        with self._engine.begin() as connection:
-            number = connection.execute(taken).scalar_one_or_none()
-        return None if number is None else Claim(job_id, number)
+        return self._take(JobRow.id == job_id)
 
     def claim_next(self) -> Claim | None:
-        """Take up the oldest queued job; None if there is none."""
-        oldest = select(JobRow.id).where(JobRow.state == "queued").order_by(JobRow.number).limit(1)
-        while True:
-            with self._engine.connect() as connection:
-                job_id = connection.execute(oldest).scalar_one_or_none()
-            if job_id is None:
-                return None
-            if (claim := self.claim(job_id)) is not None:
-                return claim
+        """Take up the oldest queued job that nobody else is just taking up; None if there is none."""
+        queue = aliased(JobRow)
+        oldest = select(queue.number).where(queue.state == "queued").order_by(queue.number).limit(1)
+        # PostgreSQL passes over what others hold; SQLite has one writer at a time and needs no such words.
+        return self._take(JobRow.number == oldest.with_for_update(skip_locked=True).scalar_subquery())
 
-    def running(self) -> tuple[Claim, ...]:
+    def running(self) -> tuple[Work, ...]:
         """All that is being worked on, by whomever."""
-        rows = select(JobRow.id, JobRow.claims).where(JobRow.state == "running").order_by(JobRow.number)
+        rows = select(JobRow.id, JobRow.claims, JobRow.owner, JobRow.beats)
         with self._engine.connect() as connection:
-            return tuple(Claim(*row) for row in connection.execute(rows))
+            found = connection.execute(rows.where(JobRow.state == "running").order_by(JobRow.number))
+            return tuple(Work(Claim(row.id, row.claims), row.owner, row.beats) for row in found)
 
-    def holds(self, claim: Claim) -> bool:
-        """Whether a claim is still good: the job runs, and nobody else has taken it up."""
-        row = select(JobRow.id).where(*_held(claim))
-        with self._engine.connect() as connection:
-            return connection.execute(row).one_or_none() is not None
+    def beat(self, claim: Claim) -> bool:
+        """Show that somebody works on a job; False if the claim is not good any more."""
+        return self._move(claim, {})
 
     # ---------------------------------------------------------------- what its worker says
 
@@ -158,14 +161,18 @@ class JobTable:
 
     # ---------------------------------------------------------------- when its worker is gone
 
-    def died(self, claim: Claim, sentence: str) -> Literal["queued", "failed"] | None:
+    def died(self, claim: Claim, sentence: str, beats: int | None = None) -> Literal["queued", "failed"] | None:
         """The worker of a job is gone: queue it again, or let it fail if that was its last attempt.
+
+        Args:
+            beats: how many signs of life it had given; one more, and it is not dead after all.
 
         Returns:
             where the job went; None if the claim is not good any more.
         """
-        last = update(JobRow).where(*_held(claim), JobRow.attempts >= MAX_ATTEMPTS)
-        again = update(JobRow).where(*_held(claim)).values(state="queued", started=None, expected=None, error=sentence)
+        held = [*_held(claim), *([] if beats is None else [JobRow.beats == beats])]
+        last = update(JobRow).where(*held, JobRow.attempts >= MAX_ATTEMPTS)
+        again = update(JobRow).where(*held).values(state="queued", started=None, expected=None, error=sentence)
         told = f"{sentence} That was attempt {MAX_ATTEMPTS} of {MAX_ATTEMPTS}."
         with self._engine.begin() as connection:
             if _moves(connection, last.values(**_failure(told))):
@@ -205,11 +212,29 @@ class JobTable:
             report=json.loads(found),
         )
 
+    def _take(self, which: ColumnElement[bool]) -> Claim | None:
+        taken = (
+            update(JobRow)
+            .where(which, JobRow.state == "queued")
+            .values(
+                state="running",
+                started=datetime.now(UTC),
+                expected=None,
+                attempts=JobRow.attempts + 1,
+                claims=JobRow.claims + 1,
+                owner=self._owner,
+            )
+            .returning(JobRow.id, JobRow.claims)
+        )
+        with self._engine.begin() as connection:
+            found = connection.execute(taken).one_or_none()
+        return None if found is None else Claim(found.id, found.claims)
+
     def _move(self, claim: Claim, values: dict[str, Any], report: tuple[Plain, bool] | None = None) -> bool:
-        """Change a job that is still held under a claim, and its report with it."""
+        """Change a job that is still held under a claim, and its report with it; that is a sign of life, too."""
         json = report[0].model_dump_json() if report else ""  # outside the transaction: it may be long
         with self._engine.begin() as connection:
-            if not _moves(connection, update(JobRow).where(*_held(claim)).values(**values)):
+            if not _moves(connection, update(JobRow).where(*_held(claim)).values(beats=JobRow.beats + 1, **values)):
                 return False
             if report:
                 kept = {"json": json, "final": report[1]}

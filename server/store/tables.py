@@ -1,12 +1,19 @@
-"""The tables, and how to reach them: SQLite or PostgreSQL through SQLAlchemy."""
+"""The tables. Whoever changes them adds a step to `server.store.migrations`; a test says when one is missing."""
 
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Boolean, DateTime, Dialect, Engine, ForeignKey, Integer, String, Text, create_engine, event
-from sqlalchemy import make_url as parse_url
+from sqlalchemy import (
+    Boolean,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 
 
@@ -21,6 +28,24 @@ class UTCTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
+class Word(TypeDecorator[str]):
+    """Text in which U+0000 becomes U+FFFD, also where it is looked for: PostgreSQL takes it in no text."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Take it out."""
+        return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+class Prose(Word):
+    """The same at any length."""
+
+    impl = Text
+    cache_ok = True
+
+
 class Base(DeclarativeBase):
     """The tables."""
 
@@ -30,9 +55,9 @@ class ImageRow(Base):
 
     __tablename__ = "images"
 
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255))
-    format: Mapped[str] = mapped_column(String(32))
+    id: Mapped[str] = mapped_column(Word(64), primary_key=True)
+    name: Mapped[str] = mapped_column(Word(255))
+    format: Mapped[str] = mapped_column(Word(32))
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
     bytes: Mapped[int] = mapped_column(Integer)
@@ -44,25 +69,30 @@ class JobRow(Base):
 
     ``claims`` counts how often somebody took the job up. Whoever works on it knows the count it was taken up under and
     writes only while that is still the count, so a worker that was given up for dead cannot disturb its successor.
+
+    ``beats`` goes up every few seconds while somebody works on the job, so that others see that it is in good hands
+    whatever their clocks say.
     """
 
     __tablename__ = "jobs"
 
     number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)  # the order of the queue
-    id: Mapped[str] = mapped_column(String(32), unique=True)
-    analysis: Mapped[str] = mapped_column(String(64))
+    id: Mapped[str] = mapped_column(Word(32), unique=True)
+    analysis: Mapped[str] = mapped_column(Word(64))
     request: Mapped[str] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(String(16), index=True)
+    state: Mapped[str] = mapped_column(Word(16), index=True)
     created: Mapped[datetime] = mapped_column(UTCTime)
     started: Mapped[datetime | None] = mapped_column(UTCTime)
     finished: Mapped[datetime | None] = mapped_column(UTCTime)
     expected: Mapped[datetime | None] = mapped_column(UTCTime)  # when it will be done, as far as anybody can tell
     done: Mapped[int] = mapped_column(Integer, default=0)
     total: Mapped[int] = mapped_column(Integer, default=0)
-    note: Mapped[str] = mapped_column(Text, default="")
-    error: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Prose, default="")
+    error: Mapped[str | None] = mapped_column(Prose)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     claims: Mapped[int] = mapped_column(Integer, default=0)
+    owner: Mapped[str | None] = mapped_column(Word(255))  # the process that took it up, see server/store/owner.py
+    beats: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class ReportRow(Base):
@@ -75,23 +105,17 @@ class ReportRow(Base):
     final: Mapped[bool] = mapped_column(Boolean)
 
 
-def connect(url: str) -> Engine:
-    """An engine for an SQLAlchemy URL."""
-    parsed = parse_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
-    in_memory = parsed.database in (None, "", ":memory:")
-    # A database in memory lives as long as its one connection, which the threads then share in turn.
-    sizes = {"pool_size": 1, "max_overflow": 0} if in_memory else {"pool_size": 8, "max_overflow": 32}
-    engine = create_engine(
-        parsed, poolclass=QueuePool, connect_args={"check_same_thread": False, "timeout": 30}, **sizes
-    )
+class AnswerRow(Base):
+    """An answer that was given at once: its question, its conditions, and the report, packed where it is long."""
 
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, record: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")  # readers do not wait for the writer
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.close()
+    __tablename__ = "answers"
+    __table_args__ = (Index("ix_answers_age", "created", "id", "size"),)  # all that pruning looks at
 
-    return engine
+    id: Mapped[str] = mapped_column(Word(32), primary_key=True)
+    analysis: Mapped[str] = mapped_column(Word(64))
+    created: Mapped[datetime] = mapped_column(UTCTime)
+    size: Mapped[int] = mapped_column(Integer)  # of the report as it is kept, bytes
+    request: Mapped[str] = mapped_column(Text)
+    conditions: Mapped[str] = mapped_column(Text)
+    packed: Mapped[bool] = mapped_column(Boolean)  # by zlib
+    report: Mapped[bytes] = mapped_column(LargeBinary)  # JSON

@@ -10,6 +10,9 @@ from starlette.testclient import TestClient
 
 from server.app import create_app
 from server.settings import Settings
+from tests.server.databases import database_url, postgres
+
+__all__ = ["database_url", "postgres"]  # fixtures, too
 
 
 def photo(seed: int = 0, size: tuple[int, int] = (48, 40), form: str = "JPEG") -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 
 ROOT = Path(__file__).parents[2]
-WITHIN_S = 60.0
+WITHIN_S = 240.0
 """Long enough for a busy machine; nothing waits for it to pass."""
 
 
@@ -79,12 +79,17 @@ class Running:
 
 
 @contextmanager
-def running(project: Path, data: Path) -> Iterator[Running]:
-    """The service of a copy of the project, on a free port."""
+def running(project: Path, data: Path, name: str = "", **more: str) -> Iterator[Running]:
+    """The service of a copy of the project, on a free port.
+
+    Args:
+        name: what its log is called, when several have one data folder.
+        more: of its environment.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ATTENTION_", "OMP_"))}
     environment |= {"ATTENTION_DATA": str(data), "ATTENTION_PORT": "0", "ATTENTION_THREADS": "1"}
-    environment |= {"PYTHONPATH": str(project), "ATTENTION_DEVICE": "cpu"}
-    log = data.with_suffix(".log")
+    environment |= {"PYTHONPATH": str(project), "ATTENTION_DEVICE": "cpu", **more}
+    log = data.with_name(f"{data.name}{name}.log")
     with log.open("a") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "server"],

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -19,13 +18,8 @@ PART = CostReport(variants=(), convention="some")
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'jobs.db'}"
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    opened = Store(url)
+def store(database_url: str) -> Iterator[Store]:
+    opened = Store(database_url)
     yield opened
     opened.close()
 
@@ -104,7 +98,7 @@ def test_cancel_and_finish_cannot_both_win(store: Store) -> None:
         lambda store, claim: store.jobs.fail(claim, "Too late."),
         lambda store, claim: store.jobs.died(claim, "Too late."),
         lambda store, claim: store.jobs.give_back(claim),
-        lambda store, claim: store.jobs.holds(claim),
+        lambda store, claim: store.jobs.beat(claim),
     ],
 )
 @pytest.mark.parametrize("lost", ["cancelled", "in other hands", "done"])
@@ -151,12 +145,12 @@ def test_stopping_the_service_costs_no_attempt(store: Store) -> None:
     assert (job.state, job.attempts, len(store.jobs.newest(9))) == ("queued", 0, 1)
 
 
-def test_jobs_and_reports_outlive_the_store(store: Store, url: str) -> None:
+def test_jobs_and_reports_outlive_the_store(store: Store, database_url: str) -> None:
     claim = claimed(store)
     store.jobs.progress(claim, 1, 2, "", None, PART)
     store.close()
-    reopened = Store(url)
-    assert reopened.jobs.running() == (claim,)
+    reopened = Store(database_url)
+    assert [work.claim for work in reopened.jobs.running()] == [claim]
     assert reopened.jobs.report(claim.job_id) == PART.model_dump_json()
     reopened.close()
 

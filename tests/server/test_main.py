@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from server.__main__ import check_folder, listen, read_settings
+from server.__main__ import check_folder, listen, read_settings, warn_of_exposure
+from server.keys import create_key
 from server.process import prepare_process
 from server.settings import Settings
 from tests.server.conftest import photo
@@ -84,3 +85,33 @@ def test_waiting_threads_are_told_not_to_spin_unless_the_operator_says_otherwise
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     prepare_process(Settings(threads=2))
     assert (os.environ.pop("OMP_WAIT_POLICY"), os.environ["OMP_NUM_THREADS"]) == ("PASSIVE", "7")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "lab.example.org"])
+def test_listening_beyond_this_machine_without_a_key_is_warned_of_loudly(
+    host: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(data=tmp_path, host=host)
+    warn_of_exposure(settings)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and f"ANYBODY WHO REACHES {host}:8000" in record.getMessage()
+    assert "python -m server keys create NAME" in record.getMessage() and "\n" not in record.getMessage()
+    caplog.clear()
+    warn_of_exposure(Settings(data=tmp_path, host=host, access="open"))
+    create_key(settings.keys_path, "lab")
+    warn_of_exposure(settings)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_listening_on_this_machine_needs_no_warning(
+    host: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_exposure(Settings(data=tmp_path, host=host))
+    assert not caplog.records
+
+
+def test_keys_that_cannot_be_read_stop_the_service_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text("{")
+    with pytest.raises(SystemExit, match="does not hold API keys"):
+        warn_of_exposure(Settings(data=tmp_path))

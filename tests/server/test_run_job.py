@@ -15,8 +15,8 @@ from server.engine.progress import Pace, Reporter
 from server.jobs import run_job
 from server.settings import Settings
 from server.store import Store
+from server.store.database import connect
 from server.store.jobs import Claim, JobTable
-from server.store.tables import connect
 
 SMALL = CostRequest(variants=(Variant.parse("resnet20/se"),))
 PART = CostReport(variants=(), convention="some")

@@ -1,0 +1,72 @@
+"""What a question names, however deep inside: networks, photos, data sets; and what to call it in a list."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attention.spec import Grid, Plain, Request, Variant
+
+TITLE_LETTERS = 200
+NAMED = 3
+"""How many networks a title names."""
+
+
+def variants(value: object) -> Iterator[Variant]:
+    """Every variant that plain data names."""
+    match value:
+        case Variant():
+            yield value
+        case Grid():
+            yield from value.variants()
+        case Request():
+            for field in type(value).model_fields:
+                yield from variants(getattr(value, field))
+        case list() | tuple():
+            for item in value:
+                yield from variants(item)
+
+
+def photos(question: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids of photos in a question, as JSON gives it, each once: nothing else there has the form of a SHA-256."""
+    return tuple(dict.fromkeys(re.findall(r'"([0-9a-f]{64})"', json.dumps(question))))
+
+
+def data_sets(value: object) -> Iterator[str]:
+    """The name of every data set that plain data names, in a field called ``data``."""
+    match value:
+        case Variant():
+            return
+        case Plain():
+            for field in type(value).model_fields:
+                inside = getattr(value, field)
+                if field == "data" and isinstance(inside, str):
+                    yield inside
+                else:
+                    yield from data_sets(inside)
+        case list() | tuple():
+            for item in value:
+                yield from data_sets(item)
+
+
+def title(question: Request[Plain]) -> str:
+    """A question in a line: its networks, how many photos, its data sets, and else what differs from the defaults."""
+    said = question.model_dump(mode="json")
+    names = list(dict.fromkeys(_short(variant) for variant in variants(question)))
+    parts = []
+    if names:
+        parts.append(", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else ""))
+    if count := len(photos(said)):
+        parts.append(f"{count} photo{'s' if count > 1 else ''}")
+    parts += dict.fromkeys(data_sets(question))
+    for field, value in question.model_dump(mode="json", exclude_defaults=True).items():
+        if isinstance(value, bool | int | float | str) and value not in parts:
+            parts.append(f"{field} {value}")
+    text = " · ".join(parts) or "as it is by default"
+    return text if len(text) <= TITLE_LETTERS else f"{text[: TITLE_LETTERS - 1]}…"
+
+
+def _short(variant: Variant) -> str:
+    """A variant as most people write it: a shipped network by its module alone."""
+    short = variant.attention or "none"
+    return short if Variant.parse(short) == variant else variant.name

@@ -1,0 +1,20 @@
+"""Which process works on a job, and how often it has shown that it lives."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """To the newer form."""
+    op.add_column("jobs", sa.Column("owner", sa.String(255), nullable=True))
+    op.add_column("jobs", sa.Column("beats", sa.Integer(), nullable=False, server_default="0"))
+
+
+def downgrade() -> None:
+    """And back."""
+    with op.batch_alter_table("jobs") as jobs:
+        jobs.drop_column("beats")
+        jobs.drop_column("owner")

@@ -1,0 +1,139 @@
+"""The answers in the database that were given at once; jobs keep theirs themselves, in `server.store.jobs`."""
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from attention.errors import NotFound
+from server.schemas import Conditions, StoredReport
+from server.store.database import alone
+from server.store.tables import AnswerRow
+
+PACK_LEVEL = 1
+"""zlib's quickest: gates as base64 shrink by a quarter at any level, numbers in JSON to less than half."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer to be kept: as JSON the question, what else decided it, and the report; and when it was given."""
+
+    id: str
+    analysis: str
+    request: str
+    conditions: str
+    report: bytes
+    created: datetime
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An answer in a list: its id, the question, and when it was given."""
+
+    id: str
+    analysis: str
+    request: dict[str, Any]
+    created: datetime
+
+
+class AnswerTable:
+    """Answers by id; every method is one transaction, and any thread may call it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def put(self, answers: Sequence[Answer], pack_above: int) -> int:
+        """Keep answers; one that is here already becomes the newest. Reports above so many bytes are packed.
+
+        Returns:
+            how many bytes their reports take.
+        """
+        rows = {answer.id: _row(answer, pack_above) for answer in answers}
+        if rows:
+            try:
+                self._put(rows)
+            except IntegrityError:  # somebody else added one of them in between, and now it is seen
+                self._put(rows)
+        return sum(row["size"] for row in rows.values())
+
+    def _put(self, rows: dict[str, dict[str, Any]]) -> None:
+        newest = max(row["created"] for row in rows.values())
+        known = update(AnswerRow).where(AnswerRow.id.in_(rows)).values(created=newest).returning(AnswerRow.id)
+        with self._engine.begin() as connection:
+            alone(connection, "answers")  # two who hold what the other wants next would wait forever
+            here = set(connection.execute(known).scalars())
+            if new := [row for name, row in rows.items() if name not in here]:
+                connection.execute(insert(AnswerRow), new)
+
+    def get(self, report_id: str) -> StoredReport:
+        """One answer with its question.
+
+        Raises:
+            NotFound: it is not here.
+        """
+        with self._engine.connect() as connection:
+            row = connection.execute(_WHOLE.where(AnswerRow.id == report_id)).mappings().one_or_none()
+        if row is None:
+            raise NotFound(
+                f"There is no report {report_id[:80]!r} here. Answers give way to newer ones in time; GET /v1/reports "
+                "lists those there are."
+            )
+        return StoredReport(
+            id=row["id"],
+            analysis=row["analysis"],
+            request=json.loads(row["request"]),
+            created=row["created"],
+            finished=row["created"],
+            conditions=Conditions.model_validate_json(row["conditions"]),
+            report=json.loads(zlib.decompress(row["report"]) if row["packed"] else row["report"]),
+        )
+
+    def newest(self, limit: int) -> tuple[Listed, ...]:
+        """What answers there are, newest first."""
+        newest = _LISTED.order_by(AnswerRow.created.desc(), AnswerRow.id).limit(limit)
+        with self._engine.connect() as connection:
+            rows = connection.execute(newest).mappings()
+            return tuple(Listed(**{**row, "request": json.loads(row["request"])}) for row in rows)
+
+    def prune(self, most: int, most_bytes: int, age: timedelta) -> int:
+        """Forget all but the newest answers: at most so many, of so many bytes together, and none that is older.
+
+        Returns:
+            how many were forgotten.
+        """
+        order = (AnswerRow.created.desc(), AnswerRow.id)
+        ranked = select(
+            AnswerRow.id,
+            AnswerRow.created,
+            func.row_number().over(order_by=order).label("place"),
+            func.sum(AnswerRow.size).over(order_by=order).label("so_far"),
+        ).subquery()
+        too_many = or_(ranked.c.place > most, ranked.c.so_far > most_bytes, ranked.c.created < datetime.now(UTC) - age)
+        with self._engine.begin() as connection:
+            alone(connection, "answers")
+            surplus = delete(AnswerRow).where(AnswerRow.id.in_(select(ranked.c.id).where(too_many)))
+            return connection.execute(surplus).rowcount
+
+
+_LISTED = select(AnswerRow.id, AnswerRow.analysis, AnswerRow.request, AnswerRow.created)
+_WHOLE = _LISTED.add_columns(AnswerRow.conditions, AnswerRow.packed, AnswerRow.report)
+
+
+def _row(answer: Answer, pack_above: int) -> dict[str, Any]:
+    packed = len(answer.report) > pack_above
+    kept = zlib.compress(answer.report, PACK_LEVEL) if packed else answer.report
+    return {
+        "id": answer.id,
+        "analysis": answer.analysis,
+        "created": answer.created,
+        "size": len(kept),
+        "request": answer.request,
+        "conditions": answer.conditions,
+        "packed": packed,
+        "report": kept,
+    }

@@ -1,0 +1,58 @@
+"""What docs/operations.md says of settings, metrics and commands is what there is."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from server.__main__ import _parse
+from server.access import OPEN
+from server.app import create_app
+from server.settings import Settings, table
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(data=tmp_path_factory.mktemp("data"), device="cpu"))) as client:
+        yield client
+
+
+def test_the_table_of_settings_is_what_the_command_prints() -> None:
+    assert table() in PAGE, "Put what `python -m server settings` prints at the end of docs/operations.md."
+
+
+def test_every_setting_that_any_page_names_is_one() -> None:
+    others = {"API", "API_KEY", "BIND", "DASHBOARD_PORT"}  # of the dashboard, of `make run` and of the compose file
+    known = {name.upper() for name in Settings.model_fields} | others
+    for page in (PAGE, (ROOT / "README.md").read_text("utf-8")):
+        named = set(re.findall(r"ATTENTION_([A-Z_]*[A-Z])(?![A-Z_…])", page))
+        assert named <= known, named - known
+
+
+def test_the_table_of_metrics_is_what_a_service_tells(client: TestClient) -> None:
+    rows = re.findall(r"^\| (`attention_\w+`(?:, `attention_\w+`)*) \|", PAGE, re.M)
+    shown = {name.removesuffix("_total") for row in rows for name in re.findall(r"`(\w+)`", row)}
+    client.get("/v1/health")
+    there = {family.name for family in text_string_to_metric_families(client.get("/metrics").text)}
+    ours = {name for name in there if name.startswith("attention_") and not name.endswith("_created")}
+    assert shown - {"attention_gpu_memory_bytes"} == ours - {"attention_gpu_memory_bytes"}
+    alerts = set(re.findall(r"(attention_[a-z_]+?)(?:_bucket|_total)?[\[{ ]", PAGE.split("## What to watch")[1]))
+    assert alerts and alerts <= shown
+
+
+def test_what_needs_no_key_is_what_the_page_says() -> None:
+    (sentence,) = re.findall(r"Only (`/v1/health`.*?)\n?\s+do not\.", PAGE, re.S)
+    assert set(re.findall(r"`([^`]+)`", sentence)) == {path for path in OPEN if "oauth2" not in path}
+
+
+def test_the_commands_of_the_page_are_commands() -> None:
+    commands = set(re.findall(r"python -m server ((?:check|keys|settings)[a-z ]*(?:NAME)?)", PAGE))
+    assert len(commands) >= 3
+    for command in commands:
+        assert _parse(command.split()).command == command.split()[0]
