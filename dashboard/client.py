@@ -28,7 +28,19 @@ from pydantic import ValidationError
 from attention.reports.compare import Prediction
 from attention.reports.study import StudyReport
 from attention.spec import Plain, Request
-from server.schemas import Catalog, DataSet, DataSets, Health, Image, Images, Job, Jobs, Problem
+from server.schemas import (
+    AskedAgain,
+    Catalog,
+    DataSet,
+    DataSets,
+    Health,
+    Image,
+    Images,
+    Job,
+    Jobs,
+    Problem,
+    StoredReport,
+)
 
 R = TypeVar("R", bound=Plain)
 
@@ -64,11 +76,15 @@ class Client:
 
     def ask(self, request: Request[R]) -> R:
         """The report on a question: ``POST /v1/<analysis>``. A slow one is a job: submit it instead."""
+        return self.asked(request)[0]
+
+    def asked(self, request: Request[R]) -> tuple[R, str | None]:
+        """The report on a question, and the id it is stored under; None if it is not kept."""
         if request.slow:
             raise ValueError(f"{request.analysis!r} runs as a job: submit() it.")
         body = request.model_dump(mode="json", exclude_defaults=True)  # so that an older service still understands it
         answer = self._send("POST", f"/v1/{request.analysis}", json=body)
-        return self._read(request.report, answer)  # type: ignore[return-value]
+        return self._read(request.report, answer), answer.headers.get("report-id")  # type: ignore[return-value]
 
     def submit(self, request: Request[Any]) -> Job:
         """Ask for an answer in its own time, as a job."""
@@ -90,6 +106,14 @@ class Client:
     def report(self, id: str, kind: type[R]) -> R:
         """What a job has found, as far as it is: a ``kind``, which is its request's ``report``."""
         return self._read(kind, self._send("GET", f"/v1/jobs/{quote(id, safe='')}/report"))
+
+    def stored(self, id: str) -> StoredReport:
+        """A report with the question that made it and its conditions, by the id of an answer or of a finished job."""
+        return self._read(StoredReport, self._send("GET", f"/v1/reports/{quote(id, safe='')}"))
+
+    def again(self, id: str) -> AskedAgain:
+        """Ask the question of a stored report anew; says what is different. A job's is submitted anew instead."""
+        return self._read(AskedAgain, self._send("POST", f"/v1/reports/{quote(id, safe='')}/again"))
 
     def datasets(self) -> tuple[DataSet, ...]:
         """Data sets that a study can name."""
@@ -121,6 +145,10 @@ class Client:
         """A photo's file, or with ``size`` a picture of it that fits a square of so many pixels."""
         query = {} if size is None else {"size": size}
         return self._send("GET", f"/v1/images/{quote(id, safe='')}/file", params=query).content
+
+    def checkpoint(self, name: str) -> bytes:
+        """A stored network's weights, as safetensors."""
+        return self._send("GET", f"/v1/checkpoints/{quote(name, safe='')}").content
 
     def catalog(self) -> Catalog:
         """All that can be asked for: modules, backbones, placements, shipped networks, analyses."""

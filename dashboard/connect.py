@@ -22,7 +22,14 @@ KEPT = 100
 @st.cache_resource
 def client() -> Client:
     """The API at ATTENTION_API, by default on this machine."""
-    return Client(httpx2.Client(base_url=os.environ.get("ATTENTION_API", DEFAULT_API), timeout=120))
+    return Client(http())
+
+
+def http() -> httpx2.Client:
+    """How the API is asked: at ATTENTION_API, with the key in ATTENTION_API_KEY, if there is one."""
+    key = os.environ.get("ATTENTION_API_KEY", "").strip()
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx2.Client(base_url=os.environ.get("ATTENTION_API", DEFAULT_API), headers=headers, timeout=120)
 
 
 def ask(request: Request[R]) -> R:

@@ -13,6 +13,9 @@ from server.schemas import Catalog, DataSet
 DEFAULT = "eca"
 QUICK = ("mean", "scalar", "other_image", "shuffle")
 """Replacements that are shown before anybody chooses; the others are about scale, and must be asked for."""
+MOST = 10_000
+"""Images of a data set at most."""
+PAIRED = "An interval of ±1 point takes about a thousand."
 
 
 def network(catalog: Catalog, key: str = "network") -> Variant | None:
@@ -79,17 +82,21 @@ def switches(sites: Sequence[Site], tried: Sequence[str]) -> tuple[tuple[str, ..
     return tuple(off), str(by)
 
 
-def images(data: DataSet) -> int:
-    """How many images of a data set are tried."""
-    most = min(data.images or 10_000, 10_000)
-    return int(
+def images(data: DataSet, start: int = 1000, why: str = PAIRED) -> int:
+    """How many images of a data set are looked at. It stands in the page's address."""
+    most = min(data.images or MOST, MOST)
+    least, linked = min(10, most), st.query_params.get("limit", "")
+    asked = int(linked) if linked.isdecimal() else start
+    chosen = int(
         st.number_input(
             "Images",
-            min(10, most),
+            least,
             most,
-            min(1000, most),
-            step=100,
+            min(max(asked, least), most),
+            step=10 if start < 1000 else 100,
             key="limit",
-            help="Drawn evenly from the classes of the test split. An interval of ±1 point takes about a thousand.",
+            help=f"Drawn evenly from the classes of the test split. {why}",
         )
     )
+    st.query_params["limit"] = str(chosen)
+    return chosen

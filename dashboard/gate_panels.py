@@ -1,14 +1,14 @@
 """What the Gates page shows: a photo with its switches, a sweep over a data set while it runs and when it is done."""
 
+from collections.abc import Callable
 from typing import Any, get_args
 
 import streamlit as st
-from pydantic import ValidationError
 
 from attention.reports.sweep import FAMILIES, SweepReport, SweepRequest, WhatIfReport, WhatIfRequest
 from attention.spec import ABLATIONS, AblationKind, Pictures, Variant
-from dashboard import connect, forms, gate_charts, gate_form, jobs, photos, study_form
-from server.schemas import Image, Job
+from dashboard import connect, gate_charts, gate_form, photos, study_form
+from server.schemas import Image
 
 
 def definitions() -> None:
@@ -95,69 +95,24 @@ def _downloads(report: Any, name: str) -> None:
 # ---------------------------------------------------------------- a data set
 
 
-def sweeps(job: Job | None) -> None:
-    """The sweep of the address, a form for a new one, and the earlier ones."""
-    mine = [one for one in connect.client().jobs() if one.analysis == SweepRequest.analysis]
-    if job is not None and job.analysis != SweepRequest.analysis:
-        st.warning(f"The link names a job of another kind ({job.analysis}).", icon=":material/link_off:")
-        job = None
-    if job is not None:
-        _job(job)
-    with st.expander("New sweep", expanded=job is None, icon=":material/add_circle:"):
-        _new_sweep()
-    if mine:
-        with st.expander(f"Sweeps of this service ({len(mine)})", icon=":material/history:", expanded=job is None):
-            jobs.earlier(mine, _described)
+def sweep_described(request: SweepRequest) -> str:
+    """A sweep in a line."""
+    kinds = ", ".join(gate_charts.kind(one) for one in request.kinds)
+    return f"**{request.variant.name.partition('?')[0]}** on {request.images.data or 'photos'}: {kinds}"
 
 
-def _described(job: Job) -> str:
-    try:
-        asked = SweepRequest.model_validate(job.request)
-    except ValidationError:
-        return job.analysis
-    kinds = ", ".join(gate_charts.kind(one) for one in asked.kinds)
-    return f"**{asked.variant.name.partition('?')[0]}** on {asked.images.data or 'photos'}: {kinds}"
-
-
-def _new_sweep() -> None:
+def sweep_form() -> Callable[[], SweepRequest] | None:
+    """Which network, which replacements, which images."""
     variant = gate_form.network(connect.catalog())
     data = study_form.data_set()
     tried = gate_form.kinds()
     if variant is None or data is None:
-        return
+        return None
     limit = gate_form.images(data)
-    if not st.button("Start the sweep", type="primary", icon=":material/play_arrow:", key="start"):
-        return
-    try:
-        request = SweepRequest(variant=variant, images=Pictures(data=data.name, limit=limit), kinds=_kinds(tried))
-    except ValidationError as error:
-        st.error(forms.sentence(error))
-        return
-    jobs.open_job(connect.client().submit(request).id)
-    st.rerun()
+    return lambda: SweepRequest(variant=variant, images=Pictures(data=data.name, limit=limit), kinds=_kinds(tried))
 
 
-def _job(job: Job) -> None:
-    st.markdown(f"{jobs.BADGES[job.state] if job.ended else ''} {_described(job)}")
-    if not job.ended:
-        jobs.follow(job, _running)
-        return
-    if job.state == "failed":
-        st.error(job.error or "It failed without a reason.", icon=":material/error:")
-    if job.report == "none":
-        st.info("Nothing was finished before it ended.")
-        return
-    show(connect.client().report(job.id, SweepReport))
-
-
-def _running(job: Job) -> None:
-    if job.report == "none":
-        st.caption("The first effects appear after the first images.")
-        return
-    show(connect.client().report(job.id, SweepReport), files=False)
-
-
-def show(report: SweepReport, files: bool = True) -> None:
+def show(report: SweepReport, final: bool) -> None:
     """A sweep: the finding first, then gate by gate, stages, cumulative curves and redundancy."""
     st.subheader(report.headline, anchor=False)
     for caveat in report.caveats:
@@ -190,5 +145,5 @@ def show(report: SweepReport, files: bool = True) -> None:
             st.caption(
                 "Redundant: together they hurt more than the sum of each alone, so each was stood in for by the others."
             )
-    if files:
+    if final:
         _downloads(report, "sweep")

@@ -1,9 +1,13 @@
 """Jobs on a page: which one the address names, how far it is, stopping it, and the earlier ones."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
 
 import streamlit as st
+from pydantic import ValidationError
 
+from attention.spec import Request
 from dashboard import connect
 from dashboard.client import ServiceError
 from server.schemas import Job
@@ -44,25 +48,39 @@ def open_job(job_id: str) -> None:
         st.query_params.pop(ADDRESS, None)
 
 
-def follow(job: Job, show: Callable[[Job], None]) -> None:
-    """How far a job is, again and again until it has ended, with what ``show`` draws of it."""
+def asked(request: Request[Any]) -> Job | None:
+    """The newest job of this very question, unless it was stopped or failed: a page that asks by its address."""
+    for job in connect.client().jobs():
+        with suppress(ValidationError):  # a question of another version is another question
+            same = job.analysis == request.analysis and type(request).model_validate(job.request) == request
+            if same and job.state not in ("failed", "cancelled"):
+                return job
+    return None
+
+
+def follow(job: Job, show: Callable[[Job], None], key: str = "cancel") -> None:
+    """How far a job is, again and again until it has ended, with what ``show`` draws of it.
+
+    Args:
+        key: of the button that stops it, where a page follows several jobs.
+    """
 
     def look() -> None:
         now = connect.client().job(job.id)
         if now.ended:
             st.rerun()  # the whole page, which then shows the report
-        _progress(now)
+        _progress(now, key)
         show(now)
 
     st.fragment(look, run_every=EVERY_S)()
 
 
-def _progress(job: Job) -> None:
+def _progress(job: Job, key: str) -> None:
     left, right = st.columns([6, 1], vertical_alignment="bottom")
     share = job.done / job.total if job.total else 0.0
     text = job.note or ("It waits for jobs that came before it." if job.state == "queued" else "It begins.")
     left.progress(min(share, 1.0), text=f"{BADGES[job.state]} {share:.0%} · {remaining(job)}{text}")
-    if right.button("Cancel", icon=":material/stop_circle:", key="cancel", width="stretch"):
+    if right.button("Cancel", icon=":material/stop_circle:", key=key, width="stretch"):
         try:
             connect.client().cancel(job.id)
         except ServiceError as error:

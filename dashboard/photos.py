@@ -20,14 +20,14 @@ _STYLE = """<style>
 </style>"""
 
 
-def choose(key: str = "image") -> tuple[Image, ...]:
-    """The photos to look at. Before anybody chooses, it is the first sample."""
+def choose(key: str = "image", start: int = 1) -> tuple[Image, ...]:
+    """The photos to look at. Before anybody chooses, they are the first ``start`` samples."""
     stored = {image.id: image for image in connect.client().images()}
     samples = [image for image in stored.values() if image.sample]
     if key not in st.session_state:
         linked = [id for id in st.query_params.get_all(key) if id]
         lost = [id for id in linked if id not in stored]
-        st.session_state[key] = [id for id in linked if id in stored] or [image.id for image in samples[:1]]
+        st.session_state[key] = [id for id in linked if id in stored] or [image.id for image in samples[:start]]
         st.session_state["uploads"] = [id for id in st.session_state[key] if not stored[id].sample]
         if lost:
             st.warning(f"The link names {len(lost)} photo(s) that are not stored here, such as {lost[0][:80]!r}.")
@@ -55,6 +55,12 @@ def choose(key: str = "image") -> tuple[Image, ...]:
     chosen = [stored[id] for id in st.session_state[key] if id in stored]
     st.query_params[key] = [image.id for image in chosen]
     return tuple(chosen)
+
+
+def take_samples(key: str = "image") -> None:
+    """Choose the sample photos, as many as one row shows."""
+    st.session_state[key] = [image.id for image in connect.client().images() if image.sample][:COLUMNS]
+    st.session_state[f"{key}.several"] = True
 
 
 def title(image: Image) -> str:

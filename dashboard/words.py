@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from attention.reports.compare import Comparison, GateSummary, Prediction
 from attention.reports.cost import CostReport
+from attention.reports.subjects import GatePlace
 
 
 def labels(names: Sequence[str]) -> dict[str, str]:
@@ -50,7 +51,7 @@ def about(report: Comparison, image: str) -> list[Prediction]:
     return [prediction for prediction in report.predictions if prediction.image == image]
 
 
-def gate_labels(gates: Sequence[GateSummary]) -> dict[str, str]:
+def gate_labels(gates: Sequence[GateSummary | GatePlace]) -> dict[str, str]:
     """Path of a gate -> 'stage.block', with its kind if that is not channel, with its path if a block has several."""
     short = [f"{gate.stage}.{gate.block}" + ("" if gate.kind == "channel" else f" {gate.kind}") for gate in gates]
     return {

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from attention.reports.compare import CompareRequest
 from attention.spec import Variant
-from dashboard import connect, forms, panels, photos, tables
+from dashboard import cam_panels, connect, forms, panels, photos, tables
 from server.schemas import Catalog
 
 
@@ -42,5 +42,6 @@ if len(images) > 1:
     picked = st.segmented_control("Photo", list(titles), format_func=titles.__getitem__, default=image.id)
     image = next((one for one in images if one.id == picked), image)
 panels.predictions(report, image)
+cam_panels.where(image, variants)
 panels.gates(report, image)
 panels.downloads(report)

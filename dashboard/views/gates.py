@@ -2,9 +2,12 @@
 
 import streamlit as st
 
-from dashboard import connect, gate_form, gate_panels, jobs, photos
+from attention.reports.fold import FoldRequest
+from attention.reports.sweep import SweepRequest
+from dashboard import connect, fold_panels, gate_form, gate_panels, job_desk, jobs, photos
 
-PHOTO, DATA = "A photo", "A data set"
+PHOTO, DATA, FOLD = "photo", "data", "fold"
+WAYS = {PHOTO: "A photo", DATA: "A data set", FOLD: "Fold it away"}
 
 
 def main() -> None:
@@ -15,11 +18,18 @@ def main() -> None:
     )
     gate_panels.definitions()
     job = jobs.linked()
-    start = DATA if job is not None or st.query_params.get("on") == "data" else PHOTO
-    on = st.segmented_control("Look at", [PHOTO, DATA], default=start, key="on", required=True)
-    st.query_params["on"] = "data" if on == DATA else "photo"
-    if on == DATA:
-        gate_panels.sweeps(job)
+    linked = st.query_params.get("on", "")
+    if job is not None:
+        linked = FOLD if job.analysis == FoldRequest.analysis else DATA
+    start = linked if linked in WAYS else PHOTO
+    way = st.segmented_control(
+        "Look at", list(WAYS), format_func=WAYS.__getitem__, default=start, key="on", required=True
+    )
+    st.query_params["on"] = way
+    if way == DATA:
+        job_desk.desk(SweepRequest, "sweep", gate_panels.sweep_described, gate_panels.show, gate_panels.sweep_form)
+    elif way == FOLD:
+        job_desk.desk(FoldRequest, "fold", fold_panels.described, fold_panels.show, fold_panels.form)
     else:
         jobs.open_job("")
         one_photo()

@@ -62,6 +62,19 @@ def test_a_job_is_submitted_followed_and_read(client: Client) -> None:
     assert caught.value.status == 409
 
 
+def test_an_answer_has_an_id_under_which_it_is_found_and_asked_again(client: Client) -> None:
+    request = CostRequest(variants=(Variant.parse("resnet20/eca"),))
+    report, name = client.asked(request)
+    assert name is not None
+    stored = client.stored(name)
+    assert CostRequest.model_validate(stored.request) == request
+    assert CostReport.model_validate(stored.report) == report
+    told = client.again(name)
+    assert told.same and told.now == name
+    with pytest.raises(ServiceError, match="no report"):
+        client.stored("0" * 32)
+
+
 def test_a_slow_question_is_not_asked_but_submitted(client: Client) -> None:
     class Slow(CostRequest):
         slow: ClassVar = True
