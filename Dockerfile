@@ -18,8 +18,10 @@ FROM base AS api
 # The CPU build of torch is small. For CUDA: --build-arg TORCH_INDEX=https://pypi.org/simple, whose build for Linux on
 # x86-64 is a CUDA one; or an index of https://download.pytorch.org/whl for a certain CUDA version.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# What the service can do besides: scale brings Ray and the driver for PostgreSQL.
+ARG EXTRA=server
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --constraint constraints.txt --extra-index-url "$TORCH_INDEX" '.[server]'
+    pip install --constraint constraints.txt --extra-index-url "$TORCH_INDEX" ".[$EXTRA]"
 COPY attention attention
 COPY server server
 ENV ATTENTION_HOST=0.0.0.0 \

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format clean
+.PHONY: help install run test testall check format clean
 
 help:  ## this list
 	@echo "make run is the one to start with."
@@ -17,8 +17,11 @@ run: $(VENV)/run.stamp  ## start the API on 127.0.0.1:8000 and the dashboard on 
 
 install: $(VENV)/run.stamp  ## only install what make run needs
 
-test: $(VENV)/dev.stamp  ## run the tests; make test TESTS=tests/server runs some
+test: $(VENV)/dev.stamp  ## run the quick tests; make test TESTS=tests/server runs some
 	$(BIN)/python -m pytest $(TESTS)
+
+testall: $(VENV)/scale.stamp  ## run every test, the slow ones and those on Ray too; takes TESTS as well
+	$(BIN)/python -m pytest -m "" $(TESTS)
 
 check: $(VENV)/dev.stamp  ## style, types, who may import whom, the compose file, the Dockerfile
 	$(BIN)/ruff check .
@@ -45,6 +48,11 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/scale.stamp: $(VENV)/dev.stamp
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,scale]' \
+	|| echo "Ray cannot be installed here (it has no build for this system, perhaps): its tests will be skipped."
+	@touch $@
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer," \

@@ -157,14 +157,6 @@ def test_the_builder_is_given_every_file_that_the_dockerfile_copies() -> None:
             assert source.split("/")[0] in given, source
 
 
-def test_the_readme_names_every_setting() -> None:
-    from server.settings import Settings
-
-    readme = (ROOT / "README.md").read_text("utf-8")
-    for name in Settings.model_fields:
-        assert f"`ATTENTION_{name.upper()}`" in readme, name
-
-
 def test_links_between_the_documents_lead_somewhere() -> None:
     for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         text = (ROOT / document).read_text("utf-8")
