@@ -6,8 +6,8 @@ is at the end of a block's branch, only there. Leaving out each of L gates in tu
 instead of L + 1 whole passes, and gives the same numbers: every row is computed as if it were alone.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from attention.backbones import Backbone
-from attention.gate import Slot, chosen, gates, replacement
+from attention.backbones.resnet import Block
+from attention.gate import PooledAttention, Slot, chosen, gates, replacement
 from attention.spec import Ablation
 
 
@@ -36,6 +37,9 @@ def forward_each(
     rows = len(images)
     with ExitStack() as leaving:
         for path, joining in plan.joins.items():
+            if (block := _early(model, path)) is not None:
+                leaving.enter_context(_joining_weights(block, rows))
+                continue
             copies = _Copies(rows, len(joining))
             leaving.callback(model.get_submodule(path).register_forward_pre_hook(copies.before).remove)
             if (shortcut := _shortcut(model, path)) is not None:
@@ -93,8 +97,7 @@ def _door(model: nn.Module, path: str) -> str | None:
         block = ".".join(names[:depth])
         module = model.get_submodule(block)
         if isinstance(module, Slot) or type(module) is not nn.Sequential:
-            late = names[depth] == "standard" and not getattr(module, "gate_first", False)
-            return f"{block}.standard" if late else block
+            return f"{block}.standard" if names[depth] == "standard" else block
     return None
 
 
@@ -121,10 +124,49 @@ class _Copies:
         return torch.cat([x, *[x[: self.rows]] * self.copies])
 
 
+def _early(model: nn.Module, door: str) -> Block | None:
+    """The block of a door whose gate can be computed before what it scales, so that only its weights need to join."""
+    name, _, slot = door.rpartition(".")
+    block = model.get_submodule(name) if slot == "standard" else None
+    if isinstance(block, Block) and [isinstance(one, PooledAttention) for one in block.standard] == [True]:
+        return block
+    return None
+
+
+@contextmanager
+def _joining_weights(block: Block, rows: int) -> Iterator[None]:
+    """Let rows join a block's sum: there are more rows of weights than of maps, and those are of the untouched maps."""
+
+    def combine(shortcut: Tensor, branch: Tensor, weights: Tensor) -> Tensor:
+        form = (
+            torch.channels_last if branch.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+        )
+        shape = (len(weights), *branch.shape[1:])
+        total = torch.empty(shape, dtype=branch.dtype, device=branch.device, memory_format=form)
+        there = len(branch)
+        torch.addcmul(shortcut, branch, weights[:there], out=total[:there])
+        for start in range(there, len(weights), rows):
+            part = slice(start, start + rows)
+            torch.addcmul(shortcut[:rows], branch[:rows], weights[part], out=total[part])
+        return total
+
+    before, block.gate_first = block.gate_first, True
+    block.combine = combine  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del block.combine
+        block.gate_first = before
+
+
 def _replace(rows: int, changes: list[tuple[int, Any]]) -> Any:
+    """A hook that replaces the weights of rows that are there, and appends those of rows that join right here."""
+    changes = sorted(changes, key=lambda change: change[0])
+
     def hook(module: nn.Module, args: tuple[Any, ...], weights: Tensor) -> Tensor:
-        weights = weights.clone()
-        for place, replace in changes:
+        joining = [replace(weights[:rows]) for place, replace in changes if place * rows >= len(weights)]
+        weights = torch.cat([weights, *joining])  # a new tensor in any case
+        for place, replace in changes[: len(changes) - len(joining)]:
             part = slice(place * rows, (place + 1) * rows)
             weights[part] = replace(weights[part])
         return weights

@@ -1,16 +1,19 @@
 """What leaving out every gate in turn costs: the 16 gates of ECA-ResNet-50, on one photo of 224 pixels.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.sweep
+    OMP_NUM_THREADS=1 python -m benchmarks.sweep [--served]
 
 One shared pass (`attention.shared.forward_each`) against one plain forward pass, and against the naive loop of 17
-passes, all with the same network and the same answers.
+passes, all with the same network and the same answers. ``--served`` takes the network as the service runs it.
 """
+
+import argparse
 
 import torch
 from torch import Tensor
 
 from attention.build import build
 from attention.gate import ablate, gates
+from attention.serving import serving_copy
 from attention.shared import forward_each
 from attention.spec import Ablation, Variant
 from benchmarks.measure import line, paired_ratio, side_by_side
@@ -21,8 +24,12 @@ TURNS = 11
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--served", action="store_true", help="the serving copy instead of the network as written")
+    chosen = parser.parse_args()
     torch.set_num_threads(1)
-    model = build(Variant.parse(NAME)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build(Variant.parse(NAME))
+    model = (serving_copy(network) if chosen.served else network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     photo = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     photo = photo.contiguous(memory_format=torch.channels_last)
     ablations = [Ablation(kind="neutral", gates=(path,)) for path in gates(model)]

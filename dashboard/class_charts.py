@@ -204,7 +204,7 @@ def stripes(drawn: StripeMap, called: Mapping[str, str]) -> Chart:
             tooltip=["class:N", "image:N", "channel:Q", alt.Tooltip("gate:Q", format=".4f")],
         )
     )
-    rules = alt.Chart(pd.DataFrame({"top": starts[1:]})).mark_rule(color="#26303d", strokeWidth=0.8).encode(y=y)
+    rules = alt.Chart(pd.DataFrame({"top": starts[1:]})).mark_rule(color="#26303d", strokeWidth=1.2).encode(y=y)
     return alt.layer(heat, rules).properties(
         height=int(np.clip(420 / count, 6, 26)) * count + 110,
         usermeta={"embedOptions": {"renderer": "canvas"}},  # thousands of cells are too many for SVG
@@ -299,7 +299,9 @@ def orders(report: StripeReport) -> Chart | None:
                 scale=alt.Scale(domain=pairs, range=list(np.resize(PALETTE[2:], len(pairs)))),
                 legend=alt.Legend(orient="top", title=None, labelLimit=400, columns=2),
             ),
-            strokeDash=alt.StrokeDash("of:N", legend=alt.Legend(orient="top", title=None, symbolType="stroke")),
+            strokeDash=alt.StrokeDash(
+                "of:N", legend=alt.Legend(orient="top", title=None, symbolType="stroke", symbolStrokeColor=TEXT)
+            ),
             tooltip=["networks:N", "layer:N", "of:N", alt.Tooltip("correlation:Q", format="+.3f")],
         )
     )

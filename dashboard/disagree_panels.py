@@ -122,7 +122,9 @@ def agreement(report: DisagreementReport) -> Chart:
         ),
         tooltip=["first:N", "second:N", alt.Tooltip("agreement:Q", format=".1%"), alt.Tooltip("kappa:Q", format=".3f")],
     )
-    figures = base.mark_text(fontSize=11).encode(text=alt.Text("agreement:Q", format=".0%"))
+    middle = (min(pair.agreement for pair in report.pairs) + max(pair.agreement for pair in report.pairs)) / 2
+    shade = alt.condition(f"datum.agreement > {middle}", alt.value("#ffffff"), alt.value("#26303d"))
+    figures = base.mark_text(fontSize=11).encode(text=alt.Text("agreement:Q", format=".0%"), color=shade)
     return alt.layer(cells, figures).properties(height=STEP * len(order) + 3 * AXES)
 
 

@@ -204,7 +204,7 @@ def _hue(kinds: Iterable[str]) -> alt.Color:
     return alt.Color(
         "kind:N",
         scale=alt.Scale(domain=names, range=list(np.resize(PALETTE[1:], len(names)))),
-        legend=alt.Legend(orient="top", title="replaced by", titleLimit=200),
+        legend=alt.Legend(orient="top", title="replaced by", columns=2),
     )
 
 

@@ -41,7 +41,7 @@ class Service:
         self.gallery = Gallery(engine.files, store)
         self._watch = Watch(engine, settings)
         self.archive = Archive(store.answers, self._watch, settings)
-        self.remembered: Remembering[Answered] = Remembering(lambda answer: len(answer.json), settings.remembered_bytes)
+        self.remembered: Remembering[bytes] = Remembering(len, settings.remembered_bytes)
         self.version = version()
         self.leaving = Event()
         """Set when the service is told to stop: answers without an end come to one."""
@@ -58,15 +58,13 @@ class Service:
             AttentionError: whatever the caller can mend; Overloaded if too many requests wait already.
         """
         conditions = await run_in_threadpool(self._watch.conditions, question)
-        return await self.remembered.get((question, conditions), partial(self._worked_out, question, photos))
+        json = await self.remembered.get((question, conditions), partial(self._worked_out, question, photos))
+        kept = await run_in_threadpool(self.archive.keep, question, json)  # also if remembered: it is the newest again
+        return Answered(json, kept.id)
 
-    async def _worked_out(self, question: Request[Any], photos: Mapping[str, bytes] | None) -> Answered:
+    async def _worked_out(self, question: Request[Any], photos: Mapping[str, bytes] | None) -> bytes:
         report = await self.engine.answer(question, photos)
-        return await run_in_threadpool(self._kept, question, report)  # megabytes, when gates are asked for
-
-    def _kept(self, question: Request[Any], report: Plain) -> Answered:
-        json = report.model_dump_json().encode()
-        return Answered(json, self.archive.keep(question, json).id)
+        return await run_in_threadpool(_as_json, report)  # megabytes, when gates are asked for
 
     async def submit(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> Job:
         """Queue a question as a job. Photos that came along are kept, because the job needs them later.
@@ -101,6 +99,10 @@ class Service:
         job = asked_by.queue(add, self.store.jobs) if asked_by else add()
         self.engine.start(job.id)
         return job
+
+
+def _as_json(report: Plain) -> bytes:
+    return report.model_dump_json().encode()
 
 
 def service(request: HTTPRequest) -> Service:

@@ -87,6 +87,10 @@ class Block(nn.Module):
         """The means of the branch's channels: (B, C, 1, 1)."""
         return branch.mean((2, 3), keepdim=True)
 
+    def combine(self, shortcut: Tensor, branch: Tensor, weights: Tensor) -> Tensor:
+        """Shortcut plus the branch times its weights, in one pass over the map."""
+        return torch.addcmul(shortcut, branch, weights)
+
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
         hidden = self.hidden(self.pre(x))
@@ -94,7 +98,7 @@ class Block(nn.Module):
         if self.gate_first:
             (attention,) = self.standard
             weights = attention.gate(attention.excite(self.squeezed(hidden, branch)))  # type: ignore[operator]
-            return self.post(self.relu(torch.addcmul(self.identity(shortcut), branch, weights)))
+            return self.post(self.relu(self.combine(self.identity(shortcut), branch, weights)))
         return self.post(self.relu(self.identity(shortcut) + self.standard(branch)))
 
 

@@ -8,6 +8,7 @@ memory if it can, and on which machine there is room. This is the only file that
 import asyncio
 import logging
 import os
+import socket
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,8 @@ SILENT_S = 15.0
 """How often Serve is asked how it is, and after how long without a good answer it is not well."""
 
 KILLED_WITHIN_S = 10.0
+
+REACHED_WITHIN_S = 5.0
 
 
 # ---------------------------------------------------------------- requests
@@ -126,7 +129,7 @@ class RayEngine:
         self.metrics = QuestionMetrics(lambda: self.accepted)
         self.accepted = 0
         """Questions accepted and not yet answered; only the event loop's thread counts."""
-        self._room = settings.ray_replicas_max * settings.workers + settings.max_queue
+        self._most = settings.ray_replicas_max * settings.workers + settings.max_queue
         self._joined = not ray.is_initialized()
         _join(settings)
         self._handle, self.device = _deployed(settings)
@@ -149,7 +152,7 @@ class RayEngine:
         Raises:
             AttentionError: whatever the caller can mend; Overloaded if too many requests wait, or two replicas went.
         """
-        if self._closing.is_set() or self.accepted >= self._room:
+        if self._closing.is_set() or self.accepted >= self._most:
             raise Overloaded("Too many requests are waiting already. Try again in 2 s.", retry_after_s=2.0)
         self.accepted += 1
         try:
@@ -215,8 +218,11 @@ def _join(settings: Settings) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     where = settings.ray_address or "auto"
     try:
+        if settings.ray_address:  # Ray itself would try for minutes
+            host, _, port = where.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN_S).close()
         ray.init(address=where, namespace=APP, ignore_reinit_error=True, configure_logging=False)
-    except ConnectionError as error:
+    except (OSError, ValueError) as error:
         raise InvalidRequest(
             f"There is no Ray cluster at {where!r} ({str(error).splitlines()[0]}). This machine has to be a node "
             "of it: ray start --head, or ray start --address=HOST:PORT."

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attention.errors import NotFound
+from attention.errors import NotFound, StorageFailed
 from attention.files import Files, samples, write_whole
 from attention.images import inspect
 
@@ -39,7 +39,7 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(tmp_path: Path, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", no_room)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageFailed, match="disk of the data folder is full"):
         write_whole(tmp_path / "kept", b"after")
     assert [path.name for path in tmp_path.iterdir()] == ["kept"] and (tmp_path / "kept").read_bytes() == b"before"
 

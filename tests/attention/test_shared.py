@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from attention.backbones import Backbone, backbones
+from attention.backbones.resnet import Block
 from attention.build import build
 from attention.errors import InvalidRequest
 from attention.gate import ablate, capture, gates
+from attention.serving import serving_copy
 from attention.shared import forward_each
 from attention.spec import Ablation, Pictures, Variant
 
@@ -132,3 +134,14 @@ def test_every_backbone_says_whether_its_blocks_run_one_after_another() -> None:
     chained = {name: make(classes=2).chained for name, make in backbones.items() if name in SMALL}
     assert chained == {name: name != "fpn_resnet18" for name in SMALL}
     assert not Backbone.chained
+
+
+@torch.inference_mode()
+def test_a_serving_copy_gives_the_same_and_is_one_again_afterwards() -> None:
+    model = network("resnet50(width=0.125)/se")
+    served = serving_copy(model)
+    images = torch.randn(2, 3, 64, 64).double()
+    torch.testing.assert_close(
+        forward_each(served, images, one_by_one(served)), naive(model, images, one_by_one(model)), rtol=1e-7, atol=1e-7
+    )
+    assert all(block.gate_first for block in served.modules() if isinstance(block, Block))

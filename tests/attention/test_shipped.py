@@ -82,3 +82,15 @@ def test_one_seed_of_every_network_of_the_study_comes_along(name: str) -> None:
     assert sum(value.numel() for value in build(variant).parameters()) == next(
         arm.parameters for arm in report.arms if arm.name == first.arm
     )
+
+
+def test_the_readme_tells_the_study_as_it_is() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    for arm in study().arms:
+        assert arm.accuracy and arm.spread is not None
+        assert f"{arm.accuracy.estimate:.2f} % ({arm.spread:.2f})" in text
+        if arm.verdict and arm.verdict.difference:
+            found = arm.verdict.difference
+            told = f"{found.estimate:+.2f} points [{found.low:+.2f}, {found.high:+.2f}] | {arm.verdict.p_holm:.3f}"
+            assert f"| {told.replace('-', '−')} | {arm.extra_parameters} | not decided |" in text
+            assert arm.verdict.kind == "undecided" and f"{arm.verdict.more_seeds}" in text

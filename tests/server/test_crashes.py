@@ -122,10 +122,8 @@ def test_what_was_promised_outlives_every_kill(database_url: str, tmp_path: Path
 
         last = start("last", stack)
         for service in (steady, last):
-            for image_id in {
-                *promised,
-                *images(service),
-            }:  # also those whose answer was cut off: what is there is whole
+            there = {*promised, *images(service)}  # also those whose answer was cut off: what can be read is whole
+            for image_id in there:
                 content = service.http.get(f"/v1/images/{image_id}/file").content
                 assert hashlib.sha256(content).hexdigest() == image_id
                 assert content == promised.get(image_id, content)
