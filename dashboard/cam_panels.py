@@ -11,6 +11,7 @@ from attention.reports.cam import CamMap, CamPhoto, CamRequest
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.charts import Chart
+from dashboard.client import ServiceError
 from dashboard.words import labels
 from server.schemas import Image
 
@@ -30,8 +31,12 @@ def where(image: Image, variants: Sequence[Variant]) -> None:
         "Class", key="cam.class", placeholder="each network's first class", help="A class by name or number."
     ).strip()
     target = int(typed) if typed.isdecimal() else typed or None
-    with st.spinner("Going backwards through the networks …"):
-        report = connect.ask(CamRequest(images=(image.id,), variants=tuple(variants), target=target))
+    try:
+        with st.spinner("Going backwards through the networks …"):
+            report = connect.ask(CamRequest(images=(image.id,), variants=tuple(variants), target=target))
+    except ServiceError as error:  # such as a class that is not there; the rest of the page stands
+        st.error(str(error), icon=":material/error:")
+        return
     for caveat in report.caveats:
         st.caption(f":material/info: {caveat}")
     names = labels([network.name for network in report.networks])
