@@ -112,10 +112,11 @@ def check_zip(path: Path, name: str) -> None:
     try:
         for item in zip_items(path):
             split.add(item.split is not None)
+            content = item.read()
             if item.label not in classes:
-                assert isinstance(item.content, bytes)
+                assert isinstance(content, bytes)
                 try:
-                    inspect(item.content)
+                    inspect(content)
                 except AttentionError as error:
                     raise BadData(f"The file {item.name} cannot be used: {error}") from error
                 classes.add(item.label)

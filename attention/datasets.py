@@ -21,7 +21,7 @@ from torch import Tensor
 from attention.errors import AttentionError, BadData
 from attention.images import decode
 from attention.reports.study import DataFacts
-from attention.sources import Item, items
+from attention.sources import Content, Item, items
 from attention.spec import Preprocess
 
 TEST_SHARE = 0.2
@@ -92,10 +92,10 @@ def collect(source: Iterable[Item], size: int, name: str) -> DataSet:
     digests: list[bytes] = []
     given: Counter[bool] = Counter()
     for item in source:
-        raw = item.content if isinstance(item.content, bytes) else item.content.tobytes()
-        digest = hashlib.sha256(raw).digest()
+        content = item.read()
+        digest = digest_of(content)
         given[item.split is not None] += 1
-        pixels.append(_pixels(item, size))
+        pixels.append(_pixels(item.name, content, size))
         labels.append(item.label)
         digests.append(digest)
         splits.append(item.split or split_of(digest))
@@ -123,17 +123,31 @@ def collect(source: Iterable[Item], size: int, name: str) -> DataSet:
     return DataSet(name, classes, parts[0], parts[1], facts)
 
 
+def digest_of(content: Content) -> bytes:
+    """The SHA-256 of an image's file, or of its pixels where the source has no files."""
+    return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).digest()
+
+
 def split_of(digest: bytes) -> str:
     """The split of an image whose source says none, by the SHA-256 of its content."""
     return "test" if digest[0] < 256 * TEST_SHARE else "train"
 
 
-def _pixels(item: Item, size: int) -> NDArray[np.uint8]:
-    """An item as (size, size, 3) bytes: untouched if it has that size, else shorter side resized and cropped."""
+def opened(name: str, content: Content) -> Image.Image:
+    """An image of a data set, upright, in RGB.
+
+    Raises:
+        BadData: it is none.
+    """
     try:
-        image = decode(item.content) if isinstance(item.content, bytes) else Image.fromarray(item.content)
+        return decode(content) if isinstance(content, bytes) else Image.fromarray(content)
     except AttentionError as error:
-        raise BadData(f"{item.name} cannot be used: {error}") from error
+        raise BadData(f"{name} cannot be used: {error}") from error
+
+
+def _pixels(name: str, content: Content, size: int) -> NDArray[np.uint8]:
+    """An image as (size, size, 3) bytes: untouched if it has that size, else shorter side resized and cropped."""
+    image = opened(name, content)
     if image.size != (size, size):
         side = min(image.size)
         left, top = (image.width - side) / 2, (image.height - side) / 2

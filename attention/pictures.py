@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from attention.data_folder import DataFolder
-from attention.datasets import split_of
-from attention.errors import AttentionError, BadData, NotFound
+from attention.datasets import digest_of, opened, split_of
+from attention.errors import BadData, NotFound
 from attention.files import Files
-from attention.images import decode, preprocess
-from attention.sources import Item, items
+from attention.images import preprocess
+from attention.sources import items
 from attention.spec import Pictures, Preprocess
 
 BATCH = 64
@@ -49,8 +50,14 @@ def pictures(asked: Pictures, files: Files) -> Iterator[Picture]:
             yield Picture(name, None, files.image(name))
         return
     path = data_path(asked.data, files)
-    for item in _drawn(path, path.stat().st_mtime_ns, asked):
-        yield Picture(item.name.replace(f"{path}/", ""), item.label, _opened(item))
+    drawn = _drawn(path, path.stat().st_mtime_ns, asked)
+    wanted, found = set(drawn), {}
+    for number, item in enumerate(items(path)):
+        if number in wanted:
+            found[number] = (item.name.replace(f"{path}/", ""), item.label, item.read())
+    for number in drawn:
+        name, label, content = found.pop(number)
+        yield Picture(name, label, opened(name, content))
 
 
 def batches(
@@ -111,34 +118,42 @@ def why_unlabelled(labels: Sequence[str | None], classes: Sequence[str], asked: 
     return f"The images have classes that the network does not know ({shown})"
 
 
+class _Listed(NamedTuple):
+    """An image of a data set, as far as a draw has to know it."""
+
+    number: int
+    split: str
+    label: str
+    digest: bytes
+
+
 @lru_cache(maxsize=4)
-def _drawn(path: Path, changed: int, asked: Pictures) -> tuple[Item, ...]:
-    """The images of the draw, one class after the other in turn; ``changed`` makes a newer file be read again."""
-    drawn: dict[str, list[tuple[int, int, Item]]] = {}
+def _listing(path: Path, changed: int) -> tuple[_Listed, ...]:
+    """Every image of a data set; this reads all of it once. ``changed`` makes a newer file be read again."""
+    found = []
     for number, item in enumerate(items(path)):
-        raw = item.content if isinstance(item.content, bytes) else item.content.tobytes()
-        digest = hashlib.sha256(raw).digest()
-        if (item.split or split_of(digest)) != asked.split or (asked.classes and item.label not in asked.classes):
-            continue
-        rank = int.from_bytes(hashlib.sha256(asked.seed.to_bytes(8) + digest).digest()[:8])
-        kept = drawn.setdefault(item.label, [])
-        entry = (-rank, number, item)
-        if len(kept) < asked.limit:
-            heapq.heappush(kept, entry)
-        else:
-            heapq.heappushpop(kept, entry)
-    missing = [name for name in asked.classes if name not in drawn]
+        digest = digest_of(item.read())
+        found.append(_Listed(number, item.split or split_of(digest), item.label, digest))
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def _drawn(path: Path, changed: int, asked: Pictures) -> tuple[int, ...]:
+    """The numbers of the images that are drawn, one class after the other in turn."""
+    by_class: dict[str, list[_Listed]] = {}
+    for one in _listing(path, changed):
+        if one.split == asked.split and (not asked.classes or one.label in asked.classes):
+            by_class.setdefault(one.label, []).append(one)
+    missing = [name for name in asked.classes if name not in by_class]
     if missing:
         raise NotFound(f"{asked.data} has no class {missing[0]!r} with images to {asked.split}.")
-    if not drawn:
+    if not by_class:
         raise BadData(f"{asked.data} has no images to {asked.split}.")
-    in_order = [[item for _, _, item in sorted(drawn[label], reverse=True)] for label in sorted(drawn)]
+    salt = asked.seed.to_bytes(8)
+
+    def rank(one: _Listed) -> tuple[bytes, int]:
+        return hashlib.sha256(salt + one.digest).digest(), one.number
+
+    in_order = [heapq.nsmallest(asked.limit, by_class[label], key=rank) for label in sorted(by_class)]
     in_turn = chain.from_iterable(zip_longest(*in_order))
-    return tuple(item for item in in_turn if item is not None)[: asked.limit]
-
-
-def _opened(item: Item) -> Image.Image:
-    try:
-        return decode(item.content) if isinstance(item.content, bytes) else Image.fromarray(item.content)
-    except AttentionError as error:
-        raise BadData(f"{item.name} cannot be used: {error}") from error
+    return tuple(one.number for one in in_turn if one is not None)[: asked.limit]

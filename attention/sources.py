@@ -7,8 +7,9 @@ unpickled: CIFAR is read from its binary archives.
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -27,17 +28,21 @@ MAX_RATIO = 200
 """Unpacked over packed bytes of a whole zip; photos hardly shrink at all."""
 
 
+Content = bytes | NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class Item:
-    """One image: its split if the source says one, its class, what to call it in a sentence, and its content.
+    """One image: its split if the source says one, its class, what to call it in a sentence, and how to read it.
 
-    ``content`` is a file's bytes, or pixels (H, W, 3) in uint8 where the source has pixels.
+    ``read`` gives a file's bytes, or pixels (H, W, 3) in uint8 where the source has pixels. It is to be called before
+    the next item is taken, for an archive is open only so long.
     """
 
     split: str | None
     label: str
     name: str
-    content: bytes | NDArray[np.uint8]
+    read: Callable[[], Content]
 
 
 def items(path: Path) -> Iterator[Item]:
@@ -66,7 +71,7 @@ def folder_items(folder: Path) -> Iterator[Item]:
         if path.suffix.lower() in SUFFIXES and path.is_file():
             place = split_and_class(PurePosixPath(path.relative_to(folder).as_posix()))
             if place is not None:
-                yield Item(*place, str(path), path.read_bytes())
+                yield Item(*place, str(path), path.read_bytes)
 
 
 def zip_items(path: Path) -> Iterator[Item]:
@@ -79,17 +84,29 @@ def zip_items(path: Path) -> Iterator[Item]:
                 inside = PurePosixPath(entry.filename.replace("\\", "/"))
                 place = split_and_class(inside)
                 if inside.suffix.lower() in SUFFIXES and "__MACOSX" not in inside.parts and place is not None:
-                    with archive.open(entry) as file:
-                        content = file.read(MAX_ENTRY_BYTES + 1)
-                    if len(content) > MAX_ENTRY_BYTES:
-                        raise TooLarge(
-                            f"The file {entry.filename} in {path.name} is larger than {MAX_ENTRY_BYTES:,} bytes."
-                        )
-                    yield Item(*place, f"{entry.filename} in {path.name}", content)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
-        raise BadData(
-            f"The archive {path.name} cannot be unpacked ({error}). Pack it again without a password."
-        ) from error
+                    read = partial(_unpacked, archive, entry, path.name)
+                    yield Item(*place, f"{entry.filename} in {path.name}", read)
+    except UNPACKING as error:
+        raise _not_unpacked(path.name, error) from error
+
+
+UNPACKING = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError)
+"""What a bad zip raises."""
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:
+    try:
+        with archive.open(entry) as file:
+            content = file.read(MAX_ENTRY_BYTES + 1)
+    except UNPACKING as error:
+        raise _not_unpacked(name, error) from error
+    if len(content) > MAX_ENTRY_BYTES:
+        raise TooLarge(f"The file {entry.filename} in {name} is larger than {MAX_ENTRY_BYTES:,} bytes.")
+    return content
+
+
+def _not_unpacked(name: str, error: Exception) -> BadData:
+    return BadData(f"The archive {name} cannot be unpacked ({error}). Pack it again without a password.")
 
 
 def _check(name: str, entries: list[zipfile.ZipInfo], packed: int) -> None:
@@ -139,9 +156,13 @@ def cifar_items(path: Path) -> Iterator[Item]:
                     for number, row in enumerate(rows.reshape(-1, labels + pixels)):
                         image = row[labels:].reshape(3, 32, 32).transpose(1, 2, 0)
                         split = "test" if name.startswith("test") else "train"
-                        yield Item(split, names[row[labels - 1]], f"image {number} of {name}", image)
+                        yield Item(split, names[row[labels - 1]], f"image {number} of {name}", partial(_same, image))
     except (tarfile.TarError, EOFError, OSError, IndexError) as error:
         raise BadData(f"The archive {path.name} cannot be unpacked ({error}). Download it again.") from error
+
+
+def _same(content: Content) -> Content:
+    return content
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -180,7 +201,7 @@ def parquet_items(paths: list[Path]) -> Iterator[Item]:
                 content = row[image]["bytes"] if isinstance(row[image], dict) else row[image]
                 value = row[label]
                 known = names[value] if names and isinstance(value, int) and 0 <= value < len(names) else str(value)
-                yield Item(split, known, f"row {number} of {path.name}", content or b"")
+                yield Item(split, known, f"row {number} of {path.name}", partial(_same, content or b""))
 
 
 def _class_names(metadata: dict[bytes, bytes], label: str) -> list[str]:
