@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from attention.reports.excitation import ExcitationReport, ExcitationRequest, ExcitedGate
 from attention.reports.stripe import StripeReport, StripeRequest
 from attention.spec import Plain, Request, Variant
-from dashboard import class_charts, connect, forms, jobs, words
+from dashboard import class_charts, connect, drawing, forms, jobs, words
 from dashboard.class_form import Subjects
 from server.schemas import Job
 
@@ -96,8 +96,8 @@ def downloads(files: Sequence[tuple[str, str, str]], device: str) -> None:
         for label, content, file in files:
             st.download_button(label, content, file, on_click="ignore", icon=":material/download:", key=file)
     st.caption(
-        f"Computed on {device}. The address of this page is a link to what it shows. The menu at a picture's corner "
-        "saves it as SVG or PNG."
+        f"Computed on {device}. The address of this page is a link to what it shows. Pictures can be saved as "
+        "SVG below them, and as PNG in the toolbar over them."
     )
 
 
@@ -139,7 +139,8 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
         layers = words.gate_labels(some)
         for gate, column in zip(some, st.columns(min(WIDE, len(report.gates)), gap="medium"), strict=False):
             column.markdown(f"**Stage {gate.stage}**, layer {layers[gate.gate]}, {gate.channels} channels")
-            column.altair_chart(class_charts.curves(gate, chosen, called, drawn == AROUND), width="stretch")
+            with column:
+                drawing.draw(class_charts.curves(gate, chosen, called, drawn == AROUND), f"curves-{gate.gate}")
             column.caption(_in_words(gate))
     st.caption(
         "A line is a class, the dashed one the mean of all, the band one standard deviation within the chosen class. "
@@ -222,7 +223,8 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
         some = report.maps[start : start + WIDE]
         for drawn, column in zip(some, st.columns(min(WIDE, len(report.maps)), gap="large"), strict=False):
             column.markdown(f"**{label[drawn.variant]}**, layer {layers[drawn.variant, drawn.gate]}")
-            column.altair_chart(class_charts.stripes(drawn, called), width="stretch")
+            with column:
+                drawing.draw(class_charts.stripes(drawn, called), f"stripes-{label[drawn.variant]}")
     st.caption(
         "A row is an image, a column a channel; pale is the mean of this gate, and each picture has a scale of its "
         "own. Unbroken vertical stripes are channels that are weighed alike whatever the image; blocks between the "
@@ -232,11 +234,12 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
     for (share, (title, _, look)), column in zip(class_charts.SHARES.items(), (left, right), strict=True):
         if (chart := class_charts.shares(report, share)) is not None:
             column.markdown(f"**{title}**")
-            column.altair_chart(chart, width="stretch")
+            with column:
+                drawing.draw(chart, share)
             column.caption(look)
     if (chart := class_charts.orders(report)) is not None:
         st.markdown("**Do the networks rank channels alike?**")
-        st.altair_chart(chart, width="stretch")
+        drawing.draw(chart, "order-of-channels")
         st.caption("Near 0 they do not: which channels are weighed up is a matter of the module, or of training.")
     with st.expander(f"All {len(report.gates)} gates in numbers", icon=":material/table_rows:"):
         st.dataframe(class_charts.table(report), hide_index=True, width="stretch")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from attention.reports.disagreement import RANKS, Answer, DisagreementReport, DisagreementRequest, Entry
 from attention.spec import Pictures, Variant
-from dashboard import connect, forms, gate_form, study_form
+from dashboard import connect, drawing, forms, gate_form, study_form
 from dashboard.charts import AXES, STEP, Chart
 from server.schemas import Catalog
 
@@ -60,7 +60,7 @@ def show(report: DisagreementReport, final: bool) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**How often two say the same**")
-        st.altair_chart(agreement(report), width="stretch")
+        drawing.draw(agreement(report), "agreement")
         st.caption("Every two networks, as they are and without attention. Look for pairs that agree least.")
     with right:
         st.markdown("**What taking attention away changes**")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures
-from dashboard import connect, gate_form, study_form
+from dashboard import connect, drawing, gate_form, study_form
 from dashboard.charts import AXES, PALETTE, STEP, Chart
 
 STATES = {"trained": "as trained", "mean": "mean gates", "folded": "folded: plain"}
@@ -46,7 +46,7 @@ def show(report: FoldReport, final: bool) -> None:
     )
     _timing(report)
     st.markdown("**What each gate gave up**")
-    st.altair_chart(spreads(report), width="stretch")
+    drawing.draw(spreads(report), "what-gates-gave-up")
     st.caption(
         "Kept: how much the mean gates of a layer's channels differ. Left out: how much a channel's gate varies with "
         "the image. Where the second is small beside the first, the gate was nearly a constant."

@@ -7,7 +7,7 @@ import streamlit as st
 
 from attention.reports.sweep import FAMILIES, SweepReport, SweepRequest, WhatIfReport, WhatIfRequest
 from attention.spec import ABLATIONS, AblationKind, Pictures, Variant
-from dashboard import connect, gate_charts, gate_form, photos, study_form
+from dashboard import connect, drawing, gate_charts, gate_form, photos, study_form
 from server.schemas import Image
 
 
@@ -37,7 +37,7 @@ def photo(image: Image, variant: Variant) -> None:
         _switched(image, variant, off, by)
     with right:
         st.markdown("**Each gate, each stage, all of them**")
-        st.altair_chart(gate_charts.photo_map(report, image.id), width="stretch")
+        drawing.draw(gate_charts.photo_map(report, image.id), "gates-of-a-photo")
         st.caption(
             "Red cells cost the first class probability, blue ones add some; a dot marks another first class. Look for "
             "gates whose mean does as well as they do: there attention does not listen to this photo."
@@ -64,7 +64,7 @@ def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> 
             f"It still says **{now}**: {before.probability:.1%} → {effect.first.probability:.1%}.",
             icon=":material/check:",
         )
-    st.altair_chart(gate_charts.before_after(mine, effect), width="stretch")
+    drawing.draw(gate_charts.before_after(mine, effect), "before-and-after")
     st.caption(
         f"{effect.gates} of {len(mine.sites)} gates replaced by {gate_charts.kind(by)}: {ABLATIONS[effect.kind]}"
     )
@@ -87,8 +87,8 @@ def _downloads(report: Any, name: str) -> None:
         for label, data, file in files:
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
     st.caption(
-        f"Computed on {report.device}. The address of this page is a link to what it shows. The menu at a picture's "
-        "corner saves it as SVG or PNG."
+        f"Computed on {report.device}. The address of this page is a link to what it shows. Pictures can be saved "
+        "as SVG below them, and as PNG in the toolbar over them."
     )
 
 
@@ -125,7 +125,7 @@ def show(report: SweepReport, final: bool) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.markdown("**Gate by gate**")
-        st.altair_chart(gate_charts.sweep_map(report), width="stretch")
+        drawing.draw(gate_charts.sweep_map(report), "sweep")
         st.caption(
             "Red costs accuracy. Look for rows that stay pale under “mean”: those gates could be constants, and a "
             "constant can be folded away. Intervals are under the pointer."
@@ -133,11 +133,11 @@ def show(report: SweepReport, final: bool) -> None:
     with right:
         if (chart := gate_charts.stages(report)) is not None:
             st.markdown("**Stages**")
-            st.altair_chart(chart, width="stretch")
+            drawing.draw(chart, "stages")
             st.caption("A bar that touches the dashed line is no proven loss.")
         if (curve := gate_charts.cumulative(report)) is not None:
             st.markdown("**One after another**")
-            st.altair_chart(curve, width="stretch")
+            drawing.draw(curve, "cumulative")
             st.caption(f"{FAMILIES['first_to_last'].capitalize()}; and the same from the other end.")
     if report.redundancy:
         with st.expander("Together against one by one", icon=":material/difference:"):

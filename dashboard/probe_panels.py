@@ -10,7 +10,7 @@ from attention.reports.excitation import ExcitedGate
 from attention.reports.permutation import PermutationRequest
 from attention.reports.scale import ScaleRequest
 from attention.spec import Variant
-from dashboard import connect, photos, probe_charts, words
+from dashboard import connect, drawing, photos, probe_charts, words
 from dashboard.class_form import Subjects
 from dashboard.class_panels import downloads
 from dashboard.client import ServiceError
@@ -52,7 +52,8 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
             return
         left.markdown(probe_charts.coupling_words(report))
         left.caption(report.conditions)
-        right.altair_chart(probe_charts.coupling(report), width="stretch")
+        with right:
+            drawing.draw(probe_charts.coupling(report), "coupling")
         right.caption(
             "Row c, column j: how channel c's gate answers to channel j's mean. Look for the shape: ECA's is a band "
             "around the diagonal, SE's is full and of low rank, a gate that does not look at the image has none."
@@ -101,7 +102,7 @@ def scale(variant: Variant, subjects: Subjects) -> None:
         except ServiceError as error:
             st.info(str(error))
             return
-        st.altair_chart(probe_charts.scale(report), width="stretch")
+        drawing.draw(probe_charts.scale(report), "scale")
         st.caption(
             f"A line is a gate, over {report.images:,} images; a bar is the 95 % interval of its change from the "
             "smallest middle, paired by image. A rising line takes the larger kernel when the object is larger."
