@@ -137,6 +137,8 @@ def check_zip(path: Path, name: str) -> None:
 def _listed(path: Path, changed: int) -> Listed | None:
     """A file or folder as a data set; None if it is none. ``changed`` makes a newer one be looked at again."""
     name = path.name.partition(".")[0]
+    if path.is_dir() and any(path.rglob("*.parquet")):
+        return Listed(name, "parquet", None, None, None)
     if path.is_dir():
         inside = (PurePosixPath(one.relative_to(path).as_posix()) for one in path.rglob("*"))
         return _named(name, "folder", inside)

@@ -53,7 +53,8 @@ def items(path: Path) -> Iterator[Item]:
         TooLarge: an archive that unpacks to more than the limits.
     """
     if path.is_dir():
-        return folder_items(path)
+        tables = sorted(path.rglob("*.parquet"))
+        return parquet_items(tables) if tables else folder_items(path)
     if not path.exists():
         raise BadData(f"There is no data set at {path}.")
     if zipfile.is_zipfile(path):

@@ -13,6 +13,8 @@ import asyncio
 import hashlib
 import itertools
 import os
+import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -42,6 +44,7 @@ def nodes(*cpus: int) -> Iterator[str]:
     """The address of a Ray whose nodes have so many cores, that is here as long as it is used."""
     folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")
     os.environ |= {"RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     import ray
     from ray import serve
     from ray.cluster_utils import Cluster
@@ -57,6 +60,7 @@ def nodes(*cpus: int) -> Iterator[str]:
         serve.shutdown()
         ray.shutdown()
         cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def family() -> list[int]:

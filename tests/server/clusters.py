@@ -1,10 +1,12 @@
 """A Ray cluster of two nodes on this machine, for the tests that need one: its own, and gone afterwards."""
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -16,12 +18,21 @@ CPUS = 2
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Two nodes: the head, of which the test's process is a part, and one that may be killed."""
-    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[scale]'")
+    if find_spec("ray") is None:
+        pytest.skip("Ray is not installed: pip install '.[scale]'")
+    folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # short, for a socket's name is at most 107 characters long
+    ours = {
+        "RAY_TMPDIR": folder,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),  # or Ray would leave one in the home folder
+        "OMP_NUM_THREADS": "1",
+    }
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ |= ours
+    import ray  # now, for it reads the environment once
     from ray.cluster_utils import Cluster
 
-    folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # short, for a socket's name is at most 107 characters long
-    before = {name: os.environ.get(name) for name in ("RAY_TMPDIR", "RAY_USAGE_STATS_ENABLED", "OMP_NUM_THREADS")}
-    os.environ |= {"RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
     nodes = Cluster()
     try:
         nodes.add_node(num_cpus=CPUS, temp_dir=f"{folder}/ray", include_dashboard=False)

@@ -327,7 +327,7 @@ def test_a_node_that_dies_takes_no_answer_and_no_finished_run_with_it(
             if not isinstance(answer, AttentionError):
                 alike(answer, truth[request.model_dump_json()])
         assert len(refused) < 30
-        job = service.until(job_id, lambda job: job.state == "done", seconds=300)
+        job = service.until(job_id, lambda job: job.state == "done", seconds=600)
         report = StudyReport.model_validate(service.store.jobs.stored_report(job.id).report)
         assert report.complete and not [one.failed for one in report.runs if one.failed]
         assert len(report.runs) == 6

@@ -1,0 +1,99 @@
+"""A data set of the hub: its parquet files and nothing else, whole or not at all, ready for a study."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attention import fetch_data
+from attention.data_folder import DataFolder
+from attention.datasets import read
+from attention.errors import BadData, InvalidRequest
+from attention.fetch_data import fetch
+
+pyarrow = pytest.importorskip("pyarrow", reason="parquet needs pyarrow: pip install 'attention-lab[hub]'")
+
+
+def table(split: str, count: int) -> bytes:
+    """Images and class names as hubs keep them."""
+    import pyarrow.parquet as parquet
+
+    rows = []
+    for number in range(count):
+        pixels = np.random.default_rng(number + 100 * (split == "test")).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        rows.append({"img": {"bytes": file.getvalue(), "path": None}, "label": number % 2})
+    out = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), out)
+    return out.getvalue()
+
+
+class Hub:
+    """As much of the hub as a download needs."""
+
+    def __init__(self, files: dict[str, bytes], breaks: str = "") -> None:
+        self.files, self.breaks = files, breaks
+        self.asked: list[str] = []
+
+    def list_repo_files(self, repo_id: str, *, repo_type: str, revision: str | None) -> Sequence[str]:
+        assert repo_type == "dataset"
+        if repo_id == "nobody/nothing":
+            raise OSError("404: there is no such repository")
+        return list(self.files)
+
+    def hf_hub_download(
+        self, repo_id: str, filename: str, *, repo_type: str, revision: str | None, local_dir: Path
+    ) -> str:
+        self.asked.append(filename)
+        if filename == self.breaks:
+            raise OSError("the line is dead")
+        path = local_dir / filename
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.files[filename])
+        return str(path)
+
+
+def hub(breaks: str = "") -> Hub:
+    files = {
+        "README.md": b"read me",
+        "plain_text/test-00000-of-00001.parquet": table("test", 4),
+        "plain_text/train-00000-of-00001.parquet": table("train", 8),
+        "script.py": b"raise SystemExit",
+    }
+    return Hub(files, breaks)
+
+
+def test_only_parquet_files_are_fetched_and_a_study_can_read_them(tmp_path: Path) -> None:
+    there = hub()
+    folder = fetch(there, "somebody/pets", tmp_path)
+    assert folder == tmp_path / "datasets" / "pets" and all(name.endswith(".parquet") for name in there.asked)
+    (listed,) = DataFolder(tmp_path).all()
+    assert (listed.name, listed.kind) == ("pets", "parquet")
+    data = read(folder, 8)
+    assert (len(data.train), len(data.test), data.classes) == (8, 4, ("0", "1"))
+
+
+def test_what_breaks_off_is_no_data_set_and_goes_on_later(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="cannot be fetched: the line is dead"):
+        fetch(hub(breaks="plain_text/train-00000-of-00001.parquet"), "somebody/pets", tmp_path)
+    assert DataFolder(tmp_path).all() == ()
+    assert fetch(hub(), "somebody/pets", tmp_path, name="animals").name == "animals"
+    assert fetch(hub(), "somebody/pets", tmp_path).name == "pets"
+
+
+def test_what_cannot_be_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InvalidRequest, match="Write owner/name"):
+        fetch(hub(), "../pets", tmp_path)
+    with pytest.raises(BadData, match="no such repository"):
+        fetch(hub(), "nobody/nothing", tmp_path)
+    with pytest.raises(BadData, match="has no parquet files"):
+        fetch(Hub({"a.csv": b""}), "somebody/pets", tmp_path)
+    fetch(hub(), "somebody/pets", tmp_path)
+    with pytest.raises(InvalidRequest, match="There is a data set 'pets' already"):
+        fetch(hub(), "somebody/pets", tmp_path)
+    assert fetch_data.main(["pets", "--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.strip()
