@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Update, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Update, case, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from attention.errors import NotFound, Overloaded
@@ -213,12 +213,13 @@ class JobTable:
         )
 
     def _take(self, which: ColumnElement[bool]) -> Claim | None:
+        now = datetime.now(UTC)  # before the wait for other writers, in which a job may still be created
         taken = (
             update(JobRow)
             .where(which, JobRow.state == "queued")
             .values(
                 state="running",
-                started=datetime.now(UTC),
+                started=case((JobRow.created > now, JobRow.created), else_=now),
                 expected=None,
                 attempts=JobRow.attempts + 1,
                 claims=JobRow.claims + 1,

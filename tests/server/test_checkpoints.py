@@ -21,6 +21,12 @@ PHOTOS = tuple(sample.id for sample in samples()[:2])
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Jobs are done by the tests themselves, not by the service that is asked afterwards."""
+    return settings.model_copy(update={"jobs": 0})
+
+
+@pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
     settings.folder.mkdir(parents=True)
     opened = Store(settings.database_url)

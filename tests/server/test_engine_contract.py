@@ -297,16 +297,18 @@ def test_a_node_that_dies_takes_no_answer_and_no_finished_run_with_it(
     cluster: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Load and a study are under way on both nodes when one of them is killed."""
-    settings = of_ray(tmp_path_factory.mktemp("data"), cluster.address)
+    settings = of_ray(tmp_path_factory.mktemp("data"), cluster.address, ray_job_cpus=1.0)  # two runs at a time, of six
+    checkpoints = settings.folder / "checkpoints"
+
+    def kept() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in checkpoints.glob("run-*.safetensors")}
+
     with started(settings) as service:
-        job_id = service.submit(study(epochs=40, seeds=3))
-        service.until(job_id, lambda job: job.done >= 41)
-        finished = {
-            path: path.stat().st_mtime_ns for path in (settings.folder / "checkpoints").glob("run-*.safetensors")
-        }
-        assert finished
+        job_id = service.submit(study(epochs=80, seeds=3))
         asked = [compare((IDS[n % 15],), ("se", "eca")[n % 2]) for n in range(60)]
         truth = {request.model_dump_json(): service.ask(request)[0] for request in asked[:30]}
+        service.until(job_id, lambda job: bool(kept()))
+        finished = kept()
 
         async def load() -> list[Any]:
             async def one(number: int) -> Any:
@@ -320,6 +322,7 @@ def test_a_node_that_dies_takes_no_answer_and_no_finished_run_with_it(
             return await answers
 
         answers = asyncio.run(load())
+        assert service.store.jobs.get(job_id).state in ("queued", "running")
         cluster.add_node(num_cpus=2)
         refused = [one for one in answers if isinstance(one, BaseException)]
         assert all(isinstance(one, Overloaded) and one.retry_after_s > 0 for one in refused), refused
@@ -331,5 +334,5 @@ def test_a_node_that_dies_takes_no_answer_and_no_finished_run_with_it(
         report = StudyReport.model_validate(service.store.jobs.stored_report(job.id).report)
         assert report.complete and not [one.failed for one in report.runs if one.failed]
         assert len(report.runs) == 6
-        assert {path: path.stat().st_mtime_ns for path in finished} == finished  # trained once, not again
+        assert finished.items() <= kept().items()  # trained once, not again
         assert service.engine.alive
