@@ -10,6 +10,7 @@ Nothing is ever unpickled: what does not begin as safetensors do is refused befo
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
+from attention.depot import Depot, Folder
 from attention.errors import BadCheckpoint, NotFound, did_you_mean
 from attention.hub import TORCHVISION
 from attention.reports.checkpoints import Card
@@ -74,11 +76,13 @@ class Checkpoints:
         folder: where ``file:NAME`` lies, as ``NAME.safetensors``, perhaps with its card ``NAME.json``.
         fetch: how files come from the hub.
         any_path: whether ``file:`` may be any path. Never for names that came over a network.
+        depot: what brings the files of ``folder``, which is its ``checkpoints``; None is that they lie there.
     """
 
     folder: Path | None = None
     fetch: Fetch | None = None
     any_path: bool = False
+    depot: Depot | None = None
 
     def find(self, weights: str) -> Source:
         """The checkpoint that ``weights`` names.
@@ -100,7 +104,7 @@ class Checkpoints:
         if self.any_path and (self.folder is None or not _NAME.fullmatch(stem)):
             path = Path(f"{stem}.safetensors").expanduser()
         elif self.folder is not None and _NAME.fullmatch(stem):
-            path = self.folder / f"{stem}.safetensors"
+            path = self._brought(f"{stem}.safetensors")
         else:
             raise BadCheckpoint(
                 f"{name!r} is not a checkpoint's name: letters, digits and . _ - = only. It is looked for among the "
@@ -111,12 +115,30 @@ class Checkpoints:
             raise NotFound(
                 f"There is no checkpoint {name!r} here.{did_you_mean(stem, names) if len(names) <= MOST_NAMES else ''}"
             )
+        if path.parent == self.folder:
+            self._brought(f"{stem}.json")
         card = _card(path)
         return Source(path, weights, card, card.preprocess, card.labels) if card else Source(path, weights)
 
     def names(self) -> list[str]:
         """What may stand after ``file:``."""
-        return sorted(path.stem for path in self.folder.glob("*.safetensors")) if self.folder else []
+        if self.folder is None:
+            return []
+        there = self.kept.entries(self.folder.name)
+        return sorted(one.last.removesuffix(".safetensors") for one in there if one.last.endswith(".safetensors"))
+
+    @property
+    def kept(self) -> Depot:
+        """What keeps the files of the folder."""
+        assert self.folder is not None
+        return self.depot or Folder(self.folder.parent)
+
+    def _brought(self, name: str) -> Path:
+        """Where a file of the folder lies, if there is one; it is there to be read."""
+        assert self.folder is not None
+        with suppress(FileNotFoundError):
+            return self.kept.path(f"{self.folder.name}/{name}")
+        return self.folder / name
 
     def _published(self, weights: str, name: str) -> Source:
         if self.fetch is None:
@@ -202,11 +224,12 @@ def shapes(source: Source) -> dict[str, Shape]:
         with safe_open(path, framework="pt") as tensors:
             for key in tensors.keys():  # noqa: SIM118
                 part = tensors.get_slice(key)
-                if not part.get_dtype().startswith(("F", "BF")) and part.get_shape():
-                    raise BadCheckpoint(f"{key} of the checkpoint {name} holds {part.get_dtype()}, not floats.")
+                kind = part.get_dtype()
+                if kind.startswith("C") or (not kind.startswith(("F", "BF")) and part.get_shape()):
+                    raise BadCheckpoint(f"{key[:200]} of the checkpoint {name} holds {kind}, not floats.")
                 found[key] = tuple(part.get_shape())
     except (OSError, SafetensorError) as error:
-        raise BadCheckpoint(f"The checkpoint {name} is damaged: {error}.") from error
+        raise BadCheckpoint(f"The checkpoint {name} is damaged: {str(error)[:300]}.") from error
     return found
 
 

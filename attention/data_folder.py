@@ -1,26 +1,27 @@
-"""The data sets of a service: what lies in ``<data folder>/datasets``, and how an uploaded zip gets there.
+"""The data sets of a service: what lies in ``datasets``, and how an uploaded zip gets there.
 
 Listing reads names only, never pixels. A zip gets its name after it has been read through once, and in one step, so
 nobody ever sees half a data set or a bad one.
 """
 
-import os
 import re
 import zipfile
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
+from attention.depot import Depot, Entry, State
 from attention.errors import AttentionError, BadData, InvalidRequest
 from attention.images import inspect
-from attention.sources import SUFFIXES, split_and_class, zip_items
+from attention.sources import SUFFIXES, UNPACKING, split_and_class, zip_items
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 CIFAR_IMAGES = 60_000
 """Images in each of the CIFAR archives, the only ones that are read."""
 MAX_NAME = 100
+NAME = re.compile(r"\w[\w-]*")
 
 
 @dataclass(frozen=True)
@@ -53,27 +54,48 @@ def data_set_name(text: str) -> str:
 
 
 class DataFolder:
-    """The folder ``datasets`` below a service's data folder. Every method blocks."""
+    """The folder ``datasets`` among a service's files. Every method blocks."""
 
-    def __init__(self, root: Path) -> None:
-        self.folder = root / "datasets"
+    def __init__(self, depot: Depot) -> None:
+        self._depot = depot
+
+    @property
+    def folder(self) -> Path:
+        """Where on this machine a data set is made that is to be adopted."""
+        return self._depot.root / "datasets"
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The files and folders there."""
+        return tuple(self._depot.entries("datasets"))
 
     def all(self) -> tuple[Listed, ...]:
         """Every data set that a study can name, by name."""
         found: dict[str, Listed] = {}
-        for path in sorted(self.folder.glob("[!.]*")):
-            listed = _listed(path, path.stat().st_mtime_ns)
-            if listed is not None and re.fullmatch(r"\w[\w-]*", listed.name):
+        for entry in self.entries():
+            listed = self._look(entry)
+            if listed is not None and NAME.fullmatch(listed.name):
                 found.setdefault(listed.name, listed)
         return tuple(found[name] for name in sorted(found))
 
     def get(self, name: str) -> Listed | None:
         """The data set of a name; None if there is none."""
-        return next((one for one in self.all() if one.name == name.partition(".")[0]), None)
+        called = _stem(name)
+        there = (self._look(entry) for entry in self.entries() if _stem(entry.last) == called)
+        return next(filter(None, there), None) if NAME.fullmatch(called) else None
+
+    def path(self, name: str) -> Path | None:
+        """Where on this machine the data set of a name can be read now; None if there is none."""
+        found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
+        return self._depot.path(found[0].name) if found else None
+
+    def state(self, name: str) -> State:
+        """Changes when the data set of a name may have; empty if there is none."""
+        found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
+        return [one for entry in found for one in self._depot.state(entry.name)]
 
     def check_free(self, name: str) -> None:
         """Raise Taken if a name is taken."""
-        if any(self.folder.glob(f"{name}.*")) or (self.folder / name).exists():
+        if any(_stem(entry.last) == name for entry in self.entries()):
             raise Taken(f"There is a data set {name!r} already. Give this one another name.")
 
     def adopt(self, zipped: Path, name: str) -> Listed:
@@ -84,19 +106,22 @@ class DataFolder:
             Taken: the name is taken.
         """
         check_zip(zipped, name)
-        final = self.folder / f"{name}.zip"
         self.check_free(name)
+        with zipped.open("rb") as file:
+            listed = _zip_listed(name, file)
         try:
-            os.link(zipped, final)  # unlike a rename, it never replaces what is there
+            self._depot.create(f"datasets/{name}.zip", zipped)
         except FileExistsError:
             raise Taken(f"There is a data set {name!r} already. Give this one another name.") from None
-        except OSError:  # a file system without links
-            zipped.rename(final)
-        with suppress(FileNotFoundError):
-            zipped.unlink()
-        listed = _listed(final, final.stat().st_mtime_ns)
-        assert listed is not None
         return listed
+
+    def _look(self, entry: Entry) -> Listed | None:
+        return _listed(self._depot, entry, hash(tuple(self._depot.state(entry.name))) if entry.folder else 0)
+
+
+def _stem(name: str) -> str:
+    """What a file is called as a data set."""
+    return name.partition(".")[0]
 
 
 def check_zip(path: Path, name: str) -> None:
@@ -134,23 +159,29 @@ def check_zip(path: Path, name: str) -> None:
 
 
 @lru_cache(maxsize=256)
-def _listed(path: Path, changed: int) -> Listed | None:
-    """A file or folder as a data set; None if it is none. ``changed`` makes a newer one be looked at again."""
-    name = path.name.partition(".")[0]
-    if path.is_dir() and any(path.rglob("*.parquet")):
-        return Listed(name, "parquet", None, None, None)
-    if path.is_dir():
-        inside = (PurePosixPath(one.relative_to(path).as_posix()) for one in path.rglob("*"))
+def _listed(depot: Depot, entry: Entry, state: int) -> Listed | None:
+    """A file or folder as a data set; None if it is none. Another entry or state makes it be looked at again."""
+    name = _stem(entry.last)
+    if entry.folder:
+        files = depot.entries(entry.name, deep=True)
+        inside = [PurePosixPath(one.name.removeprefix(f"{entry.name}/")) for one in files]
+        if any(one.suffix == ".parquet" for one in inside):
+            return Listed(name, "parquet", None, None, None)
         return _named(name, "folder", inside)
-    if path.name.endswith(ARCHIVES):
+    if entry.last.endswith(ARCHIVES):
         return Listed(name, "CIFAR archive", CIFAR_IMAGES, None, True)
-    if path.suffix == ".parquet":
+    if entry.last.endswith(".parquet"):
         return Listed(name, "parquet", None, None, None)
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _named(name, "zip", (PurePosixPath(one.replace("\\", "/")) for one in archive.namelist()))
-    except (zipfile.BadZipFile, OSError):
+        with depot.open(entry.name) as file:
+            return _zip_listed(name, file)
+    except UNPACKING:
         return None
+
+
+def _zip_listed(name: str, file: BinaryIO) -> Listed:
+    with zipfile.ZipFile(file) as archive:
+        return _named(name, "zip", (PurePosixPath(one.replace("\\", "/")) for one in archive.namelist()))
 
 
 def _named(name: str, kind: str, files: Iterable[PurePosixPath]) -> Listed:

@@ -6,6 +6,7 @@
 This file knows text and dictionaries; what a Variant is, and which of its fields may hold what, is told in `spec`.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -24,12 +25,22 @@ _NAME = re.compile(
         (?:\?(?P<query>[^\s]*))?""",
     re.VERBOSE,
 )
+LONGEST = 10_000
+"""Letters of a name: all fifty blocks of ResNet-152, one by one, take three hundred."""
+
 _FORM = "backbone/attention(option=value)@position:stages, such as resnet50/se(reduction=8)@standard:3-4"
 
 
 def split_names(text: str) -> list[str]:
     """The short names of a comma-separated list; commas inside parentheses belong to the options."""
-    return [part.strip() for part in re.split(r",(?![^()]*\))", text) if part.strip()]
+    cuts, inside = [len(text)], False
+    for at in range(len(text) - 1, -1, -1):  # from the end, where one look at each letter is enough
+        if text[at] in "()":
+            inside = text[at] == ")"
+        elif text[at] == "," and not inside:
+            cuts.append(at)
+    starts = (-1, *reversed(cuts))
+    return [part for start, end in itertools.pairwise(starts) if (part := text[start + 1 : end].strip())]
 
 
 def parse_variant(name: str) -> dict[str, Any]:
@@ -39,6 +50,8 @@ def parse_variant(name: str) -> dict[str, Any]:
         BadVariantName: it does not have the form.
     """
     text = name.strip()
+    if len(text) > LONGEST:
+        raise BadVariantName(f"A name of {len(text):,} letters is longer than any network's; {LONGEST:,} are read.")
     match = _NAME.fullmatch(text)
     if match is None:
         raise BadVariantName(f"{text[:200]!r} is not a variant's name. A name has the form {_FORM}.")
@@ -55,7 +68,9 @@ def parse_variant(name: str) -> dict[str, Any]:
     for item in filter(None, (match["query"] or "").split("&")):
         key, sign, value = item.partition("=")
         if key not in ("classes", "seed", "weights") or not sign or not value:
-            raise BadVariantName(f"{item!r} in {text!r}: after '?' a name may set classes, seed and weights.")
+            raise BadVariantName(
+                f"{item[:100]!r} in {text[:200]!r}: after '?' a name may set classes, seed and weights."
+            )
         fields[key] = unquote(value)
     return fields
 
@@ -65,9 +80,9 @@ def _parse_options(text: str, name: str) -> dict[str, Scalar]:
     for item in text.split(","):
         key, sign, value = (part.strip() for part in item.partition("="))
         if not sign or not key.isidentifier() or not value:
-            raise BadVariantName(f"{item.strip()!r} in {name!r} is not of the form option=value.")
+            raise BadVariantName(f"{item.strip()[:100]!r} in {name[:200]!r} is not of the form option=value.")
         if key in options:
-            raise BadVariantName(f"Option {key!r} is given twice in {name!r}.")
+            raise BadVariantName(f"Option {key[:100]!r} is given twice in {name[:200]!r}.")
         options[key] = _read_value(value)
     return options
 
@@ -75,7 +90,7 @@ def _parse_options(text: str, name: str) -> dict[str, Scalar]:
 def _read_value(text: str) -> Scalar:
     try:
         value = json.loads(text.lower() if text in ("True", "False") else text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, bool | int | float | str) else text
 
@@ -102,7 +117,9 @@ def parse_placement(text: str) -> dict[str, Any]:
     for part in ranges.split("+"):
         match = re.fullmatch(r"(\d{1,2})(?:-(\d{1,2})|\.(\d{1,2}))?", part)
         if match is None:
-            raise BadVariantName(f"{ranges!r} is not a choice of stages. Write 3, 3-4, 1+3-4, or 3.2 for one block.")
+            raise BadVariantName(
+                f"{ranges[:100]!r} is not a choice of stages. Write 3, 3-4, 1+3-4, or 3.2 for one block."
+            )
         if match[3]:
             blocks.append((int(match[1]), int(match[3])))
             continue

@@ -6,7 +6,7 @@ and the images of one class are as many as those of another.
 
 import hashlib
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, zip_longest
@@ -27,6 +27,9 @@ from attention.spec import Pictures, Preprocess
 
 BATCH = 64
 """Images that are decoded at a time."""
+
+BATCH_PIXELS = 64_000_000
+"""Pixels of them all together; a quarter of a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,28 @@ def batches(
     some: list[Picture] = []
     for picture in pictures(asked, files):
         some.append(picture)
-        if len(some) == size:
+        if len(some) == size or sum(one.image.width * one.image.height for one in some) >= BATCH_PIXELS:
             yield some, torch.stack([preprocess(one.image, how) for one in some])
             some = []
     if some:
         yield some, torch.stack([preprocess(one.image, how) for one in some])
+
+
+def prepared(
+    photos: Sequence[str], ways: Iterable[Preprocess], files: Files
+) -> tuple[dict[Preprocess, Tensor], tuple[tuple[int, int], ...]]:
+    """What networks see of some photos (B, 3, S, S), for each way of preparing them; and each one's width and height.
+
+    Each is decoded once, and one is in memory at a time: decoded photos take thousands of times as much as files may.
+    """
+    rows: dict[Preprocess, list[Tensor]] = {how: [] for how in ways}
+    sizes = []
+    for name in photos:
+        photo = files.image(name)
+        sizes.append(photo.size)
+        for how, seen in rows.items():
+            seen.append(preprocess(photo, how))
+    return {how: torch.stack(seen) for how, seen in rows.items()}, tuple(sizes)
 
 
 def how_many(asked: Pictures, files: Files) -> int:
@@ -93,11 +113,12 @@ def data_path(name: str, files: Files) -> Path:
     Raises:
         NotFound: there is none of that name.
     """
-    folder = DataFolder(files.root)
-    if name.startswith(".") or folder.get(name) is None:
+    folder = DataFolder(files.depot)
+    path = None if name.startswith(".") or folder.get(name) is None else folder.path(name)
+    if path is None:
         there = ", ".join(one.name for one in folder.all()) or "none yet; bring one with POST /v1/datasets"
         raise NotFound(f"There is no data set {name!r}. There is: {there}.")
-    return next(path for path in sorted(folder.folder.glob("[!.]*")) if path.name.partition(".")[0] == name)
+    return path
 
 
 def label_numbers(labels: Sequence[str | None], classes: Sequence[str]) -> list[int] | None:

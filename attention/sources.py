@@ -4,6 +4,8 @@ Each is a stream of `Item`, so nothing is unpacked to disk, nothing of an archiv
 unpickled: CIFAR is read from its binary archives.
 """
 
+import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -79,7 +81,7 @@ def zip_items(path: Path) -> Iterator[Item]:
     """The same inside a zip, whatever folders stand around it."""
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            entries = [entry for entry in archive.infolist() if entry.filename and not entry.is_dir()]
             _check(path.name, entries, path.stat().st_size)
             for entry in sorted(entries, key=lambda entry: entry.filename):
                 inside = PurePosixPath(entry.filename.replace("\\", "/"))
@@ -91,7 +93,7 @@ def zip_items(path: Path) -> Iterator[Item]:
         raise _not_unpacked(path.name, error) from error
 
 
-UNPACKING = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError, ValueError)
+UNPACKING = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError, ValueError, struct.error)
 """What a bad zip raises."""
 
 
@@ -118,7 +120,7 @@ def _check(name: str, entries: list[zipfile.ZipInfo], packed: int) -> None:
         raise TooLarge(f"The archive {name} would unpack to {unpacked:,} bytes, far more than photos do.")
     for entry in entries:
         inside = PurePosixPath(entry.filename.replace("\\", "/"))
-        if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
+        if inside.is_absolute() or ".." in inside.parts or ":" in "".join(inside.parts[:1]):
             raise BadData(
                 f"The archive {name} holds a file that points outside of it ({entry.filename!r}). Pack it again."
             )

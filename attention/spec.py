@@ -13,12 +13,21 @@ A bare module name such as ``eca`` means that module on the shipped backbone wit
 
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -77,7 +86,8 @@ class Plain(BaseModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("_json", None)
+        for derived in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[derived]
         return copied
 
     def __hash__(self) -> int:
@@ -172,8 +182,14 @@ class Variant(Plain):
         if isinstance(data, dict) and data.get("attention") in (None, "none"):
             if data.get("options"):
                 raise ValueError("A network without attention has no attention options.")
-            data = {key: value for key, value in data.items() if key not in ("attention", "placement")}
+            data = {key: value for key, value in data.items() if key != "attention"}
         return data
+
+    @field_validator("placement")
+    @classmethod
+    def _is_of_attention(cls, placement: Placement, said: ValidationInfo) -> Placement:
+        """Without attention nothing is placed anywhere."""
+        return Placement() if said.data.get("attention") is None else placement
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -198,7 +214,7 @@ class Variant(Plain):
         """The plain twin: the same backbone, classes and seed without attention, and untrained."""
         return self.model_copy(update={"attention": None, "options": {}, "placement": Placement(), "weights": None})
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The canonical short name."""
         placement = "" if self.placement == Placement() else str(self.placement)
@@ -245,7 +261,7 @@ class Ablation(Plain):
         default=None,
         description="Gate paths, or a prefix of them such as 'layer4'; None is every gate of the network.",
     )
-    value: float = Field(default=0.5, allow_inf_nan=False, description="The value of kind 'constant'.")
+    value: float = Field(default=0.5, ge=-1000, le=1000, description="The value of kind 'constant'.")
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'."
     )
@@ -299,6 +315,10 @@ RECIPES: dict[str, Recipe] = {
 """Recipes by name; 'paper-like' has the epochs, rate and decay of the CIFAR-10 runs in He et al. 2016, annealed."""
 
 
+MOST_COMBINATIONS = 1024
+"""Networks that a grid may stand for: four fields of 32 values would be a million, from a line of JSON."""
+
+
 class Grid(Plain):
     """Variants that differ in a few fields, every combination of them: r for SE, k for ECA, stages, places."""
 
@@ -311,6 +331,13 @@ class Grid(Plain):
         max_length=4,
         description="Field -> its values: attention, placement, backbone, options.<name> or backbone_options.<name>.",
     )
+
+    @model_validator(mode="after")
+    def _has_few_combinations(self) -> Self:
+        count = math.prod(map(len, self.vary.values()))
+        if count > MOST_COMBINATIONS:
+            raise ValueError(f"This makes {count:,} networks; a grid makes up to {MOST_COMBINATIONS}. Vary less.")
+        return self
 
     def variants(self) -> tuple[Variant, ...]:
         """Every combination, the last field varying fastest."""
@@ -327,6 +354,20 @@ class Grid(Plain):
 R_co = TypeVar("R_co", bound=Plain, covariant=True)
 
 
+class Pass(NamedTuple):
+    """The largest forward pass that a question asks for, as far as it says so itself.
+
+    Args:
+        size: height and width of the input in pixels; None is the network's own.
+        images: images at once; None is as many as the service takes.
+        trains: whether everything is kept for a backward pass.
+    """
+
+    size: int | None = None
+    images: int | None = None
+    trains: bool = False
+
+
 class Request(Plain, Generic[R_co]):
     """A question. Its subclass names its report and whether it is slow enough to be a job."""
 
@@ -335,3 +376,10 @@ class Request(Plain, Generic[R_co]):
     slow: ClassVar[bool] = False
     spreads: ClassVar[bool] = False
     """Whether all its work is in the items it gives to `Lab.map`, and none in the analysis itself."""
+    counts_only: ClassVar[bool] = False
+    """Whether its networks are only counted, on the meta device, where none is too large."""
+
+    @property
+    def largest_pass(self) -> Pass:
+        """What the question says itself about its largest forward pass."""
+        return Pass()

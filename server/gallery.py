@@ -68,6 +68,7 @@ class Gallery:
         self.image(image_id)
         small = self._files.image(image_id)
         small.thumbnail((size, size))
+        small.info.clear()  # what its file said besides, such as a comment, is not for the thumbnail
         out = io.BytesIO()
         small.save(out, "JPEG", quality=THUMBNAIL_QUALITY)
         return out.getvalue()

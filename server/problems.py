@@ -4,13 +4,14 @@ import logging
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,7 +33,17 @@ STATUS: dict[type[AttentionError], int] = {
 }
 """What each error is over HTTP; a class that is not here is what its nearest parent is."""
 
+MOST_TOLD = 50
+"""Faults of one request that its answer lists; a megabyte of JSON has room for a hundred thousand."""
+
+LONGEST_FIELD, LONGEST_PATH = 200, 2000
+"""Letters of a field's name, and of an address, that an answer repeats."""
+
 MEDIA_TYPE = "application/problem+json"
+
+
+GONE = 499
+"""What is noted of a request whose client hung up; the number is nginx's, and never sent."""
 
 
 def status_of(error: AttentionError) -> int:
@@ -45,6 +56,7 @@ def add_to(app: FastAPI) -> None:
     app.add_exception_handler(AttentionError, _attention_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_middleware(UnexpectedErrors)
 
 
@@ -78,10 +90,13 @@ class UnexpectedErrors:
 
 async def _attention_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AttentionError)
-    headers = {}
     if isinstance(error, errors.Overloaded):
-        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    return respond(request.url.path, status_of(error), _kebab(type(error).__name__), str(error), headers)
+        return overloaded(request.url.path, error)
+    return respond(request.url.path, status_of(error), _kebab(type(error).__name__), str(error))
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=GONE)  # nobody gets it
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -100,10 +115,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    faults = [_fault(fault) for fault in _primary(error.errors())]
+    found = _primary(error.errors())
+    faults = [_fault(fault) for fault in found[:MOST_TOLD]]
     detail = faults[0]["message"]
-    if len(faults) > 1:
-        detail += f" (There {'is' if len(faults) == 2 else 'are'} {len(faults) - 1} more; see errors.)"
+    if len(found) > 1:
+        detail += f" (There {'is' if len(found) == 2 else 'are'} {len(found) - 1} more; see errors.)"
     return respond(request.url.path, 422, "invalid-request", detail, faults=faults)
 
 
@@ -114,6 +130,12 @@ def invalid(faults: Sequence[Any], fields: Sequence[str]) -> RequestValidationEr
         fields: the names that the request has, for "did you mean".
     """
     return RequestValidationError([{**fault, "known": fields} for fault in faults])
+
+
+def overloaded(path: str, error: errors.Overloaded) -> Response:
+    """The answer for which there is no room now, and when to come back."""
+    wait_s = str(max(1, round(error.retry_after_s)))
+    return respond(path, status_of(error), _kebab(type(error).__name__), str(error), {"Retry-After": wait_s})
 
 
 def respond(
@@ -138,7 +160,7 @@ def respond(
         title=kind.replace("-", " ").capitalize(),
         status=status,
         detail=detail,
-        instance=path,
+        instance=path[:LONGEST_PATH],
         errors=tuple(faults),
     )
     kept = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
@@ -160,7 +182,9 @@ def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
     place = list(fault["loc"])
     if place and place[0] in ("body", "query", "path", "header"):
         place = place[1:]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")[
+        :LONGEST_FIELD
+    ]
     return {"field": where, "message": _sentence(where, place, fault), "kind": fault["type"]}
 
 
@@ -185,6 +209,7 @@ def _sentence(where: str, place: Sequence[Any], fault: Mapping[str, Any]) -> str
     return f"The field {where!r} is not right: {message[:1].lower()}{message[1:]}."
 
 
+@lru_cache(256)
 def _kebab(words: str) -> str:
     return re.sub(r"[\W_]+|(?<=[a-z])(?=[A-Z])", "-", words).lower()
 

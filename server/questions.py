@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attention.spec import Grid, Plain, Request, Variant
+from attention.spec import Grid, Pictures, Plain, Request, Variant
 
 TITLE_LETTERS = 200
 NAMED = 3
@@ -19,12 +19,38 @@ def variants(value: object) -> Iterator[Variant]:
             yield value
         case Grid():
             yield from value.variants()
-        case Request():
+        case Plain():
             for field in type(value).model_fields:
                 yield from variants(getattr(value, field))
+        case Mapping():
+            for inside in value.values():
+                yield from variants(inside)
         case list() | tuple():
             for item in value:
                 yield from variants(item)
+
+
+def images(value: object) -> int:
+    """How many images plain data names at most: photos one by one, data sets up to the limit of their draw."""
+    match value:
+        case Pictures():
+            return len(value.images) or value.limit
+        case Variant():
+            return 0
+        case Plain():
+            return sum(_images_in(field, getattr(value, field)) for field in type(value).model_fields)
+        case Mapping():
+            return sum(map(images, value.values()))
+        case list() | tuple():
+            return sum(map(images, value))
+    return 0
+
+
+def _images_in(field: str, inside: object) -> int:
+    """The same of one field; ids of photos are in fields called ``image`` and ``images``."""
+    if field == "image":
+        return int(inside is not None)
+    return len(inside) if field == "images" and isinstance(inside, tuple) else images(inside)
 
 
 def photos(question: Mapping[str, Any]) -> tuple[str, ...]:

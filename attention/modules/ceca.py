@@ -34,7 +34,7 @@ class CircularEfficientChannelAttention(PooledAttention):
             Literal["adaptive"] | Annotated[int, Field(ge=1, le=63)],
             Field(description="ECA's formula for k, or an odd number."),
         ] = "adaptive",
-        gamma: Annotated[float, Field(gt=0, le=100, description="Divisor in the formula for k.")] = 2,
+        gamma: Annotated[float, Field(ge=0.01, le=100, description="Divisor in the formula for k.")] = 2,
         b: Annotated[float, Field(ge=-100, le=100, description="Offset in the formula for k.")] = 1,
     ) -> None:
         super().__init__(channels)

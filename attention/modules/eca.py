@@ -58,7 +58,7 @@ class EfficientChannelAttention(PooledAttention):
             Literal["adaptive", "released"] | Annotated[int, Field(ge=1, le=63)],
             Field(description="The paper's formula, the released networks' values, or an odd number."),
         ] = "adaptive",
-        gamma: Annotated[float, Field(gt=0, le=100, description="Divisor in the formula for k.")] = 2,
+        gamma: Annotated[float, Field(ge=0.01, le=100, description="Divisor in the formula for k.")] = 2,
         b: Annotated[float, Field(ge=-100, le=100, description="Offset in the formula for k.")] = 1,
     ) -> None:
         super().__init__(channels)

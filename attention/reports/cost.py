@@ -12,6 +12,7 @@ class CostRequest(Request["CostReport"]):
 
     model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet50/none", "resnet50/se", "resnet50/eca"]}]}}
     analysis: ClassVar = "cost"
+    counts_only: ClassVar = True
 
     variants: tuple[Variant, ...] = Field(
         default=(Variant.parse("resnet50/none"), Variant.parse("resnet50/se"), Variant.parse("resnet50/eca")),

@@ -12,6 +12,7 @@ class CourtRequest(Request["CourtReport"]):
 
     model_config = {"json_schema_extra": {"examples": [{"variant": "resnet50/eca"}]}}
     analysis: ClassVar = "court"
+    counts_only: ClassVar = True
 
     variant: Variant = Field(
         default=Variant.parse("resnet50/eca"), description="The network in question, as an object or short name."

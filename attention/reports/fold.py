@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from attention.reports.evidence import Interval
 from attention.reports.subjects import Ran
-from attention.spec import Pictures, Plain, Request, Variant
+from attention.spec import Pass, Pictures, Plain, Request, Variant
 
 ArmKind = Literal["trained", "mean", "folded"]
 ARMS: dict[ArmKind, str] = {
@@ -50,6 +50,11 @@ class FoldRequest(Request["FoldReport"]):
         le=0.5,
         description="By what share two timings of the trained network may differ; beyond it no time is given.",
     )
+
+    @property
+    def largest_pass(self) -> Pass:
+        """Timed passes may have a larger batch than the service's own."""
+        return Pass(images=self.batch) if self.rounds and self.batch > 1 else Pass()
 
     @model_validator(mode="after")
     def _has_an_interval(self) -> Self:

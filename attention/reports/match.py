@@ -12,6 +12,7 @@ class MatchRequest(Request["MatchReport"]):
 
     model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet50/se", "resnet50/cbam"], "by": "macs"}]}}
     analysis: ClassVar = "match"
+    counts_only: ClassVar = True
 
     variants: tuple[Variant, ...] = Field(
         default=(Variant.parse("resnet50/se"), Variant.parse("resnet50/cbam")),

@@ -41,8 +41,9 @@ class KernelRequest(Request["KernelReport"]):
 
     model_config = {"json_schema_extra": {"examples": [{"gamma": 2, "b": 1}]}}
     analysis: ClassVar = "kernel"
+    counts_only: ClassVar = True
 
-    gamma: float = Field(default=2, gt=0, le=100, description="Divisor in the formula.")
+    gamma: float = Field(default=2, ge=0.01, le=100, description="Divisor in the formula.")
     b: float = Field(default=1, ge=-100, le=100, description="Offset in the formula.")
 
 
@@ -140,6 +141,7 @@ class PlacesRequest(Request["PlacesReport"]):
 
     model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet50/eca", "resnet50/eca@tail"]}]}}
     analysis: ClassVar = "places"
+    counts_only: ClassVar = True
 
     variants: tuple[Variant, ...] = Field(
         default=(
@@ -190,6 +192,7 @@ class PublishedRequest(Request["PublishedReport"]):
     """What accuracy was published for these modules, and what do they cost?"""
 
     analysis: ClassVar = "published"
+    counts_only: ClassVar = True
 
     groups: tuple[str, ...] = Field(
         default=(), max_length=32, description="Keys of the groups to give; none means all of them."
@@ -241,6 +244,7 @@ class FitRequest(Request["FitReport"]):
 
     model_config = {"json_schema_extra": {"examples": [{"backbone": "resnet50", "placement": "published"}]}}
     analysis: ClassVar = "fit"
+    counts_only: ClassVar = True
 
     backbone: str = Field(default="resnet50", min_length=1, max_length=200, description="A backbone's name.")
     backbone_options: Options = Field(default={}, description="Options of the backbone that differ from its defaults.")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from attention.depot import write_whole
 from attention.errors import NotFound, StorageFailed
-from attention.files import Files, samples, write_whole
+from attention.files import Files, samples
 from attention.images import inspect
 
 
