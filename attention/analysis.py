@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from attention.errors import InvalidRequest
 from attention.spec import Ablation, GateKind, Plain, Position, Request, Variant
 
 if TYPE_CHECKING:
@@ -45,6 +46,19 @@ class Outputs:
     sites: tuple[GateSite, ...]
 
 
+def check_finite(logits: "Tensor", network: str) -> None:
+    """Return if a network's outputs are numbers.
+
+    Raises:
+        InvalidRequest: they are infinite or none, as its weights are, or because gates were replaced by large ones.
+    """
+    if not logits.isfinite().all():
+        raise InvalidRequest(
+            f"What {network} gives is beyond the numbers of its format. If gates were replaced, take values closer to "
+            "1, or fewer gates; if not, its weights are no numbers, or grow what they see without end."
+        )
+
+
 class Lab(Protocol):
     """All that an analysis may ask of the world."""
 
@@ -55,6 +69,10 @@ class Lab(Protocol):
     @property
     def device(self) -> str:
         """Where networks run: a torch device, such as ``cpu`` or ``cuda:0``."""
+
+    @property
+    def dtype(self) -> str:
+        """Number format that `forward` runs in; what it gives is float32. A network of one's own is float32."""
 
     def forward(self, variant: Variant, images: "Tensor", ablation: Ablation | None = None) -> Outputs:
         """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone."""

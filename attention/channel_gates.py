@@ -70,6 +70,7 @@ def ran(variant: Variant, lab: Lab) -> Ran:
         trained=load is not None and not load.fresh,
         warning=weights.warning(load),
         device=device_name(lab.device),
+        dtype=lab.dtype,
     )
 
 

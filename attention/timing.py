@@ -6,6 +6,7 @@ baseline runs twice in each, which shows how far two timings of the very same th
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -91,4 +92,6 @@ def bandwidth(device: str, megabytes: int = 256, repeats: int = 7) -> float:
 
 def synchroniser(device: str) -> Callable[[], None]:
     """What waits for a device: nothing has to on the CPU."""
-    return torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    if device.startswith("cuda"):
+        return partial(torch.cuda.synchronize, device)
+    return torch.mps.synchronize if device.startswith("mps") else lambda: None

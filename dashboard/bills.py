@@ -1,11 +1,16 @@
 """What the Cost page shows of a report: the bills, pictures of them, their conventions, the counter court."""
 
+from urllib.parse import urlencode
+
 import streamlit as st
 
 from attention.reports.cost import CostReport
 from attention.reports.court import CourtRequest
 from attention.reports.modules import FitReport
 from dashboard import connect, cost_charts, tables, words
+
+TIMED = 12
+"""Networks that one measurement of time takes at most."""
 
 
 def convention(report: CostReport) -> str:
@@ -97,6 +102,16 @@ def court(report: CostReport) -> None:
     st.caption(
         f"The dashed line is the truth in multiply-accumulates, k · C = {heard.spellings[0].macs:,}. Look for dots of "
         "one row that lie far apart: that counter measures the spelling, not the module."
+    )
+
+
+def timed(report: CostReport) -> None:
+    """A link to the page that measures how long these networks take."""
+    names = [bill.name for bill in report.variants if bill.modules] or [bill.name for bill in report.variants]
+    asked = {"variant": names[:TIMED], "size": report.variants[0].input_size}
+    st.markdown(
+        f":material/timer: Counts are not time. [Measure how long these take](latency?{urlencode(asked, doseq=True)}) "
+        "on the machine of the service, beside what these bytes predict."
     )
 
 

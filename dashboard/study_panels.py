@@ -4,7 +4,7 @@ import streamlit as st
 
 from attention.reports.evidence import Verdict
 from attention.reports.study import StudyReport
-from dashboard import study_charts
+from dashboard import study_charts, words
 
 BADGES: dict[str, str] = {
     "better": ":green-badge[better]",
@@ -21,24 +21,17 @@ KINDS = {"test_accuracy": "test accuracy", "loss": "training loss"}
 def verdict(report: StudyReport) -> None:
     """What may be said, in words, with all that speaks against saying more."""
     label = study_charts.called(report)
-    st.subheader(_relabelled(report.headline, label), anchor=False)
+    st.subheader(words.relabelled(report.headline, label), anchor=False)
     for arm in report.arms:
         if arm.verdict is not None:
-            st.markdown(f"{badge(arm.verdict)} {_relabelled(arm.verdict.sentence, label)}")
+            st.markdown(f"{badge(arm.verdict)} {words.relabelled(arm.verdict.sentence, label)}")
     for caveat in report.caveats:
-        st.warning(_relabelled(caveat, label), icon=":material/warning:")
+        st.warning(words.relabelled(caveat, label), icon=":material/warning:")
 
 
 def badge(verdict: Verdict) -> str:
     """A verdict in a word."""
     return BADGES.get(verdict.kind, f":gray-badge[{verdict.kind}]")
-
-
-def _relabelled(text: str, label: dict[str, str]) -> str:
-    """A sentence with the labels of pictures in place of full names, the longest names first."""
-    for name in sorted(label, key=len, reverse=True):
-        text = text.replace(name, f"`{label[name]}`")
-    return text
 
 
 def details(report: StudyReport) -> None:

@@ -1,6 +1,7 @@
 """What tables and pictures call things, so that all of them use the same short words."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from attention.reports.compare import Comparison, GateSummary, Prediction
 from attention.reports.cost import CostReport
@@ -16,6 +17,12 @@ def labels(names: Sequence[str]) -> dict[str, str]:
 def called(report: Comparison | CostReport) -> dict[str, str]:
     """Short name -> label of each variant of a report, in its order."""
     return labels([variant.name for variant in report.variants])
+
+
+def relabelled(text: str, label: Mapping[str, str]) -> str:
+    """A sentence with the labels of pictures in place of full names."""
+    names = sorted(label, key=len, reverse=True)  # one may begin like another
+    return re.sub("|".join(map(re.escape, names)), lambda found: f"`{label[found[0]]}`", text) if names else text
 
 
 def human(number: float, unit: str = "") -> str:

@@ -10,10 +10,12 @@ import socket
 import stat
 import tempfile
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
@@ -21,6 +23,9 @@ from attention.errors import AttentionError
 from server.access import exposure
 from server.keys import read_keys
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from attention.depot import Depot
 
 Verdict = Literal["OK", "WARN", "FAIL"]
 
@@ -31,10 +36,6 @@ LITTLE_ROOM = 1_000_000_000
 
 OTHERS = ("ATTENTION_API", "ATTENTION_API_KEY", "ATTENTION_BIND", "ATTENTION_DASHBOARD_PORT")
 """Variables of the dashboard, of `make run` and of the compose file."""
-
-AGREE = 2e-3
-"""How far probabilities of a network on a device may be from those on the CPU: TF32 and half precision stay within."""
-
 
 PATIENCE_S = 3.0
 """How long whoever has the port may take to say who it is."""
@@ -111,6 +112,45 @@ def _folder(settings: Settings) -> Findings:
         yield "OK", f"{what}; it can be written, and {free / 1e9:.0f} GB are free."
 
 
+def _files(settings: Settings) -> Findings:
+    from attention.files import Files
+
+    if settings.files is None:
+        return  # they are in the data folder
+    kept = Files(settings.folder, settings.files).depot
+    name, text = f"check/{uuid.uuid4().hex}", b"python -m server check"
+    kept.write(name, text)
+    try:
+        read, listed = kept.read(name), [entry.name for entry in kept.entries("check")]
+        exclusive = _refused(kept, name)
+    finally:
+        kept.remove(name)
+    if read != text or name not in listed:
+        yield "FAIL", f"What was written to {settings.files} is not what is read there."
+        return
+    yield "OK", f"{settings.files} can be written, read, listed and deleted from."
+    if not exclusive:
+        yield (
+            "WARN",
+            "It does not do conditional writes (If-None-Match): of two data sets that are uploaded under one name at "
+            "the same moment, the later one stays.",
+        )
+
+
+def _refused(kept: "Depot", name: str) -> bool:
+    """Whether a store refuses to make a file that is there."""
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder) / "other"
+        other.touch()
+        try:
+            kept.create(name, other)
+        except FileExistsError:
+            return True
+        except AttentionError:
+            return False
+    return False
+
+
 def _database(settings: Settings) -> Findings:
     from sqlalchemy import inspect, make_url, text
 
@@ -165,6 +205,9 @@ def _device(settings: Settings) -> Findings:
     from attention import weights
     from attention.build import build
     from attention.devices import device_name
+    from attention.precision import APART
+    from attention.running import Running, fetched
+    from attention.serving import serving_copy
     from attention.spec import Variant
     from server.engine.local import choose_device
 
@@ -173,16 +216,18 @@ def _device(settings: Settings) -> Findings:
     shipped = next(iter(weights.shipped()), None)
     variant = shipped.model_copy(update={"weights": "shipped"}) if shipped else Variant(backbone="resnet20")
     torch.set_num_threads(settings.cpu_threads)
-    network = build(variant).eval()
+    network = build(variant)
+    running = Running(serving_copy(network), device, settings.dtype, settings.compile == "graphs")
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = network(images).softmax(1)
-        found = network.to(device)(images.to(device)).softmax(1).cpu()
+    found = fetched(*running(running.images(list(images))))[0].softmax(1)
     apart = float((found - expected).abs().max())
-    if not apart <= AGREE:
-        yield "FAIL", f"{name} gives other probabilities than the CPU: they are up to {apart:.2g} apart."
+    where = f"{name} in {settings.dtype}" if settings.dtype != "float32" else name
+    if not apart <= APART[settings.dtype]:
+        yield "FAIL", f"{where} gives other probabilities than the CPU: they are up to {apart:.2g} apart."
         return
-    yield "OK", f"{name}; a network ran there and agrees with the CPU to {apart:.1g}."
+    yield "OK", f"{where}; a network ran there and agrees with the CPU to {apart:.1g}."
     if settings.device == "auto" and device == "cpu" and shutil.which("nvidia-smi"):
         yield "WARN", "There is an NVIDIA driver, but this torch sees no GPU; is it the CPU build?"
 
@@ -232,6 +277,7 @@ def _access(settings: Settings) -> Findings:
 
 _LOOKS: Mapping[str, Callable[[Settings], Findings]] = {
     "data folder": _folder,
+    "files": _files,
     "database": _database,
     "weights": _weights,
     "device": _device,

@@ -110,6 +110,7 @@ class Conditions(Plain):
     version: str = Field(description="Version of the service.")
     torch: str = Field(description="Version of torch.")
     device: str = Field(description="Where networks ran.")
+    dtype: str = Field(default="float32", description="Number format that networks ran in.")
     threads: int = Field(description="CPU threads of one forward pass: sums in another order round differently.")
     weights: dict[str, str] = Field(
         default={}, description="Short name of each network with trained weights -> fingerprint of its checkpoint."

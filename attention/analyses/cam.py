@@ -25,7 +25,8 @@ from attention.build import preprocess_of
 from attention.channel_gates import ran
 from attention.errors import InvalidRequest, did_you_mean
 from attention.gate import Slot, slots
-from attention.images import crop, preprocess
+from attention.images import crop
+from attention.pictures import prepared
 from attention.reports.cam import CamMap, CamNetwork, CamPhoto, CamReport, CamRequest
 from attention.reports.compare import ClassScore
 
@@ -48,21 +49,21 @@ class Seen:
 @analyses.register("cam")
 def cam(request: CamRequest, lab: Lab) -> CamReport:
     """Where in these photos did each network find what speaks for its class? Grad-CAM, side by side."""
-    subjects = [ran(variant, lab) for variant in request.variants]
-    photos = [lab.files.image(image) for image in request.images]
+    subjects = [ran(variant, lab).model_copy(update={"dtype": "float32"}) for variant in request.variants]
+    ways = [preprocess_of(subject.variant, lab.files.checkpoints) for subject in subjects]
+    inputs, sizes = prepared(request.images, ways, lab.files)
     networks: list[CamNetwork] = []
     by_network: list[list[CamMap]] = []
-    for number, subject in enumerate(subjects):
+    for number, (subject, how) in enumerate(zip(subjects, ways, strict=True)):
         lab.progress(number, len(subjects), subject.name)
         variant, checkpoints = subject.variant, lab.files.checkpoints
-        how, names = preprocess_of(variant, checkpoints), weights.labels(variant, checkpoints)
+        names = weights.labels(variant, checkpoints)
         assert variant.classes is not None  # it is resolved
         target = class_number(request.target, names, variant.classes, subject.name)
         model = lab.network(variant)
         path, slot = feature_map(model, request.stage, subject.name)
-        inputs = torch.stack([preprocess(photo, how) for photo in photos])  # (B, 3, S, S)
-        seen = grad_cam(model, slot, inputs.to(lab.device), target)
-        crops = [crop(photo.width, photo.height, how) for photo in photos]
+        seen = grad_cam(model, slot, inputs[how].to(lab.device), target)
+        crops = [crop(width, height, how) for width, height in sizes]
         by_network.append(_maps(request, subject.name, seen, names, target, crops))
         height, width = seen.heat.shape[1:]
         network = CamNetwork(
@@ -79,8 +80,8 @@ def cam(request: CamRequest, lab: Lab) -> CamReport:
     return CamReport(
         networks=tuple(networks),
         photos=tuple(
-            CamPhoto(image=image, width=photo.width, height=photo.height)
-            for image, photo in zip(request.images, photos, strict=True)
+            CamPhoto(image=image, width=width, height=height)
+            for image, (width, height) in zip(request.images, sizes, strict=True)
         ),
         maps=maps,
         caveats=tuple(caveats(networks, maps)),

@@ -4,22 +4,21 @@ import base64
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from attention import weights
 from attention.analyses import analyses
-from attention.analysis import GateSite, Lab, Outputs
+from attention.analysis import GateSite, Lab, Outputs, check_finite
 from attention.build import load_report, preprocess_of, resolve
 from attention.checkpoints import Checkpoints
 from attention.cost import count
 from attention.devices import device_name
 from attention.errors import TooLarge
-from attention.images import preprocess
+from attention.pictures import prepared
 from attention.reports.checkpoints import WeightsState
 from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
-from attention.spec import Preprocess, Variant
+from attention.spec import Variant
 
 LOW, HIGH = 0.1, 0.9
 """A gate entry below or above these counts as saturated."""
@@ -33,15 +32,11 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     """What do these networks see in these photos, and what does their attention do?"""
     variants = [resolve(variant) for variant in request.variants]
     summaries = [_summary(variant, lab.files.checkpoints) for variant in variants]
-    photos = [lab.files.image(image) for image in request.images]
-    inputs: dict[Preprocess, Tensor] = {}  # what the variants see, once for each way of preparing it
+    inputs, _ = prepared(request.images, (summary.preprocess for summary in summaries), lab.files)
     by_variant: list[list[Prediction]] = []
     for number, (variant, summary) in enumerate(zip(variants, summaries, strict=True)):
         lab.progress(number, len(variants), variant.name)
-        how = summary.preprocess
-        if how not in inputs:
-            inputs[how] = torch.stack([preprocess(photo, how) for photo in photos])  # (B, 3, S, S)
-        outputs = lab.forward(variant, inputs[how], request.ablation if variant.attention else None)
+        outputs = lab.forward(variant, inputs[summary.preprocess], request.ablation if variant.attention else None)
         labels = weights.labels(variant, lab.files.checkpoints)
         by_variant.append(predictions(request, variant.name, labels, outputs))
     return Comparison(
@@ -49,7 +44,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         predictions=tuple(one for image in zip(*by_variant, strict=True) for one in image),
         ablation=request.ablation,
         device=device_name(lab.device),
-        dtype="float32",
+        dtype=lab.dtype,
     )
 
 
@@ -74,6 +69,7 @@ def _summary(variant: Variant, checkpoints: Checkpoints) -> VariantSummary:
 
 def predictions(request: CompareRequest, name: str, labels: Sequence[str], outputs: Outputs) -> list[Prediction]:
     """What the outputs of one variant say of each image, in the order of the request."""
+    check_finite(outputs.logits, name)
     shares = outputs.logits.float().softmax(1)  # (B, K)
     best = shares.topk(min(request.top_k, shares.shape[1]), 1)
     rows = _gate_rows(outputs.sites, outputs.gates)

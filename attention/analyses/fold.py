@@ -220,8 +220,6 @@ def _passes_a_turn(once: Callable[[], None], wait: Callable[[], None]) -> int:
 
 def _kept(work: Work, how: Preprocess, lab: Lab) -> KeptNetwork:
     """The folded network among the checkpoints, with a card where the trained one has one."""
-    checkpoints = lab.files.checkpoints
-    assert checkpoints.folder is not None
     plain = work.variant.plain
     card = _card(work, lab)
     if card is None and work.network.trained:
@@ -230,7 +228,7 @@ def _kept(work: Work, how: Preprocess, lab: Lab) -> KeptNetwork:
             f"not beside it. It was tried at {how.size} pixels (shorter side {how.resize}), mean {how.mean}, "
             f"deviation {how.std}."
         )
-    variant, size = keep(work.plain, plain, card, checkpoints.folder)
+    variant, size = keep(work.plain, plain, card, lab.files.depot)
     name = str(variant.weights).removeprefix("file:")
     return KeptNetwork(variant=variant, name=variant.name, checkpoint=name, bytes=size, card=card is not None)
 

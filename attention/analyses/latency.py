@@ -13,8 +13,10 @@ from attention.build import build, resolve
 from attention.cost import count
 from attention.devices import device_name
 from attention.errors import InvalidRequest
+from attention.reports.cost import Cost
 from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing, Verdict
+from attention.running import Running, check_running
 from attention.serving import serving_copy
 from attention.spec import Variant
 from attention.timing import bandwidth, median_interval, rounds, synchroniser
@@ -28,42 +30,43 @@ def latency(request: LatencyRequest, lab: Lab) -> LatencyReport:
     arms = [resolve(variant.model_copy(update={"weights": None})) for variant in request.variants]
     base = resolve((request.baseline or arms[0].plain).model_copy(update={"weights": None}))
     size = request.input_size or count(base).input_size
-    _check(request, lab.device)
+    device = request.device or lab.device
+    check_running(device, request.dtype, request.mode == "graphs")
     before = torch.get_num_threads()
     torch.set_num_threads(request.threads)
     try:
-        speed = bandwidth(lab.device)
-        passes = _passes(request, [base, *arms], size, lab)
+        speed = bandwidth(device)
+        passes = _passes(request, [base, *arms], size, device, lab)
         passes = {FIRST: passes[base.name], SECOND: passes[base.name]} | {arm.name: passes[arm.name] for arm in arms}
         times = rounds(
             passes,
             request.rounds,
             warm_up=request.warm_up,
-            synchronise=synchroniser(lab.device),
+            synchronise=synchroniser(device),
             after_round=lambda done: lab.progress(done, request.rounds, f"round {done} of {request.rounds}"),
         )
     finally:
         torch.set_num_threads(before)
-    return _report(request, base, arms, size, speed, times, lab)
+    return _report(request, base, arms, size, speed, times, device)
 
 
-def _check(request: LatencyRequest, device: str) -> None:
-    if request.dtype == "float16" and not device.startswith("cuda"):
-        raise InvalidRequest("float16 is slow and incomplete on a CPU. Ask for float32 or bfloat16.")
-
-
-def _passes(request: LatencyRequest, variants: list[Variant], size: int, lab: Lab) -> dict[str, Callable[[], object]]:
+def _passes(
+    request: LatencyRequest, variants: list[Variant], size: int, device: str, lab: Lab
+) -> dict[str, Callable[[], object]]:
     """One forward pass of each network, ready to run."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(request.batch, 3, size, size, generator=generator)  # (B, 3, S, S)
     dtype: torch.dtype = getattr(torch, request.dtype)
-    images = images.to(lab.device, dtype, memory_format=torch.channels_last)
+    images = images.to(device, dtype, memory_format=torch.channels_last)
     made: dict[str, Callable[[], object]] = {}
     for number, variant in enumerate(dict.fromkeys(variants)):
         lab.progress(0, request.rounds, f"preparing {variant.name} ({number + 1} of {len(set(variants))})")
         network = build(variant)
-        ready: nn.Module = serving_copy(network) if request.mode == "served" else network
-        ready = ready.to(lab.device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        ready: nn.Module = serving_copy(network) if request.mode in ("served", "graphs") else network
+        if request.mode == "graphs":
+            made[variant.name] = _recorded(Running(ready, device, request.dtype, graphs=True), images, variant)
+            continue
+        ready = ready.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if request.mode == "compiled":
             ready = _compiled(ready, images)
         made[variant.name] = _pass(ready, images)
@@ -76,6 +79,14 @@ def _pass(network: nn.Module, images: Tensor) -> Callable[[], object]:
             return network(images)
 
     return run
+
+
+def _recorded(running: Running, images: Tensor, variant: Variant) -> Callable[[], object]:
+    """Raises: InvalidRequest: the network cannot be recorded, so its time would be that of another mode."""
+    running(images)
+    if not running.recorded:
+        raise InvalidRequest(f"{variant.name} cannot be recorded as a CUDA graph here. Ask for mode served.")
+    return lambda: running(images)
 
 
 def _compiled(network: nn.Module, images: Tensor) -> nn.Module:
@@ -100,28 +111,36 @@ def _report(
     size: int,
     speed: float,
     times: dict[str, list[float]],
-    lab: Lab,
+    device: str,
 ) -> LatencyReport:
     control = _ratio(times[SECOND], times[FIRST])
     withheld = why_withheld(control, request.tolerance)
     both = np.add(times[FIRST], times[SECOND]) / 2
     bill = count(base, size).total
     timings = []
+
+    def all_bytes(cost: Cost) -> int:
+        """Of the whole batch in the number format asked for; the ledger counts one image in float32."""
+        return request.batch * cost.bytes * _width(request) // 4
+
     for arm in arms:
         own, extra = count(arm, size).total, np.subtract(times[arm.name], both)
         ratio = _ratio(times[arm.name], both.tolist())
         low, middle, high = (1e3 * float(value) for value in np.quantile(times[arm.name], (0.25, 0.5, 0.75)))
         given = withheld is None
-        extra_bytes = request.batch * (own.bytes - bill.bytes) * _width(request) // 4
+        extra_bytes = all_bytes(own) - all_bytes(bill)
         timings.append(
             Timing(
                 name=arm.name,
                 variant=arm,
                 median_ms=middle if given else None,
+                median=_milliseconds(times[arm.name]) if given else None,
                 low_ms=low if given else None,
                 high_ms=high if given else None,
                 ratio=ratio if given else None,
                 verdict=verdict(ratio, control, request.tolerance) if given else "withheld",
+                macs=request.batch * own.macs,
+                bytes=all_bytes(own),
                 extra_bytes=extra_bytes,
                 extra_macs=request.batch * (own.macs - bill.macs),
                 predicted_extra_ms=1e3 * extra_bytes / speed,
@@ -132,9 +151,14 @@ def _report(
         headline=withheld or _headline(timings, base),
         timings=tuple(timings),
         baseline=base.name,
-        baseline_ms=1e3 * float(np.median(both)),
+        baseline_ms=1e3 * float(np.median(times[FIRST] + times[SECOND])),
+        baseline_pair=(_milliseconds(times[FIRST]), _milliseconds(times[SECOND])),
+        baseline_macs=request.batch * bill.macs,
+        baseline_bytes=all_bytes(bill),
         control=control,
         withheld=withheld,
+        tolerance=request.tolerance,
+        warm_up=request.warm_up,
         rounds=request.rounds,
         input_size=size,
         batch=request.batch,
@@ -142,15 +166,19 @@ def _report(
         mode=request.mode,
         threads=request.threads,
         bandwidth=speed,
-        device=device_name(lab.device),
+        device=device_name(device),
         torch=str(torch.__version__),
         date=date.today().isoformat(),
-        caveats=_caveats(request, lab.device),
+        caveats=_caveats(request, device),
     )
 
 
 def _ratio(over: list[float], under: list[float]) -> Interval:
     return median_interval(np.divide(over, under))
+
+
+def _milliseconds(times: list[float]) -> Interval:
+    return median_interval(1e3 * np.asarray(times))
 
 
 def _width(request: LatencyRequest) -> int:

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable
-from pathlib import Path
+from fnmatch import fnmatch
 
 from pydantic import ValidationError
 
@@ -13,6 +13,7 @@ from attention.build import resolve
 from attention.cost import count
 from attention.data_folder import DataFolder, Listed
 from attention.datasets import TEST_SHARE
+from attention.depot import Depot
 from attention.devices import device_name
 from attention.errors import NotFound
 from attention.reports.checkpoints import Card
@@ -31,12 +32,12 @@ ROUGH_MACS_PER_S = {"cpu": 1e10, "cuda": 2e12}
 def plan(request: PlanRequest, lab: Lab) -> Plan:
     """How long would this study take?"""
     study = request.study
-    data = DataFolder(lab.files.root).get(study.data)
+    data = DataFolder(lab.files.depot).get(study.data)
     if data is None:
         raise NotFound(f"There is no data set {study.data!r} in the data folder.")
     classes = len(data.classes) if data.classes else None
     arms = [resolve(arm.model_copy(update={"classes": classes})) for arm in study.arms()]
-    cards = [card for card in _cards(lab.files.root / "checkpoints") if card.data == data.name]
+    cards = [card for card in _cards(lab.files.depot) if card.data == data.name]
     cards = [card for card in cards if card.preprocess.size == study.size]
     trained = {(_key(card.variant), card.seed) for card in cards if card.recipe == study.recipe}
     seeds = range(study.first_seed, study.first_seed + study.seeds)
@@ -104,11 +105,13 @@ def _key(variant: Variant) -> str:
     return variant.model_copy(update={"classes": None, "seed": 0, "weights": None}).name
 
 
-def _cards(folder: Path) -> Iterable[Card]:
+def _cards(depot: Depot) -> Iterable[Card]:
     """The cards of the runs that were kept; a file that is none is passed over."""
-    for path in sorted(folder.glob("run-*.json")):
+    for entry in depot.entries("checkpoints"):
+        if not fnmatch(entry.last, "run-*.json"):
+            continue
         try:
-            yield Card.model_validate_json(path.read_bytes())
+            yield Card.model_validate_json(depot.path(entry.name).read_bytes())
         except (ValidationError, OSError):
             continue
 

@@ -16,7 +16,7 @@ from attention.study import Task, Workshop, summarise
 @analyses.register("study")
 def study(request: StudyRequest, lab: Lab) -> StudyReport:
     """Train these networks on the same data with the same seeds: is any of them really better?"""
-    return conduct(request, Workshop(lab.files.root, lab.device), lab.progress, lab.map)
+    return conduct(request, Workshop(lab.files.depot, lab.device), lab.progress, lab.map)
 
 
 class Spread(Protocol):

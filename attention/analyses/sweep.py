@@ -116,6 +116,7 @@ def _report(
         redundancy=tuple(redundancy(what, found, sure=complete)),
         methods=METHODS,
         device=device_name(lab.device),
+        dtype=lab.dtype,
         complete=complete,
     )
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from attention import weights
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import Lab, check_finite
 from attention.build import preprocess_of
 from attention.devices import device_name
 from attention.images import preprocess
@@ -31,6 +31,7 @@ def whatif(request: WhatIfRequest, lab: Lab) -> WhatIfReport:
             logits = part.new_empty(1 + len(what.ablations), *part.shape[1:])  # (1 + A, B, K)
             logits[0] = part[0]
         logits[1 + rows.start : 1 + rows.stop] = part[1:]
+    check_finite(logits, what.variant.name)
     shares, kl = logits.float().softmax(-1), divergence(logits)
     tops = shares[0].topk(min(request.top_k, shares.shape[-1]), -1).indices.tolist()
     bases, effects = [], []
@@ -49,6 +50,7 @@ def whatif(request: WhatIfRequest, lab: Lab) -> WhatIfReport:
         kinds=what.kinds,
         effects=tuple(effects),
         device=device_name(lab.device),
+        dtype=lab.dtype,
     )
 
 

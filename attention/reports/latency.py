@@ -6,17 +6,34 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from attention.precision import DType
 from attention.reports.evidence import Interval
-from attention.spec import Plain, Request, Variant
+from attention.reports.latex import escaped, table
+from attention.spec import Pass, Plain, Request, Variant
 
-Mode = Literal["eager", "served", "compiled"]
+Mode = Literal["eager", "served", "compiled", "graphs"]
 MODES: dict[Mode, str] = {
     "eager": "the network as it is written",
     "served": "as this service runs it: normalisations worked in, pooled gates computed first",
     "compiled": "through torch.compile, which takes up to a minute for each network before it is timed",
+    "graphs": "as served, recorded and replayed as CUDA graphs; on CUDA only",
 }
-DType = Literal["float32", "bfloat16", "float16"]
+Fit = Literal["fits", "at times", "too slow", "withheld"]
+FITS: dict[Fit, str] = {
+    "fits": "three of four passes take no longer",
+    "at times": "half of the passes take no longer, but not three of four",
+    "too slow": "more than half of the passes take longer",
+    "withheld": "this machine could not tell",
+}
 Verdict = Literal["slower", "faster", "no difference", "undecided", "withheld"]
+
+
+COLUMNS = (
+    *("network", "median_ms", "median_low_ms", "median_high_ms", "lower_quartile_ms", "upper_quartile_ms"),
+    *("ratio", "ratio_low", "ratio_high", "verdict", "macs", "bytes", "extra_macs", "extra_bytes"),
+    *("predicted_extra_ms", "measured_extra_ms", "batch", "input_size", "dtype", "mode", "threads", "device"),
+)
+"""Of the table that a report gives as CSV."""
 
 
 class LatencyRequest(Request["LatencyReport"]):
@@ -39,6 +56,11 @@ class LatencyRequest(Request["LatencyReport"]):
         default=None, ge=1, le=1024, description="Height and width of the input, pixels; None is the network's own."
     )
     batch: int = Field(default=1, ge=1, le=1024, description="Images a forward pass.")
+    device: str | None = Field(
+        default=None,
+        pattern=r"^(cpu|cuda(:\d+)?|mps)$",
+        description="Where they are timed: a torch device; None is where the service runs networks.",
+    )
     dtype: DType = Field(default="float32", description="Number format of weights and activations.")
     mode: Mode = Field(default="eager", description="How the networks are run.")
     threads: int = Field(default=1, ge=1, le=256, description="CPU threads of a forward pass.")
@@ -53,6 +75,11 @@ class LatencyRequest(Request["LatencyReport"]):
         description="By what share two timings of the baseline may differ; beyond it no number is given.",
     )
 
+    @property
+    def largest_pass(self) -> Pass:
+        """Every pass has the same size and batch."""
+        return Pass(self.input_size, self.batch)
+
     @model_validator(mode="after")
     def _names_each_once(self) -> "LatencyRequest":
         if len(set(self.variants)) < len(self.variants):
@@ -66,6 +93,9 @@ class Timing(Plain):
     name: str = Field(description="Canonical short name.")
     variant: Variant = Field(description="The same as an object.")
     median_ms: float | None = Field(description="Median wall-clock milliseconds of a pass; null if withheld.")
+    median: Interval | None = Field(
+        default=None, description="The same with an interval from order statistics, milliseconds; null if withheld."
+    )
     low_ms: float | None = Field(description="Lower quartile, milliseconds; null if withheld.")
     high_ms: float | None = Field(description="Upper quartile, milliseconds; null if withheld.")
     ratio: Interval | None = Field(
@@ -76,12 +106,22 @@ class Timing(Plain):
         description="Against the baseline: a claim needs an interval without 1 and a median further from 1 than two "
         "timings of the baseline are from each other."
     )
+    macs: int | None = Field(default=None, description="Multiply-accumulates by the ledger, the whole batch.")
+    bytes: int | None = Field(
+        default=None, description="Bytes a pass reads and writes by the ledger, the whole batch, if nothing is fused."
+    )
     extra_bytes: int = Field(description="Bytes a pass moves beyond the baseline's by the ledger, the whole batch.")
     extra_macs: int = Field(description="Multiply-accumulates beyond the baseline's, the whole batch.")
     predicted_extra_ms: float = Field(
         description="Extra bytes by the bandwidth measured in this run: what the ledger expects it to cost, unfused."
     )
     measured_extra_ms: float | None = Field(description="Median of the extra time, milliseconds; null if withheld.")
+
+    def fit(self, budget_ms: float) -> Fit:
+        """Whether a pass is over within a budget, milliseconds; `FITS` says what the words mean."""
+        if self.median_ms is None or self.high_ms is None:
+            return "withheld"
+        return "fits" if self.high_ms <= budget_ms else "at times" if self.median_ms <= budget_ms else "too slow"
 
 
 class LatencyReport(Plain):
@@ -91,10 +131,21 @@ class LatencyReport(Plain):
     timings: tuple[Timing, ...] = Field(description="The networks in the order asked for.")
     baseline: str = Field(description="Short name of what they are compared with.")
     baseline_ms: float = Field(description="Median wall-clock milliseconds of both timings of the baseline.")
+    baseline_pair: tuple[Interval, Interval] | None = Field(
+        default=None, description="Medians of its first and its second timing, milliseconds, each with its interval."
+    )
+    baseline_macs: int | None = Field(
+        default=None, description="The baseline's multiply-accumulates by the ledger, the whole batch."
+    )
+    baseline_bytes: int | None = Field(
+        default=None, description="Bytes that the baseline reads and writes by the ledger, the whole batch."
+    )
     control: Interval = Field(
         description="A/A: the baseline's second timing by its first, in the same way as every ratio."
     )
     withheld: str | None = Field(description="Why the numbers are withheld; null if they are given.")
+    tolerance: float | None = Field(default=None, description="By what share the two timings were allowed to differ.")
+    warm_up: int | None = Field(default=None, description="Rounds that were run before any was timed.")
     rounds: int = Field(description="Timed rounds.")
     input_size: int = Field(description="Height and width of the input, pixels.")
     batch: int = Field(description="Images a pass.")
@@ -111,11 +162,45 @@ class LatencyReport(Plain):
         """Every network as a row."""
         file = io.StringIO()
         rows = csv.writer(file)
-        rows.writerow(["network", "median_ms", "ratio", "low", "high", "verdict", "extra_bytes", "predicted_extra_ms"])
+        rows.writerow(COLUMNS)
+        conditions = (self.batch, self.input_size, self.dtype, self.mode, self.threads, self.device)
         for one in self.timings:
+            median = (one.median.low, one.median.high) if one.median else (None, None)
             ratio = (one.ratio.estimate, one.ratio.low, one.ratio.high) if one.ratio else (None,) * 3
-            rows.writerow([one.name, one.median_ms, *ratio, one.verdict, one.extra_bytes, one.predicted_extra_ms])
+            times = (one.median_ms, *median, one.low_ms, one.high_ms)
+            ledger = (one.macs, one.bytes, one.extra_macs, one.extra_bytes)
+            extra = (one.predicted_extra_ms, one.measured_extra_ms)
+            rows.writerow([one.name, *times, *ratio, one.verdict, *ledger, *extra, *conditions])
         return file.getvalue()
+
+    def latex(self) -> str:
+        """The networks as a booktabs table whose caption carries the conditions."""
+        own = "--" if self.withheld else f"{self.baseline_ms:.3f}"
+        rows = [(escaped(self.baseline), own, "--" if self.withheld else "1", "baseline", "--", "--")]
+        for one in self.timings:
+            median = f"{one.median_ms:.3f}" if one.median_ms is not None else "--"
+            if one.median:
+                median += f" [{one.median.low:.3f}, {one.median.high:.3f}]"
+            ratio = f"{one.ratio.estimate:.3f} [{one.ratio.low:.3f}, {one.ratio.high:.3f}]" if one.ratio else "--"
+            predicted = f"{one.predicted_extra_ms:+.3f}"
+            rows.append((escaped(one.name), median, ratio, one.verdict, f"{one.extra_bytes / 1e6:,.2f}", predicted))
+        head = ("Network", "Median (ms)", "Ratio", "Verdict", "Extra MB", "Predicted extra (ms)")
+        return table(f"{self.conditions}{f' {self.withheld}' if self.withheld else ''}", "lrrlrr", head, rows)
+
+    @property
+    def conditions(self) -> str:
+        """What has to be said beside every number, in words."""
+        warm_up = "" if self.warm_up is None else f" after {self.warm_up} to warm up"
+        return (
+            f"Wall-clock time of a forward pass of {self.batch} image{'s' if self.batch > 1 else ''} of "
+            f"{self.input_size} x {self.input_size} pixels in {self.dtype}, mode {self.mode}, {self.threads} CPU "
+            f"thread{'s' if self.threads > 1 else ''}, on {self.device}, torch {self.torch}, {self.date}. Medians "
+            f"over {self.rounds} rounds{warm_up}, every network once a round in a new order, {self.baseline} twice; "
+            f"intervals from order statistics with a confidence of {self.control.confidence:.1%}. Two timings of the "
+            f"baseline differ by a ratio of {self.control.estimate:.4f} [{self.control.low:.4f}, "
+            f"{self.control.high:.4f}]. Bytes are the ledger's; predicted is extra bytes by a bandwidth of "
+            f"{self.bandwidth / 1e9:.1f} GB/s, measured here."
+        )
 
 
 LatencyRequest.report = LatencyReport

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from attention.reports.evidence import Interval, Verdict
-from attention.spec import RECIPES, Grid, Plain, Recipe, Request, Variant
+from attention.reports.latex import escaped, table
+from attention.spec import RECIPES, Grid, Pass, Plain, Recipe, Request, Variant
 
 
 class DataFacts(Plain):
@@ -59,6 +60,11 @@ class StudyRequest(Request["StudyReport"]):
         default=0.3, description="Differences up to this many points of accuracy are called none."
     )
 
+    @property
+    def largest_pass(self) -> Pass:
+        """A training step keeps everything until it has gone back through it."""
+        return Pass(self.size, self.recipe.batch_size, trains=True)
+
     @field_validator("recipe", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
@@ -95,6 +101,7 @@ class PlanRequest(Request["Plan"]):
         }
     }
     analysis: ClassVar = "plan"
+    counts_only: ClassVar = True
 
     study: StudyRequest = Field(description="The study as it would be asked for.")
 
@@ -178,15 +185,7 @@ class StudyReport(Plain):
 
     def latex(self) -> str:
         """The arms as a booktabs table whose caption carries the conditions."""
-        lines = [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{self._caption()}}}",
-            r"\begin{tabular}{lrrrrl}",
-            r"\toprule",
-            r"Network & Parameters & MMACs & Accuracy (\%) & Difference & Verdict \\",
-            r"\midrule",
-        ]
+        rows = []
         for arm in self.arms:
             shown = f"{arm.accuracy.estimate:.2f}" if arm.accuracy else "--"
             shown += rf" $\pm$ {arm.spread:.2f}" if arm.spread is not None else ""
@@ -194,25 +193,21 @@ class StudyReport(Plain):
             if arm.verdict:
                 verdict, found = arm.verdict.kind, arm.verdict.difference
                 gain = f"{found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if found else "--"
-            cells = (_tex(arm.name), f"{arm.parameters:,}", f"{arm.macs / 1e6:.2f}", shown, gain, verdict)
-            lines.append(" & ".join(cells) + r" \\")
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+            name = escaped(arm.name)
+            rows.append((name, f"{arm.parameters:,}", f"{arm.macs / 1e6:.2f}", shown, gain, verdict))
+        head = ("Network", "Parameters", "MMACs", r"Accuracy (\%)", "Difference", "Verdict")
+        return table(self._caption(), "lrrrrl", head, rows)
 
     def _caption(self) -> str:
         counts = sorted({arm.n for arm in self.arms})
         n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        return _tex(
+        return (
             f"Test accuracy on {self.data.name} ({self.data.train_images:,} training and {self.data.test_images:,} "
             f"test images, {self.data.size} px), mean and standard deviation over n = {n} seeds; difference to the "
             f"baseline with 95 % paired t interval, p by paired t with Holm's correction and exact sign flips, margin "
             f"{self.margin:g} points. MACs: multiply-accumulates of one image. {self.recipe.epochs} epochs, batch "
             f"{self.recipe.batch_size}, peak rate {self.recipe.lr:g}. {self.device}, torch {self.torch}."
         )
-
-
-def _tex(text: str) -> str:
-    special = {letter: "\\" + letter for letter in "&%_#${}"} | {"~": r"\textasciitilde{}"}
-    return "".join(special.get(letter, letter) for letter in text.replace("\\", "/"))
 
 
 StudyRequest.report = StudyReport

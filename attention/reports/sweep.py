@@ -47,7 +47,7 @@ class Interventions(Plain):
         description="Images whose gates kinds 'mean' and 'other_image' put in. If not said: those of the same data set "
         "to train on, or the sample photos where the question is about photos.",
     )
-    value: float = Field(default=0.5, allow_inf_nan=False, description="The value of kind 'constant'.")
+    value: float = Field(default=0.5, ge=-1000, le=1000, description="The value of kind 'constant'.")
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'."
     )
@@ -183,6 +183,7 @@ class SweepReport(Plain):
     )
     methods: str = Field(description="How intervals and tests were computed, with their sources.")
     device: str = Field(description="Where the network ran.")
+    dtype: str = Field(default="float32", description="Number format of the forward pass.")
     complete: bool = Field(description="Whether all images were tried.")
 
     def csv(self) -> str:
@@ -268,6 +269,7 @@ class WhatIfReport(Plain):
         description="Every photo (slowest index) with every scope and every kind (fastest index)."
     )
     device: str = Field(description="Where the network ran.")
+    dtype: str = Field(default="float32", description="Number format of the forward pass.")
 
 
 WhatIfRequest.report = WhatIfReport

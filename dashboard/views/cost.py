@@ -67,6 +67,7 @@ report: CostReport = fit.costs.model_copy(
 convention = bills.convention(report)
 bills.table(report, fit, convention)
 bills.pictures(report, convention)
+bills.timed(report)
 bills.conditions(report, convention)
 bills.court(report)
 bills.downloads(report)

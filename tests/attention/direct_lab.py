@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 class DirectLab:
     device = "cpu"
+    dtype = "float32"
 
     def __init__(self, root: Path) -> None:
         self.files = Files(root)

@@ -11,7 +11,7 @@ from attention.analyses.latency import verdict, why_withheld
 from attention.analysis import run
 from attention.errors import InvalidRequest
 from attention.reports.evidence import Interval
-from attention.reports.latency import LatencyReport, LatencyRequest
+from attention.reports.latency import LatencyReport, LatencyRequest, Timing
 from attention.spec import Variant
 from attention.timing import bandwidth, median_interval, rounds
 from tests.attention.direct_lab import DirectLab
@@ -96,9 +96,23 @@ def test_a_report_gives_all_numbers_or_none_with_the_reason(tmp_path: Path, mode
         assert all(value is None for value in given) == (report.withheld is not None)
         assert (one.verdict == "withheld") == (report.withheld is not None)
         assert one.extra_bytes > 0 and one.predicted_extra_ms > 0
+        assert one.bytes is not None and one.macs is not None and report.baseline_bytes is not None
+        assert one.bytes - report.baseline_bytes == one.extra_bytes
+        assert report.baseline_macs is not None and one.macs - report.baseline_macs == one.extra_macs
+        if one.median is not None and one.median_ms is not None:
+            assert one.median.low <= one.median_ms <= one.median.high
+            assert one.median_ms == pytest.approx(one.median.estimate)
+    assert report.baseline_pair is not None
+    first, second = (one.estimate for one in report.baseline_pair)
+    slack = 1e-9 * second
+    assert min(first, second) - slack <= report.baseline_ms <= max(first, second) + slack, "that of all is between"
+    assert (report.warm_up, report.tolerance) == (1, 0.5) and "on cpu" in report.conditions
     assert report.headline == report.withheld or report.baseline in report.headline
     assert lab.told[-1] == (8, 8)
     assert len(report.csv().splitlines()) == 3
+    head, *rows = (line.split(",") for line in report.csv().splitlines())
+    assert all(len(row) == len(head) for row in rows) and rows[0][head.index("bytes")] == str(report.timings[0].bytes)
+    assert report.latex().count(r" \\") == 1 + 1 + len(report.timings)
 
 
 def test_a_machine_that_cannot_tell_says_so(tmp_path: Path) -> None:
@@ -118,8 +132,43 @@ def test_the_ledger_predicts_more_time_for_a_larger_batch(tmp_path: Path) -> Non
 def test_what_cannot_be_timed_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="float16"):
         run(LatencyRequest(variants=SMALL, dtype="float16"), DirectLab(tmp_path))
+    with pytest.raises(InvalidRequest, match="There is no device 'cuda:5'"):
+        run(LatencyRequest(variants=SMALL, device="cuda:5"), DirectLab(tmp_path))
+    with pytest.raises(InvalidRequest, match="CUDA only"):
+        run(LatencyRequest(variants=SMALL, mode="graphs"), DirectLab(tmp_path))
     with pytest.raises(ValidationError, match="named twice"):
         LatencyRequest(variants=(Variant.parse("resnet20/se"),) * 2)
+
+
+def given(median: float | None, high: float | None) -> Timing:
+    return Timing(
+        name="x",
+        variant=SMALL[0],
+        median_ms=median,
+        low_ms=median,
+        high_ms=high,
+        ratio=None,
+        verdict="undecided",
+        extra_bytes=0,
+        extra_macs=0,
+        predicted_extra_ms=0.0,
+        measured_extra_ms=None,
+    )
+
+
+def test_a_network_fits_a_budget_when_three_of_four_passes_do() -> None:
+    assert given(2.0, 3.0).fit(3.0) == "fits"
+    assert given(2.0, 3.0).fit(2.5) == "at times"
+    assert given(2.0, 3.0).fit(1.9) == "too slow"
+    assert given(None, None).fit(100.0) == "withheld"
+
+
+def test_a_table_for_a_paper_escapes_names_and_carries_the_conditions(tmp_path: Path) -> None:
+    report = run(LatencyRequest(variants=SMALL[:1], rounds=6, warm_up=1, tolerance=1e-9, batch=2), DirectLab(tmp_path))
+    text = report.latex()
+    assert r"\caption{Wall-clock time of a forward pass of 2 images of 32 x 32 pixels in float32" in text
+    assert "No number is given" in text and r"allowed" in text and r"\%" in text
+    assert " & -- & -- & withheld & " in text.splitlines()[-4]
 
 
 def test_bandwidth_is_that_of_memory() -> None:

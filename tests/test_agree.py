@@ -1,0 +1,33 @@
+"""The command that compares a device with the CPU finds what is apart, and nothing where nothing is."""
+
+from dataclasses import replace
+
+from attention.spec import Variant
+from benchmarks.agree import Row, compared, possible
+
+SE = Variant.parse("resnet20(width=8)/se?weights=shipped")
+
+
+def test_the_cpu_agrees_with_itself_in_every_way_it_has() -> None:
+    dtypes, ways = possible("cpu")
+    rows = list(compared(SE, "cpu", dtypes, ways, 11))
+    assert [(row.dtype, row.way) for row in rows] == [(dtype, way) for dtype in dtypes for way in ways]
+    assert all(row.faults == [] for row in rows)
+    eager, served, other, _ = rows
+    assert eager.probability == eager.gate == eager.ablated == 0 and served.probability < 1e-5
+    assert other.dtype == "bfloat16" and other.probability > 1e-4 and other.gate > 1e-4 and other.ablated > 1e-4
+
+
+def test_a_gpu_is_tried_in_half_precision_and_with_recordings() -> None:
+    dtypes, ways = possible("cuda:1")
+    assert set(dtypes) == {"float32", "bfloat16", "float16"} and "graphs" in ways
+
+
+def test_what_is_further_apart_than_rounding_is_named() -> None:
+    good = Row("se", "float32", "served", probability=1e-6, gate=1e-6, ablated=1e-6, same_first=1.0, recorded=0)
+    assert good.faults == []
+    assert replace(good, probability=0.01).faults == ["probabilities"]
+    assert replace(good, dtype="bfloat16", probability=0.01).faults == []
+    assert replace(good, gate=float("nan")).faults == ["gates"]
+    assert replace(good, way="graphs").faults == ["not recorded"]
+    assert replace(good, same_first=0.5).faults == ["first classes"]
