@@ -1,6 +1,7 @@
 """Each request as whoever runs the service sees it: an id, a line in the log, and its part in the numbers."""
 
 import logging
+import math
 import re
 import secrets
 import time
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.access import BILL
 from server.logs import FIELDS, request_id
 from server.metrics import Metrics
+from server.problems import GONE
 from server.settings import Settings
 
 log = logging.getLogger("server.requests")
@@ -20,10 +22,13 @@ _NOT_AN_ID = re.compile(r"[^A-Za-z0-9._:-]+")
 QUIET = ("/v1/health", "/v1/ready", "/metrics")
 """What is asked every few seconds, and is worth a line only when it goes wrong."""
 
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+REFUSED = (429, 503)
+"""What a service that is asked too much answers a thousand times a second."""
 
-ABORTED = 499
-"""What is noted of a request that ended without an answer; the number is nginx's, and never sent."""
+SPARING_S = 1.0
+"""Of refusals on one route, so many seconds have one line in the log, which says how many more there were."""
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
 class Observing:
@@ -37,6 +42,8 @@ class Observing:
         self.app = app
         self._metrics = metrics
         self._from = {"all": 0, "failed": 400, "none": 1000}[settings.log_requests]
+        self._refused: dict[tuple[str, int], tuple[float, int]] = {}
+        """When refusals of a route were last logged, and how many were not since."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,7 +51,7 @@ class Observing:
             return
         started = time.perf_counter()
         number = _number(scope)
-        status = ABORTED
+        status = GONE
         own = (b"x-request-id", number.encode())
 
         async def noted(message: Message) -> None:
@@ -69,6 +76,9 @@ class Observing:
         self._metrics.answered(method, route, status, seconds)
         if status < self._from or (status < 400 and scope["path"] in QUIET):
             return
+        unsaid = self._unsaid(route, status) if status in REFUSED else 0
+        if unsaid is None:
+            return
         bill = scope.get(BILL)
         fields = {
             "method": scope["method"],
@@ -82,14 +92,25 @@ class Observing:
         }
         log.log(
             logging.INFO if status < 500 else logging.WARNING,
-            "%s %s %d in %.1f ms%s",
+            "%s %s %d in %.1f ms%s%s",
             scope["method"],
             scope["path"],
             status,
             seconds * 1000,
             f" for {fields['key']}" if fields["key"] else "",
+            f", and {unsaid} more refused since the last such line" if unsaid else "",
             extra={FIELDS: fields},
         )
+
+    def _unsaid(self, route: str, status: int) -> int | None:
+        """How many refusals had no line since the last one that had; None if this one has none either."""
+        now = time.monotonic()
+        last, unsaid = self._refused.get((route, status), (-math.inf, 0))
+        if now - last < SPARING_S:
+            self._refused[route, status] = last, unsaid + 1
+            return None
+        self._refused[route, status] = now, 0
+        return unsaid
 
 
 def _number(scope: Scope) -> str:

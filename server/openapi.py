@@ -34,6 +34,7 @@ FAULTS = {
     403: "It comes from a web page of another site, which is not allowed to ask.",
     405: "Another method is needed.",
     406: "It cannot be had in that format.",
+    408: "Its body took too long to come.",
     409: "It clashes with what is there: it has ended already, or the name is taken.",
     413: "It is larger than the limits.",
     415: "Its body is of a type that is not taken here.",
@@ -116,7 +117,9 @@ class Schemas:
 
 def _guard(operation: dict[str, Any], schemas: Schemas, needs_key: bool) -> None:
     """Let a route's description tell of what every request passes before it gets there."""
-    before = (401, 403, 421, 429) if needs_key else (403, 421)
+    before = [401, 403, 421, 429] if needs_key else [403, 421]
+    if "requestBody" in operation:
+        before += [408, 503]
     found = {str(status): answer for status, answer in schemas.problems(*before).items()}
     operation["responses"] = dict(sorted({**found, **operation["responses"]}.items()))
     if needs_key:

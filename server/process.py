@@ -9,12 +9,31 @@ from server.settings import Settings
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's malloc.h."""
 
+MOST_FILES = 65_536
+
 
 def prepare_process(settings: Settings) -> None:
     """Say how CPU threads and memory are used, before torch is there to ask."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait do not spin
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.cpu_threads))
     keep_freed_memory()
+    allow_files()
+
+
+def allow_files() -> None:
+    """Let the process open as many files as it is allowed to ask for: each connection is one.
+
+    Nothing happens where there is no such limit, as on Windows.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if least != resource.RLIM_INFINITY and (most == resource.RLIM_INFINITY or least < most):
+        wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+        if wanted > least:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def keep_freed_memory() -> None:

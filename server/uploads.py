@@ -11,9 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from attention.errors import InvalidRequest, TooLarge
+from server.intake import written_out
 from server.settings import Settings
 
 MAX_FIELDS = 100
+
+MOST_DIGITS = 18
+"""Of an announced length; Python reads no number of thousands of digits."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ async def save_body(request: Request, limit: int, what: str, path: Path) -> None
         with path.open("wb") as file:
             async for chunk in _chunks(request, limit, what):
                 await run_in_threadpool(file.write, chunk)
+                written_out(request.scope, len(chunk))
     except OSError as error:
         raise HTTPException(
             507, f"The {what} cannot be kept: {error.strerror}. Make room in the data folder."
@@ -106,8 +111,11 @@ async def read_form(request: Request, settings: Settings, max_files: int) -> For
 
 
 async def _chunks(request: Request, limit: int, what: str) -> AsyncIterator[bytes]:
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed not in ("", "identity"):
+        raise HTTPException(415, f"The {what} is packed as {packed[:100]!r}. Send it as it is.")
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
+    if announced.isdecimal() and (len(announced) > MOST_DIGITS or int(announced) > limit):
         raise _too_large(what, limit)
     seen = 0
     try:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -243,3 +244,79 @@ def test_cancelling_from_many_threads_loses_nobody(make: Make, works: Works) -> 
     assert sum(cancelled) == sum(future.cancelled() for future in futures)
     batcher.close()
     assert len(batcher) == 0
+
+
+def test_an_item_of_a_rare_key_waits_for_those_before_it_and_for_no_others(make: Make, works: Works) -> None:
+    """However fast a busy key is fed: as many batches as hold the items that were there before, and not one more."""
+    batcher = make(max_batch_size=4, max_queue=10_000)
+    before, fed = 24, threading.Event()
+
+    def feed() -> None:
+        while not fed.is_set():
+            if len(batcher) < 200:
+                batcher.submit_all("busy", [1] * 8)
+            else:
+                time.sleep(0.0005)
+
+    feeder = threading.Thread(target=feed)
+    with occupied(batcher, works):
+        batcher.submit_all("busy", [0] * before)
+        time.sleep(0.002)
+        rare = batcher.submit("rare", 21)
+        time.sleep(0.002)
+        feeder.start()
+        while len(batcher) < 100:
+            time.sleep(0.001)
+    assert rare.result(WAIT_S) == 42
+    fed.set()
+    feeder.join(WAIT_S)
+    keys = [key for key, _ in works.batches]
+    assert keys.index("rare") == before // 4
+    assert keys.count("busy") > 0
+
+
+def test_of_many_keys_each_has_its_turn_in_the_order_in_which_they_came(make: Make, works: Works) -> None:
+    batcher = make(max_batch_size=8, max_queue=10_000)
+    names = [f"key {number}" for number in range(50)]
+    with occupied(batcher, works):
+        for name in names:
+            batcher.submit(name, 1)
+            time.sleep(0.001)
+        for _ in range(5):  # and whoever has something already gets no second turn before the others had theirs
+            batcher.submit_all(names[0], [2] * 8)
+    batcher.close()
+    firsts = list(dict.fromkeys(key for key, _ in works.batches))
+    assert firsts == names
+    assert [key for key, _ in works.batches][:50] == names
+
+
+def test_items_whose_callers_left_are_gone_before_their_batch_is_made_up(make: Make, works: Works) -> None:
+    """Their room in the batch is for others: four who stay behind eight who left are one batch of four, at once."""
+    batcher = make(max_batch_size=4)
+    with occupied(batcher, works):
+        left = batcher.submit_all("a", range(20, 28))
+        stay = batcher.submit_all("a", range(30, 34))
+        for future in left:
+            assert future.cancel()
+        assert len(batcher) == 4
+    assert [future.result(WAIT_S) for future in stay] == [60, 62, 64, 66]
+    assert works.batches == [("a", [30, 31, 32, 33])]
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self").exists(), reason="only Linux tells how often a thread was woken")
+@pytest.mark.parametrize("wait_s", [0.0, 0.05])
+def test_an_idle_batcher_is_not_woken_by_any_timer(wait_s: float, make: Make, works: Works) -> None:
+    batcher = make(batch_wait_timeout_s=wait_s)
+    assert batcher.submit("a", 1).result(WAIT_S) == 2  # it has worked, and may have a timer left from that
+    time.sleep(2 * wait_s + 0.05)
+    assert batcher._thread.native_id is not None
+
+    def woken() -> int:
+        status = Path(f"/proc/self/task/{batcher._thread.native_id}/status").read_text()
+        return sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
+
+    before = woken()
+    time.sleep(0.4)
+    assert woken() == before
+    assert batcher.submit("a", 2).result(WAIT_S) == 4
+    assert woken() > before

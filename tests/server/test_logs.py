@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 
 from server import logs
 from server.app import create_app
+from server.observing import SPARING_S
 from server.settings import Settings
 from tests.server.test_problems import app_that_raises
 
@@ -79,6 +81,26 @@ def test_only_failures_are_told_unless_asked_for(settings: Settings, capsys: Cap
         client.get("/v1/images")
         client.get("/v1/images/x")
     assert [record["status"] for record in told(capsys.readouterr().err)] == [404]
+
+
+def test_a_thousand_refusals_do_not_flood_the_log_and_are_all_counted(settings: Settings, capsys: Capsys) -> None:
+    logs.configure(settings.model_copy(update={"log_format": "json"}))
+    app = create_app(settings)
+    with TestClient(app) as client:
+        admission = app.state.service.engine.admission
+        admission.inside += 1_000_000
+        for _ in range(200):
+            refused = client.post("/v1/compare", files={"image": b"any"}, data={"variants": "resnet20/se"})
+            assert (refused.status_code, refused.headers["Content-Type"]) == (503, "application/problem+json")
+        time.sleep(SPARING_S)
+        client.post("/v1/compare", files={"image": b"any"}, data={"variants": "resnet20/se"})
+        admission.inside -= 1_000_000
+        numbers = client.get("/metrics").text
+    lines = told(capsys.readouterr().err)
+    assert 2 <= len(lines) < 20 and {line["route"] for line in lines} == {"/v1/compare"}
+    more = [int(found[1]) for line in lines if (found := re.search(r"and (\d+) more refused", line["message"]))]
+    assert sum(more) + len(lines) == 201
+    assert 'attention_http_requests_total{method="POST",route="/v1/compare",status="503"} 201.0' in numbers
 
 
 def test_a_bug_is_logged_with_its_traceback_under_the_id_of_its_request(settings: Settings, capsys: Capsys) -> None:
