@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from attention import command_line
 from attention.data_folder import DataFolder, data_set_name
+from attention.depot import Folder
 from attention.errors import BadData, InvalidRequest
 
 
@@ -42,7 +43,7 @@ def fetch(client: Client, repository: str, root: Path, *, name: str | None = Non
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository):
         raise InvalidRequest(f"{repository!r} is no repository of the hub. Write owner/name, such as uoft-cs/cifar10.")
     called = data_set_name(name or repository.partition("/")[2])
-    folder = DataFolder(root)
+    folder = DataFolder(Folder(root))
     folder.check_free(called)
     coming, final = folder.folder / f".{called}.part", folder.folder / called
     try:

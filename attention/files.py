@@ -1,11 +1,9 @@
-"""Files: images under one root folder, kept by the hash of their bytes, checkpoints, and the sample gallery."""
+"""Files: images kept by the hash of their bytes, checkpoints, and the sample gallery."""
 
 import csv
-import errno
 import hashlib
-import os
 import re
-import tempfile
+import shutil
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -14,9 +12,13 @@ from pathlib import Path
 from PIL import Image
 
 from attention.checkpoints import Checkpoints
-from attention.errors import NotFound, StorageFailed
+from attention.depot import depot
+from attention.errors import NotFound
 from attention.hub import Hub
 from attention.images import decode
+
+IMAGE = re.compile(r"[0-9a-f]{64}")
+"""The id of an image."""
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -25,20 +27,6 @@ ABANDONED_S = 3600.0
 
 PUBLISHERS = ("timm",)
 """Whose repositories are fetched for whoever can send a request; a folder should not fill up with anybody's."""
-
-
-FULL = "The disk of the data folder is full, so this was not kept. Make room there, and ask again."
-CLOSED = "The data folder cannot be written, so this was not kept. Let the user that the service runs as write there."
-
-NOT_WRITABLE = {
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: FULL,
-    errno.EFBIG: FULL,
-    errno.EROFS: CLOSED,
-    errno.EACCES: CLOSED,
-    errno.EPERM: CLOSED,
-}
-"""What a system says when a file cannot be written, and what that means to whoever runs the service."""
 
 
 @dataclass(frozen=True)
@@ -74,66 +62,47 @@ def image_id(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that no reader ever sees half of it, whatever happens in the middle.
+class Files:
+    """The files of one service, and the samples that come with the project.
+
+    Args:
+        root: the service's data folder.
+        url: the store that its files are in, such as ``s3://bucket/prefix``; None is the data folder itself.
 
     Raises:
-        StorageFailed: the disk is full, or the folder cannot be written.
+        InvalidRequest: there can be no such store here.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        _fill(handle, temporary, path, data)
-    except OSError as error:
-        if error.errno not in NOT_WRITABLE:
-            raise
-        raise StorageFailed(NOT_WRITABLE[error.errno]) from error
 
-
-def _fill(handle: int, temporary: str, path: Path, data: bytes) -> None:
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-class Files:
-    """The files of one service under ``root``, and the samples that come with the project."""
-
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, url: str | None = None) -> None:
         self.root = root
+        self.url = url
+        self.depot = depot(root, url)
 
     @property
     def checkpoints(self) -> Checkpoints:
         """Checkpoints by name under ``checkpoints/``, and published ones under ``hub/``; no other path is read."""
-        return Checkpoints(self.root / "checkpoints", Hub(self.root / "hub", PUBLISHERS))
+        kept = self.depot
+        return Checkpoints(kept.root / "checkpoints", Hub(self.root / "hub", PUBLISHERS), depot=kept)
 
     def put_image(self, data: bytes) -> str:
         """Keep an image's bytes; the same bytes twice are kept once, as new. Returns the id."""
         name = image_id(data)
-        path = self._image_path(name)
-        try:
-            os.utime(path)
-        except FileNotFoundError:
-            write_whole(path, data)
+        if not self.depot.renew(_place(name)):
+            self.depot.write(_place(name), data)
         return name
 
     def images_before(self, moment: float) -> list[str]:
         """Ids of uploaded images that came, the last time they did, before a moment (seconds since 1970)."""
-        found = (self.root / "images").glob(f"{'[0-9a-f]' * 2}/{'[0-9a-f]' * 64}")
-        return sorted(path.name for path in found if path.stat().st_mtime < moment)
+        found = self.depot.entries("images", deep=True)
+        return sorted(one.last for one in found if IMAGE.fullmatch(one.last) and one.changed < moment * 1e9)
 
     def sweep(self) -> int:
         """Remove what uploads that were cut off left behind; nobody could read it. Gives how many files that were."""
         moment = time.time() - ABANDONED_S
-        left = [path for path in (self.root / "images").glob("*/.*.part") if _written(path) < moment]
+        places = ("images/*/.*.part", "copies/*/.*.part")
+        left = [path for place in places for path in self.root.glob(place) if _written(path) < moment]
         for path in left:
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         return len(left)
 
     def image_bytes(self, name: str) -> bytes:
@@ -142,12 +111,12 @@ class Files:
         Raises:
             NotFound: no image of that id is stored here.
         """
-        path = self._image_path(name)
+        place = _place(name)
         for sample in samples():
             if sample.id == name:
-                path = sample.path
+                return sample.path.read_bytes()
         try:
-            return path.read_bytes()
+            return self.depot.read(place)
         except FileNotFoundError:
             raise NotFound(f"There is no image {name!r} here. Upload it first: POST /v1/images.") from None
 
@@ -161,12 +130,14 @@ class Files:
 
     def remove_image(self, name: str) -> None:
         """Forget an uploaded image; nothing happens if it is not here."""
-        self._image_path(name).unlink(missing_ok=True)
+        self.depot.remove(_place(name))
 
-    def _image_path(self, name: str) -> Path:
-        if not re.fullmatch(r"[0-9a-f]{64}", name):
-            raise NotFound(f"{name[:80]!r} is not an image id. An id is the 64 hex digits that POST /v1/images gives.")
-        return self.root / "images" / name[:2] / name
+
+def _place(name: str) -> str:
+    """Where an image is kept."""
+    if not IMAGE.fullmatch(name):
+        raise NotFound(f"{name[:80]!r} is not an image id. An id is the 64 hex digits that POST /v1/images gives.")
+    return f"images/{name[:2]}/{name}"
 
 
 def _written(path: Path) -> float:

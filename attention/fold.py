@@ -16,7 +16,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,8 +24,8 @@ from torch import Tensor, nn
 
 from attention.analysis import GateSite
 from attention.backbones import Backbone
+from attention.depot import Depot
 from attention.errors import InvalidRequest
-from attention.files import write_whole
 from attention.gate import Slot, ablate, capture, gates, sites, slots
 from attention.reports.checkpoints import Card
 from attention.spec import Ablation, GateKind, Variant
@@ -204,20 +203,20 @@ def difference(one: Tensor, truth: Tensor) -> float:
     return float((one - truth).abs().max() / truth.abs().max().clamp_min(1e-12))
 
 
-def keep(model: nn.Module, variant: Variant, card: Card | None, folder: Path) -> tuple[Variant, int]:
+def keep(model: nn.Module, variant: Variant, card: Card | None, depot: Depot) -> tuple[Variant, int]:
     """Write a folded network where ``file:NAME`` finds it, under a name made of its contents.
 
     Returns:
         the network as a variant that can be used at once, and the checkpoint's size in bytes.
 
     Raises:
-        StorageFailed: the folder cannot be written.
+        StorageFailed: it cannot be written.
     """
     data = to_safetensors({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()})
     about = b"" if card is None else card.model_copy(update={"date": ""}).model_dump_json().encode()
     plain = checkpoint_name(variant).replace("=", "")[:120]  # in a variant's name the sign would have to be escaped
     name = f"{plain}-folded-{hashlib.sha256(data + about).hexdigest()[:16]}"
     if card is not None:  # first, for the network is there as soon as its weights are
-        write_whole(folder / f"{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
-    write_whole(folder / f"{name}.safetensors", data)
+        depot.write(f"checkpoints/{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
+    depot.write(f"checkpoints/{name}.safetensors", data)
     return variant.model_copy(update={"weights": f"file:{name}"}), len(data)

@@ -9,7 +9,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from attention.files import write_whole
+from attention.depot import Depot, write_whole
 from attention.reports.checkpoints import Card
 
 
@@ -56,10 +56,8 @@ def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
-def write_checkpoint(folder: Path, model: nn.Module, card: Card, name: str) -> Path:
-    """Write a network's weights and its card side by side under a name; returns the path of the weights."""
-    path = folder / f"{name}.safetensors"
+def write_checkpoint(depot: Depot, place: str, model: nn.Module, card: Card) -> None:
+    """Keep a network's weights and its card side by side: ``place`` and what each is."""
     state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
-    write_whole(path, to_safetensors(state))
-    write_whole(path.with_suffix(".json"), card.model_dump_json(indent=1).encode() + b"\n")
-    return path
+    depot.write(f"{place}.json", card.model_dump_json(indent=1).encode() + b"\n")
+    depot.write(f"{place}.safetensors", to_safetensors(state))  # last, for the network is there as soon as they are

@@ -20,8 +20,8 @@ from pathlib import Path
 from attention import command_line
 from attention.analyses.study import conduct
 from attention.data_folder import data_set_name
+from attention.depot import Folder, write_whole
 from attention.errors import AttentionError, InvalidRequest, NotFound
-from attention.files import write_whole
 from attention.reports.checkpoints import Card
 from attention.reports.study import RunReport, StudyReport, StudyRequest
 from attention.spec import Plain
@@ -88,7 +88,7 @@ def _run(chosen: argparse.Namespace) -> None:
         )
     _link(chosen.data, chosen.keep / "datasets", name)
     command = _command(chosen, request)
-    workshop = Workshop(chosen.keep, chosen.device, compiled=chosen.compile, made_by=command)
+    workshop = Workshop(Folder(chosen.keep), chosen.device, compiled=chosen.compile, made_by=command)
     report = conduct(request, workshop, _tell)
     if all(run.failed for run in report.runs):
         raise AttentionError(f"No run has a result. The first: {report.runs[0].failed}")

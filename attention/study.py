@@ -7,6 +7,7 @@ with more seeds or arms trains only the new ones.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -16,10 +17,11 @@ import numpy as np
 import torch
 
 from attention.cost import count
+from attention.data_folder import DataFolder
 from attention.datasets import DataSet, read
+from attention.depot import Depot
 from attention.devices import device_name
-from attention.errors import AttentionError, Cancelled, InvalidRequest, NotFound, TooLarge
-from attention.files import write_whole
+from attention.errors import AttentionError, Cancelled, InvalidRequest, NotFound, StorageFailed, TooLarge
 from attention.reports.checkpoints import Card
 from attention.reports.study import Arm, CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
 from attention.run_files import Epoch, write_checkpoint
@@ -53,14 +55,14 @@ class Workshop:
     """Where runs are done and kept.
 
     Args:
-        root: the folder that holds ``datasets``, ``runs`` and ``checkpoints``.
+        depot: what holds ``datasets``, ``runs`` and ``checkpoints``.
         device: a torch device.
         compiled: whether steps are compiled before the first.
         made_by: the command that the cards of its runs name.
         tell: told after each epoch; what it raises ends the run, which can be resumed.
     """
 
-    root: Path
+    depot: Depot
     device: str
     compiled: bool = False
     made_by: str = "POST /v1/study"
@@ -73,17 +75,19 @@ class Workshop:
             NotFound: there is none of that name.
             BadData: it cannot be trained on.
         """
-        folder = self.root / "datasets"
-        found = sorted(path for path in folder.glob("*") if path.name.partition(".")[0] == name.partition(".")[0])
-        if not found or name.startswith("."):
-            there = ", ".join(sorted(path.name for path in folder.glob("[!.]*"))) or "none yet"
+        folder = DataFolder(self.depot)
+        path = folder.path(name)
+        if path is None:
+            there = ", ".join(one.last for one in folder.entries()) or "none yet"
             raise NotFound(f"There is no data set {name!r}. In the data folder there is: {there}.")
-        return _read(found[0], size, found[0].stat().st_mtime_ns)
+        return _read(path, size, path.stat().st_mtime_ns)
 
     def record(self, task: Task) -> RunReport | None:
         """What is known of a run, finished or not; None if it was never started."""
-        path = self._record_path(task)
-        return RunReport.model_validate_json(path.read_bytes()) if path.exists() else None
+        try:
+            return RunReport.model_validate_json(self.depot.read(_record(task)))
+        except FileNotFoundError:
+            return None
 
     def run(self, task: Task) -> RunReport:
         """Do a run, or give back what it gave before. One that ends with a sentence is a report too.
@@ -96,16 +100,20 @@ class Workshop:
             return known
         data = self.data(task.data, task.size)
         curve: list[Epoch] = []
-        resume = self.root / "runs" / f"{task.name}.part"
+        state = f"runs/{task.name}.part"
+        resume = self.depot.root / state
 
         def on_epoch(epoch: Epoch) -> None:
             curve.append(epoch)
             report = _report(task, curve, done=False)
-            write_whole(self._record_path(task), report.model_dump_json().encode())
+            self.depot.send(state)
+            self.depot.write(_record(task), report.model_dump_json().encode())
             self.tell(task, report)
 
         try:
             resume.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                self.depot.path(state)
             if known is not None and resume.exists():
                 curve += [Epoch(**point.model_dump()) for point in known.curve]
             run = train(
@@ -119,16 +127,16 @@ class Workshop:
                 on_epoch=on_epoch,
             )
             card = _card(task, data, run.curve, self.device, self.made_by)
-            write_checkpoint(self.root / "checkpoints", run.model, card, task.name)
+            write_checkpoint(self.depot, f"checkpoints/{task.name}", run.model, card)
             report = _report(task, run.curve, done=True)
         except Cancelled:
             raise
-        except (TooLarge, InvalidRequest) as error:  # of this machine, not of the run: the next time it goes on
+        except (TooLarge, InvalidRequest, StorageFailed) as error:  # not of the run: the next time it goes on
             return _report(task, curve, done=True, failed=str(error))
         except AttentionError as error:
             report = _report(task, curve, done=True, failed=str(error))
-        write_whole(self._record_path(task), report.model_dump_json().encode())
-        resume.unlink(missing_ok=True)
+        self.depot.write(_record(task), report.model_dump_json().encode())
+        self.depot.remove(state)
         return report
 
     def lost(self, task: Task, sentence: str) -> RunReport:
@@ -137,8 +145,10 @@ class Workshop:
         curve = [Epoch(**point.model_dump()) for point in known.curve] if known else []
         return _report(task, curve, done=True, failed=sentence)
 
-    def _record_path(self, task: Task) -> Path:
-        return self.root / "runs" / f"{task.name}.json"
+
+def _record(task: Task) -> str:
+    """Where what is known of a run is kept."""
+    return f"runs/{task.name}.json"
 
 
 @lru_cache(maxsize=1)

@@ -28,6 +28,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from attention import command_line
 from attention.build import build, resolve
 from attention.datasets import DataSet, Split, read
+from attention.depot import Folder
 from attention.devices import device_name
 from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
 from attention.images import normalise
@@ -266,9 +267,11 @@ def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: ar
         seconds=round(run.seconds, 1),
         command=f"python -m attention.train DATA {shlex.join(words)}",
     )
-    path = write_checkpoint(chosen.out, run.model, card, checkpoint_name(card.variant))
+    name = checkpoint_name(card.variant)
+    write_checkpoint(Folder(chosen.out), name, run.model, card)
     resume.unlink(missing_ok=True)
-    print(f"wrote {path}  test accuracy {card.test_accuracy:.4f}  {card.seconds:.0f} s", flush=True)
+    wrote = chosen.out / f"{name}.safetensors"
+    print(f"wrote {wrote}  test accuracy {card.test_accuracy:.4f}  {card.seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

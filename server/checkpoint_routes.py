@@ -9,7 +9,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response, StreamingResponse
 
-from attention.files import Files
 from server.openapi import Schemas
 from server.service import service
 
@@ -41,7 +40,7 @@ def add_checkpoints(routes: APIRouter, schemas: Schemas) -> None:
         The tensors of a plain network have torchvision's names, so they can be loaded elsewhere:
         `model.load_state_dict(safetensors.torch.load_file(path))`.
         """
-        checkpoints = Files(service(http).settings.folder).checkpoints
+        checkpoints = service(http).engine.files.checkpoints
         path = (await run_in_threadpool(checkpoints.find, f"file:{name}")).path
         size = (await run_in_threadpool(path.stat)).st_size
         headers = {

@@ -125,7 +125,7 @@ def _add_shipped(routes: APIRouter, schemas: Schemas) -> None:
 
 
 def _folder(http: HTTPRequest) -> DataFolder:
-    return DataFolder(service(http).settings.folder)
+    return DataFolder(service(http).engine.files.depot)
 
 
 def _told(listed: Listed) -> DataSet:

@@ -15,7 +15,7 @@ class JobLab(LocalLab):
     """What an analysis may use that runs as a job."""
 
     def __init__(self, settings: Settings, networks: Networks, reporter: Reporter) -> None:
-        super().__init__(Files(settings.folder), networks)
+        super().__init__(Files(settings.folder, settings.files), networks)
         self.settings = settings
         self._reporter = reporter
 
@@ -39,14 +39,18 @@ class JobLab(LocalLab):
 @contextmanager
 def job_lab(settings: Settings, reporter: Reporter) -> Iterator[JobLab]:
     """The lab of one job; its networks are gone afterwards."""
+    device = choose_device(settings.device)
+    on_gpu = device.startswith("cuda")  # on a cluster a job may be where no GPU is; its report says what it ran in
     networks = Networks(
-        choose_device(settings.device),
-        Files(settings.folder).checkpoints,
+        device,
+        Files(settings.folder, settings.files).checkpoints,
         kept=settings.models_kept,
         threads=settings.job_cpu_threads,
         max_batch_size=settings.max_batch_size,
         batch_wait_timeout_s=0.0,
         max_queue=max(settings.max_queue, settings.max_batch_size),
+        dtype=settings.dtype if on_gpu or settings.dtype != "float16" else "float32",
+        graphs=settings.compile == "graphs" and on_gpu,
     )
     try:
         yield _kind(settings)(settings, networks, reporter)

@@ -8,17 +8,12 @@ memory if it can, and on which machine there is room. This is the only file that
 import asyncio
 import logging
 import os
-import socket
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from threading import Event, Thread
 from time import monotonic
 from typing import Any, TypeVar
 
 import ray
-import torch
 from ray import serve
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
@@ -28,8 +23,10 @@ from attention.analyses import analyses
 from attention.analysis import Step
 from attention.errors import AttentionError, InvalidRequest, Overloaded
 from attention.files import Files
-from attention.spec import Plain, Request
-from server.catalog import request_type, version
+from attention.spec import Request
+from server.catalog import request_type
+from server.engine.admission import Admission
+from server.engine.elsewhere import Tally, decided, group, knock, parts
 from server.engine.job_lab import JobLab
 from server.engine.lane import Lane, Worker
 from server.engine.local import LocalEngine
@@ -39,11 +36,9 @@ from server.engine.progress import Reporter
 from server.jobs import Order, run_job
 from server.metering import paid_by, payer
 from server.process import prepare_process
-from server.questions import variants
 from server.settings import Settings
 from server.store.jobs import Claim
 
-R = TypeVar("R", bound=Plain)
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -51,19 +46,11 @@ log = logging.getLogger(__name__)
 
 APP = "attention"
 
-DECIDE = ("data", "device", "threads", "max_batch_size", "batch_wait_timeout_s", "max_queue", "workers", "models_kept")
-"""Settings that a replica goes by, besides those that begin with ``ray_``."""
-
-GROUPS = 4096
-"""Requests are told apart by their networks in so many groups: a bound on what Serve has to remember and to count."""
-
 LOOK_EVERY_S = 2.0
 SILENT_S = 15.0
 """How often Serve is asked how it is, and after how long without a good answer it is not well."""
 
 KILLED_WITHIN_S = 10.0
-
-REACHED_WITHIN_S = 5.0
 
 
 # ---------------------------------------------------------------- requests
@@ -81,10 +68,10 @@ class Replica:
 
     async def answer(
         self, request: Request[Any], photos: Mapping[str, bytes] | None
-    ) -> tuple[Plain | AttentionError, float]:
-        """The report, or what the caller can mend; and the seconds of compute it took."""
-        if group := serve.get_multiplexed_model_id():
-            await self._keep(group)
+    ) -> tuple[bytes | AttentionError, float]:
+        """The report as JSON, or what the caller can mend; and the seconds of compute it took."""
+        if networks := serve.get_multiplexed_model_id():
+            await self._keep(networks)
         tally = Tally()
         try:
             with paid_by(tally):
@@ -102,19 +89,9 @@ class Replica:
             raise RuntimeError("The thread that owns the networks has ended.")
 
 
-class Tally:
-    """Who pays, on behalf of somebody elsewhere."""
-
-    seconds = 0.0
-
-    def charge(self, seconds: float) -> None:
-        """So many seconds of compute more."""
-        self.seconds += seconds
-
-
-async def _kept(group: str) -> str:
+async def _kept(networks: str) -> str:
     """Serve learns so that this replica has the networks of a group; the replica's engine keeps them."""
-    return group
+    return networks
 
 
 class RayEngine:
@@ -125,11 +102,11 @@ class RayEngine:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.files = Files(settings.folder)
+        self.files = Files(settings.folder, settings.files)
         self.metrics = QuestionMetrics(lambda: self.accepted)
         self.accepted = 0
         """Questions accepted and not yet answered; only the event loop's thread counts."""
-        self._most = settings.ray_replicas_max * settings.workers + settings.max_queue
+        self._admission = Admission(settings.ray_replicas_max * settings.workers + settings.max_queue)
         self._joined = not ray.is_initialized()
         _join(settings)
         self._handle, self.device = _deployed(settings)
@@ -143,8 +120,8 @@ class RayEngine:
         """Whether requests would be answered."""
         return not self._closing.is_set() and monotonic() - self._well < SILENT_S
 
-    async def answer(self, request: Request[R], photos: Mapping[str, bytes] | None = None) -> R:
-        """The report of a request. One whose replica goes away in the middle of it goes to another, once.
+    async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
+        """The report of a request, as JSON. One whose replica goes away in the middle of it goes to another, once.
 
         Args:
             photos: images by id that came along with the request; they are there for its answer and not kept.
@@ -152,9 +129,11 @@ class RayEngine:
         Raises:
             AttentionError: whatever the caller can mend; Overloaded if too many requests wait, or two replicas went.
         """
-        if self._closing.is_set() or self.accepted >= self._most:
-            raise Overloaded("Too many requests are waiting already. Try again in 2 s.", retry_after_s=2.0)
+        if self._closing.is_set():
+            raise Overloaded("The service is shutting down and takes no new work.", retry_after_s=5.0)
+        self._admission.enter()
         self.accepted += 1
+        answered = False
         try:
             with self.metrics.analysis(request.analysis):
                 for _ in range(2):
@@ -165,6 +144,7 @@ class RayEngine:
                     except RayError as error:
                         log.warning("A replica is gone in the middle of a request (%s).", type(error).__name__)
                         continue
+                    answered = True
                     if pays := payer():
                         pays.charge(seconds)
                     if isinstance(found, AttentionError):
@@ -173,9 +153,18 @@ class RayEngine:
             raise Overloaded("The machines that worked on this went away. Try again in 5 s.", retry_after_s=5.0)
         finally:
             self.accepted -= 1
+            self._admission.leave(answered)
+
+    def check_room(self) -> None:
+        """Return if there is room for one more question; there may be none any more when it comes.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        self._admission.check()
 
     async def _ask(self, request: Request[Any], photos: Mapping[str, bytes] | None) -> tuple[Any, float]:
-        response = self._handle.options(multiplexed_model_id=_group(request)).answer.remote(request, photos)
+        response = self._handle.options(multiplexed_model_id=group(request)).answer.remote(request, photos)
         try:
             return await response
         except asyncio.CancelledError:
@@ -219,8 +208,7 @@ def _join(settings: Settings) -> None:
     where = settings.ray_address or "auto"
     try:
         if settings.ray_address:  # Ray itself would try for minutes
-            host, _, port = where.rpartition(":")
-            socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN_S).close()
+            knock(where)
         ray.init(address=where, namespace=APP, ignore_reinit_error=True, configure_logging=False)
     except (OSError, ValueError) as error:
         raise InvalidRequest(
@@ -231,8 +219,7 @@ def _join(settings: Settings) -> None:
 
 def _deployed(settings: Settings) -> tuple["DeploymentHandle[Any]", str]:
     """The replicas' handle and device. They are started, or one after the other replaced, unless they are as asked."""
-    chosen = settings.model_dump(mode="json", include={*DECIDE, *_of_ray(settings)}) | {"threads": settings.cpu_threads}
-    stamp = f"{version()} {sorted(chosen.items())}"
+    chosen, stamp = decided(settings)
     try:
         handle: DeploymentHandle[Any] = serve.get_app_handle(APP)
         there, device = handle.about.remote().result(timeout_s=30)
@@ -255,16 +242,6 @@ def _deployed(settings: Settings) -> tuple["DeploymentHandle[Any]", str]:
     )
     handle = serve.run(replicas.bind(chosen, stamp), name=APP, route_prefix=None)
     return handle, handle.about.remote().result(timeout_s=120)[1]
-
-
-def _of_ray(settings: Settings) -> list[str]:
-    return [name for name in type(settings).model_fields if name.startswith("ray_replica")]
-
-
-def _group(request: Request[Any]) -> str:
-    """What requests have in common whose networks are the same; empty if they have none."""
-    names = " ".join(sorted({variant.name for variant in variants(request)}))
-    return str(zlib.crc32(names.encode()) % GROUPS) if names else ""
 
 
 # ---------------------------------------------------------------- jobs
@@ -361,14 +338,7 @@ def _job(order: Order) -> None:
 
 @ray.remote(max_retries=0, num_returns="streaming")
 def _step(fn: Step[T, S], item: T, threads: int) -> Iterator[tuple[bool, S]]:
-    """What an item has come to so far, as often as ``fn`` says so, and its result: (whether that is all, it)."""
-    said: SimpleQueue[tuple[bool, S] | None] = SimpleQueue()
-    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,)) as one:
-        working = one.submit(fn, item, lambda part: said.put((False, part)))
-        working.add_done_callback(lambda _: said.put(None))
-        while (part := said.get()) is not None:
-            yield part
-        yield True, working.result()
+    yield from parts(fn, item, threads)
 
 
 def _room(settings: Settings) -> dict[str, float]:
