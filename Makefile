@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Two processes share the tests, a file at a time; `make test PARALLEL=` runs them in one.
+PARALLEL ?= --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test testall check format clean
@@ -18,10 +20,10 @@ run: $(VENV)/run.stamp  ## start the API on 127.0.0.1:8000 and the dashboard on 
 install: $(VENV)/run.stamp  ## only install what make run needs
 
 test: $(VENV)/dev.stamp  ## run the quick tests; make test TESTS=tests/server runs some
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 testall: $(VENV)/scale.stamp  ## run every test, the slow ones and those on Ray too; takes TESTS as well
-	$(BIN)/python -m pytest -m "" $(TESTS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "" $(TESTS)
 
 check: $(VENV)/dev.stamp  ## style, types, who may import whom, the compose file, the Dockerfile
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from threading import RLock
 from typing import Any, get_type_hints
 
@@ -158,8 +158,13 @@ _FILLERS = frozenset(
 
 def input_size(backbone: str) -> int:
     """Height and width, in pixels, of the images that a backbone is meant for: its class says it, nothing is built."""
-    made: type[Backbone] = get_type_hints(backbones[backbone])["return"]
-    return made.input_size
+    return _made_by(backbones[backbone]).input_size
+
+
+@cache
+def _made_by(backbone: Callable[..., Backbone]) -> type[Backbone]:
+    made: type[Backbone] = get_type_hints(backbone)["return"]
+    return made
 
 
 def fill(model: nn.Module, variant: Variant) -> None:

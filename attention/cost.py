@@ -48,6 +48,7 @@ def rows_of(variant: Variant, input_size: int | None = None) -> tuple[Row, ...]:
     return _count(_counted(full), input_size or own_input_size(full.backbone))[1]
 
 
+@lru_cache(maxsize=4096)
 def _counted(variant: Variant) -> Variant:
     """What of a variant matters to its cost."""
     return variant.model_copy(update={"weights": None, "seed": 0})

@@ -1,6 +1,7 @@
 """Where networks run, and what a person calls it."""
 
 import platform
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ def check_device(device: str) -> None:
         raise InvalidRequest(f"There is no device {device!r} here. There is: {there}.") from None
 
 
+@cache
 def device_name(device: str) -> str:
     """What a person calls a torch device: the model of the GPU or CPU."""
     if device.startswith("cuda") and torch.cuda.is_available():

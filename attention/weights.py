@@ -85,6 +85,22 @@ def source(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Source | Non
     return Source(path, "shipped", found, found.preprocess, found.labels)
 
 
+def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
+    """Changes when the weights behind a resolved variant's name do; a checkpoint in a folder may be replaced.
+
+    Raises:
+        BadCheckpoint, NotFound: the variant asks for weights that are not there.
+    """
+    if variant.weights in (None, "shipped"):
+        return ""
+    found = source(variant, checkpoints)
+    try:
+        about = found.path.stat() if found else None
+    except FileNotFoundError:
+        about = None  # gone again; whoever reads it will say so
+    return f"{about.st_mtime_ns} {about.st_size} {about.st_ino}" if about else ""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What will become of a checkpoint's tensors: name here -> name in the file, and the report, not yet measured."""

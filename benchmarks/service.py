@@ -1,25 +1,35 @@
-"""CPU time of the whole server per photo, with 16 clients at once, against the bare networks without any server.
+"""CPU time per photo of the whole server with 16 clients at once, beside the bare network and other servers.
 
-    python -m benchmarks.service [VARIANT] [--turns N]
+    python -m benchmarks.service [VARIANT] [--turns N] [--photos N] [--without naive litserve]
 
 Service: ``python -m server`` in a process of its own; 16 clients send a 224-pixel JPEG each in one multipart request to
-``POST /v1/compare`` and read the whole answer. Bare: another process with the same settings decodes the
-same photos, prepares them and runs the same network on batches of 16. The two take turns; only the CPU time of those
-two processes counts. The ratio bare / service is the share of the machine that reaches the networks. Every
-request carries other bytes, so nothing is answered twice.
+``POST /v1/compare`` and read the whole answer. Bare: another process decodes the same photos, prepares them and runs
+the same network, as it is built, on batches of 16: on all cores as torch does by itself, and once more on one thread,
+which takes less CPU time and longer by the clock. The others are in `benchmarks.rivals`. All take turns; only the CPU
+time of the servers' processes counts, with all their children. Every request carries other bytes, so nothing is
+answered twice, but for those that measure just that.
+
+A lone client's time is by the clock: the median over its requests in a turn, beside the median of decoding and a
+forward pass of one image in the bare process.
 """
 
 import argparse
+import importlib.util
 import io
 import itertools
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
 import numpy as np
@@ -29,34 +39,14 @@ from attention.files import samples
 from benchmarks.measure import line, paired_ratio
 
 CLIENTS = 16
-ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENT = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+"""For the bare network. The service asks for the same by itself, and other servers run as they come."""
 
-BARE = """
-import sys
-from server.process import prepare_process
-from server.settings import Settings
-prepare_process(Settings())  # the same threads and the same malloc as the service
-
-import torch
-from attention.build import build, preprocess_of
-from attention.images import decode, preprocess
-from attention.spec import Variant
-
-variant = Variant.parse(sys.argv[1])
-model = build(variant).to(memory_format=torch.channels_last)
-how = preprocess_of(variant)
-for line in sys.stdin:
-    folder, count = line.split()
-    for number in range(int(count)):
-        photos = [open(f"{folder}/{number}-{client}.jpg", "rb").read() for client in range(16)]
-        batch = torch.stack([preprocess(decode(photo), how) for photo in photos])
-        with torch.inference_mode():
-            model(batch.contiguous(memory_format=torch.channels_last)).softmax(1).topk(5)
-    print("done", flush=True)
-"""
+AGAIN = 40
+"""How often a photo that is known is sent by each client: hundreds a turn, for one costs less than the clock shows."""
 
 
-def photos() -> "itertools.chain[bytes]":
+def photos() -> Iterator[bytes]:
     """JPEGs of 224 pixels without end, no two alike."""
     crops = []
     for sample in samples():
@@ -70,25 +60,113 @@ def photos() -> "itertools.chain[bytes]":
         Image.fromarray(pixels).save(file, "JPEG", quality=85, comment=str(number).encode())
         return file.getvalue()
 
-    return itertools.chain(one(number) for number in itertools.count())
+    return (one(number) for number in itertools.count())
 
 
 def cpu_seconds(process: "subprocess.Popen[str]") -> float:
-    """User and system time of a process so far, all its threads."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time so far of a process, all its threads, and all its children."""
+    children: dict[int, list[int]] = defaultdict(list)
+    used: dict[int, float] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        children[int(fields[1])].append(int(folder.name))
+        used[int(folder.name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    family, total = [process.pid], 0.0
+    while family:
+        one = family.pop()
+        total += used.get(one, 0.0)
+        family += children[one]
+    return total
+
+
+class Server(NamedTuple):
+    """A server that runs, and how it is asked."""
+
+    process: "subprocess.Popen[str]"
+    client: httpx2.Client
+    path: str
+    fields: dict[str, str]
+
+    def ask(self, photo: bytes) -> None:
+        """Send a photo and read the answer."""
+        answer = self.client.post(self.path, files={"image": ("photo.jpg", photo)}, data=self.fields)
+        assert answer.status_code == 200 and len(answer.content) > 50, answer.text
+
+    def together(self, some: Sequence[bytes], clients: ThreadPoolExecutor) -> float:
+        """Send photos, 16 clients at once; CPU milliseconds of the server for each."""
+        before = cpu_seconds(self.process)
+        list(clients.map(self.ask, some))
+        return (cpu_seconds(self.process) - before) / len(some) * 1e3
+
+    def alone(self, some: Sequence[bytes]) -> float:
+        """Send photos one after the other; the median time of one, milliseconds by the clock."""
+        taken = []
+        for photo in some:
+            started = time.perf_counter()
+            self.ask(photo)
+            taken.append((time.perf_counter() - started) * 1e3)
+        return statistics.median(taken)
+
+
+class Bare:
+    """The network without a server, in a process of its own."""
+
+    def __init__(self, variant: str, folder: Path) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.rivals", "bare", variant],
+            env=ENVIRONMENT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def run(self, some: Sequence[bytes], threads: int, batch: int) -> tuple[float, float]:
+        """CPU milliseconds for each photo, and the median milliseconds of a batch by the clock."""
+        assert self.process.stdin and self.process.stdout
+        for number, photo in enumerate(some):
+            (self.folder / f"{number}.jpg").write_bytes(photo)
+        before = cpu_seconds(self.process)
+        print(threads, self.folder, len(some), batch, file=self.process.stdin, flush=True)
+        taken = [float(seconds) * 1e3 for seconds in self.process.stdout.readline().split()]
+        return (cpu_seconds(self.process) - before) / len(some) * 1e3, statistics.median(taken)
+
+
+def start(kind: str, variant: str, folder: Path) -> Server:
+    """Start a server and wait until it is ready."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    if kind == "service":
+        environment = {**os.environ, "ATTENTION_DATA": str(folder), "ATTENTION_PORT": str(port)}
+        command, path, fields = ["server"], "/v1/compare", {"variants": variant}
+    else:
+        environment, path, fields = dict(os.environ), "/predict", {}
+        command = ["benchmarks.rival_litserve"] if kind == "litserve" else ["benchmarks.rivals", kind]
+        command += [variant, str(port)]
+    environment.setdefault("ATTENTION_LOG_LEVEL", "warning")
+    process = subprocess.Popen([sys.executable, "-m", *command], env=environment, text=True, stdout=subprocess.DEVNULL)
+    client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=300)
+    try:
+        wait_until_ready(client)
+    except BaseException:
+        process.terminate()
+        raise
+    return Server(process, client, path, fields)
 
 
 def wait_until_ready(client: httpx2.Client) -> None:
-    """Until the server answers, or a minute has gone."""
-    for _ in range(240):
+    """Until the server answers, or two minutes have gone."""
+    for _ in range(480):
         try:
             if client.get("/v1/ready").status_code == 200:
                 return
         except httpx2.TransportError:
             pass
         time.sleep(0.25)
-    raise SystemExit("The server did not become ready within a minute.")
+    raise SystemExit("The server did not become ready within two minutes.")
 
 
 def main() -> None:
@@ -96,64 +174,70 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("variant", nargs="?", default="resnet50/eca")
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--batches", type=int, default=3, help="requests of each client in a turn")
+    parser.add_argument("--photos", type=int, default=48, help="photos that each is sent in a turn")
+    parser.add_argument("--lone", type=int, default=12, help="photos that a lone client sends in a turn")
+    parser.add_argument("--without", nargs="*", default=[], choices=("naive", "litserve"), help="servers to leave out")
     chosen = parser.parse_args()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**ENVIRONMENT, "ATTENTION_DATA": folder, "ATTENTION_PORT": str(port)}
-        server = subprocess.Popen(
-            [sys.executable, "-m", "server"], env=environment, text=True, stdout=subprocess.DEVNULL
-        )
-        bare = subprocess.Popen(
-            [sys.executable, "-c", BARE, chosen.variant],
-            env=ENVIRONMENT,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        try:
-            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
-                measure(chosen, client, server, bare, Path(folder))
-        finally:
-            for process in (server, bare):
-                process.terminate()
-                process.wait()
+    kinds = [kind for kind in ("service", "naive", "litserve") if kind not in chosen.without]
+    if "litserve" in kinds and importlib.util.find_spec("litserve") is None:
+        kinds.remove("litserve")
+        print("LitServe is not installed, so it is left out: pip install litserve.")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+        bare = Bare(chosen.variant, Path(folder))
+        running.callback(end, bare.process)
+        servers: dict[str, Server] = {}
+        for kind in kinds:
+            servers[kind] = start(kind, chosen.variant, Path(folder))
+            running.callback(end, servers[kind].process)
+        measure(chosen, servers, bare)
 
 
-def measure(
-    chosen: argparse.Namespace,
-    client: httpx2.Client,
-    server: "subprocess.Popen[str]",
-    bare: "subprocess.Popen[str]",
-    folder: Path,
-) -> None:
-    """Let the two take turns and print what each photo cost."""
-    assert bare.stdin and bare.stdout
-    supply, per_turn = photos(), CLIENTS * chosen.batches
-    wait_until_ready(client)
-    costs: dict[str, list[float]] = {"service": [], "bare": []}
+def end(process: "subprocess.Popen[str]") -> None:
+    """Let a process end."""
+    process.terminate()
+    process.wait()
 
-    def ask(photo: bytes) -> None:
-        answer = client.post("/v1/compare", files={"image": ("photo.jpg", photo)}, data={"variants": chosen.variant})
-        assert answer.status_code == 200 and len(answer.json()["predictions"]) == 1, answer.text
+
+def measure(chosen: argparse.Namespace, servers: dict[str, Server], bare: Bare) -> None:
+    """Let all take turns and print what each photo cost."""
+    cpu: dict[str, list[float]] = defaultdict(list)
+    clock: dict[str, list[float]] = defaultdict(list)
+    supply, cores = photos(), os.cpu_count() or 1
+
+    def some(count: int) -> list[bytes]:
+        return list(itertools.islice(supply, count))
 
     with ThreadPoolExecutor(CLIENTS) as clients:
-        for turn in range(chosen.turns + 1):  # the first warms up
-            before = cpu_seconds(server)
-            list(clients.map(ask, itertools.islice(supply, per_turn)))
-            service_cost = (cpu_seconds(server) - before) / per_turn
-            for place, photo in zip(itertools.product(range(chosen.batches), range(CLIENTS)), supply, strict=False):
-                (folder / f"{place[0]}-{place[1]}.jpg").write_bytes(photo)
-            before = cpu_seconds(bare)
-            print(folder, chosen.batches, file=bare.stdin, flush=True)
-            bare.stdout.readline()
-            if turn:
-                costs["service"].append(service_cost * 1e3)
-                costs["bare"].append((cpu_seconds(bare) - before) / per_turn * 1e3)
-    for name, taken in costs.items():
-        print(line(f"{chosen.variant}, {name}", taken, "ms CPU a photo"))
-    print(paired_ratio("bare / service", costs["bare"], costs["service"]))
+        for turn in range(chosen.turns + 1):
+            cpu_now: dict[str, float] = {}
+            clock_now: dict[str, float] = {}
+            for kind, server in servers.items():
+                cpu_now[kind] = server.together(some(chosen.photos), clients)
+            cpu_now["bare"], _ = bare.run(some(chosen.photos), cores, CLIENTS)
+            cpu_now["bare, one thread"], _ = bare.run(some(chosen.photos), 1, CLIENTS)
+            known = some(1) * CLIENTS * AGAIN
+            servers["service"].ask(known[0])
+            cpu_now["known"] = servers["service"].together(known, clients)
+            clock_now["service"] = servers["service"].alone(some(chosen.lone))
+            clock_now["bare"] = min(bare.run(some(chosen.lone), threads, 1)[1] for threads in {1, cores})
+            if turn:  # the first warms up
+                for name, value in cpu_now.items():
+                    cpu[name].append(value)
+                for name, value in clock_now.items():
+                    clock[name].append(value)
+    print(f"{chosen.variant}, {CLIENTS} clients")
+    for name, taken in cpu.items():
+        print(line(f"{name}", taken, "ms CPU a photo"))
+    for name in ("bare", "bare, one thread"):
+        print(paired_ratio(f"{name} / service", cpu[name], cpu["service"]))
+    for name in servers:
+        if name != "service":
+            print(paired_ratio(f"{name} / service", cpu[name], cpu["service"]))
+    print(paired_ratio("service / known", cpu["service"], cpu["known"]))
+    print("One client alone")
+    for name, taken in clock.items():
+        print(line(f"{name}", taken, "ms by the clock"))
+    print(paired_ratio("service / bare", clock["service"], clock["bare"]))
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ def serve(settings: Settings) -> None:
     import uvicorn  # after prepare_process: torch reads the environment once, when it is imported
 
     from server.app import create_app
+    from server.connections import bounded
 
     app = create_app(settings)
 
@@ -65,7 +66,11 @@ def serve(settings: Settings) -> None:
             await super().shutdown(sockets)
 
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=settings.shutdown_timeout_s
+        app,
+        http=bounded(settings),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
     host, port = listener.getsockname()[:2]
     print(f"The API listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
@@ -129,11 +134,12 @@ def check_database(settings: Settings) -> None:
 
 
 def check_engine(settings: Settings) -> None:
-    """Make sure that the engine can be had, or say what is missing."""
-    from server.engine import check_installed
+    """Make sure that the engine can be had and networks run on its device, or say what is missing."""
+    from server.engine import check_installed, check_runs
 
     try:
         check_installed(settings)
+        check_runs(settings)
     except AttentionError as error:
         sys.exit(str(error))
 

@@ -16,12 +16,13 @@ from server.access import Access, Accounts
 from server.browsers import Browsers
 from server.catalog import version
 from server.engine import Engine, connect
+from server.intake import Bodies, Intake
 from server.keys import KeyRing
 from server.metrics import Metrics
 from server.observing import Observing
 from server.openapi import describe
 from server.retention import keep_no_longer
-from server.routes import router
+from server.routes import answered_at_once, router
 from server.service import Service
 from server.settings import Settings
 from server.store import Store
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     routes, schemas = router(analyses)
     app.include_router(routes)
     metrics.add_to(app, numbers)
+    app.add_middleware(Intake, settings=chosen, bodies=Bodies(chosen), questions=answered_at_once(analyses))
     problems.add_to(app)
     _surround(app, chosen, accounts, numbers)
     describe(app, schemas)

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Condition, Thread
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from attention.spec import Request
-from server.conditions import Watch
 from server.schemas import Conditions, StoredReport
 from server.settings import Settings
 from server.store.reports import Answer, AnswerTable, Listed
@@ -35,13 +34,6 @@ PRUNE_EVERY_S = 3600.0
 ID_DIGITS = 32
 
 
-class Kept(NamedTuple):
-    """Under which id an answer is kept, and what decided it; no id where answers are not kept, or none as long."""
-
-    id: str | None
-    conditions: Conditions
-
-
 class Archive:
     """Answers by id. An id is the hash of question, conditions and report: it never stands for other numbers.
 
@@ -51,14 +43,12 @@ class Archive:
 
     Args:
         table: where answers are kept.
-        watch: tells the conditions of an answer.
         settings: how many answers are kept, and how large ones.
         most_waiting: answers that may wait to be written.
     """
 
-    def __init__(self, table: AnswerTable, watch: Watch, settings: Settings, most_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, table: AnswerTable, settings: Settings, most_waiting: int = MAX_WAITING) -> None:
         self._table = table
-        self._watch = watch
         self._settings = settings
         self._most_waiting = most_waiting
         self._changed = Condition()
@@ -70,19 +60,32 @@ class Archive:
         self._since = [0, 0]  # answers and bytes written since old ones were last looked for
         self._pruned = monotonic()
 
-    def keep(self, question: Request[Any], report: bytes) -> Kept:
-        """Keep an answer, its report as JSON. Files that the question names are looked at, the database is not."""
-        conditions = self._watch.conditions(question)
+    def keep(
+        self, question: Request[Any], conditions: Conditions, report: bytes, *, may_wait: bool = True
+    ) -> str | None:
+        """Keep an answer, its report as JSON.
+
+        Args:
+            may_wait: the caller's thread may be held up by the database, as happens when much waits to be written.
+
+        Returns:
+            the id it is kept under; None where answers are not kept, or none as long.
+
+        Raises:
+            BlockingIOError: it would have had to wait, and is not kept.
+        """
         if self._settings.reports_kept == 0 or len(report) > self._settings.max_report_bytes:
-            return Kept(None, conditions)
+            return None
         answer = _answer(question, conditions, report)
         if not self._hand_over(answer):
+            if not may_wait:
+                raise BlockingIOError
             try:
                 self._write([answer])
             except Exception:
                 log.exception("The report %s could not be kept.", answer.id)
-                return Kept(None, conditions)
-        return Kept(answer.id, conditions)
+                return None
+        return answer.id
 
     def get(self, report_id: str) -> StoredReport:
         """One answer with its question.
@@ -174,9 +177,9 @@ class Archive:
             self._since[1] += size
 
     def _prune_if_due(self) -> None:
-        """Forget old answers when a hundredth of what is kept is new, or an hour has passed."""
+        """Forget old answers when a twentieth of what is kept is new, or an hour has passed."""
         most, most_bytes = self._settings.reports_kept, self._settings.reports_kept_bytes
-        due = self._since[0] > most // 100 or self._since[1] > most_bytes // 100
+        due = self._since[0] > most // 20 or self._since[1] > most_bytes // 20
         if not due and monotonic() - self._pruned < PRUNE_EVERY_S:
             return
         with self._changed:

@@ -12,6 +12,7 @@ import torch
 
 from attention.build import resolve
 from attention.checkpoints import Checkpoints
+from attention.data_folder import DataFolder
 from attention.errors import AttentionError
 from attention.hub import Hub
 from attention.spec import Request, Variant
@@ -29,21 +30,31 @@ DIGITS = 16
 
 
 class Watch:
-    """Tells the conditions of this service's answers.
-
-    Every method blocks on files, so async code calls it in a thread.
-    """
+    """Tells the conditions of this service's answers."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._files = engine.files
         self._everywhere = Conditions(
-            version=version(), torch=str(torch.__version__), device=engine.device, threads=settings.cpu_threads
+            version=version(),
+            torch=str(torch.__version__),
+            device=engine.device,
+            dtype=settings.dtype,
+            threads=settings.cpu_threads,
+        )
+
+    def at_hand(self, question: Request[Any]) -> bool:
+        """Whether the conditions of a question's answer are known without looking at files that may change."""
+        return next(data_sets(question), None) is None and all(
+            variant.weights in (None, "shipped") for variant in variants(question)
         )
 
     def conditions(self, question: Request[Any]) -> Conditions:
-        """What decides the answer of a question as long as nothing changes."""
+        """What decides the answer of a question as long as nothing changes.
+
+        It may block on files, so async code calls it in a thread unless they are `at_hand`.
+        """
         weights = dict(filter(None, map(self._weights, dict.fromkeys(variants(question)))))
-        folder = self._files.root / "datasets"
+        folder = DataFolder(self._files.depot)
         data = {name: found for name in dict.fromkeys(data_sets(question)) if (found := _data_set(folder, name))}
         if not weights and not data:
             return self._everywhere
@@ -113,14 +124,11 @@ def _digest(path: Path, size: int, changed: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
 
 
-def _data_set(folder: Path, name: str) -> str | None:
+def _data_set(folder: DataFolder, name: str) -> str | None:
     """The fingerprint of a data set's files: of a folder, when something last came into or left its folders."""
-    stem = name.partition(".")[0]
     try:
-        there = [path for path in sorted(folder.glob("[!.]*")) if path.name.partition(".")[0] == stem]
-        folders = [path for top in there if top.is_dir() for depth in ("*", "*/*") for path in top.glob(f"{depth}/")]
-        seen = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in (*there, *sorted(folders))]
-    except OSError as error:
+        seen = folder.state(name)
+    except (AttentionError, OSError) as error:
         log.debug("No fingerprint of the data set %s: %s", name, error)
         return None
     return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:DIGITS] if seen else None

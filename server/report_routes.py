@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from json import loads
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query
 from pydantic import ValidationError
@@ -13,15 +13,16 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from attention.errors import InvalidRequest, NotFound
-from attention.spec import Plain, Request
+from attention.spec import Request
 from server.answering import accepted, answer, report_links
 from server.archive import is_answer
 from server.asking import FILES, MAX_FILES, read_photos
 from server.conditions import changes
 from server.differences import Found, differences
+from server.hangups import while_connected
 from server.openapi import Schemas
 from server.questions import photos, title
-from server.schemas import AskedAgain, Difference, Job, ReportEntry, Reports, StoredReport
+from server.schemas import AskedAgain, Conditions, Difference, Job, ReportEntry, Reports, StoredReport
 from server.service import Service, service
 from server.store.reports import Listed
 
@@ -63,7 +64,7 @@ def add_reports(routes: APIRouter, schemas: Schemas, requests: Requests) -> None
         tags=["reports"],
         summary="Ask a stored question again",
         responses={
-            **schemas.responses(AskedAgain, "What is different now.", 404, 409, 413, 422, 503),
+            **schemas.responses(AskedAgain, "What is different now.", 404, 409, 413, 415, 422, 503),
             202: schemas.responses(Job, "The question is slow, so it became a job.", status=202)[202],
         },
         openapi_extra={"requestBody": _form()},
@@ -81,8 +82,10 @@ def add_reports(routes: APIRouter, schemas: Schemas, requests: Requests) -> None
         _check_photos([name for name in stored.missing if name not in brought])
         if question.slow:
             return accepted(await of.submit(question, brought))
-        now = await of.engine.answer(question, brought)
-        told = await run_in_threadpool(_compared, of, stored, question, now)
+        now = await while_connected(http, of.work_out(question, brought))
+        conditions = await of.conditions(question)
+        kept = await of.keep(question, conditions, now)
+        told = await run_in_threadpool(_compared, stored, Now(kept, conditions, now))
         return answer(told.model_dump_json(), headers=report_links(told.now))
 
 
@@ -151,17 +154,23 @@ def _question(requests: Requests, stored: StoredReport) -> Request[Any]:
         ) from None
 
 
-def _compared(of: Service, stored: StoredReport, question: Request[Any], now: Plain) -> AskedAgain:
-    """What is different now; the answer of now is kept too."""
-    json = now.model_dump_json().encode()
-    kept = of.archive.keep(question, json)
-    changed = changes(stored.conditions, kept.conditions)
-    found = differences(stored.report, loads(json))
+class Now(NamedTuple):
+    """What the answer is now: the id it is kept under, what decided it, its report as JSON."""
+
+    id: str | None
+    conditions: Conditions
+    report: bytes
+
+
+def _compared(stored: StoredReport, now: Now) -> AskedAgain:
+    """What is different now."""
+    changed = changes(stored.conditions, now.conditions)
+    found = differences(stored.report, loads(now.report))
     told = AskedAgain(
         same=found.count == 0,
         sentence=_sentence(stored, changed, found),
         before=stored.id,
-        now=kept.id,
+        now=now.id,
         conditions=changed,
         count=found.count,
         differences=found.shown,

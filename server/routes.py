@@ -18,6 +18,7 @@ from server.asking import FILES, read_question
 from server.catalog import request_type, title
 from server.checkpoint_routes import add_checkpoints
 from server.dataset_routes import add_datasets
+from server.hangups import while_connected
 from server.job_routes import add_jobs
 from server.openapi import REPORT_HEADERS, Schemas
 from server.report_routes import add_reports
@@ -63,6 +64,11 @@ def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
     return routes, schemas
 
 
+def answered_at_once(analyses: Mapping[str, Analysis]) -> tuple[str, ...]:
+    """The paths of the questions that are answered at once, and not as jobs."""
+    return tuple(f"/v1/{name}" for name, analysis in analyses.items() if not request_type(analysis).slow)
+
+
 def _add_analysis(routes: APIRouter, schemas: Schemas, name: str, request: type[Request[Any]]) -> None:
     faults = (404, 413, 415, 422, 503)
     if request.slow:
@@ -91,7 +97,7 @@ def _ask(request: type[Request[Any]]) -> Callable[[HTTPRequest], Coroutine[Any, 
         question, photos = await read_question(http, request)
         if question.slow:
             return accepted(await service(http).submit(question, photos))
-        found = await service(http).answer(question, photos)
+        found = await while_connected(http, service(http).answer(question, photos))
         return answer(found.json, headers=report_links(found.report_id))
 
     return ask

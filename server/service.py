@@ -1,6 +1,7 @@
 """Service: the live things that routes use, made when the app starts."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from functools import cached_property, partial
 from threading import Event
 from typing import Any, NamedTuple
@@ -10,18 +11,24 @@ from starlette.requests import Request as HTTPRequest
 
 from attention.build import skeleton
 from attention.errors import InvalidRequest
-from attention.spec import Plain, Request
+from attention.spec import Request
 from server.archive import Archive
 from server.catalog import catalog, version
 from server.conditions import Watch
 from server.engine import Engine
 from server.gallery import Gallery
 from server.limits import account
-from server.questions import variants
+from server.questions import images, variants
 from server.remembering import Remembering
-from server.schemas import Job
+from server.schemas import Conditions, Job
 from server.settings import Settings
+from server.sizes import check_at_once, check_networks
 from server.store import Store
+
+SHORT = 100_000
+"""Bytes of a report that are hashed where everybody waits: a tenth of a millisecond, less than a thread would cost."""
+
+MOST_FITTING = 4096
 
 
 class Answered(NamedTuple):
@@ -40,8 +47,10 @@ class Service:
         self.store = store
         self.gallery = Gallery(engine.files, store)
         self._watch = Watch(engine, settings)
-        self.archive = Archive(store.answers, self._watch, settings)
+        self.archive = Archive(store.answers, settings)
         self.remembered: Remembering[bytes] = Remembering(len, settings.remembered_bytes)
+        self._fitting: set[Hashable] = set()
+        """Sizes of questions that were found to fit."""
         self.version = version()
         self.leaving = Event()
         """Set when the service is told to stop: answers without an end come to one."""
@@ -57,14 +66,41 @@ class Service:
         Raises:
             AttentionError: whatever the caller can mend; Overloaded if too many requests wait already.
         """
-        conditions = await run_in_threadpool(self._watch.conditions, question)
-        json = await self.remembered.get((question, conditions), partial(self._worked_out, question, photos))
-        kept = await run_in_threadpool(self.archive.keep, question, json)  # also if remembered: it is the newest again
-        return Answered(json, kept.id)
+        conditions = await self.conditions(question)
+        json = await self.remembered.get((question, conditions), partial(self.work_out, question, photos))
+        return Answered(json, await self.keep(question, conditions, json))  # also if remembered: it is the newest again
 
-    async def _worked_out(self, question: Request[Any], photos: Mapping[str, bytes] | None) -> bytes:
-        report = await self.engine.answer(question, photos)
-        return await run_in_threadpool(_as_json, report)  # megabytes, when gates are asked for
+    async def conditions(self, question: Request[Any]) -> Conditions:
+        """What decides the answer of a question as long as nothing changes."""
+        if self._watch.at_hand(question):
+            return self._watch.conditions(question)
+        return await run_in_threadpool(self._watch.conditions, question)
+
+    async def keep(self, question: Request[Any], conditions: Conditions, report: bytes) -> str | None:
+        """Keep an answer; the id it is kept under, None where answers are not kept."""
+        keep = partial(self.archive.keep, question, conditions, report)
+        if len(report) <= SHORT:
+            with suppress(BlockingIOError):
+                return keep(may_wait=False)
+        return await run_in_threadpool(keep)
+
+    async def work_out(self, question: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
+        """The report of a quick question as JSON, worked out now.
+
+        Raises:
+            AttentionError: as `answer`; TooLarge if one of its networks, or the question itself, is too large.
+        """
+        await self._check(question)
+        return await self.engine.answer(question, photos)
+
+    async def _check(self, question: Request[Any]) -> None:
+        """Return if a question is not too large; what its size depends on is counted once, for that takes its time."""
+        size = (type(question), tuple(variants(question)), images(question), question.largest_pass)
+        if size not in self._fitting:
+            await run_in_threadpool(check_at_once, question, self.settings)
+            if len(self._fitting) == MOST_FITTING:
+                self._fitting.clear()
+            self._fitting.add(size)
 
     async def submit(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> Job:
         """Queue a question as a job. Photos that came along are kept, because the job needs them later.
@@ -90,6 +126,7 @@ class Service:
                 "Jobs run in processes of their own, which cannot see this service's database in memory. "
                 "Let ATTENTION_DATABASE name a file or a server."
             )
+        check_networks(request, self.settings)
         for variant in dict.fromkeys(variants(request)):
             skeleton(variant)
         for image_id, data in photos.items():
@@ -99,10 +136,6 @@ class Service:
         job = asked_by.queue(add, self.store.jobs) if asked_by else add()
         self.engine.start(job.id)
         return job
-
-
-def _as_json(report: Plain) -> bytes:
-    return report.model_dump_json().encode()
 
 
 def service(request: HTTPRequest) -> Service:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from attention.precision import DType
+
 
 def _listed(value: Any) -> Any:
     """Text with commas as its parts."""
@@ -29,6 +31,11 @@ class Settings(BaseSettings):
     data: Path = Field(
         default=Path("~/.local/share/attention"), description="Folder of images, checkpoints and the database."
     )
+    files: Annotated[str | None, BeforeValidator(lambda given: given or None)] = Field(
+        default=None,
+        description="S3-compatible store that images, data sets and checkpoints are in, s3://bucket/prefix, for many "
+        "machines; None is the data folder. See docs/scale.md.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 is every interface.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
     database: str | None = Field(default=None, description="SQLAlchemy URL; None is an SQLite file in the data folder.")
@@ -37,17 +44,68 @@ class Settings(BaseSettings):
         pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
         description="Where networks run; auto is CUDA where there is one, and else the CPU.",
     )
-    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads of one forward pass; 0 is every core.")
+    dtype: DType = Field(
+        default="float32",
+        description="Number format that networks run in: float32, bfloat16, or on CUDA float16. Answers are float32.",
+    )
+    compile: Literal["off", "graphs"] = Field(
+        default="off",
+        description="graphs records each network's passes as CUDA graphs, one a shape, and replays them; CUDA only.",
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="CPU threads of one forward pass at most; 0 is every core. Small ones get fewer.",
+    )
     max_upload_bytes: int = Field(default=20_000_000, ge=1, description="Largest image file, bytes.")
     max_request_bytes: int = Field(default=64_000_000, ge=1, description="Largest request with files in it, bytes.")
     max_json_bytes: int = Field(default=1_000_000, ge=1, description="Largest request without files, bytes.")
     max_dataset_bytes: int = Field(default=4_000_000_000, ge=1, description="Largest zip of a data set, bytes.")
+    max_bodies_bytes: int = Field(
+        default=512_000_000,
+        ge=1,
+        description="Bytes of all bodies that are in memory at the same time, until their requests are answered; more "
+        "are refused with 503. While a form is taken apart it takes up as much again.",
+    )
+    upload_timeout_s: float = Field(
+        default=30.0, gt=0, description="How long a body may take to come, seconds; for large ones, see the next one."
+    )
+    upload_rate: int = Field(
+        default=10_000, ge=1, description="A body may take a second more for each so many bytes that have come."
+    )
+    head_timeout_s: float = Field(
+        default=15.0,
+        gt=0,
+        description="How long the line and the headers of a request may take to come, and a connection may stay "
+        "without one, seconds.",
+    )
+    max_connections: int = Field(
+        default=2000, ge=1, description="Connections at the same time; a request on one more is refused with 503."
+    )
     max_batch_size: int = Field(default=16, ge=1, le=4096, description="Images in one forward pass at most.")
     batch_wait_timeout_s: float = Field(
         default=0.0, ge=0, le=60, description="How long an image waits for company when the networks are idle, seconds."
     )
     max_queue: int = Field(
-        default=256, ge=1, description="Requests, and images of them, that may wait; more are refused with 503."
+        default=256, ge=1, description="Requests that may wait for a worker; more are refused with 503."
+    )
+    max_network_bytes: int = Field(
+        default=2_000_000_000,
+        ge=1,
+        description="Weights of a network that a question may have built, bytes in float32. Memory is taken for as "
+        "many as ATTENTION_MODELS_KEPT of them.",
+    )
+    max_pass_bytes: int = Field(
+        default=32_000_000_000,
+        ge=1,
+        description="What a forward pass that a question asks for may keep, with its whole batch, bytes in float32.",
+    )
+    max_answer_gmacs: float = Field(
+        default=20_000.0,
+        gt=0,
+        description="Work of a question that is answered at once, its networks on all its images, in billions of "
+        "multiply-accumulates; a larger one is asked as a job.",
     )
     workers: int = Field(default=32, ge=1, le=1024, description="Requests that are worked on at the same time.")
     models_kept: int = Field(default=8, ge=1, description="Networks kept in memory, least recently used leave first.")
@@ -85,6 +143,9 @@ class Settings(BaseSettings):
     )
     pack_reports_above_bytes: int = Field(
         default=2_000_000, ge=0, description="Longer reports are kept compressed, bytes of JSON."
+    )
+    keys: Path | None = Field(
+        default=None, description="File of the API keys' hashes; None is keys.json in the data folder."
     )
     access: Literal["auto", "keys", "open"] = Field(
         default="auto",
@@ -139,7 +200,7 @@ class Settings(BaseSettings):
     @property
     def keys_path(self) -> Path:
         """Where the API keys are, as hashes."""
-        return self.folder / "keys.json"
+        return self.keys.expanduser().absolute() if self.keys else self.folder / "keys.json"
 
     @property
     def loopback(self) -> bool:

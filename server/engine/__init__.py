@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prometheus_client.registry import Collector
 
+from attention.bucket import check_url
 from attention.errors import InvalidRequest
-from attention.spec import Plain, Request
+from attention.spec import Request
 from server.settings import Settings
 
 if TYPE_CHECKING:
     from attention.files import Files
-
-R = TypeVar("R", bound=Plain)
 
 
 class Engine(Protocol):
@@ -35,14 +34,21 @@ class Engine(Protocol):
     def alive(self) -> bool:
         """Whether requests would be answered."""
 
-    async def answer(self, request: Request[R], photos: Mapping[str, bytes] | None = None) -> R:
-        """The report of a request.
+    async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
+        """The report of a request, as JSON: it is only ever sent on, and can be megabytes.
 
         Args:
             photos: images by id that came along with the request; they are there for its answer and not kept.
 
         Raises:
             AttentionError: whatever the caller can mend; Overloaded if there is no room now.
+        """
+
+    def check_room(self) -> None:
+        """Return if there is room for one more question; there may be none any more when it comes.
+
+        Raises:
+            Overloaded: there is none, and when to come back.
         """
 
     def open(self) -> None:
@@ -59,15 +65,30 @@ class Engine(Protocol):
 
 
 def check_installed(settings: Settings) -> None:
-    """Make sure that the engine that the settings ask for can be had.
+    """Make sure that the engine and the store of files that the settings ask for can be had.
 
     Raises:
-        InvalidRequest: it is not installed.
+        InvalidRequest: what they need is not installed, or the store's URL is none.
     """
+    if settings.files is not None:
+        check_url(settings.files)
     if settings.engine == "ray" and find_spec("ray") is None:
         raise InvalidRequest(
             "ATTENTION_ENGINE is ray, and Ray is not installed here. Install it: pip install 'attention-lab[scale]'."
         )
+
+
+def check_runs(settings: Settings) -> None:
+    """Make sure that networks run here as the settings ask; on a cluster that shows where they are to run.
+
+    Raises:
+        InvalidRequest: there is no such device, or it has no such number format or no graphs.
+    """
+    if settings.engine == "local":
+        from attention.running import check_running
+        from server.engine.local import choose_device
+
+        check_running(choose_device(settings.device), settings.dtype, settings.compile == "graphs")
 
 
 def connect(settings: Settings) -> Engine:

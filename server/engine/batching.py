@@ -35,6 +35,11 @@ def _unseen(size: int, seconds: float) -> None:
     """Nobody wants to know of a batch."""
 
 
+def _nobody_comes() -> bool:
+    """There is no telling whether more items are on their way."""
+    return False
+
+
 class MicroBatcher(Generic[K, T, R]):
     """Runs ``run(key, items) -> results`` on one thread, with items of the same key together.
 
@@ -45,6 +50,9 @@ class MicroBatcher(Generic[K, T, R]):
         run: computes one result per item, in order. Only the batcher's own thread ever calls it.
         max_batch_size: how many items one call of ``run`` gets at most.
         batch_wait_timeout_s: how long an item waits for company when its batch is not full; 0 is not at all.
+        more_to_come: whether somebody is at work who may bring another item. As long as that is so, a batch that is not
+            full waits, but no longer than it will take itself: so it is never later than twice as late. Whoever makes
+            it untrue calls `look`.
         max_queue: how many items may wait; more are refused with Overloaded.
         name: the thread's name, for whoever looks at a stack dump.
         seen: told of each batch that was run: how many items it had, and how many seconds it took.
@@ -56,6 +64,7 @@ class MicroBatcher(Generic[K, T, R]):
         *,
         max_batch_size: int,
         batch_wait_timeout_s: float = 0.0,
+        more_to_come: Callable[[], bool] = _nobody_comes,
         max_queue: int = 1024,
         name: str = "batcher",
         seen: Callable[[int, float], None] = _unseen,
@@ -64,6 +73,7 @@ class MicroBatcher(Generic[K, T, R]):
         self._seen = seen
         self._max_batch_size = max_batch_size
         self._batch_wait_timeout_s = batch_wait_timeout_s
+        self._more_to_come = more_to_come
         self._max_queue = max_queue
         self._queues: dict[K, deque[_Waiting[T, R]]] = {}  # no queue is ever empty
         self._waiting = 0
@@ -116,6 +126,12 @@ class MicroBatcher(Generic[K, T, R]):
             one.future.add_done_callback(lambda future: self._forget(key, future))
         return [one.future for one in waiting]
 
+    def look(self) -> None:
+        """Nobody brings more items for now, so what waits may leave."""
+        if self._waiting:
+            with self._changed:
+                self._changed.notify()
+
     def close(self) -> None:
         """Finish what was accepted, accept nothing more, and wait until the thread has ended."""
         with self._changed:
@@ -167,8 +183,10 @@ class MicroBatcher(Generic[K, T, R]):
 
     def _leaves_at(self, key: K) -> float:
         queue = self._queues[key]
-        full = len(queue) >= self._max_batch_size
-        return queue[0].since + (0.0 if full or self._closed else self._batch_wait_timeout_s)
+        if self._closed or len(queue) >= self._max_batch_size:
+            return queue[0].since
+        patience = len(queue) * self._seconds_per_item if self._more_to_come() else 0.0
+        return queue[0].since + max(self._batch_wait_timeout_s, patience)
 
     def _take(self, key: K) -> list[_Waiting[T, R]]:
         queue = self._queues[key]

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from threading import BoundedSemaphore, Event
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import torch
@@ -14,23 +12,26 @@ from attention.analysis import Outputs, Step, in_order, run
 from attention.build import build, preprocess_of, resolve
 from attention.cost import count
 from attention.devices import best_device, device_name
-from attention.errors import Cancelled, Overloaded
+from attention.errors import Overloaded
 from attention.files import Files
 from attention.pictures import batches, stamp
 from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
+from attention.weights import stamp as weights_stamp
+from server.engine.admission import Admission
+from server.engine.awaited import Awaited
 from server.engine.banks import NO_BANK, Bank
 from server.engine.lane import Lane
 from server.engine.metrics import EngineMetrics
 from server.engine.networks import Gates, Networks, Recent
+from server.engine.turns import Turns
 from server.metering import Payer, own_time, paid_by, payer
-from server.settings import Settings
+from server.settings import Settings, cores
 
-R = TypeVar("R", bound=Plain)
 S = TypeVar("S")
 T = TypeVar("T")
 
-References = Recent[tuple[Variant, Pictures, str, bool], Bank]
-"""Gates of reference images by variant, images, their state on disk, and whether they are averaged."""
+References = Recent[tuple[Variant, str, Pictures, str, bool], Bank]
+"""Gates of reference images by variant, state of its weights, images, state of those, and whether they are averaged."""
 
 REFERENCES_KEPT = 32
 
@@ -38,9 +39,13 @@ REFERENCES_KEPT = 32
 class WithPhotos(Files):
     """The files of the service, and photos in memory that came along with one request."""
 
-    def __init__(self, root: Path, photos: Mapping[str, bytes]) -> None:
-        super().__init__(root)
+    def __init__(self, files: Files, photos: Mapping[str, bytes]) -> None:
+        super().__init__(files.root, files.url)
         self._photos = photos
+
+    def let_go(self) -> None:
+        """Forget the photos that came along."""
+        self._photos = {}
 
     def image_bytes(self, name: str) -> bytes:
         """The bytes of an image by id."""
@@ -58,9 +63,10 @@ class LocalLab:
     ) -> None:
         self.files = files
         self.device = str(networks.device)
+        self.dtype = networks.dtype
         self._networks = networks
         self._references = references or Recent(REFERENCES_KEPT)
-        self._cancelled = Event()
+        self._awaited = Awaited()
 
     def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
         """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone.
@@ -70,15 +76,16 @@ class LocalLab:
         self.check()
         variant = resolve(variant)
         if ablation is None or variant.attention is None:
-            return self._networks.forward(variant, images)
+            return self._networks.forward(variant, images, awaited=self._awaited)
         given = [put for (put,) in self._put_in(variant, images, (ablation,))]
-        return self._networks.forward(variant, images, ablation, given)
+        return self._networks.forward(variant, images, ablation, given, self._awaited)
 
     def forward_each(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> Tensor:
         """Logits of images (B, 3, H, W) untouched, then under each ablation: (1 + A, B, K)."""
         self.check()
         variant = resolve(variant)
-        return self._networks.forward_each(variant, images, ablations, self._put_in(variant, images, ablations))
+        put_in = self._put_in(variant, images, ablations)
+        return self._networks.forward_each(variant, images, ablations, put_in, self._awaited)
 
     def network(self, variant: Variant) -> nn.Module:
         """A network of the caller's own, in eval mode on `device`; it is built anew each time."""
@@ -105,12 +112,13 @@ class LocalLab:
         Raises:
             Cancelled: it is not.
         """
-        if self._cancelled.is_set():
-            raise Cancelled("Nobody waits for this answer any more.")
+        self._awaited.check()
 
     def cancel(self) -> None:
-        """Let the analysis stop at its next step."""
-        self._cancelled.set()
+        """Let the analysis stop at its next step, its images leave the queue, and its photos be forgotten."""
+        self._awaited.give_up()
+        if isinstance(self.files, WithPhotos):
+            self.files.let_go()
 
     def _put_in(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> list[list[Gates]]:
         """For each image, for each ablation, the weights (1, ...) that it puts in; none where its kind has none."""
@@ -125,13 +133,14 @@ class LocalLab:
         if ablation.reference is None or ablation.kind not in REFERRING:
             return NO_BANK
         asked, average = ablation.reference, ablation.kind == "mean"
-        key = (variant, asked, stamp(asked, self.files), average)
+        weights = weights_stamp(variant, self.files.checkpoints)
+        key = (variant, weights, asked, stamp(asked, self.files), average)
         return self._references.get(key, lambda: self._filled(variant, asked, average))
 
     def _filled(self, variant: Variant, asked: Pictures, average: bool) -> Bank:
         bank = Bank()
         for _, images in batches(asked, preprocess_of(variant, self.files.checkpoints), self.files):
-            bank.add(images, self._networks.forward(variant, images).gates, average)
+            bank.add(images, self._networks.forward(variant, images, awaited=self._awaited).gates, average)
             self.check()
         return bank.averaged() if average else bank
 
@@ -141,9 +150,10 @@ class LocalEngine:
 
     def __init__(self, settings: Settings) -> None:
         torch_device = choose_device(settings.device)
-        self.files = Files(settings.folder)
+        self.files = Files(settings.folder, settings.files)
         self.device = device_name(torch_device)
         self.metrics = EngineMetrics(self)
+        self._turns = Turns(max(1, cores() - 1))
         self.networks = Networks(
             torch_device,
             self.files.checkpoints,
@@ -151,14 +161,17 @@ class LocalEngine:
             threads=settings.cpu_threads,
             max_batch_size=settings.max_batch_size,
             batch_wait_timeout_s=settings.batch_wait_timeout_s,
-            max_queue=max(settings.max_queue, settings.max_batch_size),
+            max_queue=settings.workers * settings.max_batch_size,  # so whoever was let in is never refused half-way
+            turns=self._turns,
+            dtype=settings.dtype,
+            graphs=settings.compile == "graphs",
             seen=self.metrics.batch,
         )
         self._references: References = Recent(REFERENCES_KEPT)
         # Photos are decoded and gates summed up on many threads at once, so each of them gets by with one core.
         self._pool = ThreadPoolExecutor(settings.workers, "analysis", initializer=torch.set_num_threads, initargs=(1,))
         self._lane = Lane(settings)
-        self._room = BoundedSemaphore(settings.workers + settings.max_queue)
+        self.admission = Admission(settings.workers + settings.max_queue)
         self.accepted = 0
         """Questions accepted and not yet answered; only the event loop's thread counts."""
         count(Variant())  # the first count in a process imports half of torch: a second that no request should wait
@@ -170,11 +183,11 @@ class LocalEngine:
 
     def lab(self, photos: Mapping[str, bytes] | None = None) -> LocalLab:
         """A lab for one request, and the images that came along with it."""
-        files = WithPhotos(self.files.root, photos) if photos else self.files
+        files = WithPhotos(self.files, photos) if photos else self.files
         return LocalLab(files, self.networks, self._references)
 
-    async def answer(self, request: Request[R], photos: Mapping[str, bytes] | None = None) -> R:
-        """The report of a request.
+    async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
+        """The report of a request, as JSON.
 
         Args:
             photos: images by id that came along with the request; they are there for its answer and not kept.
@@ -182,22 +195,37 @@ class LocalEngine:
         Raises:
             AttentionError: whatever the caller can mend; Overloaded if too many requests wait already.
         """
-        if not self._room.acquire(blocking=False):
-            raise Overloaded("Too many requests are waiting already. Try again in 2 s.", retry_after_s=2.0)
+        self.admission.enter()
         lab = self.lab(photos)
+        try:
+            working = self._pool.submit(self._run, request, lab, payer())
+        except RuntimeError:
+            self.admission.leave(answered=False)
+            raise Overloaded("The service is shutting down and takes no new work.", retry_after_s=5.0) from None
+        working.add_done_callback(self._left)  # and not before: a thread may still work when nobody waits any more
         self.accepted += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, request, lab, payer())
+            return await asyncio.wrap_future(working)
         except asyncio.CancelledError:
             lab.cancel()
             raise
         finally:
             self.accepted -= 1
-            self._room.release()
 
-    def _run(self, request: Request[R], lab: LocalLab, pays: Payer | None) -> R:
-        with paid_by(pays), own_time(pays), self.metrics.analysis(request.analysis):
-            return run(request, lab)
+    def check_room(self) -> None:
+        """Return if there is room for one more question; there may be none any more when it comes.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        self.admission.check()
+
+    def _left(self, working: "Future[bytes]") -> None:
+        self.admission.leave(answered=not working.cancelled() and working.exception() is None)
+
+    def _run(self, request: Request[Any], lab: LocalLab, pays: Payer | None) -> bytes:
+        with paid_by(pays), own_time(pays), self.metrics.analysis(request.analysis), self._turns.taken():
+            return run(request, lab).model_dump_json().encode()
 
     @property
     def caches(self) -> Mapping[str, Recent[Any, Any]]:

@@ -7,19 +7,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 from threading import Lock
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from attention.analysis import GateSite, Outputs
 from attention.build import build
 from attention.checkpoints import Checkpoints
-from attention.gate import ablate, capture, sites
+from attention.cost import count
+from attention.gate import ablate, sites
+from attention.precision import DType
+from attention.running import Running, check_running, fetched
 from attention.serving import serving_copy
 from attention.shared import forward_each
 from attention.spec import Ablation, Variant
+from attention.weights import stamp
+from server.engine.awaited import Awaited
 from server.engine.batching import MicroBatcher
+from server.engine.turns import Turns
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -29,6 +35,9 @@ Gates = Mapping[str, Tensor]
 
 EACH_PIXELS = 4_000_000
 """Pixels of input that one pass of many ablations takes at most, counted once for every row it may grow to."""
+
+MACS_PER_THREAD = 1e9
+"""Multiply-accumulates that are worth another CPU thread: a smaller pass is over sooner without waiting for it."""
 
 
 class Recent(Generic[K, V]):
@@ -65,6 +74,8 @@ class Alike(NamedTuple):
     """
 
     variant: Variant
+    weights: str
+    """The stamp of the variant's weights: a checkpoint that was replaced is another network."""
     ablations: tuple[Ablation, ...]
     shape: tuple[int, ...]
     each: bool = False
@@ -86,6 +97,14 @@ class Row:
     index: int
 
 
+class Loaded(NamedTuple):
+    """A network that is ready to run: its gates, and its multiply-accumulates for each pixel of its input."""
+
+    running: Running
+    sites: tuple[GateSite, ...]
+    macs_per_pixel: float
+
+
 class Networks:
     """The networks in memory. Only the batcher's thread touches them: it builds, runs and forgets them.
 
@@ -93,8 +112,14 @@ class Networks:
         device: a torch device.
         checkpoints: where weights other than the shipped ones are looked for.
         kept: how many networks stay in memory.
-        threads: CPU threads of one forward pass.
+        threads: CPU threads of one forward pass, at most; a small one gets fewer.
+        turns: where the threads that bring images take turns; a new one if nobody else takes part.
+        dtype: number format of weights and activations; what comes out is float32 all the same.
+        graphs: whether passes without ablations are recorded and replayed; only on CUDA.
         seen: told of each forward pass: how many images it had, and how many seconds it took.
+
+    Raises:
+        InvalidRequest: the device has no such number format, or no graphs.
     """
 
     def __init__(
@@ -107,21 +132,30 @@ class Networks:
         max_batch_size: int,
         batch_wait_timeout_s: float,
         max_queue: int,
+        turns: Turns | None = None,
+        dtype: DType = "float32",
+        graphs: bool = False,
         seen: Callable[[int, float], None] = lambda size, seconds: None,
     ) -> None:
+        check_running(device, dtype, graphs)
         self.device = torch.device(device)
+        self.dtype: DType = dtype
+        self._graphs = graphs
         self._checkpoints = checkpoints
         self.max_batch_size = max_batch_size
         self._threads = threads
-        self._models: Recent[Variant, tuple[nn.Module, tuple[GateSite, ...]]] = Recent(kept)
+        self._models: Recent[tuple[Variant, str], Loaded] = Recent(kept)
+        self._turns = turns or Turns(1)
         self._batcher: MicroBatcher[Alike, Work, Row] = MicroBatcher(
             self._run,
             max_batch_size=max_batch_size,
             batch_wait_timeout_s=batch_wait_timeout_s,
+            more_to_come=self._more_to_come,
             max_queue=max_queue,
             name="networks",
             seen=seen,
         )
+        self._turns.rested = self._batcher.look
 
     @property
     def alive(self) -> bool:
@@ -134,23 +168,29 @@ class Networks:
         return len(self._batcher)
 
     @property
-    def kept(self) -> Recent[Variant, Any]:
+    def kept(self) -> Recent[tuple[Variant, str], Loaded]:
         """The networks in memory, which only the batcher's thread may touch, and how often one was there already."""
         return self._models
 
     def forward(
-        self, variant: Variant, images: Tensor, ablation: Ablation | None = None, references: Sequence[Gates] = ()
+        self,
+        variant: Variant,
+        images: Tensor,
+        ablation: Ablation | None = None,
+        references: Sequence[Gates] = (),
+        awaited: Awaited | None = None,
     ) -> Outputs:
         """Run images (B, 3, H, W), in company of whoever else asks for the same.
 
         Args:
             variant: a resolved one.
             references: for each image, what the ablation puts in, if its kind has any.
+            awaited: the answer that it is for; when that is given up, images that wait leave the queue.
         """
         ablations = (ablation,) if ablation else ()
-        alike = Alike(variant, ablations, tuple(images.shape[1:]))
+        alike = Alike(variant, stamp(variant, self._checkpoints), ablations, tuple(images.shape[1:]))
         given = [(reference,) for reference in references] if references else [()] * len(images)
-        return self._ask(alike, [Work(*one) for one in zip(images, given, strict=True)], self.max_batch_size)
+        return self._ask(alike, [Work(*one) for one in zip(images, given, strict=True)], awaited)
 
     def forward_each(
         self,
@@ -158,65 +198,70 @@ class Networks:
         images: Tensor,
         ablations: Sequence[Ablation],
         references: Sequence[Sequence[Gates]],
+        awaited: Awaited | None = None,
     ) -> Tensor:
         """Logits of images (B, 3, H, W) untouched, then under each ablation: (1 + A, B, K).
 
         Args:
             references: for each image, for each ablation, what it puts in; an empty mapping where its kind has none.
+            awaited: the answer that it is for; when that is given up, images that wait leave the queue.
         """
-        alike = Alike(variant, tuple(ablations), tuple(images.shape[1:]), each=True)
+        weights = stamp(variant, self._checkpoints)
+        alike = Alike(variant, weights, tuple(ablations), tuple(images.shape[1:]), each=True)
         work = [Work(image, tuple(given)) for image, given in zip(images, references, strict=True)]
-        return self._ask(alike, work, _together(alike)).logits.transpose(0, 1)
+        return self._ask(alike, work, awaited).logits.transpose(0, 1)
 
-    def _ask(self, alike: Alike, work: Sequence[Work], at_once: int) -> Outputs:
+    def _ask(self, alike: Alike, work: Sequence[Work], awaited: Awaited | None) -> Outputs:
         rows: list[Row] = []
-        for start in range(0, len(work), at_once):  # so that one caller never fills the queue alone
-            futures = self._batcher.submit_all(alike, work[start : start + at_once])
-            try:
-                rows += [future.result() for future in futures]
-            finally:
-                for future in futures:
-                    future.cancel()  # does nothing to those that are done
+        awaited = awaited or Awaited()
+        for start in range(0, len(work), self.max_batch_size):  # so that one caller never fills the queue alone
+            with self._turns.aside():
+                futures = self._batcher.submit_all(alike, work[start : start + self.max_batch_size])
+                with awaited.hanging_on(futures):
+                    rows += [future.result() for future in futures]
         return gather(rows)
 
     def close(self) -> None:
         """Finish what was accepted, then stop."""
         self._batcher.close()
 
+    def _more_to_come(self) -> bool:
+        """Whether a forward pass should wait for company: a GPU has nothing better to do, the cores have."""
+        return self.device.type == "cpu" and self._turns.busy
+
     def _run(self, alike: Alike, work: Sequence[Work]) -> list[Row]:
-        if torch.get_num_threads() != self._threads:
-            torch.set_num_threads(self._threads)  # counts for the calling thread only
-        model, places = self._models.get(alike.variant, lambda: self._load(alike.variant))
+        running, places, macs_per_pixel = self._models.get(alike[:2], lambda: self._load(alike.variant))
+        macs = macs_per_pixel * math.prod(alike.shape[-2:]) * len(work) * (1 + len(alike.ablations) * alike.each)
+        threads = min(self._threads, 1 + int(macs / MACS_PER_THREAD))
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)  # counts for the calling thread only
         if alike.each:
-            outputs = self._run_each(model, alike, work)
+            outputs = self._run_each(running, alike, work)
         else:
-            gates: dict[str, Tensor] = {}
-            with ExitStack() as inside:
-                inside.enter_context(torch.inference_mode())
+            with torch.inference_mode(), ExitStack() as inside:
                 if places:
                     for ablation, reference in zip(alike.ablations, _references(work), strict=False):
-                        inside.enter_context(ablate(model, ablation, reference))
-                    gates = inside.enter_context(capture(model))
-                logits = model(self._batch(work))  # (B, K)
-            outputs = Outputs(logits.cpu(), {path: gate.cpu() for path, gate in gates.items()}, places)
+                        inside.enter_context(ablate(running.network, ablation, reference))
+                ask = running.eager if alike.ablations else running
+                outputs = Outputs(*fetched(*ask(running.images([one.image for one in work]))), places)
         return [Row(outputs, index) for index in range(len(work))]
 
-    def _run_each(self, model: nn.Module, alike: Alike, work: Sequence[Work]) -> Outputs:
+    def _run_each(self, running: Running, alike: Alike, work: Sequence[Work]) -> Outputs:
         """Logits (B, 1 + A, K), a few images at a time: rows multiply with the ablations."""
         parts, at_once = [], _together(alike)
         with torch.inference_mode():
             for start in range(0, len(work), at_once):
                 some = work[start : start + at_once]
-                parts.append(forward_each(model, self._batch(some), alike.ablations, _references(some)).cpu())
+                images = running.images([one.image for one in some])
+                logits = forward_each(running.network, images, alike.ablations, _references(some))
+                parts.append(fetched(logits, {})[0])
         return Outputs(torch.cat(parts, 1).transpose(0, 1), {}, ())
 
-    def _batch(self, work: Sequence[Work]) -> Tensor:
-        images = torch.stack([one.image for one in work])  # (B, 3, H, W)
-        return images.to(self.device, memory_format=torch.channels_last)
-
-    def _load(self, variant: Variant) -> tuple[nn.Module, tuple[GateSite, ...]]:
+    def _load(self, variant: Variant) -> Loaded:
         model = serving_copy(build(variant, self._checkpoints))
-        return model.to(self.device, memory_format=torch.channels_last), sites(model)  # type: ignore[call-overload]
+        bill = count(variant)
+        running = Running(model, self.device, self.dtype, self._graphs)
+        return Loaded(running, sites(model), bill.total.macs / bill.input_size**2)
 
 
 def _together(alike: Alike) -> int:

@@ -106,6 +106,11 @@ class AnswerTable:
         Returns:
             how many were forgotten.
         """
+        too_old = datetime.now(UTC) - age
+        with self._engine.connect() as connection:  # mostly there is nothing to do, and that is found out quickly
+            count, size, oldest = connection.execute(_EXTENT).one()
+        if count <= most and (size or 0) <= most_bytes and (oldest is None or oldest >= too_old):
+            return 0
         order = (AnswerRow.created.desc(), AnswerRow.id)
         ranked = select(
             AnswerRow.id,
@@ -113,13 +118,14 @@ class AnswerTable:
             func.row_number().over(order_by=order).label("place"),
             func.sum(AnswerRow.size).over(order_by=order).label("so_far"),
         ).subquery()
-        too_many = or_(ranked.c.place > most, ranked.c.so_far > most_bytes, ranked.c.created < datetime.now(UTC) - age)
+        too_many = or_(ranked.c.place > most, ranked.c.so_far > most_bytes, ranked.c.created < too_old)
         with self._engine.begin() as connection:
             alone(connection, "answers")
             surplus = delete(AnswerRow).where(AnswerRow.id.in_(select(ranked.c.id).where(too_many)))
             return connection.execute(surplus).rowcount
 
 
+_EXTENT = select(func.count(), func.sum(AnswerRow.size), func.min(AnswerRow.created))
 _LISTED = select(AnswerRow.id, AnswerRow.analysis, AnswerRow.request, AnswerRow.created)
 _WHOLE = _LISTED.add_columns(AnswerRow.conditions, AnswerRow.packed, AnswerRow.report)
 

@@ -4,21 +4,19 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Event, Thread
-from typing import TypeVar
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from attention.errors import Overloaded
-from attention.spec import Plain, Request
+from attention.spec import Request
 from server.app import create_app
 from server.engine.local import LocalEngine
 from server.keys import create_key, revoke_key
 from server.schemas import Problem
 from server.settings import Settings
 from tests.server.conftest import photo
-
-R = TypeVar("R", bound=Plain)
 
 COST = {"variants": ["resnet20/se"]}
 
@@ -135,7 +133,7 @@ class Slow(LocalEngine):
         super().__init__(settings)
         self.begun, self.go_on = Event(), Event()
 
-    async def answer(self, request: Request[R], photos: Mapping[str, bytes] | None = None) -> R:
+    async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
         self.begun.set()
         await asyncio.to_thread(self.go_on.wait, 30)
         return await super().answer(request, photos)
@@ -182,7 +180,7 @@ def test_a_key_has_so_many_jobs_and_no_more(settings: Settings, token: str) -> N
 class Full(LocalEngine):
     """An engine without room."""
 
-    async def answer(self, request: Request[R], photos: Mapping[str, bytes] | None = None) -> R:
+    async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
         raise Overloaded("Too much to do.", retry_after_s=3)
 
 

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, current_thread
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -16,7 +15,6 @@ from attention.errors import NotFound
 from attention.reports.modules import KernelRequest
 from server import archive
 from server.archive import Archive
-from server.conditions import Watch
 from server.schemas import Conditions
 from server.settings import Settings
 from server.store import Store
@@ -24,16 +22,6 @@ from server.store.reports import Answer, AnswerTable
 from server.store.tables import AnswerRow
 
 HERE = Conditions(version="1", torch="2", device="cpu", threads=1)
-
-
-class Still(Watch):
-    """Conditions that never change."""
-
-    def __init__(self) -> None:
-        pass
-
-    def conditions(self, question: Any) -> Conditions:
-        return HERE
 
 
 class Slow(AnswerTable):
@@ -78,13 +66,13 @@ def report(number: int) -> bytes:
 
 
 def keep(to: Archive, number: int) -> str:
-    kept = to.keep(question(number), report(number)).id
+    kept = to.keep(question(number), HERE, report(number))
     assert kept is not None
     return kept
 
 
 def test_nobody_waits_for_the_database(slow: Slow) -> None:
-    held = Archive(slow, Still(), Settings())
+    held = Archive(slow, Settings())
     names = [keep(held, number) for number in range(20)]  # returns, although nothing can be written
     assert slow.writers == []
     slow.may.set()
@@ -94,9 +82,11 @@ def test_nobody_waits_for_the_database(slow: Slow) -> None:
 
 
 def test_with_no_room_left_whoever_brings_an_answer_writes_it(slow: Slow) -> None:
-    held = Archive(slow, Still(), Settings(), most_waiting=3)
+    held = Archive(slow, Settings(), most_waiting=3)
     names = [keep(held, number) for number in range(5)]
     assert slow.writers == [current_thread().name] * 2
+    with pytest.raises(BlockingIOError):  # who may not wait is told so
+        held.keep(question(9), HERE, report(9), may_wait=False)
     assert slow.get(names[4]).report == {"number": 4}
     slow.may.set()
     held.close()
@@ -104,7 +94,7 @@ def test_with_no_room_left_whoever_brings_an_answer_writes_it(slow: Slow) -> Non
 
 
 def test_what_waits_is_written_when_the_archive_closes_and_later_ones_at_once(store: Store) -> None:
-    held = Archive(store.answers, Still(), Settings())
+    held = Archive(store.answers, Settings())
     names = [keep(held, number) for number in range(300)]
     held.close()
     assert len(store.answers.newest(1000)) == 300
@@ -114,7 +104,7 @@ def test_what_waits_is_written_when_the_archive_closes_and_later_ones_at_once(st
 
 
 def test_everybody_reads_what_he_was_told_at_once(store: Store) -> None:
-    held = Archive(store.answers, Still(), Settings())
+    held = Archive(store.answers, Settings())
 
     def ask(number: int) -> bool:
         return held.get(keep(held, number)).report == {"number": number}
@@ -129,7 +119,7 @@ def test_trouble_that_passes_loses_nothing_and_trouble_that_stays_is_told(
     slow: Slow, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.may.set()
-    held = Archive(slow, Still(), Settings())
+    held = Archive(slow, Settings())
     slow.broken = 1
     assert held.get(keep(held, 1)).report == {"number": 1}
     slow.broken = 2
@@ -142,30 +132,30 @@ def test_trouble_that_passes_loses_nothing_and_trouble_that_stays_is_told(
     assert held.get(keep(held, 3)).report == {"number": 3}  # the writer goes on
     held.close()
     slow.broken = 1
-    assert held.keep(question(4), report(4)).id is None  # nobody is told an id that leads nowhere
+    assert held.keep(question(4), HERE, report(4)) is None  # nobody is told an id that leads nowhere
 
 
 def test_an_id_stands_for_question_conditions_and_report(store: Store) -> None:
-    held = Archive(store.answers, Still(), Settings())
+    held = Archive(store.answers, Settings())
     first = keep(held, 1)
     assert keep(held, 1) == first and len(first) == 32
-    others = {keep(held, 2), held.keep(question(1), report(2)).id}
+    others = {keep(held, 2), held.keep(question(1), HERE, report(2))}
     assert first not in others and len(others) == 2
     held.close()
 
 
 def test_long_reports_are_packed_and_too_long_ones_are_not_kept(store: Store) -> None:
-    held = Archive(store.answers, Still(), Settings(pack_reports_above_bytes=2_000, max_report_bytes=20_000))
+    held = Archive(store.answers, Settings(pack_reports_above_bytes=2_000, max_report_bytes=20_000))
     sizes: dict[int, int] = {}
     for length in (1_000, 10_000):
         text = json.dumps({"text": "x" * length}).encode()
-        name = held.keep(question(length), text).id
+        name = held.keep(question(length), HERE, text)
         assert name is not None
         assert held.get(name).report == {"text": "x" * length}
         sizes[length] = size_of(store, name)
     assert sizes[1_000] == 1_000 + len('{"text": ""}')
     assert sizes[10_000] < 200
-    assert held.keep(question(3), b"x" * 20_001).id is None
+    assert held.keep(question(3), HERE, b"x" * 20_001) is None
     held.close()
 
 
@@ -200,7 +190,7 @@ def test_old_answers_leave_by_number_by_bytes_and_by_age(store: Store) -> None:
 
 
 def test_the_writer_prunes_by_itself(store: Store) -> None:
-    held = Archive(store.answers, Still(), Settings(reports_kept=5))
+    held = Archive(store.answers, Settings(reports_kept=5))
     for number in range(12):
         keep(held, number)
         held.flush()

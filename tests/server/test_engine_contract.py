@@ -49,10 +49,14 @@ class Service(NamedTuple):
         """Reports or errors of requests that come at once."""
 
         async def together() -> list[Any]:
-            asked = [self.engine.answer(request, photos) for request in requests]
+            asked = [self.answer(request, photos) for request in requests]
             return await asyncio.gather(*asked, return_exceptions=True)
 
         return asyncio.run(together())
+
+    async def answer(self, request: Request[Any], photos: dict[str, bytes] | None = None) -> Any:
+        """The report of one request."""
+        return request.report.model_validate_json(await self.engine.answer(request, photos))
 
     def submit(self, request: Request[Any]) -> str:
         """Queue a job."""
@@ -313,7 +317,7 @@ def test_a_node_that_dies_takes_no_answer_and_no_finished_run_with_it(
         async def load() -> list[Any]:
             async def one(number: int) -> Any:
                 await asyncio.sleep(number / 15)
-                return await service.engine.answer(asked[number])
+                return await service.answer(asked[number])
 
             answers = asyncio.gather(*map(one, range(60)), return_exceptions=True)
             await asyncio.sleep(1.5)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from attention.build import build
 from attention.errors import InvalidRequest
 from attention.files import Files, samples
 from attention.gate import gates
@@ -16,6 +17,7 @@ from server.engine.banks import Bank
 from server.engine.local import LocalEngine, LocalLab
 from server.engine.networks import Alike, _together
 from server.settings import Settings
+from tests.attention.checkpoint_files import write
 from tests.attention.direct_lab import DirectLab
 
 SE = Variant.parse("resnet20(width=4)/se")
@@ -99,5 +101,29 @@ def test_a_network_of_ones_own_can_be_differentiated_and_changed(lab: LocalLab, 
 
 
 def test_many_ablations_take_fewer_images_at_a_time() -> None:
-    one, many = (Alike(SE, (Ablation(kind="scalar"),) * count, (3, 224, 224), each=True) for count in (1, 100))
+    one, many = (Alike(SE, "", (Ablation(kind="scalar"),) * count, (3, 224, 224), each=True) for count in (1, 100))
     assert _together(one) > _together(many) == 1
+
+
+def test_a_checkpoint_that_is_replaced_is_another_network(lab: LocalLab, images: Tensor) -> None:
+    named = Variant.parse("resnet20(width=4)/se?classes=10&weights=file:mine")
+    mean = Ablation(kind="mean", reference=Pictures(images=IDS[:3]))
+    folder = lab.files.root / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    answers = []
+    for seed in (1, 2):
+        write(folder / "mine.safetensors", build(Variant.parse(f"resnet20(width=4)/se?seed={seed}")).state_dict())
+        answers += [lab.forward(named, images[:1]).logits, lab.forward(named, images[:1], mean).logits]
+        truth = build(Variant.parse(f"resnet20(width=4)/se?seed={seed}"))(images[:1])
+        torch.testing.assert_close(answers[-2], truth, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(answers[0], answers[2], atol=1e-3)
+    assert not torch.allclose(answers[1], answers[3], atol=1e-3)  # nor are its gates of old ones
+
+
+def test_more_images_than_may_wait_are_run_all_the_same(lab: LocalLab, images: Tensor) -> None:
+    """They are handed in a batch at a time, also under many ablations, so one question never fills the queue."""
+    many = images.repeat(50, 1, 1, 1)  # 300, where 32 workers may have 128 waiting together
+    found = lab.forward_each(SE, many, [Ablation(kind="scalar")])
+    assert found.shape[:2] == (2, 300)
+    torch.testing.assert_close(found[:, :6], found[:, -6:], rtol=1e-5, atol=1e-6)
+    assert lab.forward(SE, many).logits.shape[0] == 300
