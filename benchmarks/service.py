@@ -18,6 +18,7 @@ import importlib.util
 import io
 import itertools
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -27,7 +28,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,6 +123,7 @@ class Bare:
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def run(self, some: Sequence[bytes], threads: int, batch: int) -> tuple[float, float]:
@@ -147,12 +149,18 @@ def start(kind: str, variant: str, folder: Path) -> Server:
         command = ["benchmarks.rival_litserve"] if kind == "litserve" else ["benchmarks.rivals", kind]
         command += [variant, str(port)]
     environment.setdefault("ATTENTION_LOG_LEVEL", "warning")
-    process = subprocess.Popen([sys.executable, "-m", *command], env=environment, text=True, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        env=environment,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=300)
     try:
         wait_until_ready(client)
     except BaseException:
-        process.terminate()
+        end(process)
         raise
     return Server(process, client, path, fields)
 
@@ -193,8 +201,12 @@ def main() -> None:
 
 
 def end(process: "subprocess.Popen[str]") -> None:
-    """Let a process end."""
+    """Let a process end, and its children, whom LitServe leaves behind."""
     process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(20)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

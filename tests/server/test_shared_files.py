@@ -1,5 +1,6 @@
 """Two services with folders of their own, one database and one store of files: what one is given, the other has."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,16 @@ from server.app import create_app
 from server.check import findings
 from server.settings import Settings
 from tests.attention.depots import s3, store
+from tests.server.clusters import cluster
 from tests.server.conftest import photo
 from tests.server.test_datasets import SPLIT, upload, zipped
 from tests.server.test_problems import problem
 
-__all__ = ["s3", "store"]
+__all__ = ["cluster", "s3", "store"]
 
 VARIANTS = ["resnet20(width=4)/none", "resnet20(width=4)/eca"]
+RECIPE = {"epochs": 1, "batch_size": 4, "crop_padding": 0}
+STUDY = {"data": "pets", "size": 8, "variants": VARIANTS, "seeds": 1, "recipe": RECIPE}
 
 
 @pytest.fixture
@@ -120,34 +124,53 @@ def test_the_check_refuses_what_is_no_store(tmp_path: Path, monkeypatch: pytest.
     assert bad[0] == "FAIL" and "goes into ATTENTION_DATA instead" in bad[1]
 
 
+def conducted(client: TestClient) -> dict[str, Any]:
+    """The report of a study, when its job is done."""
+    job = client.post("/v1/jobs", json={"analysis": "study", "request": STUDY}).json()
+    deadline = time.monotonic() + 180
+    while (state := client.get(f"/v1/jobs/{job['id']}").json())["state"] in ("queued", "running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert state["state"] == "done", state
+    report: dict[str, Any] = client.get(f"/v1/jobs/{job['id']}/report").json()
+    return report
+
+
 @pytest.mark.slow
 def test_a_study_run_by_one_in_a_process_of_its_own_is_there_at_the_other(s3: str, tmp_path: Path) -> None:
-    import time
-
     def service(name: str) -> TestClient:
         database = f"sqlite:///{tmp_path / 'shared.db'}"
         chosen = Settings(data=tmp_path / name, files=f"{s3}/study", database=database, device="cpu", threads=1)
         return TestClient(create_app(chosen))
 
-    study: dict[str, Any] = {"data": "pets", "size": 8, "variants": VARIANTS, "seeds": 1}
-    study["recipe"] = {"epochs": 1, "batch_size": 4, "crop_padding": 0}
-
-    def conducted(client: TestClient) -> dict[str, Any]:
-        job = client.post("/v1/jobs", json={"analysis": "study", "request": study}).json()
-        deadline = time.monotonic() + 120
-        while (state := client.get(f"/v1/jobs/{job['id']}").json())["state"] in ("queued", "running"):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        assert state["state"] == "done", state
-        report: dict[str, Any] = client.get(f"/v1/jobs/{job['id']}/report").json()
-        return report
-
     with service("a") as here:
         assert upload(here, zipped(SPLIT)).status_code == 201
         first = conducted(here)
     with service("b") as there:
-        assert there.post("/v1/plan", json={"study": study}).json()["runs_done"] == 2
+        assert there.post("/v1/plan", json={"study": STUDY}).json()["runs_done"] == 2
         second = conducted(there)
         assert second["runs"] == first["runs"], "trained once: even the seconds are the same"
         name = first["runs"][0]["weights"].removeprefix("file:")
         assert there.get(f"/v1/checkpoints/{name}").status_code == 200
+
+
+@pytest.mark.slow
+def test_on_ray_replicas_and_runs_find_their_files_in_the_store(s3: str, cluster: Any, tmp_path: Path) -> None:
+    folder, database = tmp_path / "a", f"sqlite:///{tmp_path / 'shared.db'}"
+    chosen = {"engine": "ray", "ray_address": cluster.address, "ray_replica_cpus": 0.5, "ray_job_cpus": 0.5}
+    settings = Settings(data=folder, files=f"{s3}/ray", database=database, device="cpu", threads=1, **chosen)
+    question = {"images": [], "variants": ["resnet20/se"]}
+    with TestClient(create_app(settings)) as client:
+        assert upload(client, zipped(SPLIT)).status_code == 201
+        image = give(client, photo(6))
+        asked = client.post("/v1/compare", json={**question, "images": [image]})
+        assert asked.status_code == 200, asked.text
+        report = conducted(client)
+        name = report["runs"][0]["weights"]
+        trained = client.post(
+            "/v1/compare", json={"images": [image], "variants": [f"{VARIANTS[0]}?classes=2&weights={name}"]}
+        )
+        assert trained.status_code == 200, trained.text
+        client.delete(f"/v1/images/{image}")
+        problem(client.post("/v1/compare", json={"images": [image], "variants": ["resnet20/eca"]}), 404, "no image")
+    assert {path.name for path in folder.iterdir()} <= {"copies", "hub"}
