@@ -86,10 +86,10 @@ class There:
             yield found.ok()
 
 
-@pytest.fixture(scope="module")
-def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[There]:
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[There]:
     chosen = Settings(
-        data=tmp_path_factory.mktemp("fuzz"),
+        data=tmp_path,
         device="cpu",
         threads=1,
         jobs=0,  # they are queued and cancelled, but none is begun
