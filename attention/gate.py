@@ -158,10 +158,13 @@ def sites(model: nn.Module) -> tuple[GateSite, ...]:
 
 
 @contextmanager
-def capture(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+def capture(model: nn.Module, every: Mapping[str, Gate] | None = None) -> Iterator[dict[str, Tensor]]:
     """Collect every gate's weights, as they leave it, during the forward passes inside the block.
 
     Enter it inside `ablate` to see the replaced weights. A second forward pass overwrites the first.
+
+    Args:
+        every: the model's `gates`, for whoever knows them already: to look for them takes longer than to collect.
     """
     seen: dict[str, Tensor] = {}
 
@@ -172,7 +175,7 @@ def capture(model: nn.Module) -> Iterator[dict[str, Tensor]]:
         return hook
 
     with ExitStack() as leaving:
-        for path, gate in gates(model).items():
+        for path, gate in (gates(model) if every is None else every).items():
             leaving.callback(gate.register_forward_hook(keep(path)).remove)
         yield seen
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from attention.devices import check_device
 from attention.errors import InvalidRequest
-from attention.gate import capture
+from attention.gate import Gate, capture, gates
 from attention.precision import DType, check_precision
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Running:
         check_running(str(self.device), dtype, graphs and record is None)
         self.dtype: torch.dtype = getattr(torch, dtype)
         self.network: nn.Module = network.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._gates = gates(self.network)
         self._record = (record or Recorder(self.device)) if graphs else None
         self._replays: OrderedDict[tuple[int, ...], Replay | None] = OrderedDict()
 
@@ -84,14 +85,14 @@ class Running:
         with torch.inference_mode():
             if self._record is not None and (replay := self._replay(images)) is not None:
                 rows = len(images)
-                logits, gates = replay(_filled(images))
-                return logits[:rows], {path: gate[:rows] for path, gate in gates.items()}
-            return plain(self.network, images)
+                logits, found = replay(_filled(images))
+                return logits[:rows], {path: gate[:rows] for path, gate in found.items()}
+            return plain(self.network, images, self._gates)
 
     def eager(self, images: Tensor) -> Found:
         """The same without a recording: where gates are replaced, which may be otherwise each time."""
         with torch.inference_mode():
-            return plain(self.network, images)
+            return plain(self.network, images, self._gates)
 
     def _replay(self, images: Tensor) -> Replay | None:
         """The recording for these images' shape; None if it cannot be recorded."""
@@ -122,11 +123,11 @@ def check_running(device: str, dtype: DType, graphs: bool) -> None:
         raise InvalidRequest(f"Graphs are recorded on CUDA only, and this is {device!r}. Turn them off.")
 
 
-def plain(network: nn.Module, images: Tensor) -> Found:
-    """A forward pass as it is."""
-    with capture(network) as gates:
+def plain(network: nn.Module, images: Tensor, every: Mapping[str, Gate] | None = None) -> Found:
+    """A forward pass as it is; ``every`` is the network's gates, where they are known."""
+    with capture(network, every) as found:
         logits: Tensor = network(images)  # (B, K)
-    return logits, gates
+    return logits, found
 
 
 def filled_size(rows: int) -> int:
@@ -158,14 +159,14 @@ class Recorder:
                     plain(network, images)
                 # Other threads may use the device meanwhile: what they do is no error of this recording.
                 with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
-                    logits, gates = plain(network, images)
+                    logits, found = plain(network, images)
             before.wait_stream(self._stream)
 
         def replay(others: Tensor) -> Found:
             with torch.cuda.device(self._device):
                 images.copy_(others)
                 graph.replay()
-            return logits, gates
+            return logits, found
 
         return replay
 

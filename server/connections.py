@@ -6,7 +6,7 @@ are being served. So its protocol is used with these three bounds added.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -18,6 +18,9 @@ from server.settings import Settings
 MOST_HEAD_BYTES = 65_536
 """Of a request's line and headers: eight times what most servers take."""
 
+MOST_HELD_BYTES = 65_536
+"""Of an answer that are held until the end of the moment they were written in."""
+
 CROWDED_S = 1.0
 """How long a connection that is one too many is kept after its answer, and when its client may come back."""
 
@@ -25,6 +28,47 @@ _TOO_LARGE = (
     b'{"type":"/problems/head-too-large","title":"Head too large","status":431,"detail":"The request line and the '
     b'headers are longer than the 65,536 bytes that are taken. Send fewer headers.","instance":"/","errors":[]}'
 )
+
+
+class Joined:
+    """A transport that sends what is written to it in one moment as one piece.
+
+    uvicorn writes the head of an answer and its body one after the other. Sent like that they are two calls of the
+    system, and the client wakes up to read a head, on the core that was about to send the body.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._bytes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send these bytes soon; at once where there are many, so that whoever writes is told when to pause."""
+        if not self._held:
+            self._loop.call_soon(self.send)
+        self._held.append(data)
+        self._bytes += len(data)
+        if self._bytes > MOST_HELD_BYTES:
+            self.send()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that were written and are not sent."""
+        return self._bytes + self._transport.get_write_buffer_size()
+
+    def close(self) -> None:
+        """Send what was written, then close."""
+        self.send()
+        self._transport.close()
+
+    def send(self) -> None:
+        """Send what was written."""
+        held, self._held, self._bytes = self._held, [], 0
+        if held and not self._transport.is_closing():
+            self._transport.writelines(held)
 
 
 class Connection(HttpToolsProtocol):
@@ -42,7 +86,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody has connected."""
-        super().connection_made(transport)
+        self._joined = Joined(transport, self.loop)
+        super().connection_made(cast(asyncio.Transport, self._joined))
         if len(self.connections) > 2 * self.most:
             transport.abort()
         elif len(self.connections) > self.most:
@@ -86,6 +131,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer has gone out, or waits to be read by the client."""
+        self._joined.send()
         super().on_response_complete()
         if self._surplus and not self.transport.is_closing():
             self._keep(CROWDED_S)

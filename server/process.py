@@ -6,7 +6,7 @@ import sys
 
 from server.settings import Settings
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Names of glibc's malloc.h."""
 
 MOST_FILES = 65_536
@@ -39,9 +39,12 @@ def allow_files() -> None:
 def keep_freed_memory() -> None:
     """Let glibc keep the memory of one forward pass for the next, instead of giving it back and asking again.
 
-    A ResNet-50 on a CPU takes a fifth less time so. Nothing happens where the C library has no such switch.
+    A ResNet-50 on a CPU takes a fifth less time so. All threads share one arena, for in those that threads get of
+    their own glibc gives a stretch back as soon as it is free, whatever it was told: a thousand page faults a photo.
+    Nothing happens where the C library has no such switch.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, 2**30)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(M_ARENA_MAX, 1)

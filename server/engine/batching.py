@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition, Thread
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from attention.errors import Overloaded
 from server.metering import Payer, payer
@@ -19,6 +19,20 @@ from server.metering import Payer, payer
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+LINGER = 0.05
+"""How long a batch waits for the next of those who are expected back, as a share of what all of them would take."""
+
+
+class _Company(NamedTuple):
+    """How many of one key there were when a batch of it had run, and until when they are expected back."""
+
+    size: int
+    until: float
+
+
+NOBODY = _Company(0, 0.0)
 
 
 @dataclass(eq=False)
@@ -45,6 +59,10 @@ class MicroBatcher(Generic[K, T, R]):
 
     The key whose oldest item has waited longest goes first, so a busy key cannot starve a quiet one. What a batch takes
     is charged in equal parts to whoever its items were submitted for.
+
+    Clients that were just answered come back a moment later, when the next batch of half of them would have left. So
+    a batch that is smaller than the company its key just had waits for the next of them, a twentieth of the time that
+    they all would take, and again as long as they keep coming; but never longer than it will take itself.
 
     Args:
         run: computes one result per item, in order. Only the batcher's own thread ever calls it.
@@ -78,6 +96,7 @@ class MicroBatcher(Generic[K, T, R]):
         self._queues: dict[K, deque[_Waiting[T, R]]] = {}  # no queue is ever empty
         self._waiting = 0
         self._seconds_per_item = 0.0  # a running mean, for telling the refused when to come back
+        self._company: dict[K, _Company] = {}  # of the keys that ran a moment ago
         self._closed = False
         self._changed = Condition()
         self._thread = Thread(target=self._work, name=name, daemon=True)
@@ -160,9 +179,18 @@ class MicroBatcher(Generic[K, T, R]):
             key, members = batch
             started = time.monotonic()
             self._answer(key, members)
-            seconds = (time.monotonic() - started) / len(members)
+            ended = time.monotonic()
+            self._remember(key, len(members), ended, ended - started)
+            seconds = (ended - started) / len(members)
             self._seconds_per_item += (seconds - self._seconds_per_item) * (0.2 if self._seconds_per_item else 1.0)
             del batch, members  # the thread may now sleep for long, and should not hold the last images meanwhile
+
+    def _remember(self, key: K, ran: int, now: float, seconds: float) -> None:
+        """How many there were of a key, which are expected back for as long as the batch took."""
+        with self._changed:
+            self._company = {other: company for other, company in self._company.items() if company.until > now}
+            here = ran + len(self._queues.get(key, ()))
+            self._company[key] = _Company(min(here, self._max_batch_size), now + seconds)
 
     def _next_batch(self) -> "tuple[K, list[_Waiting[T, R]]] | None":
         """The members of the next batch, as soon as one may leave; None when closed and empty."""
@@ -185,8 +213,15 @@ class MicroBatcher(Generic[K, T, R]):
         queue = self._queues[key]
         if self._closed or len(queue) >= self._max_batch_size:
             return queue[0].since
-        patience = len(queue) * self._seconds_per_item if self._more_to_come() else 0.0
-        return queue[0].since + max(self._batch_wait_timeout_s, patience)
+        takes = len(queue) * self._seconds_per_item
+        company = self._company.get(key, NOBODY)
+        if self._more_to_come():
+            patience = takes
+        elif len(queue) < company.size and queue[-1].since < company.until:
+            patience = queue[-1].since - queue[0].since + LINGER * company.size * self._seconds_per_item
+        else:
+            patience = 0.0
+        return queue[0].since + max(self._batch_wait_timeout_s, min(takes, patience))
 
     def _take(self, key: K) -> list[_Waiting[T, R]]:
         queue = self._queues[key]

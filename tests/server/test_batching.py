@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attention.errors import Overloaded
-from server.engine.batching import MicroBatcher
+from server.engine.batching import LINGER, MicroBatcher
 
 WAIT_S = 10.0
 """Longer than anything here takes; a test that hangs fails instead."""
@@ -215,6 +215,42 @@ def test_a_full_batch_does_not_wait_for_company(make: Make, works: Works) -> Non
     assert [future.result(WAIT_S) for future in futures] == [2, 4]
     assert works.batches == [("a", [1, 2])]
     assert not early.done()
+
+
+def test_those_who_come_back_a_moment_after_their_answer_leave_together_again() -> None:
+    pass_s, batches = 1.2, list[list[int]]()
+
+    def run(key: str, items: Sequence[int]) -> list[int]:
+        batches.append(list(items))
+        time.sleep(pass_s)
+        return list(items)
+
+    batcher = MicroBatcher[str, int, int](run, max_batch_size=8)
+    for future in batcher.submit_all("a", [0, 1, 2, 3]):
+        future.result(WAIT_S)
+    again = []
+    for item in (4, 5, 6, 7):  # the batcher is idle, and the first would have left alone
+        again.append(batcher.submit("a", item))
+        time.sleep(LINGER * pass_s / 20)
+    for future in again:
+        future.result(WAIT_S)
+    started = time.monotonic()
+    assert batcher.submit("a", 8).result(WAIT_S) == 8  # the others stay away, and are not waited for long
+    assert time.monotonic() - started < pass_s * 1.3
+    assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+    batcher.close()
+
+
+def test_company_of_long_ago_is_not_waited_for(make: Make, works: Works) -> None:
+    """A batch of four that took a fifth of a second: expected back for as long, and then no more."""
+    batcher = make()
+    futures = batcher.submit_all("a", [1, 2, 3, 4])
+    [future.result(WAIT_S) for future in futures]
+    batcher._seconds_per_item = 5.0  # were it waited for, it would be for a second
+    time.sleep(0.3)
+    started = time.monotonic()
+    assert batcher.submit("a", 5).result(WAIT_S) == 10
+    assert time.monotonic() - started < 0.5
 
 
 def test_one_thread_runs_everything_and_every_caller_gets_its_own_answer(make: Make, works: Works) -> None:

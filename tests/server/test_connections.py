@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext, suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from server.connections import MOST_HEAD_BYTES, bounded
+from server.connections import MOST_HEAD_BYTES, MOST_HELD_BYTES, Joined, bounded
 from server.settings import Settings
 
 WAIT_S = 20.0
@@ -235,3 +235,51 @@ def test_what_is_no_http_ends_the_connection(garbage: bytes) -> None:
         assert await closed_after(reader) < 10 * HEAD_S
 
     asyncio.run(served(use))
+
+
+class Sent:
+    """A transport that notes what it is told to send."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.closed = False
+
+    def writelines(self, pieces: Sequence[bytes]) -> None:
+        assert not self.closed
+        self.pieces.append(b"".join(pieces))
+
+    def get_write_buffer_size(self) -> int:
+        return 1
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_what_is_written_in_one_moment_is_sent_as_one_piece() -> None:
+    async def use() -> list[bytes]:
+        sent = Sent()
+        joined = Joined(cast(asyncio.Transport, sent), asyncio.get_running_loop())
+        joined.write(b"head ")
+        joined.write(b"body")
+        assert joined.get_write_buffer_size() == len(b"head body") + 1 and not sent.pieces
+        await asyncio.sleep(0)
+        joined.write(b"last")
+        joined.close()
+        await asyncio.sleep(0)
+        return sent.pieces
+
+    assert asyncio.run(use()) == [b"head body", b"last"]
+
+
+def test_much_is_sent_at_once_so_that_its_writer_can_be_told_to_pause() -> None:
+    async def use() -> list[int]:
+        sent = Sent()
+        joined = Joined(cast(asyncio.Transport, sent), asyncio.get_running_loop())
+        joined.write(b"x" * MOST_HELD_BYTES)
+        joined.write(b"x")
+        return [len(piece) for piece in sent.pieces]
+
+    assert asyncio.run(use()) == [MOST_HELD_BYTES + 1]
