@@ -11,7 +11,7 @@ import torch
 from attention.spec import Variant
 from server.engine import turns
 from server.engine.batching import MicroBatcher
-from server.engine.networks import Loaded, Networks
+from server.engine.networks import MACS_PER_THREAD, Loaded, Networks
 from server.engine.turns import Turns
 from server.settings import Settings
 
@@ -189,14 +189,14 @@ def test_a_small_pass_gets_one_thread_and_a_large_one_all(tmp_path: Path) -> Non
             return loaded
 
         engine.networks._load = noting  # type: ignore[method-assign]
-        images = torch.zeros(8, 3, 224, 224)
-        engine.lab().forward(small, images[:1, :, :32, :32])
+        images = torch.zeros(16, 3, 224, 224)
         engine.lab().forward(small, images[:1])
+        engine.lab().forward(small, images[:8])
         engine.lab().forward(small, images)
     finally:
         engine.close()
-    macs = 0.486e9  # of ResNet-18 at half width, so eight images are 3.9e9 and four threads would pay
-    assert threads == [1, 1 + int(macs / 1e9), 3]
+    macs = 0.486e9  # of ResNet-18 at half width, so sixteen images are 7.8e9 and four threads would pay
+    assert threads == [1, 1 + int(8 * macs / MACS_PER_THREAD), 3] == [1, 2, 3]
 
 
 class _Noting(torch.nn.Module):
