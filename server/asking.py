@@ -13,6 +13,7 @@ from attention.errors import InvalidRequest, UnknownName
 from attention.files import image_id
 from attention.names import split_names
 from attention.spec import Plain, Request, Variant
+from server.at_its_word import converted
 from server.problems import invalid
 from server.schemas import JobQuestion
 from server.service import service
@@ -90,9 +91,12 @@ async def _read_json(http: HTTPRequest, example: str) -> bytes:
 
 def _validate_json(kind: type[P], body: str | bytes) -> P:
     try:
-        return kind.model_validate_json(body)
+        read = kind.model_validate_json(body)
     except ValidationError as error:
         raise _invalid(error, kind) from None
+    if faults := list(converted(json.loads(body), read)):
+        raise invalid(faults, list(kind.model_fields))
+    return read
 
 
 def _validate(request_type: type[Q], fields: dict[str, Any]) -> Q:

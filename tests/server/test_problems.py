@@ -112,12 +112,48 @@ def test_an_image_that_is_not_here_is_not_found(client: TestClient) -> None:
         ({"images": [SOME_ID], "gates": "xml"}, "gates", ["'gates'", "'none', 'json' or 'base64'"]),
         ({"images": [SOME_ID], "variants": [{"seed": -1}]}, "variants[0].seed", ["'variants[0].seed'"]),
         ({"images": [SOME_ID], "ablation": {"kind": "mean"}}, "ablation", ["needs reference images"]),
+        ({"images": [SOME_ID], "top_k": True}, "top_k", ["should be a number, not true"]),
+        ({"images": [SOME_ID], "top_k": "3"}, "top_k", ['should be a number, not "3"']),
+        ({"images": [SOME_ID], "variants": ["se", {"seed": False}]}, "variants[1].seed", ["a number, not false"]),
+        (
+            {"images": [SOME_ID], "variants": [{"attention": "se", "placement": {"stages": [3, "1"]}}]},
+            "variants[0].placement.stages[1]",
+            ['should be a number, not "1"'],
+        ),
+        (
+            {"images": [SOME_ID], "ablation": {"kind": "constant", "value": "0.5"}},
+            "ablation.value",
+            ['should be a number, not "0.5"'],
+        ),
     ],
 )
 def test_a_field_that_is_wrong_is_named(client: TestClient, asked: Any, field: str, words: list[str]) -> None:
     found = problem(client.post("/v1/compare", json=asked), 422, *words)
     assert found.errors[0]["field"] == field
     assert found.errors[0]["message"] == found.detail
+
+
+def test_what_json_may_say_in_more_ways_than_one_is_taken(client: TestClient, image_id: str) -> None:
+    """3.0 is the integer 3, and 1 a number where 1.0 is meant; options keep the type they are sent in."""
+    asked = {
+        "images": [image_id],
+        "top_k": 3.0,
+        "variants": [{"backbone": "resnet20", "attention": "se", "options": {"reduction": 8}}],
+        "ablation": {"kind": "constant", "value": 1},
+    }
+    assert client.post("/v1/compare", json=asked).status_code == 200
+
+
+def test_text_of_a_form_is_read_as_what_its_field_takes(client: TestClient) -> None:
+    form = {"variants": "se", "top_k": "3"}
+    assert client.post("/v1/compare", data=form, files={"image": photo()}).status_code == 200
+
+
+def test_a_job_is_taken_at_its_word_too(client: TestClient) -> None:
+    asked = {"analysis": "cost", "request": {"variants": ["se"], "input_size": "64"}}
+    problem(client.post("/v1/jobs", json=asked), 422, "'input_size'", 'should be a number, not "64"')
+    digits = b'{"analysis": "cost", "request": {"variants": ["se"], "input_size": %s}}' % (b"9" * 5000)
+    problem(client.post("/v1/jobs", content=digits, headers={"Content-Type": "application/json"}), 422)
 
 
 def test_all_wrong_fields_are_listed(client: TestClient) -> None:
