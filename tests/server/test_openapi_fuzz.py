@@ -36,7 +36,7 @@ from server.app import create_app
 from server.settings import Settings
 from tests.server.conftest import photo
 
-QUICK, MANY = 3, 100
+QUICK, MANY = 3, 60
 """Requests of each kind, to each operation."""
 
 CHECKS = [
