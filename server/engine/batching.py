@@ -26,13 +26,14 @@ LINGER = 0.05
 
 
 class _Company(NamedTuple):
-    """How many of one key there were when a batch of it had run, and until when they are expected back."""
+    """How many of one key there were when a batch of it had run, what each took, until when they are expected back."""
 
     size: int
+    seconds_per_item: float
     until: float
 
 
-NOBODY = _Company(0, 0.0)
+NOBODY = _Company(0, 0.0, 0.0)
 
 
 @dataclass(eq=False)
@@ -190,7 +191,7 @@ class MicroBatcher(Generic[K, T, R]):
         with self._changed:
             self._company = {other: company for other, company in self._company.items() if company.until > now}
             here = ran + len(self._queues.get(key, ()))
-            self._company[key] = _Company(min(here, self._max_batch_size), now + seconds)
+            self._company[key] = _Company(min(here, self._max_batch_size), seconds / ran, now + seconds)
 
     def _next_batch(self) -> "tuple[K, list[_Waiting[T, R]]] | None":
         """The members of the next batch, as soon as one may leave; None when closed and empty."""
@@ -213,15 +214,14 @@ class MicroBatcher(Generic[K, T, R]):
         queue = self._queues[key]
         if self._closed or len(queue) >= self._max_batch_size:
             return queue[0].since
-        takes = len(queue) * self._seconds_per_item
         company = self._company.get(key, NOBODY)
+        patience = 0.0
         if self._more_to_come():
-            patience = takes
+            patience = len(queue) * self._seconds_per_item
         elif len(queue) < company.size and queue[-1].since < company.until:
-            patience = queue[-1].since - queue[0].since + LINGER * company.size * self._seconds_per_item
-        else:
-            patience = 0.0
-        return queue[0].since + max(self._batch_wait_timeout_s, min(takes, patience))
+            linger = queue[-1].since - queue[0].since + LINGER * company.size * company.seconds_per_item
+            patience = min(linger, len(queue) * company.seconds_per_item)
+        return queue[0].since + max(self._batch_wait_timeout_s, patience)
 
     def _take(self, key: K) -> list[_Waiting[T, R]]:
         queue = self._queues[key]
