@@ -2,12 +2,14 @@
 
 A service on 127.0.0.1 is open to every web page that its user visits, because the browser sits on the same machine. A
 page cannot read the answers, for no other origin is allowed to, but could still send: so a request that changes or
-starts something and comes from another origin is refused. And a page whose own name is made to point at 127.0.0.1 (DNS
-rebinding) is of the same origin, in the browser's eyes: so a service without keys answers on a loopback address to
-local names only.
+starts something and comes from another origin is refused. And a page whose own name is made to point at the service
+(DNS rebinding) is of the same origin, in the browser's eyes. That works on every address the browser can reach, a
+container's published port too, so a service that asks for no key answers only to names that no page can have: IP
+addresses, names without a dot, and those its operator allows.
 """
 
 import ipaddress
+import re
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -51,7 +53,6 @@ class Browsers:
         self.app = app
         self._origins = frozenset(origin.lower() for origin in settings.cors_origins)
         self._hosts = frozenset(name.lower() for name in settings.allowed_hosts)
-        self._loopback = settings.loopback
         self._accounts = accounts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,18 +72,26 @@ class Browsers:
         await answer(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        host, origin = "", None
+        hosts, origin = [], None
         for name, value in scope["headers"]:
             if name == b"host":
-                host = value.decode("latin-1")
+                hosts.append(value.decode("latin-1"))
             elif name == b"origin":
                 origin = value.decode("latin-1")
-        if self._loopback and not self._local(host):
+        if len(hosts) != 1:
+            return respond(
+                scope["path"],
+                400,
+                "host-header",
+                f"A request has exactly one Host header; this one has {len(hosts)}.",
+            )
+        host = hosts[0]
+        if not self._may_be_called(host):
             return respond(
                 scope["path"],
                 421,
                 "misdirected-request",
-                f"This service is called by the name {host[:200]!r}, which is not one of this machine. "
+                f"This service is called by the name {host[:200]!r}, which a web page of another site could have. "
                 "ATTENTION_ALLOWED_HOSTS can name it; with an API key any name will do.",
             )
         if origin is None or scope["method"] in SAFE or self._same(origin, host, scope["scheme"]):
@@ -94,9 +103,9 @@ class Browsers:
             f"Web pages of {origin[:200]} may not ask this service. ATTENTION_CORS_ORIGINS can allow them.",
         )
 
-    def _local(self, host: str) -> bool:
+    def _may_be_called(self, host: str) -> bool:
         """Whether a Host header is one that no page of another site can have, or does not matter."""
-        if _of_this_machine(host) or (_address(f"//{host}") or (host, None))[0] in self._hosts:
+        if _no_site(host) or _name(host) in self._hosts:
             return True
         try:
             return self._accounts.wanted
@@ -115,14 +124,27 @@ class Browsers:
 
 
 @lru_cache(256)
-def _of_this_machine(host: str) -> bool:
-    """Whether a Host header names a loopback address, or is a name that nobody can buy."""
-    address = _address(f"//{host}")
-    name = address[0] if address else host
+def _no_site(host: str) -> bool:
+    """Whether a Host header is an IP address or a name without a public registry behind it."""
+    name = _name(host)
+    if name is None:
+        return False
     try:
-        return ipaddress.ip_address(name).is_loopback
+        ipaddress.ip_address(name)
     except ValueError:
-        return "." not in name.rstrip(".") or name.endswith(".localhost")
+        name = name.rstrip(".")
+        return bool(name) and ("." not in name or name.endswith(".localhost"))
+    return True
+
+
+def _name(host: str) -> str | None:
+    """The name or address in a Host header, in lower case and without the port; None if it is malformed."""
+    address = _address(f"//{host}") if _HOST.fullmatch(host) else None
+    return address[0] if address else None
+
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d*)?")
+"""A Host header as RFC 9112 allows it, with underscores, which container names have; no user, path or query."""
 
 
 def _address(url: str) -> tuple[str, int | None] | None:

@@ -167,8 +167,8 @@ class Settings(BaseSettings):
     )
     allowed_hosts: Listed = Field(
         default=(),
-        description="Names by which a service without keys on a loopback address may be called besides its own, "
-        "separated by commas: those of a proxy in front of it.",
+        description="Names by which a service that asks for no key may be called, besides IP addresses and names "
+        "without a dot, separated by commas: those of a proxy in front of it.",
     )
     keep_uploads_days: float = Field(
         default=0.0, ge=0, description="Days after which an uploaded photo is deleted; 0 keeps it until somebody does."

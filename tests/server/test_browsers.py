@@ -1,9 +1,11 @@
 """What web pages may do: nothing from other sites unless allowed, and nothing that an upload brings along."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from server.app import create_app
 from server.keys import create_key
@@ -79,14 +81,49 @@ def test_leave_to_ask_needs_no_key_but_asking_does(settings: Settings) -> None:
         ("api:8000", 200),
         ("rebound.evil.example", 421),
         ("rebound.evil.example:8000", 421),
-        ("10.0.0.7", 421),
+        ("10.0.0.7", 200),
+        ("[2001:db8::7]:8000", 200),
+        ("my_api:8000", 200),
+        ("API.:8000", 200),
         ("127.0.0.1.evil.example", 421),
+        ("evil.example.", 421),
+        ("evil.example@127.0.0.1", 421),
+        ("127.0.0.1/.evil.example", 421),
         ("a.b:x", 421),
+        (".", 421),
+        ("", 421),
     ],
 )
-def test_a_name_that_was_made_to_point_here_gets_nothing(client: TestClient, host: str, status: int) -> None:
-    """DNS rebinding: to the browser such a page and this service are one site."""
-    assert client.get("/v1/images", headers={"Host": host}).status_code == status
+@pytest.mark.parametrize("bind", ["127.0.0.1", "0.0.0.0"])
+def test_a_name_that_was_made_to_point_here_gets_nothing(settings: Settings, bind: str, host: str, status: int) -> None:
+    """DNS rebinding: to the browser such a page and this service are one site, in a container as on this machine."""
+    with TestClient(create_app(settings.model_copy(update={"host": bind}))) as client:
+        assert client.get("/v1/images", headers={"Host": host}).status_code == status
+        sent = client.post("/v1/images", files={"image": ("x.jpg", photo())}, headers={"Host": host})
+        assert sent.status_code == (201 if status == 200 else 421)
+
+
+@pytest.mark.parametrize("hosts", [[], ["127.0.0.1", "127.0.0.1"], ["127.0.0.1", "evil.example"]])
+def test_a_request_has_exactly_one_host(settings: Settings, hosts: list[str]) -> None:
+    """The first of two could pass the check while a proxy goes by the second."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/v1/health",
+        "query_string": b"",
+        "headers": [(b"host", host.encode()) for host in hosts],
+        "scheme": "http",
+    }
+    asyncio.run(create_app(settings)(scope, receive, send))
+    assert sent[0]["status"] == 400 and b"Host header" in sent[1]["body"]
 
 
 def test_a_name_in_front_can_be_allowed_and_with_keys_any_will_do(settings: Settings) -> None:
@@ -100,8 +137,14 @@ def test_a_name_in_front_can_be_allowed_and_with_keys_any_will_do(settings: Sett
         assert client.get("/v1/images", headers=headers).status_code == 200
 
 
-def test_a_service_for_the_network_goes_by_any_name(settings: Settings) -> None:
-    with TestClient(create_app(settings.model_copy(update={"host": "0.0.0.0"}))) as client:
+def test_open_to_the_network_without_a_key_is_checked_as_well(settings: Settings) -> None:
+    """Compose binds 0.0.0.0 inside the container; `access=open` is no key either."""
+    for access in ("auto", "open"):
+        open_wide = settings.model_copy(update={"host": "0.0.0.0", "access": access})
+        with TestClient(create_app(open_wide)) as client:
+            assert client.get("/v1/images", headers={"Host": "lab.example.org"}).status_code == 421
+    named = settings.model_copy(update={"host": "0.0.0.0", "allowed_hosts": ("lab.example.org",)})
+    with TestClient(create_app(named)) as client:
         assert client.get("/v1/images", headers={"Host": "lab.example.org"}).status_code == 200
 
 
