@@ -1,7 +1,7 @@
 """An analysis is a function from a request to a report that may ask only its Lab for help.
 
     @analyses.register("cost")
-    def cost(request: CostRequest, lab: Lab) -> CostReport: ...
+    def cost(request: CostRequest, lab: AnyLab) -> CostReport: ...
 
 The Lab is the only door to the world: run a forward pass, fan work out, read files, say how far it is. So the
 same analysis runs in a thread, in a process of its own, or on a cluster, and cannot tell which.
@@ -13,28 +13,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attention.errors import InvalidRequest
-from attention.spec import Ablation, GateKind, Plain, Position, Request, Variant
+from attention.reports.gates import GateSite
+from attention.spec import Ablation, Plain, Variant
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from attention.files import Files
+    from attention.data.files import Files
 
 S = TypeVar("S")
 T = TypeVar("T")
-R = TypeVar("R", bound=Plain)
-
-
-@dataclass(frozen=True)
-class GateSite:
-    """Where a gate is and what it is; ``path`` is its name in the network."""
-
-    path: str
-    kind: GateKind
-    neutral: float | None
-    position: Position
-    stage: int
-    block: int
 
 
 @dataclass(frozen=True)
@@ -59,7 +47,7 @@ def check_finite(logits: "Tensor", network: str) -> None:
         )
 
 
-class Lab(Protocol):
+class AnyLab(Protocol):
     """All that an analysis may ask of the world."""
 
     @property
@@ -111,21 +99,8 @@ Step = Callable[[T, Callable[[S], None]], S]
 def in_order(
     fn: Step[T, S], items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
 ) -> Iterator[S]:
-    """`Lab.map` without anybody else: one item after the other, here."""
+    """`AnyLab.map` without anybody else: one item after the other, here."""
     return (fn(item, partial(tell, item)) for item in items)
 
 
-Analysis = Callable[[Any, Lab], Plain]
-
-
-def run(request: Request[R], lab: Lab) -> R:
-    """Answer a request.
-
-    Raises:
-        AttentionError: whatever the analysis found that the caller can mend.
-    """
-    from attention.analyses import analyses
-
-    report = analyses[request.analysis](request, lab)
-    assert isinstance(report, request.report)
-    return report  # type: ignore[return-value]
+Analysis = Callable[[Any, AnyLab], Plain]

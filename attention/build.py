@@ -11,15 +11,15 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
-from attention import weights
 from attention.backbones import Backbone, backbones
-from attention.checkpoints import NOWHERE, Checkpoints, Source
 from attention.errors import BadPlacement, UnknownName
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.options import check
 from attention.reports.checkpoints import LoadReport
 from attention.spec import Placement, Preprocess, Variant
+from attention.weights import load as weights
+from attention.weights.find import NOWHERE, Checkpoints, Source
 
 _seeding = RLock()
 """Held while a network is made: torch has one generator for all threads, and another seed must not come in between.

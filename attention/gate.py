@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Self, get_args
 import torch
 from torch import Tensor, nn
 
-from attention.analysis import GateSite
 from attention.errors import InvalidRequest
+from attention.reports.gates import GateSite
 from attention.spec import Ablation, GateKind, Placement, Position
 
 MIXED_AXIS: dict[GateKind, int] = {"spatial": 2, "branch": 2}
@@ -75,7 +75,7 @@ class PooledAttention(AttentionModule):
     """Attention whose channel weights depend on the channels' means alone: y = gate(excite(GAP x)) * x.
 
     A subclass says what `excite` is. That the means suffice is what lets a serving copy compute them more cheaply (see
-    `attention.serving`).
+    `attention.running.fused`).
     """
 
     def __init__(self, channels: int) -> None:

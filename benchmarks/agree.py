@@ -19,16 +19,16 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from attention import weights
 from attention.backbones import Backbone
 from attention.build import build
-from attention.devices import best_device, check_device, device_name
 from attention.errors import InvalidRequest
 from attention.gate import ablate
 from attention.precision import APART, TOP1, DType
-from attention.running import Found, Running, fetched, plain
-from attention.serving import serving_copy
+from attention.running.device import best_device, check_device, device_name
+from attention.running.fused import serving_copy
+from attention.running.runner import Found, Running, fetched, plain
 from attention.spec import Ablation, Variant
+from attention.weights import load as weights
 
 Way = Literal["eager", "served", "graphs"]
 

@@ -8,7 +8,8 @@ Cold: nothing about the network is remembered, as for the first request about it
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from attention import build, cost
+from attention import build
+from attention.counting import cost
 from attention.spec import Variant
 from benchmarks.measure import line, paired_ratio, side_by_side
 

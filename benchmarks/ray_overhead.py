@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from attention.analysis import run
+from attention.analyses import run
 from attention.reports.compare import CompareRequest
 from attention.reports.study import StudyRequest
 from attention.spec import Plain, Recipe, Variant

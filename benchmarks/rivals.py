@@ -84,7 +84,7 @@ def naive(name: str, port: int) -> None:
 def preparing(variant: "Variant") -> "Callable[[bytes], Tensor]":
     """What makes a network's input of a photo's bytes."""
     from attention.build import preprocess_of
-    from attention.images import decode, preprocess
+    from attention.data.images import decode, preprocess
 
     how = preprocess_of(variant)
     return lambda photo: preprocess(decode(photo), how)

@@ -37,7 +37,7 @@ import httpx2
 import numpy as np
 from PIL import Image
 
-from attention.files import samples
+from attention.data.files import samples
 from benchmarks.measure import line, paired_ratio
 
 CLIENTS = 16

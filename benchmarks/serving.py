@@ -19,10 +19,10 @@ from torch import nn
 
 from attention.backbones.resnet import Block
 from attention.build import build
-from attention.devices import device_name
-from attention.serving import serving_copy
+from attention.running.device import device_name
+from attention.running.fused import serving_copy
+from attention.running.timing import median_interval, synchroniser
 from attention.spec import Variant
-from attention.timing import median_interval, synchroniser
 
 
 def module_form(served: nn.Module) -> nn.Module:

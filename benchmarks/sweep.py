@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.sweep [--served]
 
-One shared pass (`attention.shared.forward_each`) against one plain forward pass, and against the naive loop of 17
-passes, all with the same network and the same answers. ``--served`` takes the network as the service runs it.
+One shared pass (`attention.running.many_ablations.forward_each`) against one plain forward pass, and against the
+naive loop of 17 passes, all with the same network and the same answers. ``--served`` takes the network as the service
+runs it.
 """
 
 import argparse
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from attention.build import build
 from attention.gate import ablate, gates
-from attention.serving import serving_copy
-from attention.shared import forward_each
+from attention.running.fused import serving_copy
+from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Variant
 from benchmarks.measure import line, paired_ratio, side_by_side
 

@@ -26,12 +26,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from attention import run_study
+from attention import commands
 from attention.build import build
-from attention.datasets import DataSet, Split, read
-from attention.devices import best_device, device_name
+from attention.data.dataset import DataSet, Split, read
+from attention.running.device import best_device, device_name
 from attention.spec import Preprocess, Recipe, Variant
-from attention.train import learning_rate, train
+from attention.training.train import learning_rate, train
 from benchmarks.measure import line, paired_ratio
 
 WORKERS = (0, 2)
@@ -108,7 +108,7 @@ def plain(variant: Variant, recipe: Recipe, data: DataSet, device: str, workers:
 
 
 def ours(variant: Variant, recipe: Recipe, data: DataSet, device: str, compiled: bool) -> tuple[float, float]:
-    """`attention.train.train`; last epoch's mean loss, and accuracy."""
+    """`attention.training.train.train`; last epoch's mean loss, and accuracy."""
     last = train(variant, recipe, data, device=device, compiled=compiled).curve[-1]
     return last.loss, last.test_accuracy
 
@@ -157,7 +157,7 @@ def whole_study(source: Path, chosen: argparse.Namespace) -> None:
         options = ["--seeds", "6", "--epochs", str(chosen.epochs), "--batch-size", str(chosen.batch_size)]
         options += ["--size", str(chosen.size), "--device", chosen.device, "--keep", keep]
         started = time.perf_counter()
-        code = run_study.main([str(source), *arms, *options, *(["--compile"] if chosen.compile else [])])
+        code = commands.main(["study", str(source), *arms, *options, *(["--compile"] if chosen.compile else [])])
         taken = time.perf_counter() - started
     if code == 0:
         print(f"from nothing to {len(arms)} x 6 runs: {taken:.1f} s, {18 / taken * 60:.1f} runs a minute")

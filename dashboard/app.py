@@ -11,8 +11,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from attention.client import ServiceError, Unreachable
 from dashboard import connect
-from dashboard.client import ServiceError, Unreachable
 
 FIRST = "compare"
 

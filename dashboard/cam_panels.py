@@ -7,13 +7,13 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from attention.client import ServiceError
 from attention.reports.cam import CamMap, CamPhoto, CamRequest
+from attention.schemas import Image
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.charts import Chart
-from dashboard.client import ServiceError
 from dashboard.words import labels
-from server.schemas import Image
 
 WIDE = 3
 PICTURE = 480

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from attention.client import gate_values
 from attention.reports.compare import Comparison, GateSummary
 from attention.reports.cost import CostReport
-from dashboard.client import gate_values
 from dashboard.words import about, called, gate_labels
 
 PALETTE = ("#737b8c", "#d9822b", "#2b6cb0", "#2f9e79", "#b5487f", "#7d5fb2", "#a3862a", "#c0504d")

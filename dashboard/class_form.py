@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from attention.schemas import Catalog, DataSet, Image
 from attention.spec import Pictures, Variant
 from dashboard import forms, gate_form, photos, study_form
-from server.schemas import Catalog, DataSet, Image
 
 PHOTOS, DATA = "Photos", "A data set"
 START = 200

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from attention.reports.excitation import ExcitationReport, ExcitationRequest, ExcitedGate
 from attention.reports.stripe import StripeReport, StripeRequest
+from attention.schemas import Job
 from attention.spec import Plain, Request, Variant
 from dashboard import class_charts, connect, drawing, forms, jobs, words
 from dashboard.class_form import Subjects
-from server.schemas import Job
 
 R = TypeVar("R", bound=Plain)
 

@@ -7,9 +7,9 @@ from typing import TypeVar
 import httpx2
 import streamlit as st
 
+from attention.client import Client
+from attention.schemas import Catalog, Image
 from attention.spec import Plain, Request
-from dashboard.client import Client
-from server.schemas import Catalog, Image
 
 R = TypeVar("R", bound=Plain)
 T = TypeVar("T")

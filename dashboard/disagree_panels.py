@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from attention.reports.disagreement import RANKS, Answer, DisagreementReport, DisagreementRequest, Entry
+from attention.schemas import Catalog
 from attention.spec import Pictures, Variant
 from dashboard import connect, drawing, forms, gate_form, study_form
 from dashboard.charts import AXES, STEP, Chart
-from server.schemas import Catalog
 
 COLUMNS = 6
 DEFAULT: tuple[Variant, ...] = DisagreementRequest.model_fields["variants"].default

@@ -14,8 +14,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from attention.errors import AttentionError
 from attention.names import split_names
+from attention.schemas import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import SHIPPED_BACKBONE, Options, OptionValue, Placement, Variant
-from server.schemas import BackboneEntry, Catalog, ModuleEntry
 
 NUMBER = "a number"
 PLAIN = "none"

@@ -6,9 +6,9 @@ import streamlit as st
 
 from attention.errors import AttentionError
 from attention.reports.sweep import Site
+from attention.schemas import Catalog, DataSet
 from attention.spec import ABLATIONS, Variant
 from dashboard import forms, gate_charts
-from server.schemas import Catalog, DataSet
 
 DEFAULT = "eca"
 QUICK = ("mean", "scalar", "other_image", "shuffle")

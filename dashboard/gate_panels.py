@@ -6,9 +6,9 @@ from typing import Any, get_args
 import streamlit as st
 
 from attention.reports.sweep import FAMILIES, SweepReport, SweepRequest, WhatIfReport, WhatIfRequest
+from attention.schemas import Image
 from attention.spec import ABLATIONS, AblationKind, Pictures, Variant
 from dashboard import connect, drawing, gate_charts, gate_form, photos, study_form
-from server.schemas import Image
 
 
 def definitions() -> None:

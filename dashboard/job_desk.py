@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 import streamlit as st
 from pydantic import ValidationError
 
+from attention.schemas import Job
 from attention.spec import Plain, Request
 from dashboard import connect, forms, jobs
-from server.schemas import Job
 
 R = TypeVar("R", bound=Plain)
 

@@ -7,10 +7,10 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
+from attention.client import ServiceError
+from attention.schemas import Job
 from attention.spec import Request
 from dashboard import connect
-from dashboard.client import ServiceError
-from server.schemas import Job
 
 ADDRESS = "job"
 """The page's address holds the job's id, so a page that is closed loses nothing, and a link shows the same job."""

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from attention.reports.modules import Interaction, KernelReport, KernelStep, Places, PublishedGroup
+from attention.schemas import ModuleEntry
 from dashboard.charts import PALETTE, SHORT, STEP, TEXT, Chart
-from server.schemas import ModuleEntry
 
 GREY, ORANGE, BLUE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3]
 PALE = "#aab3c2"

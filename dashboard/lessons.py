@@ -10,8 +10,8 @@ from attention.reports.modules import (
     PublishedGroup,
     PublishedRequest,
 )
+from attention.schemas import Catalog
 from dashboard import connect, lesson_charts
-from server.schemas import Catalog
 
 ECA, SE = "https://arxiv.org/abs/1910.03151", "https://arxiv.org/abs/1709.01507"
 WIDTHS, REDUCTIONS, SIZES = (16, 32, 64), (2, 4, 8, 16, 32), (1, 3, 5, 7, 9, 15)

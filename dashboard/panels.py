@@ -4,8 +4,8 @@ import streamlit as st
 
 from attention.reports.checkpoints import LoadReport
 from attention.reports.compare import Comparison, VariantSummary
+from attention.schemas import Image
 from dashboard import charts, connect, photos, tables, words
-from server.schemas import Image
 
 ORDERS = ["in order", "sorted by weight"]
 

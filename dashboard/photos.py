@@ -2,10 +2,10 @@
 
 import streamlit as st
 
+from attention.client import Client, ServiceError
 from attention.reports.compare import CompareRequest
+from attention.schemas import Image
 from dashboard import connect
-from dashboard.client import Client, ServiceError
-from server.schemas import Image
 
 COLUMNS = 9
 # A photo is its own button: the real one lies over it, unseen, so that keyboards and screen readers find it too.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from attention.client import ServiceError
 from attention.reports.coupling import CouplingRequest
 from attention.reports.excitation import ExcitedGate
 from attention.reports.permutation import PermutationRequest
@@ -13,7 +14,6 @@ from attention.spec import Variant
 from dashboard import connect, drawing, photos, probe_charts, words
 from dashboard.class_form import Subjects
 from dashboard.class_panels import downloads
-from dashboard.client import ServiceError
 
 MOST_GROWN = 100
 """Images that are enlarged at most; each is run once a factor."""

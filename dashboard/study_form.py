@@ -7,12 +7,12 @@ from typing import Any
 import streamlit as st
 from pydantic import ValidationError
 
+from attention.client import ServiceError
 from attention.names import split_names
 from attention.reports.study import PlanRequest, StudyRequest
+from attention.schemas import Catalog, DataSet, ModuleEntry
 from attention.spec import RECIPES, Grid, OptionValue, Placement, Recipe, Variant
 from dashboard import connect, forms, jobs
-from dashboard.client import ServiceError
-from server.schemas import Catalog, DataSet, ModuleEntry
 
 FIRST = ("se", "eca")
 """Modules that the form opens with."""

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from attention.client import gate_values
 from attention.reports.compare import Comparison
 from attention.reports.cost import Cost, CostReport
 from attention.reports.court import CourtReport
 from attention.reports.modules import FitReport
-from dashboard.client import gate_values
 from dashboard.words import about, called, gate_labels, human, unit
 
 

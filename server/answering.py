@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from server.schemas import Job
+from attention.schemas import Job
 
 
 def answer(json: str | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -8,8 +8,8 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Any
 
+from attention.schemas import Conditions, StoredReport
 from attention.spec import Request
-from server.schemas import Conditions, StoredReport
 from server.settings import Settings
 from server.store.reports import Answer, AnswerTable, Listed
 

@@ -9,13 +9,13 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
+from attention.data.files import image_id
 from attention.errors import InvalidRequest, UnknownName
-from attention.files import image_id
 from attention.names import split_names
+from attention.schemas import JobQuestion
 from attention.spec import Plain, Request, Variant
 from server.at_its_word import converted
 from server.problems import invalid
-from server.schemas import JobQuestion
 from server.service import service
 from server.uploads import Form, media_type, read_body, read_form
 

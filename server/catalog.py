@@ -10,18 +10,18 @@ from typing import Any, get_type_hints
 
 import torch
 
-from attention import weights
 from attention.analyses import analyses
 from attention.analysis import Analysis
 from attention.backbones import backbones
 from attention.build import published_placement, resolve, skeleton
 from attention.errors import AttentionError
 from attention.gate import gates, slots
+from attention.measuring.traits import traits
 from attention.modules import modules
 from attention.options import schema
+from attention.schemas import AnalysisEntry, BackboneEntry, Catalog, ModuleEntry, Shipped
 from attention.spec import ABLATIONS, POSITIONS, GateKind, Placement, Position, Request, Variant
-from attention.traits import traits
-from server.schemas import AnalysisEntry, BackboneEntry, Catalog, ModuleEntry, Shipped
+from attention.weights import load as weights
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from server.keys import read_keys
 from server.settings import Settings
 
 if TYPE_CHECKING:
-    from attention.depot import Depot
+    from attention.storage.base import Depot
 
 Verdict = Literal["OK", "WARN", "FAIL"]
 
@@ -113,7 +113,7 @@ def _folder(settings: Settings) -> Findings:
 
 
 def _files(settings: Settings) -> Findings:
-    from attention.files import Files
+    from attention.data.files import Files
 
     if settings.files is None:
         return  # they are in the data folder
@@ -187,8 +187,8 @@ def _database(settings: Settings) -> Findings:
 
 
 def _weights(settings: Settings) -> Findings:
-    from attention import weights
     from attention.build import build
+    from attention.weights import load as weights
 
     shipped = weights.shipped()
     for variant in shipped:
@@ -202,13 +202,13 @@ def _weights(settings: Settings) -> Findings:
 def _device(settings: Settings) -> Findings:
     import torch
 
-    from attention import weights
     from attention.build import build
-    from attention.devices import device_name
     from attention.precision import APART
-    from attention.running import Running, fetched
-    from attention.serving import serving_copy
+    from attention.running.device import device_name
+    from attention.running.fused import serving_copy
+    from attention.running.runner import Running, fetched
     from attention.spec import Variant
+    from attention.weights import load as weights
     from server.engine.local import choose_device
 
     device = choose_device(settings.device)

@@ -11,16 +11,16 @@ from typing import Any
 import torch
 
 from attention.build import resolve
-from attention.checkpoints import Checkpoints
-from attention.data_folder import DataFolder
+from attention.data.folder import DataFolder
 from attention.errors import AttentionError
-from attention.hub import Hub
+from attention.schemas import Conditions, Difference
 from attention.spec import Request, Variant
-from attention.weights import source
+from attention.weights.find import Checkpoints
+from attention.weights.hub import Hub
+from attention.weights.load import source
 from server.catalog import version
 from server.engine import Engine
 from server.questions import data_sets, variants
-from server.schemas import Conditions, Difference
 from server.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -13,17 +13,17 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 import attention
-from attention.data_folder import DataFolder, Listed, Taken, data_set_name
+from attention.data.folder import DataFolder, Listed, Taken, data_set_name
 from attention.errors import NotFound
 from attention.reports.study import StudyReport
+from attention.schemas import DataSet, DataSets
 from server.answering import answer
 from server.openapi import Schemas
-from server.schemas import DataSet, DataSets
 from server.service import service
 from server.uploads import media_type, save_body
 
 ZIP_TYPES = ("", "application/zip", "application/x-zip-compressed", "application/octet-stream")
-SHIPPED = Path(attention.__file__).parent / "shipped" / "study.json"
+SHIPPED = Path(attention.__file__).parent / "weights" / "shipped" / "study.json"
 """The report of the study that comes with the service, if one does."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from server.schemas import Difference
+from attention.schemas import Difference
 
 SHOWN = 100
 """Differences that are told one by one."""

@@ -6,11 +6,11 @@ from functools import cached_property
 
 from PIL import Image as PillowImage
 
+from attention.data.files import Files, samples
+from attention.data.images import ImageFacts, inspect
 from attention.errors import InvalidRequest, NotFound
-from attention.files import Files, samples
-from attention.images import ImageFacts, inspect
+from attention.schemas import Image, Images
 from server.metering import metered
-from server.schemas import Image, Images
 from server.store import Store
 
 THUMBNAIL_QUALITY = 85

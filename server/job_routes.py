@@ -12,11 +12,11 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response, StreamingResponse
 
 from attention.errors import NotFound
+from attention.schemas import Job, Jobs, JobState
 from attention.spec import Request
 from server.answering import accepted, answer
 from server.asking import read_job_question
 from server.openapi import Schemas
-from server.schemas import Job, Jobs, JobState
 from server.service import Service, service
 
 EVENT_EVERY_S = 0.25

@@ -75,7 +75,7 @@ def run_job(settings: Settings, job_id: str, claim: Claim | None = None) -> None
 def _answer(settings: Settings, table: JobTable, claim: Claim, analysis: str, asked: dict[str, Any]) -> Plain:
     import torch  # here, because the lane takes this file's Order only, and a process should see its orders first
 
-    from attention.analysis import run
+    from attention.analyses import run
     from server.engine.job_lab import job_lab
     from server.engine.progress import Reporter
 

@@ -12,8 +12,8 @@ from threading import Lock
 
 from starlette.exceptions import HTTPException
 
+from attention.schemas import Job
 from server.metering import Payer, payer
-from server.schemas import Job
 from server.settings import Settings
 from server.store.jobs import JobTable
 

@@ -17,9 +17,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from attention.schemas import JobState
 from server.access import Accounts
 from server.engine.metrics import SECONDS
-from server.schemas import JobState
 from server.service import Service
 from server.store.database import connect
 from server.store.tables import JobRow

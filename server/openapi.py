@@ -8,12 +8,12 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from attention.schemas import Problem
 from attention.spec import Request
 from server.access import OPEN
 from server.answering import REPORT_ID
 from server.asking import FILES, MAX_FILES, takes_files
 from server.problems import MEDIA_TYPE
-from server.schemas import Problem
 
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where the service asks for one."},

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attention import errors
 from attention.errors import AttentionError, did_you_mean
-from server.schemas import Problem
+from attention.schemas import Problem
 
 log = logging.getLogger(__name__)
 

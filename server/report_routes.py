@@ -13,6 +13,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from attention.errors import InvalidRequest, NotFound
+from attention.schemas import AskedAgain, Conditions, Difference, Job, ReportEntry, Reports, StoredReport
 from attention.spec import Request
 from server.answering import accepted, answer, report_links
 from server.archive import is_answer
@@ -22,7 +23,6 @@ from server.differences import Found, differences
 from server.hangups import while_connected
 from server.openapi import Schemas
 from server.questions import photos, title
-from server.schemas import AskedAgain, Conditions, Difference, Job, ReportEntry, Reports, StoredReport
 from server.service import Service, service
 from server.store.reports import Listed
 

@@ -12,17 +12,7 @@ from starlette.responses import Response
 from attention.analysis import Analysis
 from attention.errors import InvalidRequest
 from attention.reports.study import StudyReport
-from attention.spec import Request
-from server.answering import accepted, answer, report_links
-from server.asking import FILES, read_question
-from server.catalog import request_type, title
-from server.checkpoint_routes import add_checkpoints
-from server.dataset_routes import add_datasets
-from server.hangups import while_connected
-from server.job_routes import add_jobs
-from server.openapi import REPORT_HEADERS, Schemas
-from server.report_routes import add_reports
-from server.schemas import (
+from attention.schemas import (
     AskedAgain,
     Catalog,
     DataSet,
@@ -35,6 +25,16 @@ from server.schemas import (
     Reports,
     StoredReport,
 )
+from attention.spec import Request
+from server.answering import accepted, answer, report_links
+from server.asking import FILES, read_question
+from server.catalog import request_type, title
+from server.checkpoint_routes import add_checkpoints
+from server.dataset_routes import add_datasets
+from server.hangups import while_connected
+from server.job_routes import add_jobs
+from server.openapi import REPORT_HEADERS, Schemas
+from server.report_routes import add_reports
 from server.service import Service, service
 from server.uploads import Upload, media_type, plain_name, read_body, read_form
 

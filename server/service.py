@@ -11,6 +11,7 @@ from starlette.requests import Request as HTTPRequest
 
 from attention.build import skeleton
 from attention.errors import InvalidRequest
+from attention.schemas import Conditions, Job
 from attention.spec import Request
 from server.archive import Archive
 from server.catalog import catalog, version
@@ -20,7 +21,6 @@ from server.gallery import Gallery
 from server.limits import account
 from server.questions import images, variants
 from server.remembering import Remembering
-from server.schemas import Conditions, Job
 from server.settings import Settings
 from server.sizes import check_at_once, check_networks
 from server.store import Store

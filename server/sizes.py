@@ -8,7 +8,7 @@ whatever its width. Questions that only count are not limited: they are how one 
 from functools import lru_cache
 from typing import Any
 
-from attention.cost import count
+from attention.counting.cost import count
 from attention.errors import TooLarge
 from attention.reports.cost import VariantCost
 from attention.spec import Request, Variant

@@ -18,17 +18,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attention import weights
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import preprocess_of
-from attention.channel_gates import ran
+from attention.data.images import crop
+from attention.data.sampling import prepared
 from attention.errors import InvalidRequest, did_you_mean
 from attention.gate import Slot, slots
-from attention.images import crop
-from attention.pictures import prepared
+from attention.measuring.channel_gates import ran
 from attention.reports.cam import CamMap, CamNetwork, CamPhoto, CamReport, CamRequest
 from attention.reports.compare import ClassScore
+from attention.weights import load as weights
 
 METHOD = (
     "Grad-CAM (Selvaraju et al., ICCV 2017, arXiv:1610.02391): channels of a feature map, weighted by the mean over "
@@ -47,7 +47,7 @@ class Seen:
 
 
 @analyses.register("cam")
-def cam(request: CamRequest, lab: Lab) -> CamReport:
+def cam(request: CamRequest, lab: AnyLab) -> CamReport:
     """Where in these photos did each network find what speaks for its class? Grad-CAM, side by side."""
     subjects = [ran(variant, lab).model_copy(update={"dtype": "float32"}) for variant in request.variants]
     ways = [preprocess_of(subject.variant, lab.files.checkpoints) for subject in subjects]

@@ -7,18 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attention import weights
 from attention.analyses import analyses
-from attention.analysis import GateSite, Lab, Outputs, check_finite
+from attention.analysis import AnyLab, Outputs, check_finite
 from attention.build import load_report, preprocess_of, resolve
-from attention.checkpoints import Checkpoints
-from attention.cost import count
-from attention.devices import device_name
+from attention.counting.cost import count
+from attention.data.sampling import prepared
 from attention.errors import TooLarge
-from attention.pictures import prepared
 from attention.reports.checkpoints import WeightsState
 from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
+from attention.reports.gates import GateSite
+from attention.running.device import device_name
 from attention.spec import Variant
+from attention.weights import load as weights
+from attention.weights.find import Checkpoints
 
 LOW, HIGH = 0.1, 0.9
 """A gate entry below or above these counts as saturated."""
@@ -28,7 +29,7 @@ MAX_VALUES = 8_000_000
 
 
 @analyses.register("compare")
-def compare(request: CompareRequest, lab: Lab) -> Comparison:
+def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
     """What do these networks see in these photos, and what does their attention do?"""
     variants = [resolve(variant) for variant in request.variants]
     summaries = [_summary(variant, lab.files.checkpoints) for variant in variants]

@@ -11,14 +11,15 @@ from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analyses.permutation import arrivals
-from attention.analysis import GateSite, Lab
+from attention.analysis import AnyLab
 from attention.build import preprocess_of
-from attention.channel_gates import channel_sites, named, per_channel, place, ran, require, spaced
+from attention.data.images import preprocess
 from attention.errors import InvalidRequest
 from attention.gate import AttentionModule, gates, slots
-from attention.images import preprocess
+from attention.measuring.channel_gates import channel_sites, named, per_channel, place, ran, require, spaced
+from attention.measuring.traits import scramble
 from attention.reports.coupling import CouplingReport, CouplingRequest
-from attention.traits import scramble
+from attention.reports.gates import GateSite
 
 MEANS_ONLY = (
     "The module alone in float64 with the network's weights, at the channel means of the map that arrives at it on "
@@ -41,7 +42,7 @@ FLAT = " Every entry is 0: on this photo the gate does not answer to the map at 
 
 
 @analyses.register("coupling")
-def coupling(request: CouplingRequest, lab: Lab) -> CouplingReport:
+def coupling(request: CouplingRequest, lab: AnyLab) -> CouplingReport:
     """Which channels does a gate of this network listen to, on this photo?"""
     network = ran(request.variant, lab)
     variant = network.variant
@@ -101,7 +102,7 @@ def gate_of(module: AttentionModule, inner: str, site: GateSite, x: Tensor) -> T
     return per_channel(kept[0], site.kind)
 
 
-def _module(lab: Lab, site: GateSite, request: CouplingRequest, x: Tensor) -> tuple[AttentionModule, str, Tensor]:
+def _module(lab: AnyLab, site: GateSite, request: CouplingRequest, x: Tensor) -> tuple[AttentionModule, str, Tensor]:
     """The module of a gate in float64, the gate's path inside it, and the map (1, C, H, W) that arrives at it."""
     network = lab.network(request.variant)
     for slot, module, arrived in arrivals(network, x):

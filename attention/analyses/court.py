@@ -6,12 +6,12 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import input_size, resolve, skeleton
-from attention.cost import count, rows_of
-from attention.counters import COUNTERS, Counter
+from attention.counting.cost import count, rows_of
+from attention.counting.counters import COUNTERS, Counter
+from attention.counting.ledger import Row, walk
 from attention.gate import slots
-from attention.ledger import Row, walk
 from attention.reports.court import CourtReport, CourtRequest, Reason, Spelling, Witness
 from attention.spec import Variant
 
@@ -21,7 +21,7 @@ CHANNELS, SIDE, KERNEL_SIZE = 256, 56, 5
 
 
 @analyses.register("court")
-def court(request: CourtRequest, lab: Lab) -> CourtReport:
+def court(request: CourtRequest, lab: AnyLab) -> CourtReport:
     """What would other counters say this network costs, and why do they differ?"""
     variant = resolve(request.variant)
     size = request.input_size or input_size(variant.backbone)

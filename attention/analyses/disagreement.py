@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from attention import weights
-from attention.agreement import Numbers, divergence, kappa, rights
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import preprocess_of
-from attention.channel_gates import ran
+from attention.data.images import preprocess
+from attention.data.sampling import BATCH, Picture, how_many, label_numbers, pictures, why_unlabelled
 from attention.errors import InvalidRequest
-from attention.images import preprocess
 from attention.interventions.plan import SCALE, described, reference_images
-from attention.pictures import BATCH, Picture, how_many, label_numbers, pictures, why_unlabelled
+from attention.measuring.agreement import Numbers, divergence, kappa, rights
+from attention.measuring.channel_gates import ran
 from attention.reports.compare import ClassScore
 from attention.reports.disagreement import Agreement, Answer, Arm, DisagreementReport, DisagreementRequest, Entry, Flips
 from attention.reports.subjects import Ran
 from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Preprocess
+from attention.weights import load as weights
 
 METHODS = (
     "Divergences are Jensen-Shannon divergences with equal weights between softmax predictions (Lin 1991), by their "
@@ -47,7 +47,7 @@ class Candidate:
 
 
 @analyses.register("disagreement")
-def disagreement(request: DisagreementRequest, lab: Lab) -> DisagreementReport:
+def disagreement(request: DisagreementRequest, lab: AnyLab) -> DisagreementReport:
     """On which images do these networks disagree, or change their answer when their attention is taken away?"""
     asked = Asked(request, lab)
     found = Found(asked)
@@ -70,7 +70,7 @@ def disagreement(request: DisagreementRequest, lab: Lab) -> DisagreementReport:
 class Asked:
     """A question about disagreement: the networks, the arms, and how they are run."""
 
-    def __init__(self, request: DisagreementRequest, lab: Lab) -> None:
+    def __init__(self, request: DisagreementRequest, lab: AnyLab) -> None:
         self.request, self.lab = request, lab
         self.networks = [ran(variant, lab) for variant in request.variants]
         self.caveats = [f"{one.name}: {one.warning}" for one in self.networks if one.warning]
@@ -117,7 +117,7 @@ class Asked:
         return [Ablation(kind=kind, value=self.request.value, seed=self.request.seed, reference=self.reference)]
 
 
-def same_classes(networks: Sequence[Ran], lab: Lab) -> tuple[tuple[str, ...], list[str]]:
+def same_classes(networks: Sequence[Ran], lab: AnyLab) -> tuple[tuple[str, ...], list[str]]:
     """The names of the classes that all networks tell apart, and what to know of them; no names if none are known.
 
     Raises:

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from attention.analyses import analyses
-from attention.analysis import GateSite, Lab
+from attention.analysis import AnyLab
 from attention.build import preprocess_of
-from attention.channel_gates import (
+from attention.data.sampling import Picture, batches, how_many
+from attention.measuring.channel_gates import (
     channel_sites,
     class_share,
     class_share_by_chance,
@@ -26,9 +27,9 @@ from attention.channel_gates import (
     spaced,
     static_share,
 )
-from attention.moments import Moments, together
-from attention.pictures import Picture, batches, how_many
+from attention.measuring.moments import Moments, together
 from attention.reports.excitation import ClassCurve, ExcitationReport, ExcitationRequest, ExcitedGate
+from attention.reports.gates import GateSite
 from attention.reports.subjects import ClassCount, Ran
 from attention.spec import Pictures
 
@@ -58,7 +59,7 @@ class Seen:
 
 
 @analyses.register("excitation")
-def excitation(request: ExcitationRequest, lab: Lab) -> ExcitationReport:
+def excitation(request: ExcitationRequest, lab: AnyLab) -> ExcitationReport:
     """Which channels does attention excite for which classes, early and late in the network?"""
     network = ran(request.variant, lab)
     every, left_out = channel_sites(network.variant)

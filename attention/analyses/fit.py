@@ -1,9 +1,9 @@
 """What would these modules cost on this backbone, and which of them do not fit?"""
 
 from attention.analyses import analyses
-from attention.analysis import Lab
-from attention.conventions import rules
-from attention.cost import CONVENTION, count
+from attention.analysis import AnyLab
+from attention.counting.conventions import rules
+from attention.counting.cost import CONVENTION, count
 from attention.errors import AttentionError
 from attention.modules import modules
 from attention.reports.cost import CostReport
@@ -12,7 +12,7 @@ from attention.spec import Variant
 
 
 @analyses.register("fit")
-def fit(request: FitRequest, lab: Lab) -> FitReport:
+def fit(request: FitRequest, lab: AnyLab) -> FitReport:
     """What would these modules cost on this backbone, and which of them do not fit?"""
     plain = Variant(backbone=request.backbone, backbone_options=request.backbone_options)
     bills, refused = [count(plain, request.input_size)], []  # a backbone that is not there is refused as a whole

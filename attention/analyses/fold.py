@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attention import weights
 from attention.analyses import analyses
 from attention.analyses.latency import why_withheld
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.backbones import Backbone
 from attention.build import preprocess_of
-from attention.channel_gates import ran
-from attention.cost import count
-from attention.fold import ALLOWED, Place, difference, fold, foldable, keep
+from attention.counting.cost import count
+from attention.data.sampling import batches, how_many, why_unlabelled
 from attention.gate import ablate, capture
 from attention.interventions.effects import Found, Tally
+from attention.interventions.fold import ALLOWED, Place, difference, fold, foldable, keep
 from attention.interventions.plan import described, reference_images
-from attention.moments import Moments
-from attention.pictures import batches, how_many, why_unlabelled
+from attention.measuring.channel_gates import ran
+from attention.measuring.moments import Moments
+from attention.measuring.statistics import mcnemar_p, paired_share_interval
 from attention.reports.checkpoints import Card
 from attention.reports.evidence import Interval
 from attention.reports.fold import (
@@ -37,9 +37,9 @@ from attention.reports.fold import (
     KeptNetwork,
 )
 from attention.reports.subjects import Ran
+from attention.running.timing import median_interval, rounds, synchroniser
 from attention.spec import Ablation, Pictures, Preprocess, Variant
-from attention.stats import mcnemar_p, paired_share_interval
-from attention.timing import median_interval, rounds, synchroniser
+from attention.weights import load as weights
 
 METHODS = (
     "Images are paired: each is compared with itself. Change of accuracy: Bonett-Price adjusted Wald interval (2012), "
@@ -77,7 +77,7 @@ class Work:
 
 
 @analyses.register("fold")
-def static_fold(request: FoldRequest, lab: Lab) -> FoldReport:
+def static_fold(request: FoldRequest, lab: AnyLab) -> FoldReport:
     """Can this network do without its attention: what becomes of it with mean gates worked into its normalisations?"""
     network = ran(request.variant, lab)
     model = _own(network.variant, lab)
@@ -112,13 +112,13 @@ def static_fold(request: FoldRequest, lab: Lab) -> FoldReport:
     return report
 
 
-def _own(variant: Variant, lab: Lab) -> Backbone:
+def _own(variant: Variant, lab: AnyLab) -> Backbone:
     model = lab.network(variant)
     assert isinstance(model, Backbone)
     return model
 
 
-def _calibrated(work: Work, how: Preprocess, places: Sequence[Place], lab: Lab) -> dict[str, Moments]:
+def _calibrated(work: Work, how: Preprocess, places: Sequence[Place], lab: AnyLab) -> dict[str, Moments]:
     """Mean and spread of every gate over the calibration images, (C) each."""
     found: dict[str, Moments] = {}
     for some, images in batches(work.reference, how, lab.files):
@@ -158,7 +158,7 @@ def _logits(work: Work, images: Tensor, ablation: Ablation, means: dict[str, Ten
     return torch.stack([trained, mean, folded]).float().cpu()
 
 
-def _timed(work: Work, size: int, lab: Lab) -> FoldTiming:
+def _timed(work: Work, size: int, lab: AnyLab) -> FoldTiming:
     """The trained network twice and the folded one, in turns: CPU time on one thread, or a GPU's wall-clock time."""
     on_gpu = lab.device.startswith("cuda")
     images = torch.randn(work.request.batch, 3, size, size, generator=torch.Generator().manual_seed(0))
@@ -218,7 +218,7 @@ def _passes_a_turn(once: Callable[[], None], wait: Callable[[], None]) -> int:
     return min(max(round(TURN_S / (time.perf_counter() - started)), 1), MOST_PASSES)
 
 
-def _kept(work: Work, how: Preprocess, lab: Lab) -> KeptNetwork:
+def _kept(work: Work, how: Preprocess, lab: AnyLab) -> KeptNetwork:
     """The folded network among the checkpoints, with a card where the trained one has one."""
     plain = work.variant.plain
     card = _card(work, lab)
@@ -233,7 +233,7 @@ def _kept(work: Work, how: Preprocess, lab: Lab) -> KeptNetwork:
     return KeptNetwork(variant=variant, name=variant.name, checkpoint=name, bytes=size, card=card is not None)
 
 
-def _card(work: Work, lab: Lab) -> Card | None:
+def _card(work: Work, lab: AnyLab) -> Card | None:
     """What the folded network says of itself: the trained one's origin, and what was done to it."""
     card = weights.card(work.variant, lab.files.checkpoints)
     if card is None:
@@ -252,7 +252,7 @@ def _card(work: Work, lab: Lab) -> Card | None:
     return card.model_copy(update=told | measured)
 
 
-def _report(work: Work, lab: Lab, complete: bool = False) -> FoldReport:
+def _report(work: Work, lab: AnyLab, complete: bool = False) -> FoldReport:
     found = work.tally.found()
     arms = tuple(_arms(work, found))
     said = list(work.caveats)

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.errors import InvalidRequest
 from attention.gate import AttentionModule, gates
+from attention.measuring.traits import lone, noise, scramble
 from attention.modules import modules
 from attention.options import schema
 from attention.reports.modules import Interaction, InteractionReport, InteractionRequest
 from attention.spec import Options
-from attention.traits import lone, noise, scramble
 
 POINTS = 16
 """Vectors of pooled features that are tried: at some of them a bottleneck's ReLUs are all shut."""
@@ -27,7 +27,7 @@ CONDITIONS = (
 
 
 @analyses.register("interaction")
-def interaction(request: InteractionRequest, lab: Lab) -> InteractionReport:
+def interaction(request: InteractionRequest, lab: AnyLab) -> InteractionReport:
     """Which channels does each channel's gate listen to?"""
     generator = torch.Generator().manual_seed(request.seed)
     pooled = torch.randn(POINTS, request.channels, generator=generator, dtype=torch.float64)  # (B, C)

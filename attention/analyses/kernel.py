@@ -4,7 +4,7 @@ from functools import cache
 from itertools import groupby
 
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import skeleton
 from attention.gate import slots
 from attention.modules.eca import RELEASED, adaptive_kernel_size
@@ -16,7 +16,7 @@ SOURCE = "https://github.com/BangguWu/ECANet"
 
 
 @analyses.register("kernel")
-def kernel(request: KernelRequest, lab: Lab) -> KernelReport:
+def kernel(request: KernelRequest, lab: AnyLab) -> KernelReport:
     """How many neighbouring channels does ECA's filter span?"""
 
     def size(channels: int) -> int:

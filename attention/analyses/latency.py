@@ -8,24 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import build, resolve
-from attention.cost import count
-from attention.devices import device_name
+from attention.counting.cost import count
 from attention.errors import InvalidRequest
 from attention.reports.cost import Cost
 from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing, Verdict
-from attention.running import Running, check_running
-from attention.serving import serving_copy
+from attention.running.device import device_name
+from attention.running.fused import serving_copy
+from attention.running.runner import Running, check_running
+from attention.running.timing import bandwidth, median_interval, rounds, synchroniser
 from attention.spec import Variant
-from attention.timing import bandwidth, median_interval, rounds, synchroniser
 
 FIRST, SECOND = "baseline, first", "baseline, second"
 
 
 @analyses.register("latency")
-def latency(request: LatencyRequest, lab: Lab) -> LatencyReport:
+def latency(request: LatencyRequest, lab: AnyLab) -> LatencyReport:
     """How long does a forward pass take on this machine, beside the plain network's?"""
     arms = [resolve(variant.model_copy(update={"weights": None})) for variant in request.variants]
     base = resolve((request.baseline or arms[0].plain).model_copy(update={"weights": None}))
@@ -51,7 +51,7 @@ def latency(request: LatencyRequest, lab: Lab) -> LatencyReport:
 
 
 def _passes(
-    request: LatencyRequest, variants: list[Variant], size: int, device: str, lab: Lab
+    request: LatencyRequest, variants: list[Variant], size: int, device: str, lab: AnyLab
 ) -> dict[str, Callable[[], object]]:
     """One forward pass of each network, ready to run."""
     generator = torch.Generator().manual_seed(0)

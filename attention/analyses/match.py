@@ -1,16 +1,16 @@
 """How wide must the plain network be to cost as much as one with attention?"""
 
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import resolve
-from attention.cost import count
-from attention.match import widened
+from attention.counting.cost import count
+from attention.counting.match import widened
 from attention.reports.match import Match, MatchReport, MatchRequest, Size
 from attention.spec import Variant
 
 
 @analyses.register("match")
-def match(request: MatchRequest, lab: Lab) -> MatchReport:
+def match(request: MatchRequest, lab: AnyLab) -> MatchReport:
     """How wide must the plain network be to cost as much as one with attention?"""
     matches = []
     for number, variant in enumerate(request.variants):

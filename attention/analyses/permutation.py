@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import input_size, preprocess_of, resolve, skeleton
+from attention.data.images import preprocess
 from attention.errors import AttentionError, InvalidRequest
 from attention.gate import AttentionModule, Slot, capture, gates, slots
-from attention.images import preprocess
+from attention.measuring.traits import SIDE, lone, noise, scramble
 from attention.modules import modules
 from attention.reports.permutation import Order, PermutationReport, PermutationRequest, PermutedModule
 from attention.spec import GateKind, Variant
-from attention.traits import SIDE, lone, noise, scramble
 
 TOLERANCE = 1e-9
 """Changes up to this, in float64 and for gates of about 1, are rounding."""
@@ -48,7 +48,7 @@ CONSTANT = "Its gate is one constant here, whatever the order of channels: there
 
 
 @analyses.register("permutation")
-def permutation(request: PermutationRequest, lab: Lab) -> PermutationReport:
+def permutation(request: PermutationRequest, lab: AnyLab) -> PermutationReport:
     """Does a module's gate depend on the order in which channels stand?"""
     if not request.modules and not request.variants:
         raise InvalidRequest("Name at least one module, or a network that has some.")
@@ -71,7 +71,7 @@ def _lone(name: str, request: PermutationRequest) -> PermutedModule:
     return _probed(name, module, (x,), request.seed)
 
 
-def _inside(variant: Variant, request: PermutationRequest, lab: Lab) -> Iterator[PermutedModule]:
+def _inside(variant: Variant, request: PermutationRequest, lab: AnyLab) -> Iterator[PermutedModule]:
     """A row for every module of a network, each on the map that arrives at it."""
     if not any(len(slot) for slot in slots(skeleton(variant)).values()):
         raise InvalidRequest(f"{variant.name} has no attention, so there is no module to try.")

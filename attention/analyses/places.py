@@ -1,7 +1,7 @@
 """Where in a network can attention sit, and where does it in these variants?"""
 
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import map_sides, resolve, skeleton
 from attention.gate import slots
 from attention.reports.modules import Place, Places, PlacesReport, PlacesRequest
@@ -9,7 +9,7 @@ from attention.spec import Variant
 
 
 @analyses.register("places")
-def places(request: PlacesRequest, lab: Lab) -> PlacesReport:
+def places(request: PlacesRequest, lab: AnyLab) -> PlacesReport:
     """Where in a network can attention sit, and where does it in these variants?"""
     return PlacesReport(variants=tuple(_places(resolve(variant)) for variant in request.variants))
 

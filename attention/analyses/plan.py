@@ -8,18 +8,18 @@ from fnmatch import fnmatch
 from pydantic import ValidationError
 
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import resolve
-from attention.cost import count
-from attention.data_folder import DataFolder, Listed
-from attention.datasets import TEST_SHARE
-from attention.depot import Depot
-from attention.devices import device_name
+from attention.counting.cost import count
+from attention.data.dataset import TEST_SHARE
+from attention.data.folder import DataFolder, Listed
 from attention.errors import NotFound
+from attention.measuring.statistics import LEAST_SEEDS
 from attention.reports.checkpoints import Card
 from attention.reports.study import Plan, PlanRequest, StudyRequest
+from attention.running.device import device_name
 from attention.spec import Variant
-from attention.stats import LEAST_SEEDS
+from attention.storage.base import Depot
 
 BACKWARD = 2
 """A step back costs about twice the step forward, so an image in training costs three forward passes."""
@@ -29,7 +29,7 @@ ROUGH_MACS_PER_S = {"cpu": 1e10, "cuda": 2e12}
 
 
 @analyses.register("plan")
-def plan(request: PlanRequest, lab: Lab) -> Plan:
+def plan(request: PlanRequest, lab: AnyLab) -> Plan:
     """How long would this study take?"""
     study = request.study
     data = DataFolder(lab.files.depot).get(study.data)

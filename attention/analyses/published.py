@@ -1,16 +1,16 @@
 """What accuracy was published for these modules, and what do they cost?"""
 
 from attention.analyses import analyses
-from attention.analysis import Lab
-from attention.cost import CONVENTION, count
+from attention.analysis import AnyLab
+from attention.counting.cost import CONVENTION, count
+from attention.counting.published import GROUPS, Group, Result
 from attention.errors import InvalidRequest, did_you_mean
-from attention.published import GROUPS, Group, Result
 from attention.reports.modules import PublishedGroup, PublishedReport, PublishedRequest, PublishedResult
 from attention.spec import Variant
 
 
 @analyses.register("published")
-def published(request: PublishedRequest, lab: Lab) -> PublishedReport:
+def published(request: PublishedRequest, lab: AnyLab) -> PublishedReport:
     """What accuracy was published for these modules, and what do they cost?"""
     known = {group.key: group for group in GROUPS}
     for key in request.groups:

@@ -11,18 +11,19 @@ import torch
 from PIL import Image
 
 from attention.analyses import analyses
-from attention.analysis import GateSite, Lab
+from attention.analysis import AnyLab
 from attention.build import preprocess_of, skeleton
-from attention.channel_gates import place, ran
+from attention.data.images import preprocess
+from attention.data.sampling import batches, how_many
 from attention.errors import InvalidRequest
 from attention.gate import sites
-from attention.images import preprocess
-from attention.pictures import batches, how_many
+from attention.measuring.channel_gates import place, ran
+from attention.measuring.statistics import paired_interval
 from attention.reports.evidence import Interval
+from attention.reports.gates import GateSite
 from attention.reports.scale import ScaleGate, ScalePoint, ScaleReport, ScaleRequest
 from attention.reports.subjects import Ran
 from attention.spec import Variant
-from attention.stats import paired_interval
 
 BATCH = 16
 """Images at a time."""
@@ -31,7 +32,7 @@ REDUCED = "Each channel's weight of the last branch minus that of the first."
 
 
 @analyses.register("scale")
-def scale(request: ScaleRequest, lab: Lab) -> ScaleReport:
+def scale(request: ScaleRequest, lab: AnyLab) -> ScaleReport:
     """Does a selective kernel choose its larger branch when the object in the middle grows?"""
     network = ran(request.variant, lab)
     variant, factors = network.variant, sorted(set(request.factors))

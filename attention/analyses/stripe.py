@@ -13,9 +13,11 @@ from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analyses.excitation import BATCH, in_order
-from attention.analysis import GateSite, Lab
+from attention.analysis import AnyLab
 from attention.build import preprocess_of
-from attention.channel_gates import (
+from attention.data.sampling import batches, how_many
+from attention.errors import InvalidRequest
+from attention.measuring.channel_gates import (
     Matrix,
     channel_sites,
     class_share,
@@ -31,9 +33,8 @@ from attention.channel_gates import (
     static_share,
     without_order,
 )
-from attention.errors import InvalidRequest
-from attention.moments import Moments
-from attention.pictures import batches, how_many
+from attention.measuring.moments import Moments
+from attention.reports.gates import GateSite
 from attention.reports.stripe import OrderBetween, StripeGate, StripeMap, StripeReport, StripeRequest
 from attention.reports.subjects import ClassCount, Ran
 
@@ -93,7 +94,7 @@ class Watched:
 
 
 @analyses.register("stripe")
-def stripe(request: StripeRequest, lab: Lab) -> StripeReport:
+def stripe(request: StripeRequest, lab: AnyLab) -> StripeReport:
     """Are the gates the same whatever the image: stripes in a map of images by channels?"""
     count = _count(request, lab)
     watched, caveats = [], []
@@ -135,7 +136,7 @@ def stripe(request: StripeRequest, lab: Lab) -> StripeReport:
     )
 
 
-def _count(request: StripeRequest, lab: Lab) -> int:
+def _count(request: StripeRequest, lab: AnyLab) -> int:
     count = how_many(request.pictures, lab.files)
     if count < 2:
         raise InvalidRequest("One image shows no stripes. Ask for at least two photos, or a data set.")

@@ -1,94 +1,13 @@
 """Train these networks on the same data with the same seeds: is any of them really better?"""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Protocol
-
 from attention.analyses import analyses
-from attention.analysis import Lab, Step, in_order
-from attention.build import resolve
-from attention.devices import device_name
-from attention.reports.study import RunReport, StudyReport, StudyRequest
-from attention.study import Task, Workshop, summarise
+from attention.analysis import AnyLab
+from attention.reports.study import StudyReport, StudyRequest
+from attention.training.run_study import conduct
+from attention.training.study import Workshop
 
 
 @analyses.register("study")
-def study(request: StudyRequest, lab: Lab) -> StudyReport:
+def study(request: StudyRequest, lab: AnyLab) -> StudyReport:
     """Train these networks on the same data with the same seeds: is any of them really better?"""
     return conduct(request, Workshop(lab.files.depot, lab.device), lab.progress, lab.map)
-
-
-class Spread(Protocol):
-    """How runs are gone through: `Lab.map`."""
-
-    def __call__(
-        self,
-        fn: Step[Task, RunReport],
-        items: Sequence[Task],
-        tell: Callable[[Task, RunReport], None],
-        lost: Callable[[Task, str], RunReport],
-    ) -> Iterable[RunReport]:
-        """The reports of runs, in whatever order they finish."""
-
-
-class Progress(Protocol):
-    """Is told how far a study is; what it raises ends the study, which can be gone on with."""
-
-    def __call__(self, done: int, total: int, note: str = "", partial: StudyReport | None = None) -> None:
-        """``done`` of ``total`` epochs, and what is known so far."""
-
-
-def conduct(
-    request: StudyRequest,
-    workshop: Workshop,
-    progress: Progress,
-    spread: Spread = in_order,
-) -> StudyReport:
-    """Do every run of a study and say what they add up to.
-
-    Args:
-        workshop: where the runs are done and kept.
-        spread: how the runs are gone through; in order, unless something like `Lab.map` does better.
-    """
-    data = workshop.data(request.data, request.size)
-    assert data.facts is not None
-    facts, device = data.facts, device_name(workshop.device)
-    arms = [resolve(arm.model_copy(update={"classes": len(data.classes)})) for arm in request.arms()]
-    seeds = range(request.first_seed, request.first_seed + request.seeds)
-    tasks = [  # a seed at a time, so that every arm has its pairs early
-        Task(
-            variant=arm,
-            recipe=request.recipe,
-            seed=seed,
-            data=request.data,
-            size=request.size,
-            fingerprint=facts.fingerprint,
-        )
-        for seed in seeds
-        for arm in arms
-    ]
-    records: dict[str, RunReport] = {task.name: known for task in tasks if (known := workshop.record(task))}
-
-    def tell(task: Task, report: RunReport) -> None:
-        records[task.name] = report
-        epochs = sum(request.recipe.epochs if one.done else len(one.curve) for one in records.values())
-        note = f"{report.arm}, seed {report.seed}: epoch {len(report.curve)} of {request.recipe.epochs}"
-        if report.test_accuracy is not None:
-            note = f"{report.arm}, seed {report.seed}: done, {100 * report.test_accuracy:.2f} %"
-        elif report.failed:
-            note = f"{report.arm}, seed {report.seed}: no result. {report.failed}"
-        runs = [records[one.name] for one in tasks if one.name in records]
-        partial = summarise(request, arms, runs, facts, device)
-        progress(epochs, len(tasks) * request.recipe.epochs, note, partial)
-
-    progress(0, len(tasks) * request.recipe.epochs, f"{len(tasks)} runs on {len(data.train):,} images")
-    by_run = {(task.variant.name, task.seed): task for task in tasks}
-    for report in spread(partial(_run, workshop), tasks, tell, workshop.lost):  # in whatever order they finish
-        tell(by_run[report.arm, report.seed], report)
-    return summarise(request, arms, [records[task.name] for task in tasks], facts, device)
-
-
-def _run(workshop: Workshop, task: Task, tell: Callable[[RunReport], None]) -> RunReport:
-    """Do a run in a workshop, wherever this is called."""
-    return replace(workshop, tell=lambda task, report: tell(report)).run(task)

@@ -5,26 +5,26 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from attention import weights
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import preprocess_of
-from attention.devices import device_name
+from attention.data.sampling import batches, how_many, why_unlabelled
 from attention.errors import InvalidRequest
 from attention.interventions.effects import METHODS, Found, Tally, effects, redundancy
 from attention.interventions.plan import Plan, described, passes, plan
 from attention.interventions.renormalise import LEAST, Renormalised
-from attention.pictures import batches, how_many, why_unlabelled
+from attention.measuring.statistics import LEAST_IMAGES
 from attention.reports.sweep import Effect, Scope, SweepReport, SweepRequest
+from attention.running.device import device_name
 from attention.spec import AblationKind
-from attention.stats import LEAST_IMAGES
+from attention.weights import load as weights
 
 ANEW: tuple[AblationKind, ...] = ("constant", "neutral")
 """The kinds that change the scale, for which normalisations may be estimated anew."""
 
 
 @analyses.register("sweep")
-def sweep(request: SweepRequest, lab: Lab) -> SweepReport:
+def sweep(request: SweepRequest, lab: AnyLab) -> SweepReport:
     """What does a network lose on these images without each of its gates, each stage of them, or all?"""
     what = plan(request, request.scopes, request.images, lab.files, calibrate=request.reestimate)
     how = preprocess_of(what.variant, lab.files.checkpoints)
@@ -48,7 +48,9 @@ def sweep(request: SweepRequest, lab: Lab) -> SweepReport:
     return report
 
 
-def _answers(what: Plan, renormalised: Renormalised | None, images: Tensor, lab: Lab) -> Iterator[tuple[slice, Tensor]]:
+def _answers(
+    what: Plan, renormalised: Renormalised | None, images: Tensor, lab: AnyLab
+) -> Iterator[tuple[slice, Tensor]]:
     """Rows of the tally with the logits that belong there, after the untouched ones: (1 + rows, B, K)."""
     for part, logits in passes(lab, what.variant, images, what.ablations):
         untouched = logits[0]
@@ -58,7 +60,7 @@ def _answers(what: Plan, renormalised: Renormalised | None, images: Tensor, lab:
             yield slice(row, row + 1), torch.stack([untouched, one])
 
 
-def _renormalised(what: Plan, anew: Sequence[int], total: int, lab: Lab) -> Renormalised:
+def _renormalised(what: Plan, anew: Sequence[int], total: int, lab: AnyLab) -> Renormalised:
     """The network with statistics of its own for each of these ablations.
 
     Raises:
@@ -92,7 +94,7 @@ def _report(
     what: Plan,
     rows: Sequence[tuple[Scope, AblationKind, bool, int]],
     tally: Tally,
-    lab: Lab,
+    lab: AnyLab,
     complete: bool,
 ) -> SweepReport:
     found = tally.found()

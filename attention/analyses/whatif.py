@@ -5,21 +5,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from attention import weights
 from attention.analyses import analyses
-from attention.analysis import Lab, check_finite
+from attention.analysis import AnyLab, check_finite
 from attention.build import preprocess_of
-from attention.devices import device_name
-from attention.images import preprocess
+from attention.data.images import preprocess
 from attention.interventions.effects import divergence
 from attention.interventions.plan import Plan, described, passes, plan
 from attention.reports.compare import ClassScore
 from attention.reports.sweep import PhotoBase, PhotoEffect, WhatIfReport, WhatIfRequest
+from attention.running.device import device_name
 from attention.spec import Pictures
+from attention.weights import load as weights
 
 
 @analyses.register("whatif")
-def whatif(request: WhatIfRequest, lab: Lab) -> WhatIfReport:
+def whatif(request: WhatIfRequest, lab: AnyLab) -> WhatIfReport:
     """What becomes of the predictions for these photos without each gate, each stage of gates, or all of them?"""
     what = plan(request, request.scopes, Pictures(images=request.images), lab.files, calibrate=False)
     how = preprocess_of(what.variant, lab.files.checkpoints)

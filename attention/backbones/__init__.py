@@ -18,7 +18,8 @@ class Backbone(nn.Module):
 
     ``input_size`` is the height and width it is meant for, in pixels; ``smallest_input`` the least it works on.
     ``chained`` says that blocks, and slots between them, run one after another, each seeing only what the one before
-    gives: then forward passes that differ from some block on can share all before it (see `attention.shared`).
+    gives: then forward passes that differ from some block on can share all before it (see
+    `attention.running.many_ablations`).
     """
 
     input_size: int = 224

@@ -60,7 +60,7 @@ class Block(nn.Module):
     """
 
     gate_first = False
-    """Whether a pooled gate is computed before what it scales, which is the same in eval mode (`attention.serving`)."""
+    """Whether a pooled gate is computed before what it scales; the same in eval mode (`attention.running.fused`)."""
 
     def __init__(self, in_channels: int, out_channels: int, spatial: UnitSlot) -> None:
         super().__init__()

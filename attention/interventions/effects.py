@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attention.data.sampling import label_numbers
 from attention.interventions.plan import Plan
-from attention.pictures import label_numbers
+from attention.measuring.statistics import LEAST_IMAGES, bootstrap_bounds, holm, mcnemar_p, paired_share_interval
 from attention.reports.sweep import Effect, Measure, Reading, Redundancy, Scope
 from attention.spec import AblationKind
-from attention.stats import LEAST_IMAGES, bootstrap_bounds, holm, mcnemar_p, paired_share_interval
 
 METHODS = (
     "Images are paired: each is compared with itself. Change of accuracy: Bonett-Price adjusted Wald interval (2012), "

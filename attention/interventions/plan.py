@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attention import weights
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.build import load_report, resolve, skeleton
+from attention.data.files import Files, samples
+from attention.data.sampling import how_many
 from attention.errors import BadData, InvalidRequest
-from attention.files import Files, samples
 from attention.interventions.scopes import labelled_sites, scopes
-from attention.pictures import how_many
 from attention.reports.sweep import Family, Interventions, Scope, Site
 from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Variant
+from attention.weights import load as weights
 
 ROWS_PIXELS = 4_000_000
 """Pixels of input, counted once for every ablation, up to which ablations of one image share a pass."""
@@ -150,7 +150,9 @@ def described(images: Pictures, files: Files) -> str:
     return f"{count:,} images of {images.data} ({images.split} split{classes}), drawn by seed {images.seed}"
 
 
-def passes(lab: Lab, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> Iterator[tuple[slice, Tensor]]:
+def passes(
+    lab: AnyLab, variant: Variant, images: Tensor, ablations: Sequence[Ablation]
+) -> Iterator[tuple[slice, Tensor]]:
     """Which of the ablations, and the logits untouched and under each of those: (1 + A, B, K), a few at a time.
 
     So memory does not grow with the number of ablations: only one untouched pass more is run for each part of them.

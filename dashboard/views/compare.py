@@ -6,9 +6,9 @@ import streamlit as st
 from pydantic import ValidationError
 
 from attention.reports.compare import CompareRequest
+from attention.schemas import Catalog
 from attention.spec import Variant
 from dashboard import cam_panels, connect, forms, panels, photos, tables
-from server.schemas import Catalog
 
 
 def default_variants(catalog: Catalog) -> Sequence[Variant]:

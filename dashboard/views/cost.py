@@ -5,9 +5,9 @@ from pydantic import ValidationError
 
 from attention.reports.cost import CostReport, CostRequest
 from attention.reports.modules import FitRequest
+from attention.schemas import BackboneEntry
 from attention.spec import Placement
 from dashboard import bills, connect, forms
-from server.schemas import BackboneEntry
 
 DEFAULT_BACKBONE = "resnet50"
 FIRST = ("se", "eca")

@@ -4,8 +4,8 @@ import streamlit as st
 from pydantic import ValidationError
 
 from attention.reports.study import StudyReport, StudyRequest
+from attention.schemas import Job
 from dashboard import connect, jobs, study_form, study_panels
-from server.schemas import Job
 
 
 def main() -> None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from prometheus_client.registry import Collector
 
-from attention.bucket import check_url
 from attention.errors import InvalidRequest
 from attention.spec import Request
+from attention.storage.s3 import check_url
 from server.settings import Settings
 
 if TYPE_CHECKING:
-    from attention.files import Files
+    from attention.data.files import Files
 
 
 class Engine(Protocol):
@@ -85,7 +85,7 @@ def check_runs(settings: Settings) -> None:
         InvalidRequest: there is no such device, or it has no such number format or no graphs.
     """
     if settings.engine == "local":
-        from attention.running import check_running
+        from attention.running.runner import check_running
         from server.engine.local import choose_device
 
         check_running(choose_device(settings.device), settings.dtype, settings.compile == "graphs")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from attention.files import Files
+from attention.data.files import Files
 from attention.spec import Plain
 from server.engine.local import LocalLab, choose_device
 from server.engine.networks import Networks

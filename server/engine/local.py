@@ -8,15 +8,16 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from attention.analysis import Outputs, Step, in_order, run
+from attention.analyses import run
+from attention.analysis import Outputs, Step, in_order
 from attention.build import build, preprocess_of, resolve
-from attention.cost import count
-from attention.devices import best_device, device_name
+from attention.counting.cost import count
+from attention.data.files import Files
+from attention.data.sampling import batches, stamp
 from attention.errors import Overloaded
-from attention.files import Files
-from attention.pictures import batches, stamp
+from attention.running.device import best_device, device_name
 from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
-from attention.weights import stamp as weights_stamp
+from attention.weights.load import stamp as weights_stamp
 from server.engine.admission import Admission
 from server.engine.awaited import Awaited
 from server.engine.banks import NO_BANK, Bank

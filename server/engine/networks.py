@@ -12,17 +12,18 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from attention.analysis import GateSite, Outputs
+from attention.analysis import Outputs
 from attention.build import build
-from attention.checkpoints import Checkpoints
-from attention.cost import count
+from attention.counting.cost import count
 from attention.gate import ablate, sites
 from attention.precision import DType
-from attention.running import Running, check_running, fetched
-from attention.serving import serving_copy
-from attention.shared import forward_each
+from attention.reports.gates import GateSite
+from attention.running.fused import serving_copy
+from attention.running.many_ablations import forward_each
+from attention.running.runner import Running, check_running, fetched
 from attention.spec import Ablation, Variant
-from attention.weights import stamp
+from attention.weights.find import Checkpoints
+from attention.weights.load import stamp
 from server.engine.awaited import Awaited
 from server.engine.batching import MicroBatcher
 from server.engine.turns import Turns

@@ -21,8 +21,8 @@ from ray.serve.handle import DeploymentHandle
 
 from attention.analyses import analyses
 from attention.analysis import Step
+from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest, Overloaded
-from attention.files import Files
 from attention.spec import Request
 from server.catalog import request_type
 from server.engine.admission import Admission

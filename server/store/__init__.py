@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from attention.errors import NotFound
-from server.schemas import Image
+from attention.schemas import Image
 from server.store.database import connect
 from server.store.jobs import JobTable
 from server.store.migrations import migrate

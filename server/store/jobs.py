@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Update, ca
 from sqlalchemy.orm import aliased
 
 from attention.errors import NotFound, Overloaded
+from attention.schemas import Job, JobLinks, JobState, StoredReport
 from attention.spec import Plain, Request
-from server.schemas import Job, JobLinks, JobState, StoredReport
 from server.store.database import alone
 from server.store.owner import this_process
 from server.store.tables import JobRow, ReportRow

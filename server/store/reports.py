@@ -11,7 +11,7 @@ from sqlalchemy import Engine, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from attention.errors import NotFound
-from server.schemas import Conditions, StoredReport
+from attention.schemas import Conditions, StoredReport
 from server.store.database import alone
 from server.store.tables import AnswerRow
 

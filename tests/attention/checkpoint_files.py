@@ -8,9 +8,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from attention.build import build, load_report
-from attention.checkpoints import Checkpoints
 from attention.reports.checkpoints import LoadReport
 from attention.spec import Variant
+from attention.weights.find import Checkpoints
 
 State = dict[str, Tensor]
 

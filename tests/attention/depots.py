@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attention.files import Files
+from attention.data.files import Files
 
 Nodes = Callable[[str], Files]
 """The files as a machine of some name sees them."""

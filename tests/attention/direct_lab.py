@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attention.analysis import Outputs, Step, in_order
 from attention.build import build
-from attention.files import Files
+from attention.data.files import Files
 from attention.gate import ablate, capture, sites
 from attention.spec import Ablation, Plain, Variant
 

@@ -9,13 +9,13 @@ from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from attention.analyses import run
 from attention.analyses.cam import feature_map, grad_cam
-from attention.analysis import run
 from attention.build import build, preprocess_of
+from attention.data.files import samples
+from attention.data.images import crop, preprocess
 from attention.errors import InvalidRequest, NotFound
-from attention.files import samples
 from attention.gate import slots
-from attention.images import crop, preprocess
 from attention.reports.cam import CamReport, CamRequest
 from attention.reports.compare import CompareRequest
 from attention.spec import Preprocess, Variant

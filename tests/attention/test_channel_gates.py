@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from attention.analyses.excitation import Seen
-from attention.channel_gates import (
+from attention.measuring.channel_gates import (
     class_share,
     class_share_by_chance,
     effective_rank,
@@ -20,7 +20,7 @@ from attention.channel_gates import (
     static_share,
     without_order,
 )
-from attention.moments import Moments, together
+from attention.measuring.moments import Moments, together
 
 RNG = np.random.default_rng(7)
 IMAGES, CHANNELS = 23, 12

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from attention.analysis import run
+from attention.analyses import run
 from attention.build import build, preprocess_of
+from attention.data.images import preprocess
 from attention.errors import NotFound, TooLarge
 from attention.gate import capture
-from attention.images import preprocess
 from attention.reports.compare import CompareRequest
 from attention.reports.cost import CostRequest
 from attention.spec import Ablation, Variant

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from attention.build import build
-from attention.cost import count
+from attention.counting.cost import count
 from attention.gate import capture, gates
 from attention.modules import modules
 from attention.modules.identity import Identity

@@ -12,11 +12,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention.backbones import backbones
 from attention.build import build, skeleton
-from attention.conventions import CONVENTIONS
-from attention.cost import count
+from attention.counting.conventions import CONVENTIONS
+from attention.counting.cost import count
+from attention.counting.ledger import UNUSED, walk
 from attention.errors import AttentionError, InvalidRequest
 from attention.gate import gates, slots
-from attention.ledger import UNUSED, walk
 from attention.modules import modules
 from attention.modules.danet import PositionAttention
 from attention.reports.cost import Cost, LayerCost

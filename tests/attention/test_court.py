@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from attention.analyses import run
 from attention.analyses.court import TORCH
-from attention.analysis import run
 from attention.build import skeleton
-from attention.counters import COUNTERS
+from attention.counting.counters import COUNTERS
+from attention.counting.ledger import Row, walk
 from attention.gate import slots
-from attention.ledger import Row, walk
 from attention.reports.court import CourtReport, CourtRequest, Witness
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab

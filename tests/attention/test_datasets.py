@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from attention.datasets import read
+from attention.data.dataset import read
+from attention.data.sources import MAX_RATIO
 from attention.errors import BadData, TooLarge
-from attention.sources import MAX_RATIO
 
 
 def png(number: int, side: int = 8) -> bytes:
@@ -120,8 +120,8 @@ def test_parquet_of_a_hub_is_read(tmp_path: Path) -> None:
         table = pyarrow.Table.from_pylist(rows).replace_schema_metadata({b"huggingface": info})
         paths.append(tmp_path / f"{split}-00000-of-00001.parquet")
         parquet.write_table(table, paths[-1])
-    from attention.datasets import collect
-    from attention.sources import parquet_items
+    from attention.data.dataset import collect
+    from attention.data.sources import parquet_items
 
     data = collect(parquet_items(paths), 8, "pets")
     assert data.classes == ("cat", "dog") and (len(data.train), len(data.test)) == (8, 8)

@@ -9,16 +9,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from attention.analysis import run
-from attention.bucket import ROOM, SURE_S, Bucket, check_url
-from attention.data_folder import DataFolder, Taken
-from attention.depot import Entry, write_whole
+from attention.analyses import run
+from attention.data.files import Files
+from attention.data.folder import DataFolder, Taken
 from attention.errors import BadCheckpoint, Cancelled, InvalidRequest, NotFound, StorageFailed
-from attention.files import Files
-from attention.fold import keep
+from attention.interventions.fold import keep
 from attention.reports.study import StudyRequest
 from attention.spec import Plain, Recipe, Variant
-from attention.weights import stamp
+from attention.storage.base import Entry, write_whole
+from attention.storage.s3 import ROOM, SURE_S, Bucket, check_url
+from attention.weights.load import stamp
 from tests.attention.depots import Nodes, nodes, s3, store, url
 from tests.attention.direct_lab import DirectLab
 from tests.server.conftest import photo
@@ -62,7 +62,7 @@ def shades(files: Files) -> None:
 @pytest.fixture
 def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every copy is compared each time it is read."""
-    monkeypatch.setattr("attention.bucket.SURE_S", 0.0)
+    monkeypatch.setattr("attention.storage.s3.SURE_S", 0.0)
 
 
 # ---------------------------------------------------------------- photos

@@ -13,17 +13,17 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from attention.agreement import divergence, kappa, rights
-from attention.analysis import run
+from attention.analyses import run
 from attention.build import preprocess_of, resolve
+from attention.data.files import samples
+from attention.data.images import preprocess
+from attention.data.sampling import pictures
 from attention.errors import InvalidRequest
-from attention.files import samples
 from attention.gate import ablate
-from attention.images import preprocess
-from attention.pictures import pictures
+from attention.measuring.agreement import divergence, kappa, rights
 from attention.reports.disagreement import DisagreementReport, DisagreementRequest
 from attention.spec import Ablation, Pictures, Variant
-from attention.weights import labels
+from attention.weights.load import labels
 from tests.attention.test_sweep import NaiveLab, write
 
 NAMES = ("none", "se", "eca")

@@ -13,12 +13,13 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from attention.analyses import excitation as excitation_file
-from attention.analysis import Outputs, run
+from attention.analyses import run
+from attention.analysis import Outputs
 from attention.build import build, preprocess_of
+from attention.data.files import samples
+from attention.data.sampling import batches
 from attention.errors import InvalidRequest, NotFound
-from attention.files import samples
 from attention.gate import capture, sites
-from attention.pictures import batches
 from attention.reports.excitation import ExcitationReport, ExcitationRequest
 from attention.reports.stripe import StripeRequest
 from attention.spec import Ablation, Pictures, Plain, Variant

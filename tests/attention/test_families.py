@@ -8,7 +8,7 @@ from torch import nn
 from attention.backbones import backbones
 from attention.backbones.fpn import Pyramid
 from attention.build import build, resolve, skeleton
-from attention.cost import count
+from attention.counting.cost import count
 from attention.gate import ablate, capture, slots
 from attention.spec import Ablation, Variant
 from tests.attention.numpy_layers import Array, conv, maps, numbers, randomised

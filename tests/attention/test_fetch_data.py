@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention import fetch_data
-from attention.data_folder import DataFolder
-from attention.datasets import read
-from attention.depot import Folder
+from attention.commands import main
+from attention.commands.fetch import fetch
+from attention.data.dataset import read
+from attention.data.folder import DataFolder
 from attention.errors import BadData, InvalidRequest
-from attention.fetch_data import fetch
+from attention.storage.folder import Folder
 
 pyarrow = pytest.importorskip("pyarrow", reason="parquet needs pyarrow: pip install 'attention-lab[hub]'")
 
@@ -96,5 +96,5 @@ def test_what_cannot_be_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixt
     fetch(hub(), "somebody/pets", tmp_path)
     with pytest.raises(InvalidRequest, match="There is a data set 'pets' already"):
         fetch(hub(), "somebody/pets", tmp_path)
-    assert fetch_data.main(["pets", "--data", str(tmp_path)]) == 2
+    assert main(["fetch", "pets", "--data", str(tmp_path)]) == 2
     assert capsys.readouterr().err.strip()

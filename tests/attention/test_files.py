@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from attention.depot import write_whole
+from attention.data.files import Files, samples
+from attention.data.images import inspect
 from attention.errors import NotFound, StorageFailed
-from attention.files import Files, samples
-from attention.images import inspect
+from attention.storage.base import write_whole
 
 
 def test_an_image_is_kept_once_under_the_hash_of_its_bytes(tmp_path: Path) -> None:

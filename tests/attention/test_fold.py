@@ -10,17 +10,17 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from attention.analysis import run
+from attention.analyses import run
 from attention.backbones import Backbone
 from attention.build import build, load_report, preprocess_of, resolve
+from attention.data.sampling import batches
 from attention.errors import InvalidRequest
-from attention.fold import ALLOWED, fold, foldable
 from attention.gate import ablate, capture, gates
-from attention.pictures import batches
+from attention.interventions.fold import ALLOWED, fold, foldable
 from attention.reports.compare import CompareRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Ablation, Pictures, Variant
-from attention.weights import card, labels
+from attention.weights.load import card, labels
 from tests.attention.direct_lab import DirectLab
 from tests.attention.test_sweep import write
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from attention import weights
-from attention.analysis import run
+from attention.analyses import run
 from attention.build import build, load_report, resolve
-from attention.checkpoints import Checkpoints
 from attention.errors import BadCheckpoint
 from attention.reports.checkpoints import Card
 from attention.reports.compare import CompareRequest
 from attention.spec import Preprocess, Recipe, Variant
+from attention.weights import load as weights
+from attention.weights.find import Checkpoints
 from tests.attention.checkpoint_files import TENSORS, logits, report_of, stored, trained, write
 from tests.attention.direct_lab import DirectLab
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attention.data.images import STRIP_PIXELS, decode, inspect, to_rgb
 from attention.errors import BadImage, TooLarge
-from attention.images import STRIP_PIXELS, decode, inspect, to_rgb
 from tests.mutations import damaged, originals, picture, png_chunk, saved
 
 pytestmark = [
@@ -228,7 +228,7 @@ def test_the_largest_picture_takes_few_hundred_megabytes(colour: int, depth: int
 
     code = (
         "import resource, sys\n"
-        "from attention.images import decode\n"
+        "from attention.data.images import decode\n"
         "data = sys.stdin.buffer.read()\n"
         "used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3\n"
         "before = used()\n"

@@ -16,13 +16,13 @@ from typing import ClassVar
 import pytest
 import torch
 
-from attention import weights
 from attention.build import build, load_report, preprocess_of
-from attention.checkpoints import Checkpoints
+from attention.data.files import Files
 from attention.errors import BadCheckpoint
-from attention.files import Files
-from attention.hub import TORCHVISION, Hub
 from attention.spec import Preprocess, Variant
+from attention.weights import load as weights
+from attention.weights.find import Checkpoints
+from attention.weights.hub import TORCHVISION, Hub
 from tests.attention.checkpoint_files import Bomb, logits, report_of, trained, write
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -157,7 +157,7 @@ ASK = """
 import json, sys
 from pathlib import Path
 from attention.errors import BadCheckpoint
-from attention.hub import Hub
+from attention.weights.hub import Hub
 hub, answers = Hub(Path(sys.argv[1])), {}
 for name in sys.argv[2:]:
     repository, _, revision = name.partition("@")

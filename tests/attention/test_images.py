@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from attention.data.images import decode, inspect, preprocess
 from attention.errors import BadImage, TooLarge
-from attention.images import decode, inspect, preprocess
 from attention.spec import Preprocess
 
 HOW = Preprocess(size=8, resize=8, mean=(0, 0, 0), std=(1, 1, 1))

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from attention.analyses import run
 from attention.analyses.latency import verdict, why_withheld
-from attention.analysis import run
 from attention.errors import InvalidRequest
 from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing
+from attention.running.timing import bandwidth, median_interval, rounds
 from attention.spec import Variant
-from attention.timing import bandwidth, median_interval, rounds
 from tests.attention.direct_lab import DirectLab
 
 SMALL = tuple(Variant.parse(f"resnet20(width=4)/{name}") for name in ("se", "eca"))

@@ -8,15 +8,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from attention.analyses import run
 from attention.analyses.interaction import channel_gate
-from attention.analysis import run
-from attention.cost import count
+from attention.counting.cost import count
+from attention.counting.published import GROUPS
 from attention.errors import InvalidRequest, UnknownName
+from attention.measuring.traits import lone, traits
 from attention.modules import modules
-from attention.published import GROUPS
 from attention.reports.modules import FitRequest, InteractionRequest, KernelRequest, PlacesRequest, PublishedRequest
 from attention.spec import Placement, Variant
-from attention.traits import lone, traits
 from tests.attention.direct_lab import DirectLab
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from attention.build import build, load_report, skeleton
-from attention.checkpoints import Checkpoints
 from attention.errors import BadCheckpoint
-from attention.mapping import fits, held, translate
 from attention.spec import Variant
+from attention.weights.find import Checkpoints
+from attention.weights.key_names import fits, held, translate
 from tests.attention.checkpoint_files import State, logits, trained, write
 
 

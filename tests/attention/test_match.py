@@ -5,12 +5,12 @@ from typing import Literal
 
 import pytest
 
-from attention.analysis import run
+from attention.analyses import run
 from attention.backbones import backbones
 from attention.build import resolve, skeleton
-from attention.cost import count
+from attention.counting.cost import count
+from attention.counting.match import widened
 from attention.errors import InvalidRequest
-from attention.match import widened
 from attention.options import schema
 from attention.reports.match import MatchRequest
 from attention.spec import Variant
@@ -66,14 +66,14 @@ def test_the_widened_network_keeps_everything_else() -> None:
 
 
 def test_a_backbone_without_a_width_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attention.match.schema", lambda thing: {})
+    monkeypatch.setattr("attention.counting.match.schema", lambda thing: {})
     with pytest.raises(InvalidRequest, match="'resnet20' has no option 'width'"):
         widened(Variant.parse("resnet20/se?seed=71"))
 
 
 def test_a_backbone_whose_width_is_whole_grows_by_whole_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {"properties": {"width": {"type": "integer", "default": 16}}}
-    monkeypatch.setattr("attention.match.schema", lambda thing: whole)
+    monkeypatch.setattr("attention.counting.match.schema", lambda thing: whole)
     found = widened(Variant.parse("resnet20/se(reduction=1)?seed=72"))
     assert found.backbone_options == {"width": 17}
 

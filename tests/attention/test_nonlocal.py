@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attention.cost import count
+from attention.counting.cost import count
 from attention.gate import UnitSlot, ablate, capture
 from attention.modules.danet import DualAttention, PositionAttention
 from attention.modules.gc import GlobalContext

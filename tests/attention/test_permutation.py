@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
+from attention.analyses import run
 from attention.analyses.permutation import arrivals, carried
-from attention.analysis import run
 from attention.build import build, preprocess_of
+from attention.data.files import samples
+from attention.data.images import preprocess
 from attention.errors import InvalidRequest, NotFound, UnknownName
-from attention.files import samples
 from attention.gate import capture
-from attention.images import preprocess
+from attention.measuring.traits import lone, noise, scramble
 from attention.modules import modules
 from attention.reports.coupling import CouplingReport, CouplingRequest
 from attention.reports.permutation import PermutationRequest, PermutedModule
 from attention.spec import Variant
-from attention.traits import lone, noise, scramble
 from tests.attention.direct_lab import DirectLab
 
 PHOTO = samples()[0].id

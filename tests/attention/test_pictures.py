@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
+from attention.data.files import Files, samples
+from attention.data.sampling import batches, how_many, label_numbers, pictures, stamp
 from attention.errors import BadData, NotFound
-from attention.files import Files, samples
-from attention.pictures import batches, how_many, label_numbers, pictures, stamp
 from attention.spec import Pictures, Preprocess
 
 SMALL = Preprocess(size=8, resize=8)

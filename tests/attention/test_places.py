@@ -9,10 +9,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention.backbones import Backbone, backbones
 from attention.build import build, chosen_slots, fill, map_sides, resolve, skeleton
-from attention.cost import count
+from attention.counting.cost import count
+from attention.counting.ledger import walk
 from attention.errors import AttentionError
 from attention.gate import AttentionModule, UnitSlot, ablate, capture, gates, sites, slots
-from attention.ledger import walk
 from attention.modules import modules
 from attention.modules.sk import SelectiveKernel
 from attention.spec import Ablation, Placement, Variant

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from attention.build import build, input_size, resolve, skeleton
-from attention.checkpoints import Checkpoints
-from attention.cost import count
+from attention.counting.cost import count
 from attention.errors import BadCheckpoint
 from attention.gate import gates, slots
-from attention.mapping import held
 from attention.modules.se import SqueezeExcitation
 from attention.spec import Placement, Variant
+from attention.weights.find import Checkpoints
+from attention.weights.key_names import held
 from tests.attention.checkpoint_files import State, logits, report_of, trained, write
 from tests.attention.numpy_layers import Array, conv, maps, norm, numbers, randomised, sigmoid
 

@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from attention import weights
 from attention.build import build
+from attention.commands import main
+from attention.commands.study import ship
 from attention.reports.checkpoints import Card
 from attention.reports.study import StudyReport
-from attention.run_study import main, ship
 from attention.spec import Variant
+from attention.weights import load as weights
 
 ARMS = ("resnet20(width=4)/none", "resnet20(width=4)/eca")
 
@@ -36,7 +37,7 @@ def data(tmp_path: Path) -> Path:
 
 def command(data: Path, *more: str, arms: tuple[str, ...] = ARMS) -> list[str]:
     usual = ["--size", "8", "--epochs", "1", "--batch-size", "16", "--seeds", "2", "--device", "cpu"]
-    return [str(data), *arms, *usual, "--keep", str(data.parent / "kept"), *more]
+    return ["study", str(data), *arms, *usual, "--keep", str(data.parent / "kept"), *more]
 
 
 def kept_runs(data: Path) -> dict[str, int]:
@@ -74,7 +75,7 @@ def test_cards_name_the_command_that_gives_the_study_again(data: Path) -> None:
     assert len(cards) == 4 and {card.data for card in cards} == {"grey-squares"}
     for card in cards:
         assert card.command.startswith(
-            "python -m attention.run_study DATA 'resnet20(width=4)/none' 'resnet20(width=4)/eca' "
+            "attention-lab study DATA 'resnet20(width=4)/none' 'resnet20(width=4)/eca' "
             "--data-name grey-squares --recipe quick --epochs 1 --batch-size 16 --size 8 --threads 1 "
             "--seeds 2 --first-seed 0 --margin 0.3"
         )
@@ -89,7 +90,7 @@ def test_a_stopped_study_goes_on_and_gives_what_it_would_have_given(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("attention.run_study._tell", power_cut)
+        patched.setattr("attention.commands.study._tell", power_cut)
         main(command(data))
     before = kept_runs(data)
     assert len(before) == 2 and not (data.parent / "kept" / "report.json").exists()
@@ -118,7 +119,7 @@ def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = tmp_path / "shipped"
-    monkeypatch.setattr("attention.run_study.SHIPPED", shipped)
+    monkeypatch.setattr("attention.commands.study.SHIPPED", shipped)
     assert main(command(data, "--ship")) == 0
     stems = ["resnet20-width=4--eca", "resnet20-width=4--none"]
     assert sorted(path.name for path in shipped.iterdir()) == sorted(
@@ -139,7 +140,7 @@ def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
             card = weights.card(variant)
             assert card is not None and (card.seed, card.labels) == (0, ("dark", "light"))
             assert card.test_accuracy == run.test_accuracy
-            assert card.command.startswith("python -m attention.run_study DATA ") and arm in card.command
+            assert card.command.startswith("attention-lab study DATA ") and arm in card.command
             model = build(variant.model_copy(update={"classes": 2}))
             trained = data.parent / "kept" / "checkpoints" / first_run(data, arm)
             kept = load_file(trained)
@@ -178,11 +179,11 @@ def test_a_name_stands_for_one_data_set_in_a_folder_of_runs(data: Path, capsys: 
     assert main(command(data, "--seeds", "1")) == 0
     other = data.parent / "elsewhere" / "shades"
     other.mkdir(parents=True)
-    assert main([str(other), *command(data)[1:]]) == 2
+    assert main(["study", str(other), *command(data)[2:]]) == 2
     assert "'shades' is " in (said := capsys.readouterr().err) and "Give other data another name: --data-name." in said
     moved = data.rename(data.parent / "moved")
     again = command(data, "--seeds", "1", "--data-name", "shades")
-    assert main([str(moved), *again[1:]]) == 0, "data that was moved is found at its new place"
+    assert main(["study", str(moved), *again[2:]]) == 0, "data that was moved is found at its new place"
     assert len(kept_runs(data)) == 2, "and it is the same data, so nothing was trained again"
 
 

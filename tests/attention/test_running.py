@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attention import weights
 from attention.build import build
 from attention.errors import InvalidRequest
 from attention.gate import ablate
 from attention.modules import modules
 from attention.precision import APART, TOP1
-from attention.running import GRAPHS_KEPT, Found, Replay, Running, fetched, filled_size, plain
-from attention.serving import serving_copy
-from attention.shared import forward_each
+from attention.running.fused import serving_copy
+from attention.running.many_ablations import forward_each
+from attention.running.runner import GRAPHS_KEPT, Found, Replay, Running, fetched, filled_size, plain
 from attention.spec import Ablation, Pictures, Variant
+from attention.weights import load as weights
 
 SHIPPED = [one.model_copy(update={"weights": "shipped"}) for one in weights.shipped()]
 SE = Variant.parse("resnet20(width=8)/se")

@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 from scipy import stats
 
+from attention.analyses import run
 from attention.analyses.scale import enlarged
-from attention.analysis import run
 from attention.build import build, preprocess_of
+from attention.data.files import samples
+from attention.data.images import preprocess
 from attention.errors import InvalidRequest
-from attention.files import samples
 from attention.gate import capture
-from attention.images import preprocess
 from attention.reports.scale import ScaleRequest
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attention.build import build, skeleton
-from attention.cost import count
+from attention.counting.cost import count
 from attention.errors import BadOption
 from attention.gate import AttentionModule, Slot, capture
 from attention.modules.ceca import CircularEfficientChannelAttention

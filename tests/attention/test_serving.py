@@ -10,7 +10,7 @@ from attention.backbones import Backbone, backbones
 from attention.backbones.resnet import Block
 from attention.gate import PooledAttention, ablate, capture
 from attention.modules import modules
-from attention.serving import serving_copy
+from attention.running.fused import serving_copy
 from attention.spec import Ablation
 from tests.attention.test_shared import SMALL, network
 

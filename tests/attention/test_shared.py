@@ -11,8 +11,8 @@ from attention.backbones.resnet import Block
 from attention.build import build
 from attention.errors import InvalidRequest
 from attention.gate import ablate, capture, gates
-from attention.serving import serving_copy
-from attention.shared import forward_each
+from attention.running.fused import serving_copy
+from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Pictures, Variant
 
 SMALL = {

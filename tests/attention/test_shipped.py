@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention import weights
 from attention.build import build, preprocess_of
-from attention.files import Files, samples
-from attention.images import preprocess
+from attention.data.files import Files, samples
+from attention.data.images import preprocess
+from attention.measuring.statistics import verdicts
 from attention.reports.study import StudyReport
 from attention.spec import Variant
-from attention.stats import verdicts
+from attention.weights import load as weights
 
 TRIO = ("none", "se", "eca")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from attention.cost import count
+from attention.counting.cost import count
 from attention.gate import capture, gates
 from attention.modules.bam import BottleneckAttention
 from attention.modules.cbam import ConvolutionalBlockAttention

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
-from attention.stats import (
+from attention.measuring.statistics import (
     bootstrap_bounds,
     bootstrap_interval,
     equivalence_p,

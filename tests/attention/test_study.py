@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from attention.analysis import run
+from attention.analyses import run
 from attention.errors import Cancelled, NotFound
 from attention.reports.study import DataFacts, RunReport, StudyReport, StudyRequest
 from attention.spec import Grid, Plain, Recipe, Variant
-from attention.study import confounds, summarise
+from attention.training.study import confounds, summarise
 from tests.attention.direct_lab import DirectLab
 
 ARMS = ("resnet20(width=4)/none", "resnet20(width=4)/eca")
@@ -114,7 +114,7 @@ def test_a_run_that_lacked_memory_is_reported_and_tried_again_the_next_time(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     with monkeypatch.context() as patched:
-        patched.setattr("attention.train.evaluate", full)
+        patched.setattr("attention.training.train.evaluate", full)
         report = run(ask(), lab)
     assert {one.failed for one in report.runs} == {"cpu has too little memory for batches of 8. Halve batch_size."}
     assert report.complete and "Halve batch_size" in " ".join(report.caveats)

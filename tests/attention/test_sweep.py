@@ -14,19 +14,19 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from attention.analysis import run
+from attention.analyses import run
 from attention.build import preprocess_of, resolve, skeleton
+from attention.data.files import samples
+from attention.data.sampling import batches
 from attention.errors import InvalidRequest
-from attention.files import samples
 from attention.gate import ablate, capture, gates
 from attention.interventions import plan as planning
 from attention.interventions.effects import Found, Tally, effects, redundancy
 from attention.interventions.plan import Plan
 from attention.interventions.scopes import labelled_sites, scopes
-from attention.pictures import batches
 from attention.reports.sweep import Effect, Measure, Scope, SweepReport, SweepRequest
 from attention.spec import Ablation, AblationKind, Pictures, Plain, Variant
-from attention.weights import labels
+from attention.weights.load import labels
 from tests.attention.direct_lab import DirectLab
 
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from attention.build import build, load_report
-from attention.checkpoints import Checkpoints
 from attention.errors import AttentionError, BadOption, UnknownName
 from attention.gate import capture, gates
 from attention.spec import Variant
+from attention.weights.find import Checkpoints
 from tests.attention.checkpoint_files import logits, randomised, write
 
 HAS_TIMM = find_spec("timm") is not None

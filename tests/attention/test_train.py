@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 from torch._inductor import config
 
-from attention.datasets import DataSet, Split
+from attention.commands import main
+from attention.data.dataset import DataSet, Split
 from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
 from attention.reports.checkpoints import Card
-from attention.run_files import Epoch
 from attention.spec import Recipe, Variant
-from attention.train import Run, _batches, evaluate, learning_rate, main, train
+from attention.training.checkpointing import Epoch
+from attention.training.train import Run, _batches, evaluate, learning_rate, train
 
 TINY = Variant.parse("resnet20(width=4)/eca")
 RECIPE = Recipe(epochs=3, batch_size=16, lr=0.05, crop_padding=1)
@@ -148,7 +149,7 @@ def one_layer(variant: Variant) -> nn.Module:
 @pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
 def test_compiled_steps_train_the_same_network_as_eager_ones(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attention.train.build", one_layer)
+    monkeypatch.setattr("attention.training.train.build", one_layer)
     recipe = Recipe(epochs=2, batch_size=60, lr=0.02, crop_padding=1)
     eager, compiled = (train(TINY, recipe, data, compiled=choice) for choice in (False, True))
     for ours, theirs in zip(compiled.curve, eager.curve, strict=True):
@@ -180,7 +181,7 @@ def test_traced_steps_keep_names_average_and_resume(
 
 
 def test_where_nothing_can_be_compiled_a_sentence_says_so(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attention.train.build", one_layer)
+    monkeypatch.setattr("attention.training.train.build", one_layer)
     with config.patch({"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True}):
         with pytest.raises(InvalidRequest, match=r"cannot be compiled here .*compiler.*Train without compiling"):
             train(TINY, RECIPE, data, compiled=True)
@@ -271,7 +272,7 @@ def test_the_command_writes_weights_and_a_card_and_says_what_is_wrong(
     folder = str(write_folder(tmp_path / "data", train_count=50))
     out = tmp_path / "out"
     arguments = [folder, "resnet20(width=4)/se", "--size", "8", "--epochs", "1", "--out", str(out), "--seed", "2"]
-    assert main([*arguments, "--device", "cpu", "--data-name", "noise"]) == 0
+    assert main(["train", *arguments, "--device", "cpu", "--data-name", "noise"]) == 0
     assert sorted(path.name for path in out.iterdir()) == [
         "resnet20-width=4--se.json",
         "resnet20-width=4--se.safetensors",
@@ -280,7 +281,7 @@ def test_the_command_writes_weights_and_a_card_and_says_what_is_wrong(
     assert (card.data, card.labels, card.seed, card.recipe.epochs) == ("noise", ("b", "g", "r"), 2, 1)
     assert card.variant == Variant.parse("resnet20(width=4)/se") and card.train_images == 150 and card.test_images == 12
     assert "epoch 1/1" in capsys.readouterr().out
-    assert main([str(tmp_path / "nowhere"), "resnet20/se"]) == 2
+    assert main(["train", str(tmp_path / "nowhere"), "resnet20/se"]) == 2
     assert "There is no data set at" in capsys.readouterr().err
 
 
@@ -291,7 +292,7 @@ def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
     usual = ["--size", "8", "--epochs", "1", "--device", "cpu", "--out", str(tmp_path / "out")]
 
     def told(*more: str, name: str = "resnet20(width=4)/se") -> str:
-        assert main([folder, name, *usual, *more]) == 2
+        assert main(["train", folder, name, *usual, *more]) == 2
         out, err = capsys.readouterr()
         assert err.count("\n") == 1 and "Traceback" not in err and "wrote" not in out
         return err
@@ -315,7 +316,7 @@ def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
                     raise error
                 return math.nan
 
-            patched.setattr(f"attention.train.{module}", trouble)
+            patched.setattr(f"attention.training.train.{module}", trouble)
             assert sentence in told("--recipe", "quick", "--batch-size", "128" if error else "64")
 
     for path in (tmp_path / "data" / "test" / "g").iterdir():
@@ -333,12 +334,12 @@ def test_a_command_goes_on_with_a_run_of_its_own_recipe_only(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("attention.train.write_checkpoint", power_cut)
-        main([*usual, "--epochs", "1"])
+        patched.setattr("attention.commands.train.write_checkpoint", power_cut)
+        main(["train", *usual, "--epochs", "1"])
     (kept,) = (tmp_path / "out").glob(".*.part")
     capsys.readouterr()
-    assert main([*usual, "--epochs", "2"]) == 0
+    assert main(["train", *usual, "--epochs", "2"]) == 0
     assert capsys.readouterr().out.count("  epoch ") == 2, "another recipe has begun anew"
-    assert kept.exists() and main([*usual, "--epochs", "1"]) == 0
+    assert kept.exists() and main(["train", *usual, "--epochs", "1"]) == 0
     assert capsys.readouterr().out.count("  epoch ") == 0, "its only epoch was done"
     assert not kept.exists()

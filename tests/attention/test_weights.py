@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention import weights
 from attention.build import build, load_report, resolve
-from attention.checkpoints import NOWHERE, Checkpoints, check_name
+from attention.data.files import Files
 from attention.errors import AttentionError, BadCheckpoint, NotFound
-from attention.files import Files
 from attention.spec import Variant
+from attention.weights import load as weights
+from attention.weights.find import NOWHERE, Checkpoints, check_name
 from tests.attention.checkpoint_files import TENSORS, Bomb, logits, report_of, stored, trained, write
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from attention.analysis import run
+from attention.analyses import run
 from attention.build import build, preprocess_of
+from attention.data.files import samples
+from attention.data.images import preprocess
 from attention.errors import InvalidRequest
-from attention.files import samples
 from attention.gate import ablate
-from attention.images import preprocess
 from attention.reports.sweep import WhatIfRequest
 from attention.spec import Ablation, Variant
 from tests.attention.test_sweep import NaiveLab

@@ -11,10 +11,10 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 import dashboard
+from attention.client import Client
 from attention.reports.compare import ClassScore, Comparison, GateSummary, Prediction, VariantSummary
 from attention.spec import Preprocess, Variant
 from dashboard import connect
-from dashboard.client import Client
 from server.app import create_app
 from server.settings import Settings
 

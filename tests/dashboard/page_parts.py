@@ -11,7 +11,7 @@ from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 import dashboard
-from dashboard.client import Client
+from attention.client import Client
 from server.jobs import run_job
 from server.settings import Settings
 

@@ -9,11 +9,11 @@ import pytest
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from attention.client import Client
 from attention.reports.excitation import ExcitationReport, ExcitationRequest
 from attention.reports.stripe import StripeRequest
 from attention.spec import Pictures, Variant
 from dashboard import class_charts, class_panels, connect
-from dashboard.client import Client
 from server.app import create_app
 from server.settings import Settings
 from server.store import Store

@@ -9,10 +9,10 @@ import httpx2
 import numpy as np
 import pytest
 
+from attention.client import Client, ServiceError, Unreachable, gate_values
 from attention.reports.compare import CompareRequest, Comparison
 from attention.reports.cost import CostReport, CostRequest
 from attention.spec import Variant
-from dashboard.client import Client, ServiceError, Unreachable, gate_values
 
 
 def answering(respond: Callable[[httpx2.Request], httpx2.Response]) -> Client:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from attention.conventions import rules
+from attention.counting.conventions import rules
 from attention.reports.cost import ConventionCount, Cost, CostReport, VariantCost
 from attention.reports.court import CourtReport, Reason, Spelling, Witness
 from attention.reports.modules import FitReport, Refusal

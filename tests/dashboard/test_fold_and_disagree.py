@@ -7,12 +7,12 @@ import pytest
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from attention.client import Client
 from attention.reports.cam import CamRequest
 from attention.reports.disagreement import DisagreementReport, DisagreementRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures, Variant
 from dashboard import cam_panels, connect, disagree_panels, fold_panels
-from dashboard.client import Client
 from server.app import create_app
 from server.settings import Settings
 from tests.dashboard.page_parts import done, linked, page_of, table, texts, write_pets

@@ -7,11 +7,11 @@ import pytest
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from attention.client import Client
 from attention.reports.cost import CostRequest
 from attention.reports.sweep import SweepReport, SweepRequest, WhatIfRequest
 from attention.spec import Variant
 from dashboard import connect
-from dashboard.client import Client
 from server.app import create_app
 from server.settings import Settings
 from server.store import Store

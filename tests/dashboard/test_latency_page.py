@@ -9,12 +9,12 @@ import pytest
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from attention.client import Client
 from attention.reports.cost import CostRequest
 from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing
 from attention.spec import Variant
 from dashboard import connect, latency_charts, latency_form, latency_panels
-from dashboard.client import Client
 from server.app import create_app
 from server.settings import Settings
 from tests.dashboard.page_parts import done, linked, page_of, table, texts

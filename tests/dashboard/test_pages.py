@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
 from attention.build import build
+from attention.client import Client
 from attention.spec import Variant
 from dashboard import connect
-from dashboard.client import Client
 
 SMALL = ["resnet20/none", "resnet20/se", "resnet20/eca"]
 CHART = "vega_lite_chart"

@@ -10,11 +10,11 @@ from PIL import Image
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from attention.client import Client
 from attention.reports.study import CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
 from attention.spec import RECIPES, Variant
-from attention.study import summarise
+from attention.training.study import summarise
 from dashboard import charts, connect, jobs, study_charts
-from dashboard.client import Client
 from server.app import create_app
 from server.settings import Settings
 from server.store import Store

@@ -10,11 +10,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from attention.errors import Overloaded
+from attention.schemas import Problem
 from attention.spec import Request
 from server.app import create_app
 from server.engine.local import LocalEngine
 from server.keys import create_key, revoke_key
-from server.schemas import Problem
 from server.settings import Settings
 from tests.server.conftest import photo
 

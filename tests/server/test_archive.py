@@ -13,9 +13,9 @@ from sqlalchemy import select
 
 from attention.errors import NotFound
 from attention.reports.modules import KernelRequest
+from attention.schemas import Conditions
 from server import archive
 from server.archive import Archive
-from server.schemas import Conditions
 from server.settings import Settings
 from server.store import Store
 from server.store.reports import Answer, AnswerTable

@@ -12,13 +12,13 @@ from pydantic import Field
 from starlette.testclient import TestClient
 
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.backbones import backbones
 from attention.modules import modules
+from attention.schemas import BackboneEntry, Catalog, Health, ModuleEntry
 from attention.spec import ABLATIONS, POSITIONS, Plain, Request
 from server.catalog import request_type
 from server.routes import router
-from server.schemas import BackboneEntry, Catalog, Health, ModuleEntry
 from server.settings import Settings
 
 
@@ -107,7 +107,7 @@ class EchoRequest(Request[EchoReport]):
     words: str = Field(description="The words.")
 
 
-def echo(request: EchoRequest, lab: Lab) -> EchoReport:
+def echo(request: EchoRequest, lab: AnyLab) -> EchoReport:
     return EchoReport(said=request.words)
 
 
@@ -129,7 +129,7 @@ class PatientRequest(EchoRequest):
     slow: ClassVar = True
 
 
-def patient(request: PatientRequest, lab: Lab) -> EchoReport:
+def patient(request: PatientRequest, lab: AnyLab) -> EchoReport:
     return EchoReport(said=request.words)
 
 

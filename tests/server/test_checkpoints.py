@@ -6,9 +6,9 @@ import pytest
 from safetensors.torch import load
 from starlette.testclient import TestClient
 
-from attention.analysis import run
+from attention.analyses import run
 from attention.build import build
-from attention.files import samples
+from attention.data.files import samples
 from attention.reports.cam import CamReport, CamRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures, Variant

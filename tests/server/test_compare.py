@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from attention.files import image_id as image_id_of
+from attention.data.files import image_id as image_id_of
 from attention.reports.compare import Comparison
 from attention.reports.cost import CostReport
 from server.settings import Settings

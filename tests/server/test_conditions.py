@@ -8,13 +8,13 @@ import pytest
 from safetensors.torch import save_file
 
 from attention.build import build
-from attention.checkpoints import Checkpoints
-from attention.files import Files
+from attention.data.files import Files
 from attention.reports.compare import CompareRequest
 from attention.reports.cost import CostRequest
 from attention.reports.modules import KernelRequest
 from attention.reports.study import StudyRequest
 from attention.spec import Pictures, Plain, Request, Variant
+from attention.weights.find import Checkpoints
 from server.conditions import Watch, changes
 from server.engine import Engine
 from server.questions import data_sets, photos, title

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention.analysis import run
+from attention.analyses import run
+from attention.data.files import samples
 from attention.errors import AttentionError, InvalidRequest, NotFound, Overloaded, UnknownName
-from attention.files import samples
 from attention.reports.compare import CompareRequest
 from attention.reports.cost import CostRequest
 from attention.reports.study import StudyReport, StudyRequest
+from attention.schemas import Job
 from attention.spec import Ablation, Plain, Recipe, Request, Variant
 from server.engine import Engine, connect
 from server.metering import paid_by
-from server.schemas import Job
 from server.settings import Settings
 from server.store import Store
 from tests.attention.direct_lab import DirectLab

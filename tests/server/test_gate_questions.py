@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from attention.analysis import run
-from attention.files import samples
+from attention.analyses import run
+from attention.data.files import samples
 from attention.reports.coupling import CouplingRequest
 from attention.reports.excitation import ExcitationRequest
 from attention.reports.permutation import PermutationRequest

@@ -12,8 +12,8 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
+from attention.data.files import samples
 from attention.errors import Overloaded
-from attention.files import samples
 from attention.reports.compare import CompareRequest
 from attention.spec import Variant
 from server.app import create_app

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from attention.data.files import samples
 from attention.errors import BadVariantName
-from attention.files import samples
 from attention.names import split_names
 from attention.spec import Variant
 from server.app import create_app

@@ -16,12 +16,12 @@ from starlette.testclient import TestClient
 
 import attention
 from attention.build import build, load_report
-from attention.checkpoints import Checkpoints
-from attention.data_folder import DataFolder, check_zip
-from attention.depot import Folder
+from attention.data.files import samples
+from attention.data.folder import DataFolder, check_zip
 from attention.errors import AttentionError
-from attention.files import samples
 from attention.spec import Variant
+from attention.storage.folder import Folder
+from attention.weights.find import Checkpoints
 from server.app import create_app
 from server.settings import Settings
 from server.uploads import plain_name

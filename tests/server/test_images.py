@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from attention.files import samples
+from attention.data.files import samples
 from server.settings import Settings
 from tests.server.conftest import photo
 

@@ -216,7 +216,7 @@ def test_an_analysis_with_a_bug_fails_those_who_ask_for_it_and_nobody_else(
 ) -> None:
     from server.engine import local
 
-    own = attention.analysis.run
+    own = attention.analyses.run
 
     def broken(request: Any, lab: Any) -> Any:
         if request.analysis == "cost":

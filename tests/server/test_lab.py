@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from attention.build import build
+from attention.data.files import Files, samples
+from attention.data.sampling import batches
 from attention.errors import InvalidRequest
-from attention.files import Files, samples
 from attention.gate import gates
-from attention.pictures import batches
 from attention.spec import Ablation, Pictures, Preprocess, Variant
 from server.engine.banks import Bank
 from server.engine.local import LocalEngine, LocalLab

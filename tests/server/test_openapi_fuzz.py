@@ -30,7 +30,7 @@ from schemathesis.specs.openapi import checks as conformance
 from starlette.testclient import TestClient
 
 import attention
-from attention.files import samples
+from attention.data.files import samples
 from attention.reports.cost import CostReport
 from server.app import create_app
 from server.settings import Settings

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from attention.data.files import samples
 from attention.errors import InvalidRequest
-from attention.files import samples
 from attention.precision import APART
 from attention.reports.cam import CamReport
 from attention.reports.compare import Comparison

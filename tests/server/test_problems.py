@@ -17,11 +17,11 @@ from starlette.types import Message
 
 from attention import errors
 from attention.errors import AttentionError, Overloaded
+from attention.schemas import Problem
 from attention.spec import Plain, Request
 from server.app import create_app
 from server.engine.local import LocalEngine
 from server.problems import status_of
-from server.schemas import Problem
 from server.settings import Settings
 from tests.server.conftest import photo
 

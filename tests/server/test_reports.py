@@ -12,10 +12,10 @@ from attention.analyses import analyses
 from attention.build import build
 from attention.reports.cost import CostReport, CostRequest
 from attention.reports.study import StudyRequest
+from attention.schemas import StoredReport
 from attention.spec import Plain, Request, Variant
 from server.app import create_app
 from server.catalog import request_type
-from server.schemas import StoredReport
 from server.settings import Settings
 from server.store.reports import Answer
 from tests.server.conftest import photo

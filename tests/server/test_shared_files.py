@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from attention.bucket import _opened
+from attention.storage.s3 import _opened
 from server.app import create_app
 from server.check import findings
 from server.settings import Settings

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from attention.analyses import analyses
 from attention.backbones import backbones
+from attention.data.files import samples
 from attention.errors import TooLarge
-from attention.files import samples
 from attention.modules import modules
 from attention.options import schema
 from attention.reports.compare import CompareRequest
@@ -76,7 +76,7 @@ class NoEngine:
     device, alive, metrics = "none", True, None
 
     def __init__(self, settings: Settings) -> None:
-        from attention.files import Files
+        from attention.data.files import Files
 
         self.files = Files(settings.folder)
 

@@ -16,12 +16,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import Pool
 from starlette.testclient import TestClient
 
+from attention.data.files import Files
 from attention.errors import AttentionError, NotFound, Overloaded, StorageFailed
-from attention.files import Files
 from attention.reports.cost import CostReport, CostRequest
+from attention.schemas import Conditions, Image
 from server.__main__ import check_database
 from server.app import create_app
-from server.schemas import Conditions, Image
 from server.settings import Settings
 from server.store import Store
 from server.store.database import connect
@@ -250,7 +250,7 @@ from server.__main__ import check_folder, check_database
 from server.settings import Settings
 from server.store import Store
 from attention.errors import AttentionError
-from attention.files import Files
+from attention.data.files import Files
 import alembic.command, server.store.migrations.making
 folder = Path(sys.argv[1])
 os.umask(0)
@@ -294,7 +294,7 @@ def test_a_data_folder_that_is_read_only_is_a_sentence(tmp_path: Path) -> None:
 NO_ROOM = """
 import resource, sys
 from attention.errors import AttentionError
-from attention.files import Files
+from attention.data.files import Files
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from attention.analysis import run
-from attention.files import samples
+from attention.analyses import run
+from attention.data.files import samples
 from attention.reports.sweep import SweepRequest, WhatIfReport
 from attention.spec import Pictures, Variant
 from server.engine.local import LocalEngine

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from attention.analyses import analyses
-from attention.analysis import Lab
+from attention.analysis import AnyLab
 from attention.errors import BadData
 from attention.spec import Plain, Request, Variant
 
@@ -43,7 +43,7 @@ class CountRequest(Request[CountReport]):
 
 
 @analyses.register("count")
-def count(request: CountRequest, lab: Lab) -> CountReport:
+def count(request: CountRequest, lab: AnyLab) -> CountReport:
     """Count, and note each step on disk, as a study keeps its finished runs."""
     notes = lab.files.root / f"{request.name}.notes"
     for image in request.images:

@@ -1,0 +1,212 @@
+"""The Python client of the service: ask a question, get its typed report.
+
+    import httpx2
+    from attention.reports.compare import CompareRequest
+    from attention.client import Client
+
+    client = Client(httpx2.Client(base_url="http://127.0.0.1:8000", timeout=60))
+    photo = client.upload("photo.jpg", open("photo.jpg", "rb").read())
+    report = client.ask(CompareRequest(images=(photo.id,)))
+    print(report.predictions[0].top[0].label)
+
+What takes its time is a job: ``job = client.submit(request)``, then ``client.job(job.id)`` says how far it is, and
+``client.report(job.id, StudyReport)`` what is known so far.
+
+Whatever goes wrong is a ServiceError whose text is a sentence for the person who can fix it.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import IO, Any, TypeVar
+from urllib.parse import quote
+
+import httpx2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from attention.reports.compare import Prediction
+from attention.reports.study import StudyReport
+from attention.schemas import (
+    AskedAgain,
+    Catalog,
+    DataSet,
+    DataSets,
+    Health,
+    Image,
+    Images,
+    Job,
+    Jobs,
+    Problem,
+    StoredReport,
+)
+from attention.spec import Plain, Request
+
+R = TypeVar("R", bound=Plain)
+
+
+class ServiceError(Exception):
+    """The service refused, or did not answer; ``str(error)`` is the sentence to show.
+
+    Args:
+        sentence: what is wrong and what to do.
+        status: the HTTP status; None if there was no answer.
+        retry_after_s: when to try again, if the service said so.
+    """
+
+    def __init__(self, sentence: str, status: int | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class Unreachable(ServiceError):
+    """Nobody answers at the address of the API."""
+
+
+class Client:
+    """The service over HTTP.
+
+    Args:
+        http: knows the address (``base_url``) and how long to wait.
+    """
+
+    def __init__(self, http: httpx2.Client) -> None:
+        self.http = http
+
+    def ask(self, request: Request[R]) -> R:
+        """The report on a question: ``POST /v1/<analysis>``. A slow one is a job: submit it instead."""
+        return self.asked(request)[0]
+
+    def asked(self, request: Request[R]) -> tuple[R, str | None]:
+        """The report on a question, and the id it is stored under; None if it is not kept."""
+        if request.slow:
+            raise ValueError(f"{request.analysis!r} runs as a job: submit() it.")
+        body = request.model_dump(mode="json", exclude_defaults=True)  # so that an older service still understands it
+        answer = self._send("POST", f"/v1/{request.analysis}", json=body)
+        return self._read(request.report, answer), answer.headers.get("report-id")  # type: ignore[return-value]
+
+    def submit(self, request: Request[Any]) -> Job:
+        """Ask for an answer in its own time, as a job."""
+        asked = {"analysis": request.analysis, "request": request.model_dump(mode="json", exclude_defaults=True)}
+        return self._read(Job, self._send("POST", "/v1/jobs", json=asked))
+
+    def job(self, id: str) -> Job:
+        """How far a job is."""
+        return self._read(Job, self._send("GET", f"/v1/jobs/{quote(id, safe='')}"))
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Jobs, newest first."""
+        return self._read(Jobs, self._send("GET", "/v1/jobs")).jobs
+
+    def cancel(self, id: str) -> Job:
+        """Stop a job; what it found so far stays readable."""
+        return self._read(Job, self._send("POST", f"/v1/jobs/{quote(id, safe='')}/cancel"))
+
+    def report(self, id: str, kind: type[R]) -> R:
+        """What a job has found, as far as it is: a ``kind``, which is its request's ``report``."""
+        return self._read(kind, self._send("GET", f"/v1/jobs/{quote(id, safe='')}/report"))
+
+    def stored(self, id: str) -> StoredReport:
+        """A report with the question that made it and its conditions, by the id of an answer or of a finished job."""
+        return self._read(StoredReport, self._send("GET", f"/v1/reports/{quote(id, safe='')}"))
+
+    def again(self, id: str) -> AskedAgain:
+        """Ask the question of a stored report anew; says what is different. A job's is submitted anew instead."""
+        return self._read(AskedAgain, self._send("POST", f"/v1/reports/{quote(id, safe='')}/again"))
+
+    def datasets(self) -> tuple[DataSet, ...]:
+        """Data sets that a study can name."""
+        return self._read(DataSets, self._send("GET", "/v1/datasets")).datasets
+
+    def upload_dataset(self, name: str, zipped: IO[bytes]) -> DataSet:
+        """Keep a zip with a folder for each class as a data set; it is sent as it is read."""
+        query, kind = {"name": name}, {"Content-Type": "application/zip"}
+        return self._read(DataSet, self._send("POST", "/v1/datasets", params=query, content=zipped, headers=kind))
+
+    def shipped_study(self) -> StudyReport | None:
+        """The study that comes with the service; None if none does."""
+        try:
+            return self._read(StudyReport, self._send("GET", "/v1/studies/shipped"))
+        except ServiceError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def upload(self, name: str, data: bytes) -> Image:
+        """Store a photo; the same bytes always get the same id."""
+        return self._read(Image, self._send("POST", "/v1/images", files={"image": (name, data)}))
+
+    def images(self) -> tuple[Image, ...]:
+        """Stored photos: samples first, then uploads, newest first."""
+        return self._read(Images, self._send("GET", "/v1/images")).images
+
+    def image_file(self, id: str, size: int | None = None) -> bytes:
+        """A photo's file, or with ``size`` a picture of it that fits a square of so many pixels."""
+        query = {} if size is None else {"size": size}
+        return self._send("GET", f"/v1/images/{quote(id, safe='')}/file", params=query).content
+
+    def checkpoint(self, name: str) -> bytes:
+        """A stored network's weights, as safetensors."""
+        return self._send("GET", f"/v1/checkpoints/{quote(name, safe='')}").content
+
+    def catalog(self) -> Catalog:
+        """All that can be asked for: modules, backbones, placements, shipped networks, analyses."""
+        return self._read(Catalog, self._send("GET", "/v1/catalog"))
+
+    def health(self) -> Health:
+        """Whether the service lives, its version and its device."""
+        return self._read(Health, self._send("GET", "/v1/health"))
+
+    def _send(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:
+        try:
+            answer = self.http.request(method, path, **kwargs)
+        except httpx2.TimeoutException:
+            raise ServiceError(
+                f"The API at {self._address} took too long over {method} {path}. "
+                "It may be busy with other work: try again, or ask for fewer images and variants at once."
+            ) from None
+        except httpx2.TransportError:
+            raise Unreachable(
+                f"The API does not answer at {self._address}. Start it with `make run` or `python -m server`; "
+                "if it runs elsewhere, set ATTENTION_API to its address and start the dashboard again."
+            ) from None
+        if answer.is_success:
+            return answer
+        raise self._refusal(method, path, answer)
+
+    def _refusal(self, method: str, path: str, answer: httpx2.Response) -> ServiceError:
+        try:
+            sentence = Problem.model_validate_json(answer.content).detail
+        except ValidationError:
+            sentence = (
+                f"{self._address} answered {method} {path} with {answer.status_code} {answer.reason_phrase}, and "
+                "not in the API's own words. Is ATTENTION_API the address of this API, and is there a proxy in between?"
+            )
+        seconds = answer.headers.get("retry-after", "")
+        return ServiceError(sentence, answer.status_code, float(seconds) if seconds.isdigit() else None)
+
+    def _read(self, kind: type[R], answer: httpx2.Response) -> R:
+        try:
+            return kind.model_validate_json(answer.content)
+        except ValidationError:
+            raise ServiceError(
+                f"{self._address} answered {answer.request.url.path} with something that is not a {kind.__name__}. "
+                "Are the API and the dashboard of the same version?"
+            ) from None
+
+    @property
+    def _address(self) -> str:
+        return str(self.http.base_url).rstrip("/")
+
+
+def gate_values(prediction: Prediction) -> Mapping[str, NDArray[np.float64]]:
+    """Gate path -> its weights, flattened; empty if the request did not ask for gates."""
+    names = [gate.gate for gate in prediction.gates]
+    if prediction.values is not None:
+        return {name: np.asarray(row, np.float64) for name, row in zip(names, prediction.values, strict=True)}
+    if prediction.values_base64 is None:
+        return {}
+    every = np.frombuffer(base64.b64decode(prediction.values_base64), "<f2").astype(np.float64)
+    ends = np.cumsum([int(np.prod(gate.shape)) for gate in prediction.gates])
+    return dict(zip(names, np.split(every, ends[:-1]), strict=True)) if names else {}

@@ -1,0 +1,91 @@
+"""Fetch an image data set from the Hugging Face hub, once, for studies to name.
+
+    attention-lab fetch uoft-cs/cifar10 --data ~/.local/share/attention
+
+Its parquet files come into ``<data folder>/datasets/NAME``; nothing else of the repository is fetched, and none of it
+is run. The client library is optional: ``pip install 'attention-lab[hub]'``.
+"""
+
+import argparse
+import importlib
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from attention.data.folder import DataFolder, data_set_name
+from attention.errors import BadData, InvalidRequest
+from attention.storage.folder import Folder
+
+
+class Client(Protocol):
+    """As much of the hub's client as is used here."""
+
+    def list_repo_files(self, repo_id: str, *, repo_type: str, revision: str | None) -> Sequence[str]:
+        """Paths of all files of a repository."""
+
+    def hf_hub_download(
+        self, repo_id: str, filename: str, *, repo_type: str, revision: str | None, local_dir: Path
+    ) -> str:
+        """Fetch a file; where it lies."""
+
+
+def fetch(client: Client, repository: str, root: Path, *, name: str | None = None, revision: str | None = None) -> Path:
+    """Fetch a data set's parquet files into the data folder; gives the folder it is in.
+
+    Raises:
+        InvalidRequest: the repository's name is none, or the data set's name is taken.
+        BadData: the repository has no parquet files, or cannot be read.
+    """
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository):
+        raise InvalidRequest(f"{repository!r} is no repository of the hub. Write owner/name, such as uoft-cs/cifar10.")
+    called = data_set_name(name or repository.partition("/")[2])
+    folder = DataFolder(Folder(root))
+    folder.check_free(called)
+    coming, final = folder.folder / f".{called}.part", folder.folder / called
+    try:
+        files = client.list_repo_files(repository, repo_type="dataset", revision=revision)
+        tables = sorted(file for file in files if file.endswith(".parquet"))
+        if not tables:
+            raise BadData(f"{repository} has no parquet files, and nothing else of a data set on the hub is read.")
+        for file in tables:  # what an earlier try fetched whole is not fetched again
+            print(f"fetching {file}", flush=True)
+            client.hf_hub_download(repository, file, repo_type="dataset", revision=revision, local_dir=coming)
+    except (OSError, ValueError, RuntimeError) as error:  # the hub's errors are all of these
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise BadData(f"{repository} cannot be fetched: {reason}") from error
+    shutil.rmtree(coming / ".cache", ignore_errors=True)
+    coming.rename(final)
+    return final
+
+
+def hub_client() -> Any:
+    """The hub's client library.
+
+    Raises:
+        InvalidRequest: it is not installed.
+    """
+    try:
+        return importlib.import_module("huggingface_hub")
+    except ImportError:
+        raise InvalidRequest(
+            "Fetching from the hub needs the package huggingface-hub: pip install 'attention-lab[hub]'."
+        ) from None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which repository is fetched, and where to."""
+    parser.add_argument("repository", help="owner/name on the hub, such as uoft-cs/cifar10")
+    parser.add_argument("--name", help="what to call it; by default the repository's name")
+    parser.add_argument("--revision", help="branch, tag or commit")
+    parser.add_argument(
+        "--data", type=Path, default=Path("~/.local/share/attention"), help="the service's data folder (ATTENTION_DATA)"
+    )
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Fetch the data set that the command line names."""
+    root = chosen.data.expanduser()
+    folder = fetch(hub_client(), chosen.repository, root, name=chosen.name, revision=chosen.revision)
+    print(f"A study can name it now: {folder.name}", flush=True)

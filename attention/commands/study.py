@@ -1,0 +1,146 @@
+"""Train networks on the same data with the same seeds, and say what their differences allow to say.
+
+    attention-lab study DATA resnet20/none resnet20/se resnet20/eca --seeds 6 --recipe quick --keep FOLDER
+
+The first network is the baseline. Every run is kept in FOLDER under a name made of what decides its result, so the
+command goes on where it was stopped, and with more networks or more seeds it trains only what is new. Several
+processes may share a FOLDER if each has seeds of its own (``--first-seed``); the same command over all the seeds
+then trains nothing and reports on all of them. The report is written into FOLDER as ``report.json``, ``report.csv``
+and ``report.tex``. ``--ship`` puts it, with one seed's checkpoints, where the service shows what comes with it.
+"""
+
+import argparse
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from attention.commands import training_options
+from attention.data.folder import data_set_name
+from attention.errors import AttentionError, InvalidRequest, NotFound
+from attention.reports.checkpoints import Card
+from attention.reports.study import RunReport, StudyReport, StudyRequest
+from attention.spec import Plain
+from attention.storage.base import write_whole
+from attention.storage.folder import Folder
+from attention.training.run_study import conduct
+from attention.training.study import Workshop
+from attention.weights.load import SHIPPED, checkpoint_name
+
+
+def ship(report: StudyReport, kept: Path, folder: Path, command: str, data: str) -> None:
+    """Write a study for the service to show: its report, and for each arm the checkpoint of the first seed.
+
+    Args:
+        kept: the folder whose ``checkpoints`` the runs lie in.
+        folder: where the service looks for what is shipped.
+        command: what a reader types to get this study; the checkpoints' cards name it.
+        data: what the data set is called where the study is shown; the name of its folder may have fewer letters.
+    """
+    first = min(run.seed for run in report.runs)
+    runs: list[RunReport] = []
+    for one in report.runs:
+        weights = None
+        if one.seed == first and one.weights is not None:
+            source = kept / "checkpoints" / one.weights.removeprefix("file:")
+            card = Card.model_validate_json(source.with_suffix(".json").read_bytes())
+            card = card.model_copy(update={"command": command, "data": data})
+            name = checkpoint_name(card.variant)
+            write_whole(folder / f"{name}.safetensors", source.with_suffix(".safetensors").read_bytes())
+            write_whole(folder / f"{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
+            weights = "shipped"
+        runs.append(one.model_copy(update={"weights": weights}))
+    facts = report.data.model_copy(update={"name": data})
+    shown = report.model_copy(update={"runs": tuple(runs), "data": facts})
+    write_whole(folder / "study.json", shown.model_dump_json(indent=1).encode() + b"\n")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is trained, on what data, with how many seeds, and where the result goes."""
+    training_options.add_arguments(parser)
+    parser.add_argument("--seeds", type=int, default=6, help="runs of each network")
+    parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
+    parser.add_argument("--margin", type=float, default=0.3, help="differences up to so many points are called none")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("studies"), help="where runs, checkpoints and report are kept"
+    )
+    parser.add_argument(
+        "--ship", action="store_true", help=f"write the result into {SHIPPED.parent.name}/{SHIPPED.name}"
+    )
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Run the study that the command line describes; print its table and its verdicts."""
+    training_options.prepare(chosen)
+    name = data_set_name(chosen.data_name or chosen.data.absolute().name.partition(".")[0])
+    with training_options.understood(chosen):
+        request = StudyRequest(
+            data=name,
+            size=chosen.size,
+            variants=training_options.variants(chosen),
+            seeds=chosen.seeds,
+            first_seed=chosen.first_seed,
+            recipe=training_options.recipe(chosen),
+            margin=chosen.margin,
+        )
+    _link(chosen.data, chosen.keep / "datasets", name)
+    command = _command(chosen, request)
+    workshop = Workshop(Folder(chosen.keep), chosen.device, compiled=chosen.compile, made_by=command)
+    report = conduct(request, workshop, _tell)
+    if all(run.failed for run in report.runs):
+        raise AttentionError(f"No run has a result. The first: {report.runs[0].failed}")
+    write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")
+    write_whole(chosen.keep / "report.csv", report.csv().encode())
+    write_whole(chosen.keep / "report.tex", report.latex().encode())
+    if chosen.ship:
+        ship(report, chosen.keep, SHIPPED, command, chosen.data_name or name)
+    print("\n".join(_told(report)))
+    print(f"Written: report.json, report.csv and report.tex in {chosen.keep}", flush=True)
+
+
+def _tell(done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
+    """Print how far the study is."""
+    print(f"{time.strftime('%H:%M:%S')}  {done}/{total} epochs  {note}", flush=True)
+
+
+def _command(chosen: argparse.Namespace, request: StudyRequest) -> str:
+    """The line that gives this study again, wherever the data lies."""
+    words = [*(arm.name for arm in request.arms()), "--data-name", request.data, *training_options.decisive(chosen)]
+    words += ["--seeds", str(request.seeds), "--first-seed", str(request.first_seed)]
+    return f"attention-lab study DATA {shlex.join(words)} --margin {request.margin:g}"
+
+
+def _link(data: Path, folder: Path, name: str) -> None:
+    """Make a data set known by name in the folder that a study reads from.
+
+    Raises:
+        NotFound: there is no data set there.
+        InvalidRequest: the name stands for other data in this folder.
+    """
+    if not data.exists():
+        raise NotFound(f"There is no data set at {data}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    there = [path for path in folder.iterdir() if path.name.partition(".")[0] == name]
+    for path in there:
+        if path.exists() and not path.samefile(data):
+            raise InvalidRequest(
+                f"{name!r} is {path.resolve()} in this folder of runs. Give other data another name: --data-name."
+            )
+        if not path.exists():
+            path.unlink()  # a link to what was moved away
+    link = folder / (name if data.is_dir() else name + "".join(data.suffixes))
+    with suppress(FileExistsError):  # it is there, or another process that shares the folder was quicker
+        link.symlink_to(data.resolve())
+
+
+def _told(report: StudyReport) -> Iterator[str]:
+    """The table, the caveats and the verdicts, a line each."""
+    for arm in report.arms:
+        scores = [run.test_accuracy for run in report.runs if run.arm == arm.name and run.test_accuracy is not None]
+        mean = f"{100 * sum(scores) / len(scores):.2f} %" if scores else "no result"
+        spread = f" ± {arm.spread:.2f} (standard deviation over seeds)" if arm.spread is not None else ""
+        yield f"{arm.name}: {mean}{spread}, n = {arm.n}, {arm.parameters:,} parameters"
+    yield from report.caveats
+    yield from (arm.verdict.sentence for arm in report.arms if arm.verdict)
+    yield f"=> {report.headline}"

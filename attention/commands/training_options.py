@@ -1,0 +1,91 @@
+"""Options of the commands that train: networks, data, recipe, device, and the errors that wrong values lead to."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from attention.errors import InvalidRequest
+from attention.names import split_names
+from attention.running.device import best_device, check_device
+from attention.spec import RECIPES, Recipe, Variant
+
+SIZES = range(4, 513)
+"""Heights and widths that images can be trained at, pixels."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say what is trained, on what, how and where."""
+    parser.add_argument("data", type=Path, help="folder per class, zip of one, or CIFAR archive")
+    parser.add_argument("variants", nargs="+", help="short names, such as resnet20/none resnet20/eca")
+    parser.add_argument("--data-name", help="what the data set is called")
+    parser.add_argument("--recipe", default="quick", choices=sorted(RECIPES))
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--batch-size", type=int, help="instead of the recipe's")
+    parser.add_argument("--size", type=int, default=32, help="height and width of the images, pixels")
+    parser.add_argument("--device", default=best_device())
+    parser.add_argument("--threads", type=int, help="CPU threads of one run")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the steps first (torch.compile); pays in long runs on a GPU if at all, so measure it",
+    )
+
+
+def prepare(chosen: argparse.Namespace) -> None:
+    """Check what no other part checks, and set the number of threads.
+
+    Raises:
+        InvalidRequest: there is no such device, or a number is out of its range.
+    """
+    check_device(chosen.device)
+    if chosen.size not in SIZES:
+        raise InvalidRequest(f"--size is {chosen.size} pixels. Choose {SIZES[0]} to {SIZES[-1]}.")
+    if chosen.threads is not None:
+        if chosen.threads < 1:
+            raise InvalidRequest(f"--threads is {chosen.threads}. Choose 1 or more.")
+        torch.set_num_threads(chosen.threads)
+
+
+def recipe(chosen: argparse.Namespace) -> Recipe:
+    """The recipe of that name, with what was said instead of its own."""
+    instead = {field: getattr(chosen, field) for field in ("epochs", "batch_size")}
+    said = {field: value for field, value in instead.items() if value is not None}
+    return Recipe.model_validate({**RECIPES[chosen.recipe].model_dump(), **said})
+
+
+def variants(chosen: argparse.Namespace) -> tuple[Variant, ...]:
+    """The variants that were named, separated by blanks or commas."""
+    return tuple(Variant.parse(name) for text in chosen.variants for name in split_names(text))
+
+
+def decisive(chosen: argparse.Namespace) -> list[str]:
+    """The shared options as they would be typed, as far as they decide the result and are not on every card."""
+    words = ["--recipe", chosen.recipe]
+    for option in ("epochs", "batch_size"):
+        value = getattr(chosen, option)
+        words += [f"--{option.replace('_', '-')}", str(value)] if value is not None else []
+    words += ["--size", str(chosen.size)]
+    words += ["--threads", str(chosen.threads)] if chosen.threads is not None else []
+    return words + (["--compile"] if chosen.compile else [])
+
+
+@contextmanager
+def understood(chosen: argparse.Namespace) -> Iterator[None]:
+    """What does not make sense inside becomes a sentence that names the option.
+
+    Raises:
+        InvalidRequest: a value is not what its field takes.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        fault = error.errors()[0]
+        if fault["type"] == "value_error":
+            raise InvalidRequest(str(fault["ctx"]["error"])) from error
+        field = str(fault["loc"][0]) if fault["loc"] else ""
+        where = f"--{field.replace('_', '-')}" if field in vars(chosen) else ".".join(map(str, fault["loc"]))
+        raise InvalidRequest(f"{where} is {fault['input']!r}. {fault['msg']}.") from error

@@ -1,0 +1,1 @@
+"""Parameters, multiply-accumulates and bytes of a network, counted by formula and shape."""

@@ -1,0 +1,1 @@
+"""Images and data sets: from bytes to tensors."""

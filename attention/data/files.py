@@ -1,0 +1,148 @@
+"""Files: images kept by the hash of their bytes, checkpoints, and the sample gallery."""
+
+import csv
+import hashlib
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from PIL import Image
+
+from attention.data.images import decode
+from attention.errors import NotFound
+from attention.storage import depot
+from attention.weights.find import Checkpoints
+from attention.weights.hub import Hub
+
+IMAGE = re.compile(r"[0-9a-f]{64}")
+"""The id of an image."""
+
+SAMPLES = Path(__file__).parent / "samples"
+
+ABANDONED_S = 3600.0
+"""After so long, nobody is writing a file any more that is still called unfinished."""
+
+PUBLISHERS = ("timm",)
+"""Whose repositories are fetched for whoever can send a request; a folder should not fill up with anybody's."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photo of the gallery that comes with the project."""
+
+    id: str
+    path: Path
+    title: str
+    credit: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+
+@cache
+def samples() -> tuple[Sample, ...]:
+    """The gallery, in the order of its list ``samples.csv``."""
+    listing = SAMPLES / "samples.csv"
+    if not listing.exists():
+        return ()
+    with listing.open(newline="", encoding="utf-8") as rows:
+        return tuple(
+            Sample(image_id((path := SAMPLES / row["file"]).read_bytes()), path, row["title"], row["credit"])
+            for row in csv.DictReader(rows)
+        )
+
+
+def image_id(data: bytes) -> str:
+    """The name of an image: the SHA-256 of its bytes, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Files:
+    """The files of one service, and the samples that come with the project.
+
+    Args:
+        root: the service's data folder.
+        url: the store that its files are in, such as ``s3://bucket/prefix``; None is the data folder itself.
+
+    Raises:
+        InvalidRequest: there can be no such store here.
+    """
+
+    def __init__(self, root: Path, url: str | None = None) -> None:
+        self.root = root
+        self.url = url
+        self.depot = depot(root, url)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Checkpoints by name under ``checkpoints/``, and published ones under ``hub/``; no other path is read."""
+        kept = self.depot
+        return Checkpoints(kept.root / "checkpoints", Hub(self.root / "hub", PUBLISHERS), depot=kept)
+
+    def put_image(self, data: bytes) -> str:
+        """Keep an image's bytes; the same bytes twice are kept once, as new. Returns the id."""
+        name = image_id(data)
+        if not self.depot.renew(_place(name)):
+            self.depot.write(_place(name), data)
+        return name
+
+    def images_before(self, moment: float) -> list[str]:
+        """Ids of uploaded images that came, the last time they did, before a moment (seconds since 1970)."""
+        found = self.depot.entries("images", deep=True)
+        return sorted(one.last for one in found if IMAGE.fullmatch(one.last) and one.changed < moment * 1e9)
+
+    def sweep(self) -> int:
+        """Remove what uploads that were cut off left behind; nobody could read it. Gives how many files that were."""
+        moment = time.time() - ABANDONED_S
+        places = ("images/*/.*.part", "copies/*/.*.part")
+        left = [path for place in places for path in self.root.glob(place) if _written(path) < moment]
+        for path in left:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        return len(left)
+
+    def image_bytes(self, name: str) -> bytes:
+        """The bytes of an image by id.
+
+        Raises:
+            NotFound: no image of that id is stored here.
+        """
+        place = _place(name)
+        for sample in samples():
+            if sample.id == name:
+                return sample.path.read_bytes()
+        try:
+            return self.depot.read(place)
+        except FileNotFoundError:
+            raise NotFound(f"There is no image {name!r} here. Upload it first: POST /v1/images.") from None
+
+    def image(self, name: str) -> Image.Image:
+        """An image by id, upright, in RGB.
+
+        Raises:
+            NotFound, BadImage: it is not here, or not readable.
+        """
+        return decode(self.image_bytes(name))
+
+    def remove_image(self, name: str) -> None:
+        """Forget an uploaded image; nothing happens if it is not here."""
+        self.depot.remove(_place(name))
+
+
+def _place(name: str) -> str:
+    """Where an image is kept."""
+    if not IMAGE.fullmatch(name):
+        raise NotFound(f"{name[:80]!r} is not an image id. An id is the 64 hex digits that POST /v1/images gives.")
+    return f"images/{name[:2]}/{name}"
+
+
+def _written(path: Path) -> float:
+    """When a file was written last, seconds since 1970; never, if it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

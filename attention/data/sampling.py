@@ -1,0 +1,180 @@
+"""The images a question is about, ready for a network: photos by id, or a fair draw from a data set.
+
+The draw depends on the files' contents and the seed alone, so the same question sees the same images on any machine,
+and the images of one class are as many as those of another.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from attention.data.dataset import digest_of, opened, split_of
+from attention.data.files import Files
+from attention.data.folder import DataFolder
+from attention.data.images import preprocess
+from attention.data.sources import items
+from attention.errors import BadData, NotFound
+from attention.spec import Pictures, Preprocess
+
+BATCH = 64
+"""Images that are decoded at a time."""
+
+BATCH_PIXELS = 64_000_000
+"""Pixels of them all together; a quarter of a gigabyte."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image: what to call it (a photo's id, or its place in the data set), its class if it has one, its pixels."""
+
+    name: str
+    label: str | None
+    image: Image.Image
+
+
+def pictures(asked: Pictures, files: Files) -> Iterator[Picture]:
+    """The images in their order: photos as asked for, those of a data set class by class in turn.
+
+    Raises:
+        NotFound: there is no such photo, data set or class.
+        BadData, BadImage: an image cannot be used.
+    """
+    if asked.data is None:
+        for name in asked.images:
+            yield Picture(name, None, files.image(name))
+        return
+    path = data_path(asked.data, files)
+    drawn = _drawn(path, path.stat().st_mtime_ns, asked)
+    wanted, found = set(drawn), {}
+    for number, item in enumerate(items(path)):
+        if number in wanted:
+            found[number] = (item.name.replace(f"{path}/", ""), item.label, item.read())
+    for number in drawn:
+        name, label, content = found.pop(number)
+        yield Picture(name, label, opened(name, content))
+
+
+def batches(
+    asked: Pictures, how: Preprocess, files: Files, size: int = BATCH
+) -> Iterator[tuple[list[Picture], Tensor]]:
+    """The images a few at a time, each with what a network sees of them: (B, 3, S, S)."""
+    some: list[Picture] = []
+    for picture in pictures(asked, files):
+        some.append(picture)
+        if len(some) == size or sum(one.image.width * one.image.height for one in some) >= BATCH_PIXELS:
+            yield some, torch.stack([preprocess(one.image, how) for one in some])
+            some = []
+    if some:
+        yield some, torch.stack([preprocess(one.image, how) for one in some])
+
+
+def prepared(
+    photos: Sequence[str], ways: Iterable[Preprocess], files: Files
+) -> tuple[dict[Preprocess, Tensor], tuple[tuple[int, int], ...]]:
+    """What networks see of some photos (B, 3, S, S), for each way of preparing them; and each one's width and height.
+
+    Each is decoded once, and one is in memory at a time: decoded photos take thousands of times as much as files may.
+    """
+    rows: dict[Preprocess, list[Tensor]] = {how: [] for how in ways}
+    sizes = []
+    for name in photos:
+        photo = files.image(name)
+        sizes.append(photo.size)
+        for how, seen in rows.items():
+            seen.append(preprocess(photo, how))
+    return {how: torch.stack(seen) for how, seen in rows.items()}, tuple(sizes)
+
+
+def how_many(asked: Pictures, files: Files) -> int:
+    """How many images there are."""
+    if asked.data is None:
+        return len(asked.images)
+    path = data_path(asked.data, files)
+    return len(_drawn(path, path.stat().st_mtime_ns, asked))
+
+
+def stamp(asked: Pictures, files: Files) -> str:
+    """Changes when the images behind a question may have changed, as a data set of the same name can."""
+    return str(data_path(asked.data, files).stat().st_mtime_ns) if asked.data else ""
+
+
+def data_path(name: str, files: Files) -> Path:
+    """The file or folder of a data set.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    folder = DataFolder(files.depot)
+    path = None if name.startswith(".") or folder.get(name) is None else folder.path(name)
+    if path is None:
+        there = ", ".join(one.name for one in folder.all()) or "none yet; bring one with POST /v1/datasets"
+        raise NotFound(f"There is no data set {name!r}. There is: {there}.")
+    return path
+
+
+def label_numbers(labels: Sequence[str | None], classes: Sequence[str]) -> list[int] | None:
+    """Which of a network's classes each label is; None if any is not among them."""
+    numbers = {name: number for number, name in enumerate(classes)}
+    found = [numbers.get(label) if label is not None else None for label in labels]
+    return None if None in found else [number for number in found if number is not None]
+
+
+def why_unlabelled(labels: Sequence[str | None], classes: Sequence[str], asked: Pictures) -> str:
+    """Why `label_numbers` has none for these images, in words without an end."""
+    if asked.data is None:
+        return "Photos have no true class"
+    if not classes:
+        return "The network does not say what its classes are called"
+    others = sorted({label for label in labels if label is not None} - set(classes))
+    shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    return f"The images have classes that the network does not know ({shown})"
+
+
+class _Listed(NamedTuple):
+    """An image of a data set, as far as a draw has to know it."""
+
+    number: int
+    split: str
+    label: str
+    digest: bytes
+
+
+@lru_cache(maxsize=4)
+def _listing(path: Path, changed: int) -> tuple[_Listed, ...]:
+    """Every image of a data set; this reads all of it once. ``changed`` makes a newer file be read again."""
+    found = []
+    for number, item in enumerate(items(path)):
+        digest = digest_of(item.read())
+        found.append(_Listed(number, item.split or split_of(digest), item.label, digest))
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def _drawn(path: Path, changed: int, asked: Pictures) -> tuple[int, ...]:
+    """The numbers of the images that are drawn, one class after the other in turn."""
+    by_class: dict[str, list[_Listed]] = {}
+    for one in _listing(path, changed):
+        if one.split == asked.split and (not asked.classes or one.label in asked.classes):
+            by_class.setdefault(one.label, []).append(one)
+    missing = [name for name in asked.classes if name not in by_class]
+    if missing:
+        raise NotFound(f"{asked.data} has no class {missing[0]!r} with images to {asked.split}.")
+    if not by_class:
+        raise BadData(f"{asked.data} has no images to {asked.split}.")
+    salt = asked.seed.to_bytes(8)
+
+    def rank(one: _Listed) -> tuple[bytes, int]:
+        return hashlib.sha256(salt + one.digest).digest(), one.number
+
+    in_order = [heapq.nsmallest(asked.limit, by_class[label], key=rank) for label in sorted(by_class)]
+    in_turn = chain.from_iterable(zip_longest(*in_order))
+    return tuple(one.number for one in in_turn if one is not None)[: asked.limit]

@@ -1,0 +1,222 @@
+"""A network without its attention that computes the same: mean gates worked into batch normalisations.
+
+A gate that is the same for every image is a factor on each channel. Where it multiplies what comes straight from a
+batch normalisation, the factor belongs into that normalisation's weight and bias,
+
+    g (a x + b) = (g a) x + g b,
+
+and the network is a plain one. Folding the mean over images in is exact, and where it would not be, it is refused. How
+good the mean itself is, that is the question of the stripe observation. Zhongzhan Huang, Shanshan Zhong, Wushao Wen,
+Jinghui Qin, Liang Lin: Stripe Observation Guided Inference Cost-free Attention Mechanism, ECCV 2024,
+https://arxiv.org/abs/2304.06345, folds gates in the same way after training with them.
+"""
+
+import copy
+import hashlib
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors.torch import save as to_safetensors
+from torch import Tensor, nn
+
+from attention.backbones import Backbone
+from attention.errors import InvalidRequest
+from attention.gate import Slot, ablate, capture, gates, sites, slots
+from attention.reports.checkpoints import Card
+from attention.reports.gates import GateSite
+from attention.spec import Ablation, GateKind, Variant
+from attention.storage.base import Depot
+from attention.weights.load import checkpoint_name
+
+ALLOWED = 1e-5
+"""By how much of the largest logit a folded network may differ from the one with mean gates; rounding is less."""
+
+NAMED = 3
+"""Places that a refusal names for each reason."""
+
+OTHER_KINDS: dict[GateKind, str] = {
+    "spatial": "{} weighs places, which no normalisation tells apart",
+    "rows": "{} weighs rows, which no normalisation tells apart",
+    "columns": "{} weighs columns, which no normalisation tells apart",
+    "full": "{} has a weight for every place of every channel, and a normalisation has one for every channel",
+    "branch": "{} chooses between branches, so it is no factor on one of them",
+    "matrix": "{} mixes places or channels, so it is no factor on any of them",
+}
+"""Kinds of gates that are no factor on a channel, and why."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A gate that can be folded, and the path of the normalisation that takes it up."""
+
+    site: GateSite
+    normalisation: str
+    channels: int
+
+
+def foldable(model: Backbone, name: str) -> tuple[Place, ...]:
+    """The gates of a network, each with the normalisation it can be folded into, from input to output.
+
+    It is found out by running the network on two images of noise.
+
+    Args:
+        name: what to call the network.
+
+    Raises:
+        InvalidRequest: some gates cannot be folded, or there are none; which, and why.
+    """
+    filled = {path: slot for path, slot in slots(model).items() if len(slot)}
+    if not filled:
+        raise InvalidRequest(f"{name} has no attention, so there is nothing to fold.")
+    probe = _Probe(model, filled)
+    where = {site.path: site for site in sites(model)}
+    found, refused = [], dict[str, list[str]]()
+    for path, slot in filled.items():
+        reason = probe.why_not(path, slot)
+        if reason is not None:
+            refused.setdefault(reason, []).append(path)
+            continue
+        (gate,) = gates(slot)
+        found.append(Place(where[f"{path}.{gate}"], probe.normalised[path], slot.channels))
+    if refused:
+        count = sum(map(len, refused.values()))
+        all_of_them = count == len(filled)
+        which = "None of its attention modules can" if all_of_them else f"{count} of its {len(filled)} modules cannot"
+        reasons = "; ".join(f"{_listed(paths)}: {reason}" for reason, paths in refused.items())
+        raise InvalidRequest(f"{name} cannot be folded exactly. {which} be worked into a normalisation: {reasons}.")
+    return tuple(found)
+
+
+def _listed(paths: list[str]) -> str:
+    return ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
+
+
+class _Probe:
+    """What passes each place of a network on two images of noise, and where it comes from."""
+
+    def __init__(self, model: Backbone, filled: Mapping[str, Slot]) -> None:
+        self.arrived: dict[str, Tensor] = {}
+        self.left: dict[str, Tensor] = {}
+        self.normalised: dict[str, str] = {}
+        """Place -> the normalisation whose output arrives there as it is."""
+        self.changed: set[str] = set()
+        """Places where a normalisation's output arrives after something changed it."""
+        came_from: dict[int, tuple[str, Tensor, Tensor]] = {}  # the tensor itself is kept, so that its id stays its own
+
+        def remember(path: str) -> Any:
+            def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+                came_from[id(output)] = (path, output, output.clone())
+
+            return hook
+
+        def look(path: str) -> Any:
+            def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+                x = args[-1]  # a unit's place is called with its input, too
+                self.arrived[path], self.left[path] = x.clone(), output.clone()
+                if id(x) in came_from:
+                    norm, _, then = came_from[id(x)]
+                    if torch.equal(x, then):
+                        self.normalised[path] = norm
+                    else:
+                        self.changed.add(path)
+
+            return hook
+
+        inside = tuple(f"{path}." for path in filled)
+        with ExitStack() as leaving, torch.no_grad(), capture(model) as seen:
+            for path, module in model.named_modules():
+                if path in filled:
+                    leaving.callback(module.register_forward_hook(look(path)).remove)
+                elif type(module) is nn.BatchNorm2d and module.affine and not path.startswith(inside):
+                    leaving.callback(module.register_forward_hook(remember(path)).remove)
+            model(noise(model))
+        self.gates = dict(seen)
+
+    def why_not(self, path: str, slot: Slot) -> str | None:
+        """Why the attention in a place cannot be folded; None if it can."""
+        own = gates(slot)
+        which = "its gate" if len(own) == 1 else "one of its gates"
+        for gate in own.values():
+            if gate.kind in OTHER_KINDS:
+                return OTHER_KINDS[gate.kind].format(which)
+            if gate.neutral != 1.0:
+                return f"{which} is added, not multiplied"
+        if len(own) != 1:
+            return f"it has {len(own)} gates, and one can be folded" if own else "it has no gate"
+        (gate_path,) = own
+        weights, x = self.gates[f"{path}.{gate_path}"], self.arrived[path]
+        if not torch.allclose(self.left[path], x * weights, rtol=1e-4, atol=1e-5 * float(x.abs().max())):
+            return "it does more than multiply by its gate"
+        if path in self.changed:
+            return f"at {slot.position!r} an activation stands between the last normalisation and the gate"
+        if path not in self.normalised:
+            return f"what arrives at {slot.position!r} does not come straight from a batch normalisation"
+        if list(self.normalised.values()).count(self.normalised[path]) > 1:
+            return "its normalisation serves several gates"
+        return None
+
+
+def noise(model: Backbone) -> Tensor:
+    """Two images of noise that a network takes: (2, 3, S, S)."""
+    drawn = torch.randn(2, 3, model.input_size, model.input_size, generator=torch.Generator().manual_seed(0))
+    return drawn.to(next(model.parameters()))
+
+
+def fold(
+    model: Backbone, plain: Backbone, places: Iterable[Place], ablation: Ablation, means: Mapping[str, Tensor]
+) -> Backbone:
+    """Make of a plain network what another one is with these gates, which come to stand in its normalisations.
+
+    Args:
+        plain: the same backbone without attention, whose weights are overwritten.
+        ablation: of kind ``mean``, of all gates.
+        means: path of each gate -> its weights (1, C, 1, 1).
+
+    Raises:
+        InvalidRequest: the two do not give the same on noise, in double precision.
+    """
+    inside = tuple(f"{path}." for path, slot in slots(model).items() if len(slot))
+    plain.load_state_dict({key: value for key, value in model.state_dict().items() if not key.startswith(inside)})
+    with torch.no_grad():
+        for place in places:
+            normalisation = plain.get_submodule(place.normalisation)
+            factor = means[place.site.path].flatten().double()  # (C)
+            for parameter in (normalisation.get_parameter("weight"), normalisation.get_parameter("bias")):
+                parameter.copy_(parameter.double() * factor.to(parameter.device))
+        exact, folded = copy.deepcopy(model).double(), copy.deepcopy(plain).double()
+        with ablate(exact, ablation, means):
+            truth = exact(noise(exact))
+        error = difference(folded(noise(folded)), truth)
+    if not error <= ALLOWED:
+        raise InvalidRequest(
+            f"The folded network would not be the same: on noise its logits differ by {error:.1e} of the largest. Its "
+            "normalisations are read by more than their gates."
+        )
+    return plain
+
+
+def difference(one: Tensor, truth: Tensor) -> float:
+    """Largest difference between logits, by the largest logit."""
+    return float((one - truth).abs().max() / truth.abs().max().clamp_min(1e-12))
+
+
+def keep(model: nn.Module, variant: Variant, card: Card | None, depot: Depot) -> tuple[Variant, int]:
+    """Write a folded network where ``file:NAME`` finds it, under a name made of its contents.
+
+    Returns:
+        the network as a variant that can be used at once, and the checkpoint's size in bytes.
+
+    Raises:
+        StorageFailed: it cannot be written.
+    """
+    data = to_safetensors({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()})
+    about = b"" if card is None else card.model_copy(update={"date": ""}).model_dump_json().encode()
+    plain = checkpoint_name(variant).replace("=", "")[:120]  # in a variant's name the sign would have to be escaped
+    name = f"{plain}-folded-{hashlib.sha256(data + about).hexdigest()[:16]}"
+    if card is not None:  # first, for the network is there as soon as its weights are
+        depot.write(f"checkpoints/{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
+    depot.write(f"checkpoints/{name}.safetensors", data)
+    return variant.model_copy(update={"weights": f"file:{name}"}), len(data)

@@ -1,0 +1,1 @@
+"""Numbers about gates, networks and runs: statistics, moments, agreement, traits."""

@@ -1,0 +1,186 @@
+"""A network on its device and in its number format: images in from the CPU, numbers back there in float32.
+
+On a GPU images go through page-locked memory, so that the copy runs beside the work before it, and all that comes back
+comes in one copy: a network has dozens of gates, and each copy of its own would wait for the device.
+
+With ``graphs`` a forward pass on a GPU is recorded once for each shape, gates included, and then replayed with one
+call instead of hundreds of launches (CUDA graphs, https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs).
+A recording has one batch size, so batches are filled up to the next power of two; batch mates do not matter.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from attention.errors import InvalidRequest
+from attention.gate import Gate, capture, gates
+from attention.precision import DType, check_precision
+from attention.running.device import check_device
+
+log = logging.getLogger(__name__)
+
+GRAPHS_KEPT = 16
+"""Recorded shapes of a network, the least recently used leaves first: each holds the memory of its pass."""
+
+WARM_UPS = 3
+"""Passes before one is recorded, in which libraries choose their algorithms and take their memory."""
+
+Found = tuple[Tensor, Mapping[str, Tensor]]
+"""Logits (B, K), and gate path -> weights (B, ...)."""
+
+Replay = Callable[[Tensor], Found]
+"""A forward pass of one shape; what it gives holds until the next call."""
+
+Record = Callable[[nn.Module, Tensor], Replay]
+"""Makes such a pass out of a network and images (B, 3, H, W) like those it will get."""
+
+
+class Running:
+    """A network ready to run. One thread at a time may use it.
+
+    Args:
+        network: in eval mode; it is moved.
+        graphs: whether forward passes are recorded and replayed; only on CUDA.
+        record: how.
+
+    Raises:
+        InvalidRequest: the device has no such number format, or no graphs.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        device: torch.device | str,
+        dtype: DType = "float32",
+        graphs: bool = False,
+        record: Record | None = None,
+    ) -> None:
+        self.device = torch.device(device)
+        check_running(str(self.device), dtype, graphs and record is None)
+        self.dtype: torch.dtype = getattr(torch, dtype)
+        self.network: nn.Module = network.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._gates = gates(self.network)
+        self._record = (record or Recorder(self.device)) if graphs else None
+        self._replays: OrderedDict[tuple[int, ...], Replay | None] = OrderedDict()
+
+    @property
+    def recorded(self) -> int:
+        """How many shapes are replayed; those that could not be recorded do not count."""
+        return sum(replay is not None for replay in self._replays.values())
+
+    def images(self, images: Sequence[Tensor]) -> Tensor:
+        """Images (3, H, W) as a batch (B, 3, H, W) on the device."""
+        if self.device.type != "cuda":
+            return torch.stack(list(images)).to(self.device, self.dtype, memory_format=torch.channels_last)
+        locked = torch.empty((len(images), *images[0].shape), pin_memory=True)
+        torch.stack(list(images), out=locked)
+        there = locked.to(self.device, non_blocking=True)  # as it lies: any other form would be made on the CPU first
+        return there.to(dtype=self.dtype, memory_format=torch.channels_last)
+
+    def __call__(self, images: Tensor) -> Found:
+        """Logits and gates of a batch on the device, both there; they hold until the next call."""
+        with torch.inference_mode():
+            if self._record is not None and (replay := self._replay(images)) is not None:
+                rows = len(images)
+                logits, found = replay(_filled(images))
+                return logits[:rows], {path: gate[:rows] for path, gate in found.items()}
+            return plain(self.network, images, self._gates)
+
+    def eager(self, images: Tensor) -> Found:
+        """The same without a recording: where gates are replaced, which may be otherwise each time."""
+        with torch.inference_mode():
+            return plain(self.network, images, self._gates)
+
+    def _replay(self, images: Tensor) -> Replay | None:
+        """The recording for these images' shape; None if it cannot be recorded."""
+        assert self._record is not None
+        shape = (filled_size(len(images)), *images.shape[1:])
+        if shape not in self._replays:
+            try:
+                self._replays[shape] = self._record(self.network, _filled(images))
+            except RuntimeError as error:  # it waits for the device inside, or does not fit into its memory
+                reason = str(error).strip().partition("\n")[0]
+                log.warning("A pass of shape %s is not recorded, and runs as it is: %s", shape, reason)
+                self._replays[shape] = None
+        self._replays.move_to_end(shape)
+        while len(self._replays) > GRAPHS_KEPT:
+            self._replays.popitem(last=False)
+        return self._replays[shape]
+
+
+def check_running(device: str, dtype: DType, graphs: bool) -> None:
+    """Return if networks run like that on a device.
+
+    Raises:
+        InvalidRequest: they do not.
+    """
+    check_device(device)
+    check_precision(dtype, device)
+    if graphs and not device.startswith("cuda"):
+        raise InvalidRequest(f"Graphs are recorded on CUDA only, and this is {device!r}. Turn them off.")
+
+
+def plain(network: nn.Module, images: Tensor, every: Mapping[str, Gate] | None = None) -> Found:
+    """A forward pass as it is; ``every`` is the network's gates, where they are known."""
+    with capture(network, every) as found:
+        logits: Tensor = network(images)  # (B, K)
+    return logits, found
+
+
+def filled_size(rows: int) -> int:
+    """The batch size that so many rows are filled up to: the next power of two."""
+    return 1 << (rows - 1).bit_length()
+
+
+def _filled(images: Tensor) -> Tensor:
+    missing = filled_size(len(images)) - len(images)
+    return torch.cat([images, images[:1].expand(missing, -1, -1, -1)]) if missing else images
+
+
+class Recorder:
+    """Records passes on a GPU; those of one network share their memory, for only one of them runs at a time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        with torch.cuda.device(device):
+            self._pool = torch.cuda.graph_pool_handle()
+            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+    def __call__(self, network: nn.Module, like: Tensor) -> Replay:
+        with torch.cuda.device(self._device), torch.inference_mode():
+            images = like.clone(memory_format=torch.channels_last)
+            graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+            self._stream.wait_stream(before)
+            with torch.cuda.stream(self._stream):  # also left where recording fails, which leaves its own not
+                for _ in range(WARM_UPS):
+                    plain(network, images)
+                # Other threads may use the device meanwhile: what they do is no error of this recording.
+                with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+                    logits, found = plain(network, images)
+            before.wait_stream(self._stream)
+
+        def replay(others: Tensor) -> Found:
+            with torch.cuda.device(self._device):
+                images.copy_(others)
+                graph.replay()
+            return logits, found
+
+        return replay
+
+
+def fetched(logits: Tensor, gates: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The same on the CPU in float32, whatever they were computed in: with one copy from a GPU."""
+    if logits.device.type != "cuda":
+        return logits.float().cpu(), {path: gate.float().cpu() for path, gate in gates.items()}
+    every = [logits, *gates.values()]
+    flat = torch.cat([one.reshape(-1).float() for one in every])
+    locked = torch.empty(flat.shape, pin_memory=True)
+    locked.copy_(flat, non_blocking=True)
+    torch.cuda.current_stream(flat.device).synchronize()
+    flat = locked.clone()  # page-locked memory is scarce: it is given back
+    parts: tuple[Tensor, ...] = torch.split(flat, [one.numel() for one in every])
+    shaped = [part.view(one.shape) for part, one in zip(parts, every, strict=True)]
+    return shaped[0], dict(zip(gates, shaped[1:], strict=True))

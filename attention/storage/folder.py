@@ -1,0 +1,80 @@
+"""Files in a folder of this machine, or in one that several machines share."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from attention.storage.base import Entry, State, write_whole
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Files in a folder of this machine, or in one that several machines share under the same path."""
+
+    root: Path
+
+    def path(self, name: str) -> Path:
+        """Where a file or folder is."""
+        path = self.root / name
+        if not path.exists():
+            raise FileNotFoundError(name)
+        return path
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file."""
+        return (self.root / name).read_bytes()
+
+    def open(self, name: str) -> BinaryIO:
+        """A file to read parts of."""
+        return (self.root / name).open("rb")
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep a file, in place of any other of its name."""
+        write_whole(self.root / name, data)
+
+    def create(self, name: str, made: Path) -> None:
+        """Keep a file that was made below `root`, which is gone then."""
+        final = self.root / name
+        try:
+            os.link(made, final)  # unlike a rename, it never replaces what is there
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            made.rename(final)
+        with suppress(FileNotFoundError):
+            made.unlink()
+
+    def send(self, name: str) -> None:
+        """Nothing: it is where it belongs."""
+
+    def renew(self, name: str) -> bool:
+        """Let a file count as new; False if there is none."""
+        try:
+            os.utime(self.root / name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def remove(self, name: str) -> None:
+        """Forget a file; nothing happens if it is not there."""
+        (self.root / name).unlink(missing_ok=True)
+
+    def entries(self, folder: str, *, deep: bool = False) -> Iterator[Entry]:
+        """What lies in a folder, by name; with ``deep``, the files in all folders below it."""
+        top = self.root / folder
+        for path in sorted(top.rglob("*") if deep else top.glob("[!.]*")):
+            with suppress(FileNotFoundError):
+                about, inside = path.stat(), path.is_dir()
+                if not (deep and inside):
+                    name = path.relative_to(self.root).as_posix()
+                    yield Entry(name, inside, about.st_size, about.st_mtime_ns)
+
+    def state(self, name: str) -> State:
+        """Changes when a file does, or when something comes into a folder, or into one in it, or leaves."""
+        path = self.root / name
+        inside = sorted(one for depth in ("*", "*/*") for one in path.glob(f"{depth}/")) if path.is_dir() else ()
+        found = [(one.name, one.stat()) for one in (path, *inside)]
+        return [(last, about.st_size, about.st_mtime_ns) for last, about in found]

@@ -1,0 +1,193 @@
+"""Train a variant: one loop, readable top to bottom.
+
+Variants of one seed share their backbone's initial weights, the order of the images and every crop and flip: these
+are drawn from (seed, epoch) alone. So a run that was killed resumes at its last whole epoch and ends as if it had
+not been. The same seed gives the same run on one device, torch version and number of threads; compiled steps round
+differently from eager ones.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from attention.build import build
+from attention.data.dataset import DataSet, Split
+from attention.data.images import normalise
+from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
+from attention.spec import Preprocess, Recipe, Variant
+from attention.training.checkpointing import Epoch, load_state, save_state
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: the network in eval mode and the curve of its training."""
+
+    model: nn.Module
+    curve: tuple[Epoch, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of all epochs."""
+        return sum(epoch.seconds for epoch in self.curve)
+
+
+def train(
+    variant: Variant,
+    recipe: Recipe,
+    data: DataSet,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    compiled: bool = False,
+    resume: Path | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Run:
+    """Train a variant from its initial weights.
+
+    Args:
+        seed: of the initial weights, the order of the images and the augmentation.
+        compiled: whether torch.compile makes one program of a step before the first: tens of seconds for each
+            network, which a long run on a GPU may win back. On two CPU cores a compiled step took as long as an eager
+            one (docs/benchmarks.md).
+        resume: a file that keeps the state after each epoch; a run that finds it goes on from there.
+        on_epoch: told after every epoch; whatever it raises ends the run, which can be resumed.
+
+    Raises:
+        Diverged: the loss is not a number any more.
+        BadData: there are fewer training images than one batch holds.
+        TooLarge: the device has too little memory.
+        InvalidRequest: steps cannot be compiled here.
+    """
+    steps = len(data.train) // recipe.batch_size
+    if steps == 0:
+        raise BadData(f"{len(data.train)} training images do not fill one batch of {recipe.batch_size}.")
+    fresh = variant.model_copy(update={"seed": seed, "classes": len(data.classes), "weights": None})
+    with _sentences_for(device, recipe):
+        model = build(fresh).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = _optimiser(model, recipe)
+        average = _average(model, recipe)
+        tested = average.module if average else model
+        how = data.preprocess()
+        curve = load_state(resume, model, optimiser, average) if resume and resume.exists() else []
+        images, labels = _padded(data.train.images, recipe.crop_padding).to(device), data.train.labels.to(device)
+
+        def loss_of(pixels: Tensor, truth: Tensor) -> Tensor:
+            with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
+                logits = model(normalise(pixels.permute(0, 3, 1, 2), how))  # (B, K), channels last as it is
+                return F.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)
+
+        forward = _compiled(loss_of) if compiled else loss_of
+        for epoch in range(len(curve), recipe.epochs):
+            started, total = time.perf_counter(), torch.zeros((), device=device)
+            model.train()
+            for step, (order, rows, columns) in enumerate(_batches(data, recipe, seed, epoch)):
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate(recipe, epoch * steps + step, recipe.epochs * steps)
+                order, rows, columns = order.to(device), rows.to(device), columns.to(device)
+                batch = images[order[:, None, None], rows[:, :, None], columns[:, None, :]]  # (B, S, S, 3)
+                loss = forward(batch, labels[order])
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                if average:
+                    average.update_parameters(model)
+                total += loss.detach()
+            mean_loss = total.item() / steps
+            if not math.isfinite(mean_loss):
+                raise Diverged(
+                    f"{variant.name} diverged in epoch {epoch + 1}: its loss is {mean_loss}. Lower the rate (lr)."
+                )
+            accuracy = evaluate(tested, data.test, how)
+            curve.append(Epoch(epoch + 1, mean_loss, accuracy, time.perf_counter() - started))
+            if resume:
+                save_state(resume, model, optimiser, average, curve)
+            on_epoch(curve[-1])
+    return Run(tested.eval(), tuple(curve))
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """One cycle: linear up to ``lr`` over the warm-up's share of all steps, then half a cosine down to zero."""
+    rise = recipe.warmup * steps
+    if step < rise:
+        return recipe.lr * (step + 1) / rise if rise >= 1 else recipe.lr
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, split: Split, how: Preprocess, batch_size: int = 500) -> float:
+    """Share of images whose most probable class is their label."""
+    model.eval()
+    device = next(model.parameters()).device
+    right = 0
+    for start in range(0, len(split), batch_size):
+        pixels = split.images[start : start + batch_size].to(device)
+        logits = model(normalise(pixels.permute(0, 3, 1, 2), how))  # (B, K)
+        right += int((logits.argmax(1).cpu() == split.labels[start : start + batch_size]).sum())
+    return right / len(split)
+
+
+def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """SGD with Nesterov momentum; weight decay on convolution and linear weights, not on biases and normalisations."""
+    decayed = [parameter for parameter in model.parameters() if parameter.dim() > 1]
+    others = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+
+
+def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
+    """The moving average of weights and batch statistics; it starts at the weights after the first step."""
+    if not recipe.ema:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)  # type: ignore[no-untyped-call]
+
+
+def _compiled(loss_of: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The same as one program, made at its first call; the network keeps its class and its tensors' names."""
+    torch.compiler.reset()  # torch stops compiling a function, without a word, that came with many networks before
+    return torch.compile(loss_of)
+
+
+@contextmanager
+def _sentences_for(device: str, recipe: Recipe) -> Iterator[None]:
+    """What ends a run because of the machine it runs on becomes a sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            raise TooLarge(
+                f"{device} has too little memory for batches of {recipe.batch_size}. Halve batch_size."
+            ) from error
+        if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            reason = str(error).partition("\n")[0]
+            raise InvalidRequest(f"Steps cannot be compiled here ({reason}). Train without compiling.") from error
+        raise
+
+
+def _padded(images: Tensor, padding: int) -> Tensor:
+    """(N, S, S, 3) with ``padding`` black pixels around."""
+    return F.pad(images, (0, 0, padding, padding, padding, padding)) if padding else images
+
+
+def _batches(data: DataSet, recipe: Recipe, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """For each step: which images (B,), and which rows and columns of each (B, S). The same for every variant.
+
+    A crop is a window of rows and columns of the padded image, and a flip reads the columns backwards.
+    """
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    count, size = len(data.train), data.size
+    order = torch.randperm(count, generator=generator)
+    top, left = torch.randint(2 * recipe.crop_padding + 1, (2, count), generator=generator)
+    flipped = torch.rand(count, generator=generator) < (0.5 if recipe.flip else 0.0)
+    window = torch.arange(size)
+    for step in range(count // recipe.batch_size):
+        chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+        columns = torch.where(flipped[chosen, None], window.flip(0), window)
+        yield chosen, top[chosen, None] + window, left[chosen, None] + columns

@@ -1,0 +1,352 @@
+"""Where a variant's trained weights come from: shipped, a stored file, a published checkpoint. Safetensors only.
+
+A checkpoint may be of the whole variant, or of its backbone alone: then the attention is fresh, and the report says
+what that does to the activations. Everything else that does not match is refused with a sentence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from attention.errors import BadCheckpoint
+from attention.gate import Slot, slots
+from attention.reports.checkpoints import Card, FreshModule, LoadReport
+from attention.spec import Variant
+from attention.weights import key_names as mapping
+from attention.weights.find import NOWHERE, Checkpoints, Source, check_name, shapes
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+NAMED = 5
+"""How many tensors a sentence names."""
+
+
+@cache
+def shipped() -> Mapping[Variant, Card]:
+    """The checkpoints that come with the project: variant without weights -> card."""
+    weights = sorted(SHIPPED.glob("*.safetensors"))
+    cards = [Card.model_validate_json(path.with_suffix(".json").read_text()) for path in weights]
+    return {bare(card.variant): card for card in cards}
+
+
+def card(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Card | None:
+    """The card of a resolved variant's weights; None if it is untrained, or its checkpoint has no card.
+
+    Raises:
+        BadCheckpoint, NotFound: the variant asks for weights that are not there.
+    """
+    found = source(variant, checkpoints)
+    return found.card if found else None
+
+
+def check(variant: Variant) -> Card | None:
+    """The card of shipped weights; None for others, of which only the name is looked at and no file.
+
+    Raises:
+        BadCheckpoint: the variant asks for weights that cannot be.
+    """
+    if variant.weights is None:
+        return None
+    if variant.weights != "shipped":
+        check_name(variant.weights)
+        return None
+    found = shipped().get(bare(variant))
+    if found is None:
+        names = ", ".join(f"{one.name}?weights=shipped" for one in shipped()) or "none yet"
+        raise BadCheckpoint(
+            f"No trained weights for {bare(variant).name} come with the service. Shipped are: {names}. "
+            f"Leave weights out to get it untrained: {bare(variant).name}."
+        )
+    if variant.classes not in (None, len(found.labels)):
+        raise BadCheckpoint(
+            f"The shipped {bare(variant).name} has {len(found.labels)} classes, not {variant.classes}. "
+            "Leave classes out."
+        )
+    return found
+
+
+def source(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Source | None:
+    """The file of a resolved variant's weights; None if it is untrained.
+
+    Raises:
+        BadCheckpoint, NotFound: the variant asks for weights that are not there.
+    """
+    if variant.weights is None:
+        return None
+    found = check(variant)
+    if found is None:
+        return checkpoints.find(variant.weights)
+    path = SHIPPED / f"{checkpoint_name(found.variant)}.safetensors"
+    return Source(path, "shipped", found, found.preprocess, found.labels)
+
+
+def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
+    """Changes when the weights behind a resolved variant's name do; a checkpoint in a folder may be replaced.
+
+    Raises:
+        BadCheckpoint, NotFound: the variant asks for weights that are not there.
+    """
+    if variant.weights in (None, "shipped"):
+        return ""
+    found = source(variant, checkpoints)
+    try:
+        about = found.path.stat() if found else None
+    except FileNotFoundError:
+        about = None  # gone again; whoever reads it will say so
+    return f"{about.st_mtime_ns} {about.st_size} {about.st_ino}" if about else ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will become of a checkpoint's tensors: name here -> name in the file, and the report, not yet measured."""
+
+    names: Mapping[str, str]
+    report: LoadReport
+
+
+def plan(model: nn.Module, variant: Variant, found: Source) -> Plan:
+    """Match a checkpoint's names and shapes with a network's, which may be on the meta device. No tensor is read.
+
+    Raises:
+        BadCheckpoint: they do not match, and what would.
+    """
+    there, own = shapes(found), model.state_dict()
+    translated = mapping.translate(there, own, variant.attention)
+    theirs = {ours: name for name, ours in translated.items()}
+    if len(theirs) < len(translated):
+        raise BadCheckpoint(f"The checkpoint {found.path.name} has several tensors for one place of {variant.name}.")
+    missing = [name for name in own if name not in theirs and not name.endswith(mapping.NO_EFFECT)]
+    unexpected = [name for name in theirs if name not in own]
+    fresh, partly = _without_weights(model, missing, trained_whole(found, variant))
+    held = _held(variant, found, there)
+    _refuse_unexpected(variant, found, unexpected, held)
+    _refuse_missing(variant, found, model, missing, partly)
+    _refuse_shapes(model, variant, found, {name: there[theirs[name]] for name in own if name in theirs}, held)
+    names = {name: theirs[name] for name in own if name in theirs}
+    report = LoadReport(
+        weights=found.weights,
+        file=found.path.name,
+        revision=found.revision,
+        architecture=found.architecture,
+        loaded=len(names),
+        renamed=mapping.summary({name: ours for ours, name in names.items()}),
+        missing=tuple(name for name in own if name not in theirs),
+        unexpected=tuple(theirs[name] for name in unexpected),
+        fresh=tuple(FreshModule(slot=path, kept=None, identity=False) for path in fresh),
+        notes=_notes(variant, found),
+    )
+    return Plan(names, report)
+
+
+def load(model: nn.Module, variant: Variant, checkpoints: Checkpoints = NOWHERE) -> LoadReport | None:
+    """Put a resolved variant's trained weights into its model, and say what was done; None if it is untrained.
+
+    Raises:
+        BadCheckpoint, NotFound: the file is missing or damaged, or its names and shapes are not the model's.
+    """
+    found = source(variant, checkpoints)
+    if found is None:
+        return None
+    planned, own = plan(model, variant, found), model.state_dict()
+    try:
+        with safe_open(found.path, framework="pt") as tensors:
+            for ours, theirs in planned.names.items():
+                tensor = tensors.get_tensor(theirs)
+                if not torch.isfinite(tensor).all():
+                    raise BadCheckpoint(f"{theirs} of the checkpoint {found.path.name} is not finite throughout.")
+                own[ours].copy_(tensor.reshape(own[ours].shape))
+    except (OSError, SafetensorError) as error:
+        raise BadCheckpoint(f"The checkpoint {found.path.name} is damaged: {error}.") from error
+    return planned.report
+
+
+def trained_whole(found: Source, variant: Variant) -> bool:
+    """Whether a checkpoint's card says that it was trained as this very network, attention included."""
+    return found.card is not None and bare(found.card.variant) == bare(variant)
+
+
+def _without_weights(model: nn.Module, missing: list[str], whole: bool) -> tuple[list[str], list[str]]:
+    """Filled slots that the checkpoint has nothing for, and missing names of those that it has a part of.
+
+    A module without weights of its own leaves no trace in a file: only a card can say that it was there.
+    """
+    fresh, partly, absent = [], [], set(missing)
+    for path, slot in filled(model).items():
+        needed = [f"{path}.{name}" for name in slot.state_dict() if not name.endswith(mapping.NO_EFFECT)]
+        lacking = [name for name in needed if name in absent]
+        if (lacking == needed and lacking) or (not needed and not whole):
+            fresh.append(path)
+        else:
+            partly += lacking
+    return fresh, partly
+
+
+def filled(model: nn.Module) -> dict[str, Slot]:
+    """The slots of a network that attention stands in, by path."""
+    return {path: slot for path, slot in slots(model).items() if len(slot)}
+
+
+def _held(variant: Variant, found: Source, there: Mapping[str, mapping.Shape]) -> str:
+    """What a checkpoint is, and how to ask for it; empty where that is unknown or was asked for."""
+    if found.card is not None:
+        return "" if trained_whole(found, variant) else f" Its card says that it is {bare(found.card.variant).name}."
+    held = mapping.held(there)
+    if held is None:
+        return ""
+    fitting = Variant.parse(f"{variant.plain.name.partition('?')[0].removesuffix('/none')}/{held}")
+    if bare(fitting) == bare(variant):
+        return ""
+    return f" It holds trained attention: ask for {fitting.model_copy(update={'weights': variant.weights}).name}."
+
+
+def _refuse_unexpected(variant: Variant, found: Source, unexpected: list[str], held: str) -> None:
+    trouble = [name for name in unexpected if not name.endswith(mapping.NO_EFFECT)]
+    if trouble:
+        raise BadCheckpoint(
+            f"The checkpoint {found.path.name} has tensors that {bare(variant).name} has no place for: "
+            f"{_list(trouble)}.{held}"
+        )
+
+
+def _refuse_missing(variant: Variant, found: Source, model: nn.Module, missing: list[str], partly: list[str]) -> None:
+    inside = tuple(f"{path}." for path in filled(model))
+    backbone = [name for name in missing if not name.startswith(inside)] if inside else missing
+    if backbone:
+        raise BadCheckpoint(
+            f"The checkpoint {found.path.name} is not one of {variant.backbone!r}: "
+            f"{len(backbone)} of its tensors are missing, such as {_list(backbone)}."
+        )
+    if partly:
+        hint = " Ask for it without biases." if all(name.endswith(".bias") for name in partly) else ""
+        raise BadCheckpoint(
+            f"The checkpoint {found.path.name} has only a part of the attention of {bare(variant).name}: missing are "
+            f"{_list(partly)}.{hint}"
+        )
+    if trained_whole(found, variant) and missing:
+        raise BadCheckpoint(
+            f"The checkpoint {found.path.name} lacks tensors of what its card says it is: {_list(missing)}."
+        )
+
+
+def _refuse_shapes(
+    model: nn.Module, variant: Variant, found: Source, there: Mapping[str, mapping.Shape], held: str
+) -> None:
+    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    wrong = [name for name, shape in there.items() if not mapping.fits(shape, own[name])]
+    if not wrong:
+        return
+    if {name.rpartition(".")[0] for name in wrong} == {_classifier(model)}:
+        found_classes, own_classes = there[wrong[0]][0], own[wrong[0]][0]
+        if all(there[name][1:] == own[name][1:] for name in wrong):
+            asked = variant.model_copy(update={"classes": found_classes})
+            raise BadCheckpoint(
+                f"The checkpoint {found.path.name} tells {found_classes} classes apart, not {own_classes}. Ask for "
+                f"classes={found_classes}: {asked.name}."
+            )
+    shown = "; ".join(f"{name} is {there[name]}, expected {own[name]}" for name in wrong[:NAMED])
+    more = f"; and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+    raise BadCheckpoint(f"The checkpoint {found.path.name} does not fit {variant.name}: {shown}{more}.{held}")
+
+
+def _classifier(model: nn.Module) -> str:
+    """The path of the last fully connected layer that is not attention's."""
+    inside = tuple(f"{path}." for path in filled(model))
+    linear = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return [path for path in linear if not (inside and path.startswith(inside))][-1]
+
+
+def _notes(variant: Variant, found: Source) -> tuple[str, ...]:
+    if trained_whole(found, variant):
+        return ()
+    notes = []
+    if options := {**variant.backbone_options, **variant.options}:
+        said = ", ".join(f"{key}={value}" for key, value in sorted(options.items()))
+        notes.append(f"Options that change no shape are taken on trust: {said}.")
+    if found.architecture and found.architecture != variant.backbone:
+        notes.append(f"Its publisher calls the network {found.architecture!r}; here it is {bare(variant).name}.")
+    return tuple(notes)
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+@torch.inference_mode()
+def measure(model: nn.Module, report: LoadReport, size: int) -> LoadReport:
+    """The report with what each fresh module does to the activations of two images of noise, (2, 3, size, size).
+
+    The network is not changed; its statistics are those it was trained with.
+    """
+    chosen = {path: slot for path, slot in filled(model).items() if path in {one.slot for one in report.fresh}}
+    measured: dict[str, FreshModule] = {}
+
+    def note(path: str, came: Tensor, left: Tensor) -> None:
+        spread = float(came.std())
+        kept = float(left.std()) / spread if spread > 0 else None
+        measured[path] = FreshModule(slot=path, kept=kept, identity=torch.equal(came, left))
+
+    removals = []
+    try:
+        for path, slot in chosen.items():
+            # A unit's place is called with the input and the result that it may replace: the last is what arrives.
+            hook = slot.register_forward_hook(lambda _, args, out, path=path: note(path, args[-1], out))
+            removals.append(hook.remove)
+        noise = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+        model(noise.to(next(model.parameters()).device))
+    finally:
+        for remove in removals:
+            remove()
+    return report.model_copy(update={"fresh": tuple(measured.get(one.slot, one) for one in report.fresh)})
+
+
+def labels(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> tuple[str, ...]:
+    """Class names in the order of a resolved variant's logits; none where its checkpoint does not tell them."""
+    found = source(variant, checkpoints)
+    return found.labels if found and len(found.labels) == variant.classes else ()
+
+
+UNTRAINED = "Untrained: its weights are random, so its predictions and channel weights mean nothing."
+
+
+def warning(report: LoadReport | None) -> str | None:
+    """What to know before reading a network's predictions; None if it was trained as it stands."""
+    if report is None:
+        return UNTRAINED
+    parts = []
+    if report.fresh:
+        parts.append(_fresh_sentence(report.fresh))
+    if report.notes:
+        parts.append(" ".join(report.notes))
+    return " ".join(parts) or None
+
+
+def _fresh_sentence(fresh: tuple[FreshModule, ...]) -> str:
+    count = f"{len(fresh)} module" + ("s" if len(fresh) > 1 else "")
+    where = fresh[0].slot if len(fresh) == 1 else f"{fresh[0].slot} to {fresh[-1].slot}"
+    said = f"The backbone is trained, its attention is not: {count} at {where} "
+    said += "is fresh" if len(fresh) == 1 else "are fresh"
+    if all(one.identity for one in fresh):
+        return f"{said} and {'passes' if len(fresh) == 1 else 'pass'} the input through unchanged."
+    kept = [one.kept for one in fresh if one.kept is not None]
+    if not kept:
+        return f"{said}."
+    span = f"{min(kept):.2f}" if max(kept) - min(kept) < 0.01 else f"{min(kept):.2f} to {max(kept):.2f}"
+    return (
+        f"{said} and {'leaves' if len(fresh) == 1 else 'leave'} {span} of the activations' standard deviation, "
+        "measured on noise. The layers after that were not trained for it, so its predictions are not the backbone's."
+    )
+
+
+def bare(variant: Variant) -> Variant:
+    """What identifies a checkpoint: the network alone, without weights, seed and number of classes."""
+    return variant.model_copy(update={"weights": None, "seed": 0, "classes": None})
+
+
+def checkpoint_name(variant: Variant) -> str:
+    """The file name of a checkpoint without its ending: the short name with dashes."""
+    return "".join(letter if letter.isalnum() or letter in "=." else "-" for letter in bare(variant).name).strip("-")
