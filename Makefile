@@ -15,7 +15,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp  ## start the API on 127.0.0.1:8000 and the dashboard on 127.0.0.1:8501
-	@exec $(BIN)/python run.py
+	@exec $(BIN)/python -m dashboard
 
 install: $(VENV)/run.stamp  ## only install what make run needs
 

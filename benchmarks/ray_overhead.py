@@ -158,7 +158,7 @@ class Silent:
 
 def study(turns: int) -> None:
     """Wall clock of the same study with room for one run at a time, and for two."""
-    from server.engine.job_lab import job_lab
+    from server.jobs.lab import job_lab
 
     taken: dict[str, list[float]] = {"two at a time": [], "one at a time": []}
     with tempfile.TemporaryDirectory() as folder, nodes(2) as address:

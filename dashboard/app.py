@@ -1,7 +1,7 @@
 """The dashboard: ``streamlit run dashboard/app.py``.
 
-Every file in views/ is a page. The first line of its docstring is its icon, its title and what it shows, so a new page
-is one new file. (In a folder called pages/ Streamlit would run them past this file.) ::
+Every file below views/ whose docstring begins with an icon is a page: icon, title, and what it shows. So a new page is
+one new file. A ``page.py`` has the address of its folder, any other page its own name. ::
 
     \"\"\":material/compare: Compare: what networks see in a photo, and what their attention does.\"\"\"
 """
@@ -14,18 +14,22 @@ import streamlit as st
 from attention.client import ServiceError, Unreachable
 from dashboard import connect
 
-FIRST = "compare"
+FIRST = "look"
 
 
 def pages(folder: Path) -> list[st.Page]:
-    """The pages in a folder, the first one first and the others by name."""
-    files = [file for file in folder.glob("*.py") if not file.name.startswith("_")]
-    found = []
-    for file in sorted(files, key=lambda file: (file.stem != FIRST, file.stem)):
-        icon, _, line = (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or file.stem).partition(" ")
-        title, _, about = line.splitlines()[0].partition(": ")
-        found.append(st.Page(file, title=title, icon=icon, help=about, default=file.stem == FIRST))
-    return found
+    """The pages below a folder, the first one first and the others by address."""
+    found = {}
+    for file in folder.glob("*/*.py"):
+        line = (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n")[0]
+        icon, _, line = line.partition(" ")
+        if icon.startswith(":material/"):
+            title, _, about = line.partition(": ")
+            address = file.parent.name if file.stem == "page" else file.stem
+            found[address] = st.Page(
+                file, title=title, icon=icon, help=about, url_path=address, default=address == FIRST
+            )
+    return [found[address] for address in sorted(found, key=lambda address: (address != FIRST, address))]
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from attention.errors import AttentionError
 from server import logs
-from server.keys import UnreadableKeys, create_key, read_keys, revoke_key
+from server.access.keys import UnreadableKeys, create_key, read_keys, revoke_key
 from server.process import prepare_process
 from server.settings import Settings, table
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Do what the command line says."""
     asked = _parse(arguments)
     if asked.command == "check":
-        from server.check import main as check
+        from server.operations.check import main as check
 
         sys.exit(check())
     if asked.command == "settings":
@@ -55,7 +55,7 @@ def serve(settings: Settings) -> None:
     import uvicorn  # after prepare_process: torch reads the environment once, when it is imported
 
     from server.app import create_app
-    from server.connections import bounded
+    from server.web.connections import bounded
 
     app = create_app(settings)
 
@@ -146,7 +146,7 @@ def check_engine(settings: Settings) -> None:
 
 def warn_of_exposure(settings: Settings) -> None:
     """Say loudly that anybody may ask, if that is so; or why nobody could be let in."""
-    from server.access import exposure
+    from server.access.middleware import exposure
 
     try:
         if settings.access != "open":

@@ -11,21 +11,22 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from attention.analyses import analyses
-from server import metrics, problems
-from server.access import Access, Accounts
-from server.browsers import Browsers
+from server import problems
+from server.access.keys import KeyRing
+from server.access.middleware import Access, Accounts
+from server.api.analyses import answered_at_once, router
+from server.api.openapi import describe
 from server.catalog import version
 from server.engine import Engine, connect
-from server.intake import Bodies, Intake
-from server.keys import KeyRing
-from server.metrics import Metrics
-from server.observing import Observing
-from server.openapi import describe
-from server.retention import keep_no_longer
-from server.routes import answered_at_once, router
+from server.operations import metrics
+from server.operations.metrics import Metrics
+from server.operations.retention import keep_no_longer
 from server.service import Service
 from server.settings import Settings
 from server.store import Store
+from server.web.bodies import Bodies, Intake
+from server.web.browser_security import Browsers
+from server.web.request_log import Observing
 
 log = logging.getLogger(__name__)
 

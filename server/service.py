@@ -13,17 +13,17 @@ from attention.build import skeleton
 from attention.errors import InvalidRequest
 from attention.schemas import Conditions, Job
 from attention.spec import Request
-from server.archive import Archive
+from server.access.limits import account
+from server.answers.answer_cache import Remembering
+from server.answers.provenance import Watch
+from server.answers.references import images, variants
+from server.answers.size_limits import check_at_once, check_networks
 from server.catalog import catalog, version
-from server.conditions import Watch
 from server.engine import Engine
-from server.gallery import Gallery
-from server.limits import account
-from server.questions import images, variants
-from server.remembering import Remembering
 from server.settings import Settings
-from server.sizes import check_at_once, check_networks
 from server.store import Store
+from server.stored.photos import Gallery
+from server.stored.reports import Archive
 
 SHORT = 100_000
 """Bytes of a report that are hashed where everybody waits: a tenth of a millisecond, less than a thread would cost."""

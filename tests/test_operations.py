@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from server.__main__ import _parse
-from server.access import OPEN
+from server.access.middleware import OPEN
 from server.app import create_app
 from server.settings import Settings, table
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-import run
+from dashboard import serve
 
-ROOT = Path(run.__file__).parent
+ROOT = serve.ROOT
 
 ANSWERS = """
 import http.server, signal, sys, time
@@ -43,11 +43,11 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def service(name: str, port: int, *command: str) -> run.Service:
-    return run.Service(name, (sys.executable, "-c", *command), "127.0.0.1", port, f"ATTENTION_{name.upper()}")
+def service(name: str, port: int, *command: str) -> serve.Service:
+    return serve.Service(name, (sys.executable, "-c", *command), "127.0.0.1", port, f"ATTENTION_{name.upper()}")
 
 
-def answering(name: str, port: int, *how: str) -> run.Service:
+def answering(name: str, port: int, *how: str) -> serve.Service:
     return service(name, port, ANSWERS, str(port), *how)
 
 
@@ -66,7 +66,7 @@ def until_ready(child: "subprocess.Popen[str]") -> str:
     seen = ""
     for line in child.stdout:
         seen += line
-        if line.startswith(run.READY):
+        if line.startswith(serve.READY):
             return seen
     raise AssertionError(f"It never ran; it ended with {child.wait(10)} and said:\n{seen}")
 
@@ -94,9 +94,9 @@ def started(*command: str, **environment: str) -> "Iterator[subprocess.Popen[str
         child.stdout.close()
 
 
-def launched(*services: run.Service, stop_within_s: float = 10) -> "AbstractContextManager[subprocess.Popen[str]]":
+def launched(*services: serve.Service, stop_within_s: float = 10) -> "AbstractContextManager[subprocess.Popen[str]]":
     """A launcher of these services."""
-    call = f"run.run({services!r}, stop_within_s={stop_within_s})"
+    call = f"serve.supervise({services!r}, stop_within_s={stop_within_s})"
     return started("-c", f"import run; from run import Service; raise SystemExit({call})")
 
 
@@ -138,7 +138,7 @@ def test_a_second_signal_does_not_wait() -> None:
 def test_one_that_ends_takes_the_other_with_it(code: int, ours: int, capsys: pytest.CaptureFixture[str]) -> None:
     api, dashboard = free_ports(2)
     dying = service("API", api, ENDS.format(after=0.8, code=code))
-    assert run.run([dying, answering("Dashboard", dashboard)]) == ours
+    assert serve.supervise([dying, answering("Dashboard", dashboard)]) == ours
     assert f"The API ended with exit code {code}" in capsys.readouterr().out
     assert not listens(dashboard)
 
@@ -146,7 +146,7 @@ def test_one_that_ends_takes_the_other_with_it(code: int, ours: int, capsys: pyt
 @pytest.mark.usefixtures("signals")
 def test_one_that_never_answers_is_given_up(capsys: pytest.CaptureFixture[str]) -> None:
     (api,) = free_ports(1)
-    assert run.run([service("API", api, "import time; time.sleep(60)")], start_within_s=0.5) == 1
+    assert serve.supervise([service("API", api, "import time; time.sleep(60)")], start_within_s=0.5) == 1
     assert f"The API did not answer at http://127.0.0.1:{api}/ within 0.5 s." in capsys.readouterr().out
 
 
@@ -157,13 +157,15 @@ def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", dashboard))
         taken.listen()
-        with pytest.raises(run.CannotStart, match=rf"Dashboard cannot have port {dashboard}.*another port: ATTENTION_"):
-            run.run([first, answering("Dashboard", dashboard)])
+        with pytest.raises(
+            serve.CannotStart, match=rf"Dashboard cannot have port {dashboard}.*another port: ATTENTION_"
+        ):
+            serve.supervise([first, answering("Dashboard", dashboard)])
     assert not started.exists()
 
 
 def test_the_environment_says_where() -> None:
-    api, dashboard = run.services(
+    api, dashboard = serve.services(
         {"ATTENTION_HOST": "0.0.0.0", "ATTENTION_PORT": "9000", "ATTENTION_DASHBOARD_PORT": "9001"}
     )
     assert (api.host, api.port, dashboard.host, dashboard.port) == ("0.0.0.0", 9000, "0.0.0.0", 9001)
@@ -179,8 +181,8 @@ def test_the_environment_says_where() -> None:
     ],
 )
 def test_ports_that_cannot_be_are_told(environment: dict[str, str], sentence: str) -> None:
-    with pytest.raises(run.CannotStart, match=sentence):
-        run.services(environment)
+    with pytest.raises(serve.CannotStart, match=sentence):
+        serve.services(environment)
 
 
 @pytest.mark.slow
@@ -192,7 +194,7 @@ def test_the_real_api_and_dashboard_start_answer_and_stop(tmp_path: Path) -> Non
         "ATTENTION_DASHBOARD_PORT": str(dashboard),
         "ATTENTION_DATA": str(tmp_path),
     }
-    with started("run.py", **settings) as child:
+    with started("dashboard/__main__.py", **settings) as child:
         assert f"http://127.0.0.1:{dashboard}\n" in until_ready(child)
         with urllib.request.urlopen(f"http://127.0.0.1:{api}/v1/catalog", timeout=10) as answer:
             assert b'"eca"' in answer.read()

@@ -102,6 +102,6 @@ def connect(settings: Settings) -> Engine:
 
         return LocalEngine(settings)
     check_installed(settings)
-    from server.engine.ray import RayEngine
+    from server.cluster.ray import RayEngine
 
     return RayEngine(settings)

@@ -14,7 +14,7 @@ from threading import Condition, Thread
 from typing import Generic, NamedTuple, TypeVar
 
 from attention.errors import Overloaded
-from server.metering import Payer, payer
+from server.access.metering import Payer, payer
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")

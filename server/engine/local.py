@@ -18,14 +18,14 @@ from attention.errors import Overloaded
 from attention.running.device import best_device, device_name
 from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
 from attention.weights.load import stamp as weights_stamp
+from server.access.metering import Payer, own_time, paid_by, payer
 from server.engine.admission import Admission
-from server.engine.awaited import Awaited
 from server.engine.banks import NO_BANK, Bank
-from server.engine.lane import Lane
+from server.engine.cancellation import Awaited
+from server.engine.cpu_slots import Turns
 from server.engine.metrics import EngineMetrics
 from server.engine.networks import Gates, Networks, Recent
-from server.engine.turns import Turns
-from server.metering import Payer, own_time, paid_by, payer
+from server.jobs.queue import Lane
 from server.settings import Settings, cores
 
 S = TypeVar("S")

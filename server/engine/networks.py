@@ -24,9 +24,9 @@ from attention.running.runner import Running, check_running, fetched
 from attention.spec import Ablation, Variant
 from attention.weights.find import Checkpoints
 from attention.weights.load import stamp
-from server.engine.awaited import Awaited
 from server.engine.batching import MicroBatcher
-from server.engine.turns import Turns
+from server.engine.cancellation import Awaited
+from server.engine.cpu_slots import Turns
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

@@ -16,8 +16,8 @@ from attention.reports.compare import CompareRequest
 from attention.spec import Preprocess, Recipe, Variant
 from attention.weights import load as weights
 from attention.weights.find import Checkpoints
-from tests.attention.checkpoint_files import TENSORS, logits, report_of, stored, trained, write
 from tests.attention.direct_lab import DirectLab
+from tests.attention.weights.checkpoint_files import TENSORS, logits, report_of, stored, trained, write
 
 
 @pytest.fixture(scope="module")

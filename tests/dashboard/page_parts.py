@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import dashboard
 from attention.client import Client
-from server.jobs import run_job
+from server.jobs.worker import run_job
 from server.settings import Settings
 
 CHART = "vega_lite_chart"

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from attention.reports.compare import Comparison, Prediction
-from dashboard import charts, tables, words
+from dashboard.drawing import marks as charts
+from dashboard.drawing import tables, words
 
 Make = Callable[..., Comparison]
 NAMES = ["resnet20/none", "resnet20/se", "resnet20/eca"]

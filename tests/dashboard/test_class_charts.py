@@ -16,8 +16,9 @@ from attention.reports.scale import ScaleGate, ScalePoint, ScaleReport
 from attention.reports.stripe import OrderBetween, StripeGate, StripeMap, StripeReport
 from attention.reports.subjects import ClassCount, Ran
 from attention.spec import Pictures, Variant
-from dashboard import class_charts, probe_charts
-from dashboard.charts import CELLS, Chart
+from dashboard.drawing.marks import CELLS, Chart
+from dashboard.views.ablate import probe_charts
+from dashboard.views.look import class_charts
 
 PICTURES = Pictures(data="pets", limit=6)
 NAMES = ("resnet20/eca?weights=shipped", "resnet20/se?weights=shipped")

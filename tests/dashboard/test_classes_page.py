@@ -13,7 +13,8 @@ from attention.client import Client
 from attention.reports.excitation import ExcitationReport, ExcitationRequest
 from attention.reports.stripe import StripeRequest
 from attention.spec import Pictures, Variant
-from dashboard import class_charts, class_panels, connect
+from dashboard import connect
+from dashboard.views.look import class_charts, class_panels
 from server.app import create_app
 from server.settings import Settings
 from server.store import Store
@@ -37,7 +38,7 @@ def client(settings: Settings) -> Iterator[Client]:
 @pytest.fixture
 def page(client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(connect, "client", lambda: client)
-    return AppTest.from_file(page_of("classes"), default_timeout=120)
+    return AppTest.from_file(page_of("look/classes"), default_timeout=120)
 
 
 def samples(client: Client, count: int) -> list[str]:

@@ -12,7 +12,9 @@ from attention.reports.cost import ConventionCount, Cost, CostReport, VariantCos
 from attention.reports.court import CourtReport, Reason, Spelling, Witness
 from attention.reports.modules import FitReport, Refusal
 from attention.spec import Variant
-from dashboard import charts, cost_charts, tables
+from dashboard.drawing import marks as charts
+from dashboard.drawing import tables
+from dashboard.views.price import counted_charts as cost_charts
 
 UNITS = {
     ("macs", "parameters"): ("parameters", 1),

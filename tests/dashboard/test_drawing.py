@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import drawing
+from dashboard.drawing import draw as drawing
 
 
 def chart(rows: int = 2) -> alt.Chart:
@@ -32,7 +32,7 @@ def test_a_picture_has_its_button_under_it() -> None:
         import altair as alt
         import pandas as pd
 
-        from dashboard import drawing
+        from dashboard.drawing import draw as drawing
 
         drawing.draw(alt.Chart(pd.DataFrame({"x": [1]})).mark_bar().encode(x="x:Q"), "one")
         drawing.draw(alt.Chart(pd.DataFrame({"x": [2]})).mark_bar().encode(x="x:Q"), "two/three")

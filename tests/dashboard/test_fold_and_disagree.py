@@ -12,7 +12,10 @@ from attention.reports.cam import CamRequest
 from attention.reports.disagreement import DisagreementReport, DisagreementRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures, Variant
-from dashboard import cam_panels, connect, disagree_panels, fold_panels
+from dashboard import connect
+from dashboard.views.ablate import disagreement_panels as disagree_panels
+from dashboard.views.ablate import fold as fold_panels
+from dashboard.views.look import cam as cam_panels
 from server.app import create_app
 from server.settings import Settings
 from tests.dashboard.page_parts import done, linked, page_of, table, texts, write_pets
@@ -39,7 +42,7 @@ def page(name: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 
 def test_compare_shows_where_networks_look_once_it_is_asked(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = page("compare", client, monkeypatch)
+    shown = page("look/page", client, monkeypatch)
     shown.query_params["variant"] = ["se"]
     shown.run()
     assert "Grad-CAM (Selvaraju" not in texts(shown.caption)
@@ -54,7 +57,7 @@ def test_compare_shows_where_networks_look_once_it_is_asked(client: Client, monk
 
 
 def test_a_class_that_is_not_there_is_a_sentence(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = page("compare", client, monkeypatch)
+    shown = page("look/page", client, monkeypatch)
     shown.query_params["cam"] = "1"
     shown.run()
     shown.text_input(key="cam.class").set_value("unicorn").run()
@@ -80,7 +83,7 @@ def test_a_fold_is_asked_for_done_and_shown(
     client.submit(FoldRequest(variant=SE, images=PETS, rounds=0))
     job = done(client, settings)
     report = client.report(job, FoldReport)
-    shown = page("gates", client, monkeypatch)
+    shown = page("ablate/page", client, monkeypatch)
     shown.query_params["job"] = job
     shown.run()
     assert not shown.exception and not shown.error
@@ -102,7 +105,7 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
     client.submit(DisagreementRequest(images=PETS, variants=(Variant.parse("none"), SE), limit=6))
     job = done(client, settings)
     report = client.report(job, DisagreementReport)
-    shown = page("disagree", client, monkeypatch)
+    shown = page("ablate/disagreement", client, monkeypatch)
     shown.query_params["job"] = job
     shown.run()
     assert not shown.exception and not shown.error
@@ -118,7 +121,7 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
 
 
 def test_the_page_without_a_data_set_says_how_to_bring_one(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = page("disagree", client, monkeypatch)
+    shown = page("ablate/disagreement", client, monkeypatch)
     shown.run()
     assert not shown.exception and not shown.error
     assert "There is no data set yet." in texts(shown.markdown)

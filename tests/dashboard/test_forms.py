@@ -3,13 +3,13 @@
 from streamlit.testing.v1 import AppTest
 
 from attention.spec import Variant
-from dashboard.forms import read_variants
+from dashboard.widgets.forms import read_variants
 
 
 def form() -> None:
     import streamlit as st
 
-    from dashboard import forms
+    from dashboard.widgets import forms
 
     schema = {
         "properties": {

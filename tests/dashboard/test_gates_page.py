@@ -35,7 +35,7 @@ def client(settings: Settings) -> Iterator[Client]:
 @pytest.fixture
 def page(client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(connect, "client", lambda: client)
-    return AppTest.from_file(page_of("gates"), default_timeout=120)
+    return AppTest.from_file(page_of("ablate/page"), default_timeout=120)
 
 
 def photo(client: Client) -> str:
@@ -114,10 +114,10 @@ def test_a_network_without_gates_and_a_bad_name_are_sentences(page: AppTest, nam
 
 def test_an_unknown_module_is_answered_in_the_services_words(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "client", lambda: client)
-    app = AppTest.from_file(page_of("gates").parent.parent / "app.py", default_timeout=120)
+    app = AppTest.from_file(page_of("ablate/page").parents[2] / "app.py", default_timeout=120)
     app.run()
     app.query_params["network"] = "resnet20/ecaa"
-    app.switch_page("views/gates.py")
+    app.switch_page("views/ablate/page.py")
     app.query_params["network"] = "resnet20/ecaa"
     app.run()
     assert not app.exception

@@ -14,7 +14,10 @@ from attention.reports.cost import CostRequest
 from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing
 from attention.spec import Variant
-from dashboard import connect, latency_charts, latency_form, latency_panels
+from dashboard import connect
+from dashboard.views.price import measured_charts as latency_charts
+from dashboard.views.price import measured_form as latency_form
+from dashboard.views.price import measured_panels as latency_panels
 from server.app import create_app
 from server.settings import Settings
 from tests.dashboard.page_parts import done, linked, page_of, table, texts
@@ -37,7 +40,7 @@ def client(settings: Settings) -> Iterator[Client]:
 @pytest.fixture
 def page(client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(connect, "client", lambda: client)
-    return AppTest.from_file(page_of("latency"), default_timeout=120)
+    return AppTest.from_file(page_of("price/measured"), default_timeout=120)
 
 
 def about(low: float, middle: float, high: float) -> Interval:
@@ -100,7 +103,7 @@ def drawn(report: LatencyReport, budget: str = "") -> AppTest:
     def script() -> None:
         import streamlit as st
 
-        from dashboard import latency_panels
+        from dashboard.views.price import measured_panels as latency_panels
 
         latency_panels.show(st.session_state["report"], True)
 
@@ -238,7 +241,7 @@ def test_what_is_withheld_is_withheld_everywhere_with_the_reason() -> None:
 
 def test_the_cost_page_leads_here_with_its_networks(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "client", lambda: client)
-    cost = AppTest.from_file(page_of("cost"), default_timeout=120)
+    cost = AppTest.from_file(page_of("price/page"), default_timeout=120)
     cost.query_params["backbone"], cost.query_params["size"] = "resnet20", "40"
     cost.run()
     assert not cost.exception

@@ -16,7 +16,8 @@ from attention.reports.modules import (
     ReleasedKernel,
 )
 from attention.spec import Position, Variant
-from dashboard import charts, lesson_charts
+from dashboard.drawing import marks as charts
+from dashboard.views.learn import charts as lesson_charts
 
 
 def drawn(chart: charts.Chart) -> Any:

@@ -164,7 +164,7 @@ def test_the_form_builds_a_variant_and_adds_it(app: AppTest) -> None:
 
 def test_cost_shows_the_papers_numbers(app: AppTest) -> None:
     app.run()
-    app.switch_page("views/cost.py").run()
+    app.switch_page("views/price/page.py").run()
     assert not app.exception
     assert not app.error
     table = app.table[0].value
@@ -178,7 +178,7 @@ def test_cost_shows_the_papers_numbers(app: AppTest) -> None:
 
 def test_cost_is_given_in_the_unit_that_is_chosen(app: AppTest) -> None:
     app.run()
-    app.switch_page("views/cost.py").run()
+    app.switch_page("views/price/page.py").run()
     app.segmented_control(key="convention").set_value("eca_paper").run()
     assert not app.exception
     table = app.table[0].value
@@ -191,7 +191,7 @@ def test_cost_is_given_in_the_unit_that_is_chosen(app: AppTest) -> None:
 
 def test_all_modules_are_one_click_and_those_that_do_not_fit_say_why(app: AppTest) -> None:
     app.run()
-    app.switch_page("views/cost.py").run()
+    app.switch_page("views/price/page.py").run()
     app.selectbox(key="backbone").select("mobilenetv2").run()
     (everything,) = (button for button in app.button if button.label.startswith("All "))
     everything.click().run()
@@ -209,7 +209,7 @@ def test_all_modules_are_one_click_and_those_that_do_not_fit_say_why(app: AppTes
 
 def test_other_counters_testify_about_the_network_that_is_chosen(app: AppTest) -> None:
     app.run()
-    app.switch_page("views/cost.py").run()
+    app.switch_page("views/price/page.py").run()
     app.selectbox(key="court").select_index(1).run()
     assert not app.exception
     court = app.table[1].value
@@ -220,7 +220,7 @@ def test_other_counters_testify_about_the_network_that_is_chosen(app: AppTest) -
 
 def test_cost_follows_the_backbone_its_size_and_more_networks(app: AppTest) -> None:
     app.run()
-    app.switch_page("views/cost.py").run()
+    app.switch_page("views/price/page.py").run()
     app.selectbox(key="backbone").select("resnet20").run()
     assert app.number_input(key="size.resnet20").value == 32
     app.number_input(key="size.resnet20").set_value(64)
@@ -233,7 +233,7 @@ def test_cost_follows_the_backbone_its_size_and_more_networks(app: AppTest) -> N
 
 def test_learn_teaches_from_the_library(app: AppTest) -> None:
     app.run()
-    app.switch_page("views/learn.py").run()
+    app.switch_page("views/learn/page.py").run()
     assert not app.exception
     assert not app.error
     assert app.title[0].value == "Learn"
@@ -251,7 +251,7 @@ def test_learn_teaches_from_the_library(app: AppTest) -> None:
 
 def test_learns_sliders_ask_again(app: AppTest) -> None:
     app.run()
-    app.switch_page("views/learn.py").run()
+    app.switch_page("views/learn/page.py").run()
     app.slider(key="gamma").set_value(1.0)
     app.select_slider(key="reduction").set_value(4).run()
     assert not app.exception

@@ -14,12 +14,15 @@ from attention.client import Client
 from attention.reports.study import CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
 from attention.spec import RECIPES, Variant
 from attention.training.study import summarise
-from dashboard import charts, connect, jobs, study_charts
+from dashboard import connect
+from dashboard.drawing import marks as charts
+from dashboard.views.study import charts as study_charts
+from dashboard.widgets import jobs
 from server.app import create_app
 from server.settings import Settings
 from server.store import Store
 
-PAGE = Path(charts.__file__).parent / "views" / "study.py"
+PAGE = Path(study_charts.__file__).parent / "page.py"
 CHART = "vega_lite_chart"
 ARMS = tuple(Variant.parse(name) for name in ("resnet20/none", "resnet20/se", "resnet20/eca"))
 GAINS = {"resnet20/none": 0.0, "resnet20/se": 0.011, "resnet20/eca": 0.001}

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from server.app import create_app
 from server.settings import Settings
-from tests.server.databases import database_url, postgres
+from tests.server.store.databases import database_url, postgres
 
 __all__ = ["database_url", "postgres"]  # fixtures, too
 

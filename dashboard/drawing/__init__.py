@@ -1,0 +1,1 @@
+"""Reports as charts, tables and words."""

@@ -1,0 +1,169 @@
+"""Report -> table or file: pure functions. A table to be read has few digits; a file has all of them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from attention.client import gate_values
+from attention.reports.compare import Comparison
+from attention.reports.cost import Cost, CostReport
+from attention.reports.court import CourtReport
+from attention.reports.modules import FitReport
+from dashboard.drawing.words import about, called, gate_labels, human, unit
+
+
+def first_classes(report: Comparison, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Photo x variant: the most probable class and its probability."""
+    label = called(report)
+    rows: dict[str, dict[str, str]] = {title: {} for title in titles.values()}
+    for prediction in report.predictions:
+        best = prediction.top[0]
+        rows[titles[prediction.image]][label[prediction.variant]] = (
+            f"{best.label or f'class {best.index}'} · {best.probability:.0%}"
+        )
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def statistics(report: Comparison, image: str) -> pd.DataFrame:
+    """Every gate of every variant in numbers."""
+    label = called(report)
+    return pd.DataFrame(
+        [
+            {
+                "variant": label[prediction.variant],
+                "layer": gate_labels(prediction.gates)[gate.gate],
+                "gate": gate.gate,
+                "kind": gate.kind,
+                "entries": int(np.prod(gate.shape)),
+                "mean": gate.mean,
+                "std": gate.std,
+                "min": gate.min,
+                "max": gate.max,
+                "below 0.1": gate.share_low,
+                "above 0.9": gate.share_high,
+            }
+            for prediction in about(report, image)
+            for gate in prediction.gates
+        ]
+    )
+
+
+def statistics_text(report: Comparison, image: str) -> pd.DataFrame:
+    """The same with a sensible number of digits, to be read."""
+    table = statistics(report, image)
+    for name in ("mean", "std", "min", "max"):
+        table[name] = [f"{value:.4f}" for value in table[name]]
+    for name in ("below 0.1", "above 0.9"):
+        table[name] = [f"{value:.1%}" for value in table[name]]
+    return table.drop(columns="gate")
+
+
+def weights_csv(report: Comparison) -> bytes:
+    """All gate weights of all photos and variants, one row each."""
+    parts = [
+        pd.DataFrame(
+            {
+                "image": prediction.image,
+                "variant": prediction.variant,
+                "gate": gate,
+                "entry": np.arange(len(row)),
+                "weight": row.round(6),
+            }
+        )
+        for prediction in report.predictions
+        for gate, row in gate_values(prediction).items()
+    ]
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=["image", "variant", "gate", "entry", "weight"])
+    return bytes(table.to_csv(index=False), "utf-8")
+
+
+def statistics_csv(report: Comparison) -> bytes:
+    """The statistics of all photos."""
+    images = dict.fromkeys(prediction.image for prediction in report.predictions)
+    table = pd.concat([statistics(report, image).assign(image=image) for image in images])
+    return bytes(table.to_csv(index=False), "utf-8")
+
+
+_COST_FIELDS = tuple(Cost.model_fields)
+
+
+def costs(report: CostReport) -> pd.DataFrame:
+    """Every bill in exact numbers, one row a variant."""
+    return pd.DataFrame(
+        [
+            {
+                "variant": bill.name,
+                "input_size": bill.input_size,
+                "modules": bill.modules,
+                **{
+                    f"{part}_{field}": getattr(getattr(bill, part), field)
+                    for part in ("total", "attention", "delta")
+                    for field in _COST_FIELDS
+                },
+                "buffers": bill.buffers,
+            }
+            for bill in report.variants
+        ]
+    )
+
+
+def costs_text(report: CostReport, convention: str) -> pd.DataFrame:
+    """The bills to be read, in one convention: counts exact and in human units, multiples of 2^20 and 2^30 rounded."""
+    label, rows = called(report), []
+    for bill in report.variants:
+        row = {"variant": label[bill.name]}
+        counts = [one for one in bill.conventions if one.name == convention]
+        for part in ("total", "attention", "delta"):
+            for one in counts:
+                before = {"total": "", "attention": "attention ", "delta": "Δ "}[part]
+                name = one.unit.removeprefix(unit(one.unit)).strip()
+                row[before + name] = _amount(getattr(one, part), one.unit, "+" if part == "delta" else "")
+        row["Δ traffic"] = human(bill.delta.bytes, "B")
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("variant")
+
+
+def _amount(number: float, name: str, sign: str = "") -> str:
+    sign = sign if number else ""
+    if unit(name):
+        return f"{number:{sign}.5g} {unit(name)}"
+    return f"{round(number):{sign},}" + (f"  ({human(number)})" if abs(number) >= 1000 else "")
+
+
+def refusals(report: FitReport) -> pd.DataFrame:
+    """Modules that do not fit, each with the sentence why."""
+    return pd.DataFrame(
+        [{"module": refusal.attention, "why it does not fit": refusal.why} for refusal in report.refused]
+    ).set_index("module")
+
+
+def _signed(number: int) -> str:
+    return ("+" if number > 0 else "") + human(number)
+
+
+def court(report: CourtReport) -> pd.DataFrame:
+    """What each counter reports for a network, beside the ledger, and why it differs."""
+    ledger = {
+        "counter": "this ledger",
+        "reports": f"{report.macs:,} MACs",
+        "of it attention": f"{report.attention_macs:,}",
+        "beyond the ledger": "",
+        "because": "Multiply-accumulates of convolutions and matrix products, by formula and shape.",
+    }
+    rows = [
+        {
+            "counter": witness.counter,
+            "reports": f"{witness.total:,} {witness.unit.partition(',')[0]}",
+            "of it attention": f"{witness.attention:,}",
+            "beyond the ledger": f"{witness.difference:+,}" if witness.difference else "0",
+            "because": "  \n".join(f"{_signed(why.amount)}: {why.text}" for why in witness.reasons) or "It agrees.",
+        }
+        for witness in report.witnesses
+    ]
+    return pd.DataFrame([ledger, *rows]).set_index("counter")
+
+
+def costs_csv(report: CostReport) -> bytes:
+    """The bills as a file."""
+    return bytes(costs(report).to_csv(index=False), "utf-8")

@@ -1,0 +1,259 @@
+"""Start the API and the dashboard together, say where they are, and stop both: what ``make run`` does.
+
+    attention-lab serve
+
+Addresses come from the environment: ATTENTION_HOST, ATTENTION_PORT and ATTENTION_DASHBOARD_PORT. All settings are
+listed by ``python -m server settings``. Both are child processes. Ctrl-C or SIGTERM stops both; if one ends by itself,
+the other is stopped too and its exit code is ours.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+ROOT = Path(__file__).resolve().parents[1]
+START_WITHIN_S = 180.0
+STOP_WITHIN_S = 20.0  # the API takes up to 15 to finish what it has
+READY = "Press Ctrl-C to stop."
+
+Child = subprocess.Popen[bytes]
+
+_LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine, whatever proxy the environment names."""
+
+
+class CannotStart(Exception):
+    """What is in the way, as a sentence."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One child process and how to tell that it is up."""
+
+    name: str
+    command: Sequence[str]
+    host: str
+    port: int
+    port_setting: str
+    health: str = "/"
+    page: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Its address as someone on this machine would type it."""
+        return f"http://{_typed(self.host)}:{self.port}"
+
+
+class Stop(Event):
+    """Set by the first signal; a second one means: at once."""
+
+    at_once = False
+
+
+def services(environment: Mapping[str, str]) -> tuple[Service, Service]:
+    """The API and the dashboard as the environment asks for them.
+
+    Raises:
+        CannotStart: a port that is none, or one port for both.
+    """
+    host = environment.get("ATTENTION_HOST") or "127.0.0.1"
+    api = Service(
+        name="API",
+        command=(sys.executable, "-m", "server"),
+        host=host,
+        port=_port(environment, "ATTENTION_PORT", 8000),
+        port_setting="ATTENTION_PORT",
+        health="/v1/ready",
+        page="/docs",
+    )
+    dashboard_port = _port(environment, "ATTENTION_DASHBOARD_PORT", 8501)
+    dashboard = Service(
+        name="Dashboard",
+        command=(
+            *(sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard" / "app.py")),
+            *("--server.address", host, "--server.port", str(dashboard_port), "--logger.hideWelcomeMessage", "true"),
+        ),
+        host=host,
+        port=dashboard_port,
+        port_setting="ATTENTION_DASHBOARD_PORT",
+        health="/_stcore/health",
+        environment={"ATTENTION_API": api.url},
+    )
+    if api.port == dashboard.port:
+        raise CannotStart(f"ATTENTION_PORT and ATTENTION_DASHBOARD_PORT are both {api.port}. Give them two ports.")
+    return api, dashboard
+
+
+def supervise(
+    wanted: Sequence[Service], *, start_within_s: float = START_WITHIN_S, stop_within_s: float = STOP_WITHIN_S
+) -> int:
+    """Start the services, wait until all are healthy, and keep them until one ends or we are told to stop.
+
+    Returns:
+        0 if we were told to stop, else the exit code of the service that ended, or 1.
+
+    Raises:
+        CannotStart: a port is taken.
+    """
+    for service in wanted:
+        _require_free(service)
+    told_to_stop = _listen_to_signals()
+    children: list[tuple[Service, Child]] = []
+    try:
+        for service in wanted:
+            children.append((service, _start(service)))
+        code = _wait_until_healthy(children, told_to_stop, start_within_s)
+        if code is None:
+            _say(f"\nUp and healthy:\n{_addresses(wanted)}\n{READY}\n")
+            code = _wait_for_the_end(children, told_to_stop)
+    finally:
+        _stop(children, told_to_stop, stop_within_s)
+    _say("Stopped.")
+    return code
+
+
+def _listen_to_signals() -> Stop:
+    stop = Stop()
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        stop.at_once = stop.is_set()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, heard)
+    return stop
+
+
+def _start(service: Service) -> Child:
+    """Start it in a session of its own, so that Ctrl-C in the terminal reaches it once, through us."""
+    return subprocess.Popen(
+        service.command,
+        cwd=ROOT,
+        env={**os.environ, **service.environment},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _wait_until_healthy(children: Sequence[tuple[Service, Child]], stop: Stop, within_s: float) -> int | None:
+    """None when all are healthy; otherwise the exit code to leave with."""
+    deadline = time.monotonic() + within_s
+    waiting = [service for service, _ in children]
+    while waiting:
+        if stop.is_set():
+            return 0
+        code = _ended(children)
+        if code is not None:
+            return code
+        waiting = [service for service in waiting if not _healthy(service)]
+        if waiting and time.monotonic() > deadline:
+            for service in waiting:
+                _say(f"The {service.name} did not answer at {service.url}{service.health} within {within_s:g} s.")
+            return 1
+        stop.wait(0.2 if waiting else 0)
+    return None
+
+
+def _wait_for_the_end(children: Sequence[tuple[Service, Child]], stop: Stop) -> int:
+    while not stop.wait(0.2):
+        code = _ended(children)
+        if code is not None:
+            return code
+    return 0
+
+
+def _ended(children: Sequence[tuple[Service, Child]]) -> int | None:
+    """The exit code of a service that ended by itself, never 0: it was not asked to."""
+    for service, child in children:
+        code = child.poll()
+        if code is not None:
+            how = f"with exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+            _say(f"The {service.name} ended {how}; its last lines above say why.")
+            return (128 - code if code < 0 else code) or 1
+    return None
+
+
+def _stop(children: Sequence[tuple[Service, Child]], stop: Stop, within_s: float) -> None:
+    """Ask every service to end, the last started first; end those that do not listen."""
+    running = [(service, child) for service, child in reversed(children) if child.poll() is None]
+    for _, child in running:
+        child.terminate()
+    deadline = time.monotonic() + within_s
+    for service, child in running:
+        while child.poll() is None:
+            if stop.at_once or time.monotonic() > deadline:
+                _say(f"The {service.name} did not stop when asked, so it was ended.")
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+            else:
+                time.sleep(0.05)
+
+
+def _require_free(service: Service) -> None:
+    family = socket.AF_INET6 if ":" in service.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((service.host, service.port))
+        except OSError as error:
+            raise CannotStart(
+                f"The {service.name} cannot have port {service.port} on {service.host} ({error.strerror}). Stop what "
+                f"uses it, or choose another port: {service.port_setting}={service.port + 10} make run"
+            ) from None
+
+
+def _healthy(service: Service) -> bool:
+    try:
+        with _LOCAL.open(service.url + service.health, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= 65_535:
+        raise CannotStart(f"{name}={text!r} is not a port. Give a number from 1 to 65535.")
+    return int(text)
+
+
+def _typed(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _addresses(wanted: Sequence[Service]) -> str:
+    width = max(len(service.name) for service in wanted)
+    return "\n".join(f"  {service.name:<{width}}  {service.url}{service.page}" for service in reversed(wanted))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Nothing: addresses and all else come from the environment, as `attention-lab serve --help` says."""
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Serve until told to stop: 0 after Ctrl-C, 1 with a sentence if it could not start."""
+    try:
+        wanted = services(os.environ)
+        _say("Starting the API and the dashboard; the first time takes a little longer.")
+        return supervise(wanted)
+    except CannotStart as error:
+        print(error, file=sys.stderr)
+        return 1

@@ -1,0 +1,1 @@
+"""Replace gates by something that knows nothing of the image, and see what is lost."""

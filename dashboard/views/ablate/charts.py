@@ -1,0 +1,236 @@
+"""What a network loses without its gates, as pictures: pure functions from report to chart."""
+
+from collections.abc import Iterable, Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attention.reports.sweep import Effect, Family, PhotoEffect, Redundancy, Scope, Site, SweepReport, WhatIfReport
+from dashboard.drawing.marks import AXES, PALETTE, STEP, TEXT, Chart
+
+KINDS = {
+    "mean": "mean",
+    "scalar": "one number",
+    "other_image": "another image's",
+    "shuffle": "shuffled",
+    "constant": "a constant",
+    "neutral": "let through",
+}
+"""What replaces a gate, in two words at most."""
+
+ROWS: tuple[Family, ...] = ("gate", "stage", "all")
+POINTS = 100
+"""Probabilities are shares; differences of them are drawn in points of a hundred."""
+
+
+def kind(name: str) -> str:
+    """What a kind of replacement is called; one that has no words here is called by its own name."""
+    return KINDS.get(name, name)
+
+
+def photo_map(report: WhatIfReport, image: str) -> Chart:
+    """Scope x kind for one photo: how the probability of its first class changes, with a dot where the class flips."""
+    rows = [
+        {
+            "scope": effect.label,
+            "kind": kind(effect.kind),
+            "change": POINTS * effect.change,
+            "first": _named(effect),
+            "kl": effect.kl,
+            "flips": effect.flips,
+        }
+        for effect in report.effects
+        if effect.image == image and effect.family in ROWS
+    ]
+    first = next(photo for photo in report.photos if photo.image == image).top[0]
+    title = f"change of P({first.label or f'class {first.index}'}), points"
+    tips = [alt.Tooltip("first:N", title="says now"), alt.Tooltip("kl:Q", title="KL, nats", format=".3~g")]
+    return _heat_map(rows, _labels(report.scopes), [kind(one) for one in report.kinds], title, tips, dots="flips")
+
+
+def sweep_map(report: SweepReport) -> Chart:
+    """Gate x kind over many images: change of accuracy, or where nothing is labelled how far predictions move."""
+    effects = [effect for effect in report.effects if effect.family in ROWS and not effect.reestimated]
+    rows = [{"scope": effect.label, "kind": kind(effect.kind), **_effect(effect)} for effect in effects]
+    title = "change of top-1 accuracy, points" if report.labelled else "share of images with another first class, %"
+    tips = [alt.Tooltip("interval:N"), alt.Tooltip("p:N", title="p (Holm)"), alt.Tooltip("kl:Q", format=".3~g")]
+    return _heat_map(rows, _labels(report.scopes), [kind(one) for one in report.kinds], title, tips)
+
+
+def _effect(effect: Effect) -> dict[str, object]:
+    change = effect.accuracy_change
+    return {
+        "change": change.estimate if change else -POINTS * (1 - effect.agreement),
+        "interval": f"{change.estimate:+.2f} [{change.low:+.2f}, {change.high:+.2f}]" if change else "no labels",
+        "p": "" if effect.p_holm is None else f"{effect.p_holm:.2g}",
+        "kl": effect.kl,
+    }
+
+
+def _labels(scopes: Sequence[Scope]) -> list[str]:
+    return [scope.label for family in ROWS for scope in scopes if scope.family == family]
+
+
+def _heat_map(
+    rows: list[dict[str, object]],
+    order: list[str],
+    kinds: list[str],
+    title: str,
+    tips: list[alt.Tooltip],
+    dots: str | None = None,
+) -> Chart:
+    frame = pd.DataFrame(rows)
+    reach = max(float(frame["change"].abs().max()), 0.5)
+    base = alt.Chart(frame).encode(
+        x=alt.X("kind:N", sort=kinds, title="gates replaced by", axis=alt.Axis(orient="top", labelAngle=0)),
+        y=alt.Y("scope:N", sort=order, title="which gates (stage.block), from input to output"),
+    )
+    cells = base.mark_rect(stroke="#ffffff", strokeWidth=1).encode(
+        color=alt.Color(
+            "change:Q",
+            title=title,
+            scale=alt.Scale(scheme="redblue", domain=[-reach, reach], domainMid=0),
+            legend=alt.Legend(orient="bottom", gradientLength=260, titleLimit=400, format="+.2~f"),
+        ),
+        tooltip=[alt.Tooltip("scope:N"), alt.Tooltip("kind:N"), alt.Tooltip("change:Q", format="+.2f"), *tips],
+    )
+    strong = f"abs(datum.change) > {0.6 * reach}"
+    figures = base.mark_text(fontSize=11).encode(
+        text=alt.Text("change:Q", format="+.1f"),
+        color=alt.condition(strong, alt.value("#ffffff"), alt.value("#26303d")),
+    )
+    layers = [cells, figures]
+    if dots:
+        flipped = base.transform_filter(f"datum.{dots}")
+        marks = flipped.mark_point(filled=True, size=40, color="#f2b134", stroke="#26303d", strokeWidth=1, xOffset=34)
+        layers.append(marks)
+    return alt.layer(*layers).properties(height=STEP * len(order) + 2 * AXES)
+
+
+def before_after(report: WhatIfReport, effect: PhotoEffect) -> Chart:
+    """The classes of the untouched prediction, with their probability as it is and with gates replaced."""
+    photo = next(photo for photo in report.photos if photo.image == effect.image)
+    rows = [
+        {"class": score.label or f"class {score.index}", "probability": share, "gates": gates}
+        for score, after in zip(photo.top, effect.probabilities, strict=True)
+        for gates, share in (("as they are", score.probability), ("replaced", after))
+    ]
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        y=alt.Y("class:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150)),
+        yOffset=alt.YOffset("gates:N", sort=["as they are", "replaced"]),
+        x=alt.X(
+            "probability:Q",
+            scale=alt.Scale(domain=[0, 1.12], nice=False),
+            axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], title="softmax probability"),
+        ),
+        tooltip=["class:N", "gates:N", alt.Tooltip("probability:Q", format=".2%")],
+    )
+    bars = base.mark_bar(cornerRadiusEnd=3).encode(
+        color=alt.Color(
+            "gates:N",
+            scale=alt.Scale(domain=["as they are", "replaced"], range=[PALETTE[2], PALETTE[1]]),
+            legend=alt.Legend(orient="top", title="gates"),
+        )
+    )
+    figures = base.mark_text(align="left", dx=4, color=TEXT).encode(text=alt.Text("probability:Q", format=".2~p"))
+    return alt.layer(bars, figures).properties(height=1.6 * STEP * len(photo.top) + AXES)
+
+
+def stages(report: SweepReport) -> Chart | None:
+    """What every stage, and all of them, are worth: change of accuracy with its interval, for each kind."""
+    effects = [e for e in report.effects if e.family in ("stage", "all") and e.accuracy_change and not e.reestimated]
+    if not effects:
+        return None
+    rows = [
+        {"scope": e.label, "kind": kind(e.kind), "change": c.estimate, "low": c.low, "high": c.high}
+        for e in effects
+        if (c := e.accuracy_change)
+    ]
+    order = list(dict.fromkeys(effect.label for effect in effects))
+    y = alt.Y("scope:N", sort=order, title="which gates", axis=alt.Axis(ticks=False))
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        y=y, yOffset=alt.YOffset("kind:N", sort=[kind(k) for k in report.kinds]), color=_hue(report.kinds)
+    )
+    points = base.mark_point(filled=True, size=50).encode(
+        x=alt.X("change:Q", title="change of top-1 accuracy, points, with 95 % interval"),
+        tooltip=["scope:N", "kind:N", *(alt.Tooltip(f"{name}:Q", format="+.2f") for name in ("change", "low", "high"))],
+    )
+    bars = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
+    zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color=TEXT, strokeDash=[4, 3]).encode(x="x:Q")
+    return alt.layer(zero, bars, points).properties(height=STEP * len(order) * max(len(report.kinds), 2) / 1.4 + AXES)
+
+
+def cumulative(report: SweepReport) -> Chart | None:
+    """Accuracy (or agreement) as more and more gates are replaced, from the input on and from the output back."""
+    families: dict[str, str] = {"first_to_last": "from the input on", "last_to_first": "from the output back"}
+    start = report.accuracy if report.labelled else float(POINTS)
+    rows = []
+    for family, words in families.items():
+        for name in report.kinds:
+            found = [e for e in report.effects if e.family == family and e.kind == name and not e.reestimated]
+            rows += [{"gates": 0, "value": start, "kind": kind(name), "direction": words}] if found else []
+            rows += [
+                {
+                    "gates": effect.gates,
+                    "value": effect.accuracy if report.labelled else POINTS * effect.agreement,
+                    "kind": kind(name),
+                    "direction": words,
+                }
+                for effect in found
+            ]
+    if not rows:
+        return None
+    title = "top-1 accuracy, %" if report.labelled else "images with the same first class, %"
+    chart: alt.Chart = (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("gates:Q", title="gates replaced", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
+            color=_hue(report.kinds),
+            strokeDash=alt.StrokeDash(
+                "direction:N", sort=list(families.values()), legend=alt.Legend(orient="top", title=None)
+            ),
+            tooltip=["direction:N", "kind:N", "gates:Q", alt.Tooltip("value:Q", format=".2f")],
+        )
+        .properties(height=320)
+    )
+    return chart
+
+
+def _hue(kinds: Iterable[str]) -> alt.Color:
+    names = [kind(one) for one in kinds]
+    return alt.Color(
+        "kind:N",
+        scale=alt.Scale(domain=names, range=list(np.resize(PALETTE[1:], len(names)))),
+        legend=alt.Legend(orient="top", title="replaced by", columns=2),
+    )
+
+
+def redundancy(rows: Sequence[Redundancy]) -> pd.DataFrame:
+    """The effect of gates together beside the sum of their single effects, ready for a table."""
+    return pd.DataFrame(
+        [
+            {
+                "gates": f"{row.label} ({row.gates})",
+                "replaced by": kind(row.kind),
+                "measured in": {"accuracy": "points", "true_probability": "probability", "kl": "nats"}[row.measure],
+                "together": f"{row.joint:+.3g}",
+                "sum of singles": f"{row.sum:+.3g}",
+                "excess": f"{row.excess:+.3g}"
+                + ("" if row.low is None or row.high is None else f" [{row.low:+.3g}, {row.high:+.3g}]"),
+                "reading": row.reading,
+            }
+            for row in rows
+        ]
+    )
+
+
+def labelled(sites: Sequence[Site]) -> dict[str, str]:
+    """Path of each gate -> its short name."""
+    return {site.path: site.label for site in sites}
+
+
+def _named(effect: PhotoEffect) -> str:
+    return f"{effect.first.label or f'class {effect.first.index}'} ({effect.first.probability:.0%})"

@@ -1,0 +1,147 @@
+"""Where networks disagree: the form, the contact sheet, and how often any two say the same."""
+
+import base64
+from collections.abc import Callable
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from attention.reports.disagreement import RANKS, Answer, DisagreementReport, DisagreementRequest, Entry
+from attention.schemas import Catalog
+from attention.spec import Pictures, Variant
+from dashboard import connect
+from dashboard.drawing import draw as drawing
+from dashboard.drawing.marks import AXES, STEP, Chart
+from dashboard.views.ablate import form as gate_form
+from dashboard.views.study import form as study_form
+from dashboard.widgets import forms
+
+COLUMNS = 6
+DEFAULT: tuple[Variant, ...] = DisagreementRequest.model_fields["variants"].default
+
+
+def form() -> Callable[[], DisagreementRequest] | None:
+    """Which networks on which images, and what makes the list."""
+    catalog: Catalog = connect.catalog()
+    variants = forms.variants(catalog, DEFAULT, "variant")
+    data = study_form.data_set()
+    left, right = st.columns(2)
+    with left:
+        rank = st.selectbox("Listed are images on which", list(RANKS), format_func=RANKS.__getitem__, key="rank")
+    if data is None or not variants:
+        return None
+    with right:
+        limit = gate_form.images(data)
+    return lambda: DisagreementRequest(
+        variants=variants, images=Pictures(data=data.name, limit=limit), rank_by=rank, limit=24
+    )
+
+
+def described(request: DisagreementRequest) -> str:
+    """A search for disagreement in a line."""
+    names = ", ".join(variant.attention or "none" for variant in request.variants)
+    return f"**{names}** on {request.images.data or 'photos'}: {RANKS[request.rank_by]}"
+
+
+def show(report: DisagreementReport, final: bool) -> None:
+    """The finding, the images, and how often any two arms agree."""
+    st.subheader(report.headline, anchor=False)
+    for caveat in report.caveats:
+        st.warning(caveat, icon=":material/warning:")
+    labels = named(report)
+    st.caption(
+        f"{report.differing:,} of {report.n:,} images ({report.images}) have more than one first class; the first "
+        f"{len(report.entries)} are shown, the most different on top."
+    )
+    for start in range(0, len(report.entries), COLUMNS):
+        row = report.entries[start : start + COLUMNS]
+        for entry, column in zip(row, st.columns(COLUMNS), strict=False):
+            with column.container(border=True):
+                if entry.thumbnail:
+                    st.image(base64.b64decode(entry.thumbnail), width="stretch")
+                st.markdown(said(entry, labels))
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**How often two say the same**")
+        drawing.draw(agreement(report), "agreement")
+        st.caption("Every two networks, as they are and without attention. Look for pairs that agree least.")
+    with right:
+        st.markdown("**What taking attention away changes**")
+        st.table(flips(report), hide_index=True)
+        if report.calibration:
+            st.caption(f"Gates replaced by: {report.removal}, over {report.calibration}.")
+    st.caption(report.methods)
+    if final:
+        with st.container(horizontal=True):
+            for label, data, file in (
+                ("Report (JSON)", report.model_dump_json(indent=1), "disagreement.json"),
+                ("Images (CSV)", report.csv(), "disagreement.csv"),
+            ):
+                st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+
+
+def named(report: DisagreementReport) -> dict[str, str]:
+    """Id of an arm -> what pictures call it."""
+    return {
+        arm.id: f"{arm.network.partition('?')[0].partition('/')[2]}{' without' if arm.removed else ''}"
+        for arm in report.arms
+    }
+
+
+def said(entry: Entry, labels: dict[str, str]) -> str:
+    """What every arm says of an image, the right ones green."""
+    lines = [f"**{entry.label}**" if entry.label else ""]
+    lines += [f"{_mark(answer)} {labels[answer.arm]}: {_class(answer)}" for answer in entry.answers]
+    return "  \n".join(line for line in lines if line)
+
+
+def _mark(answer: Answer) -> str:
+    return {True: ":green[✓]", False: ":red[✗]", None: "·"}[answer.right]
+
+
+def _class(answer: Answer) -> str:
+    return f"{answer.first.label or answer.first.index} {answer.first.probability:.0%}"
+
+
+def agreement(report: DisagreementReport) -> Chart:
+    """Arm x arm: share of images with the same first class."""
+    labels = named(report)
+    rows = [
+        {"first": labels[a], "second": labels[b], "agreement": pair.agreement, "kappa": pair.kappa}
+        for pair in report.pairs
+        for a, b in ((pair.first, pair.second), (pair.second, pair.first))
+    ]
+    order = [labels[arm.id] for arm in report.arms]
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("first:N", sort=order, title=None, axis=alt.Axis(labelAngle=-30)),
+        y=alt.Y("second:N", sort=order, title=None),
+    )
+    cells = base.mark_rect().encode(
+        color=alt.Color(
+            "agreement:Q",
+            title="same first class",
+            scale=alt.Scale(scheme="blues", zero=False),
+            legend=alt.Legend(format=".0%", orient="bottom"),
+        ),
+        tooltip=["first:N", "second:N", alt.Tooltip("agreement:Q", format=".1%"), alt.Tooltip("kappa:Q", format=".3f")],
+    )
+    middle = (min(pair.agreement for pair in report.pairs) + max(pair.agreement for pair in report.pairs)) / 2
+    shade = alt.condition(f"datum.agreement > {middle}", alt.value("#ffffff"), alt.value("#26303d"))
+    figures = base.mark_text(fontSize=11).encode(text=alt.Text("agreement:Q", format=".0%"), color=shade)
+    return alt.layer(cells, figures).properties(height=STEP * len(order) + 3 * AXES)
+
+
+def flips(report: DisagreementReport) -> pd.DataFrame:
+    """What removal does to each network's first classes, ready for a table."""
+    return pd.DataFrame(
+        [
+            {
+                "network": one.network.partition("?")[0],
+                "changed": f"{one.flipped:,} ({one.share:.1%})",
+                "became right": "" if one.to_right is None else one.to_right,
+                "became wrong": "" if one.to_wrong is None else one.to_wrong,
+            }
+            for one in report.flips
+        ]
+    )

@@ -1,0 +1,154 @@
+"""What the Gates page shows: a photo with its switches, a sweep over a data set while it runs and when it is done."""
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import streamlit as st
+
+from attention.reports.sweep import FAMILIES, SweepReport, SweepRequest, WhatIfReport, WhatIfRequest
+from attention.schemas import Image
+from attention.spec import ABLATIONS, AblationKind, Pictures, Variant
+from dashboard import connect
+from dashboard.drawing import draw as drawing
+from dashboard.views.ablate import charts as gate_charts
+from dashboard.views.ablate import form as gate_form
+from dashboard.views.study import form as study_form
+from dashboard.widgets import photos
+
+
+def definitions() -> None:
+    """What each replacement asks."""
+    with st.popover("What the replacements mean", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{gate_charts.kind(name)}** (`{name}`): {text}" for name, text in ABLATIONS.items()))
+        st.caption("One gate at a time under-estimates what gates do together, so stages and all are shown as well.")
+
+
+# ---------------------------------------------------------------- one photo
+
+
+def photo(image: Image, variant: Variant) -> None:
+    """Every gate, stage and all of them replaced in turn; and a set of one's own."""
+    tried = gate_form.kinds()
+    report = _ask(WhatIfRequest(variant=variant, images=(image.id,), kinds=_kinds(tried)))
+    if report is None:
+        return
+    for caveat in report.caveats:
+        st.caption(f":material/info: {caveat}")
+    off, by = gate_form.switches(report.sites, tried)
+    left, middle, right = st.columns([1, 2, 3], gap="medium")
+    left.image(connect.picture(image, 480), width="stretch")
+    left.caption(photos.title(image))
+    with middle:
+        _switched(image, variant, off, by)
+    with right:
+        st.markdown("**Each gate, each stage, all of them**")
+        drawing.draw(gate_charts.photo_map(report, image.id), "gates-of-a-photo")
+        st.caption(
+            "Red cells cost the first class probability, blue ones add some; a dot marks another first class. Look for "
+            "gates whose mean does as well as they do: there attention does not listen to this photo."
+        )
+    _downloads(report, "whatif")
+
+
+def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> None:
+    st.markdown("**What if these gates were off?**")
+    if not off:
+        st.info("Nothing is switched off. Pick gates above.")
+        return
+    request = WhatIfRequest(variant=variant, images=(image.id,), kinds=_kinds((by,)), sets=(off,), scopes=())
+    mine = _ask(request)
+    if mine is None or not mine.effects:
+        return
+    effect = mine.effects[-1]
+    before = mine.photos[0].top[0]
+    now = effect.first.label or f"class {effect.first.index}"
+    if effect.flips:
+        st.warning(f"It says **{now}** now ({effect.first.probability:.0%}).", icon=":material/swap_horiz:")
+    else:
+        st.success(
+            f"It still says **{now}**: {before.probability:.1%} → {effect.first.probability:.1%}.",
+            icon=":material/check:",
+        )
+    drawing.draw(gate_charts.before_after(mine, effect), "before-and-after")
+    st.caption(
+        f"{effect.gates} of {len(mine.sites)} gates replaced by {gate_charts.kind(by)}: {ABLATIONS[effect.kind]}"
+    )
+
+
+def _kinds(names: tuple[str, ...]) -> tuple[AblationKind, ...]:
+    return tuple(name for name in get_args(AblationKind) if name in names)
+
+
+def _ask(request: WhatIfRequest) -> WhatIfReport | None:
+    with st.spinner("Replacing gates …"):
+        return connect.ask(request)
+
+
+def _downloads(report: Any, name: str) -> None:
+    with st.container(horizontal=True):
+        files = [("Report (JSON)", report.model_dump_json(indent=1), f"{name}.json")]
+        if hasattr(report, "csv"):
+            files.append(("Effects (CSV)", report.csv(), f"{name}.csv"))
+        for label, data, file in files:
+            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+    st.caption(
+        f"Computed on {report.device}. The address of this page is a link to what it shows. Pictures can be saved "
+        "as SVG below them, and as PNG in the toolbar over them."
+    )
+
+
+# ---------------------------------------------------------------- a data set
+
+
+def sweep_described(request: SweepRequest) -> str:
+    """A sweep in a line."""
+    kinds = ", ".join(gate_charts.kind(one) for one in request.kinds)
+    return f"**{request.variant.name.partition('?')[0]}** on {request.images.data or 'photos'}: {kinds}"
+
+
+def sweep_form() -> Callable[[], SweepRequest] | None:
+    """Which network, which replacements, which images."""
+    variant = gate_form.network(connect.catalog())
+    data = study_form.data_set()
+    tried = gate_form.kinds()
+    if variant is None or data is None:
+        return None
+    limit = gate_form.images(data)
+    return lambda: SweepRequest(variant=variant, images=Pictures(data=data.name, limit=limit), kinds=_kinds(tried))
+
+
+def show(report: SweepReport, final: bool) -> None:
+    """A sweep: the finding first, then gate by gate, stages, cumulative curves and redundancy."""
+    st.subheader(report.headline, anchor=False)
+    for caveat in report.caveats:
+        st.warning(caveat, icon=":material/warning:")
+    accuracy = f"top-1 {report.accuracy:.2f} % untouched; " if report.accuracy is not None else ""
+    put_in = f" Put in: {report.calibration}." if report.calibration else ""
+    st.caption(f"{report.network} on {report.images}, {accuracy}n = {report.n:,}.{put_in} {report.methods}")
+    if not report.effects:
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.markdown("**Gate by gate**")
+        drawing.draw(gate_charts.sweep_map(report), "sweep")
+        st.caption(
+            "Red costs accuracy. Look for rows that stay pale under “mean”: those gates could be constants, and a "
+            "constant can be folded away. Intervals are under the pointer."
+        )
+    with right:
+        if (chart := gate_charts.stages(report)) is not None:
+            st.markdown("**Stages**")
+            drawing.draw(chart, "stages")
+            st.caption("A bar that touches the dashed line is no proven loss.")
+        if (curve := gate_charts.cumulative(report)) is not None:
+            st.markdown("**One after another**")
+            drawing.draw(curve, "cumulative")
+            st.caption(f"{FAMILIES['first_to_last'].capitalize()}; and the same from the other end.")
+    if report.redundancy:
+        with st.expander("Together against one by one", icon=":material/difference:"):
+            st.table(gate_charts.redundancy(report.redundancy), hide_index=True)
+            st.caption(
+                "Redundant: together they hurt more than the sum of each alone, so each was stood in for by the others."
+            )
+    if final:
+        _downloads(report, "sweep")

@@ -1,0 +1,155 @@
+"""What gates listen to, as pictures and words: pure functions from report to chart, table or sentence."""
+
+from collections.abc import Iterable
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from attention.reports.coupling import CouplingReport
+from attention.reports.permutation import PermutationReport, PermutedModule
+from attention.reports.scale import ScaleReport
+from dashboard.drawing.marks import Chart
+from dashboard.drawing.words import gate_labels, labels
+
+SHOWN = 96
+"""Channels of a coupling matrix: about nine thousand cells, which a browser draws without a pause."""
+
+
+def coupling(report: CouplingReport) -> Chart:
+    """The interaction matrix: one row a gate, one column a channel that it listens to, around 0."""
+    count = len(report.shown)
+    shown = np.array(report.shown)
+    frame = pd.DataFrame(
+        {
+            "gate": np.repeat(shown, count),
+            "listens": np.tile(shown, count),
+            "slope": np.array(report.matrix).ravel(),
+        }
+    )
+    reach = max(float(frame["slope"].abs().max()), 1e-12)
+    axis = alt.Axis(labelAngle=0, labelOverlap=True, ticks=False)
+    chart: alt.Chart = (
+        alt.Chart(frame)
+        .mark_rect(strokeWidth=0)
+        .encode(
+            x=alt.X("listens:O", title="mean of channel (index)", axis=axis),
+            y=alt.Y("gate:O", title="gate of channel (index)", axis=axis),
+            color=alt.Color(
+                "slope:Q",
+                title="change of the gate per change of the channel's mean",
+                scale=alt.Scale(scheme="blueorange", domain=[-reach, reach], domainMid=0),
+                legend=alt.Legend(orient="top", gradientLength=260, format=".2~g", tickCount=5, titleLimit=400),
+            ),
+            tooltip=[
+                alt.Tooltip("gate:O", title="gate of channel"),
+                alt.Tooltip("listens:O", title="mean of channel"),
+                alt.Tooltip("slope:Q", format="+.3~g"),
+            ],
+        )
+        .properties(height=560, usermeta={"embedOptions": {"renderer": "canvas"}})
+    )
+    return chart
+
+
+def coupling_words(report: CouplingReport) -> str:
+    """The matrix in a sentence."""
+    if report.share == 0:
+        return f"**{report.module}** does not answer to this map at all: every entry is 0."
+    rank = "" if report.rank is None else f" The matrix has rank {report.rank} of {report.channels}."
+    reach = "only to its own channel" if report.reach == 0 else f"to channels at most {report.reach} away from its own"
+    return f"Here a gate of **{report.module}** listens {reach}; {report.share:.1%} of all entries are not 0.{rank}"
+
+
+def coupling_csv(report: CouplingReport) -> str:
+    """The matrix, rows and columns named by their channels."""
+    frame = pd.DataFrame(report.matrix, index=list(report.shown), columns=list(report.shown))
+    return str(frame.to_csv(index_label="gate \\ mean"))
+
+
+# ---------------------------------------------------------------- permuted channels
+
+
+def permuted(report: PermutationReport) -> list[str]:
+    """What became of each module, in Markdown: a line for all places of a network that say the same."""
+    return [f"**{rows[0].module}**, {where}: {rows[0].sentence}" for where, rows in _grouped(report)]
+
+
+def permuted_table(report: PermutationReport) -> pd.DataFrame:
+    """The same in numbers, from the least to the most of each group."""
+    return pd.DataFrame(
+        [
+            {
+                "module": rows[0].module,
+                "where": where,
+                "spread of its gates": _range(row.spread for row in rows),
+                "change if weights stay": _range(row.weights_stay for row in rows),
+                "change if weights follow": _range(row.weights_follow for row in rows),
+                "order": rows[0].order or "not tried",
+            }
+            for where, rows in _grouped(report)
+        ]
+    )
+
+
+def _grouped(report: PermutationReport) -> list[tuple[str, list[PermutedModule]]]:
+    """Rows of one network that say the same, with where they sit."""
+    called = labels(list(dict.fromkeys(row.variant for row in report.rows if row.variant)))
+    groups: dict[tuple[str | None, str, str], list[PermutedModule]] = {}
+    for row in report.rows:
+        groups.setdefault((row.variant, row.module, row.sentence), []).append(row)
+    found = []
+    for (variant, _, _), rows in groups.items():
+        places = ", ".join(f"{row.stage}.{row.block}" for row in rows)
+        alone = f"by itself on {rows[0].channels} channels of noise"
+        found.append((alone if variant is None else f"in {called[variant]} at {places}", rows))
+    return found
+
+
+def _range(values: Iterable[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    low, high = (f"{value:.2g}" for value in (min(known), max(known)))
+    return low if low == high else f"{low} to {high}"
+
+
+# ---------------------------------------------------------------- branches against scale
+
+
+def scale(report: ScaleReport) -> Chart:
+    """How much each gate prefers its last branch to its first, as the middle of the images grows."""
+    layers = gate_labels(report.gates)
+    rows = []
+    for gate in report.gates:
+        first = gate.points[0].preference
+        rows += [
+            {
+                "layer": layers[gate.gate],
+                "factor": point.factor,
+                "preference": point.preference,
+                "low": first + point.change.low if point.change else None,
+                "high": first + point.change.high if point.change else None,
+            }
+            for point in gate.points
+        ]
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X(
+            "factor:Q", title="how much larger the middle was made (times)", scale=alt.Scale(zero=False, padding=8)
+        ),
+        color=alt.Color(
+            "layer:O",
+            sort=list(layers.values()),
+            scale=alt.Scale(scheme="viridis"),
+            legend=alt.Legend(orient="right", title="layer (stage.block)"),
+        ),
+        tooltip=[
+            "layer:O",
+            "factor:Q",
+            *(alt.Tooltip(f"{name}:Q", format="+.4f") for name in ("preference", "low", "high")),
+        ],
+    )
+    y = alt.Y("preference:Q", title="last branch − first branch (no unit), −1..1", scale=alt.Scale(zero=False))
+    lines = base.mark_line(point=True).encode(y=y)
+    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
+    return alt.layer(lines, bars).properties(height=360)

@@ -1,0 +1,116 @@
+"""What the Classes page shows when it is opened: what gates listen to, whether order matters, what branches follow."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from attention.client import ServiceError
+from attention.reports.coupling import CouplingRequest
+from attention.reports.excitation import ExcitedGate
+from attention.reports.permutation import PermutationRequest
+from attention.reports.scale import ScaleRequest
+from attention.spec import Variant
+from dashboard import connect
+from dashboard.drawing import draw as drawing
+from dashboard.drawing import words
+from dashboard.views.ablate import probe_charts
+from dashboard.views.look.class_form import Subjects
+from dashboard.views.look.class_panels import downloads
+from dashboard.widgets import photos
+
+MOST_GROWN = 100
+"""Images that are enlarged at most; each is run once a factor."""
+
+
+def _opened(title: str, key: str, icon: str) -> DeltaGenerator | None:
+    """A part of the page that asks nothing before it is opened; None while it is closed. The address says which."""
+    box = st.expander(title, key=key, icon=icon, bind="query-params")
+    return box if box.open else None
+
+
+def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]) -> None:
+    """The interaction matrix of a gate on a photo."""
+    if (box := _opened("Which channels each gate listens to", "listens", ":material/hearing:")) is None:
+        return
+    with box:
+        offered = {image.id: photos.title(image) for image in subjects.photos or connect.client().images()}
+        layers = words.gate_labels(stages)
+        left, right = st.columns([1, 2], gap="large")
+        with left:
+            image = st.selectbox("Photo", list(offered), format_func=offered.__getitem__, key=f"heard.{len(offered)}")
+            paths = list(layers)
+            gate = st.selectbox(
+                "Gate (stage.block)",
+                paths,
+                len(paths) - 1 if paths else None,
+                format_func=layers.__getitem__,
+                key=f"listening.{len(paths)}",
+                placeholder="the last",
+            )
+        try:
+            with st.spinner("Differentiating …"):
+                report = connect.ask(CouplingRequest(variant=variant, image=image, gate=gate, shown=probe_charts.SHOWN))
+        except ServiceError as error:
+            left.info(str(error))
+            return
+        left.markdown(probe_charts.coupling_words(report))
+        left.caption(report.conditions)
+        with right:
+            drawing.draw(probe_charts.coupling(report), "coupling")
+        right.caption(
+            "Row c, column j: how channel c's gate answers to channel j's mean. Look for the shape: ECA's is a band "
+            "around the diagonal, SE's is full and of low rank, a gate that does not look at the image has none."
+        )
+        with left:
+            downloads(
+                [
+                    ("Matrix (JSON)", report.model_dump_json(indent=1), "coupling.json"),
+                    ("Matrix (CSV)", probe_charts.coupling_csv(report), "coupling.csv"),
+                ],
+                report.network.device,
+            )
+
+
+def permutation(variants: Sequence[Variant]) -> None:
+    """Whether the order of channels matters to the modules of the networks."""
+    if (box := _opened("Does the order of channels matter?", "permuted", ":material/shuffle:")) is None:
+        return
+    with box:
+        having = tuple(variant for variant in variants if variant.attention)
+        modules = tuple(dict.fromkeys(str(variant.attention) for variant in having))
+        request = PermutationRequest(modules=modules, variants=having[:4])
+        try:
+            with st.spinner("Permuting channels …"):
+                report = connect.ask(request)
+        except ServiceError as error:
+            st.info(str(error))
+            return
+        st.markdown("\n".join(f"- {sentence}" for sentence in probe_charts.permuted(report)))
+        st.table(probe_charts.permuted_table(report), hide_index=True)
+        st.caption(report.conditions)
+        downloads([("Probe (JSON)", report.model_dump_json(indent=1), "permutation.json")], "the service's CPU")
+
+
+def scale(variant: Variant, subjects: Subjects) -> None:
+    """Whether gates that choose among branches take the larger kernel as the object grows; else why there is none."""
+    if (box := _opened("Branch choice against object scale", "grown", ":material/zoom_in:")) is None:
+        return
+    with box:
+        pictures = subjects.pictures
+        if pictures.data is not None:
+            pictures = pictures.model_copy(update={"limit": min(pictures.limit, MOST_GROWN)})
+        try:
+            with st.spinner("Enlarging what is in the middle …"):
+                report = connect.ask(ScaleRequest(variant=variant, pictures=pictures))
+        except ServiceError as error:
+            st.info(str(error))
+            return
+        drawing.draw(probe_charts.scale(report), "scale")
+        st.caption(
+            f"A line is a gate, over {report.images:,} images; a bar is the 95 % interval of its change from the "
+            "smallest middle, paired by image. A rising line takes the larger kernel when the object is larger."
+        )
+        for caveat in report.caveats:
+            st.caption(f":material/info: {caveat}")
+        downloads([("Choice (JSON)", report.model_dump_json(indent=1), "scale.json")], report.network.device)

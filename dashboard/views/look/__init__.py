@@ -1,0 +1,1 @@
+"""One photo, the same backbone, different attention."""

@@ -1,0 +1,100 @@
+"""Where networks look: Grad-CAM over a photo, one picture a network, with the score of the class under each."""
+
+import base64
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from attention.client import ServiceError
+from attention.reports.cam import CamMap, CamPhoto, CamRequest
+from attention.schemas import Image
+from attention.spec import Variant
+from dashboard import connect
+from dashboard.drawing.marks import Chart
+from dashboard.drawing.words import labels
+
+WIDE = 3
+PICTURE = 480
+"""Longest side of the photo under a heat map, pixels."""
+
+
+def where(image: Image, variants: Sequence[Variant]) -> None:
+    """A switch, and behind it a heat map for each network."""
+    linked = st.query_params.get("cam", "") == "1"
+    if not st.toggle("Where they look (Grad-CAM)", value=linked, key="cam"):
+        st.query_params.pop("cam", None)
+        return
+    st.query_params["cam"] = "1"
+    typed = st.text_input(
+        "Class", key="cam.class", placeholder="each network's first class", help="A class by name or number."
+    ).strip()
+    target = int(typed) if typed.isdecimal() else typed or None
+    try:
+        with st.spinner("Going backwards through the networks …"):
+            report = connect.ask(CamRequest(images=(image.id,), variants=tuple(variants), target=target))
+    except ServiceError as error:  # such as a class that is not there; the rest of the page stands
+        st.error(str(error), icon=":material/error:")
+        return
+    for caveat in report.caveats:
+        st.caption(f":material/info: {caveat}")
+    names = labels([network.name for network in report.networks])
+    photo = next(one for one in report.photos if one.image == image.id)
+    for start in range(0, len(report.maps), WIDE):
+        for found, column in zip(report.maps[start : start + WIDE], st.columns(WIDE), strict=False):
+            with column:
+                st.markdown(f"**{names[found.network]}**")
+                st.altair_chart(over(found, photo, connect.picture(image, PICTURE)), width="stretch")
+                st.caption(told(found))
+    st.caption(
+        f"Orange marks what speaks for the class, for each network by its own maximum; what speaks against it is left "
+        f"out. Look for networks that are right for another reason. {report.method}"
+    )
+
+
+def told(found: CamMap) -> str:
+    """The class of a map with its score, and the network's own first class where it is another."""
+    target, first = found.target, found.first
+    name = target.label or f"class {target.index}"
+    said = f"{name}: {target.probability:.1%}"
+    if first.index != target.index:
+        said += f" (it says {first.label or first.index}, {first.probability:.0%})"
+    return said if found.maximum > 0 else f"{said}; nothing speaks for it"
+
+
+def over(found: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
+    """The heat map over its photo, where the network saw it."""
+    left, top, right, bottom = found.crop
+    rows, columns = len(found.grid), len(found.grid[0])
+    cells = pd.DataFrame(
+        [
+            {
+                "x": photo.width * (left + (right - left) * column / columns),
+                "x2": photo.width * (left + (right - left) * (column + 1) / columns),
+                "y": photo.height * (top + (bottom - top) * row / rows),
+                "y2": photo.height * (top + (bottom - top) * (row + 1) / rows),
+                "evidence": value,
+            }
+            for row, values in enumerate(found.grid)
+            for column, value in enumerate(values)
+        ]
+    )
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, photo.width], nice=False))
+    y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[photo.height, 0], nice=False))
+    url = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+    height = 260
+    width = height * photo.width / photo.height
+    under = alt.Chart(pd.DataFrame([{"x": photo.width / 2, "y": photo.height / 2, "url": url}])).mark_image(
+        width=width, height=height, aspect=False
+    )
+    heat = alt.Chart(cells).mark_rect(color="#ff7a00", strokeWidth=0)
+    heat = heat.encode(
+        x=x,
+        x2="x2:Q",
+        y=y,
+        y2="y2:Q",
+        opacity=alt.Opacity("evidence:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.75]), legend=None),
+        tooltip=[alt.Tooltip("evidence:Q", format=".2f", title="evidence, by the maximum")],
+    )
+    return alt.layer(under.encode(x=x, y=y, url="url:N"), heat).properties(width=width, height=height)

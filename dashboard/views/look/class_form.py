@@ -1,0 +1,91 @@
+"""What the Classes page asks: which networks, and the images of which classes, or photos that stand for themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+from attention.schemas import Catalog, DataSet, Image
+from attention.spec import Pictures, Variant
+from dashboard.views.ablate import form as gate_form
+from dashboard.views.study import form as study_form
+from dashboard.widgets import forms, photos
+
+PHOTOS, DATA = "Photos", "A data set"
+START = 200
+"""Images before anybody chooses: quick, and twenty a class of ten."""
+MANY = "The SE paper takes 50 a class. Above 500 it becomes a job."
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """The images that a page is about."""
+
+    pictures: Pictures
+    count: int
+    """How many there are, at most."""
+    called: Mapping[str, str]
+    """What to call an image, by its id; empty for those of a data set."""
+    photos: tuple[Image, ...]
+    """The photos that were chosen; none with a data set."""
+
+
+def networks(catalog: Catalog) -> tuple[Variant, ...]:
+    """The network that is looked into, then those it is compared with. They stand in the page's address."""
+    left, right = st.columns([1, 2], gap="medium")
+    with left:
+        first = gate_form.network(catalog)
+    if first is None:
+        return ()
+    shipped = [Variant.parse(entry.name) for entry in catalog.shipped if entry.card.variant.attention]
+    other = [variant for variant in shipped if variant.name != first.name][:1]
+    with right:
+        beside = forms.variants(catalog, other, "beside", "Compared with")
+    return tuple(dict.fromkeys([first, *beside]))
+
+
+def subjects() -> Subjects | None:
+    """Photos, or the images of a data set; None if there are none yet."""
+    start = DATA if st.query_params.get("on") == "data" else PHOTOS
+    on = st.segmented_control("Look at", [PHOTOS, DATA], default=start, key="on", required=True)
+    st.query_params["on"] = "data" if on == DATA else "photo"
+    return _data() if on == DATA else _photos()
+
+
+def _photos() -> Subjects | None:
+    chosen = photos.choose(start=photos.COLUMNS)
+    if not chosen:
+        return None
+    if len(chosen) == 1:
+        left, right = st.columns([4, 1], vertical_alignment="center")
+        left.info("One photo has nothing to differ from. Take several.", icon=":material/photo_library:")
+        right.button("Take the samples", on_click=photos.take_samples, width="stretch", key="samples")
+    called = {image.id: f"{number}. {photos.title(image)}" for number, image in enumerate(chosen, 1)}
+    return Subjects(Pictures(images=tuple(called)), len(chosen), called, chosen)
+
+
+def _data() -> Subjects | None:
+    data = study_form.data_set()
+    if data is None:
+        return None
+    left, right = st.columns([4, 1], gap="medium")
+    with left:
+        classes = _classes(data)
+    with right:
+        limit = gate_form.images(data, START, MANY)
+    return Subjects(Pictures(data=data.name, classes=classes, limit=limit), limit, {}, ())
+
+
+def _classes(data: DataSet) -> tuple[str, ...]:
+    """Some classes of a data set; none for all. Only those whose names are known without reading it can be chosen."""
+    known = data.classes or ()
+    picked = st.multiselect(
+        "Classes",
+        known,
+        [name for name in st.query_params.get_all("class") if name in known],
+        key=f"classes.{data.name}",
+        placeholder="all" if known else "all; their names are known once they are read",
+        disabled=not known,
+    )
+    st.query_params["class"] = picked
+    return tuple(picked)

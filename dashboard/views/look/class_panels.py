@@ -1,0 +1,258 @@
+"""What the Classes page shows of many images: curves by class and stage, and the stripe test of several networks."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import streamlit as st
+from pydantic import ValidationError
+
+from attention.reports.excitation import ExcitationReport, ExcitationRequest, ExcitedGate
+from attention.reports.stripe import StripeReport, StripeRequest
+from attention.schemas import Job
+from attention.spec import Plain, Request, Variant
+from dashboard import connect
+from dashboard.drawing import draw as drawing
+from dashboard.drawing import words
+from dashboard.views.look import class_charts
+from dashboard.views.look.class_form import Subjects
+from dashboard.widgets import forms, jobs
+
+R = TypeVar("R", bound=Plain)
+
+AT_ONCE = 500
+"""More images than this are a job."""
+MOST_STRIPES = 2048
+"""The stripe test keeps whole matrices, so it takes at most so many images."""
+WIDE = 2
+"""Pictures side by side."""
+
+GATES, AROUND = "gates", "differences from all classes"
+
+
+def definitions() -> None:
+    """What every word on the page means."""
+    with st.popover("What the words mean", icon=":material/help:"):
+        st.markdown(
+            "- **Gate**: the number a channel is multiplied by; one number a channel and image.\n"
+            "- **Static share**: Var over channels of the mean gate / variance of all its values. 1 is the same for "
+            "every image: stripes without breaks.\n"
+            "- **Class share**: variance of class means / variance over images, each averaged over channels. 1 depends "
+            "on the class alone. *By chance* is what it would be if labels meant nothing: (classes − 1) / "
+            "(images − 1).\n"
+            "- **Spread within a class**: standard deviation over its images (divided by n − 1).\n"
+            "- **Saturation**: shares of entries below 0.1 and above 0.9, where a sigmoid hardly moves.\n"
+            "- **Order between images**: Spearman's rank correlation of the channels' order, mean over pairs of "
+            "images. 1: every image ranks channels alike.\n"
+            "- **Effective rank**: exp(entropy of the normalised singular values) of images × channels; 1 is one "
+            "pattern, scaled. *Centred*: the same after each channel's mean is taken off."
+        )
+        st.caption(
+            "Curves: Hu et al., Squeeze-and-Excitation Networks, Fig. 6 and 7 (arXiv 1709.01507). Stripes: Huang, "
+            "Zhong et al., ECCV 2024 (arXiv 2304.06345). Effective rank: Roy & Vetterli 2007."
+        )
+
+
+# ---------------------------------------------------------------- asking, at once or as a job
+
+
+def answered(request: Request[R], many: bool, what: str, show: Callable[[R, bool], None]) -> R | None:
+    """The report on a question, drawn; None if there is none yet.
+
+    It is asked at once, or for many images as a job, which is found again by its question: that stands in the address.
+
+    Args:
+        show: draws a report; whether it is the whole of it.
+    """
+    if not many:
+        with st.spinner(f"{what} …"):
+            report = connect.ask(request)
+        show(report, True)
+        return report
+    job, key = jobs.asked(request), request.analysis
+    if job is None:
+        st.markdown(f"These are more than {AT_ONCE} images, so it runs as a job. This page shows it while it runs.")
+        if st.button(f"Start: {what.lower()}", type="primary", icon=":material/play_arrow:", key=f"start.{key}"):
+            connect.client().submit(request)
+            st.rerun()
+    elif job.ended:
+        report = _report(request, job)
+        show(report, True)
+        return report
+    else:
+        jobs.follow(job, lambda now: _running(request, now, show), f"cancel.{key}")
+    return None
+
+
+def _report(request: Request[R], job: Job) -> R:
+    return connect.client().report(job.id, request.report)  # type: ignore[return-value]
+
+
+def _running(request: Request[R], job: Job, show: Callable[[R, bool], None]) -> None:
+    if job.report == "none":
+        st.caption("There is nothing to show yet.")
+    else:
+        show(_report(request, job), False)
+
+
+def downloads(files: Sequence[tuple[str, str, str]], device: str) -> None:
+    """The numbers behind the pictures: label, content, name of the file."""
+    with st.container(horizontal=True):
+        for label, content, file in files:
+            st.download_button(label, content, file, on_click="ignore", icon=":material/download:", key=file)
+    st.caption(
+        f"Computed on {device}. The address of this page is a link to what it shows. Pictures can be saved as "
+        "SVG below them, and as PNG in the toolbar over them."
+    )
+
+
+# ---------------------------------------------------------------- curves
+
+
+def curves(variant: Variant, subjects: Subjects) -> ExcitationReport | None:
+    """The mean gate of each class, by channel, for the last block of every stage."""
+    st.subheader("Curves by class and stage", anchor=False)
+    request = ExcitationRequest(variant=variant, pictures=subjects.pictures)
+    many = subjects.count > AT_ONCE
+    return answered(request, many, "Averaging gates by class", lambda one, end: show_curves(one, subjects.called, end))
+
+
+def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool = True) -> None:
+    """The picture of the SE paper, stage by stage."""
+    for caveat in report.caveats:
+        st.caption(f":material/info: {caveat}")
+    names = [one.label for one in report.classes]
+    left, right = st.columns([1, 3], gap="medium", vertical_alignment="bottom")
+    linked = st.query_params.get("out", "")
+    chosen = left.selectbox(
+        "Photo to bring out" if called else "Class to bring out, with its spread",
+        names,
+        names.index(linked) if linked in names else 0,
+        format_func=lambda name: called.get(name, name),
+        key=f"out.{hash(tuple(names))}",
+    )
+    drawn = right.segmented_control(
+        "Curves show",
+        [GATES, AROUND],
+        default=AROUND if st.query_params.get("curves") == "around" else GATES,
+        key="curves",
+        required=True,
+    )
+    st.query_params["out"], st.query_params["curves"] = chosen, "around" if drawn == AROUND else "gates"
+    for start in range(0, len(report.gates), WIDE):
+        some = report.gates[start : start + WIDE]
+        layers = words.gate_labels(some)
+        for gate, column in zip(some, st.columns(min(WIDE, len(report.gates)), gap="medium"), strict=False):
+            column.markdown(f"**Stage {gate.stage}**, layer {layers[gate.gate]}, {gate.channels} channels")
+            with column:
+                drawing.draw(class_charts.curves(gate, chosen, called, drawn == AROUND), f"curves-{gate.gate}")
+            column.caption(_in_words(gate))
+    st.caption(
+        "A line is a class, the dashed one the mean of all, the band one standard deviation within the chosen class. "
+        "Look for stages where the lines lie on each other: there the gate does not tell classes apart. In the SE "
+        "paper early stages agree and late ones differ."
+    )
+    if files:
+        content = report.model_dump_json(indent=1), class_charts.curves_csv(report)
+        downloads(
+            [("Curves (JSON)", content[0], "excitation.json"), ("Curves (CSV)", content[1], "excitation.csv")],
+            f"{report.network.device}, {report.images:,} images",
+        )
+
+
+def _in_words(gate: ExcitedGate) -> str:
+    said = [f"classes differ by {gate.between:.3f}"]
+    if gate.within is not None:
+        said.append(f"images of one class by {gate.within:.3f}")
+    if gate.static_share is not None:
+        said.append(f"static share {gate.static_share:.2f}")
+    if gate.class_share is not None:
+        said.append(f"class share {gate.class_share:.2f} (by chance {gate.class_share_by_chance or 0:.2f})")
+    return f"{', '.join(said)}.".capitalize() + (f" {gate.reduced}" if gate.reduced else "")
+
+
+# ---------------------------------------------------------------- stripes
+
+
+def stripes(variants: Sequence[Variant], subjects: Subjects, stages: Sequence[ExcitedGate]) -> None:
+    """Images by channels for each network, what of it is the same for every image, over depth and in numbers.
+
+    Args:
+        stages: gates of the first network to choose from for the map, from input to output.
+    """
+    st.subheader("Stripes: what is the same for every image", anchor=False)
+    if subjects.count < 2:
+        st.info("One image shows no stripes. Take at least two.")
+        return
+    pictures, many = subjects.pictures, subjects.count > AT_ONCE
+    if pictures.data is not None and pictures.limit > MOST_STRIPES:
+        st.caption(f"Every image's gates are kept for it, so it takes {MOST_STRIPES:,} of these images.")
+        pictures = pictures.model_copy(update={"limit": MOST_STRIPES})
+    try:
+        request = StripeRequest(
+            variants=tuple(variants),
+            pictures=pictures,
+            gate=_drawn(stages),
+            rows=class_charts.ROWS,
+            columns=class_charts.columns(len(variants)),
+        )
+    except ValidationError as error:
+        st.error(forms.sentence(error))
+        return
+    answered(request, many, "Laying gates side by side", lambda one, end: show_stripes(one, subjects.called, end))
+
+
+def _drawn(stages: Sequence[ExcitedGate]) -> str | None:
+    """Path of the gate whose map is drawn; None is the last of each network."""
+    paths = {f"{gate.stage}": gate.gate for gate in stages}
+    if len(paths) < 2:
+        return None
+    last, linked = list(paths)[-1], st.query_params.get("stage", "")
+    picked = st.segmented_control(
+        "Stage to draw (its last block)",
+        list(paths),
+        default=linked if linked in paths else last,
+        key=f"stage.{len(paths)}",
+        required=True,
+    )
+    st.query_params["stage"] = picked
+    return None if picked == last else paths[picked]
+
+
+def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = True) -> None:
+    """Maps, shares over depth, order between networks, and the table."""
+    for caveat in report.caveats:
+        st.caption(f":material/info: {caveat}")
+    label, layers = words.labels([network.name for network in report.networks]), class_charts.layers(report)
+    for start in range(0, len(report.maps), WIDE):
+        some = report.maps[start : start + WIDE]
+        for drawn, column in zip(some, st.columns(min(WIDE, len(report.maps)), gap="large"), strict=False):
+            column.markdown(f"**{label[drawn.variant]}**, layer {layers[drawn.variant, drawn.gate]}")
+            with column:
+                drawing.draw(class_charts.stripes(drawn, called), f"stripes-{label[drawn.variant]}")
+    st.caption(
+        "A row is an image, a column a channel; pale is the mean of this gate, and each picture has a scale of its "
+        "own. Unbroken vertical stripes are channels that are weighed alike whatever the image; blocks between the "
+        "lines are channels that follow the class."
+    )
+    left, right = st.columns(2, gap="large")
+    for (share, (title, _, look)), column in zip(class_charts.SHARES.items(), (left, right), strict=True):
+        if (chart := class_charts.shares(report, share)) is not None:
+            column.markdown(f"**{title}**")
+            with column:
+                drawing.draw(chart, share)
+            column.caption(look)
+    if (chart := class_charts.orders(report)) is not None:
+        st.markdown("**Do the networks rank channels alike?**")
+        drawing.draw(chart, "order-of-channels")
+        st.caption("Near 0 they do not: which channels are weighed up is a matter of the module, or of training.")
+    with st.expander(f"All {len(report.gates)} gates in numbers", icon=":material/table_rows:"):
+        st.dataframe(class_charts.table(report), hide_index=True, width="stretch")
+        st.caption("A dash is what cannot be computed, such as the order of channels that are all alike.")
+    if files:
+        downloads(
+            [
+                ("Stripes (JSON)", report.model_dump_json(indent=1), "stripe.json"),
+                ("Every gate (CSV)", class_charts.table_csv(report), "stripe.csv"),
+            ],
+            f"{report.networks[0].device}, {report.images:,} images",
+        )

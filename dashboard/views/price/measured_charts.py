@@ -1,0 +1,212 @@
+"""Report on latency -> picture or table: pure functions. The baseline's own two timings are the yardstick in each."""
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from attention.reports.evidence import Interval
+from attention.reports.latency import LatencyReport
+from dashboard.drawing.marks import AXES, PALETTE, STEP, TEXT, Chart
+from dashboard.drawing.words import human, labels
+
+ROW = 34
+"""Height of a network in a picture, pixels."""
+BAND = "#8a94a6"
+COLOURS = {
+    "baseline": BAND,
+    "slower": PALETTE[7],
+    "faster": PALETTE[3],
+    "no difference": PALETTE[2],
+    "undecided": PALETTE[6],
+    "withheld": PALETTE[6],
+}
+LIMIT = PALETTE[5]
+"""Colour of the budget."""
+NARROW = "\u202f"
+"""Between a number and its unit, where no line may end."""
+PREDICTED, MEASURED = "predicted by the ledger", "measured"
+
+
+def called(report: LatencyReport) -> dict[str, str]:
+    """Name -> label of the baseline and of every network; without the backbone if all share it."""
+    short = labels(list(dict.fromkeys([report.baseline, *(one.name for one in report.timings)])))
+    if len({label.partition("/")[0] for label in short.values()}) > 1:
+        return short
+    return {name: label.partition("/")[2] or label for name, label in short.items()}
+
+
+def times(report: LatencyReport, budget_ms: float | None = None) -> Chart | None:
+    """Median of each network with its interval and the middle half of its passes; a band where the baseline's lie."""
+    if report.baseline_pair is None or report.withheld:
+        return None
+    label = called(report)
+    base = label[report.baseline]
+    rows: list[dict[str, Any]] = [
+        {"network": f"{base}, {which}", **_interval(pair), "verdict": "baseline"}
+        for which, pair in zip(("first", "again"), report.baseline_pair, strict=True)
+    ]
+    rows += [
+        {
+            "network": label[one.name],
+            **_interval(one.median),
+            "verdict": one.verdict,
+            "quarter": one.low_ms,
+            "three quarters": one.high_ms,
+        }
+        for one in report.timings
+        if one.median is not None
+    ]
+    order = [row["network"] for row in rows]
+    title = f"milliseconds a pass of {report.batch} image{'s' if report.batch > 1 else ''}"
+    y = alt.Y("network:N", sort=order, title=None, axis=_NAMES)
+    x = alt.X("low:Q", title=title, scale=alt.Scale(zero=False, nice=True))
+    low, high = min(pair.low for pair in report.baseline_pair), max(pair.high for pair in report.baseline_pair)
+    chart = alt.Chart(pd.DataFrame(rows)).encode(y=y, color=_verdicts(rows), tooltip=_TIMES)
+    quartiles = chart.transform_filter("isValid(datum.quarter)").mark_rule(strokeWidth=1.5, opacity=0.55)
+    layers: list[alt.Chart] = [
+        alt.Chart(pd.DataFrame([{"low": low, "high": high}]))
+        .mark_rect(color=BAND, opacity=0.25)
+        .encode(x=x, x2="high:Q"),
+        quartiles.encode(x=alt.X("quarter:Q", title=title), x2="three quarters:Q"),
+        chart.mark_rule(strokeWidth=5, opacity=0.7).encode(x=x, x2="high:Q"),
+        chart.mark_point(filled=True, size=80, opacity=1).encode(x=alt.X("median:Q", title=title)),
+    ]
+    if budget_ms is not None:
+        line = alt.Chart(pd.DataFrame([{"budget": budget_ms, "text": f"budget {budget_ms:g} ms"}]))
+        at = alt.X("budget:Q", title=title)
+        layers += [
+            line.mark_rule(color=LIMIT, strokeDash=[5, 3], strokeWidth=2).encode(x=at),
+            line.mark_text(color=LIMIT, align="left", dx=5, dy=-6, baseline="bottom").encode(
+                x=at, y=alt.value(0), text="text:N"
+            ),
+        ]
+    return alt.layer(*layers).properties(height=ROW * len(rows) + 2 * AXES + STEP)
+
+
+def ratios(report: LatencyReport) -> Chart:
+    """Each network's time by the baseline's in the same round, and the baseline's by its own."""
+    label = called(report)
+    rows: list[dict[str, Any]] = [
+        {"network": f"{label[report.baseline]}, by itself", **_interval(report.control), "verdict": "baseline"}
+    ]
+    rows += [
+        {"network": label[one.name], **_interval(one.ratio), "verdict": one.verdict}
+        for one in report.timings
+        if one.ratio is not None
+    ]
+    title = f"time by that of {label[report.baseline]}"
+    x = alt.X("low:Q", title=title, scale=alt.Scale(zero=False, nice=True))
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        y=alt.Y("network:N", sort=[row["network"] for row in rows], title=None, axis=_NAMES),
+        color=_verdicts(rows),
+        tooltip=_RATIOS,
+    )
+    layers: list[alt.Chart] = []
+    if report.tolerance is not None:
+        allowed = [{"low": 1 - report.tolerance, "high": 1 + report.tolerance}]
+        layers.append(alt.Chart(pd.DataFrame(allowed)).mark_rect(color=BAND, opacity=0.25).encode(x=x, x2="high:Q"))
+    layers += [
+        alt.Chart(pd.DataFrame([{"one": 1.0}]))
+        .mark_rule(color=BAND, strokeWidth=1.5)
+        .encode(x=alt.X("one:Q", title=title)),
+        base.mark_rule(strokeWidth=4, opacity=0.7).encode(x=x, x2="high:Q"),
+        base.mark_point(filled=True, size=80, opacity=1).encode(x=alt.X("median:Q", title=title)),
+    ]
+    return alt.layer(*layers).properties(height=ROW * len(rows) + 2 * AXES + STEP)
+
+
+def extras(report: LatencyReport) -> Chart:
+    """What each network takes beyond the baseline: by the ledger's bytes, and by the clock."""
+    label = called(report)
+    rows = [
+        {"network": label[one.name], "how": how, "extra": value}
+        for one in report.timings
+        for how, value in ((PREDICTED, one.predicted_extra_ms), (MEASURED, one.measured_extra_ms))
+        if value is not None
+    ]
+    ways = [PREDICTED, MEASURED]
+    hues = alt.Scale(domain=ways, range=[PALETTE[2], PALETTE[1]])
+    shapes = alt.Scale(domain=ways, range=["diamond", "circle"])
+    there = [way for way in ways if any(row["how"] == way for row in rows)]
+    legend = alt.Legend(orient="top", title=None, labelLimit=300, values=there)
+    marks = (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_point(filled=True, size=110, opacity=0.9)
+        .encode(
+            y=alt.Y("network:N", sort=list(label.values()), title=None, axis=_NAMES),
+            x=alt.X("extra:Q", title=f"milliseconds beyond {label[report.baseline]}"),
+            color=alt.Color("how:N", scale=hues, legend=legend),
+            shape=alt.Shape("how:N", scale=shapes, legend=legend),
+            tooltip=["network:N", "how:N", alt.Tooltip("extra:Q", format="+.4f", title="extra, ms")],
+        )
+    )
+    zero = alt.Chart(pd.DataFrame([{"zero": 0.0}])).mark_rule(color=TEXT, strokeDash=[4, 3]).encode(x="zero:Q")
+    return alt.layer(zero, marks).properties(height=ROW * len(report.timings) + 2 * AXES)
+
+
+def table(report: LatencyReport, budget_ms: float | None = None) -> pd.DataFrame:
+    """Every network in numbers, the clock's beside the ledger's, the baseline first."""
+    label = called(report)
+    fits = {} if budget_ms is None else {f"within {budget_ms:g} ms": ""}
+    rows: list[dict[str, str]] = [
+        {
+            "network": label[report.baseline],
+            "median, ms": "withheld" if report.withheld else f"{report.baseline_ms:.4g}",
+            "ratio": "withheld" if report.withheld else "1",
+            "verdict": "baseline",
+            **fits,
+            "MACs": _human(report.baseline_macs),
+            "bytes": _human(report.baseline_bytes, "B"),
+            "extra MACs": "",
+            "extra bytes": "",
+            "predicted extra, ms": "",
+            "measured extra, ms": "",
+        }
+    ]
+    for one in report.timings:
+        rows.append(
+            {
+                "network": label[one.name],
+                "median, ms": _shown(one.median) if one.median else "withheld",
+                "ratio": _shown(one.ratio) if one.ratio else "withheld",
+                "verdict": one.verdict,
+                **({} if budget_ms is None else {f"within {budget_ms:g} ms": one.fit(budget_ms)}),
+                "MACs": _human(one.macs),
+                "bytes": _human(one.bytes, "B"),
+                "extra MACs": _human(one.extra_macs),
+                "extra bytes": _human(one.extra_bytes, "B"),
+                "predicted extra, ms": f"{one.predicted_extra_ms:+.3f}",
+                "measured extra, ms": "withheld" if one.measured_extra_ms is None else f"{one.measured_extra_ms:+.3f}",
+            }
+        )
+    return pd.DataFrame(rows).set_index("network")
+
+
+_NAMES = alt.Axis(labelLimit=260, ticks=False, domain=False, labelOverlap=False, labelFlush=False)
+_NUMBERS: list[Any] = [alt.Tooltip(f"{name}:Q", format=".4f") for name in ("median", "low", "high")]
+_QUARTILES: list[Any] = [alt.Tooltip(f"{name}:Q", format=".4f") for name in ("quarter", "three quarters")]
+_RATIOS: list[Any] = ["network:N", "verdict:N", *_NUMBERS]
+_TIMES: list[Any] = [*_RATIOS, *_QUARTILES]
+
+
+def _verdicts(rows: list[dict[str, Any]]) -> alt.Color:
+    """A colour for each verdict, and a legend of those that are there."""
+    there = [name for name in COLOURS if any(row["verdict"] == name for row in rows)]
+    return alt.Color(
+        "verdict:N",
+        scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
+        legend=alt.Legend(orient="top", title=None, values=there, columns=2),
+    )
+
+
+def _interval(found: Interval | None) -> dict[str, float | None]:
+    return {} if found is None else {"median": found.estimate, "low": found.low, "high": found.high}
+
+
+def _shown(found: Interval) -> str:
+    return f"{found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}]"
+
+
+def _human(number: int | None, unit: str = "") -> str:
+    return "" if number is None else human(number, unit).replace(" ", NARROW)

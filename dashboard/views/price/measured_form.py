@@ -1,0 +1,143 @@
+"""What the Latency page asks: which networks, beside which, and under which conditions. All of it is in the address."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from attention.precision import DType
+from attention.reports.latency import MODES, LatencyRequest, Mode
+from attention.spec import Variant
+from dashboard import connect
+from dashboard.drawing.words import labels
+from dashboard.widgets import forms
+
+C = TypeVar("C", bound=str)
+
+FIELDS = LatencyRequest.model_fields
+FORMATS: Mapping[DType, str] = {
+    "float32": "float32",
+    "bfloat16": "bfloat16, half the bytes",
+    "float16": "float16, on CUDA only",
+}
+TWIN = ""
+"""The baseline that is the plain twin of the first network."""
+SERVICE = ""
+"""The device that the service runs networks on."""
+
+
+def form() -> Callable[[], LatencyRequest] | None:
+    """Which networks, how they are run, and how often."""
+    default: Sequence[Variant] = FIELDS["variants"].default
+    variants = forms.variants(connect.catalog(), default, "variant", about="Weights do not matter to time.")
+    arms = tuple(dict.fromkeys(variant.model_copy(update={"weights": None}) for variant in variants))
+    first, second, third, fourth = st.columns(4)
+    batch = number(first, "Images a pass", "batch", 1, 1024, 1)
+    size = own_size(second)
+    threads = number(third, "CPU threads", "threads", 1, 256, 1, "Of one pass. On a GPU they only feed it.")
+    rounds = number(
+        fourth, "Rounds", "rounds", 6, 2000, 30, "In each every network runs once. More of them tell finer."
+    )
+    first, second, third, fourth = st.columns(4)
+    there = devices()
+    on_gpu = there[SERVICE].startswith("cuda")
+    modes = {name: what for name, what in MODES.items() if on_gpu or name != "graphs"}
+    formats = {name: what for name, what in FORMATS.items() if on_gpu or name != "float16"}
+    mode: Mode = choice(first, "How they run", "mode", modes, "  \n".join(f"**{n}** {t}" for n, t in modes.items()))
+    dtype: DType = choice(second, "Number format", "dtype", formats, "Of weights and activations.", shown=True)
+    device = choice(third, "Device", "device", there, "The service's own, or its CPU.", shown=True)
+    names = {TWIN: "the plain twin of the first", **labels([arm.name for arm in arms])}
+    baseline = choice(fourth, "Compared with", "baseline", names, "It runs twice in every round.", shown=True)
+    with st.expander("Warm-up and tolerance", icon=":material/tune:"):
+        first, second = st.columns(2)
+        warm_up = number(first, "Rounds before any is timed", "warm_up", 1, 100, 3)
+        tolerance = number(
+            second,
+            "Two timings of the baseline may differ by, %",
+            "tolerance",
+            1,
+            50,
+            2,
+            "Beyond it no number is given. Raise it where other work keeps the machine busy, and read less into them.",
+        )
+    if not arms:
+        return None
+    return lambda: LatencyRequest(
+        variants=arms,
+        baseline=next((arm for arm in arms if arm.name == baseline), None),
+        input_size=size,
+        batch=batch,
+        device=device or None,
+        dtype=dtype,
+        mode=mode,
+        threads=threads,
+        warm_up=warm_up,
+        rounds=rounds,
+        tolerance=tolerance / 100,
+    )
+
+
+def devices() -> dict[str, str]:
+    """What can be asked for: the device of the service, and its CPU where that is another."""
+    own = connect.client().health().device
+    found = {SERVICE: own}
+    return found if own.startswith("cpu") else {**found, "cpu": "cpu"}
+
+
+def number(
+    column: DeltaGenerator, label: str, key: str, low: int, high: int, default: int, about: str | None = None
+) -> int:
+    """A whole number that stands in the page's address."""
+    linked = st.query_params.get(key, "")
+    start = min(max(int(linked), low), high) if linked.isdecimal() else default
+    found = int(column.number_input(label, low, high, start, key=key, help=about))
+    st.query_params[key] = str(found)
+    return found
+
+
+def own_size(column: DeltaGenerator, key: str = "size") -> int | None:
+    """Height and width of the input; None is the first network's own."""
+    if key not in st.session_state:  # not as the field's default, to which it would fall back when emptied
+        linked = st.query_params.get(key, "")
+        st.session_state[key] = int(linked) if linked.isdecimal() and 1 <= int(linked) <= 1024 else None
+    found = column.number_input(
+        "Input size, pixels", 1, 1024, None, key=key, placeholder="the first one's own", help="Height and width."
+    )
+    if found is None:
+        st.query_params.pop(key, None)
+        return None
+    st.query_params[key] = str(int(found))
+    return int(found)
+
+
+def choice(
+    column: DeltaGenerator, label: str, key: str, options: Mapping[C, str], about: str, shown: bool = False
+) -> C:
+    """One of some names, which stands in the page's address.
+
+    Args:
+        shown: whether what the names stand for is shown in their place.
+    """
+    names = list(options)
+    linked = st.query_params.get(key, "")
+    start = next((position for position, name in enumerate(names) if name == linked), 0)
+    say: Callable[[Any], str] = (lambda name: options[name]) if shown else str
+    found: C = column.selectbox(label, names, start, key=key, format_func=say, help=about, disabled=len(names) == 1)
+    if found:
+        st.query_params[key] = found
+    else:
+        st.query_params.pop(key, None)
+    return found
+
+
+def described(request: LatencyRequest) -> str:
+    """A measurement in a line."""
+    named = ", ".join(labels([variant.name for variant in request.variants]).values())
+    size = f"{request.input_size} pixels" if request.input_size else "their own size"
+    threads = f"{request.threads} thread{'s' if request.threads > 1 else ''}"
+    where = f"{request.device}, " if request.device else ""
+    return (
+        f"**{named}** · batch {request.batch}, {size}, {request.dtype}, {request.mode}, {where}{threads} · "
+        f"{request.rounds} rounds"
+    )

@@ -1,0 +1,148 @@
+"""What the Latency page shows of a report: which networks fit, the pictures, the numbers, the conditions, the files."""
+
+import streamlit as st
+
+from attention.reports.latency import FITS, Fit, LatencyReport
+from dashboard.drawing import draw as drawing
+from dashboard.drawing import words
+from dashboard.views.price import measured_charts as latency_charts
+
+BUDGET = "budget"
+"""In the page's address: milliseconds that a pass may take."""
+LONGEST_MS = 1e9
+BADGES: dict[Fit, str] = {"fits": "green", "at times": "orange", "too slow": "red", "withheld": "gray"}
+
+
+def show(report: LatencyReport, final: bool) -> None:
+    """What may be said first, then how it was found."""
+    if report.withheld:
+        st.warning(report.withheld, icon=":material/timer_off:")
+    else:
+        st.markdown(words.relabelled(report.headline, latency_charts.called(report)))
+    budget_ms = budget()
+    if budget_ms is not None:
+        st.markdown(fitting(report, budget_ms))
+    left, right = st.columns(2, gap="large")
+    if report.withheld:
+        with left:
+            ratios(report)
+        with right:
+            extras(report)
+        conditions(report)
+    else:
+        with left:
+            times(report, budget_ms)
+        with right:
+            ratios(report)
+        left, right = st.columns(2, gap="large")
+        with left:
+            extras(report)
+        with right:
+            conditions(report)
+    st.table(latency_charts.table(report, budget_ms))
+    if final:
+        downloads(report)
+
+
+def budget() -> float | None:
+    """How long a pass may take, milliseconds; None if nobody said. It stands in the page's address."""
+    if BUDGET not in st.session_state:  # not as the field's default, to which it would fall back when emptied
+        st.session_state[BUDGET] = _linked_budget()
+    found = st.columns([1, 3])[0].number_input(
+        "My budget, milliseconds a pass",
+        min_value=0.0,
+        value=None,
+        format="%g",
+        step=0.5,
+        key=BUDGET,
+        placeholder="none",
+        help="A network fits if three of four passes take no longer.",
+    )
+    if found:
+        st.query_params[BUDGET] = f"{found:g}"
+        return float(found)
+    st.query_params.pop(BUDGET, None)
+    return None
+
+
+def _linked_budget() -> float | None:
+    try:
+        linked = float(st.query_params.get(BUDGET, ""))
+    except ValueError:
+        return None
+    return linked if 0 < linked < LONGEST_MS else None
+
+
+def fitting(report: LatencyReport, budget_ms: float) -> str:
+    """Which networks fit a budget, in a line for each kind of answer."""
+    label, lines = latency_charts.called(report), []
+    for kind, meaning in FITS.items():
+        names = [label[one.name] for one in report.timings if one.fit(budget_ms) == kind]
+        if names:
+            lines.append(f":{BADGES[kind]}-badge[{kind}] {', '.join(f'`{name}`' for name in names)}: {meaning}.")
+    return "  \n".join([f"**Within {budget_ms:g} ms a pass of {report.batch}:**", *lines])
+
+
+def times(report: LatencyReport, budget_ms: float | None) -> None:
+    """Every network's time beside both of the baseline's."""
+    st.markdown("**Time of a pass**")
+    if (chart := latency_charts.times(report, budget_ms)) is not None:
+        drawing.draw(chart, "latency")
+    st.caption(
+        "A dot is the median, the thick bar its interval, the thin line the middle half of the passes. The grey band "
+        f"holds both timings of {_baseline(report)}. A machine drifts from round to round; ratios, taken within one, "
+        "tell finer."
+    )
+
+
+def ratios(report: LatencyReport) -> None:
+    """Every network's time by the baseline's, and the baseline's by its own."""
+    st.markdown("**Ratio to the baseline**")
+    drawing.draw(latency_charts.ratios(report), "latency-ratios")
+    twice = f"{_baseline(report)} timed twice: how far two timings of the very same network are apart."
+    if report.withheld:
+        st.caption(f"{twice} Numbers are given when all of the bar is in the grey band, which is what was allowed.")
+    else:
+        st.caption(
+            f"The first row is {twice} The grey band is what was allowed. A bar clear of 1 whose dot is further from "
+            "it than the first row reaches is a difference."
+        )
+
+
+def extras(report: LatencyReport) -> None:
+    """What the ledger's bytes predict beside what was measured."""
+    st.markdown("**What the ledger expected**")
+    drawing.draw(latency_charts.extras(report), "latency-extras")
+    predicted = (
+        f"Predicted is extra bytes by {report.bandwidth / 1e9:.1f} GB/s, which copying a large tensor reached here."
+    )
+    if report.withheld:
+        st.caption(f"{predicted} What was measured is withheld.")
+    else:
+        st.caption(
+            f"{predicted} Where measured is far right of it, starting many small operations costs more than moving "
+            "bytes; where it is left of it, bytes stayed in a cache, or were never moved."
+        )
+
+
+def conditions(report: LatencyReport) -> None:
+    """What has to be known beside every number."""
+    st.markdown("**Conditions**")
+    st.caption(words.relabelled(report.conditions, latency_charts.called(report)))
+    for caveat in report.caveats:
+        st.caption(f":material/info: {caveat}")
+
+
+def _baseline(report: LatencyReport) -> str:
+    return f"`{latency_charts.called(report)[report.baseline]}`"
+
+
+def downloads(report: LatencyReport) -> None:
+    """The measurement as files."""
+    with st.container(horizontal=True):
+        for label, data, file in (
+            ("Report (JSON)", report.model_dump_json(indent=1), "latency.json"),
+            ("Table (CSV)", report.csv(), "latency.csv"),
+            ("Table (LaTeX)", report.latex(), "latency.tex"),
+        ):
+            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)

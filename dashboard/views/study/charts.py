@@ -1,0 +1,274 @@
+"""Report on a study -> picture or table: pure functions. Every arm keeps its colour from picture to picture."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from attention.reports.study import Arm, StudyReport
+from dashboard.drawing.marks import AXES, PALETTE, SHORT, TEXT, Chart
+from dashboard.drawing.words import human, labels
+
+ROW = 44
+"""Height of an arm in the picture of paired differences, pixels."""
+MARGIN = "#8a94a6"
+
+
+def called(report: StudyReport) -> dict[str, str]:
+    """Short name -> label of each arm, in the report's order; without the backbone if all arms share it."""
+    short = labels([arm.name for arm in report.arms])
+    backbones = {name.partition("/")[0] for name in short.values()}
+    if len(backbones) > 1:
+        return short
+    return {name: label.partition("/")[2] or label for name, label in short.items()}
+
+
+def _colours(report: StudyReport, drawn: Sequence[str] = ()) -> alt.Color:
+    """A colour for each arm, and a legend of those that are drawn; none where names stand beside the marks."""
+    names = list(called(report).values())
+    scale = alt.Scale(domain=names, range=[PALETTE[number % len(PALETTE)] for number in range(len(names))])
+    shown = alt.Legend(
+        orient="top",
+        title=None,
+        labelLimit=300,
+        columns=4,
+        values=list(dict.fromkeys(drawn)),
+        symbolOpacity=1,
+        symbolType="circle",
+    )
+    legend = shown if drawn else None
+    return alt.Color("arm:N", scale=scale, legend=legend)
+
+
+def compared(report: StudyReport) -> list[Arm]:
+    """The arms that have differences to the baseline to show."""
+    return [arm for arm in report.arms if arm.differences and arm.name != report.baseline]
+
+
+def differences(report: StudyReport) -> Chart | None:
+    """Each arm's differences to the baseline: a dot a seed, a bar for the interval of the mean, the margin shaded."""
+    arms, label = compared(report), called(report)
+    if not arms:
+        return None
+    order = [label[arm.name] for arm in arms]
+    seeds = shared_seeds(report)
+    dots = [
+        {"arm": label[arm.name], "seed": seed, "difference": difference}
+        for arm in arms
+        for seed, difference in zip(seeds[arm.name], arm.differences, strict=True)
+    ]
+    bars = [
+        {"arm": label[arm.name], "low": found.low, "high": found.high, "mean": found.estimate, "n": found.n}
+        for arm in arms
+        if arm.verdict and (found := arm.verdict.difference)
+    ]
+    y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False))
+    colour, title = _colours(report), f"accuracy − {label[report.baseline]}, same seed (points)"
+    margin = alt.Chart(pd.DataFrame([{"low": -report.margin, "high": report.margin}]))
+    layers: list[alt.Chart] = [
+        margin.mark_rect(color=MARGIN, opacity=0.22).encode(x=alt.X("low:Q", title=title), x2="high:Q"),
+        alt.Chart(pd.DataFrame([{"zero": 0.0}]))
+        .mark_rule(color=MARGIN, strokeWidth=1.5)
+        .encode(x=alt.X("zero:Q", title=title)),
+    ]
+    if bars:
+        interval = alt.Chart(pd.DataFrame(bars)).encode(
+            y=y,
+            tooltip=[
+                alt.Tooltip("arm:N"),
+                alt.Tooltip("mean:Q", format="+.2f"),
+                alt.Tooltip("low:Q", format="+.2f"),
+                alt.Tooltip("high:Q", format="+.2f"),
+                alt.Tooltip("n:Q", title="pairs"),
+            ],
+        )
+        layers += [
+            interval.mark_bar(height=10, opacity=0.4, cornerRadius=3).encode(
+                x=alt.X("low:Q", title=title), x2="high:Q", color=colour
+            ),
+            interval.mark_tick(thickness=3, size=24).encode(x=alt.X("mean:Q", title=title), color=colour),
+        ]
+    layers.append(
+        alt.Chart(pd.DataFrame(dots))
+        .mark_circle(size=70, opacity=0.9, stroke="white", strokeWidth=1)
+        .encode(
+            y=y,
+            x=alt.X("difference:Q", title=title),
+            color=colour,
+            tooltip=[alt.Tooltip("arm:N"), alt.Tooltip("seed:O"), alt.Tooltip("difference:Q", format="+.2f")],
+        )
+    )
+    return alt.layer(*layers).properties(height=ROW * len(arms) + AXES)
+
+
+def shared_seeds(report: StudyReport) -> dict[str, list[int]]:
+    """Arm -> the seeds that it shares with the baseline, in the order of its differences."""
+    finished: dict[str, set[int]] = {arm.name: set() for arm in report.arms}
+    for run in report.runs:
+        if run.test_accuracy is not None:
+            finished.setdefault(run.arm, set()).add(run.seed)
+    base = finished[report.baseline]
+    return {name: sorted(seeds & base) for name, seeds in finished.items()}
+
+
+def gains(report: StudyReport, cost: str) -> Chart | None:
+    """What each arm adds in ``extra_parameters`` or ``extra_macs``, against what it gains, with its interval."""
+    label = called(report)
+    rows: list[dict[str, Any]] = [
+        {
+            "arm": label[arm.name],
+            "cost": getattr(arm, cost),
+            "amount": human(getattr(arm, cost)),
+            "gain": found.estimate,
+            "low": found.low,
+            "high": found.high,
+        }
+        for arm in compared(report)
+        if arm.verdict and (found := arm.verdict.difference)
+    ]
+    if not rows:
+        return None
+    unit = {"extra_parameters": "parameters", "extra_macs": "MACs of one image"}[cost]
+    reach = max(abs(row["cost"]) for row in rows)
+    # symlog, because a module may add nothing at all; wide enough that a name beside the last dot has room.
+    scale = alt.Scale(type="symlog", constant=max(1.0, reach / 1000), domain=_wide([row["cost"] for row in rows]))
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X(
+            "cost:Q",
+            title=f"added {unit} (log scale with 0)",
+            scale=scale,
+            axis=alt.Axis(labelExpr=SHORT, values=_ticks(reach)),
+        ),
+        color=_colours(report),
+        tooltip=[
+            alt.Tooltip("arm:N"),
+            alt.Tooltip("amount:N", title=f"added {unit}"),
+            alt.Tooltip("gain:Q", format="+.2f", title="gain, points"),
+            alt.Tooltip("low:Q", format="+.2f"),
+            alt.Tooltip("high:Q", format="+.2f"),
+        ],
+    )
+    gain = alt.Y("low:Q", title="gain over the baseline (points)")
+    whiskers = base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=gain, y2="high:Q")
+    dots = base.mark_circle(size=150, opacity=1).encode(y="gain:Q")
+    names = base.mark_text(align="left", dx=10, color=TEXT).encode(y="gain:Q", text="arm:N", color=alt.value(TEXT))
+    zero = alt.Chart(pd.DataFrame([{"low": 0.0}])).mark_rule(color=MARGIN, strokeDash=[4, 3]).encode(y=alt.Y("low:Q"))
+    return alt.layer(zero, whiskers, dots, names).properties(height=340)
+
+
+def _wide(costs: Sequence[float]) -> list[float]:
+    low, high = min(0.0, *costs), max(0.0, *costs)
+    return [low * 3, max(1.0, high * 6)]
+
+
+def _ticks(reach: float) -> list[float]:
+    powers = [10.0**power for power in range(13) if 10.0**power <= 6 * max(reach, 1) and 10**power >= reach / 1000]
+    return [0.0, *powers, *(-power for power in powers)]
+
+
+def curves(report: StudyReport, kind: str = "test_accuracy") -> Chart | None:
+    """Test accuracy or training loss after each epoch: a thin line a run, a thick one the mean of an arm's seeds."""
+    label = called(report)
+    rows = [
+        {"arm": label[run.arm], "seed": run.seed, "epoch": point.epoch, "value": _value(getattr(point, kind), kind)}
+        for run in report.runs
+        for point in run.curve
+    ]
+    if not rows:
+        return None
+    drawn = list(dict.fromkeys(str(row["arm"]) for row in rows))
+    title = "test accuracy (%)" if kind == "test_accuracy" else "training loss"
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
+        color=_colours(report, drawn),
+    )
+    y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False))
+    runs = base.mark_line(strokeWidth=1, opacity=0.35, point={"size": 14, "opacity": 0.35}).encode(
+        y=y,
+        detail="seed:N",
+        tooltip=[
+            alt.Tooltip("arm:N"),
+            alt.Tooltip("seed:O"),
+            alt.Tooltip("epoch:Q"),
+            alt.Tooltip("value:Q", format=".2f", title=title),
+        ],
+    )
+    mean = base.mark_line(strokeWidth=3).encode(y=alt.Y("mean(value):Q", title=title))
+    return alt.layer(runs, mean).properties(height=320)
+
+
+def _value(number: float, kind: str) -> float:
+    return 100 * number if kind == "test_accuracy" else number
+
+
+def sweeps(report: StudyReport) -> dict[str, Chart]:
+    """For each option of which one module has three values or more: accuracy against the option, with intervals."""
+    families: dict[str, list[tuple[Any, Arm]]] = {}
+    for arm in report.arms:
+        for option, value in arm.variant.options.items():
+            if arm.accuracy and isinstance(value, int | float) and not isinstance(value, bool):
+                rest = {name: other for name, other in arm.variant.options.items() if name != option}
+                twin = arm.variant.model_copy(update={"options": rest, "classes": None})
+                families.setdefault(f"{twin.name}: {option}", []).append((value, arm))
+    return {title: _sweep(found) for title, found in families.items() if len(found) >= 3}
+
+
+def _sweep(found: Sequence[tuple[Any, Arm]]) -> Chart:
+    rows = [
+        {"value": value, "mean": arm.accuracy.estimate, "low": arm.accuracy.low, "high": arm.accuracy.high, "n": arm.n}
+        for value, arm in sorted(found, key=lambda pair: pair[0])
+        if arm.accuracy
+    ]
+    order = [row["value"] for row in rows]
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("value:O", sort=order, title="value of the option", axis=alt.Axis(labelAngle=0))
+    )
+    low = alt.Y("low:Q", title="test accuracy, mean and 95 % interval (%)", scale=alt.Scale(zero=False))
+    bars = base.mark_rule(strokeWidth=2, opacity=0.6, color=PALETTE[2]).encode(y=low, y2="high:Q")
+    line = base.mark_line(point={"size": 90}, color=PALETTE[2]).encode(
+        y="mean:Q", tooltip=[alt.Tooltip("value:O"), alt.Tooltip("mean:Q", format=".2f"), alt.Tooltip("n:Q")]
+    )
+    return alt.layer(bars, line).properties(height=260)
+
+
+def table(report: StudyReport) -> pd.DataFrame:
+    """The arms to be read: accuracy with spread, interval and n, difference with interval and p, what it costs."""
+    label, rows = called(report), []
+    for arm in report.arms:
+        row = {
+            "network": label[arm.name],
+            "accuracy, %": f"{arm.accuracy.estimate:.2f}" if arm.accuracy else "",
+            "spread": f"{arm.spread:.2f}" if arm.spread is not None else "",
+            "95 % interval": f"{arm.accuracy.low:.2f} to {arm.accuracy.high:.2f}" if arm.accuracy else "",
+            "n": str(arm.n),
+            "difference": "baseline",
+            "95 % interval of it": "",
+            "p (Holm)": "",
+            "p (sign flips)": "",
+            "verdict": "",
+        }
+        if arm.name != report.baseline:
+            row |= _difference(arm)
+        row["added parameters"] = "" if arm.name == report.baseline else f"{arm.extra_parameters:+,}"
+        row["added MACs"] = "" if arm.name == report.baseline else f"{arm.extra_macs:+,}"
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("network")
+
+
+def _difference(arm: Arm) -> dict[str, str]:
+    verdict = arm.verdict
+    if verdict is None:
+        return {"difference": ""}
+    found = verdict.difference
+    return {
+        "difference": f"{found.estimate:+.2f}" if found else "",
+        "95 % interval of it": f"{found.low:+.2f} to {found.high:+.2f}" if found else "",
+        "p (Holm)": _p(verdict.p_holm),
+        "p (sign flips)": _p(verdict.sign_flip_p),
+        "verdict": verdict.kind,
+    }
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"

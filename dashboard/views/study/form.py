@@ -1,0 +1,252 @@
+"""The form of a study: data, networks, sweeps, recipe, seeds, with an estimate of the time before anything starts."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from pydantic import ValidationError
+
+from attention.client import ServiceError
+from attention.names import split_names
+from attention.reports.study import PlanRequest, StudyRequest
+from attention.schemas import Catalog, DataSet, ModuleEntry
+from attention.spec import RECIPES, Grid, OptionValue, Placement, Recipe, Variant
+from dashboard import connect
+from dashboard.widgets import forms, jobs
+
+FIRST = ("se", "eca")
+"""Modules that the form opens with."""
+SMALL = "resnet20"
+"""The backbone that the form opens with: a small network for small images."""
+PLACES = "placement"
+FIELDS = 5
+"""Fields of a recipe in a row."""
+
+
+def about() -> None:
+    """What a study is, for whoever has none yet."""
+    st.info(
+        "**Is the gain real, and is it worth its cost?** A study trains a plain network and its twins with attention "
+        "on the same data with the same seeds. A seed fixes first weights, order of the images and every crop and "
+        "flip, so each pair differs in its attention alone. The answer is a verdict in words: better, worse, no "
+        "difference that matters, or not decided, with how many seeds would decide it.",
+        icon=":material/science:",
+    )
+
+
+def data_set() -> DataSet | None:
+    """The data set to train on: one of the data folder, or a zip that is uploaded; None if there is none yet."""
+    _upload()
+    stored = {one.name: one for one in connect.client().datasets()}
+    if not stored:
+        st.markdown(
+            "**There is no data set yet.** Upload a zip with a folder of photos for each class, or put such a folder "
+            "at `<data folder>/datasets/NAME`:\n```\nNAME/train/cats/1.jpg   NAME/test/cats/9.jpg     a split as you "
+            "made it\nNAME/cats/1.jpg         NAME/dogs/1.jpg          or none: a fifth is kept for the test\n```\n"
+            "`cifar-10-binary.tar.gz` in that folder works as it is. The data folder is `ATTENTION_DATA`, by default "
+            "`~/.local/share/attention`."
+        )
+        return None
+    if st.session_state.get("data") not in stored:
+        linked = st.query_params.get("data", "")
+        st.session_state["data"] = linked if linked in stored else next(iter(stored))
+    picked = stored[st.selectbox("Data set", list(stored), key="data", persist_state="session")]
+    st.query_params["data"] = picked.name
+    st.caption(_described(picked))
+    return picked
+
+
+def _described(data: DataSet) -> str:
+    said = [data.kind]
+    if data.images is not None:
+        said.append(f"{data.images:,} images")
+    if data.classes:
+        said.append(
+            f"{len(data.classes)} classes: {', '.join(data.classes[:6])}{' …' if len(data.classes) > 6 else ''}"
+        )
+    if data.split is False:
+        said.append("no split of its own")
+    return ", ".join(said) + "."
+
+
+def _upload() -> None:
+    """An upload box for a zip. What is refused says why; what arrives is chosen."""
+    with st.expander("Upload a data set", icon=":material/upload:"):
+        file = st.file_uploader(
+            "A zip with a folder for each class",
+            type="zip",
+            key="zip",
+            help="Photos in NAME/<class>/, or below train/ and test/. Larger ones go through POST /v1/datasets, or "
+            "straight into the data folder.",
+        )
+        if file is None:
+            return
+        name = st.text_input("Name", file.name.removesuffix(".zip"), key=f"zip.name.{file.file_id}")
+        if st.button("Upload", type="primary", key="zip.send", disabled=not name.strip()):
+            try:
+                with st.spinner("Uploading, and reading it through once …"):
+                    kept = connect.client().upload_dataset(name, file)
+            except ServiceError as error:
+                st.error(str(error), icon=":material/error:")
+            else:
+                st.session_state["data"] = kept.name
+                st.success(f"{kept.name} is there: {_described(kept)}", icon=":material/check:")
+
+
+def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
+    """The study that the form asks for; None with a sentence if it is none."""
+    left, middle, right = st.columns([2, 2, 6])
+    names = [entry.name for entry in catalog.backbones]
+    start = names.index(SMALL) if SMALL in names else 0
+    picked = left.selectbox("Backbone", names, start, key="study.backbone")
+    backbone = next(entry for entry in catalog.backbones if entry.name == picked)
+    position = forms.position(middle, catalog, backbone, f"study.place.{backbone.name}")
+    kinds = [entry.name for entry in catalog.modules]
+    chosen = right.multiselect(
+        "Modules",
+        kinds,
+        [name for name in FIRST if name in kinds],
+        key="study.modules",
+        help="Each becomes an arm beside the plain network, which is the baseline.",
+    )
+    with st.expander("More networks, other options, controls", icon=":material/tune:"):
+        st.caption(
+            "A fair table also holds a plain network as large as those with attention, such as "
+            f"`{backbone.name}(width=…)/none`, and a gate that learns but does not look, `static`."
+        )
+        more = forms.variants(catalog, (), "arm", "More arms", "They are trained from scratch.")
+    grids = _sweep(catalog, backbone.name, position)
+    recipe = _recipe()
+    first, second, third, fourth = st.columns(4)
+    seeds = first.number_input("Seeds", 1, 100, 6, key="seeds", help="Runs of each arm. Six pairs allow a claim.")
+    size = second.number_input("Image size, pixels", 4, 512, 32, key="study.size", help="Height and width.")
+    margin = third.number_input(
+        "Margin, points",
+        0.01,
+        100.0,
+        0.3,
+        0.1,
+        key="margin",
+        help="Differences up to this many points are called none.",
+    )
+    begin = fourth.number_input("First seed", 0, 10_000, 0, key="first_seed", help="The others follow it.")
+    try:
+        place = Placement.model_validate(position)
+        arms = [Variant(backbone=backbone.name)]
+        arms += [Variant(backbone=backbone.name, attention=name, placement=place) for name in chosen]
+        arms += [variant.model_copy(update={"weights": None, "classes": None}) for variant in more]
+        return StudyRequest(
+            data=data.name,
+            size=int(size),
+            variants=tuple(dict.fromkeys(arms)),
+            grids=grids,
+            seeds=int(seeds),
+            first_seed=int(begin),
+            recipe=recipe,
+            margin=margin,
+        )
+    except ValidationError as error:
+        st.info(_plain(error))
+        return None
+
+
+def _plain(error: ValidationError) -> str:
+    return forms.sentence(error).removeprefix("Value error, ")
+
+
+def _sweep(catalog: Catalog, backbone: str, position: str) -> tuple[Grid, ...]:
+    """More arms that differ in one option of one module, or in its place."""
+    with st.expander("Sweep one option", icon=":material/linear_scale:"):
+        if not st.toggle("Add a sweep", key="sweep"):
+            st.caption("One arm for each value: r for SE, k for ECA, or the place of any module.")
+            return ()
+        left, middle, right = st.columns([2, 2, 4])
+        modules = {entry.name: entry for entry in catalog.modules}
+        start = list(modules).index("se") if "se" in modules else 0
+        module = modules[left.selectbox("Module", list(modules), start, key="sweep.module")]
+        fields = [*module.options.get("properties", {}), PLACES]
+        field = middle.selectbox("What varies", fields, key=f"sweep.{module.name}")
+        text = right.text_input(
+            "Values, separated by commas",
+            _usual(module, field),
+            key=f"sweep.{module.name}.{field}",
+            placeholder="4, 8, 16",
+        )
+        values = tuple(dict.fromkeys(_value(part) for part in split_names(text)))
+        if not values:
+            st.info("Name at least one value.")
+            return ()
+        try:
+            base = Variant(backbone=backbone, attention=module.name, placement=Placement.model_validate(position))
+            grid = Grid(base=base, vary={field if field == PLACES else f"options.{field}": values})
+            grid.variants()  # a value that does not fit is found here
+        except ValidationError as error:
+            st.error(_plain(error))
+            return ()
+        return (grid,)
+
+
+def _usual(module: ModuleEntry, field: str) -> str:
+    """Values that make a sweep: around a whole number that is the default, every choice of a list."""
+    if field == PLACES:
+        return "standard, pre, post, identity"
+    schema: Mapping[str, Any] = module.options["properties"][field]
+    default = schema.get("default")
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    if isinstance(default, int) and not isinstance(default, bool) and default > 1:
+        return ", ".join(str(value) for value in (default // 4, default // 2, default, default * 2) if value)
+    return "3, 5, 7" if field == "kernel_size" else "" if default is None else str(default)
+
+
+def _value(text: str) -> OptionValue:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float | str) else text
+
+
+def _recipe() -> Recipe:
+    """A preset, and every field of it to change."""
+    with st.expander("Recipe", icon=":material/menu_book:", expanded=True):
+        preset = st.segmented_control("Preset", list(RECIPES), default=next(iter(RECIPES)), key="preset", required=True)
+        usual = RECIPES[preset].model_dump()
+        schema = Recipe.model_json_schema()
+        columns = [column for _ in range(0, len(schema["properties"]), FIELDS) for column in st.columns(FIELDS)]
+        changed: dict[str, Any] = {}
+        for column, (name, field) in zip(columns, schema["properties"].items(), strict=False):
+            own = {"properties": {name: {**field, "default": usual[name]}}}
+            with column:
+                changed |= forms.options(own, f"recipe.{preset}")
+    return Recipe.model_validate(usual | changed)
+
+
+def estimate(request: StudyRequest) -> bool:
+    """What the study amounts to and about how long it takes; whether it can be asked for."""
+    try:
+        plan = connect.client().ask(PlanRequest(study=request))
+    except ServiceError as error:
+        st.error(str(error), icon=":material/error:")
+        return False
+    left, second, third, right = st.columns(4)
+    left.metric("Networks", len(plan.arms))
+    second.metric("Runs", plan.runs, f"{plan.runs_done} trained before" if plan.runs_done else None, delta_color="off")
+    third.metric("Epochs to train", f"{plan.epochs:,}")
+    right.metric("Time, about", "unknown" if plan.seconds is None else jobs.duration(plan.seconds))
+    st.caption(f"{plan.basis}  \nArms: {', '.join(f'`{name}`' for name in plan.arms)}; the first is the baseline.")
+    for note in plan.notes:
+        st.warning(note, icon=":material/info:")
+    return True
+
+
+def start(request: StudyRequest) -> None:
+    """Ask for a study, and let the page's address name its job."""
+    try:
+        job = connect.client().submit(request)
+    except ServiceError as error:
+        st.error(str(error), icon=":material/error:")
+    else:
+        jobs.open_job(job.id)
+        st.rerun()

@@ -1,0 +1,110 @@
+""":material/science: Study: train networks on your data with the same seeds, and learn whether attention helps."""
+
+import streamlit as st
+from pydantic import ValidationError
+
+from attention.reports.study import StudyReport, StudyRequest
+from attention.schemas import Job
+from dashboard import connect
+from dashboard.views.study import form as study_form
+from dashboard.views.study import panels as study_panels
+from dashboard.widgets import jobs
+
+
+def main() -> None:
+    st.title("Study")
+    st.markdown("Is the gain of attention real on this data, and what does it cost? Trained here, decided by pairs.")
+    mine = [job for job in connect.client().jobs() if job.analysis == StudyRequest.analysis]
+    job = jobs.linked()
+    if job is not None and job.analysis != StudyRequest.analysis:
+        st.warning(f"The link names a job of another kind ({job.analysis}).", icon=":material/link_off:")
+        job = None
+    shown = show_job(job) if job is not None else show_shipped()
+    if not shown and not mine:
+        study_form.about()
+    with st.expander("New study", expanded=not shown, icon=":material/add_circle:"):
+        new_study()
+    if mine:
+        with st.expander(f"Studies of this service ({len(mine)})", icon=":material/history:", expanded=not shown):
+            jobs.earlier(mine, described)
+
+
+def show_job(job: Job) -> bool:
+    """The job of the address: how far it is while it runs, and what it has found."""
+    st.markdown(f"{jobs.BADGES[job.state] if job.ended else ''} {described(job)}")
+    if not job.ended:
+        jobs.follow(job, show_running)
+        return True
+    if job.state == "failed":
+        st.error(job.error or "It failed without a reason.", icon=":material/error:")
+    if job.state in ("failed", "cancelled"):
+        go_on(job)
+    if job.report == "none":
+        st.info("Nothing was finished before it ended.")
+    else:
+        show_report(connect.client().report(job.id, StudyReport))
+    return True
+
+
+def show_running(job: Job) -> None:
+    if job.report == "none":
+        st.caption("The first curve appears after the first epoch.")
+        return
+    report = connect.client().report(job.id, StudyReport)
+    study_panels.verdict(report)
+    study_panels.curves(report, "live")
+    study_panels.details(report)
+
+
+def show_report(report: StudyReport) -> None:
+    study_panels.verdict(report)
+    study_panels.details(report)
+    st.subheader("Curves", anchor=False)
+    study_panels.curves(report)
+    study_panels.runs(report)
+    study_panels.downloads(report)
+
+
+def show_shipped() -> bool:
+    """The study that comes with the service, where one does."""
+    report = connect.client().shipped_study()
+    if report is None:
+        return False
+    st.caption("This study comes with the service.")
+    show_report(report)
+    return True
+
+
+def go_on(job: Job) -> None:
+    """A button that asks for the same study again: what is trained stays so."""
+    try:
+        request = StudyRequest.model_validate(job.request)
+    except ValidationError:
+        return  # asked of another version
+    if st.button("Go on", icon=":material/resume:", key="go_on", help="Finished runs are kept; the rest is trained."):
+        study_form.start(request)
+
+
+def described(job: Job) -> str:
+    """What a study was about, in a line."""
+    try:
+        asked = StudyRequest.model_validate(job.request)
+    except ValidationError:
+        return str(job.request.get("data", ""))
+    arms = [arm.attention or "none" for arm in asked.arms()]
+    few = ", ".join(dict.fromkeys(arms))
+    return f"**{asked.data}**: {few} · {len(arms)} networks × {asked.seeds} seeds × {asked.recipe.epochs} epochs"
+
+
+def new_study() -> None:
+    data = study_form.data_set()
+    request = study_form.question(connect.catalog(), data) if data else None
+    if (
+        request is not None
+        and study_form.estimate(request)
+        and st.button("Start the study", type="primary", icon=":material/play_arrow:", key="start")
+    ):
+        study_form.start(request)
+
+
+main()

@@ -1,0 +1,120 @@
+"""What the page shows of a study: the verdict first, then table, pictures, curves and files."""
+
+import streamlit as st
+
+from attention.reports.evidence import Verdict
+from attention.reports.study import StudyReport
+from dashboard.drawing import words
+from dashboard.views.study import charts as study_charts
+
+BADGES: dict[str, str] = {
+    "better": ":green-badge[better]",
+    "worse": ":red-badge[worse]",
+    "equivalent": ":blue-badge[no difference]",
+    "undecided": ":gray-badge[not decided]",
+    "too few seeds": ":gray-badge[too few seeds]",
+    "withheld": ":orange-badge[withheld]",
+}
+COSTS = {"extra_parameters": "parameters", "extra_macs": "MACs"}
+KINDS = {"test_accuracy": "test accuracy", "loss": "training loss"}
+
+
+def verdict(report: StudyReport) -> None:
+    """What may be said, in words, with all that speaks against saying more."""
+    label = study_charts.called(report)
+    st.subheader(words.relabelled(report.headline, label), anchor=False)
+    for arm in report.arms:
+        if arm.verdict is not None:
+            st.markdown(f"{badge(arm.verdict)} {words.relabelled(arm.verdict.sentence, label)}")
+    for caveat in report.caveats:
+        st.warning(words.relabelled(caveat, label), icon=":material/warning:")
+
+
+def badge(verdict: Verdict) -> str:
+    """A verdict in a word."""
+    return BADGES.get(verdict.kind, f":gray-badge[{verdict.kind}]")
+
+
+def details(report: StudyReport) -> None:
+    """Table, paired differences, cost beside gain, the sweep's picture."""
+    st.table(study_charts.table(report))
+    st.caption(_conditions(report))
+    drawn = study_charts.differences(report)
+    if drawn is None:
+        st.info("No seed is finished in two arms yet, so there are no differences to show.")
+    else:
+        left, right = st.columns(2, gap="large")
+        with left:
+            st.markdown("**Paired differences**")
+            st.altair_chart(drawn, width="stretch")
+            st.caption(
+                f"A dot is a seed, the bar the 95 % interval of the mean, the grey band the margin of "
+                f"{report.margin:g} points. A bar right of 0 is a gain; one inside the band is none that matters."
+            )
+        with right:
+            st.markdown("**Cost beside gain**")
+            cost = st.segmented_control(
+                "Cost",
+                list(COSTS),
+                format_func=COSTS.__getitem__,
+                default="extra_parameters",
+                key="cost",
+                required=True,
+            )
+            if (scatter := study_charts.gains(report, cost)) is not None:
+                st.altair_chart(scatter, width="stretch")
+            st.caption("Up is better, left is cheaper. A line is the 95 % interval of the gain.")
+    for title, chart in study_charts.sweeps(report).items():
+        st.markdown(f"**Sweep of {title}**")
+        st.altair_chart(chart, width="stretch")
+
+
+def curves(report: StudyReport, key: str = "curve") -> None:
+    """Every run after every epoch."""
+    kind = st.segmented_control(
+        "Curve", list(KINDS), format_func=KINDS.__getitem__, default="test_accuracy", key=key, required=True
+    )
+    if (chart := study_charts.curves(report, kind)) is not None:
+        st.altair_chart(chart, width="stretch")
+        st.caption("A thin line is a run, the thick one the mean over the seeds of a network.")
+
+
+def runs(report: StudyReport) -> None:
+    """Every run with its result, and what a variant says to use its weights elsewhere."""
+    label = study_charts.called(report)
+    rows = [
+        {
+            "network": label[run.arm],
+            "seed": run.seed,
+            "accuracy, %": "" if run.test_accuracy is None else f"{100 * run.test_accuracy:.2f}",
+            "epochs": len(run.curve),
+            "seconds": f"{run.seconds:.1f}",
+            "weights": run.weights or run.failed or "",
+        }
+        for run in report.runs
+    ]
+    with st.expander(f"All {len(rows)} runs", icon=":material/list:"):
+        st.dataframe(rows, hide_index=True, width="stretch")
+        st.caption("Weights can be named in every other question: `NETWORK?weights=file:run-…`.")
+
+
+def downloads(report: StudyReport) -> None:
+    """The study as files."""
+    with st.container(horizontal=True):
+        for label, data, file in (
+            ("Report (JSON)", report.model_dump_json(indent=1), "study.json"),
+            ("Runs (CSV)", report.csv(), "study.csv"),
+            ("Table (LaTeX)", report.latex(), "study.tex"),
+        ):
+            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+
+
+def _conditions(report: StudyReport) -> str:
+    data, recipe = report.data, report.recipe
+    return (
+        f"{data.name}: {data.train_images:,} training and {data.test_images:,} test images of {data.size} pixels, "
+        f"{len(data.classes)} classes. {recipe.epochs} epochs, batch {recipe.batch_size}, peak rate {recipe.lr:g}. "
+        "Accuracy after the last epoch, mean over n seeds; differences are paired by seed; p of the paired t-test with "
+        f"Holm's correction, and of exact sign flips. MACs are multiply-accumulates of one image. Trained on "
+        f"{report.device}, torch {report.torch}."
+    )

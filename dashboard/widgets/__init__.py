@@ -1,0 +1,1 @@
+"""Parts of pages that ask: forms, photos, jobs, gates, data sets."""

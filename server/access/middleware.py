@@ -1,0 +1,146 @@
+"""Who may ask: API keys where they are wanted, and limits for each of them."""
+
+import logging
+from collections.abc import Iterator
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.access.keys import Key, KeyRing, UnreadableKeys
+from server.access.limits import Account, Bill
+from server.access.metering import paid_by
+from server.problems import respond
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+OPEN = ("/v1/health", "/v1/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
+"""What needs no key: signs of life for whoever watches the service, and what the API says of itself."""
+
+OPEN_BELOW = "/static-offline-docs/"
+
+BILL = "attention.bill"
+"""Where in an ASGI scope the bill of a request is."""
+
+
+class Accounts:
+    """One account for each key that asked, and one for all who ask without."""
+
+    def __init__(self, settings: Settings, ring: KeyRing) -> None:
+        self.ring = ring
+        self._settings = settings
+        self._nobody = Account("", settings)
+        self._by_id: dict[str, Account] = {}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a key is asked for.
+
+        Raises:
+            UnreadableKeys: nobody can tell.
+        """
+        return self._settings.access == "keys" or (self._settings.access == "auto" and self.ring.some)
+
+    def of(self, token: str) -> Account | None:
+        """The account of an API key; None if there is no such key in use.
+
+        Raises:
+            UnreadableKeys: nobody can tell.
+        """
+        key: Key | None = self.ring.find(token)
+        if key is None:
+            return None
+        if key.id not in self._by_id:
+            self._by_id[key.id] = Account(key.name, self._settings)
+        return self._by_id[key.id]
+
+    @property
+    def nobody(self) -> Account:
+        """The account of those who ask without a key where none is wanted; it has no limits."""
+        return self._nobody
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter((self._nobody, *tuple(self._by_id.values())))
+
+
+class Access:
+    """ASGI middleware: lets in who may ask, for as long as the key's limits allow, and counts what it costs."""
+
+    def __init__(self, app: ASGIApp, accounts: Accounts) -> None:
+        self.app = app
+        self._accounts = accounts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(OPEN_BELOW):
+            await self.app(scope, receive, send)
+            return
+        asked = self._admitted(scope)
+        if isinstance(asked, Response):
+            await asked(scope, receive, send)
+            return
+        bill = Bill(asked)
+        scope[BILL] = bill
+        try:
+            with paid_by(bill):
+                await self.app(scope, receive, send)
+        finally:
+            asked.leave()
+
+    def _admitted(self, scope: Scope) -> Account | Response:
+        """The account that a request is on, which it has entered; or the answer that it gets instead."""
+        path = scope["path"]
+        try:
+            account = self._accounts.nobody
+            if self._accounts.wanted:
+                token = _token(scope)
+                if not token:
+                    return _unauthorized(path, "", "This service asks for an API key, and there is none.")
+                found = self._accounts.of(token)
+                if found is None:
+                    return _unauthorized(
+                        path, ', error="invalid_token"', "This API key is not known here, or is revoked."
+                    )
+                account = found
+            account.enter()
+        except UnreadableKeys:
+            return respond(path, 503, "keys-unreadable", "The API keys cannot be read; the service's log says why.")
+        except HTTPException as error:
+            return respond(path, error.status_code, "too-many-requests", str(error.detail), error.headers)
+        return account
+
+
+def _token(scope: Scope) -> str:
+    """The API key that came with a request, from Authorization or X-API-Key; empty if there is none."""
+    token = ""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, rest = value.decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer":
+                return rest.strip()
+        elif name == b"x-api-key":
+            token = value.decode("latin-1").strip()
+    return token
+
+
+def _unauthorized(path: str, fault: str, sentence: str) -> Response:
+    """RFC 6750: the challenge says which scheme, and what was wrong with what came."""
+    told = f"{sentence} Send one as `Authorization: Bearer KEY`; whoever runs the service can make it."
+    return respond(path, 401, "unauthorized", told, {"WWW-Authenticate": f'Bearer realm="attention"{fault}'})
+
+
+def exposure(settings: Settings) -> str | None:
+    """What is wrong with who may ask, in one paragraph; None if nothing is.
+
+    Raises:
+        UnreadableKeys: nobody can tell.
+    """
+    if settings.loopback or settings.access != "auto" or KeyRing(settings.keys_path).some:
+        return None
+    return (
+        f"ANYBODY WHO REACHES {settings.host}:{settings.port} MAY USE THIS SERVICE: it listens beyond this machine, "
+        "and no API key has been made. Whoever finds it can read and delete photos and spend its compute. Make a key: "
+        "`python -m server keys create NAME`, after which every request needs one; or listen on 127.0.0.1 only "
+        "(ATTENTION_HOST). If something in front of the service sees to who gets in, or its port is published on this "
+        "machine only, as docker compose does, ATTENTION_ACCESS=open says so and ends this warning."
+    )

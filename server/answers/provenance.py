@@ -1,0 +1,134 @@
+"""What decides an answer beside its question: versions, device, and the files that it names."""
+
+import hashlib
+import json
+import logging
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attention.build import resolve
+from attention.data.folder import DataFolder
+from attention.errors import AttentionError
+from attention.schemas import Conditions, Difference
+from attention.spec import Request, Variant
+from attention.weights.find import Checkpoints
+from attention.weights.hub import Hub
+from attention.weights.load import source
+from server.answers.references import data_sets, variants
+from server.catalog import version
+from server.engine import Engine
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DIGITS = 16
+"""Hex digits of a fingerprint: 64 bits, for telling files of one name apart."""
+
+
+class Watch:
+    """Tells the conditions of this service's answers."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._files = engine.files
+        self._everywhere = Conditions(
+            version=version(),
+            torch=str(torch.__version__),
+            device=engine.device,
+            dtype=settings.dtype,
+            threads=settings.cpu_threads,
+        )
+
+    def at_hand(self, question: Request[Any]) -> bool:
+        """Whether the conditions of a question's answer are known without looking at files that may change."""
+        return next(data_sets(question), None) is None and all(
+            variant.weights in (None, "shipped") for variant in variants(question)
+        )
+
+    def conditions(self, question: Request[Any]) -> Conditions:
+        """What decides the answer of a question as long as nothing changes.
+
+        It may block on files, so async code calls it in a thread unless they are `at_hand`.
+        """
+        weights = dict(filter(None, map(self._weights, dict.fromkeys(variants(question)))))
+        folder = DataFolder(self._files.depot)
+        data = {name: found for name in dict.fromkeys(data_sets(question)) if (found := _data_set(folder, name))}
+        if not weights and not data:
+            return self._everywhere
+        return self._everywhere.model_copy(update={"weights": weights, "data": data})
+
+    def _weights(self, variant: Variant) -> tuple[str, str] | None:
+        """A network's name and the fingerprint of its weights; None if it has none, or none on this machine."""
+        if variant.weights is None:
+            return None
+        return _shipped(variant) if variant.weights == "shipped" else _checkpoint(variant, self._near)
+
+    @property
+    def _near(self) -> Checkpoints:
+        """The service's checkpoints without those that would have to be fetched first."""
+        checkpoints = self._files.checkpoints
+        fetch = checkpoints.fetch
+        return replace(checkpoints, fetch=replace(fetch, offline=True) if isinstance(fetch, Hub) else None)
+
+
+def changes(before: Conditions | None, now: Conditions) -> tuple[Difference, ...]:
+    """The conditions that are not what they were; none where it is not known what they were."""
+    if before is None:
+        return ()
+    old, new = _flat(before), _flat(now)
+    return tuple(
+        Difference(path=name, before=old.get(name), after=new.get(name))
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    )
+
+
+def _flat(conditions: Conditions) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in conditions.model_dump().items():
+        found |= {f"{name} of {key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+    return found
+
+
+@lru_cache(maxsize=256)
+def _shipped(variant: Variant) -> tuple[str, str] | None:
+    """The same of weights that come with the service, which do not change while it runs."""
+    return _checkpoint(variant, Checkpoints())
+
+
+def _checkpoint(variant: Variant, checkpoints: Checkpoints) -> tuple[str, str] | None:
+    """A network's name and the fingerprint of its weights and of the card beside them."""
+    try:
+        found = source(resolve(variant), checkpoints)
+        if found is None:
+            return None
+        parts = [_file(path) for path in (found.path, found.path.with_suffix(".json")) if path.is_file()]
+    except (AttentionError, OSError) as error:  # counting a network does not need its weights, so it had an answer
+        log.debug("No fingerprint of %s: %s", variant.name, error)
+        return None
+    return variant.name, parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()[:DIGITS]
+
+
+def _file(path: Path) -> str:
+    about = path.stat()
+    return _digest(path.resolve(), about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: Path, size: int, changed: int) -> str:
+    """A file's fingerprint; ``size`` and ``changed`` make another file in its place be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+
+
+def _data_set(folder: DataFolder, name: str) -> str | None:
+    """The fingerprint of a data set's files: of a folder, when something last came into or left its folders."""
+    try:
+        seen = folder.state(name)
+    except (AttentionError, OSError) as error:
+        log.debug("No fingerprint of the data set %s: %s", name, error)
+        return None
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:DIGITS] if seen else None

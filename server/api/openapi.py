@@ -1,0 +1,150 @@
+"""What the API says of itself: schemas of every request and answer, with both ways of sending photos."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from attention.schemas import Problem
+from attention.spec import Request
+from server.access.middleware import OPEN
+from server.api.request_body import FILES, MAX_FILES, takes_files
+from server.api.responses import REPORT_ID
+from server.problems import MEDIA_TYPE
+
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, where the service asks for one."},
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same in a header of its own.",
+    },
+}
+"""How a key is sent."""
+
+Named = tuple[type[BaseModel], JsonSchemaMode]
+
+FAULTS = {
+    404: "It names something that is not here.",
+    401: "It needs an API key: `Authorization: Bearer KEY`.",
+    403: "It comes from a web page of another site, which is not allowed to ask.",
+    405: "Another method is needed.",
+    406: "It cannot be had in that format.",
+    408: "Its body took too long to come.",
+    409: "It clashes with what is there: it has ended already, or the name is taken.",
+    413: "It is larger than the limits.",
+    415: "Its body is of a type that is not taken here.",
+    421: "It calls the service by a name that is not its own.",
+    422: "It does not make sense as asked; the detail says why.",
+    429: "The API key has used up its compute time, or has too much in flight; Retry-After says when to come back.",
+    500: "A bug in the service.",
+    503: "No room or not ready now; Retry-After says when to come back.",
+}
+
+REPORT_HEADERS: dict[str, Any] = {
+    REPORT_ID: {
+        "description": "Under which id GET /v1/reports/{id} gives this answer with its question. Absent where answers "
+        "are not kept, or not ones as long as this.",
+        "schema": {"type": "string"},
+    },
+    "Link": {"description": "The same as an address, with rel=describedby.", "schema": {"type": "string"}},
+}
+"""The headers that tell of an answer's stored report."""
+
+
+class Schemas:
+    """The JSON Schemas of some models under ``components``, and references to them."""
+
+    def __init__(self, requests: Iterable[type[BaseModel]], answers: Iterable[type[BaseModel]]) -> None:
+        named: dict[Named, None] = {(model, "validation"): None for model in requests}
+        outgoing: list[type[BaseModel]] = [*answers, Problem]
+        named |= {(model, "serialization"): None for model in outgoing}
+        self._references, found = models_json_schema(list(named), ref_template="#/components/schemas/{model}")
+        self.definitions: dict[str, Any] = found.get("$defs", {})
+
+    def taken(self, model: type[BaseModel]) -> dict[str, Any]:
+        """A model as it comes in."""
+        return dict(self._references[model, "validation"])
+
+    def given(self, model: type[BaseModel]) -> dict[str, Any]:
+        """A model as it goes out."""
+        return dict(self._references[model, "serialization"])
+
+    def responses(self, answer: type[BaseModel], text: str, *faults: int, status: int = 200) -> dict[int | str, Any]:
+        """The ``responses`` of a route that answers with a model, or with a Problem."""
+        return {
+            status: {"description": text, "content": {"application/json": {"schema": self.given(answer)}}},
+            **self.problems(*faults),
+        }
+
+    def problems(self, *faults: int) -> dict[int | str, Any]:
+        """The ``responses`` of a route that tell of errors."""
+        content = {MEDIA_TYPE: {"schema": self.given(Problem)}}
+        return {status: {"description": FAULTS[status], "content": content} for status in sorted({*faults, 500})}
+
+    def question(self, request: type[Request[Any]]) -> dict[str, Any]:
+        """The ``requestBody`` of an analysis."""
+        content: dict[str, Any] = {"application/json": {"schema": self.taken(request)}}
+        if takes_files(request):
+            content["multipart/form-data"] = {"schema": self._form(request)}
+        return {"required": True, "content": content}
+
+    def _form(self, request: type[Request[Any]]) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            FILES: {
+                "type": "array",
+                "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+                "maxItems": MAX_FILES,
+                "description": "Photos; repeat the field for several.",
+            }
+        }
+        own = request.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]
+        for name, field in own.items():
+            text = field.get("description", "")
+            if field.get("type") in ("integer", "number", "boolean", "string"):
+                fields[name] = field
+            elif field.get("type") == "array":
+                hint = "Repeat the field" + (", or separate short names by commas." if name == "variants" else ".")
+                fields[name] = {"type": "array", "items": {"type": "string"}, "description": f"{text} {hint}"}
+            else:
+                fields[name] = {"type": "string", "description": f"{text} As JSON."}
+        return {"type": "object", "properties": fields, "additionalProperties": False}
+
+
+def _guard(operation: dict[str, Any], schemas: Schemas, needs_key: bool) -> None:
+    """Let a route's description tell of what every request passes before it gets there."""
+    before = [401, 403, 421, 429] if needs_key else [403, 421]
+    if "requestBody" in operation:
+        before += [408, 503]
+    found = {str(status): answer for status, answer in schemas.problems(*before).items()}
+    operation["responses"] = dict(sorted({**found, **operation["responses"]}.items()))
+    if needs_key:
+        operation["security"] = [{name: []} for name in SCHEMES] + [{}]
+
+
+def describe(app: FastAPI, schemas: Schemas) -> None:
+    """Let an app's own description carry these schemas; it is made the first time somebody asks."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+            )
+            components = made.setdefault("components", {})
+            components.setdefault("schemas", {}).update(schemas.definitions)
+            components["securitySchemes"] = SCHEMES
+            for path, methods in made["paths"].items():
+                for operation in methods.values():
+                    _guard(operation, schemas, needs_key=path not in OPEN)
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,195 @@
+"""The REST API of stored reports: list them, read one with its question, and ask it again."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from json import loads
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Query
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+
+from attention.errors import InvalidRequest, NotFound
+from attention.schemas import AskedAgain, Conditions, Difference, Job, ReportEntry, Reports, StoredReport
+from attention.spec import Request
+from server.answers.differences import Found, differences
+from server.answers.provenance import changes
+from server.answers.references import photos, title
+from server.api.openapi import Schemas
+from server.api.request_body import FILES, MAX_FILES, read_photos
+from server.api.responses import accepted, answer, report_links
+from server.service import Service, service
+from server.store.reports import Listed
+from server.stored.reports import is_answer
+from server.web.disconnects import while_connected
+
+Requests = Mapping[str, type[Request[Any]]]
+
+
+def add_reports(routes: APIRouter, schemas: Schemas, requests: Requests) -> None:
+    """The routes under /reports."""
+
+    @routes.get(
+        "/reports",
+        operation_id="reports",
+        tags=["reports"],
+        summary="List stored reports",
+        responses=schemas.responses(Reports, "Newest first.", 422),
+        response_class=Response,
+    )
+    async def reports(
+        http: HTTPRequest, limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100
+    ) -> Response:
+        """Answers that were given at once, and finished jobs, newest first."""
+        return answer((await run_in_threadpool(_newest, service(http), requests, limit)).model_dump_json())
+
+    @routes.get(
+        "/reports/{report_id}",
+        operation_id="report",
+        tags=["reports"],
+        summary="A finished report with its request",
+        responses=schemas.responses(StoredReport, "The report, the request that made it, and when.", 404, 422),
+        response_class=Response,
+    )
+    async def report(http: HTTPRequest, report_id: str) -> Response:
+        """An answer by the id that its `Report-Id` told, or a job's by the job's: enough to ask again elsewhere."""
+        return answer(await run_in_threadpool(lambda: _stored(service(http), report_id).model_dump_json()))
+
+    @routes.post(
+        "/reports/{report_id}/again",
+        operation_id="again",
+        tags=["reports"],
+        summary="Ask a stored question again",
+        responses={
+            **schemas.responses(AskedAgain, "What is different now.", 404, 409, 413, 415, 422, 503),
+            202: schemas.responses(Job, "The question is slow, so it became a job.", status=202)[202],
+        },
+        openapi_extra={"requestBody": _form()},
+        response_class=Response,
+    )
+    async def again(http: HTTPRequest, report_id: str) -> Response:
+        """The same question as it is answered now, compared with the report, value by value.
+
+        A slow question becomes a job as usual. Photos that are not kept here come along as a form, as they did before.
+        """
+        of = service(http)
+        brought = await read_photos(http)
+        stored = await run_in_threadpool(_stored, of, report_id)
+        question = _question(requests, stored)
+        _check_photos([name for name in stored.missing if name not in brought])
+        if question.slow:
+            return accepted(await of.submit(question, brought))
+        now = await while_connected(http, of.work_out(question, brought))
+        conditions = await of.conditions(question)
+        kept = await of.keep(question, conditions, now)
+        told = await run_in_threadpool(_compared, stored, Now(kept, conditions, now))
+        return answer(told.model_dump_json(), headers=report_links(told.now))
+
+
+def _form() -> dict[str, Any]:
+    files = {"type": "string", "contentMediaType": "application/octet-stream"}
+    fields = {FILES: {"type": "array", "items": files, "maxItems": MAX_FILES, "description": "Photos not kept here."}}
+    return {"required": False, "content": {"multipart/form-data": {"schema": {"type": "object", "properties": fields}}}}
+
+
+def _newest(of: Service, requests: Requests, limit: int) -> Reports:
+    jobs = of.store.jobs.newest(limit, "done")
+    entries = [_entry(one, one.created, requests) for one in of.archive.newest(limit)]
+    entries += [_entry(job, job.finished or job.created, requests) for job in jobs]
+    entries.sort(key=lambda entry: entry.created, reverse=True)
+    return Reports(reports=tuple(entries[:limit]))
+
+
+def _entry(one: Listed | Job, created: datetime, requests: Requests) -> ReportEntry:
+    try:
+        text = title(requests[one.analysis].model_validate(one.request))
+    except (KeyError, ValidationError):
+        text = "asked of another version of the service"
+    return ReportEntry(id=one.id, analysis=one.analysis, title=text, created=created, job=isinstance(one, Job))
+
+
+def _stored(of: Service, report_id: str) -> StoredReport:
+    """A stored report, and which of its photos are not here."""
+    found = of.archive.get(report_id) if is_answer(report_id) else of.store.jobs.stored_report(report_id)
+    missing = tuple(name for name in photos(found.request) if not _here(of, name))
+    return found.model_copy(update={"missing": missing}) if missing else found
+
+
+def _here(of: Service, image_id: str) -> bool:
+    try:
+        of.gallery.image(image_id)
+    except NotFound:
+        return False
+    return True
+
+
+def _check_photos(missing: list[str]) -> None:
+    if missing:
+        named = ", ".join(name[:12] + "…" for name in missing[:3]) + (" and more" if len(missing) > 3 else "")
+        raise HTTPException(
+            409,
+            f"{len(missing)} of the photos that this was asked about {'is' if len(missing) == 1 else 'are'} not kept "
+            f"here ({named}): photos that come along with a form are not. Send them along again "
+            f"(with curl: -F {FILES}=@photo.jpg), or keep them first: POST /v1/images.",
+        )
+
+
+def _question(requests: Requests, stored: StoredReport) -> Request[Any]:
+    """The question of a stored report, to be asked again.
+
+    Raises:
+        InvalidRequest: it cannot be asked any more.
+    """
+    if stored.analysis not in requests:
+        raise InvalidRequest(f"There is no analysis {stored.analysis!r} any more; another version of the service had.")
+    try:
+        return requests[stored.analysis].model_validate(stored.request)
+    except ValidationError as error:
+        raise InvalidRequest(
+            f"This was asked of another version of the service, and {stored.analysis!r} does not take it any more "
+            f"({error.errors()[0]['msg']})."
+        ) from None
+
+
+class Now(NamedTuple):
+    """What the answer is now: the id it is kept under, what decided it, its report as JSON."""
+
+    id: str | None
+    conditions: Conditions
+    report: bytes
+
+
+def _compared(stored: StoredReport, now: Now) -> AskedAgain:
+    """What is different now."""
+    changed = changes(stored.conditions, now.conditions)
+    found = differences(stored.report, loads(now.report))
+    told = AskedAgain(
+        same=found.count == 0,
+        sentence=_sentence(stored, changed, found),
+        before=stored.id,
+        now=now.id,
+        conditions=changed,
+        count=found.count,
+        differences=found.shown,
+    )
+    return told
+
+
+def _sentence(stored: StoredReport, changed: tuple[Difference, ...], found: Found) -> str:
+    """What a comparison found, in words."""
+    since = "; ".join(f"{one.path} was {one.before} and is {one.after}" for one in changed)
+    if stored.conditions is None:
+        known = "Under which conditions a job ran is not recorded beside its report."
+    else:
+        known = f"What changed: {since}." if since else "Nothing that is recorded beside it has changed."
+    if not found.count:
+        return f"The same answer. {known}"
+    first = found.shown[0]
+    many = "One value differs" if found.count == 1 else f"{found.count:,} values differ"
+    told = f"{many}, first of all {first.path}: it was {first.before!r} and is {first.after!r}. {known}"
+    if found.rounding and not since:
+        told += " All are as close as rounding: in company of other images, a forward pass sums in another order."
+    return told

@@ -1,0 +1,169 @@
+"""A question as it comes over HTTP, JSON or form, becomes a Request."""
+
+import json
+from collections.abc import Iterable, Mapping
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HTTPRequest
+
+from attention.data.files import image_id
+from attention.errors import InvalidRequest, UnknownName
+from attention.names import split_names
+from attention.schemas import JobQuestion
+from attention.spec import Plain, Request, Variant
+from server.at_its_word import converted
+from server.problems import invalid
+from server.service import service
+from server.web.uploads import Form, media_type, read_body, read_form
+
+P = TypeVar("P", bound=Plain)
+Q = TypeVar("Q", bound=Request[Any])
+
+FILES = "image"
+"""The form field that photos come in, as often as there are photos; their ids join the request's ``images``."""
+
+MAX_FILES = 32
+
+
+def takes_files(request_type: type[Request[Any]]) -> bool:
+    """Whether photos may come along with a question of this type."""
+    return "images" in request_type.model_fields
+
+
+async def read_question(http: HTTPRequest, request_type: type[Q]) -> tuple[Q, dict[str, bytes]]:
+    """The question in the body of a request, and the photos that came along, by id.
+
+    Raises:
+        RequestValidationError, AttentionError, HTTPException: it is not one, and why.
+    """
+    kind = media_type(http)
+    if kind == "multipart/form-data" and takes_files(request_type):
+        form = await read_form(http, service(http).settings, MAX_FILES)
+        fields = _fields(form, request_type)
+        photos = _photos(form)
+        fields["images"] = [*fields.get("images", []), *(name for name, _ in photos)]
+        return _validate(request_type, fields), dict(photos)
+    if kind not in ("", "application/json") and not kind.endswith("+json"):
+        forms = " or multipart/form-data" if takes_files(request_type) else ""
+        raise HTTPException(415, f"The body is {kind!r}; this takes application/json{forms}.")
+    return _validate_json(request_type, await _read_json(http, _example(request_type))), {}
+
+
+async def read_photos(http: HTTPRequest) -> dict[str, bytes]:
+    """The photos in the form that a body is, by id; none if it is empty.
+
+    Raises:
+        AttentionError, HTTPException: it is something else, and what.
+    """
+    kind = media_type(http)
+    if kind == "multipart/form-data":
+        return dict(_photos(await read_form(http, service(http).settings, MAX_FILES)))
+    if await read_body(http, service(http).settings.max_json_bytes, "body"):
+        raise HTTPException(415, f"The body is {kind!r}; this takes multipart/form-data with photos, or nothing.")
+    return {}
+
+
+async def read_job_question(http: HTTPRequest, requests: Mapping[str, type[Request[Any]]]) -> Request[Any]:
+    """The question in the body of a job: any of these, by the name of its analysis.
+
+    Raises:
+        RequestValidationError, AttentionError, HTTPException: it is not one, and why.
+    """
+    kind = media_type(http)
+    if kind not in ("", "application/json") and not kind.endswith("+json"):
+        raise HTTPException(415, f"The body is {kind!r}; this takes application/json.")
+    example = ', such as {"analysis": "cost", "request": {"variants": ["resnet50/se"]}}'
+    asked = _validate_json(JobQuestion, await _read_json(http, example))
+    if asked.analysis not in requests:
+        raise UnknownName("analysis", asked.analysis, requests)
+    return _validate_json(requests[asked.analysis], json.dumps(asked.request))
+
+
+async def _read_json(http: HTTPRequest, example: str) -> bytes:
+    body = await read_body(http, service(http).settings.max_json_bytes, "JSON body")
+    if not body.strip():
+        raise InvalidRequest(f"The body is empty. Send the question as JSON{example}.")
+    return body
+
+
+def _validate_json(kind: type[P], body: str | bytes) -> P:
+    try:
+        read = kind.model_validate_json(body)
+    except ValidationError as error:
+        raise _invalid(error, kind) from None
+    if faults := list(converted(json.loads(body), read)):
+        raise invalid(faults, list(kind.model_fields))
+    return read
+
+
+def _validate(request_type: type[Q], fields: dict[str, Any]) -> Q:
+    try:
+        return request_type.model_validate(fields)
+    except ValidationError as error:
+        raise _invalid(error, request_type) from None
+
+
+def _invalid(error: ValidationError, kind: type[Plain]) -> Exception:
+    return invalid(error.errors(include_url=False, include_context=True), list(kind.model_fields))
+
+
+def _photos(form: Form) -> list[tuple[str, bytes]]:
+    """The photos of a form, each with its id, in order."""
+    for upload in form.files:
+        if upload.field != FILES:
+            raise InvalidRequest(f"Photos come in the form field {FILES!r}, not {upload.field!r}.")
+    return [(image_id(upload.data), upload.data) for upload in form.files]
+
+
+def _fields(form: Form, request_type: type[Request[Any]]) -> dict[str, Any]:
+    """The text fields of a form as the request's: lists by repetition, variants by comma, anything nested as JSON."""
+    given: dict[str, list[str]] = {}
+    for name, text in form.fields:
+        given.setdefault(name, []).append(text)
+    if FILES in given and FILES not in request_type.model_fields:
+        raise InvalidRequest(f"The form field {FILES!r} holds text, not a file. With curl: -F {FILES}=@photo.jpg.")
+    fields: dict[str, Any] = {}
+    for name, texts in given.items():
+        known = request_type.model_fields.get(name)
+        item = _item_type(known.annotation) if known else None
+        if item is not None:
+            fields[name] = [value for text in texts for value in _items(name, text, item)]
+        elif len(texts) > 1:
+            raise InvalidRequest(f"The form field {name!r} is given {len(texts)} times; it has one value.")
+        else:
+            fields[name] = _value(name, texts[0])
+    return fields
+
+
+def _items(name: str, text: str, item: Any) -> Iterable[Any]:
+    """The entries of a list that one form field gives."""
+    value = _value(name, text)
+    if isinstance(value, list):
+        return value
+    return split_names(text) if item is Variant and value is text else [value]
+
+
+def _value(name: str, text: str) -> Any:
+    """JSON where a form field starts like an object or a list, and the text itself otherwise."""
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"The form field {name!r} starts like JSON but is not valid: {error}.") from None
+
+
+def _item_type(annotation: Any) -> Any:
+    """What a tuple or list of this annotation holds; None if it is neither."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next(filter(None, map(_item_type, get_args(annotation))), None)
+    return get_args(annotation)[0] if get_origin(annotation) in (tuple, list) else None
+
+
+def _example(request_type: type[Request[Any]]) -> str:
+    extra = request_type.model_config.get("json_schema_extra")
+    examples = extra.get("examples", []) if isinstance(extra, dict) else []
+    return f", such as {json.dumps(examples[0])}" if isinstance(examples, list) and examples else ""

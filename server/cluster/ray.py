@@ -1,0 +1,355 @@
+"""The engine of a cluster: requests in replicas of Ray Serve, jobs and the runs of studies as Ray tasks.
+
+A replica is a whole local engine, so what holds on one machine holds in each: one thread owns the networks, and images
+share a batch by (variant, ablation, shape). Ray says only which replica a request goes to, one that has its networks in
+memory if it can, and on which machine there is room. This is the only file that knows Ray.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Event, Thread
+from time import monotonic
+from typing import Any, TypeVar
+
+import ray
+from ray import serve
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from attention.analyses import analyses
+from attention.analysis import Step
+from attention.data.files import Files
+from attention.errors import AttentionError, InvalidRequest, Overloaded
+from attention.spec import Request
+from server.access.metering import paid_by, payer
+from server.catalog import request_type
+from server.cluster.remote_workers import Tally, decided, group, knock, parts
+from server.engine.admission import Admission
+from server.engine.local import LocalEngine
+from server.engine.metrics import QuestionMetrics
+from server.engine.networks import Networks
+from server.jobs.lab import JobLab
+from server.jobs.progress import Reporter
+from server.jobs.queue import Lane, Worker
+from server.jobs.worker import Order, run_job
+from server.process import prepare_process
+from server.settings import Settings
+from server.store.jobs import Claim
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+APP = "attention"
+
+LOOK_EVERY_S = 2.0
+SILENT_S = 15.0
+"""How often Serve is asked how it is, and after how long without a good answer it is not well."""
+
+KILLED_WITHIN_S = 10.0
+
+
+# ---------------------------------------------------------------- requests
+
+
+class Replica:
+    """A local engine somewhere in the cluster."""
+
+    def __init__(self, chosen: Mapping[str, Any], stamp: str) -> None:
+        settings = Settings.model_validate(chosen)
+        prepare_process(settings)
+        self._stamp = stamp
+        self._engine = LocalEngine(settings)
+        self._keep = serve.multiplexed(max_num_models_per_replica=settings.models_kept)(_kept)
+
+    async def answer(
+        self, request: Request[Any], photos: Mapping[str, bytes] | None
+    ) -> tuple[bytes | AttentionError, float]:
+        """The report as JSON, or what the caller can mend; and the seconds of compute it took."""
+        if networks := serve.get_multiplexed_model_id():
+            await self._keep(networks)
+        tally = Tally()
+        try:
+            with paid_by(tally):
+                return await self._engine.answer(request, photos), tally.seconds
+        except AttentionError as error:
+            return error, tally.seconds
+
+    def about(self) -> tuple[str, str]:
+        """By what settings it goes, and its device."""
+        return self._stamp, self._engine.device
+
+    def check_health(self) -> None:
+        """Serve starts another replica in this one's place when this fails."""
+        if not self._engine.alive:
+            raise RuntimeError("The thread that owns the networks has ended.")
+
+
+async def _kept(networks: str) -> str:
+    """Serve learns so that this replica has the networks of a group; the replica's engine keeps them."""
+    return networks
+
+
+class RayEngine:
+    """Answers requests in Serve's replicas, and runs jobs as tasks.
+
+    Raises:
+        InvalidRequest: there is no Ray cluster where the settings say.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.files = Files(settings.folder, settings.files)
+        self.metrics = QuestionMetrics(lambda: self.accepted)
+        self.accepted = 0
+        """Questions accepted and not yet answered; only the event loop's thread counts."""
+        self._admission = Admission(settings.ray_replicas_max * settings.workers + settings.max_queue)
+        self._joined = not ray.is_initialized()
+        _join(settings)
+        self._handle, self.device = _deployed(settings)
+        self._lane = RayLane(settings)
+        self._well = monotonic()
+        self._closing = Event()
+        Thread(target=self._look, name="serve-lookout", daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests would be answered."""
+        return not self._closing.is_set() and monotonic() - self._well < SILENT_S
+
+    async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
+        """The report of a request, as JSON. One whose replica goes away in the middle of it goes to another, once.
+
+        Args:
+            photos: images by id that came along with the request; they are there for its answer and not kept.
+
+        Raises:
+            AttentionError: whatever the caller can mend; Overloaded if too many requests wait, or two replicas went.
+        """
+        if self._closing.is_set():
+            raise Overloaded("The service is shutting down and takes no new work.", retry_after_s=5.0)
+        self._admission.enter()
+        self.accepted += 1
+        answered = False
+        try:
+            with self.metrics.analysis(request.analysis):
+                for _ in range(2):
+                    try:
+                        found, seconds = await self._ask(request, photos)
+                    except RayTaskError:
+                        raise  # a bug in what the replica runs
+                    except RayError as error:
+                        log.warning("A replica is gone in the middle of a request (%s).", type(error).__name__)
+                        continue
+                    answered = True
+                    if pays := payer():
+                        pays.charge(seconds)
+                    if isinstance(found, AttentionError):
+                        raise found
+                    return found
+            raise Overloaded("The machines that worked on this went away. Try again in 5 s.", retry_after_s=5.0)
+        finally:
+            self.accepted -= 1
+            self._admission.leave(answered)
+
+    def check_room(self) -> None:
+        """Return if there is room for one more question; there may be none any more when it comes.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        self._admission.check()
+
+    async def _ask(self, request: Request[Any], photos: Mapping[str, bytes] | None) -> tuple[Any, float]:
+        response = self._handle.options(multiplexed_model_id=group(request)).answer.remote(request, photos)
+        try:
+            return await response
+        except asyncio.CancelledError:
+            response.cancel()
+            raise
+        except BackPressureError:
+            raise Overloaded("Too many requests are waiting already. Try again in 2 s.", retry_after_s=2.0) from None
+
+    def open(self) -> None:
+        """Take up jobs: those that wait in the store, and those that ran when their process ended."""
+        self._lane.open()
+
+    def start(self, job_id: str) -> None:
+        """A job waits in the store; it runs when its turn comes."""
+        self._lane.look()
+
+    def stop(self, job_id: str) -> None:
+        """A job was cancelled in the store; its task ends soon."""
+        self._lane.look()
+
+    def close(self) -> None:
+        """Leave the cluster; jobs that run are queued again. The replicas stay, for other services and next time."""
+        self._closing.set()
+        self._lane.close()
+        if self._joined:
+            ray.shutdown()
+
+    def _look(self) -> None:
+        while not self._closing.wait(LOOK_EVERY_S):
+            try:
+                found = serve.status().applications.get(APP)
+            except Exception as error:  # a cluster that is away for a moment
+                log.warning("Serve does not say how it is: %s", error)
+                continue
+            if found and any(one.replica_states.get("RUNNING") for one in found.deployments.values()):
+                self._well = monotonic()
+
+
+def _join(settings: Settings) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    where = settings.ray_address or "auto"
+    try:
+        if settings.ray_address:  # Ray itself would try for minutes
+            knock(where)
+        ray.init(address=where, namespace=APP, ignore_reinit_error=True, configure_logging=False)
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(
+            f"There is no Ray cluster at {where!r} ({str(error).splitlines()[0]}). This machine has to be a node "
+            "of it: ray start --head, or ray start --address=HOST:PORT."
+        ) from None
+
+
+def _deployed(settings: Settings) -> tuple["DeploymentHandle[Any]", str]:
+    """The replicas' handle and device. They are started, or one after the other replaced, unless they are as asked."""
+    chosen, stamp = decided(settings)
+    try:
+        handle: DeploymentHandle[Any] = serve.get_app_handle(APP)
+        there, device = handle.about.remote().result(timeout_s=30)
+        if there == stamp:
+            return handle, device
+    except (RayServeException, RayError, TimeoutError):
+        pass  # not there yet
+    serve.start(proxy_location="Disabled")
+    replicas = serve.deployment(
+        Replica,
+        max_ongoing_requests=settings.workers,
+        max_queued_requests=settings.max_queue,
+        autoscaling_config={
+            "min_replicas": settings.ray_replicas_min,
+            "max_replicas": max(settings.ray_replicas_min, settings.ray_replicas_max),
+            "target_ongoing_requests": min(settings.max_batch_size, settings.workers),
+        },
+        ray_actor_options={"num_cpus": settings.ray_replica_cpus, "num_gpus": settings.ray_replica_gpus},
+        graceful_shutdown_timeout_s=settings.shutdown_timeout_s,
+    )
+    handle = serve.run(replicas.bind(chosen, stamp), name=APP, route_prefix=None)
+    return handle, handle.about.remote().result(timeout_s=120)[1]
+
+
+# ---------------------------------------------------------------- jobs
+
+
+class RayLane(Lane):
+    """The job lane with tasks for processes: how many run is up to the ``jobs`` setting and to the cluster's room."""
+
+    def _start(self, claim: Claim) -> Worker:
+        order = Order(job_id=claim.job_id, claim=claim.number, settings=self._settings.model_dump(mode="json"))
+        assert self._store is not None
+        spreads = request_type(analyses[self._store.jobs.get(claim.job_id).analysis]).spreads
+        room = {"num_cpus": 0, "num_gpus": 0} if spreads else _room(self._settings)
+        return RayWorker(_job.options(**room).remote(order))
+
+
+class RayWorker:
+    """A task that works on a job."""
+
+    def __init__(self, task: "ray.ObjectRef[None]") -> None:
+        self._task = task
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return bool(ray.wait([self._task], timeout=0)[0])
+
+    def wait(self) -> None:
+        """Return when it has ended."""
+        ray.wait([self._task])
+
+    def kill(self) -> None:
+        """End it with all that it started."""
+        ray.cancel(self._task, force=True)
+        ray.wait([self._task], timeout=KILLED_WITHIN_S)
+
+    def epitaph(self) -> str:
+        """How it ended, as a sentence."""
+        try:
+            ray.get(self._task, timeout=0)
+        except RayError as error:
+            return f"The job's process {_how(error)}."
+        return "The job's process ended by itself; the log of its machine says more."
+
+
+class RayJobLab(JobLab):
+    """What an analysis may use that runs as a job, with a cluster to spread its work over."""
+
+    def __init__(self, settings: Settings, networks: Networks, reporter: Reporter) -> None:
+        super().__init__(settings, networks, reporter)
+        if settings.device == "auto" and settings.ray_job_gpus:
+            self.device = "cuda"  # the parts of the job have one, even where the job itself has none
+
+    def map(
+        self, fn: Step[T, S], items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+    ) -> Iterator[S]:
+        """Apply ``fn`` to every item in a task of its own. One whose machine goes away is begun once more."""
+        step = _step.options(**_room(self.settings))
+        begun = {step.remote(fn, item, self.settings.job_cpu_threads): (item, True) for item in items}
+        try:
+            while begun:
+                ready, _ = ray.wait(list(begun), timeout=LOOK_EVERY_S)
+                self.check()
+                for task in ready:
+                    item, first = begun[task]
+                    try:
+                        ended, found = ray.get(next(task))
+                    except RayTaskError as error:
+                        raise error.cause from None
+                    except RayError as error:
+                        del begun[task]
+                        if first:
+                            log.warning("A process that worked on a part of this job %s.", _how(error))
+                            begun[step.remote(fn, item, self.settings.job_cpu_threads)] = item, False
+                        else:
+                            yield lost(item, f"The process that worked on this {_how(error)}, for the second time.")
+                        continue
+                    if ended:
+                        del begun[task]
+                        yield found
+                    else:
+                        tell(item, found)
+        finally:
+            for task in begun:
+                ray.cancel(task, force=True)
+
+
+@ray.remote(max_retries=0, max_calls=1)
+def _job(order: Order) -> None:
+    settings = Settings.model_validate(order.settings)
+    logging.basicConfig(level=settings.log_level.upper(), format=f"%(levelname)s: job {order.job_id}: %(message)s")
+    run_job(settings, order.job_id, Claim(order.job_id, order.claim))
+
+
+@ray.remote(max_retries=0, num_returns="streaming")
+def _step(fn: Step[T, S], item: T, threads: int) -> Iterator[tuple[bool, S]]:
+    yield from parts(fn, item, threads)
+
+
+def _room(settings: Settings) -> dict[str, float]:
+    """What a job, or a run of a study, needs of a machine."""
+    return {"num_cpus": settings.ray_job_cpus, "num_gpus": settings.ray_job_gpus}
+
+
+def _how(error: RayError) -> str:
+    """How a process went away."""
+    if isinstance(error, OutOfMemoryError):
+        return "was killed, because its machine ran out of memory"
+    if isinstance(error, NodeDiedError):
+        return "is gone with its machine"
+    return f"was killed or is gone with its machine ({type(error).__name__})"

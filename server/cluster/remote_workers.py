@@ -1,0 +1,77 @@
+"""Work that is done on other machines: what they are told, who pays for it, and how it says how far it is.
+
+Nothing here knows what joins the machines.
+"""
+
+import socket
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import torch
+
+from attention.analysis import Step
+from attention.spec import Request
+from server.answers.references import variants
+from server.catalog import version
+from server.settings import Settings
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+DECIDE = (
+    *("data", "files", "device", "dtype", "compile", "threads", "models_kept"),
+    *("max_batch_size", "batch_wait_timeout_s", "max_queue", "workers"),
+)
+"""Settings that a machine which answers requests goes by, besides those that begin with ``ray_replica``."""
+
+GROUPS = 4096
+"""Requests are told apart by their networks in so many groups: a bound on what has to be remembered and counted."""
+
+REACHED_WITHIN_S = 5.0
+
+
+def decided(settings: Settings) -> tuple[dict[str, Any], str]:
+    """What a machine that answers requests is told, and a text that is another one when any of it or the version is."""
+    ours = [name for name in type(settings).model_fields if name.startswith("ray_replica")]
+    chosen = settings.model_dump(mode="json", include={*DECIDE, *ours}) | {"threads": settings.cpu_threads}
+    return chosen, f"{version()} {sorted(chosen.items())}"
+
+
+def group(request: Request[Any]) -> str:
+    """What requests have in common whose networks are the same; empty if they have none."""
+    names = " ".join(sorted({variant.name for variant in variants(request)}))
+    return str(zlib.crc32(names.encode()) % GROUPS) if names else ""
+
+
+def knock(address: str) -> None:
+    """Return if somebody is there, under HOST:PORT.
+
+    Raises:
+        OSError, ValueError: nobody is, or it is no address.
+    """
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN_S).close()
+
+
+class Tally:
+    """Who pays, on behalf of somebody elsewhere."""
+
+    seconds = 0.0
+
+    def charge(self, seconds: float) -> None:
+        """So many seconds of compute more."""
+        self.seconds += seconds
+
+
+def parts(fn: Step[T, S], item: T, threads: int) -> Iterator[tuple[bool, S]]:
+    """What an item has come to so far, as often as ``fn`` says so, and its result: (whether that is all, it)."""
+    said: SimpleQueue[tuple[bool, S] | None] = SimpleQueue()
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,)) as one:
+        working = one.submit(fn, item, lambda part: said.put((False, part)))
+        working.add_done_callback(lambda _: said.put(None))
+        while (part := said.get()) is not None:
+            yield part
+        yield True, working.result()

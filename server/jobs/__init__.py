@@ -1,0 +1,1 @@
+"""Long questions: queue, worker, progress, watchdog."""

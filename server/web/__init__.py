@@ -1,0 +1,1 @@
+"""Between socket and route: bodies, connections, browser security, request log."""

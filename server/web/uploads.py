@@ -1,0 +1,204 @@
+"""Bodies as they come in: read with every limit held while the bytes enter, not after they are all here."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from attention.errors import InvalidRequest, TooLarge
+from server.settings import Settings
+from server.web.bodies import written_out
+
+MAX_FIELDS = 100
+
+MOST_DIGITS = 18
+"""Of an announced length; Python reads no number of thousands of digits."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of a form: the field it came in, its name without folders, its bytes."""
+
+    field: str
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Form:
+    """A multipart/form-data body: text fields in order, repeated ones too, and files."""
+
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    files: list[Upload] = field(default_factory=list)
+
+
+def media_type(request: Request) -> str:
+    """What the body says it is, without parameters; an empty string if it does not say."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def plain_name(name: str) -> str:
+    """A file name without folders and control characters, at most 255 characters long."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in last if letter.isprintable()).strip()[-255:] or "unnamed"
+
+
+async def read_body(request: Request, limit: int, what: str) -> bytes:
+    """The whole body.
+
+    Raises:
+        TooLarge: it is longer than ``limit`` bytes; found out from its announced length, or as soon as it is.
+    """
+    return b"".join([chunk async for chunk in _chunks(request, limit, what)])
+
+
+async def save_body(request: Request, limit: int, what: str, path: Path) -> None:
+    """The whole body as a file, written as it comes.
+
+    Raises:
+        TooLarge: it is longer than ``limit`` bytes; found out from its announced length, or as soon as it is.
+        HTTPException: the disk is full.
+    """
+    try:
+        with path.open("wb") as file:
+            async for chunk in _chunks(request, limit, what):
+                await run_in_threadpool(file.write, chunk)
+                written_out(request.scope, len(chunk))
+    except OSError as error:
+        raise HTTPException(
+            507, f"The {what} cannot be kept: {error.strerror}. Make room in the data folder."
+        ) from None
+
+
+async def read_form(request: Request, settings: Settings, max_files: int) -> Form:
+    """A multipart/form-data body.
+
+    Raises:
+        TooLarge: a file, the text, the whole, or the number of parts is over its limit.
+        InvalidRequest: it is not well-formed.
+    """
+    reader = _FormReader(settings, max_files)
+    _, parameters = parse_options_header(request.headers.get("content-type"))
+    if not parameters.get(b"boundary"):
+        raise InvalidRequest("Content-Type multipart/form-data needs a boundary. Let the HTTP client set the header.")
+    try:
+        parser = MultipartParser(
+            parameters[b"boundary"],
+            {
+                "on_part_begin": reader.begin,
+                "on_header_field": reader.header_name,
+                "on_header_value": reader.header_value,
+                "on_header_end": reader.header_end,
+                "on_headers_finished": reader.headers_finished,
+                "on_part_data": reader.part_data,
+                "on_part_end": reader.part_end,
+                "on_end": reader.end,
+            },
+        )
+        async for chunk in _chunks(request, settings.max_request_bytes, "request"):
+            parser.write(chunk)
+        parser.finalize()
+    except FormParserError as error:
+        raise InvalidRequest(f"The multipart/form-data body is not well-formed: {error}.") from None
+    if not reader.complete:
+        raise InvalidRequest("The multipart/form-data body ends in the middle. Send it whole.")
+    return reader.form
+
+
+async def _chunks(request: Request, limit: int, what: str) -> AsyncIterator[bytes]:
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed not in ("", "identity"):
+        raise HTTPException(415, f"The {what} is packed as {packed[:100]!r}. Send it as it is.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and (len(announced) > MOST_DIGITS or int(announced) > limit):
+        raise _too_large(what, limit)
+    seen = 0
+    try:
+        async for chunk in request.stream():
+            seen += len(chunk)
+            if seen > limit:
+                raise _too_large(what, limit)
+            if chunk:
+                yield chunk
+    except ClientDisconnect:
+        raise HTTPException(400, "The connection was closed in the middle of the request.") from None
+
+
+def _too_large(what: str, limit: int) -> TooLarge:
+    return TooLarge(f"The {what} is larger than the {limit:,} bytes that are taken. Send a smaller one.")
+
+
+class _FormReader:
+    """Collects the parts that the parser finds, and stops at the first that breaks a limit."""
+
+    def __init__(self, settings: Settings, max_files: int) -> None:
+        self.form = Form()
+        self.complete = False
+        self._settings = settings
+        self._max_files = max_files
+        self._text_bytes = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._name = b""
+        self._value = b""
+        self._field = ""
+        self._file: str | None = None
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def begin(self) -> None:
+        self._headers, self._data, self._size = {}, [], 0
+
+    def header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def header_end(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name = self._value = b""
+
+    def headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition"))
+        if b"name" not in options:
+            raise InvalidRequest("A part of the form has no name. It needs Content-Disposition: form-data; name=...")
+        self._field = options[b"name"].decode("utf-8", "replace")
+        self._file = None
+        if b"filename" in options:
+            self._file = plain_name(options[b"filename"].decode("utf-8", "replace"))
+        if self._file is not None and len(self.form.files) == self._max_files:
+            raise TooLarge(f"There are more files in the form than the {self._max_files} that are taken at once.")
+        if self._file is None and len(self.form.fields) == MAX_FIELDS:
+            raise TooLarge(f"There are more fields in the form than the {MAX_FIELDS} that are taken.")
+
+    def part_data(self, data: bytes, start: int, end: int) -> None:
+        self._size += end - start
+        if self._file is None:
+            self._text_bytes += end - start
+            if self._text_bytes > self._settings.max_json_bytes:
+                raise _too_large("text in the form", self._settings.max_json_bytes)
+        elif self._size > self._settings.max_upload_bytes:
+            raise _too_large(f"file {self._file!r}", self._settings.max_upload_bytes)
+        self._data.append(data[start:end])
+
+    def part_end(self) -> None:
+        data = b"".join(self._data)
+        self._data = []
+        if self._file is not None:
+            self.form.files.append(Upload(self._field, self._file, data))
+            return
+        try:
+            self.form.fields.append((self._field, data.decode()))
+        except UnicodeDecodeError:
+            raise InvalidRequest(
+                f"The field {self._field!r} of the form is not UTF-8 text. "
+                "If it is a file, send it as one: curl -F image=@photo.jpg."
+            ) from None
+
+    def end(self) -> None:
+        self.complete = True

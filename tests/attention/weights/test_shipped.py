@@ -1,0 +1,96 @@
+"""The checkpoints that come with the project: they load, say where they come from, and have learnt something."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from attention.build import build, preprocess_of
+from attention.data.files import Files, samples
+from attention.data.images import preprocess
+from attention.measuring.statistics import verdicts
+from attention.reports.study import StudyReport
+from attention.spec import Variant
+from attention.weights import load as weights
+
+TRIO = ("none", "se", "eca")
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@pytest.mark.parametrize("name", TRIO)
+def test_a_card_says_what_was_trained_on_what_and_how_well_it_does(name: str) -> None:
+    card = weights.card(Variant.parse(name))
+    assert card is not None and card.labels == CIFAR10
+    assert card.data == "CIFAR-10 (JPEG q75)", "accuracies on these copies must not pass for those on the originals"
+    assert (card.train_images, card.test_images) == (50_000, 10_000)
+    assert 0.75 < card.test_accuracy < 0.95 and card.seconds > 0
+    assert card.command.startswith("python -m attention.") and card.variant.name in card.command
+    assert card.preprocess.size == 32 and card.device and card.date and card.torch
+
+
+def test_the_trio_was_trained_alike() -> None:
+    cards = [weights.card(Variant.parse(name)) for name in TRIO]
+    assert len({(card.recipe, card.seed, card.preprocess, card.data) for card in cards if card}) == 1
+
+
+@pytest.mark.parametrize("name", TRIO)
+@pytest.mark.parametrize(("photo", "label"), [("horses.jpg", "horse"), ("moose.jpg", "deer")])
+def test_it_sees_in_a_real_photo_what_a_person_would(name: str, photo: str, label: str, tmp_path: Path) -> None:
+    variant = Variant.parse(name)
+    (sample,) = (sample for sample in samples() if sample.name == photo)
+    image = preprocess(Files(tmp_path).image(sample.id), preprocess_of(variant))[None]
+    with torch.inference_mode():
+        share = build(variant)(image).softmax(1)[0]
+    assert CIFAR10[int(share.argmax())] == label and share.max() > 0.5
+
+
+def study() -> StudyReport:
+    return StudyReport.model_validate_json((weights.SHIPPED / "study.json").read_bytes())
+
+
+def test_the_study_that_comes_along_has_six_pairs_of_every_network() -> None:
+    report = study()
+    assert report.complete and [arm.variant.attention for arm in report.arms] == [None, "se", "eca"]
+    assert report.data.name == "CIFAR-10 (JPEG q75)"
+    for arm in report.arms:
+        assert {run.seed for run in report.runs if run.arm == arm.name and run.test_accuracy} == set(range(6))
+
+
+def test_its_verdicts_are_what_its_runs_say() -> None:
+    report = study()
+    scores = {
+        arm.name: [100 * (run.test_accuracy or 0) for run in report.runs if run.arm == arm.name] for arm in report.arms
+    }
+    base = scores[report.baseline]
+    differences = {
+        name: [mine - other for mine, other in zip(values, base, strict=True)]
+        for name, values in scores.items()
+        if name != report.baseline
+    }
+    found = verdicts(differences, report.margin)
+    assert {arm.name: arm.verdict for arm in report.arms if arm.verdict} == found
+
+
+@pytest.mark.parametrize("name", TRIO)
+def test_one_seed_of_every_network_of_the_study_comes_along(name: str) -> None:
+    variant = Variant.parse(f"resnet20(width=8)/{name}?weights=shipped")
+    card, report = weights.card(variant), study()
+    first = next(run for run in report.runs if run.seed == 0 and f"/{name}?" in run.arm)
+    assert card is not None and card.test_accuracy == first.test_accuracy and first.weights == "shipped"
+    assert card.recipe == report.recipe and card.seed == 0
+    assert card.command.startswith("python -m attention.run_study ")
+    assert sum(value.numel() for value in build(variant).parameters()) == next(
+        arm.parameters for arm in report.arms if arm.name == first.arm
+    )
+
+
+def test_the_readme_tells_the_study_as_it_is() -> None:
+    text = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+    for arm in study().arms:
+        assert arm.accuracy and arm.spread is not None
+        assert f"{arm.accuracy.estimate:.2f} % ({arm.spread:.2f})" in text
+        if arm.verdict and arm.verdict.difference:
+            found = arm.verdict.difference
+            told = f"{found.estimate:+.2f} points [{found.low:+.2f}, {found.high:+.2f}] | {arm.verdict.p_holm:.3f}"
+            assert f"| {told.replace('-', '−')} | {arm.extra_parameters} | not decided |" in text
+            assert arm.verdict.kind == "undecided" and f"{arm.verdict.more_seeds}" in text

@@ -1,0 +1,162 @@
+"""``python -m server check``: finds what is wrong with a configuration, says so in a line, and changes nothing."""
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from server.access.keys import create_key, revoke_key
+from server.operations.check import findings
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    """Settings on a folder that is not there yet."""
+    for name in [name for name in os.environ if name.startswith("ATTENTION_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ATTENTION_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("ATTENTION_PORT", "0")
+    monkeypatch.setenv("ATTENTION_DEVICE", "cpu")
+    monkeypatch.setenv("ATTENTION_THREADS", "1")
+    return os.environ
+
+
+def found(environment: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
+    """Verdicts and sentences by what they are about."""
+    every: dict[str, list[tuple[str, str]]] = {}
+    for finding in findings(environment):
+        assert "\n" not in str(finding)
+        every.setdefault(finding.about, []).append((finding.verdict, finding.sentence))
+    return every
+
+
+def test_a_fresh_configuration_is_fine_and_nothing_is_made(environment: Mapping[str, str], tmp_path: Path) -> None:
+    every = found(environment)
+    assert list(every) == ["settings", "data folder", "database", "weights", "device", "port", "access"]
+    assert {verdict for lines in every.values() for verdict, _ in lines} == {"OK"}
+    assert "agrees with the CPU" in every["device"][0][1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_prints_a_line_each_and_its_code_says_whether_anything_failed(tmp_path: Path) -> None:
+    environment = {**os.environ, "ATTENTION_DATA": str(tmp_path / "data"), "ATTENTION_PORT": "0"}
+    environment |= {"ATTENTION_DEVICE": "cpu", "ATTENTION_THREADS": "1", "ATTENTION_MAX_UPLAOD_BYTES": "1"}
+
+    def check(**more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "server", "check"]
+        return subprocess.run(
+            command, cwd=ROOT, env={**environment, **more}, capture_output=True, text=True, timeout=120
+        )
+
+    fine = check()
+    assert fine.returncode == 0, fine.stdout + fine.stderr
+    lines = fine.stdout.splitlines()
+    assert lines[0].startswith("WARN") and "Did you mean ATTENTION_MAX_UPLOAD_BYTES?" in lines[0]
+    assert all(line.startswith("OK ") for line in lines[1:])
+    wrong = check(ATTENTION_JOBS="many", ATTENTION_PORT="http")
+    assert wrong.returncode == 1
+    assert [line.split()[:3] for line in wrong.stdout.splitlines()] == [
+        ["FAIL", "settings", "ATTENTION_PORT:"],
+        ["FAIL", "settings", "ATTENTION_JOBS:"],
+    ]
+
+
+def test_a_folder_that_cannot_be_written_fails(
+    environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("ATTENTION_DATA", str(tmp_path / "file" / "data"))
+    ((verdict, sentence),) = found(environment)["data folder"]
+    assert verdict == "FAIL" and "ATTENTION_DATA" in sentence
+
+
+def test_a_database_that_is_none_fails_without_its_password(
+    environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.db").write_bytes(b"not a database at all" * 100)
+    monkeypatch.setenv("ATTENTION_DATABASE", f"sqlite:///{tmp_path / 'x.db'}")
+    assert found(environment)["database"][0][0] == "FAIL"
+    monkeypatch.setenv("ATTENTION_DATABASE", "postgresql+psycopg://me:hunter2@127.0.0.1:1/nothing")
+    ((verdict, sentence),) = found(environment)["database"]
+    assert verdict == "FAIL" and "hunter2" not in sentence
+
+
+def test_a_database_says_how_far_its_tables_are(
+    environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server.store import Store
+    from server.store.migrations import revisions
+
+    path = tmp_path / "x.db"
+    monkeypatch.setenv("ATTENTION_DATABASE", f"sqlite:///{path}")
+    Store(f"sqlite:///{path}").close()
+    ((verdict, sentence),) = found(environment)["database"]
+    assert verdict == "OK" and revisions()[-1] in sentence and f"sqlite {sqlite3.sqlite_version}" in sentence
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    ((verdict, sentence),) = found(environment)["database"]
+    assert verdict == "FAIL" and "9999" in sentence
+
+
+def test_a_port_that_is_taken_fails_unless_by_the_service_itself(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("ATTENTION_PORT", str(taken.getsockname()[1]))
+        monkeypatch.setattr("server.operations.check.PATIENCE_S", 0.2)
+        assert found(environment)["port"][0][0] == "FAIL"
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status":"ok"}')
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Health) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        monkeypatch.setenv("ATTENTION_PORT", str(running.server_port))
+        assert found(environment)["port"][0][0] == "WARN"
+        running.shutdown()
+
+
+def test_an_address_for_everybody_wants_keys(
+    environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def access() -> tuple[str, str]:
+        (line,) = found(environment)["access"]
+        return line
+
+    monkeypatch.setenv("ATTENTION_HOST", "0.0.0.0")
+    assert access()[0] == "WARN" and "keys create" in access()[1]
+    monkeypatch.setenv("ATTENTION_ACCESS", "open")
+    assert access()[0] == "OK"
+    monkeypatch.setenv("ATTENTION_ACCESS", "keys")
+    assert access()[0] == "WARN" and "nobody gets in" in access()[1]
+    monkeypatch.delenv("ATTENTION_ACCESS")
+    path = tmp_path / "data" / "keys.json"
+    create_key(path, "lab")
+    assert access() == ("OK", "A key is asked for; 1 in use: lab.")
+    revoke_key(path, "lab")
+    assert access()[0] == "WARN" and "nobody gets in" in access()[1]
+    path.write_text("{")
+    assert access()[0] == "FAIL"
+
+
+def test_keys_that_others_can_read_are_told_of(environment: Mapping[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "data" / "keys.json"
+    create_key(path, "lab")
+    path.chmod(0o644)
+    assert ("WARN", f"Others on this machine can read {path}: chmod 600 {path}.") in found(environment)["access"]

@@ -1,0 +1,164 @@
+"""The numbers at /metrics: what was asked, answered, batched, cached and queued is what they say."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+from starlette.responses import Response
+from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
+
+from server.access.keys import KeyRing, create_key
+from server.access.middleware import Access, Accounts
+from server.app import create_app
+from server.operations.metrics import Metrics
+from server.settings import Settings
+from server.web.browser_security import Browsers
+from server.web.request_log import Observing
+from tests.server.conftest import photo
+
+COST = {"variants": ["resnet20/se"]}
+
+Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def numbers(client: TestClient, **headers: str) -> Numbers:
+    answer = client.get("/metrics", headers=headers)
+    assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/plain; version=")
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in parse(answer.text)
+        for sample in family.samples
+    }
+
+
+def value(found: Numbers, name: str, **labels: str) -> float:
+    return found.get((name, frozenset(labels.items())), 0.0)
+
+
+def test_requests_are_counted_by_route_and_status(client: TestClient) -> None:
+    for image_id in ("a" * 64, "b" * 64, "c"):
+        client.get(f"/v1/images/{image_id}")
+    client.post("/v1/cost", json=COST)
+    found = numbers(client)
+    name = "attention_http_requests_total"
+    assert value(found, name, method="GET", route="/v1/images/{image_id}", status="404") == 3
+    assert value(found, name, method="POST", route="/v1/cost", status="200") == 1
+    assert value(found, "attention_http_request_seconds_count", route="/v1/cost") == 1
+    assert value(found, "attention_http_requests_in_flight") == 1  # the one that asks
+
+
+def test_a_client_cannot_make_numbers_without_end(client: TestClient) -> None:
+    for number in range(20):
+        client.get(f"/v1/nothing-{number}")
+        client.request(f"METHOD{number}", "/v1/cost")
+    found = numbers(client)
+    series = {labels for name, labels in found if name == "attention_http_requests_total"}
+    assert len(series) == 2
+    assert value(found, "attention_http_requests_total", method="GET", route="other", status="404") == 20
+
+
+def test_batches_analyses_and_caches_are_what_was_asked(client: TestClient) -> None:
+    for seed in range(3):  # photos of their own, so that nothing is answered from what is known
+        image_id = client.post("/v1/images", files={"image": ("x.jpg", photo(seed))}).json()["id"]
+        asked = {"images": [image_id], "variants": ["resnet20/none", "resnet20/se"]}
+        assert client.post("/v1/compare", json=asked).status_code == 200
+    client.post("/v1/cost", json=COST)
+    found = numbers(client)
+    passes = value(found, "attention_batch_size_count")
+    assert passes == 6 == value(found, "attention_batch_size_sum") == value(found, "attention_batch_seconds_count")
+    assert value(found, "attention_analysis_seconds_count", analysis="compare") == 3
+    assert value(found, "attention_analysis_seconds_count", analysis="cost") == 1
+    assert value(found, "attention_cache_misses_total", cache="networks") == 2
+    assert value(found, "attention_cache_hits_total", cache="networks") == 4
+    assert value(found, "attention_queue_images") == value(found, "attention_queue_requests") == 0
+    spent = value(found, "attention_compute_seconds_total", key="")
+    assert spent > value(found, "attention_batch_seconds_sum") > 0
+
+
+def test_jobs_are_counted_by_state(settings: Settings) -> None:
+    with TestClient(create_app(settings.model_copy(update={"jobs": 0}))) as client:
+        made = [client.post("/v1/jobs", json={"analysis": "cost", "request": COST}).json()["id"] for _ in range(3)]
+        client.post(f"/v1/jobs/{made[0]}/cancel")
+        found = numbers(client)
+    states = {
+        state: value(found, "attention_jobs", state=state) for state in ("queued", "running", "done", "cancelled")
+    }
+    assert states == {"queued": 2, "running": 0, "done": 0, "cancelled": 1}
+
+
+def test_each_key_has_its_compute_and_its_refusals(settings: Settings) -> None:
+    _, token = create_key(settings.keys_path, "lab")
+    headers = {"Authorization": f"Bearer {token}"}
+    _, watcher = create_key(settings.keys_path, "prometheus")
+    tight = settings.model_copy(update={"key_compute_rate": 1e-6, "key_compute_burst_s": 0.0015})
+    with TestClient(create_app(tight)) as client:
+        statuses = [client.get("/v1/images", headers=headers).status_code for _ in range(4)]
+        found = numbers(client, Authorization=f"Bearer {watcher}")
+    assert statuses == [200, 200, 429, 429]  # a millisecond each, and a millisecond and a half to spend
+    assert value(found, "attention_compute_seconds_total", key="lab") == pytest.approx(0.002)
+    assert value(found, "attention_limited_requests_total", key="lab", limit="compute") == 2
+
+
+def test_openmetrics_is_spoken_to_whoever_asks_for_it(client: TestClient) -> None:
+    answer = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+    names = {family.name for family in parse_openmetrics(answer.text)}  # type: ignore[no-untyped-call]
+    assert {"attention_http_requests", "attention_batch_size", "attention_jobs", "attention_data_free_bytes"} <= names
+
+
+def test_an_app_that_starts_again_tells_of_itself_once(settings: Settings) -> None:
+    app = create_app(settings)
+    for _ in range(2):
+        with TestClient(app) as client:
+            text = client.get("/metrics").text
+            assert text.count("# TYPE attention_batch_size histogram") == 1
+
+
+@pytest.fixture
+def surrounded(settings: Settings) -> Iterator[tuple[Observing, Metrics]]:
+    """All that a request passes, and nothing behind it."""
+
+    async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(b"{}")(scope, receive, send)
+
+    accounts = Accounts(settings, KeyRing(settings.keys_path))
+    metrics = Metrics(accounts)
+    yield Observing(Browsers(Access(nothing, accounts), settings, accounts), settings, metrics), metrics
+
+
+def test_what_a_request_passes_on_its_way_costs_microseconds(
+    settings: Settings, surrounded: tuple[Observing, Metrics]
+) -> None:
+    """Key, limits, headers, id and numbers together."""
+    _, token = create_key(settings.keys_path, "lab")
+    app, metrics = surrounded
+    headers = [(b"host", b"127.0.0.1:8000"), (b"authorization", f"Bearer {token}".encode())]
+    sent: list[int] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message.get("status", 0))
+
+    async def ask(times: int) -> float:
+        started = time.thread_time()
+        for _ in range(times):
+            scope = {"type": "http", "method": "GET", "path": "/v1/images", "headers": headers, "scheme": "http"}
+            await app(scope, receive, send)
+        return (time.thread_time() - started) / times
+
+    each = min(asyncio.run(ask(500)) for _ in range(5))
+    assert set(sent) == {0, 200} and metrics.in_flight == 0
+    assert each < 250e-6
+
+
+def test_the_first_photo_of_a_form_is_paid_by_whoever_sent_it(client: TestClient) -> None:
+    before = value(numbers(client), "attention_compute_seconds_total", key="")
+    client.post("/v1/images", files={"image": ("x.jpg", photo(size=(1500, 1500)))})
+    after = value(numbers(client), "attention_compute_seconds_total", key="")
+    assert after - before > 0.005  # decoding two megapixels, beside a millisecond for each request
