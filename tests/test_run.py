@@ -97,7 +97,7 @@ def started(*command: str, **environment: str) -> "Iterator[subprocess.Popen[str
 def launched(*services: serve.Service, stop_within_s: float = 10) -> "AbstractContextManager[subprocess.Popen[str]]":
     """A launcher of these services."""
     call = f"serve.supervise({services!r}, stop_within_s={stop_within_s})"
-    return started("-c", f"import run; from run import Service; raise SystemExit({call})")
+    return started("-c", f"from dashboard import serve; from dashboard.serve import Service; raise SystemExit({call})")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
