@@ -58,12 +58,20 @@ class AttentionModule(nn.Module):
     published: ClassVar[Mapping[str, Placement]] = {}
     """Where the module's paper puts it, by the beginning of the backbone's name; ``standard`` where nothing is said."""
 
+    undecayed: ClassVar[tuple[str, ...]] = ()
+    """Names of parameters that weight decay does not reach, beside biases, normalisations and vectors."""
+
     needs_side: ClassVar[bool] = False
     """Whether `at` asks for the side of the slot's map, which takes a pass of shapes through the backbone to find."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
+
+    @property
+    def bottleneck(self) -> int | None:
+        """Units of the layer that `reduction` makes narrow without a floor of the paper's own; None without one."""
+        return None
 
     @classmethod
     def at(cls, slot: "Slot", **options: Any) -> Self:

@@ -15,6 +15,7 @@ from attention.data.dataset import TEST_SHARE
 from attention.data.folder import DataFolder, Listed
 from attention.errors import NotFound
 from attention.measuring.statistics import LEAST_SEEDS
+from attention.measuring.traits import narrow_bottlenecks
 from attention.reports.checkpoints import Card
 from attention.reports.study import Plan, PlanRequest, StudyRequest
 from attention.running.device import device_name
@@ -52,7 +53,7 @@ def plan(request: PlanRequest, lab: AnyLab) -> Plan:
         images=data.images,
         seconds=seconds,
         basis=basis,
-        notes=_notes(study, data),
+        notes=(*_notes(study, data), *filter(None, map(narrow_bottlenecks, arms))),
     )
 
 

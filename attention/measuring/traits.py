@@ -9,10 +9,11 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from attention.build import build
+from attention.build import build, skeleton
 from attention.errors import AttentionError
 from attention.gate import AttentionModule, capture, gates
 from attention.modules import modules
+from attention.options import schema
 from attention.reports.modules import Traits
 from attention.spec import Options, Placement, Variant
 
@@ -21,6 +22,9 @@ CHANNELS, SIDE = 64, 8
 
 HOST, HOST_STAGE, HOST_CHANNELS = "vgg11_small", 3, 64
 """A lone module is taken out of a small network whose width is set so that this stage has the channels asked for."""
+
+NARROW = 2
+"""A bottleneck of so many units or fewer is warned of."""
 
 LARGE_SIDE = 56
 """Side of the first stage's maps in ImageNet's networks, pixels."""
@@ -87,6 +91,27 @@ def traits(name: str) -> Traits:
         needs=needs,
         start=_start(kept, alike, identity),
         warnings=_warnings(module, kept, alike, identity, looks, pairs),
+    )
+
+
+@cache
+def narrow_bottlenecks(variant: Variant) -> str | None:
+    """Say where a variant's reduction leaves a bottleneck of one or two units; None if nowhere.
+
+    Such a layer passes one or two numbers an image, and where its ReLUs die it passes none, so a comparison with it
+    compares the width of the bottleneck more than the mechanism.
+    """
+    widths: dict[int, int] = {}
+    for module in skeleton(variant).modules():
+        if isinstance(module, AttentionModule) and module.bottleneck is not None and module.bottleneck <= NARROW:
+            widths[module.channels] = module.bottleneck
+    if not widths:
+        return None
+    places = ", ".join(f"{units} at {channels} channels" for channels, units in sorted(widths.items()))
+    floor = " or set least_width" if "least_width" in schema(modules[variant.attention or ""])["properties"] else ""
+    return (
+        f"{variant.name}: its reduction leaves bottlenecks of few units ({places}), which can die and then no longer "
+        f"see the image. Take a smaller reduction{floor}."
     )
 
 

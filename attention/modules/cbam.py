@@ -8,7 +8,7 @@ https://arxiv.org/abs/1807.06521
 2 C^2 / r + C + C/r parameters in the shared MLP, 98 + 2 in the spatial part. The released code,
 https://github.com/Jongchan/attention-module, has a normalisation after the 7x7 convolution that the paper's formula
 leaves out, and starts its weight at 0, so every place has the gate 0.5 at first: both as in the code here. The MLP is
-spelled as 1x1 convolutions, and its bottleneck is at least 1 wide; nothing else differs.
+spelled as 1x1 convolutions, and its bottleneck is at least 1 wide, or ``least_width``; nothing else differs.
 """
 
 from typing import Annotated, Literal
@@ -47,9 +47,10 @@ class ConvolutionalBlockAttention(AttentionModule):
         kernel_size: Annotated[
             Literal[3, 5, 7], Field(description="Side of the convolution that gates the places.")
         ] = 7,
+        least_width: Annotated[int, Field(ge=1, le=1024, description="The bottleneck has at least so many units.")] = 1,
     ) -> None:
         super().__init__(channels)
-        hidden = max(channels // reduction, 1)
+        hidden = max(channels // reduction, least_width)
         self.reduce = nn.Conv2d(channels, hidden, 1)
         self.expand = nn.Conv2d(hidden, channels, 1)
         self.channel_gate = Gate("channel")
@@ -58,6 +59,10 @@ class ConvolutionalBlockAttention(AttentionModule):
         nn.init.zeros_(self.reduce.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.expand.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.spatial.bn.weight)
+
+    @property
+    def bottleneck(self) -> int:
+        return self.reduce.out_channels
 
     def mlp(self, pooled: Tensor) -> Tensor:
         """The two layers that the mean and the maximum share."""

@@ -83,6 +83,10 @@ class FrequencyChannelAttention(AttentionModule):
         self.expand = nn.Linear(hidden, channels, bias=False)
         self.gate = Gate("channel")
 
+    @property
+    def bottleneck(self) -> int:
+        return self.reduce.out_features
+
     def squeeze(self, x: Tensor) -> Tensor:
         """Each channel's component: (B, C, H, W) -> (B, C)."""
         height, width = grid(x.shape[2]), grid(x.shape[3])

@@ -28,6 +28,8 @@ class GatedChannelTransformation(AttentionModule):
     """Gated Channel Transformation: each channel's norm against all channels' norms, the identity at the start."""
 
     published: ClassVar = {"": Placement(position="pre")}
+    undecayed: ClassVar = ("alpha", "gamma", "beta")
+    """The released training leaves all three out: decay would pull the gate back to passing everything through."""
 
     def __init__(
         self,

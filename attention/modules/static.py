@@ -10,6 +10,8 @@ C parameters. w starts at 0, so the gate starts at exactly 0.5, as SE's does on 
 normalisation such a gate is a rescaling that training could have found without it.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +22,9 @@ from attention.modules import modules
 @modules.register("static")
 class StaticGate(AttentionModule):
     """Control: one learned gate a channel that does not look at the image."""
+
+    undecayed: ClassVar = ("weight",)
+    """A scale of a channel, as a normalisation's weight is; decay would pull every gate to 0.5."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)

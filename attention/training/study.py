@@ -21,6 +21,7 @@ from attention.data.dataset import DataSet, read
 from attention.data.folder import DataFolder
 from attention.errors import AttentionError, Cancelled, InvalidRequest, NotFound, StorageFailed, TooLarge
 from attention.measuring.statistics import paired_interval, verdicts
+from attention.measuring.traits import narrow_bottlenecks
 from attention.reports.checkpoints import Card
 from attention.reports.study import Arm, CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
 from attention.running.device import device_name
@@ -302,6 +303,7 @@ def _caveats(
     counts = {arm.n for arm in arms}
     if len(counts) > 1:
         said.append(f"The arms have {min(counts)} to {max(counts)} finished runs; only shared seeds are compared.")
+    said += filter(None, (narrow_bottlenecks(arm.variant) for arm in arms))
     said += [f"{run.arm}, seed {run.seed}: {run.failed}" for run in runs if run.failed]
     if facts.duplicates_across_splits:
         said.append(

@@ -24,6 +24,7 @@ from attention.data.images import normalise
 from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
 from attention.spec import Preprocess, Recipe, Variant
 from attention.training.checkpointing import Epoch, load_state, save_state
+from attention.training.optimiser import sgd
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def train(
     fresh = variant.model_copy(update={"seed": seed, "classes": len(data.classes), "weights": None})
     with _sentences_for(device, recipe):
         model = build(fresh).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimiser = _optimiser(model, recipe)
+        optimiser = sgd(model, recipe)
         average = _average(model, recipe)
         tested = average.module if average else model
         how = data.preprocess()
@@ -132,14 +133,6 @@ def evaluate(model: nn.Module, split: Split, how: Preprocess, batch_size: int = 
         logits = model(normalise(pixels.permute(0, 3, 1, 2), how))  # (B, K)
         right += int((logits.argmax(1).cpu() == split.labels[start : start + batch_size]).sum())
     return right / len(split)
-
-
-def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD with Nesterov momentum; weight decay on convolution and linear weights, not on biases and normalisations."""
-    decayed = [parameter for parameter in model.parameters() if parameter.dim() > 1]
-    others = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
 
 
 def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:

@@ -9,8 +9,11 @@ from torch import Tensor
 
 from attention.errors import BadOption
 from attention.gate import Slot, capture
+from attention.measuring.traits import narrow_bottlenecks
+from attention.modules import modules
 from attention.modules.eca import EfficientChannelAttention, adaptive_kernel_size
 from attention.modules.se import SqueezeExcitation
+from attention.spec import Variant
 
 
 def maps(channels: int = 32) -> Tensor:
@@ -115,3 +118,25 @@ def test_ecas_gate_ignores_where_things_are_and_depends_on_the_order_of_channels
         order = torch.randperm(32)
         module(x[:, order])
         assert not torch.allclose(seen["gate"], straight[:, order], atol=1e-4)
+
+
+# ------------------------------------------------------------------ bottlenecks that reduction leaves too narrow
+
+
+@pytest.mark.parametrize("name", ["se", "cbam"])
+def test_least_width_is_a_floor_of_the_bottleneck_and_counts_as_published_without_it(name: str) -> None:
+    for channels, reduction, floor in ((16, 16, 1), (16, 16, 4), (64, 16, 8), (256, 4, 8)):
+        module = modules[name](channels, reduction=reduction, least_width=floor)  # type: ignore[call-arg]
+        width = max(channels // reduction, floor)
+        assert module.bottleneck == width
+        assert module.get_parameter("reduce.weight").shape == (width, channels, 1, 1)
+    assert modules[name](16).bottleneck == 1
+
+
+def test_a_bottleneck_of_one_or_two_units_is_warned_of_and_a_wider_one_is_not() -> None:
+    sentence = narrow_bottlenecks(Variant.parse("resnet20/se"))
+    assert sentence is not None and "1 at 16 channels, 2 at 32 channels" in sentence and "64" not in sentence
+    assert "least_width" in sentence
+    for name in ("resnet20/se(reduction=4)", "resnet20/se(least_width=4)", "resnet20/eca", "resnet20/none"):
+        assert narrow_bottlenecks(Variant.parse(name)) is None
+    assert "least_width" not in (narrow_bottlenecks(Variant.parse("resnet20/fca")) or "least_width")

@@ -148,7 +148,7 @@ def test_srm_is_sigmoid_of_the_normalised_weighted_mean_and_deviation() -> None:
         nn.init.normal_(tensor)
     nn.init.uniform_(module.bn.get_buffer("running_var"), 0.5, 2)
     p, statistics = weights_of(module), {name: value.numpy() for name, value in module.named_buffers()}
-    mean, deviation = x.numpy().mean((2, 3)), x.numpy().std((2, 3))
+    mean, deviation = x.numpy().mean((2, 3)), np.sqrt(x.numpy().var((2, 3), ddof=1) + 1e-5)
     z = p["cfc.weight"][:, 0, 0] * mean + p["cfc.weight"][:, 0, 1] * deviation
     z = (z - statistics["bn.running_mean"]) / np.sqrt(statistics["bn.running_var"] + 1e-5)
     close(gate_of(module, x)[:, :, 0, 0], sigmoid(z * p["bn.weight"] + p["bn.bias"]))
