@@ -299,6 +299,16 @@ class Recipe(Plain):
     label_smoothing: float = Field(default=0.1, ge=0, lt=1, description="Mass spread over all classes.")
     flip: bool = Field(default=True, description="Mirror half of the images, anew each epoch.")
     crop_padding: int = Field(default=4, ge=0, le=64, description="Random crop after padding by so many pixels.")
+    least_crop_area: float = Field(
+        default=1.0,
+        ge=0.01,
+        le=1,
+        description="Crop a box of at least this share of the area, resized; 1 for none.",
+    )
+    crop_ratio: float = Field(default=4 / 3, ge=1, le=4, description="Longer by shorter side of that box, at most.")
+    colour_jitter: float = Field(
+        default=0.0, ge=0, le=1, description="Brightness, contrast and saturation times factors within 1 ± this."
+    )
     ema: float = Field(
         default=0.0,
         ge=0,
@@ -306,13 +316,11 @@ class Recipe(Plain):
         description="Decay, per step, of the weights' moving average, which is then tested and kept; 0 for none.",
     )
 
-
-RECIPES: dict[str, Recipe] = {
-    "quick": Recipe(),
-    "standard": Recipe(epochs=40),
-    "paper-like": Recipe(epochs=164, lr=0.1, warmup=0.0, weight_decay=1e-4, label_smoothing=0.0),
-}
-"""Recipes by name; 'paper-like' has the epochs, rate and decay of the CIFAR-10 runs in He et al. 2016, annealed."""
+    @model_validator(mode="after")
+    def _has_one_crop(self) -> Self:
+        if self.least_crop_area < 1 and self.crop_padding:
+            raise ValueError("A recipe crops in one way: set crop_padding to 0 where least_crop_area is below 1.")
+        return self
 
 
 MOST_COMBINATIONS = 1024

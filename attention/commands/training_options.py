@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from attention.errors import InvalidRequest
 from attention.names import split_names
+from attention.reports.recipes import RECIPES
 from attention.running.device import best_device, check_device
-from attention.spec import RECIPES, Recipe, Variant
+from attention.spec import Recipe, Variant
 
 SIZES = range(4, 513)
 """Heights and widths that images can be trained at, pixels."""

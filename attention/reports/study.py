@@ -8,7 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from attention.reports.evidence import Interval, Verdict
 from attention.reports.latex import escaped, table
-from attention.spec import RECIPES, Grid, Pass, Plain, Recipe, Request, Variant
+from attention.reports.recipes import RECIPES
+from attention.spec import Grid, Pass, Plain, Recipe, Request, Variant
 
 
 class DataFacts(Plain):

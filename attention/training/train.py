@@ -23,6 +23,7 @@ from attention.data.dataset import DataSet, Split
 from attention.data.images import normalise
 from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
 from attention.spec import Preprocess, Recipe, Variant
+from attention.training.augmentation import augmented, draws, padded
 from attention.training.checkpointing import Epoch, load_state, save_state
 from attention.training.optimiser import sgd
 
@@ -78,7 +79,7 @@ def train(
         tested = average.module if average else model
         how = data.preprocess()
         curve = load_state(resume, model, optimiser, average) if resume and resume.exists() else []
-        images, labels = _padded(data.train.images, recipe.crop_padding).to(device), data.train.labels.to(device)
+        images, labels = padded(data.train.images, recipe).to(device), data.train.labels.to(device)
 
         def loss_of(pixels: Tensor, truth: Tensor) -> Tensor:
             with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
@@ -89,12 +90,11 @@ def train(
         for epoch in range(len(curve), recipe.epochs):
             started, total = time.perf_counter(), torch.zeros((), device=device)
             model.train()
-            for step, (order, rows, columns) in enumerate(_batches(data, recipe, seed, epoch)):
+            for step, draw in enumerate(draws(len(data.train), data.size, recipe, seed, epoch)):
                 for group in optimiser.param_groups:
                     group["lr"] = learning_rate(recipe, epoch * steps + step, recipe.epochs * steps)
-                order, rows, columns = order.to(device), rows.to(device), columns.to(device)
-                batch = images[order[:, None, None], rows[:, :, None], columns[:, None, :]]  # (B, S, S, 3)
-                loss = forward(batch, labels[order])
+                draw = draw.each(lambda value: value.to(device))
+                loss = forward(augmented(images, draw), labels[draw.order])
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
@@ -162,25 +162,3 @@ def _sentences_for(device: str, recipe: Recipe) -> Iterator[None]:
             reason = str(error).partition("\n")[0]
             raise InvalidRequest(f"Steps cannot be compiled here ({reason}). Train without compiling.") from error
         raise
-
-
-def _padded(images: Tensor, padding: int) -> Tensor:
-    """(N, S, S, 3) with ``padding`` black pixels around."""
-    return F.pad(images, (0, 0, padding, padding, padding, padding)) if padding else images
-
-
-def _batches(data: DataSet, recipe: Recipe, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """For each step: which images (B,), and which rows and columns of each (B, S). The same for every variant.
-
-    A crop is a window of rows and columns of the padded image, and a flip reads the columns backwards.
-    """
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    count, size = len(data.train), data.size
-    order = torch.randperm(count, generator=generator)
-    top, left = torch.randint(2 * recipe.crop_padding + 1, (2, count), generator=generator)
-    flipped = torch.rand(count, generator=generator) < (0.5 if recipe.flip else 0.0)
-    window = torch.arange(size)
-    for step in range(count // recipe.batch_size):
-        chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        columns = torch.where(flipped[chosen, None], window.flip(0), window)
-        yield chosen, top[chosen, None] + window, left[chosen, None] + columns

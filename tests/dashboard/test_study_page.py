@@ -11,8 +11,9 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
+from attention.reports.recipes import RECIPES
 from attention.reports.study import CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
-from attention.spec import RECIPES, Variant
+from attention.spec import Variant
 from attention.training.study import summarise
 from dashboard import connect
 from dashboard.drawing import marks as charts
