@@ -234,7 +234,9 @@ class Pictures(Plain):
     data: str | None = Field(
         default=None, min_length=1, max_length=200, description="Name of a data set in the data folder."
     )
-    split: Literal["train", "test"] = Field(default="test", description="Which of the data set's splits.")
+    split: Literal["train", "validation", "test"] = Field(
+        default="test", description="Which of the data set's splits; validation is one that the data has beside a test."
+    )
     classes: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
         default=(), max_length=1000, description="Only these classes of the data set; all if empty."
     )

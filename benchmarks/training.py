@@ -109,8 +109,8 @@ def plain(variant: Variant, recipe: Recipe, data: DataSet, device: str, workers:
 
 def ours(variant: Variant, recipe: Recipe, data: DataSet, device: str, compiled: bool) -> tuple[float, float]:
     """`attention.training.train.train`; last epoch's mean loss, and accuracy."""
-    last = train(variant, recipe, data, device=device, compiled=compiled).curve[-1]
-    return last.loss, last.test_accuracy
+    run = train(variant, recipe, data, device=device, compiled=compiled)
+    return run.curve[-1].loss, run.test_accuracy
 
 
 def timed(run: Callable[[], tuple[float, float]]) -> Outcome:
@@ -182,7 +182,11 @@ def main() -> None:
     parser.add_argument("--study", action="store_true", help="also the time of a whole study")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    data = read(chosen.data, chosen.size) if chosen.data else made_up(chosen.images, chosen.images // 4, chosen.size)
+    data = (
+        read(chosen.data, chosen.size, validation=0)
+        if chosen.data
+        else made_up(chosen.images, chosen.images // 4, chosen.size)
+    )
     recipe = Recipe(epochs=chosen.epochs, batch_size=chosen.batch_size)
     variant = Variant.parse(f"{chosen.backbone}/{chosen.attention}").model_copy(update={"classes": len(data.classes)})
     alternatives: dict[str, Callable[[], tuple[float, float]]] = {

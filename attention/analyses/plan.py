@@ -11,8 +11,8 @@ from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.build import resolve
 from attention.counting.cost import count
-from attention.data.dataset import TEST_SHARE
 from attention.data.folder import DataFolder, Listed
+from attention.data.splits import TEST_SHARE
 from attention.errors import NotFound
 from attention.measuring.statistics import LEAST_SEEDS
 from attention.measuring.traits import narrow_bottlenecks
@@ -43,7 +43,7 @@ def plan(request: PlanRequest, lab: AnyLab) -> Plan:
     trained = {(_key(card.variant), card.seed) for card in cards if card.recipe == study.recipe}
     seeds = range(study.first_seed, study.first_seed + study.seeds)
     left = {arm: sum((_key(arm), seed) not in trained for seed in seeds) for arm in arms}
-    here = [card for card in cards if card.device == device_name(lab.device)]
+    here = [card for card in cards if card.device.startswith(device_name(lab.device))]
     seconds, basis = _time(left, study, data, here, lab.device)
     return Plan(
         arms=tuple(arm.name for arm in arms),
@@ -67,7 +67,7 @@ def _time(
         epoch = card.seconds / card.recipe.epochs
         if epoch > 0:
             own.setdefault(_key(card.variant), []).append(epoch)
-            work = _work(card.variant, study.size, card.train_images, card.test_images)
+            work = _work(card.variant, study.size, card.train_images, card.validation_images or card.test_images)
             rates.append(work / epoch)
     if not any(left.values()):
         return 0.0, "Every run was trained before, so nothing is left to train."
@@ -75,10 +75,12 @@ def _time(
         return None, "How many images there are is known only once they have been read."
     rate = statistics.median(rates) if rates else ROUGH_MACS_PER_S["cuda" if device.startswith("cuda") else "cpu"]
     test = math.ceil(TEST_SHARE * (data.images or 0))
+    watched = math.ceil(study.validation * ((data.images or 0) - test)) or test
+    train = (data.images or 0) - test - (watched if study.validation else 0)
     total = 0.0
     for arm, runs in left.items():
         known = own.get(_key(arm))
-        epoch = statistics.median(known) if known else _work(arm, study.size, (data.images or 0) - test, test) / rate
+        epoch = statistics.median(known) if known else _work(arm, study.size, train, watched) / rate
         total += epoch * runs * study.recipe.epochs
     if all(_key(arm) in own for arm, runs in left.items() if runs):
         basis = f"From the time that {len(cards)} finished runs of these networks took on this data and device."
@@ -96,9 +98,9 @@ def _time(
     return total, basis
 
 
-def _work(variant: Variant, size: int, train: int, test: int) -> float:
-    """Multiply-accumulates of an epoch and of the test after it."""
-    return count(variant, size).total.macs * ((1 + BACKWARD) * train + test)
+def _work(variant: Variant, size: int, train: int, watched: int) -> float:
+    """Multiply-accumulates of an epoch and of the look at the images that are watched after it."""
+    return count(variant, size).total.macs * ((1 + BACKWARD) * train + watched)
 
 
 def _key(variant: Variant) -> str:

@@ -78,6 +78,7 @@ def run(chosen: argparse.Namespace) -> None:
         request = StudyRequest(
             data=name,
             size=chosen.size,
+            validation=chosen.validation,
             variants=training_options.variants(chosen),
             seeds=chosen.seeds,
             first_seed=chosen.first_seed,

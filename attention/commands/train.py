@@ -6,18 +6,14 @@ attention-lab train DATA resnet20/none resnet20/se resnet20/eca --recipe quick -
 import argparse
 import hashlib
 import shlex
-from datetime import date
 from pathlib import Path
-
-import torch
 
 from attention.build import resolve
 from attention.commands import training_options
 from attention.data.dataset import DataSet, read
-from attention.reports.checkpoints import Card
-from attention.running.device import device_name
 from attention.spec import Recipe, Variant
 from attention.storage.folder import Folder
+from attention.training.cards import card_of
 from attention.training.checkpointing import Epoch, write_checkpoint
 from attention.training.train import train
 from attention.weights.load import bare, checkpoint_name
@@ -36,16 +32,20 @@ def run(chosen: argparse.Namespace) -> None:
     with training_options.understood(chosen):
         recipe = training_options.recipe(chosen)
         variants = [resolve(variant) for variant in training_options.variants(chosen)]
-    data = read(chosen.data, chosen.size, chosen.data_name)
+    data = read(chosen.data, chosen.size, chosen.data_name, chosen.validation)
+    assert data.facts is not None
+    print(data.facts.sentence, flush=True)
     for variant in variants:
         _train_and_write(variant, recipe, data, chosen)
 
 
 def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: argparse.Namespace) -> None:
+    watched = "test" if data.validation is None else "validation"
+
     def tell(epoch: Epoch) -> None:
         print(
             f"{variant.name}  epoch {epoch.epoch}/{recipe.epochs}  loss {epoch.loss:.3f}  "
-            f"test accuracy {epoch.test_accuracy:.4f}  {epoch.seconds:.0f} s",
+            f"{watched} accuracy {epoch.accuracy:.4f}  {epoch.seconds:.0f} s",
             flush=True,
         )
 
@@ -64,22 +64,8 @@ def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: ar
         on_epoch=tell,
     )
     words = [identity.name, *training_options.decisive(chosen), "--seed", str(chosen.seed)]
-    card = Card(
-        variant=identity,
-        data=data.name,
-        labels=data.classes,
-        recipe=recipe,
-        seed=chosen.seed,
-        preprocess=data.preprocess(),
-        train_images=len(data.train),
-        test_images=len(data.test),
-        test_accuracy=run.curve[-1].test_accuracy,
-        device=f"{device_name(chosen.device)}, {torch.get_num_threads()} threads",
-        torch=str(torch.__version__),
-        date=date.today().isoformat(),
-        seconds=round(run.seconds, 1),
-        command=f"attention-lab train DATA {shlex.join(words)}",
-    )
+    command = f"attention-lab train DATA {shlex.join(words)}"
+    card = card_of(identity, recipe, chosen.seed, data, run, command)
     name = checkpoint_name(card.variant)
     write_checkpoint(Folder(chosen.out), name, run.model, card)
     resume.unlink(missing_ok=True)

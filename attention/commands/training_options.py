@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
+from attention.data.splits import VALIDATION_SHARE
 from attention.errors import InvalidRequest
 from attention.names import split_names
 from attention.reports.recipes import RECIPES
@@ -27,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--batch-size", type=int, help="instead of the recipe's")
     parser.add_argument("--size", type=int, default=32, help="height and width of the images, pixels")
+    parser.add_argument(
+        "--validation",
+        type=float,
+        default=VALIDATION_SHARE,
+        help="share of the training images to hold out for curves, unless the data has a split for it; 0 for none",
+    )
     parser.add_argument("--device", default=best_device())
     parser.add_argument("--threads", type=int, help="CPU threads of one run")
     parser.add_argument(
@@ -45,6 +52,8 @@ def prepare(chosen: argparse.Namespace) -> None:
     check_device(chosen.device)
     if chosen.size not in SIZES:
         raise InvalidRequest(f"--size is {chosen.size} pixels. Choose {SIZES[0]} to {SIZES[-1]}.")
+    if not 0 <= chosen.validation <= 0.5:
+        raise InvalidRequest(f"--validation is {chosen.validation:g}. Choose a share from 0 to 0.5.")
     if chosen.threads is not None:
         if chosen.threads < 1:
             raise InvalidRequest(f"--threads is {chosen.threads}. Choose 1 or more.")
@@ -69,7 +78,7 @@ def decisive(chosen: argparse.Namespace) -> list[str]:
     for option in ("epochs", "batch_size"):
         value = getattr(chosen, option)
         words += [f"--{option.replace('_', '-')}", str(value)] if value is not None else []
-    words += ["--size", str(chosen.size)]
+    words += ["--size", str(chosen.size), "--validation", f"{chosen.validation:g}"]
     words += ["--threads", str(chosen.threads)] if chosen.threads is not None else []
     return words + (["--compile"] if chosen.compile else [])
 

@@ -1,14 +1,16 @@
 """Data sets for training: decoded once, kept as one tensor, and looked over for what spoils a comparison.
 
-    FOLDER/train/<class>/*.jpg   FOLDER/test/<class>/*.jpg      a split as it is given (``val`` serves as ``test``)
+    FOLDER/train/<class>/*.jpg   FOLDER/test/<class>/*.jpg      a split as it is given
     FOLDER/<class>/*.jpg                                        split by the hash of each file, a fifth for the test
 
-The same inside a zip; CIFAR's binary archives; parquet files of a hub (see `attention.data.sources`).
+Curves and choices are of a validation split: ``val``, ``valid``, ``validation`` or ``dev`` beside ``test`` as it is, or
+else a share of the training images. Where there is no ``test``, that split is the test. The same inside a zip; CIFAR's
+binary archives; parquet files of a hub (see `attention.data.sources`).
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +22,11 @@ from torch import Tensor
 
 from attention.data.images import decode
 from attention.data.sources import Content, Item, items
+from attention.data.splits import VALIDATION_SHARE, split_of, with_test, with_validation
 from attention.errors import AttentionError, BadData
-from attention.reports.study import DataFacts
+from attention.reports.predictions import PackedClasses
+from attention.reports.study import DataFacts, ValidationOrigin
 from attention.spec import Preprocess
-
-TEST_SHARE = 0.2
-"""Share of the images that a split by hash tests on."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,22 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set as it should be called, with its classes, its two splits, and what was found in it."""
+    """A data set as it should be called, with its classes, its splits, and what was found in it.
+
+    ``validation`` is what curves and choices are of; without it they are of the test images.
+    """
 
     name: str
     classes: tuple[str, ...]
     train: Split
     test: Split
     facts: DataFacts | None = None
+    validation: Split | None = None
+
+    @property
+    def watched(self) -> Split:
+        """What is looked at while networks are trained."""
+        return self.test if self.validation is None else self.validation
 
     @property
     def size(self) -> int:
@@ -66,21 +76,23 @@ class DataSet:
         )
 
 
-def read(path: Path, size: int, name: str | None = None) -> DataSet:
+def read(path: Path, size: int, name: str | None = None, validation: float = VALIDATION_SHARE) -> DataSet:
     """Read a data set from a folder, a zip, a CIFAR archive or a parquet file.
 
     Args:
         size: height and width the images are brought to: shorter side resized, centre cropped.
         name: what to call it; the file's name if None.
+        validation: share of the training images, 0 to 0.5, that a data set without a validation split of its own has
+            cut from them; 0 leaves a validation split out altogether, its own too.
 
     Raises:
         BadData: a split or class is missing or empty, or a file is not an image.
         TooLarge: an archive beyond the limits.
     """
-    return collect(items(path), size, name or path.name.partition(".")[0])
+    return collect(items(path), size, name or path.name.partition(".")[0], validation)
 
 
-def collect(source: Iterable[Item], size: int, name: str) -> DataSet:
+def collect(source: Iterable[Item], size: int, name: str, validation: float = VALIDATION_SHARE) -> DataSet:
     """Decode a stream of images into a data set.
 
     Raises:
@@ -109,28 +121,48 @@ def collect(source: Iterable[Item], size: int, name: str) -> DataSet:
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
         raise BadData(f"{name} has 1 class folder ({classes[0]!r}); a classifier needs at least 2.")
-    in_train = np.array([split == "train" for split in splits])
-    numbers = np.array([classes.index(label) for label in labels])
-    for split, chosen in (("train", in_train), ("test", ~in_train)):
-        for number, label in enumerate(classes):
-            if not (numbers[chosen] == number).any():
-                raise BadData(f"Class {label!r} of {name} has no images in its {split} split. Add some, or remove it.")
-    facts = _facts(name, size, classes, numbers, in_train, digests, split_by_hash=not given[True])
+    splits = with_test(splits)
+    origin: ValidationOrigin = "off" if not validation else "own" if "validation" in splits else "cut"
+    if origin == "cut":
+        splits = with_validation(splits, labels, digests, validation)
+    numbers, where = np.array([classes.index(label) for label in labels]), np.array(splits)
     whole = torch.from_numpy(np.stack(pixels))
-    parts = [
-        Split(whole[torch.from_numpy(chosen)], torch.from_numpy(numbers[chosen])) for chosen in (in_train, ~in_train)
-    ]
-    return DataSet(name, classes, parts[0], parts[1], facts)
+    parts = {
+        split: Split(whole[torch.from_numpy(where == split)], torch.from_numpy(numbers[where == split]))
+        for split in ("train", "validation", "test")
+    }
+    for split in ("train", "test"):
+        for label, count in zip(classes, per_class(parts[split], classes), strict=True):
+            if not count:
+                raise BadData(f"Class {label!r} of {name} has no images in its {split} split. Add some, or remove it.")
+    held = parts["validation"] if validation and len(parts["validation"]) else None
+    facts = DataFacts(
+        name=name,
+        classes=classes,
+        train_images=len(parts["train"]),
+        validation_images=len(held or ()),
+        test_images=len(parts["test"]),
+        train_per_class=per_class(parts["train"], classes),
+        test_per_class=per_class(parts["test"], classes),
+        test_labels=PackedClasses.of(parts["test"].labels.tolist()),
+        size=size,
+        split_by_hash=not given[True],
+        validation=origin if held is not None else "off",
+        unused_images=0 if validation else len(parts["validation"]),
+        **_repeats(digests, numbers, where),
+        fingerprint=_fingerprint(size, classes, digests, numbers, splits),
+    )
+    return DataSet(name, classes, parts["train"], parts["test"], facts, held)
+
+
+def per_class(split: Split, classes: Sequence[str]) -> tuple[int, ...]:
+    """Count a split's images of each class."""
+    return tuple(torch.bincount(split.labels, minlength=len(classes)).tolist())
 
 
 def digest_of(content: Content) -> bytes:
     """The SHA-256 of an image's file, or of its pixels where the source has no files."""
     return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).digest()
-
-
-def split_of(digest: bytes) -> str:
-    """The split of an image whose source says none, by the SHA-256 of its content."""
-    return "test" if digest[0] < 256 * TEST_SHARE else "train"
 
 
 def opened(name: str, content: Content) -> Image.Image:
@@ -155,32 +187,29 @@ def _pixels(name: str, content: Content, size: int) -> NDArray[np.uint8]:
     return np.array(image)
 
 
-def _facts(
-    name: str,
-    size: int,
-    classes: tuple[str, ...],
-    numbers: NDArray[np.int64],
-    in_train: NDArray[np.bool_],
-    digests: list[bytes],
-    split_by_hash: bool,
-) -> DataFacts:
+def _repeats(digests: list[bytes], numbers: NDArray[np.int64], where: NDArray[np.str_]) -> dict[str, int]:
+    """Count files that repeat others, and in what they disagree, as fields of the facts."""
     seen: dict[bytes, list[int]] = {}
     for index, digest in enumerate(digests):
         seen.setdefault(digest, []).append(index)
-    repeated = [where for where in seen.values() if len(where) > 1]
-    order = sorted(zip(digests, numbers.tolist(), in_train.tolist(), strict=True))
+    repeated = [same for same in seen.values() if len(same) > 1]
+    tested = where == "test"
+    return {
+        "duplicates": sum(len(same) - 1 for same in repeated),
+        "duplicates_across_splits": sum(len(set(tested[same].tolist())) == 2 for same in repeated),
+        "label_conflicts": sum(len(set(numbers[same].tolist())) > 1 for same in repeated),
+    }
+
+
+def _fingerprint(
+    size: int, classes: tuple[str, ...], digests: list[bytes], numbers: NDArray[np.int64], splits: list[str]
+) -> str:
+    """SHA-256 of all that a run's result depends on, in whatever order the images came.
+
+    A validation split, which data sets once did not have, has the number 2 beside False for test and True for train.
+    """
+    parts = {"test": False, "train": True, "validation": 2}
     whole = hashlib.sha256(repr((size, classes)).encode())
-    for row in order:
+    for row in sorted(zip(digests, numbers.tolist(), (parts[split] for split in splits), strict=True)):
         whole.update(repr(row).encode())
-    return DataFacts(
-        name=name,
-        classes=classes,
-        train_images=int(in_train.sum()),
-        test_images=int((~in_train).sum()),
-        size=size,
-        split_by_hash=split_by_hash,
-        duplicates=sum(len(where) - 1 for where in repeated),
-        duplicates_across_splits=sum(len(set(in_train[where].tolist())) == 2 for where in repeated),
-        label_conflicts=sum(len(set(numbers[where].tolist())) > 1 for where in repeated),
-        fingerprint=whole.hexdigest(),
-    )
+    return whole.hexdigest()

@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from attention.data.dataset import digest_of, opened, split_of
+from attention.data.dataset import digest_of, opened
 from attention.data.files import Files
 from attention.data.folder import DataFolder
 from attention.data.images import preprocess
 from attention.data.sources import items
+from attention.data.splits import split_of, with_test
 from attention.errors import BadData, NotFound
 from attention.spec import Pictures, Preprocess
 
@@ -155,7 +156,8 @@ def _listing(path: Path, changed: int) -> tuple[_Listed, ...]:
     for number, item in enumerate(items(path)):
         digest = digest_of(item.read())
         found.append(_Listed(number, item.split or split_of(digest), item.label, digest))
-    return tuple(found)
+    splits = with_test(listed.split for listed in found)
+    return tuple(listed._replace(split=split) for listed, split in zip(found, splits, strict=True))
 
 
 @lru_cache(maxsize=64)

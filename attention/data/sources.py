@@ -20,7 +20,12 @@ from numpy.typing import NDArray
 from attention.errors import BadData, TooLarge
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
-SPLITS = {"train": "train", "training": "train", "test": "test", "val": "test", "valid": "test", "validation": "test"}
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    "test": "test",
+}
 """Folder names that are splits, and which split each is."""
 
 MAX_FILES = 2_000_000

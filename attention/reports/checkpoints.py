@@ -17,9 +17,16 @@ class Card(Plain):
     seed: int = Field(description="Seed of initial weights, data order and augmentation.")
     preprocess: Preprocess = Field(description="What its input must look like.")
     train_images: int = Field(description="Images trained on.")
+    validation_images: int = Field(default=0, description="Images that the curve was of; 0: it was of the test images.")
     test_images: int = Field(description="Images the accuracy was measured on.")
     test_accuracy: float = Field(description="Share of test images whose first class is right, 0..1, last epoch.")
-    device: str = Field(description="What it was trained on.")
+    validation_accuracy: float | None = Field(default=None, description="The same of validation images.")
+    device: str = Field(description="What it was trained on, at the end.")
+    resumed: tuple[str, ...] = Field(
+        default=(),
+        description="Where it was trained before, if on another device or number of threads, as a sentence each: such "
+        "a run rounds differently from one that was never moved.",
+    )
     torch: str = Field(description="Version of torch.")
     date: str = Field(description="Day the run finished, ISO 8601.")
     seconds: float = Field(description="Wall-clock seconds of training, without loading data.")

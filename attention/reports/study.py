@@ -2,14 +2,17 @@
 
 import csv
 import io
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from attention.reports.evidence import Interval, Verdict
 from attention.reports.latex import escaped, table
+from attention.reports.predictions import PackedClasses
 from attention.reports.recipes import RECIPES
 from attention.spec import Grid, Pass, Plain, Recipe, Request, Variant
+
+ValidationOrigin = Literal["own", "cut", "off"]
 
 
 class DataFacts(Plain):
@@ -18,13 +21,34 @@ class DataFacts(Plain):
     name: str = Field(description="The data set as it should be called.")
     classes: tuple[str, ...] = Field(description="Class names in the order of the labels.")
     train_images: int = Field(description="Images to train on.")
+    validation_images: int = Field(default=0, description="Images that curves and choices are of, apart from both.")
     test_images: int = Field(description="Images to test on.")
+    train_per_class: tuple[int, ...] = Field(default=(), description="Training images of each class.")
+    test_per_class: tuple[int, ...] = Field(default=(), description="Test images of each class.")
+    test_labels: PackedClasses | None = Field(default=None, description="Class of each test image, in their order.")
     size: int = Field(description="Height and width the images were brought to, pixels.")
     split_by_hash: bool = Field(description="Whether the split was made here, by the hash of each file.")
+    validation: ValidationOrigin = Field(
+        default="off",
+        description="Where the validation images are from: a split of the data's own, cut from the training images by "
+        "the hash of each file, alike of each class; or there are none, and curves are of the test images.",
+    )
+    unused_images: int = Field(default=0, description="Images of an own validation split that is switched off.")
     duplicates: int = Field(description="Files that repeat another one, byte for byte.")
     duplicates_across_splits: int = Field(description="Images that stand in both splits: the test has seen them.")
     label_conflicts: int = Field(description="Images that stand there with more than one label.")
     fingerprint: str = Field(description="SHA-256 of all images, labels, the split and the size.")
+
+    @property
+    def sentence(self) -> str:
+        """How many images there are for what, and who says so."""
+        held = {
+            "own": f"{self.validation_images:,} of the data's own for validation",
+            "cut": f"{self.validation_images:,} cut from them by the hash of each file for validation",
+            "off": "none for validation, so curves are of the test images",
+        }[self.validation]
+        unused = f" {self.unused_images:,} validation images are not used." if self.unused_images else ""
+        return f"{self.name}: {self.train_images:,} to train on, {held}, {self.test_images:,} to test on.{unused}"
 
 
 class StudyRequest(Request["StudyReport"]):
@@ -54,6 +78,13 @@ class StudyRequest(Request["StudyReport"]):
         default=(), max_length=64, description="The arms, untrained; the first of all arms is the baseline."
     )
     grids: tuple[Grid, ...] = Field(default=(), max_length=8, description="More arms, as sweeps over fields.")
+    validation: float = Field(
+        default=0.1,
+        ge=0,
+        le=0.5,
+        description="Share of the training images that is held out for curves and choices, unless the data has a "
+        "validation split; 0 for none.",
+    )
     seeds: int = Field(default=6, ge=1, le=100, description="Runs of each arm, paired by seed; six allow a claim.")
     first_seed: int = Field(default=0, ge=0, le=10_000, description="The first seed; the others follow it.")
     recipe: Recipe = Field(default=RECIPES["quick"], description="How all are trained: a recipe, or the name of one.")
@@ -125,8 +156,18 @@ class CurvePoint(Plain):
 
     epoch: int = Field(description="Epochs done.")
     loss: float = Field(description="Mean training loss of the epoch.")
-    test_accuracy: float = Field(description="Share of test images whose first class is right, 0..1.")
+    validation_accuracy: float | None = Field(
+        default=None, description="Share of validation images whose first class is right, 0..1; None without any."
+    )
+    test_accuracy: float | None = Field(
+        default=None, description="The same of test images, only where there are no validation images."
+    )
     seconds: float = Field(description="Wall-clock seconds of the epoch.")
+
+    @property
+    def accuracy(self) -> float | None:
+        """Accuracy of the validation images, or of the test images where there are none."""
+        return self.test_accuracy if self.validation_accuracy is None else self.validation_accuracy
 
 
 class RunReport(Plain):
@@ -136,6 +177,22 @@ class RunReport(Plain):
     seed: int = Field(description="Seed of initial weights, data order and augmentation.")
     done: bool = Field(description="Whether the run is finished.")
     test_accuracy: float | None = Field(description="After the last epoch, 0..1; None until it is done.")
+    validation_accuracy: float | None = Field(
+        default=None, description="After the last epoch, 0..1; None until it is done, or without validation images."
+    )
+    predicted: PackedClasses | None = Field(
+        default=None, description="First class of each test image after the last epoch, in the order of the labels."
+    )
+    right: tuple[int, ...] = Field(default=(), description="Test images of each class that are told rightly.")
+    confusion: tuple[tuple[int, ...], ...] | None = Field(
+        default=None,
+        description="Test images by true class (row) and first class (column); None where there are more than 100 "
+        "classes: count it from the predictions.",
+    )
+    balanced_accuracy: float | None = Field(default=None, description="Mean over classes of the share told rightly.")
+    macro_f1: float | None = Field(
+        default=None, description="Mean over classes of F1 = 2 right / (true + told); 0 where a class is never told."
+    )
     curve: tuple[CurvePoint, ...] = Field(description="The epochs so far.")
     seconds: float = Field(description="Wall-clock seconds of training so far.")
     weights: str | None = Field(description="What a variant says to get this run's weights, once it is done.")

@@ -1,6 +1,8 @@
 """What a run leaves on disk: its state after each epoch, from which it goes on; at the end, weights with their card."""
 
-from dataclasses import dataclass
+import json
+import math
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -19,28 +21,54 @@ class Epoch:
 
     epoch: int
     loss: float
-    test_accuracy: float
+    validation_accuracy: float | None
+    test_accuracy: float | None
     seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """Accuracy on the images that are watched: validation images, or the test images where there are none."""
+        accuracy = self.test_accuracy if self.validation_accuracy is None else self.validation_accuracy
+        assert accuracy is not None
+        return accuracy
+
+
+COLUMNS = tuple(field.name for field in fields(Epoch) if field.name != "epoch")
 
 
 def save_state(
-    path: Path, model: nn.Module, optimiser: torch.optim.SGD, average: AveragedModel | None, curve: list[Epoch]
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.SGD,
+    average: AveragedModel | None,
+    curve: list[Epoch],
+    places: list[str],
 ) -> None:
-    """Keep all that the next epoch depends on, and the curve so far."""
+    """Keep all that the next epoch depends on, and the curve so far.
+
+    Args:
+        places: device and threads of the epochs, each once, in the order they came.
+    """
     state = {f"model.{name}": value.contiguous() for name, value in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         state[f"momentum.{name}"] = optimiser.state[parameter]["momentum_buffer"].contiguous()
     if average:
         state |= {f"average.{name}": value.contiguous() for name, value in average.state_dict().items()}
-    for field in ("loss", "test_accuracy", "seconds"):
-        state[f"curve.{field}"] = torch.tensor([getattr(epoch, field) for epoch in curve], dtype=torch.float64)
-    write_whole(path, to_safetensors(state))
+    for column in COLUMNS:
+        values = [getattr(epoch, column) for epoch in curve]
+        state[f"curve.{column}"] = torch.tensor(
+            [math.nan if value is None else value for value in values], dtype=torch.float64
+        )
+    write_whole(path, to_safetensors(state, {"places": json.dumps(places)}))
 
 
-def load_state(path: Path, model: nn.Module, optimiser: torch.optim.SGD, average: AveragedModel | None) -> list[Epoch]:
-    """Put a kept state into a network, its optimiser and its average; returns the epochs that are done."""
+def load_state(
+    path: Path, model: nn.Module, optimiser: torch.optim.SGD, average: AveragedModel | None
+) -> tuple[list[Epoch], list[str]]:
+    """Put a kept state into a network, its optimiser and its average; returns the epochs that are done, and where."""
     with safe_open(path, framework="pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        places = json.loads((file.metadata() or {}).get("places", "[]"))
     model.load_state_dict(_below("model.", state))
     for name, parameter in model.named_parameters():
         optimiser.state[parameter]["momentum_buffer"] = (
@@ -48,8 +76,8 @@ def load_state(path: Path, model: nn.Module, optimiser: torch.optim.SGD, average
         )
     if average:
         average.load_state_dict(_below("average.", state))
-    columns = [state[f"curve.{field}"].tolist() for field in ("loss", "test_accuracy", "seconds")]
-    return [Epoch(number, *values) for number, values in enumerate(zip(*columns, strict=True), start=1)]
+    columns = [[None if math.isnan(value) else value for value in state[f"curve.{name}"].tolist()] for name in COLUMNS]
+    return [Epoch(number, *values) for number, values in enumerate(zip(*columns, strict=True), start=1)], places
 
 
 def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

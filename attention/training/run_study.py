@@ -44,7 +44,7 @@ def conduct(
         workshop: where the runs are done and kept.
         spread: how the runs are gone through; in order, unless something like `AnyLab.map` does better.
     """
-    data = workshop.data(request.data, request.size)
+    data = workshop.data(request.data, request.size, request.validation)
     assert data.facts is not None
     facts, device = data.facts, device_name(workshop.device)
     arms = [resolve(arm.model_copy(update={"classes": len(data.classes)})) for arm in request.arms()]
@@ -56,6 +56,7 @@ def conduct(
             seed=seed,
             data=request.data,
             size=request.size,
+            validation=request.validation,
             fingerprint=facts.fingerprint,
         )
         for seed in seeds

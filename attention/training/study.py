@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,15 +19,19 @@ from attention.counting.cost import count
 from attention.data.dataset import DataSet, read
 from attention.data.folder import DataFolder
 from attention.errors import AttentionError, Cancelled, InvalidRequest, NotFound, StorageFailed, TooLarge
+from attention.measuring.classification import balanced_accuracy, confusion, macro_f1
 from attention.measuring.statistics import paired_interval, verdicts
 from attention.measuring.traits import narrow_bottlenecks
-from attention.reports.checkpoints import Card
+from attention.reports.predictions import PackedClasses
 from attention.reports.study import Arm, CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
-from attention.running.device import device_name
 from attention.spec import Plain, Recipe, Variant
 from attention.storage.base import Depot
+from attention.training.cards import card_of
 from attention.training.checkpointing import Epoch, write_checkpoint
-from attention.training.train import train
+from attention.training.train import Run, train
+
+MOST_CONFUSED = 100
+"""Confusion matrices of more classes than this are not kept in reports: a thousand classes have a million entries."""
 
 POINTS = 100
 """Accuracies are shares; differences are told in points of a hundred."""
@@ -42,6 +45,7 @@ class Task(Plain):
     seed: int
     data: str
     size: int
+    validation: float
     fingerprint: str
 
     @property
@@ -69,8 +73,8 @@ class Workshop:
     made_by: str = "POST /v1/study"
     tell: Callable[[Task, RunReport], None] = lambda task, report: None
 
-    def data(self, name: str, size: int) -> DataSet:
-        """A data set of the data folder.
+    def data(self, name: str, size: int, validation: float) -> DataSet:
+        """A data set of the data folder, with a share of its training images for validation.
 
         Raises:
             NotFound: there is none of that name.
@@ -81,7 +85,7 @@ class Workshop:
         if path is None:
             there = ", ".join(one.last for one in folder.entries()) or "none yet"
             raise NotFound(f"There is no data set {name!r}. In the data folder there is: {there}.")
-        return _read(path, size, path.stat().st_mtime_ns)
+        return _read(path, size, validation, path.stat().st_mtime_ns)
 
     def record(self, task: Task) -> RunReport | None:
         """What is known of a run, finished or not; None if it was never started."""
@@ -99,7 +103,7 @@ class Workshop:
         known = self.record(task)
         if known is not None and known.done:
             return known
-        data = self.data(task.data, task.size)
+        data = self.data(task.data, task.size, task.validation)
         curve: list[Epoch] = []
         state = f"runs/{task.name}.part"
         resume = self.depot.root / state
@@ -127,9 +131,12 @@ class Workshop:
                 resume=resume,
                 on_epoch=on_epoch,
             )
-            card = _card(task, data, run.curve, self.device, self.made_by)
+            made_by = f"{self.made_by}, {task.variant.name}, seed {task.seed}"
+            card = card_of(
+                task.variant.model_copy(update={"classes": None}), task.recipe, task.seed, data, run, made_by
+            )
             write_checkpoint(self.depot, f"checkpoints/{task.name}", run.model, card)
-            report = _report(task, run.curve, done=True)
+            report = _finished(task, run, data)
         except Cancelled:
             raise
         except (TooLarge, InvalidRequest, StorageFailed) as error:  # not of the run: the next time it goes on
@@ -153,8 +160,8 @@ def _record(task: Task) -> str:
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path, size: int, changed: int) -> DataSet:
-    return read(path, size)
+def _read(path: Path, size: int, validation: float, changed: int) -> DataSet:
+    return read(path, size, validation=validation)
 
 
 def _report(task: Task, curve: Sequence[Epoch], done: bool, failed: str | None = None) -> RunReport:
@@ -162,30 +169,27 @@ def _report(task: Task, curve: Sequence[Epoch], done: bool, failed: str | None =
         arm=task.variant.name,
         seed=task.seed,
         done=done,
-        test_accuracy=curve[-1].test_accuracy if done and not failed else None,
+        test_accuracy=None,
         curve=tuple(CurvePoint(**vars(epoch)) for epoch in curve),
         seconds=sum(epoch.seconds for epoch in curve),
-        weights=f"file:{task.name}" if done and not failed else None,
+        weights=None,
         failed=failed,
     )
 
 
-def _card(task: Task, data: DataSet, curve: Sequence[Epoch], device: str, made_by: str) -> Card:
-    return Card(
-        variant=task.variant.model_copy(update={"classes": None}),
-        data=data.name,
-        labels=data.classes,
-        recipe=task.recipe,
-        seed=task.seed,
-        preprocess=data.preprocess(),
-        train_images=len(data.train),
-        test_images=len(data.test),
-        test_accuracy=curve[-1].test_accuracy,
-        device=device_name(device),
-        torch=str(torch.__version__),
-        date=date.today().isoformat(),
-        seconds=round(sum(epoch.seconds for epoch in curve), 1),
-        command=f"{made_by}, {task.variant.name}, seed {task.seed}",
+def _finished(task: Task, run: Run, data: DataSet) -> RunReport:
+    counts = confusion(data.test.labels.numpy(), run.predicted.numpy(), len(data.classes))
+    return _report(task, run.curve, done=True).model_copy(
+        update={
+            "test_accuracy": run.test_accuracy,
+            "validation_accuracy": run.curve[-1].validation_accuracy,
+            "predicted": PackedClasses.of(run.predicted.tolist()),
+            "right": tuple(np.diag(counts).tolist()),
+            "confusion": tuple(map(tuple, counts.tolist())) if len(counts) <= MOST_CONFUSED else None,
+            "balanced_accuracy": balanced_accuracy(counts),
+            "macro_f1": macro_f1(counts),
+            "weights": f"file:{task.name}",
+        }
     )
 
 
@@ -313,4 +317,14 @@ def _caveats(
         said.append(f"{facts.label_conflicts} images stand there with more than one label.")
     if facts.split_by_hash:
         said.append("The data had no split; one was made by the hash of each file.")
+    if facts.validation == "off":
+        said.append(
+            "There is no validation split, so curves are of the test images. If anything was chosen by them, these "
+            "verdicts are too good."
+        )
+    if facts.validation == "cut":
+        said.append(
+            f"{facts.validation_images:,} of the training images were cut for validation, alike of each class, by the "
+            "hash of each file."
+        )
     return tuple(said)

@@ -22,6 +22,7 @@ from attention.build import build
 from attention.data.dataset import DataSet, Split
 from attention.data.images import normalise
 from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
+from attention.running.device import device_name
 from attention.spec import Preprocess, Recipe, Variant
 from attention.training.augmentation import augmented, draws, padded
 from attention.training.checkpointing import Epoch, load_state, save_state
@@ -30,10 +31,18 @@ from attention.training.optimiser import sgd
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: the network in eval mode and the curve of its training."""
+    """A finished run: the network in eval mode, the curve of its training, and what it says of the test images.
+
+    Attributes:
+        predicted: first class of each test image, (N,).
+        places: device and threads of its epochs, each once, in the order they came.
+    """
 
     model: nn.Module
     curve: tuple[Epoch, ...]
+    predicted: Tensor
+    test_accuracy: float
+    places: tuple[str, ...]
 
     @property
     def seconds(self) -> float:
@@ -52,9 +61,10 @@ def train(
     resume: Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Run:
-    """Train a variant from its initial weights.
+    """Train a variant from its initial weights, and test it once, after the last epoch.
 
     Args:
+        data: accuracies during training are of its validation images, if it has any.
         seed: of the initial weights, the order of the images and the augmentation.
         compiled: whether torch.compile makes one program of a step before the first: tens of seconds for each
             network, which a long run on a GPU may win back. On two CPU cores a compiled step took as long as an eager
@@ -63,7 +73,7 @@ def train(
         on_epoch: told after every epoch; whatever it raises ends the run, which can be resumed.
 
     Raises:
-        Diverged: the loss is not a number any more.
+        Diverged: the loss or a weight is not a number any more.
         BadData: there are fewer training images than one batch holds.
         TooLarge: the device has too little memory.
         InvalidRequest: steps cannot be compiled here.
@@ -78,7 +88,9 @@ def train(
         average = _average(model, recipe)
         tested = average.module if average else model
         how = data.preprocess()
-        curve = load_state(resume, model, optimiser, average) if resume and resume.exists() else []
+        curve, places = load_state(resume, model, optimiser, average) if resume and resume.exists() else ([], [])
+        if len(curve) < recipe.epochs and place_of(device) not in places[-1:]:
+            places.append(place_of(device))
         images, labels = padded(data.train.images, recipe).to(device), data.train.labels.to(device)
 
         def loss_of(pixels: Tensor, truth: Tensor) -> Tensor:
@@ -106,12 +118,24 @@ def train(
                 raise Diverged(
                     f"{variant.name} diverged in epoch {epoch + 1}: its loss is {mean_loss}. Lower the rate (lr)."
                 )
-            accuracy = evaluate(tested, data.test, how)
-            curve.append(Epoch(epoch + 1, mean_loss, accuracy, time.perf_counter() - started))
+            accuracy = evaluate(tested, data.watched, how)
+            validation, test = (None, accuracy) if data.validation is None else (accuracy, None)
+            curve.append(Epoch(epoch + 1, mean_loss, validation, test, time.perf_counter() - started))
             if resume:
-                save_state(resume, model, optimiser, average, curve)
+                save_state(resume, model, optimiser, average, curve, places)
             on_epoch(curve[-1])
-    return Run(tested.eval(), tuple(curve))
+        if not all(value.isfinite().all() for value in tested.state_dict().values()):
+            raise Diverged(f"{variant.name} diverged in its last epoch: a weight is not a number. Lower the rate (lr).")
+        predicted = predict(tested, data.test, how)
+    right = int((predicted == data.test.labels).sum())
+    return Run(tested.eval(), tuple(curve), predicted, right / len(data.test), tuple(places))
+
+
+def place_of(device: str) -> str:
+    """Say what else a run's rounding depends on: the device and, on a CPU, the number of threads."""
+    threads = torch.get_num_threads()
+    plural = "" if threads == 1 else "s"
+    return device_name(device) + ("" if device.startswith("cuda") else f", {threads} thread{plural}")
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -122,17 +146,22 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
 
 
-@torch.inference_mode()
-def evaluate(model: nn.Module, split: Split, how: Preprocess, batch_size: int = 500) -> float:
+def evaluate(model: nn.Module, split: Split, how: Preprocess) -> float:
     """Share of images whose most probable class is their label."""
+    return int((predict(model, split, how) == split.labels).sum()) / len(split)
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, split: Split, how: Preprocess, batch_size: int = 500) -> Tensor:
+    """Find the most probable class of each image, (N,) on the CPU; the network is in eval mode afterwards."""
     model.eval()
     device = next(model.parameters()).device
-    right = 0
+    classes = []
     for start in range(0, len(split), batch_size):
         pixels = split.images[start : start + batch_size].to(device)
         logits = model(normalise(pixels.permute(0, 3, 1, 2), how))  # (B, K)
-        right += int((logits.argmax(1).cpu() == split.labels[start : start + batch_size]).sum())
-    return right / len(split)
+        classes.append(logits.argmax(1))
+    return torch.cat(classes).cpu()
 
 
 def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:

@@ -167,18 +167,23 @@ def _ticks(reach: float) -> list[float]:
     return [0.0, *powers, *(-power for power in powers)]
 
 
-def curves(report: StudyReport, kind: str = "test_accuracy") -> Chart | None:
-    """Test accuracy or training loss after each epoch: a thin line a run, a thick one the mean of an arm's seeds."""
+def curves(report: StudyReport, kind: str = "accuracy") -> Chart | None:
+    """Accuracy or training loss after each epoch: a thin line a run, a thick one the mean of an arm's seeds.
+
+    The accuracy is that of the validation images, or of the test images where the study has none.
+    """
     label = called(report)
     rows = [
-        {"arm": label[run.arm], "seed": run.seed, "epoch": point.epoch, "value": _value(getattr(point, kind), kind)}
+        {"arm": label[run.arm], "seed": run.seed, "epoch": point.epoch, "value": value}
         for run in report.runs
         for point in run.curve
+        if (value := point.loss if kind == "loss" else _points(point.accuracy)) is not None
     ]
     if not rows:
         return None
     drawn = list(dict.fromkeys(str(row["arm"]) for row in rows))
-    title = "test accuracy (%)" if kind == "test_accuracy" else "training loss"
+    images = "test" if report.data.validation == "off" else "validation"
+    title = "training loss" if kind == "loss" else f"{images} accuracy (%)"
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
         color=_colours(report, drawn),
@@ -198,8 +203,8 @@ def curves(report: StudyReport, kind: str = "test_accuracy") -> Chart | None:
     return alt.layer(runs, mean).properties(height=320)
 
 
-def _value(number: float, kind: str) -> float:
-    return 100 * number if kind == "test_accuracy" else number
+def _points(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def sweeps(report: StudyReport) -> dict[str, Chart]:

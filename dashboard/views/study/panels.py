@@ -16,7 +16,7 @@ BADGES: dict[str, str] = {
     "withheld": ":orange-badge[withheld]",
 }
 COSTS = {"extra_parameters": "parameters", "extra_macs": "MACs"}
-KINDS = {"test_accuracy": "test accuracy", "loss": "training loss"}
+KINDS = {"accuracy": "accuracy", "loss": "training loss"}
 
 
 def verdict(report: StudyReport) -> None:
@@ -72,7 +72,7 @@ def details(report: StudyReport) -> None:
 def curves(report: StudyReport, key: str = "curve") -> None:
     """Every run after every epoch."""
     kind = st.segmented_control(
-        "Curve", list(KINDS), format_func=KINDS.__getitem__, default="test_accuracy", key=key, required=True
+        "Curve", list(KINDS), format_func=KINDS.__getitem__, default="accuracy", key=key, required=True
     )
     if (chart := study_charts.curves(report, kind)) is not None:
         st.altair_chart(chart, width="stretch")
@@ -112,8 +112,8 @@ def downloads(report: StudyReport) -> None:
 def _conditions(report: StudyReport) -> str:
     data, recipe = report.data, report.recipe
     return (
-        f"{data.name}: {data.train_images:,} training and {data.test_images:,} test images of {data.size} pixels, "
-        f"{len(data.classes)} classes. {recipe.epochs} epochs, batch {recipe.batch_size}, peak rate {recipe.lr:g}. "
+        f"{data.sentence} Images of {data.size} pixels, {len(data.classes)} classes. {recipe.epochs} epochs, batch "
+        f"{recipe.batch_size}, peak rate {recipe.lr:g}. "
         "Accuracy after the last epoch, mean over n seeds; differences are paired by seed; p of the paired t-test with "
         f"Holm's correction, and of exact sign flips. MACs are multiply-accumulates of one image. Trained on "
         f"{report.device}, torch {report.torch}."

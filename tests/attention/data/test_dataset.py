@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from attention.data.dataset import read
+from attention.data.dataset import DataSet, Split, read
 from attention.data.sources import MAX_RATIO
 from attention.errors import BadData, TooLarge
 
@@ -24,8 +24,8 @@ def png(number: int, side: int = 8) -> bytes:
 
 
 def split_files() -> dict[str, bytes]:
-    """``train`` and ``val``, three classes, every image another one."""
-    parts = (("train", 6), ("val", 2))
+    """``train`` and ``test``, three classes, every image another one."""
+    parts = (("train", 6), ("test", 2))
     names = [
         f"{part}/{label}/{i}.png" for part, count in parts for label in ("cat", "dog", "owl") for i in range(count)
     ]
@@ -51,7 +51,7 @@ def test_a_folder_and_a_zip_of_it_are_the_same_data_set(tmp_path: Path) -> None:
     folder = read(write_folder(tmp_path / "pets", files), 8)
     zipped = read(write_zip(tmp_path / "pets.zip", {f"pets/{name}": data for name, data in files.items()}), 8)
     assert folder.name == zipped.name == "pets" and folder.classes == zipped.classes == ("cat", "dog", "owl")
-    assert (len(folder.train), len(folder.test)) == (18, 6)
+    assert (len(folder.train), len(folder.validation or ()), len(folder.test)) == (15, 3, 6)
     assert torch.equal(folder.train.images, zipped.train.images) and torch.equal(folder.test.labels, zipped.test.labels)
     assert folder.facts and zipped.facts and folder.facts.fingerprint == zipped.facts.fingerprint
     assert not folder.facts.split_by_hash and folder.facts.duplicates == folder.facts.label_conflicts == 0
@@ -60,8 +60,8 @@ def test_a_folder_and_a_zip_of_it_are_the_same_data_set(tmp_path: Path) -> None:
 def test_pixels_of_the_right_size_are_untouched_and_others_are_resized(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "d", split_files())
     first = np.asarray(Image.open(folder / "train/cat/0.png"))
-    assert np.array_equal(read(folder, 8).train.images[0].numpy(), first)
-    assert read(folder, 5).train.images.shape == (18, 5, 5, 3)
+    assert np.array_equal(read(folder, 8, validation=0).train.images[0].numpy(), first)
+    assert read(folder, 5, validation=0).train.images.shape == (18, 5, 5, 3)
 
 
 def test_without_a_split_one_is_made_by_hash_and_is_always_the_same(tmp_path: Path) -> None:
@@ -76,10 +76,89 @@ def test_without_a_split_one_is_made_by_hash_and_is_always_the_same(tmp_path: Pa
 
 def test_repeats_across_splits_and_conflicting_labels_are_counted(tmp_path: Path) -> None:
     files = split_files()
-    files["val/cat/again.png"] = files["train/cat/0.png"]
+    files["test/cat/again.png"] = files["train/cat/0.png"]
     files["train/dog/also.png"] = files["train/owl/0.png"]
     facts = read(write_folder(tmp_path / "d", files), 8).facts
     assert facts and (facts.duplicates, facts.duplicates_across_splits, facts.label_conflicts) == (2, 1, 1)
+
+
+# ------------------------------------------------------------------ validation
+
+
+def split_sizes(data: DataSet) -> tuple[int, int, int]:
+    return len(data.train), len(data.validation or ()), len(data.test)
+
+
+def contents(split: Split) -> set[bytes]:
+    return {image.tobytes() for image in split.images.numpy()}
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "dev"])
+def test_a_validation_split_that_the_data_has_is_used_as_it_is(tmp_path: Path, name: str) -> None:
+    places = [f"{name}/{label}/{i}.png" for label in ("cat", "dog", "owl") for i in range(2)]
+    own = {place: png(500 + number) for number, place in enumerate(places)}
+    folder = write_folder(tmp_path / "d", split_files() | own)
+    data = read(folder, 8)
+    assert data.validation is not None and split_sizes(data) == (18, 6, 6)
+    assert contents(data.validation) == {np.asarray(Image.open(folder / place)).tobytes() for place in own}
+    assert data.facts and (data.facts.validation, data.facts.validation_images) == ("own", 6)
+    off = read(folder, 8, validation=0)
+    assert off.facts and (off.facts.validation, off.facts.unused_images) == ("off", 6)
+    assert split_sizes(off) == (18, 0, 6)
+    assert "6 validation images are not used" in off.facts.sentence
+
+
+def test_where_there_is_no_test_split_validation_is_the_test(tmp_path: Path) -> None:
+    files = {name.replace("test/", "val/"): content for name, content in split_files().items()}
+    data = read(write_folder(tmp_path / "d", files), 8)
+    assert split_sizes(data) == (15, 3, 6) and data.facts and data.facts.validation == "cut"
+
+
+def many(counts: dict[str, int]) -> dict[str, bytes]:
+    """``train`` and ``test`` with so many training images of each class, every image another one."""
+    files = {f"test/{label}/{i}.png": png(90_000 + 10 * i + n) for n, label in enumerate(counts) for i in range(2)}
+    for number, (label, count) in enumerate(counts.items()):
+        files |= {f"train/{label}/{i}.png": png(10_000 * number + i) for i in range(count)}
+    return files
+
+
+def test_the_cut_takes_the_same_share_of_every_class_and_no_image_twice(tmp_path: Path) -> None:
+    counts = {"a": 103, "b": 40, "c": 7, "d": 3}
+    folder = write_folder(tmp_path / "d", many(counts))
+    data, whole = read(folder, 8, validation=0.2), read(folder, 8, validation=0)
+    assert data.validation is not None
+    cut = torch.bincount(data.validation.labels, minlength=4).tolist()
+    assert cut == [round(0.2 * count) for count in counts.values()]
+    assert data.facts and data.facts.train_per_class == tuple(n - k for n, k in zip(counts.values(), cut, strict=True))
+    assert contents(data.train) | contents(data.validation) == contents(whole.train)
+    assert torch.equal(data.test.images, whole.test.images)
+
+
+def test_the_cut_depends_on_contents_alone(tmp_path: Path) -> None:
+    files = many({"a": 50, "b": 50})
+    backwards = enumerate(reversed(files.items()))
+    renamed = {f"{name.rpartition('/')[0]}/{number:04}.png": content for number, (name, content) in backwards}
+    one, two = read(write_folder(tmp_path / "one", files), 8), read(write_zip(tmp_path / "two.zip", renamed), 8)
+    assert one.validation is not None and two.validation is not None and one.facts and two.facts
+    assert contents(one.validation) == contents(two.validation)
+    assert one.facts.fingerprint == two.facts.fingerprint
+    fingerprints = {read(tmp_path / "one", 8, validation=share).facts for share in (0, 0.1, 0.3)}
+    assert len(fingerprints) == 3, "another cut is other data"
+
+
+def test_files_of_one_content_are_cut_together_and_a_class_is_never_emptied(tmp_path: Path) -> None:
+    files = many({"a": 2, "b": 1})
+    files |= {f"train/c/{i}.png": png(777_000 + i // 3) for i in range(30)} | {"test/c/0.png": png(888)}
+    data = read(write_folder(tmp_path / "d", files), 8, validation=0.5)
+    assert data.validation is not None
+    assert not contents(data.train) & contents(data.validation)
+    assert torch.bincount(data.train.labels, minlength=3).tolist() == [1, 1, 15]
+
+
+def test_a_data_set_too_small_to_cut_says_that_it_has_none(tmp_path: Path) -> None:
+    data = read(write_folder(tmp_path / "d", many({"a": 3, "b": 4})), 8)
+    assert data.validation is None and data.watched is data.test
+    assert data.facts and data.facts.validation == "off" and "curves are of the test images" in data.facts.sentence
 
 
 def cifar_archive(path: Path, fine: bool) -> tuple[Path, np.ndarray]:
@@ -104,7 +183,7 @@ def cifar_archive(path: Path, fine: bool) -> tuple[Path, np.ndarray]:
 @pytest.mark.parametrize("fine", [False, True])
 def test_cifars_binary_archives_are_read(tmp_path: Path, fine: bool) -> None:
     path, images = cifar_archive(tmp_path / "cifar-binary.tar.gz", fine)
-    data = read(path, 32)
+    data = read(path, 32, validation=0)
     assert data.classes == ("bird", "car", "plane") and (len(data.train), len(data.test)) == (9, 3)
     assert np.array_equal(data.train.images[0].permute(2, 0, 1).numpy(), images[0])
     assert [data.classes[label] for label in data.train.labels[:3].tolist()] == ["plane", "car", "bird"]
@@ -125,6 +204,9 @@ def test_parquet_of_a_hub_is_read(tmp_path: Path) -> None:
 
     data = collect(parquet_items(paths), 8, "pets")
     assert data.classes == ("cat", "dog") and (len(data.train), len(data.test)) == (8, 8)
+    paths[1].rename(tmp_path / "validation-00000-of-00001.parquet")
+    renamed = collect(parquet_items([paths[0], tmp_path / "validation-00000-of-00001.parquet"]), 8, "pets")
+    assert torch.equal(renamed.test.images, data.test.images)
 
 
 def no_images(root: Path) -> Path:
@@ -140,7 +222,7 @@ def half_split(root: Path) -> Path:
 
 
 def empty_test_class(root: Path) -> Path:
-    return write_folder(root / "d", {name: data for name, data in split_files().items() if "val/owl" not in name})
+    return write_folder(root / "d", {name: data for name, data in split_files().items() if "test/owl" not in name})
 
 
 def broken_image(root: Path) -> Path:

@@ -13,10 +13,13 @@ from PIL import Image
 from pydantic import ValidationError
 
 from attention.analyses import run
+from attention.build import build
+from attention.data.dataset import read
 from attention.errors import Cancelled, NotFound
 from attention.reports.study import DataFacts, RunReport, StudyReport, StudyRequest
 from attention.spec import Grid, Plain, Recipe, Variant
 from attention.training.study import confounds, summarise
+from attention.training.train import predict
 from tests.attention.direct_lab import DirectLab
 
 ARMS = ("resnet20(width=4)/none", "resnet20(width=4)/eca")
@@ -56,6 +59,45 @@ def test_every_arm_is_trained_with_every_seed_and_its_weights_are_kept(lab: Dire
     # Kernels 1, 3 and 3 at 4, 8 and 16 channels, three blocks each.
     assert (eca.extra_parameters, plain.extra_parameters) == (3 * 1 + 3 * 3 + 3 * 3, 0)
     assert report.headline == "Too few seeds to decide anything."
+
+
+def test_a_run_keeps_what_it_gave_each_test_image_and_what_follows_from_it(lab: DirectLab) -> None:
+    report = run(ask(), lab)
+    assert report.data.test_labels is not None and report.data.test_per_class == (4, 4)
+    labels = report.data.test_labels.numbers()
+    for one in report.runs:
+        assert one.predicted is not None and one.confusion is not None and one.weights is not None
+        told = one.predicted.numbers()
+        pairs = list(zip(labels, told, strict=True))
+        assert len(pairs) == report.data.test_images == 8
+        right = [sum(a == b == number for a, b in pairs) for number in (0, 1)]
+        assert one.right == tuple(right) and one.test_accuracy == sum(right) / 8
+        assert one.confusion == tuple(tuple(pairs.count((a, b)) for b in (0, 1)) for a in (0, 1))
+        assert one.balanced_accuracy == pytest.approx((right[0] / 4 + right[1] / 4) / 2)
+        model = build(Variant.parse(f"{one.arm}&weights={one.weights}"), lab.files.checkpoints)
+        data = read(lab.files.root / "datasets" / "shades", 8)
+        assert predict(model, data.test, data.preprocess()).tolist() == told, "the kept weights give the kept classes"
+
+
+def test_curves_are_of_validation_images_and_without_any_a_caveat_says_so(lab: DirectLab) -> None:
+    report = run(ask(), lab)
+    assert (report.data.validation, report.data.validation_images, report.data.train_images) == ("cut", 2, 14)
+    assert "2 of the training images were cut for validation" in " ".join(report.caveats)
+    for one in report.runs:
+        assert [point.test_accuracy for point in one.curve] == [None, None]
+        assert one.validation_accuracy == one.curve[-1].validation_accuracy is not None
+    off = run(ask(validation=0), lab)
+    assert off.data.validation == "off" and "curves are of the test images" in " ".join(off.caveats)
+    for one in off.runs:
+        assert one.validation_accuracy is None and one.curve[-1].test_accuracy == one.test_accuracy
+
+
+def test_a_report_from_before_there_was_a_validation_split_stays_readable() -> None:
+    """A run as reports of version 27f4bb4 have it: no predictions, curves of the test images."""
+    point = {"epoch": 1, "loss": 1.5, "test_accuracy": 0.8, "seconds": 2.0}
+    stored = {"arm": "resnet20/eca?classes=10", "seed": 3, "done": True, "test_accuracy": 0.8, "curve": [point]}
+    one = RunReport.model_validate({**stored, "seconds": 2.0, "weights": "file:run-1"})
+    assert one.curve[0].accuracy == one.test_accuracy == 0.8 and one.predicted is None and one.right == ()
 
 
 def test_a_study_asked_again_trains_nothing_and_more_seeds_train_only_the_new_ones(lab: DirectLab) -> None:

@@ -4,6 +4,7 @@ import math
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from torch._inductor import config
 
 from attention.commands import main
 from attention.data.dataset import DataSet, Split
+from attention.data.images import normalise
 from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
 from attention.reports.checkpoints import Card
-from attention.spec import Recipe, Variant
+from attention.spec import Preprocess, Recipe, Variant
+from attention.training.cards import card_of
 from attention.training.checkpointing import Epoch
-from attention.training.train import Run, evaluate, learning_rate, train
+from attention.training.train import Run, evaluate, learning_rate, predict, train
 
 TINY = Variant.parse("resnet20(width=4)/eca")
 RECIPE = Recipe(epochs=3, batch_size=16, lr=0.05, crop_padding=1)
@@ -38,15 +41,15 @@ def split(count: int, seed: int) -> Split:
 
 @pytest.fixture(scope="module")
 def data() -> DataSet:
-    return DataSet("noise", ("red", "green", "blue"), split(120, 0), split(30, 1))
+    return DataSet("noise", ("red", "green", "blue"), split(120, 0), split(30, 1), validation=split(24, 2))
 
 
 def test_a_network_learns_what_can_be_learnt(data: DataSet) -> None:
     seen: list[Epoch] = []
     run = train(TINY, RECIPE, data, on_epoch=seen.append)
     assert run.curve == tuple(seen) and [epoch.epoch for epoch in seen] == [1, 2, 3]
-    assert seen[-1].loss < seen[0].loss and seen[-1].test_accuracy > 0.8
-    assert evaluate(run.model, data.test, data.preprocess()) == seen[-1].test_accuracy
+    assert seen[-1].loss < seen[0].loss and seen[-1].accuracy > 0.8
+    assert evaluate(run.model, data.test, data.preprocess()) == run.test_accuracy
     assert not run.model.training
 
 
@@ -83,7 +86,67 @@ def test_a_killed_run_resumes_to_the_same_result(data: DataSet, tmp_path: Path, 
     expected = whole.model.state_dict()
     assert all(torch.equal(expected[key], value) for key, value in resumed.model.state_dict().items())
     assert [epoch.loss for epoch in resumed.curve] == [epoch.loss for epoch in whole.curve]
-    assert [epoch.test_accuracy for epoch in resumed.curve] == [epoch.test_accuracy for epoch in whole.curve]
+    assert [epoch.accuracy for epoch in resumed.curve] == [epoch.accuracy for epoch in whole.curve]
+    assert torch.equal(resumed.predicted, whole.predicted) and resumed.places == whole.places
+
+
+# ------------------------------------------------------------------ validation and test
+
+
+def test_the_test_images_are_touched_once_after_the_last_epoch(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    touched: list[str] = []
+
+    def note(model: nn.Module, split: Split, how: Preprocess) -> Tensor:
+        touched.append("test" if split is data.test else "validation" if split is data.validation else "train")
+        return predict(model, split, how)
+
+    monkeypatch.setattr("attention.training.train.predict", note)
+    run = train(TINY, RECIPE, data)
+    assert touched == ["validation"] * 3 + ["test"]
+    assert all(epoch.test_accuracy is None and epoch.validation_accuracy is not None for epoch in run.curve)
+    assert run.test_accuracy == (run.predicted == data.test.labels).double().mean().item()
+
+
+def test_validation_images_change_nothing_but_what_is_shown(data: DataSet) -> None:
+    without = train(TINY, RECIPE, replace(data, validation=None))
+    beside = train(TINY, RECIPE, data)
+    assert torch.equal(without.predicted, beside.predicted)
+    assert [epoch.loss for epoch in without.curve] == [epoch.loss for epoch in beside.curve]
+    assert without.curve[-1].test_accuracy == without.test_accuracy and without.curve[-1].validation_accuracy is None
+
+
+def test_predictions_are_the_first_class_of_each_image_by_itself(data: DataSet) -> None:
+    run = train(TINY, RECIPE, data)
+    assert torch.equal(predict(run.model, data.test, data.preprocess(), batch_size=7), run.predicted)
+    with torch.no_grad():
+        for image, found in zip(data.test.images, run.predicted.tolist(), strict=True):
+            logits = run.model(normalise(image.permute(2, 0, 1)[None], data.preprocess()))
+            assert int(logits.argmax()) == found
+
+
+def test_a_run_that_goes_on_with_other_threads_says_so_on_its_card(data: DataSet, tmp_path: Path) -> None:
+    threads, state = torch.get_num_threads(), tmp_path / "state"
+    with pytest.raises(Killed):
+        train(TINY, RECIPE, data, resume=state, on_epoch=kill_in_epoch(1))
+    try:
+        torch.set_num_threads(threads + 1)
+        run = train(TINY, RECIPE, data, resume=state)
+        card = card_of(TINY, RECIPE, 0, data, run, "a command")
+    finally:
+        torch.set_num_threads(threads)
+    assert f", {threads + 1} thread" in card.device and len(card.resumed) == 1
+    assert f", {threads} thread" in card.resumed[0]
+    stayed = train(TINY, RECIPE, data)
+    assert card_of(TINY, RECIPE, 0, data, stayed, "a command").resumed == ()
+
+
+def test_weights_that_are_not_numbers_after_the_last_step_are_not_a_result(
+    data: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of the last step is of the weights before it."""
+    monkeypatch.setattr("attention.training.train.learning_rate", lambda *_: math.inf)
+    with pytest.raises(Diverged, match="a weight is not a number"):
+        train(TINY, Recipe(epochs=1, batch_size=100), data)
 
 
 # ------------------------------------------------------------------ the average of the weights
@@ -119,7 +182,9 @@ def test_with_ema_what_is_tested_and_kept_is_the_average_of_the_weights_after_ea
         torch.testing.assert_close(kept[name].double(), value, rtol=1e-5, atol=1e-6)
     assert not torch.allclose(kept["conv1.weight"], plain.model.state_dict()["conv1.weight"], rtol=1e-3)
     assert [epoch.loss for epoch in averaged.curve] == [epoch.loss for epoch in plain.curve], "it changes no step"
-    assert averaged.curve[-1].test_accuracy == evaluate(averaged.model, data.test, data.preprocess())
+    assert data.validation is not None
+    assert averaged.curve[-1].accuracy == evaluate(averaged.model, data.validation, data.preprocess())
+    assert averaged.test_accuracy == evaluate(averaged.model, data.test, data.preprocess())
     assert kept.keys() == plain.model.state_dict().keys() and not averaged.model.training
 
 
@@ -261,7 +326,12 @@ def test_the_command_writes_weights_and_a_card_and_says_what_is_wrong(
     ]
     card = Card.model_validate_json((out / "resnet20-width=4--se.json").read_text())
     assert (card.data, card.labels, card.seed, card.recipe.epochs) == ("noise", ("b", "g", "r"), 2, 1)
-    assert card.variant == Variant.parse("resnet20(width=4)/se") and card.train_images == 150 and card.test_images == 12
+    assert card.variant == Variant.parse("resnet20(width=4)/se")
+    assert (
+        card.train_images,
+        card.validation_images,
+        card.test_images,
+    ) == (135, 15, 12)
     assert "epoch 1/1" in capsys.readouterr().out
     assert main(["train", str(tmp_path / "nowhere"), "resnet20/se"]) == 2
     assert "There is no data set at" in capsys.readouterr().err
@@ -281,7 +351,7 @@ def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
 
     assert "--epochs is 0. Input should be greater than or equal to 1." in told("--epochs", "0")
     assert "--batch-size is 1." in told("--batch-size", "1")
-    assert "150 training images do not fill one batch of 512" in told("--batch-size", "512")
+    assert "135 training images do not fill one batch of 512" in told("--batch-size", "512")
     assert "--size is 2 pixels" in told("--size", "2")
     assert "--threads is 0" in told("--threads", "0")
     assert "There is no device 'gpu' here. There is: cpu" in told("--device", "gpu")
