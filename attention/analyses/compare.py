@@ -13,6 +13,7 @@ from attention.build import load_report, preprocess_of, resolve
 from attention.counting.cost import count
 from attention.data.sampling import prepared
 from attention.errors import TooLarge
+from attention.measuring.confounds import differences_in_training
 from attention.reports.checkpoints import WeightsState
 from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
 from attention.reports.gates import GateSite
@@ -46,6 +47,7 @@ def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
         ablation=request.ablation,
         device=device_name(lab.device),
         dtype=lab.dtype,
+        caveats=differences_in_training({one.name: one.card for one in summaries if one.state != "untrained"}),
     )
 
 

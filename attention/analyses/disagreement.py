@@ -22,6 +22,7 @@ from attention.errors import InvalidRequest
 from attention.interventions.plan import SCALE, described, reference_images
 from attention.measuring.agreement import Numbers, divergence, kappa, rights
 from attention.measuring.channel_gates import ran
+from attention.measuring.confounds import differences_in_training
 from attention.reports.compare import ClassScore
 from attention.reports.disagreement import Agreement, Answer, Arm, DisagreementReport, DisagreementRequest, Entry, Flips
 from attention.reports.subjects import Ran
@@ -74,6 +75,8 @@ class Asked:
         self.request, self.lab = request, lab
         self.networks = [ran(variant, lab) for variant in request.variants]
         self.caveats = [f"{one.name}: {one.warning}" for one in self.networks if one.warning]
+        cards = {one.name: weights.card(one.variant, lab.files.checkpoints) for one in self.networks if one.trained}
+        self.caveats += differences_in_training(cards)
         self.names, about_classes = same_classes(self.networks, lab)
         self.caveats += about_classes
         self.reference: Pictures | None = None

@@ -13,14 +13,15 @@ from attention.build import resolve
 from attention.counting.cost import count
 from attention.data.folder import DataFolder, Listed
 from attention.data.splits import TEST_SHARE
-from attention.errors import NotFound
-from attention.measuring.statistics import LEAST_SEEDS
+from attention.errors import InvalidRequest, NotFound
+from attention.measuring.decision import LEAST_SEEDS
 from attention.measuring.traits import narrow_bottlenecks
 from attention.reports.checkpoints import Card
 from attention.reports.study import Plan, PlanRequest, StudyRequest
 from attention.running.device import device_name
 from attention.spec import Variant
 from attention.storage.base import Depot
+from attention.training.conditions import check_trainable, unseen_images
 
 BACKWARD = 2
 """A step back costs about twice the step forward, so an image in training costs three forward passes."""
@@ -37,6 +38,10 @@ def plan(request: PlanRequest, lab: AnyLab) -> Plan:
     if data is None:
         raise NotFound(f"There is no data set {study.data!r} in the data folder.")
     classes = len(data.classes) if data.classes else None
+    if classes == 1:
+        raise InvalidRequest(f"{study.data} has 1 class; a classifier needs at least 2.")
+    if data.images is not None:
+        check_trainable(study.recipe, data.images, study.data, "images in all splits")
     arms = [resolve(arm.model_copy(update={"classes": classes})) for arm in study.arms()]
     cards = [card for card in _cards(lab.files.depot) if card.data == data.name]
     cards = [card for card in cards if card.preprocess.size == study.size]
@@ -121,11 +126,25 @@ def _cards(depot: Depot) -> Iterable[Card]:
 
 def _notes(study: StudyRequest, data: Listed) -> tuple[str, ...]:
     notes = []
-    if study.seeds < LEAST_SEEDS:
+    first = study.first_look or max(LEAST_SEEDS, study.seeds)
+    sizes = [first * 2**look for look in range(study.looks)]
+    if study.seeds < first:
         notes.append(
-            f"{study.seeds} {'seed decides' if study.seeds == 1 else 'seeds decide'} nothing: six pairs are the least "
-            "for a claim. The runs are kept, so more seeds can follow."
+            f"{study.seeds} {'seed decides' if study.seeds == 1 else 'seeds decide'} nothing: the first verdict is "
+            f"given at {first}. The runs are kept, so more seeds can follow."
         )
+    elif study.seeds not in sizes:
+        judged, upcoming = max(n for n in sizes if n <= study.seeds), min(n for n in sizes if n > study.seeds)
+        notes.append(f"{study.seeds} seeds will be judged at {judged}; the next look is at {upcoming}.")
+    if data.images is not None:
+        train = round(data.images * (1 - TEST_SHARE))
+        if study.recipe.batch_size > train:
+            notes.append(
+                f"About {train} of the {data.images} images are for training, and may not fill one batch of "
+                f"{study.recipe.batch_size}."
+            )
+        elif (unseen := unseen_images(study.recipe, train)) is not None:
+            notes.append(unseen)
     if data.split is False:
         notes.append("The data has no train and test folders; a fifth is kept for the test, by the hash of each file.")
     return tuple(notes)

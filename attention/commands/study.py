@@ -1,6 +1,6 @@
 """Train networks on the same data with the same seeds, and say what their differences allow to say.
 
-    attention-lab study DATA resnet20/none resnet20/se resnet20/eca --seeds 6 --recipe quick --keep FOLDER
+    attention-lab study DATA resnet20/none resnet20/se resnet20/eca --seeds 8 --recipe quick --keep FOLDER
 
 The first network is the baseline. Every run is kept in FOLDER under a name made of what decides its result, so the
 command goes on where it was stopped, and with more networks or more seeds it trains only what is new. Several
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from attention.commands import training_options
 from attention.data.folder import data_set_name
-from attention.errors import AttentionError, InvalidRequest, NotFound
+from attention.errors import InvalidRequest, NotFound
 from attention.reports.checkpoints import Card
 from attention.reports.study import RunReport, StudyReport, StudyRequest
 from attention.spec import Plain
@@ -59,9 +59,13 @@ def ship(report: StudyReport, kept: Path, folder: Path, command: str, data: str)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is trained, on what data, with how many seeds, and where the result goes."""
     training_options.add_arguments(parser)
-    parser.add_argument("--seeds", type=int, default=6, help="runs of each network")
+    parser.add_argument("--seeds", type=int, default=8, help="runs of each network")
+    parser.add_argument("--first-look", type=int, help="seeds at which the first verdict is given; those of --seeds")
+    parser.add_argument(
+        "--looks", type=int, choices=(1, 2, 3), default=3, help="1: no seeds are added after the verdict"
+    )
     parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
-    parser.add_argument("--margin", type=float, default=0.3, help="differences up to so many points are called none")
+    parser.add_argument("--margin", type=float, default=0.5, help="differences up to so many points are called none")
     parser.add_argument(
         "--keep", type=Path, default=Path("studies"), help="where runs, checkpoints and report are kept"
     )
@@ -84,13 +88,13 @@ def run(chosen: argparse.Namespace) -> None:
             first_seed=chosen.first_seed,
             recipe=training_options.recipe(chosen),
             margin=chosen.margin,
+            first_look=chosen.first_look,
+            looks=chosen.looks,
         )
     _link(chosen.data, chosen.keep / "datasets", name)
     command = _command(chosen, request)
     workshop = Workshop(Folder(chosen.keep), chosen.device, compiled=chosen.compile, made_by=command)
     report = conduct(request, workshop, _tell)
-    if all(run.failed for run in report.runs):
-        raise AttentionError(f"No run has a result. The first: {report.runs[0].failed}")
     write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")
     write_whole(chosen.keep / "report.csv", report.csv().encode())
     write_whole(chosen.keep / "report.tex", report.latex().encode())
@@ -109,6 +113,9 @@ def _command(chosen: argparse.Namespace, request: StudyRequest) -> str:
     """The line that gives this study again, wherever the data lies."""
     words = [*(arm.name for arm in request.arms()), "--data-name", request.data, *training_options.decisive(chosen)]
     words += ["--seeds", str(request.seeds), "--first-seed", str(request.first_seed)]
+    if request.first_look is not None:
+        words += ["--first-look", str(request.first_look)]
+    words += ["--looks", str(request.looks)]
     return f"attention-lab study DATA {shlex.join(words)} --margin {request.margin:g}"
 
 

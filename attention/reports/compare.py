@@ -104,6 +104,9 @@ class Comparison(Plain):
     ablation: Ablation | None = Field(description="What was replaced, if anything.")
     device: str = Field(description="Where the networks ran.")
     dtype: str = Field(description="Number format of the forward pass.")
+    caveats: tuple[str, ...] = Field(
+        default=(), description="What the networks differ in beside their attention, where that is known."
+    )
 
 
 CompareRequest.report = Comparison

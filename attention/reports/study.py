@@ -6,10 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from attention.reports.evidence import Interval, Verdict
+from attention.reports.evidence import KIND_WORDS, Interval, Verdict
 from attention.reports.latex import escaped, table
 from attention.reports.predictions import PackedClasses
 from attention.reports.recipes import RECIPES
+from attention.reports.study_plan import Score, StudyPlan
 from attention.spec import Grid, Pass, Plain, Recipe, Request, Variant
 
 ValidationOrigin = Literal["own", "cut", "off"]
@@ -40,6 +41,17 @@ class DataFacts(Plain):
     fingerprint: str = Field(description="SHA-256 of all images, labels, the split and the size.")
 
     @property
+    def majority(self) -> float | None:
+        """Share of the most frequent class among the test images; None in old reports."""
+        return max(self.test_per_class) / sum(self.test_per_class) if self.test_per_class else None
+
+    def image_points(self, score: Score) -> float | None:
+        """Points that one test image is worth; None for balanced accuracy where classes are not counted."""
+        if score == "accuracy":
+            return 100 / self.test_images
+        return 100 / (len(self.classes) * min(self.test_per_class)) if self.test_per_class else None
+
+    @property
     def sentence(self) -> str:
         """How many images there are for what, and who says so."""
         held = {
@@ -61,7 +73,7 @@ class StudyRequest(Request["StudyReport"]):
                     "data": "flowers",
                     "variants": ["resnet20/none", "resnet20/se", "resnet20/eca"],
                     "recipe": "quick",
-                    "seeds": 6,
+                    "seeds": 8,
                 }
             ]
         }
@@ -85,11 +97,28 @@ class StudyRequest(Request["StudyReport"]):
         description="Share of the training images that is held out for curves and choices, unless the data has a "
         "validation split; 0 for none.",
     )
-    seeds: int = Field(default=6, ge=1, le=100, description="Runs of each arm, paired by seed; six allow a claim.")
+    seeds: int = Field(default=8, ge=1, le=400, description="Runs of each arm, paired by seed.")
+    first_look: int | None = Field(
+        default=None,
+        ge=6,
+        le=100,
+        description="Seeds at which the first verdict is given; None: that of the plan these runs began with, else as "
+        "many as `seeds`, at least 6.",
+    )
+    looks: Literal[1, 2, 3] = Field(
+        default=3,
+        description="3: seeds may be added after a verdict, and verdicts are given at first_look, twice and four times "
+        "as many seeds; 1: there is one verdict, and its interval is narrower.",
+    )
+    score: Score = Field(
+        default="accuracy",
+        description="What arms are compared by; balanced accuracy is the mean over classes of the share that is right.",
+    )
     first_seed: int = Field(default=0, ge=0, le=10_000, description="The first seed; the others follow it.")
     recipe: Recipe = Field(default=RECIPES["quick"], description="How all are trained: a recipe, or the name of one.")
-    margin: Annotated[float, Field(gt=0, le=100)] = Field(
-        default=0.3, description="Differences up to this many points of accuracy are called none."
+    margin: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        default=0.5,
+        description="Differences up to this many points are called none; null: no difference is never said.",
     )
 
     @property
@@ -105,6 +134,16 @@ class StudyRequest(Request["StudyReport"]):
                 raise ValueError(f"There is no recipe {value!r}. There is: {', '.join(RECIPES)}.")
             return RECIPES[value]
         return value
+
+    @model_validator(mode="after")
+    def _fits_its_looks(self) -> Self:
+        if self.first_look is not None and self.seeds > (most := self.first_look * 2 ** (self.looks - 1)):
+            raise ValueError(
+                f"A plan of {self.looks} {'look' if self.looks == 1 else 'looks'} that begins at {self.first_look} "
+                f"seeds ends at {most}; {self.seeds} seeds are another plan. Ask for {most} seeds, or for a larger "
+                "first_look."
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_arms(self) -> Self:
@@ -197,6 +236,11 @@ class RunReport(Plain):
     seconds: float = Field(description="Wall-clock seconds of training so far.")
     weights: str | None = Field(description="What a variant says to get this run's weights, once it is done.")
     failed: str | None = Field(default=None, description="Why there is no result, if it ended without one.")
+    diverged: bool = Field(
+        default=False,
+        description="Whether it ended because loss or score were not finite; a run without a result that has not "
+        "diverged ended for a technical reason and is done again.",
+    )
 
 
 class Arm(Plain):
@@ -211,7 +255,7 @@ class Arm(Plain):
     macs: int = Field(description="Multiply-accumulates, one image.")
     extra_parameters: int = Field(description="Parameters beyond the baseline's.")
     extra_macs: int = Field(description="Multiply-accumulates beyond the baseline's.")
-    differences: tuple[float, ...] = Field(description="Accuracy minus the baseline's, points, one a shared seed.")
+    differences: tuple[float, ...] = Field(description="Score minus the baseline's, points, one a shared seed.")
     verdict: Verdict | None = Field(description="Whether it is better than the baseline; None for the baseline.")
 
 
@@ -225,10 +269,27 @@ class StudyReport(Plain):
     runs: tuple[RunReport, ...] = Field(description="Every run.")
     data: DataFacts = Field(description="The data set and what was found in it.")
     recipe: Recipe = Field(description="How all were trained.")
-    margin: float = Field(description="Differences up to this many points are called none.")
+    margin: float | None = Field(description="Differences up to this many points are called none.")
+    plan: StudyPlan | None = Field(
+        default=None, description="What was declared before the first run; None: no plan was recorded."
+    )
+    test_set: tuple[str, ...] = Field(
+        default=(), description="What the test set can show: chance, images of each class, what one image is worth."
+    )
     device: str = Field(description="Where the networks were trained.")
     torch: str = Field(description="Version of torch.")
     complete: bool = Field(description="Whether every run has ended.")
+
+    def ended(self, state: Literal["cancelled", "failed"]) -> Self:
+        """Return the report of a study whose job was cancelled or failed before every run had ended."""
+        if self.complete:
+            return self
+        said = f"The study {'was cancelled' if state == 'cancelled' else 'failed'} before all of its runs had ended"
+        claims = [arm.verdict.sentence for arm in self.arms if arm.verdict and arm.verdict.kind in ("better", "worse")]
+        ended = sum(run.done for run in self.runs)
+        kept = f"{ended} {'is' if ended == 1 else 'are'}" if ended else "none is"
+        headline = " ".join([*claims, f"{said}; {kept} kept, and the same request goes on with the rest."])
+        return self.model_copy(update={"headline": headline})
 
     def csv(self) -> str:
         """Every run as a row."""
@@ -247,25 +308,60 @@ class StudyReport(Plain):
         for arm in self.arms:
             shown = f"{arm.accuracy.estimate:.2f}" if arm.accuracy else "--"
             shown += rf" $\pm$ {arm.spread:.2f}" if arm.spread is not None else ""
-            gain, verdict = "--", "baseline"
+            gain, p, verdict = "--", "--", "baseline"
             if arm.verdict:
-                verdict, found = arm.verdict.kind, arm.verdict.difference
+                verdict, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
                 gain = f"{found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if found else "--"
+                p = f"{arm.verdict.p_adjusted:.3f}" if arm.verdict.p_adjusted is not None else "--"
             name = escaped(arm.name)
-            rows.append((name, f"{arm.parameters:,}", f"{arm.macs / 1e6:.2f}", shown, gain, verdict))
-        head = ("Network", "Parameters", "MMACs", r"Accuracy (\%)", "Difference", "Verdict")
-        return table(self._caption(), "lrrrrl", head, rows)
+            rows.append((name, f"{arm.parameters:,}", f"{arm.macs / 1e6:.2f}", shown, gain, p, verdict))
+        head = ("Network", "Parameters", "MMACs", r"Accuracy (\%)", "Difference", "$p$", "Verdict")
+        return table(self._caption(), "lrrrrrl", head, rows)
 
     def _caption(self) -> str:
-        counts = sorted({arm.n for arm in self.arms})
-        n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         return (
             f"Test accuracy on {self.data.name} ({self.data.train_images:,} training and {self.data.test_images:,} "
-            f"test images, {self.data.size} px), mean and standard deviation over n = {n} seeds; difference to the "
-            f"baseline with 95 % paired t interval, p by paired t with Holm's correction and exact sign flips, margin "
-            f"{self.margin:g} points. MACs: multiply-accumulates of one image. {self.recipe.epochs} epochs, batch "
+            f"test images, {self.data.size} px), mean and standard deviation over {_counted([a.n for a in self.arms])} "
+            f"seeds. {self._definition()} MACs: multiply-accumulates of one image. {self.recipe.epochs} epochs, batch "
             f"{self.recipe.batch_size}, peak rate {self.recipe.lr:g}. {self.device}, torch {self.torch}."
         )
+
+    def _definition(self) -> str:
+        """What differences, intervals and verdicts mean, for a caption."""
+        judged = [arm.verdict for arm in self.arms if arm.verdict is not None and arm.verdict.difference is not None]
+        if not judged:
+            return "No verdict yet: no arm has an interval."
+        if judged[0].looks is None:
+            return f"Differences to the baseline over {_counted([v.n for v in judged])} paired seeds; 95 % paired t."
+        arms, looks = judged[0].k, judged[0].looks
+        margin = "no margin" if self.margin is None else f"margin {self.margin:g} points"
+        if self.plan is None:
+            when = ", no plan recorded before the first run"
+        else:
+            when = ", set before the first run" if not self.plan.runs_before else f", {late_plan(self.plan)}"
+        score = "of balanced accuracy " if self.plan and self.plan.score == "balanced accuracy" else ""
+        scopes = {verdict.scope for verdict in judged}
+        images = "new seeds and new images" if scopes == {"seeds and images"} else "new seeds on these test images"
+        family = f"{arms} {'arm' if arms == 1 else 'arms'} and {looks} planned {'look' if looks == 1 else 'looks'}"
+        return (
+            f"Differences {score}to the baseline over {_counted([verdict.n for verdict in judged])} paired seeds; intervals "
+            f"are 95 % simultaneous for {family} (paired t, Bonferroni) and cover {images}; {margin}{when}. A verdict "
+            "is read off its interval: inside the margin no difference larger than it, else above zero better, below "
+            "zero worse, else not decided."
+        )
+
+
+def late_plan(plan: StudyPlan) -> str:
+    """What is to be said of a plan that was made when runs of it had ended already."""
+    return (
+        f"{plan.runs_before} of {plan.runs_asked} runs had ended before this plan was made; the 5 % hold only if "
+        "nobody had looked at them"
+    )
+
+
+def _counted(counts: list[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
 StudyRequest.report = StudyReport

@@ -60,8 +60,6 @@ def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     count = len(ordered)
     least = int(stats.binom.ppf((1 - confidence) / 2, count, 0.5))
-    while least > 0 and 2 * stats.binom.cdf(least - 1, count, 0.5) > 1 - confidence:
-        least -= 1
     if least == 0:
         raise ValueError(f"{count} values are too few for an interval of confidence {confidence:g}.")
     covered = 1 - 2 * float(stats.binom.cdf(least - 1, count, 0.5))

@@ -7,9 +7,13 @@ from typing import Protocol
 
 from attention.analysis import Step, in_order
 from attention.build import resolve
+from attention.errors import AttentionError
 from attention.reports.study import RunReport, StudyReport, StudyRequest
 from attention.running.device import device_name
-from attention.training.study import Task, Workshop, summarise
+from attention.training.conditions import check_trainable
+from attention.training.plans import recorded_plan
+from attention.training.study import Task, Workshop
+from attention.training.summary import summarise
 
 
 class Spread(Protocol):
@@ -43,10 +47,15 @@ def conduct(
     Args:
         workshop: where the runs are done and kept.
         spread: how the runs are gone through; in order, unless something like `AnyLab.map` does better.
+
+    Raises:
+        InvalidRequest: the training images do not fill one batch.
+        AttentionError: no run has a result.
     """
     data = workshop.data(request.data, request.size, request.validation)
     assert data.facts is not None
     facts, device = data.facts, device_name(workshop.device)
+    check_trainable(request.recipe, len(data.train), request.data)
     arms = [resolve(arm.model_copy(update={"classes": len(data.classes)})) for arm in request.arms()]
     seeds = range(request.first_seed, request.first_seed + request.seeds)
     tasks = [  # a seed at a time, so that every arm has its pairs early
@@ -64,6 +73,9 @@ def conduct(
     ]
     records: dict[str, RunReport] = {task.name: known for task in tasks if (known := workshop.record(task))}
 
+    ended = sum(report.done for report in records.values())
+    plan = recorded_plan(workshop.depot, request, arms, facts, ended)  # before the first run
+
     def tell(task: Task, report: RunReport) -> None:
         records[task.name] = report
         epochs = sum(request.recipe.epochs if one.done else len(one.curve) for one in records.values())
@@ -73,14 +85,17 @@ def conduct(
         elif report.failed:
             note = f"{report.arm}, seed {report.seed}: no result. {report.failed}"
         runs = [records[one.name] for one in tasks if one.name in records]
-        partial = summarise(request, arms, runs, facts, device)
+        partial = summarise(request, arms, runs, facts, device, plan)
         progress(epochs, len(tasks) * request.recipe.epochs, note, partial)
 
     progress(0, len(tasks) * request.recipe.epochs, f"{len(tasks)} runs on {len(data.train):,} images")
     by_run = {(task.variant.name, task.seed): task for task in tasks}
     for report in spread(partial(_run, workshop), tasks, tell, workshop.lost):  # in whatever order they finish
         tell(by_run[report.arm, report.seed], report)
-    return summarise(request, arms, [records[task.name] for task in tasks], facts, device)
+    runs = [records[task.name] for task in tasks]
+    if all(run.failed for run in runs):
+        raise AttentionError(f"No run has a result. The first: {runs[0].failed}")
+    return summarise(request, arms, runs, facts, device, plan)
 
 
 def _run(workshop: Workshop, task: Task, tell: Callable[[RunReport], None]) -> RunReport:

@@ -1,4 +1,4 @@
-"""One run of a study, kept so that nothing is ever trained twice; and what a set of runs adds up to.
+"""One run of a study, kept so that nothing is ever trained twice.
 
 A run is named by what decides its result: network, recipe, seed and the data's fingerprint. Its state after each
 epoch, its weights and its record lie under that name, so a study that was killed goes on where it was, and one
@@ -13,17 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from attention.counting.cost import count
 from attention.data.dataset import DataSet, read
 from attention.data.folder import DataFolder
-from attention.errors import AttentionError, Cancelled, InvalidRequest, NotFound, StorageFailed, TooLarge
+from attention.errors import AttentionError, Cancelled, Diverged, InvalidRequest, NotFound, StorageFailed, TooLarge
 from attention.measuring.classification import balanced_accuracy, confusion, macro_f1
-from attention.measuring.statistics import paired_interval, verdicts
-from attention.measuring.traits import narrow_bottlenecks
 from attention.reports.predictions import PackedClasses
-from attention.reports.study import Arm, CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
+from attention.reports.study import CurvePoint, RunReport
 from attention.spec import Plain, Recipe, Variant
 from attention.storage.base import Depot
 from attention.training.cards import card_of
@@ -32,9 +28,6 @@ from attention.training.train import Run, train
 
 MOST_CONFUSED = 100
 """Confusion matrices of more classes than this are not kept in reports: a thousand classes have a million entries."""
-
-POINTS = 100
-"""Accuracies are shares; differences are told in points of a hundred."""
 
 
 class Task(Plain):
@@ -142,7 +135,8 @@ class Workshop:
         except (TooLarge, InvalidRequest, StorageFailed) as error:  # not of the run: the next time it goes on
             return _report(task, curve, done=True, failed=str(error))
         except AttentionError as error:
-            report = _report(task, curve, done=True, failed=str(error))
+            diverged = isinstance(error, Diverged)
+            report = _report(task, curve, done=True, failed=str(error)).model_copy(update={"diverged": diverged})
         self.depot.write(_record(task), report.model_dump_json().encode())
         self.depot.remove(state)
         return report
@@ -191,140 +185,3 @@ def _finished(task: Task, run: Run, data: DataSet) -> RunReport:
             "weights": f"file:{task.name}",
         }
     )
-
-
-# ---------------------------------------------------------------- what the runs add up to
-
-
-def summarise(
-    request: StudyRequest, arms: Sequence[Variant], runs: Sequence[RunReport], facts: DataFacts, device: str
-) -> StudyReport:
-    """The report of a study from the runs there are; the first arm is the baseline."""
-    scores = {
-        arm.name: {
-            run.seed: POINTS * run.test_accuracy
-            for run in runs
-            if run.arm == arm.name and run.test_accuracy is not None
-        }
-        for arm in arms
-    }
-    base = arms[0]
-    differences = {
-        arm.name: [
-            score - scores[base.name][seed]
-            for seed, score in sorted(scores[arm.name].items())
-            if seed in scores[base.name]
-        ]
-        for arm in arms[1:]
-    }
-    found = verdicts(differences, request.margin)
-    confounded = {arm.name: confounds(base, arm) for arm in arms[1:]}
-    base_bill = count(base, request.size).total
-    summaries = []
-    for arm in arms:
-        values = list(scores[arm.name].values())
-        bill = count(arm, request.size).total
-        verdict = found.get(arm.name)
-        if verdict is not None and confounded[arm.name]:
-            verdict = verdict.model_copy(
-                update={"kind": "withheld", "sentence": f"{arm.name}: withheld. {' '.join(confounded[arm.name])}"}
-            )
-        summaries.append(
-            Arm(
-                name=arm.name,
-                variant=arm,
-                accuracy=paired_interval(values).model_copy(update={"method": "t over seeds"})
-                if len(values) > 1
-                else None,
-                spread=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-                n=len(values),
-                parameters=bill.parameters,
-                macs=bill.macs,
-                extra_parameters=bill.parameters - base_bill.parameters,
-                extra_macs=bill.macs - base_bill.macs,
-                differences=tuple(differences.get(arm.name, ())),
-                verdict=verdict,
-            )
-        )
-    return StudyReport(
-        headline=_headline(summaries, runs),
-        caveats=_caveats(summaries, runs, facts, confounded),
-        baseline=base.name,
-        arms=tuple(summaries),
-        runs=tuple(runs),
-        data=facts,
-        recipe=request.recipe,
-        margin=request.margin,
-        device=device,
-        torch=str(torch.__version__),
-        complete=len(runs) == len(arms) * request.seeds and all(run.done for run in runs),
-    )
-
-
-def confounds(base: Variant, arm: Variant) -> tuple[str, ...]:
-    """What two arms differ in beside attention, as sentences that name the matched control; none if nothing.
-
-    A plain network of another width is a control of capacity, not a confounded arm.
-    """
-    if arm.attention is None or arm.plain == base.plain:
-        return ()
-    control = f"The matched control is {arm.plain.name}."
-    if arm.backbone != base.backbone:
-        return (f"It has another backbone than {base.name}. {control}",)
-    changed = sorted(
-        option
-        for option in {*arm.backbone_options, *base.backbone_options}
-        if arm.backbone_options.get(option) != base.backbone_options.get(option)
-    )
-    if changed:
-        return (f"Its backbone differs from the baseline's in {', '.join(changed)}. {control}",)
-    return (f"It has another number of classes than {base.name}. {control}",)
-
-
-def _headline(arms: Sequence[Arm], runs: Sequence[RunReport]) -> str:
-    claims = [arm.verdict.sentence for arm in arms if arm.verdict and arm.verdict.kind in ("better", "worse")]
-    if claims:
-        return " ".join(claims)
-    if not all(run.done for run in runs) or not runs:
-        return "The study is still running; nothing can be said yet."
-    kinds = {arm.verdict.kind for arm in arms if arm.verdict}
-    if kinds == {"equivalent"}:
-        return f"No arm differs from {arms[0].name} by more than {arms[1].verdict.margin:g} points."  # type: ignore[union-attr]
-    if kinds == {"too few seeds"}:
-        return "Too few seeds to decide anything."
-    return f"No arm is shown to be better or worse than {arms[0].name}."
-
-
-def _caveats(
-    arms: Sequence[Arm], runs: Sequence[RunReport], facts: DataFacts, confounded: dict[str, tuple[str, ...]]
-) -> tuple[str, ...]:
-    said = [f"{name}: {sentence}" for name, sentences in confounded.items() for sentence in sentences]
-    places = {str(arm.variant.placement) for arm in arms if arm.variant.attention}
-    if len(places) > 1:
-        said.append(
-            f"The modules sit at different places ({', '.join(sorted(places))}): a ranking mixes module and place."
-        )
-    counts = {arm.n for arm in arms}
-    if len(counts) > 1:
-        said.append(f"The arms have {min(counts)} to {max(counts)} finished runs; only shared seeds are compared.")
-    said += filter(None, (narrow_bottlenecks(arm.variant) for arm in arms))
-    said += [f"{run.arm}, seed {run.seed}: {run.failed}" for run in runs if run.failed]
-    if facts.duplicates_across_splits:
-        said.append(
-            f"{facts.duplicates_across_splits} images stand in both splits, so the test has been seen in training."
-        )
-    if facts.label_conflicts:
-        said.append(f"{facts.label_conflicts} images stand there with more than one label.")
-    if facts.split_by_hash:
-        said.append("The data had no split; one was made by the hash of each file.")
-    if facts.validation == "off":
-        said.append(
-            "There is no validation split, so curves are of the test images. If anything was chosen by them, these "
-            "verdicts are too good."
-        )
-    if facts.validation == "cut":
-        said.append(
-            f"{facts.validation_images:,} of the training images were cut for validation, alike of each class, by the "
-            "hash of each file."
-        )
-    return tuple(said)

@@ -180,10 +180,23 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
         if found is None:
             reason = f" {job.error}" if job.error else ""
             raise NotFound(f"Job {job_id} is {job.state} and has no report{'' if job.ended else ' yet'}.{reason}")
+        kind = requests[job.analysis].report if job.analysis in requests else None
+        if job.state in ("cancelled", "failed"):
+            found = await run_in_threadpool(_ended, kind, found, job.state)
         if format != "json":
-            kind = requests[job.analysis].report if job.analysis in requests else None
             found = await run_in_threadpool(_written, kind, found, format)
         return Response(found, headers={"Cache-Control": "no-cache"}, media_type=MEDIA_TYPES[format])
+
+
+def _ended(kind: type[Any] | None, json: str, state: JobState) -> str:
+    """What was known when a job ended early; a report that says how far it is says how it ended instead."""
+    ended = getattr(kind, "ended", None)
+    if kind is None or ended is None:
+        return json
+    try:
+        return cast(str, ended(kind.model_validate_json(json), state).model_dump_json())
+    except ValidationError:  # of another version of the service
+        return json
 
 
 def _written(kind: type[Any] | None, json: str, format: Format) -> str:

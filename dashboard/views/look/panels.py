@@ -18,6 +18,8 @@ def warnings(report: Comparison) -> None:
     for warning in dict.fromkeys(variant.warning for variant in report.variants if variant.warning):
         warned = [words.called(report)[variant.name] for variant in report.variants if variant.warning == warning]
         st.warning(f"**{', '.join(warned)}.** {warning}", icon=":material/warning:")
+    for caveat in report.caveats:
+        st.warning(words.relabelled(caveat, words.called(report)), icon=":material/warning:")
 
 
 def predictions(report: Comparison, image: Image) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from attention.reports.evidence import KIND_WORDS
 from attention.reports.study import Arm, StudyReport
 from dashboard.drawing.marks import AXES, PALETTE, SHORT, TEXT, Chart
 from dashboard.drawing.words import human, labels
@@ -65,7 +66,8 @@ def differences(report: StudyReport) -> Chart | None:
     ]
     y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False))
     colour, title = _colours(report), f"accuracy − {label[report.baseline]}, same seed (points)"
-    margin = alt.Chart(pd.DataFrame([{"low": -report.margin, "high": report.margin}]))
+    width = report.margin or 0.0
+    margin = alt.Chart(pd.DataFrame([{"low": -width, "high": width}]))
     layers: list[alt.Chart] = [
         margin.mark_rect(color=MARGIN, opacity=0.22).encode(x=alt.X("low:Q", title=title), x2="high:Q"),
         alt.Chart(pd.DataFrame([{"zero": 0.0}]))
@@ -248,9 +250,8 @@ def table(report: StudyReport) -> pd.DataFrame:
             "95 % interval": f"{arm.accuracy.low:.2f} to {arm.accuracy.high:.2f}" if arm.accuracy else "",
             "n": str(arm.n),
             "difference": "baseline",
-            "95 % interval of it": "",
-            "p (Holm)": "",
-            "p (sign flips)": "",
+            "interval of it": "",
+            "p": "",
             "verdict": "",
         }
         if arm.name != report.baseline:
@@ -268,10 +269,9 @@ def _difference(arm: Arm) -> dict[str, str]:
     found = verdict.difference
     return {
         "difference": f"{found.estimate:+.2f}" if found else "",
-        "95 % interval of it": f"{found.low:+.2f} to {found.high:+.2f}" if found else "",
-        "p (Holm)": _p(verdict.p_holm),
-        "p (sign flips)": _p(verdict.sign_flip_p),
-        "verdict": verdict.kind,
+        "interval of it": f"{found.low:+.2f} to {found.high:+.2f}" if found else "",
+        "p": _p(verdict.p_adjusted),
+        "verdict": KIND_WORDS[verdict.kind],
     }
 
 

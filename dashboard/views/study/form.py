@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from pydantic import ValidationError
@@ -21,6 +21,8 @@ FIRST = ("se", "eca")
 SMALL = "resnet20"
 """The backbone that the form opens with: a small network for small images."""
 PLACES = "placement"
+LOOKS: dict[str, Literal[1, 3]] = {"yes": 3, "no": 1}
+"""Whether seeds may be added after a verdict -> looks of the plan."""
 FIELDS = 5
 """Fields of a recipe in a row."""
 
@@ -119,19 +121,35 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
         more = forms.variants(catalog, (), "arm", "More arms", "They are trained from scratch.")
     grids = _sweep(catalog, backbone.name, position)
     recipe = _recipe()
-    first, second, third, fourth = st.columns(4)
-    seeds = first.number_input("Seeds", 1, 100, 6, key="seeds", help="Runs of each arm. Six pairs allow a claim.")
+    first, second, third, fourth, fifth = st.columns(5)
+    seeds = first.number_input(
+        "Seeds",
+        1,
+        400,
+        8,
+        key="seeds",
+        help="Runs of each arm. The first verdict is given at so many, six at least.",
+    )
     size = second.number_input("Image size, pixels", 4, 512, 32, key="study.size", help="Height and width.")
     margin = third.number_input(
         "Margin, points",
         0.01,
         100.0,
-        0.3,
+        0.5,
         0.1,
         key="margin",
         help="Differences up to this many points are called none.",
     )
     begin = fourth.number_input("First seed", 0, 10_000, 0, key="first_seed", help="The others follow it.")
+    growing = fifth.segmented_control(
+        "Seeds may be added after a verdict",
+        list(LOOKS),
+        default="yes",
+        key="looks",
+        required=True,
+        help="Yes: verdicts at your first number of seeds, at twice and at four times as many. No: one verdict, with "
+        "a narrower interval. Say it before the first run: it cannot change afterwards.",
+    )
     try:
         place = Placement.model_validate(position)
         arms = [Variant(backbone=backbone.name)]
@@ -146,6 +164,7 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
             first_seed=int(begin),
             recipe=recipe,
             margin=margin,
+            looks=LOOKS[growing],
         )
     except ValidationError as error:
         st.info(_plain(error))

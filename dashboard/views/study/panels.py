@@ -13,6 +13,7 @@ BADGES: dict[str, str] = {
     "equivalent": ":blue-badge[no difference]",
     "undecided": ":gray-badge[not decided]",
     "too few seeds": ":gray-badge[too few seeds]",
+    "nothing learned": ":orange-badge[nothing learned]",
     "withheld": ":orange-badge[withheld]",
 }
 COSTS = {"extra_parameters": "parameters", "extra_macs": "MACs"}
@@ -26,6 +27,10 @@ def verdict(report: StudyReport) -> None:
     for arm in report.arms:
         if arm.verdict is not None:
             st.markdown(f"{badge(arm.verdict)} {words.relabelled(arm.verdict.sentence, label)}")
+            for note in arm.verdict.notes:
+                st.caption(words.relabelled(note, label))
+    for fact in report.test_set:
+        st.caption(fact)
     for caveat in report.caveats:
         st.warning(words.relabelled(caveat, label), icon=":material/warning:")
 
@@ -47,9 +52,10 @@ def details(report: StudyReport) -> None:
         with left:
             st.markdown("**Paired differences**")
             st.altair_chart(drawn, width="stretch")
+            band = "" if report.margin is None else f", the grey band the margin of {report.margin:g} points"
             st.caption(
-                f"A dot is a seed, the bar the 95 % interval of the mean, the grey band the margin of "
-                f"{report.margin:g} points. A bar right of 0 is a gain; one inside the band is none that matters."
+                f"A dot is a seed, the bar the interval of the mean, 95 % over all arms and looks together{band}. A "
+                "bar inside the band is no difference that matters; else one right of 0 is a gain."
             )
         with right:
             st.markdown("**Cost beside gain**")
@@ -63,7 +69,9 @@ def details(report: StudyReport) -> None:
             )
             if (scatter := study_charts.gains(report, cost)) is not None:
                 st.altair_chart(scatter, width="stretch")
-            st.caption("Up is better, left is cheaper. A line is the 95 % interval of the gain.")
+                st.caption("Up is better, left is cheaper. A line is the interval of the gain.")
+            else:
+                st.caption("Without a verdict there is no interval of a gain to show.")
     for title, chart in study_charts.sweeps(report).items():
         st.markdown(f"**Sweep of {title}**")
         st.altair_chart(chart, width="stretch")
@@ -113,8 +121,8 @@ def _conditions(report: StudyReport) -> str:
     data, recipe = report.data, report.recipe
     return (
         f"{data.sentence} Images of {data.size} pixels, {len(data.classes)} classes. {recipe.epochs} epochs, batch "
-        f"{recipe.batch_size}, peak rate {recipe.lr:g}. "
-        "Accuracy after the last epoch, mean over n seeds; differences are paired by seed; p of the paired t-test with "
-        f"Holm's correction, and of exact sign flips. MACs are multiply-accumulates of one image. Trained on "
+        f"{recipe.batch_size}, peak rate {recipe.lr:g}. Accuracy after the last epoch, mean over n seeds; differences "
+        "are paired by seed, their intervals 95 % over all arms and all looks of the plan together; p is below 0.05 "
+        "where the interval excludes 0. MACs are multiply-accumulates of one image. Trained on "
         f"{report.device}, torch {report.torch}."
     )

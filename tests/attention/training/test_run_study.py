@@ -66,7 +66,7 @@ def test_every_arm_is_trained_with_every_seed_and_reported_in_three_formats(
     assert r"\toprule" in (kept / "report.tex").read_text()
     out = capsys.readouterr().out
     assert all(f"{name}: " in out for name in names) and "n = 2" in out
-    assert "=> Too few seeds to decide anything." in out
+    assert "=> Too few seeds to decide anything: the first verdict is given at 6." in out
 
 
 def test_cards_name_the_command_that_gives_the_study_again(data: Path) -> None:
@@ -77,7 +77,7 @@ def test_cards_name_the_command_that_gives_the_study_again(data: Path) -> None:
         assert card.command.startswith(
             "attention-lab study DATA 'resnet20(width=4)/none' 'resnet20(width=4)/eca' "
             "--data-name grey-squares --recipe quick --epochs 1 --batch-size 16 --size 8 --validation 0.1 --threads 1 "
-            "--seeds 2 --first-seed 0 --margin 0.3"
+            "--seeds 2 --first-seed 0 --looks 3 --margin 0.5"
         )
         assert card.variant.name in card.command and str(data.parent) not in card.command
 
@@ -197,7 +197,7 @@ def test_a_name_stands_for_one_data_set_in_a_folder_of_runs(data: Path, capsys: 
         (["--size", "1000"], "--size is 1000 pixels. Choose 4 to 512."),
         (["--device", "tpu"], "There is no device 'tpu' here. There is: cpu"),
         (["--data-name", "()"], "leaves no name for a data set"),
-        (["--batch-size", "64"], "28 training images do not fill one batch of 64."),
+        (["--batch-size", "64"], "28 training images, which do not fill one batch of 64."),
     ],
 )
 def test_wrong_options_end_with_a_sentence_and_two(

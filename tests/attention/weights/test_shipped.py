@@ -8,7 +8,8 @@ import torch
 from attention.build import build, preprocess_of
 from attention.data.files import Files, samples
 from attention.data.images import preprocess
-from attention.measuring.statistics import verdicts
+from attention.measuring.decision import Rule
+from attention.measuring.verdicts import judge_differences
 from attention.reports.study import StudyReport
 from attention.spec import Variant
 from attention.weights import load as weights
@@ -58,17 +59,32 @@ def test_the_study_that_comes_along_has_six_pairs_of_every_network() -> None:
 
 def test_its_verdicts_are_what_its_runs_say() -> None:
     report = study()
-    scores = {
-        arm.name: [100 * (run.test_accuracy or 0) for run in report.runs if run.arm == arm.name] for arm in report.arms
-    }
-    base = scores[report.baseline]
-    differences = {
-        name: [mine - other for mine, other in zip(values, base, strict=True)]
-        for name, values in scores.items()
-        if name != report.baseline
-    }
-    found = verdicts(differences, report.margin)
-    assert {arm.name: arm.verdict for arm in report.arms if arm.verdict} == found
+    assert report.plan is None and any("No plan was recorded" in caveat for caveat in report.caveats)
+    differences = {arm.name: arm.differences for arm in report.arms if arm.name != report.baseline}
+    for looks in (3, 1):
+        rule = Rule(arms=2, first_look=6, looks=looks, margin=report.margin, image_points=0.01)
+        for name, verdict in judge_differences(rule, differences).items():
+            if looks == 3:
+                assert next(arm.verdict for arm in report.arms if arm.name == name) == verdict
+            else:
+                assert f"Taken as a plan of one look: {verdict.sentence}" in report.caveats
+
+
+@pytest.mark.parametrize(
+    ("arm", "growing", "fixed"),
+    [("se", (-1.8591, 0.2924, 71), (-1.5899, 0.0232, 57)), ("eca", (-2.0951, 1.4851, 188), (-1.6471, 1.0371, 152))],
+)
+def test_its_verdicts_are_those_worked_out_apart(
+    arm: str, growing: tuple[float, float, int], fixed: tuple[float, float, int]
+) -> None:
+    """The numbers were computed for the rule's specification, from the same runs by other code."""
+    report = study()
+    (differences,) = (one.differences for one in report.arms if one.variant.attention == arm)
+    for looks, (low, high, needed) in ((3, growing), (1, fixed)):
+        rule = Rule(arms=2, first_look=6, looks=looks, margin=0.3, image_points=0.01)
+        (verdict,) = judge_differences(rule, {arm: differences}).values()
+        assert verdict.kind == "undecided" and verdict.seeds_needed == needed and verdict.difference
+        assert (verdict.difference.low, verdict.difference.high) == pytest.approx((low, high), abs=6e-5)
 
 
 @pytest.mark.parametrize("name", TRIO)
@@ -90,7 +106,9 @@ def test_the_readme_tells_the_study_as_it_is() -> None:
         assert arm.accuracy and arm.spread is not None
         assert f"{arm.accuracy.estimate:.2f} % ({arm.spread:.2f})" in text
         if arm.verdict and arm.verdict.difference:
-            found = arm.verdict.difference
-            told = f"{found.estimate:+.2f} points [{found.low:+.2f}, {found.high:+.2f}] | {arm.verdict.p_holm:.3f}"
+            found, p = arm.verdict.difference, arm.verdict.p_adjusted
+            told = f"{found.estimate:+.2f} points [{found.low:+.2f}, {found.high:+.2f}] | {p:.3f}"
             assert f"| {told.replace('-', '−')} | {arm.extra_parameters} | not decided |" in text
-            assert arm.verdict.kind == "undecided" and f"{arm.verdict.more_seeds}" in text
+            least, most = arm.verdict.seeds_needed_range or (None, None)
+            assert arm.verdict.kind == "undecided" and not found.low > 0 and not found.high < 0
+            assert f"{arm.verdict.seeds_needed} seeds in all ({least} to {most})" in text

@@ -42,11 +42,13 @@ def test_an_uploaded_zip_can_be_named_and_planned_with(client: TestClient, setti
     assert (answer.status_code, answer.json()) == (201, told)
     assert client.get("/v1/datasets").json() == {"datasets": [told]}
     assert stored(settings) == ["pets.zip"]
-    study = {"data": "pets", "variants": ["resnet20/none", "resnet20/eca"], "seeds": 2, "recipe": "quick"}
+    study = {"data": "pets", "variants": ["resnet20/none", "resnet20/eca"], "seeds": 2, "recipe": {"batch_size": 4}}
     plan = client.post("/v1/plan", json={"study": study}).json()
     assert (plan["runs"], plan["runs_done"], plan["epochs"], plan["images"]) == (4, 0, 32, 8)
     assert plan["seconds"] > 0 and plan["basis"].startswith("Rough")
-    assert "six pairs are the least for a claim" in plan["notes"][0]
+    assert "the first verdict is given at 6" in plan["notes"][0]
+    study["recipe"] = "quick"
+    problem(client.post("/v1/plan", json={"study": study}), 422, "8 images in all splits, which do not fill one batch")
 
 
 def test_a_plan_for_data_that_is_not_there_says_so(client: TestClient) -> None:

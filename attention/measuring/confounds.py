@@ -1,0 +1,82 @@
+"""What two networks differ in beside their attention: the reasons for which a difference may not be put down to it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attention.reports.checkpoints import Card
+from attention.spec import Variant
+
+
+def confounds(base: Variant, arm: Variant) -> tuple[str, ...]:
+    """Say what two arms differ in beside attention, in sentences that name the matched control; none if nothing.
+
+    A plain network of another width is a control of capacity, not a confounded arm.
+    """
+    if arm.attention is None or arm.plain == base.plain:
+        return ()
+    control = f"The matched control is {arm.plain.name}."
+    if arm.backbone != base.backbone:
+        return (f"It has another backbone than {base.name}. {control}",)
+    changed = sorted(
+        option
+        for option in {*arm.backbone_options, *base.backbone_options}
+        if arm.backbone_options.get(option) != base.backbone_options.get(option)
+    )
+    if changed:
+        return (f"Its backbone differs from the baseline's in {', '.join(changed)}. {control}",)
+    return (f"It has another number of classes than {base.name}. {control}",)
+
+
+def differences_in_training(cards: Mapping[str, Card | None]) -> tuple[str, ...]:
+    """Say what trained networks that are looked at side by side differ in beside their attention.
+
+    Args:
+        cards: name -> what is known of how its weights were trained; None where nothing is known.
+    """
+    known = {name: card for name, card in cards.items() if card is not None}
+    warnings = [
+        f"The networks differ in {what} ({_listed(values)}), so a difference between them need not come from attention."
+        for what, values in _facts(known).items()
+        if len(set(values.values())) > 1
+    ]
+    unknown = [name for name in cards if name not in known]
+    if known and unknown:
+        warnings.append(f"How {', '.join(unknown)} was trained is not known; a difference may come from training.")
+    return tuple(warnings)
+
+
+def _facts(cards: Mapping[str, Card]) -> dict[str, dict[str, str]]:
+    """What is compared -> network -> its value as text."""
+    recipes = {name: card.recipe.model_dump() for name, card in cards.items()}
+    changed = [
+        field for field in next(iter(recipes.values()), {}) if len({str(of[field]) for of in recipes.values()}) > 1
+    ]
+    facts: dict[str, dict[str, str]] = {
+        "backbone": {name: _backbone(card.variant) for name, card in cards.items()},
+        "data": {name: card.data for name, card in cards.items()},
+        "training images": {name: f"{card.train_images:,}" for name, card in cards.items()},
+        "resolution": {name: f"{card.preprocess.size} px" for name, card in cards.items()},
+    }
+    for field in changed:
+        facts[field if field == "epochs" else f"the recipe's {field}"] = {
+            name: str(of[field]) for name, of in recipes.items()
+        }
+    return facts
+
+
+def _backbone(variant: Variant) -> str:
+    options: Mapping[str, Any] = variant.backbone_options
+    return variant.backbone + (
+        f"({', '.join(f'{key}={value}' for key, value in sorted(options.items()))})" if options else ""
+    )
+
+
+def _listed(values: Mapping[str, str]) -> str:
+    names: dict[str, list[str]] = {}
+    for name, value in values.items():
+        names.setdefault(value, []).append(name)
+    return "; ".join(f"{_few(of)}: {value}" for value, of in names.items())
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,338 @@
+"""The verdicts of a study: for each arm the first line of the rule that applies, with its sentence and numbers.
+
+The order is that of `decision`'s page in words: withheld, nothing learned, withheld for failed runs, too few seeds, no
+spread; and then what the interval says.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attention.measuring.decision import (
+    Estimate,
+    Rule,
+    UnpairedEstimate,
+    adjusted_p,
+    estimate,
+    far_seeds,
+    image_variance,
+    kinds,
+    unseen_failure_rate,
+)
+from attention.measuring.planning import MOST_SEEDS, seeds_needed, seeds_needed_range, telling
+from attention.reports.evidence import Interval, Verdict
+
+EARLY = 16
+"""Seeds below which "better" is found mostly where chance helped."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run of a plan ended.
+
+    Args:
+        score: in points; None if loss or score were not finite: the run diverged.
+        learned: whether the run is better than guessing; None if that could not be checked.
+        right: whether it is right on each test image (N,), where known.
+    """
+
+    seed: int
+    score: float | None
+    learned: bool | None = None
+    right: NDArray[np.bool_] | None = field(default=None, compare=False)
+
+    @property
+    def trained(self) -> bool:
+        """Whether the run ended as one that trains normally does."""
+        return self.score is not None and self.learned is not False
+
+
+def judge(
+    rule: Rule,
+    baseline: Sequence[Outcome],
+    arms: Mapping[str, Sequence[Outcome]],
+    *,
+    seeds: Sequence[int],
+    confounds: Mapping[str, str] | None = None,
+    images: int | None = None,
+    labels: NDArray[np.int64] | None = None,
+    unit: str = "points",
+) -> dict[str, Verdict]:
+    """Give every arm of a plan its verdict.
+
+    Args:
+        baseline: the runs of the baseline that have ended.
+        arms: the ended runs of each other arm.
+        seeds: the seeds of the plan in the order in which they count.
+        confounds: arm -> what it differs in beside its attention.
+        images: test images, for the sentences.
+        labels: class of each test image (N,), if scores are balanced accuracies.
+    """
+    base = {outcome.seed: outcome for outcome in baseline}
+    verdicts = {}
+    for name, outcomes in arms.items():
+        arm = {outcome.seed: outcome for outcome in outcomes}
+        teller = _Teller(name, rule, unit, images)
+        reason = (confounds or {}).get(name)
+        verdicts[name] = (
+            teller.silent("withheld", reason, 0) if reason else _judge_arm(teller, arm, base, seeds, labels)
+        )
+    return verdicts
+
+
+def judge_differences(
+    rule: Rule,
+    differences: Mapping[str, Sequence[float]],
+    image_variances: Mapping[str, float] | None = None,
+    unit: str = "points",
+) -> dict[str, Verdict]:
+    """Give every arm its verdict from its paired differences, in order of seeds.
+
+    Args:
+        image_variances: arm -> the variance that the draw of images gives to its mean, where known.
+    """
+    verdicts = {}
+    for name, values in differences.items():
+        variance = (image_variances or {}).get(name)
+        verdicts[name] = _judge_pairs(_Teller(name, rule, unit), list(values), range(len(values)), variance)
+    return verdicts
+
+
+def judge_unpaired(
+    name: str, rule: Rule, found: UnpairedEstimate, arm_runs: int, baseline_runs: int, unit: str = "points"
+) -> Verdict:
+    """Give the verdict on runs that no seed pairs."""
+    return _Teller(name, rule, unit).unpaired(found, arm_runs, baseline_runs)
+
+
+def _judge_arm(
+    teller: "_Teller",
+    arm: Mapping[int, Outcome],
+    base: Mapping[int, Outcome],
+    seeds: Sequence[int],
+    labels: NDArray[np.int64] | None,
+) -> Verdict:
+    """Apply the rule's order to one arm that is not confounded."""
+    paired = [seed for seed in seeds if seed in arm and seed in base]
+    for whose, outcomes in (("baseline", base), ("arm", arm)):
+        if outcomes and not any(outcome.trained for outcome in outcomes.values()):
+            return teller.nothing_learned(whose, list(outcomes.values()), len(paired))
+    ended = next((place for place, seed in enumerate(seeds) if seed not in arm or seed not in base), len(seeds))
+    look = teller.rule.look(ended)
+    used = list(seeds[: teller.rule.look_sizes[look - 1]]) if look else list(seeds)
+    of_arm, of_base = ([runs[seed] for seed in used if seed in runs] for runs in (arm, base))
+    if not all(outcome.trained for outcome in (*of_arm, *of_base)):
+        return teller.failed_runs(of_arm, of_base, n=len([seed for seed in used if seed in paired]))
+    if not look:
+        return teller.too_few(len([seed for seed in seeds[: teller.rule.first_look] if seed in paired]))
+    variance = _variance([arm[seed] for seed in used], [base[seed] for seed in used], labels)
+    differences = [(arm[seed].score or 0.0) - (base[seed].score or 0.0) for seed in used]
+    verdict = _judge_pairs(teller, differences, used, variance)
+    unused = [seed for seed in paired if seed not in used]
+    if not unused:
+        return verdict
+    note = f"{_seeds(unused)} {'is' if len(unused) == 1 else 'are'} not used before the next look."
+    return verdict.model_copy(update={"notes": (*verdict.notes, note)})
+
+
+def _judge_pairs(teller: "_Teller", values: Sequence[float], seeds: Sequence[int], variance: float | None) -> Verdict:
+    """Judge the differences of the look that is reached."""
+    look = teller.rule.look(len(values))
+    if not look:
+        return teller.too_few(len(values))
+    used = np.asarray(values[: teller.rule.look_sizes[look - 1]])
+    found = estimate(used, teller.rule, variance or 0.0)
+    if found.sd_used == 0:
+        return teller.silent("withheld", "no spread", len(used), f"all {len(used)} differences are {used[0]:+.2f}")
+    notes = [
+        f"Seed {seeds[place]} lies far from the others ({used[place]:+.2f}; median {np.median(used):+.2f}): "
+        "look at this run."
+        for place in far_seeds(used)
+    ]
+    return teller.interval(found, look, variance is not None, notes)
+
+
+def _variance(arm: Sequence[Outcome], base: Sequence[Outcome], labels: NDArray[np.int64] | None) -> float | None:
+    """Variance over images, where each run's answers are known and every class has images enough."""
+    tables = [[outcome.right for outcome in outcomes if outcome.right is not None] for outcomes in (arm, base)]
+    if any(len(table) < len(arm) for table in tables):
+        return None
+    if labels is not None and min(np.unique(labels, return_counts=True)[1]) < 2:
+        return None
+    return image_variance(np.stack(tables[0]), np.stack(tables[1]), labels)
+
+
+@dataclass(frozen=True)
+class _Teller:
+    """Says verdicts on one arm."""
+
+    name: str
+    rule: Rule
+    unit: str
+    images: int | None = None
+
+    def silent(self, kind: str, reason: str, n: int, detail: str = "", sentence: str = "") -> Verdict:
+        """A verdict without an interval."""
+        said = sentence or f"{self.name}: withheld. {_sentence(reason + (f': {detail}' if detail else ''))}"
+        return Verdict(
+            kind=kind,  # type: ignore[arg-type]
+            sentence=said,
+            reason=reason,
+            n=n,
+            look=0,
+            looks=self.rule.looks,
+            k=self.rule.arms,
+            difference=None,
+            margin=self.rule.margin,
+            next_look=self.rule.look_sizes[0] if kind == "too few seeds" else None,
+        )
+
+    def nothing_learned(self, whose: str, outcomes: Sequence[Outcome], n: int) -> Verdict:
+        """No run of the baseline, or of the arm, trained."""
+        who = "the baseline" if whose == "baseline" else self.name
+        diverged = sum(outcome.score is None for outcome in outcomes)
+        where = f" on {self.images:,} test images" if self.images else ""
+        why = f"no run of {who} can be told from always naming the most frequent class{where}"
+        if diverged:
+            most = f"{diverged} of {len(outcomes)} runs of {who} diverged"
+            why = most if diverged == len(outcomes) else f"{most}, and {why}"
+        return self.silent("nothing learned", whose, n, sentence=f"{self.name}: nothing learned. {_sentence(why)}")
+
+    def failed_runs(self, arm: Sequence[Outcome], base: Sequence[Outcome], n: int) -> Verdict:
+        """Some runs trained, and some did not."""
+        bad = [[outcome.seed for outcome in outcomes if not outcome.trained] for outcomes in (arm, base)]
+        counts = f"{len(bad[0])} of {len(arm)} runs of the arm and {len(bad[1])} of {len(base)} of the baseline"
+        reason = f"{counts} did not train"
+        whose = zip(bad, ("the arm", "the baseline"), strict=True)
+        named = [f"{_seeds(seeds).lower()} of {who}" for seeds, who in whose if seeds]
+        return self.silent("withheld", reason, n, " and ".join(named))
+
+    def too_few(self, n: int) -> Verdict:
+        """The first look is not reached."""
+        missing = self.rule.first_look - n
+        sentence = (
+            f"{self.name}: too few seeds to decide (n = {n}); {missing} more until the first verdict, at "
+            f"{self.rule.first_look} seeds."
+        )
+        return self.silent("too few seeds", f"{n} of {self.rule.first_look} seeds", n, sentence=sentence)
+
+    def interval(self, found: Estimate, look: int, with_images: bool, notes: Sequence[str]) -> Verdict:
+        """What the interval of paired differences says."""
+        rule, n, sd = self.rule, found.n, float(found.sd_used)
+        upcoming = rule.next_look(n)
+        needed, bounds, power = None, None, None
+        if rule.margin_is_visible:
+            needed = seeds_needed(sd, rule, found.half_images)
+            bounds = seeds_needed_range(sd, n, rule, found.half_images)
+            power = telling(sd, upcoming, rule, found.half_images) if upcoming else None
+        verdict = Verdict(
+            kind=str(kinds(found.low, found.high, rule)),  # type: ignore[arg-type]
+            sentence="",
+            n=n,
+            look=look,
+            looks=rule.looks,
+            k=rule.arms,
+            difference=self._difference(float(found.mean), float(found.low), float(found.high), n, "paired t"),
+            half_seeds=float(found.half_seeds),
+            half_images=found.half_images,
+            scope="seeds and images" if with_images else "seeds, on these test images",
+            p_adjusted=adjusted_p(rule, found),
+            margin=rule.margin,
+            next_look=upcoming,
+            seeds_needed=needed,
+            seeds_needed_range=bounds,
+            power_next=power,
+        )
+        return self._said(verdict, notes, "" if with_images else ", on these test images")
+
+    def unpaired(self, found: UnpairedEstimate, arm_runs: int, baseline_runs: int) -> Verdict:
+        """What Welch's interval says."""
+        rule, n = self.rule, min(arm_runs, baseline_runs)
+        verdict = Verdict(
+            kind=str(kinds(found.low, found.high, rule)),  # type: ignore[arg-type]
+            sentence="",
+            n=n,
+            look=rule.look(n),
+            looks=rule.looks,
+            k=rule.arms,
+            difference=self._difference(found.mean, found.low, found.high, n, "Welch's t, unpaired"),
+            scope="seeds, on these test images",
+            p_adjusted=found.p_adjusted,
+            margin=rule.margin,
+            next_look=rule.next_look(n),
+        )
+        note = "Unpaired: name each run's seed in a seed column, so that runs of one seed are compared with each other."
+        return self._said(verdict, [note], f" against {baseline_runs}, unpaired, on these test images")
+
+    def _difference(self, mean: float, low: float, high: float, n: int, test: str) -> Interval:
+        arms, looks = self.rule.arms, self.rule.looks
+        family = f"{arms} {'arm' if arms == 1 else 'arms'} and {looks} {'look' if looks == 1 else 'looks'}"
+        return Interval(
+            estimate=mean, low=low, high=high, confidence=0.95, n=n, method=f"{test}, simultaneous over {family}"
+        )
+
+    def _said(self, verdict: Verdict, notes: Sequence[str], scope: str) -> Verdict:
+        """Add the sentence and what belongs beside it."""
+        assert verdict.difference is not None
+        mean, low, high = verdict.difference.estimate, verdict.difference.low, verdict.difference.high
+        margin, unit = verdict.margin, self.unit
+        ends = f"[{_end(low, margin)}, {_end(high, margin)}], n = {verdict.n}{scope}"
+        if verdict.kind == "equivalent":
+            sign = "above" if low > 0 else "below"
+            sure = f": surely {sign} zero, but within the margin" if low > 0 or high < 0 else ""
+            sentence = f"{self.name}: no difference larger than {margin:g} {unit} ({_two(mean)} {ends}){sure}."
+        elif verdict.kind == "undecided":
+            sentence = f"{self.name}: not decided ({_two(mean)} {unit} {ends}){self._advice(verdict)}"
+        else:
+            sentence = f"{self.name} is {verdict.kind} by {_two(mean)} {unit} {ends}."
+        return verdict.model_copy(update={"sentence": sentence, "notes": (*notes, *self._notes(verdict))})
+
+    def _advice(self, verdict: Verdict) -> str:
+        """What would decide, after "not decided"."""
+        if not self.rule.margin_is_visible or verdict.half_seeds is None:
+            return "."
+        none = f"would tell {verdict.margin:g} {self.unit} from none"
+        if verdict.seeds_needed is None:
+            return f"; not even {MOST_SEEDS:,} seeds {none}: more test images are missing, not more seeds."
+        least, most = verdict.seeds_needed_range or (None, None)
+        bounds = f"{least} to {most}" if most is not None else f"{least} to more than {MOST_SEEDS:,}"
+        advice = f"; about {verdict.seeds_needed} seeds in all ({bounds}) {none}."
+        if verdict.next_look is None or verdict.power_next is None:
+            return f"{advice} The plan is used up: more seeds need a new plan."
+        return f"{advice} At the next look, {verdict.next_look} seeds, the chance is {100 * verdict.power_next:.0f} %."
+
+    def _notes(self, verdict: Verdict) -> list[str]:
+        assert verdict.difference is not None
+        notes = []
+        if verdict.kind == "better" and verdict.n < EARLY:
+            low = _end(verdict.difference.low, verdict.margin)
+            notes.append(f"An effect found early is on average overstated; the lower end {low} is what is shown.")
+        points = self.rule.image_points
+        if self.rule.margin is not None and not self.rule.margin_is_visible and points is not None:
+            notes.append(
+                f"One test image is {points:.3g} {self.unit}; a margin of {self.rule.margin:g} cannot be seen."
+            )
+        rate = 100 * unseen_failure_rate(verdict.n)
+        notes.append(f"After {verdict.n} clean runs a failure rate up to {rate:.0f} % cannot be excluded.")
+        return notes
+
+
+def _two(number: float) -> str:
+    return f"{round(number, 2) + 0.0:+.2f}"
+
+
+def _end(number: float, margin: float | None) -> str:
+    """An end of an interval with two decimals, or four where two would put it on zero or on the margin."""
+    on_a_line = round(number, 2) in (0, *(() if margin is None else (round(margin, 2), -round(margin, 2))))
+    return f"{number:+.4f}" if on_a_line else f"{number:+.2f}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"Seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith(".") else text + "."

@@ -1,0 +1,70 @@
+"""Plans of studies: made before the first run, kept beside the runs, found again, never changed."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from attention.measuring.decision import LEAST_SEEDS
+from attention.reports.study import DataFacts, StudyRequest
+from attention.reports.study_plan import StudyPlan
+from attention.spec import Variant
+from attention.storage.base import Depot
+
+FOLDER = "runs/plans"
+
+SAME = ("arms", "looks", "margin", "score", "recipe", "size", "validation", "first_seed", "fingerprint")
+"""What two plans have in common that differ in their first look only."""
+
+
+def recorded_plan(
+    depot: Depot, request: StudyRequest, arms: Sequence[Variant], facts: DataFacts, ended: int
+) -> StudyPlan:
+    """Find the plan that a study goes on with, or make it and keep it with the time.
+
+    A request that names no first look goes on with the earliest plan that is otherwise the same and reaches as many
+    seeds. Whatever else differs (arms, margin, looks, recipe, data) is another plan.
+
+    Args:
+        ended: runs of the request that have ended already.
+    """
+    plan = StudyPlan(
+        arms=tuple(arm.name for arm in arms),
+        first_look=request.first_look or max(LEAST_SEEDS, request.seeds),
+        looks=request.looks,
+        margin=request.margin,
+        score=request.score,
+        recipe=request.recipe,
+        size=request.size,
+        validation=request.validation,
+        first_seed=request.first_seed,
+        fingerprint=facts.fingerprint,
+        created=datetime.now(UTC).replace(microsecond=0),
+        runs_before=ended,
+        runs_asked=len(arms) * request.seeds,
+    )
+    kept = sorted(_kept(depot, plan), key=lambda old: old.created)
+    for old in kept:
+        goes_on = request.first_look is None and request.seeds <= old.look_sizes[-1]
+        if old.first_look == plan.first_look or goes_on:
+            return old
+    depot.write(f"{FOLDER}/{_family(plan)}-{plan.first_look}.json", plan.model_dump_json(indent=1).encode())
+    return plan
+
+
+def _family(plan: StudyPlan) -> str:
+    same = plan.model_dump_json(include=set(SAME))
+    return hashlib.sha256(same.encode()).hexdigest()[:20]
+
+
+def _kept(depot: Depot, plan: StudyPlan) -> list[StudyPlan]:
+    """Plans that differ from this one in their first look at most."""
+    plans = []
+    for entry in depot.entries(FOLDER):
+        if entry.last.startswith(_family(plan)):
+            try:
+                plans.append(StudyPlan.model_validate_json(depot.read(entry.name)))
+            except (FileNotFoundError, ValidationError):
+                continue
+    return plans

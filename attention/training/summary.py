@@ -1,0 +1,267 @@
+"""What the runs of a study add up to: arms with their verdicts, the headline, and what speaks against saying more."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attention.counting.cost import count
+from attention.measuring.confounds import confounds
+from attention.measuring.decision import LEAST_SEEDS, Rule, has_learned
+from attention.measuring.statistics import paired_interval
+from attention.measuring.traits import narrow_bottlenecks
+from attention.measuring.verdicts import Outcome, judge
+from attention.reports.evidence import Verdict
+from attention.reports.study import Arm, DataFacts, RunReport, StudyReport, StudyRequest, late_plan
+from attention.reports.study_plan import Score, StudyPlan
+from attention.spec import Variant
+
+POINTS = 100
+"""Accuracies are shares; differences are told in points of a hundred."""
+
+UNBALANCED = 1.5
+"""Times 1 / C above which the share of the most frequent class makes accuracy a poor score."""
+
+
+def summarise(
+    request: StudyRequest,
+    arms: Sequence[Variant],
+    runs: Sequence[RunReport],
+    facts: DataFacts,
+    device: str,
+    plan: StudyPlan | None = None,
+) -> StudyReport:
+    """Report on a study from the runs there are; the first arm is the baseline.
+
+    Args:
+        plan: what was recorded before the first run; None judges by what the request says, and says so.
+    """
+    verdicts = _verdicts(request, arms, runs, facts, plan, request.looks)
+    bills = {arm.name: count(arm, request.size).total for arm in arms}
+    base = bills[arms[0].name]
+    differences = _differences(arms, runs, request.score)
+    summaries = []
+    for arm in arms:
+        scores, bill = list(_scores(arm, runs, "accuracy").values()), bills[arm.name]
+        interval = paired_interval(scores).model_copy(update={"method": "t over seeds"}) if len(scores) > 1 else None
+        summaries.append(
+            Arm(
+                name=arm.name,
+                variant=arm,
+                accuracy=interval,
+                spread=float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
+                n=len(scores),
+                parameters=bill.parameters,
+                macs=bill.macs,
+                extra_parameters=bill.parameters - base.parameters,
+                extra_macs=bill.macs - base.macs,
+                differences=tuple(differences[arm.name]),
+                verdict=verdicts.get(arm.name),
+            )
+        )
+    caveats = (*_of_the_plan(request, arms, runs, facts, plan), *_caveats(request, summaries, runs, facts))
+    return StudyReport(
+        headline=_headline(summaries, runs, len(arms) * request.seeds),
+        caveats=caveats,
+        baseline=arms[0].name,
+        arms=tuple(summaries),
+        runs=tuple(runs),
+        data=facts,
+        recipe=request.recipe,
+        margin=request.margin,
+        plan=plan,
+        test_set=_test_set(request, facts),
+        device=device,
+        torch=str(torch.__version__),
+        complete=len(runs) == len(arms) * request.seeds and all(run.done for run in runs),
+    )
+
+
+def _score(run: RunReport, score: Score) -> float | None:
+    """Score of a run in points; None until it is done."""
+    share = run.test_accuracy if score == "accuracy" else run.balanced_accuracy
+    return None if share is None else POINTS * share
+
+
+def _scores(arm: Variant, runs: Sequence[RunReport], score: Score) -> dict[int, float]:
+    """Seed -> score of the finished runs of an arm, points."""
+    by_seed = {run.seed: _score(run, score) for run in runs if run.arm == arm.name}
+    return {seed: points for seed, points in by_seed.items() if points is not None}
+
+
+def _differences(arms: Sequence[Variant], runs: Sequence[RunReport], score: Score) -> dict[str, list[float]]:
+    """Arm -> score minus the baseline's on each shared seed, in order; nothing for the baseline."""
+    base = _scores(arms[0], runs, score)
+    differences: dict[str, list[float]] = {arms[0].name: []}
+    for arm in arms[1:]:
+        differences[arm.name] = [
+            score - base[seed] for seed, score in sorted(_scores(arm, runs, score).items()) if seed in base
+        ]
+    return differences
+
+
+def _verdicts(
+    request: StudyRequest,
+    arms: Sequence[Variant],
+    runs: Sequence[RunReport],
+    facts: DataFacts,
+    plan: StudyPlan | None,
+    looks: int,
+) -> dict[str, Verdict]:
+    rule = Rule(
+        arms=len(arms) - 1,
+        first_look=plan.first_look if plan else request.first_look or max(LEAST_SEEDS, request.seeds),
+        looks=plan.looks if plan else looks,
+        margin=request.margin,
+        image_points=facts.image_points(request.score),
+    )
+    labels = None if facts.test_labels is None else np.array(facts.test_labels.numbers())
+    outcomes: dict[str, list[Outcome]] = {arm.name: [] for arm in arms}
+    for run in runs:
+        if (ended := _outcome(run, facts, request.score, labels)) is not None:
+            outcomes[run.arm].append(ended)
+    baseline = outcomes.pop(arms[0].name)
+    return judge(
+        rule,
+        baseline,
+        outcomes,
+        seeds=range(request.first_seed, request.first_seed + rule.look_sizes[-1]),
+        confounds={arm.name: " ".join(confounds(arms[0], arm)) for arm in arms[1:]},
+        images=facts.test_images,
+        labels=labels if request.score == "balanced accuracy" else None,
+    )
+
+
+def _outcome(run: RunReport, facts: DataFacts, score: Score, labels: NDArray[np.int64] | None) -> Outcome | None:
+    """How a run ended, as the rule sees it; None if it has not, or for a technical reason, and is done again."""
+    points = _score(run, score)
+    if run.diverged:
+        return Outcome(run.seed, None)
+    if run.test_accuracy is None or points is None:
+        return None
+    learned, right = None, None
+    if facts.majority is not None:
+        recalls = [share / images for share, images in zip(run.right, facts.test_per_class, strict=False)]
+        told = round(run.test_accuracy * facts.test_images)
+        learned = has_learned(told, facts.test_images, facts.majority, recalls, facts.test_per_class)
+    if run.predicted is not None and labels is not None:
+        right = np.array(run.predicted.numbers()) == labels
+    return Outcome(run.seed, points, learned, right)
+
+
+# ---------------------------------------------------------------- in words
+
+
+def _headline(arms: Sequence[Arm], runs: Sequence[RunReport], asked: int) -> str:
+    """What may be said in a sentence or a few: claims first, each with n, interval and scope."""
+    verdicts = [arm.verdict for arm in arms if arm.verdict is not None]
+    claims = [verdict.sentence for verdict in verdicts if verdict.kind in ("better", "worse")]
+    if claims:
+        return " ".join(claims)
+    ended = sum(run.done for run in runs)
+    kinds = {verdict.kind for verdict in verdicts}
+    if kinds == {"nothing learned"}:
+        return verdicts[0].sentence.partition(": ")[2][:1].upper() + verdicts[0].sentence.partition(": ")[2][1:]
+    if ended < asked and kinds & {"too few seeds"}:
+        return f"The study is still running: {ended} of {asked} runs have ended; nothing can be said yet."
+    if kinds == {"equivalent"}:
+        return f"No arm differs from {arms[0].name} by more than {verdicts[0].margin:g} points."
+    if len(kinds) == 1 and kinds <= {"too few seeds", "withheld"}:
+        return _of_one_kind(verdicts)
+    return f"No arm is shown to be better or worse than {arms[0].name}."
+
+
+def _of_one_kind(verdicts: Sequence[Verdict]) -> str:
+    if verdicts[0].kind == "too few seeds":
+        return f"Too few seeds to decide anything: the first verdict is given at {verdicts[0].next_look}."
+    return verdicts[0].sentence if len(verdicts) == 1 else f"Every verdict is withheld. {verdicts[0].sentence}"
+
+
+def _test_set(request: StudyRequest, facts: DataFacts) -> tuple[str, ...]:
+    """What the test set can show, whatever the runs do."""
+    said, step = [], facts.image_points(request.score)
+    if step is not None:
+        what = "" if request.score == "accuracy" else " of balanced accuracy, in the rarest class"
+        said.append(f"One test image is {step:.3g} points{what} ({facts.test_images:,} test images).")
+        if request.margin is not None and request.margin < step:
+            said.append(f"A margin of {request.margin:g} points is less than one test image and cannot be seen.")
+    if facts.majority is not None:
+        low, high = min(facts.test_per_class), max(facts.test_per_class)
+        each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        said.append(
+            f"Always naming the most frequent class has {POINTS * facts.majority:.3g} %, chance is "
+            f"{POINTS / len(facts.classes):.3g} %; {each} test images of each of {len(facts.classes)} classes."
+        )
+    return tuple(said)
+
+
+def _of_the_plan(
+    request: StudyRequest,
+    arms: Sequence[Variant],
+    runs: Sequence[RunReport],
+    facts: DataFacts,
+    plan: StudyPlan | None,
+) -> list[str]:
+    """What the plan, or its absence, means for the verdicts."""
+    if plan is not None:
+        said = [plan.sentence]
+        if plan.runs_before:
+            said.append(f"{late_plan(plan)[0].upper()}{late_plan(plan)[1:]}.")
+        judged = max((size for size in plan.look_sizes if size <= request.seeds), default=0)
+        upcoming = next((size for size in plan.look_sizes if size > request.seeds), None)
+        if judged < request.seeds:
+            at = f"will be judged at {judged}" if judged else "will not be judged"
+            more = f"the next look is at {upcoming}" if upcoming else "the plan ends there"
+            said.append(f"{request.seeds} seeds {at}; {more}.")
+        return said
+    if not any(run.done for run in runs):
+        return []
+    said = ["No plan was recorded before the first run; the 5 % hold only if seeds, arms and margin were set by then."]
+    if request.looks > 1:
+        fixed = _verdicts(request, arms, runs, facts, None, 1)
+        said += [f"Taken as a plan of one look: {verdict.sentence}" for verdict in fixed.values() if verdict.difference]
+    return said
+
+
+def _caveats(request: StudyRequest, arms: Sequence[Arm], runs: Sequence[RunReport], facts: DataFacts) -> list[str]:
+    said = [arm.verdict.sentence for arm in arms if arm.verdict and arm.verdict.kind == "withheld"]
+    places = {str(arm.variant.placement) for arm in arms if arm.variant.attention}
+    if len(places) > 1:
+        said.append(
+            f"The modules sit at different places ({', '.join(sorted(places))}): a ranking mixes module and place."
+        )
+    counts = {arm.n for arm in arms}
+    if len(counts) > 1:
+        said.append(f"The arms have {min(counts)} to {max(counts)} finished runs; only shared seeds are compared.")
+    said += filter(None, (narrow_bottlenecks(arm.variant) for arm in arms))
+    failures = Counter(run.failed for run in runs if run.failed)
+    said += [f"{run.arm}, seed {run.seed}: {run.failed}" for run in runs if run.failed and failures[run.failed] == 1]
+    said += [f"{number} runs: {sentence}" for sentence, number in failures.items() if number > 1]
+    if facts.majority is None:
+        said.append("Whether anything was learned was not checked: how many images each class has is not recorded.")
+    elif request.score == "accuracy" and facts.majority > UNBALANCED / len(facts.classes):
+        said.append(
+            f"{POINTS * facts.majority:.0f} % of the test images are of one class: balanced accuracy is the better "
+            "score."
+        )
+    if facts.duplicates_across_splits:
+        said.append(
+            f"{facts.duplicates_across_splits} images stand in both splits, so the test has been seen in training."
+        )
+    if facts.label_conflicts:
+        said.append(f"{facts.label_conflicts} images stand there with more than one label.")
+    if facts.split_by_hash:
+        said.append("The data had no split; one was made by the hash of each file.")
+    if facts.validation == "off":
+        said.append(
+            "There is no validation split, so curves are of the test images. If anything was chosen by them, these "
+            "verdicts are too good."
+        )
+    if facts.validation == "cut":
+        said.append(
+            f"{facts.validation_images:,} of the training images were cut for validation, alike of each class, by the "
+            "hash of each file."
+        )
+    return said

@@ -1,0 +1,83 @@
+"""What compared networks differ in beside attention, told in one place for Study, Compare and Disagree."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attention.analyses import run
+from attention.data.files import samples
+from attention.measuring.confounds import confounds, differences_in_training
+from attention.reports.checkpoints import Card
+from attention.reports.compare import CompareRequest
+from attention.reports.disagreement import DisagreementRequest
+from attention.spec import Pictures, Variant
+from attention.weights import load as weights
+from tests.attention.direct_lab import DirectLab
+
+
+def shipped(name: str) -> Card:
+    card = weights.card(Variant.parse(name))
+    assert card is not None
+    return card
+
+
+def test_networks_trained_alike_need_no_warning() -> None:
+    assert differences_in_training({name: shipped(name) for name in ("none", "se", "eca")}) == ()
+    assert differences_in_training({}) == () == differences_in_training({"se": None})
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"data": "CIFAR-100"}, "differ in data (none: CIFAR-10 (JPEG q75); se: CIFAR-100)"),
+        ({"train_images": 40_000}, "differ in training images (none: 50,000; se: 40,000)"),
+        (
+            {"variant": Variant.parse("resnet20(width=8)/se")},
+            "backbone (none: resnet20; se: resnet20(width=8))",
+        ),
+        ({"variant": Variant.parse("resnet32/se")}, "resnet32"),
+    ],
+)
+def test_what_differs_is_named_with_both_values(changes: dict[str, Any], word: str) -> None:
+    (warning,) = differences_in_training({"none": shipped("none"), "se": shipped("se").model_copy(update=changes)})
+    assert word in warning and "need not come from attention" in warning
+
+
+def test_epochs_rate_and_resolution_are_compared_too() -> None:
+    card = shipped("se")
+    recipe = card.recipe.model_copy(update={"epochs": 3, "lr": 0.017})
+    how = card.preprocess.model_copy(update={"size": 64})
+    warnings = differences_in_training(
+        {"none": shipped("none"), "se": card.model_copy(update={"recipe": recipe, "preprocess": how})}
+    )
+    text = " ".join(warnings)
+    assert len(warnings) == 3 and "se: 3)" in text and "the recipe's lr" in text and "64 px" in text
+
+
+def test_where_nothing_is_known_of_one_network_that_is_said() -> None:
+    (warning,) = differences_in_training({"none": shipped("none"), "se": None})
+    assert warning.startswith("How se was trained is not known")
+
+
+def test_a_wider_plain_network_is_a_control_and_not_a_confound() -> None:
+    base = Variant.parse("resnet20/none")
+    assert confounds(base, Variant.parse("resnet20(width=17)/none")) == ()
+    assert "width" in confounds(base, Variant.parse("resnet20(width=17)/eca"))[0]
+    assert confounds(base, Variant.parse("resnet20/se@tail")) == ()
+
+
+PAIR = (Variant.parse("none"), Variant.parse("resnet20(width=8)/se?weights=shipped"))
+
+
+def test_compare_and_disagree_warn_of_another_width(tmp_path: Path) -> None:
+    lab, photo = DirectLab(tmp_path), samples()[0].id
+    told = [
+        run(CompareRequest(images=(photo,), variants=PAIR), lab).caveats,
+        run(DisagreementRequest(images=Pictures(images=(photo,)), variants=PAIR, removal=None), lab).caveats,
+    ]
+    for caveats in told:
+        text = " ".join(caveats)
+        assert "differ in backbone" in text and "resnet20(width=8)" in text and "differ in epochs" in text
+    alike = CompareRequest(images=(photo,), variants=(Variant.parse("none"), Variant.parse("se")))
+    assert run(alike, lab).caveats == ()
