@@ -344,10 +344,10 @@ class StudyReport(Plain):
         images = "new seeds and new images" if scopes == {"seeds and images"} else "new seeds on these test images"
         family = f"{arms} {'arm' if arms == 1 else 'arms'} and {looks} planned {'look' if looks == 1 else 'looks'}"
         return (
-            f"Differences {score}to the baseline over {_counted([verdict.n for verdict in judged])} paired seeds; intervals "
-            f"are 95 % simultaneous for {family} (paired t, Bonferroni) and cover {images}; {margin}{when}. A verdict "
-            "is read off its interval: inside the margin no difference larger than it, else above zero better, below "
-            "zero worse, else not decided."
+            f"Differences {score}to the baseline over {_counted([verdict.n for verdict in judged])} paired seeds; "
+            f"intervals are 95 % simultaneous for {family} (paired t, Bonferroni) and cover {images}; {margin}{when}. "
+            "A verdict is read off its interval: inside the margin no difference larger than it, else above zero "
+            "better, below zero worse, else not decided."
         )
 
 

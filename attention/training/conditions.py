@@ -16,7 +16,7 @@ def check_trainable(recipe: Recipe, images: int, data: str, what: str = "trainin
     """
     if recipe.batch_size > images:
         raise InvalidRequest(
-            f"{data} has {images:,} {what}, which do not fill one batch of {recipe.batch_size}. "
+            f"The data set {data} has {images:,} {what}, which do not fill one batch of {recipe.batch_size}. "
             f"Take a batch_size of at most {images}."
         )
 

@@ -6,10 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from attention.measuring.classification import balanced_accuracy, confusion
+from attention.measuring.decision import image_variance
+from attention.reports.predictions import PackedClasses
 from attention.reports.study import DataFacts, RunReport, StudyReport, StudyRequest
-from attention.reports.study_plan import StudyPlan
+from attention.reports.study_plan import Score, StudyPlan
 from attention.spec import Recipe, Variant
 from attention.training.summary import summarise
 
@@ -206,3 +211,65 @@ def test_reports_of_the_rule_before_stay_readable() -> None:
     assert old is not None and old.kind == "undecided" and old.n == 6 and old.look is None
     assert "about 30 more seeds" in old.sentence and "Holm 0.4" in old.notes[0] and verdict["n"] == 6
     assert "95 \\% paired t" in StudyReport.model_validate(data).latex()
+
+
+# ------------------------------------------------------------------ where each run's answers are known
+
+
+def answered(score: Score, lift: float) -> tuple[StudyReport, dict[str, Any]]:
+    """A report on runs whose answers on 300 images of two unequal classes are drawn, and what was drawn."""
+    generator = np.random.default_rng(11)
+    labels = np.repeat([0, 1], [240, 60])
+    ease = generator.uniform(0.5, 1, 300)
+    right = {
+        name: generator.uniform(size=(6, 300)) < np.clip(ease + gain * (labels == 1), 0, 1)
+        for name, gain in (("resnet20/none", 0.0), ("resnet20/eca", lift))
+    }
+    runs = []
+    for name, table in right.items():
+        for seed, row in enumerate(table):
+            predicted = np.where(row, labels, 1 - labels)
+            counts = confusion(labels, predicted, 2)
+            runs.append(
+                RunReport(
+                    arm=name,
+                    seed=seed,
+                    done=True,
+                    test_accuracy=float(row.mean()),
+                    predicted=PackedClasses.of(predicted.tolist()),
+                    right=tuple(np.diag(counts).tolist()),
+                    balanced_accuracy=balanced_accuracy(counts),
+                    curve=(),
+                    seconds=1.0,
+                    weights=None,
+                )
+            )
+    facts = FACTS.model_copy(
+        update={"test_images": 300, "test_per_class": (240, 60), "test_labels": PackedClasses.of(labels.tolist())}
+    )
+    scores = {name: [0.0] * 6 for name in right}
+    request = asked(scores).model_copy(update={"score": score})
+    arms = [Variant.parse(name) for name in scores]
+    return summarise(request, arms, runs, facts, "a device"), {"right": right, "labels": labels}
+
+
+@pytest.mark.parametrize("score", ["accuracy", "balanced accuracy"])
+def test_with_answers_known_the_interval_covers_new_images_too(score: Score) -> None:
+    report, drawn = answered(score, 0.1)
+    verdict = report.arms[1].verdict
+    assert verdict is not None and verdict.difference is not None and verdict.scope == "seeds and images"
+    base, arm = drawn["right"]["resnet20/none"], drawn["right"]["resnet20/eca"]
+    parts = [slice(0, 300)] if score == "accuracy" else [slice(0, 240), slice(240, 300)]
+    shares = [[100 * table[:, part].mean(1) for part in parts] for table in (arm, base)]
+    assert report.arms[1].differences == pytest.approx(np.mean(shares[0], 0) - np.mean(shares[1], 0))
+    variance = sum(image_variance(arm[:, part], base[:, part]) for part in parts) / len(parts) ** 2
+    assert verdict.half_images == pytest.approx(stats.norm.isf(0.05 / 6) * variance**0.5)
+    assert "on these test images" not in verdict.sentence
+
+
+def test_one_image_is_worth_more_in_balanced_accuracy() -> None:
+    assert any("One test image is 0.333 points" in said for said in answered("accuracy", 0.1)[0].test_set)
+    balanced = answered("balanced accuracy", 0.1)[0]
+    assert any("One test image is 0.833 points of balanced accuracy" in said for said in balanced.test_set)
+    assert not any("better score" in caveat for caveat in balanced.caveats)
+    assert any("80 % of the test images are of one class" in caveat for caveat in answered("accuracy", 0.1)[0].caveats)
