@@ -10,6 +10,7 @@ from attention.reports.evidence import KIND_WORDS, Interval, Verdict
 from attention.reports.latex import escaped, table
 from attention.reports.predictions import PackedClasses
 from attention.reports.recipes import RECIPES
+from attention.reports.study_classes import ArmClasses, classes_csv, classes_latex
 from attention.reports.study_plan import Score, StudyPlan
 from attention.spec import Grid, Pass, Plain, Recipe, Request, Variant
 
@@ -276,6 +277,9 @@ class StudyReport(Plain):
     test_set: tuple[str, ...] = Field(
         default=(), description="What the test set can show: chance, images of each class, what one image is worth."
     )
+    classes: tuple[ArmClasses, ...] = Field(
+        default=(), description="Every arm class by class: a description, not corrected, from which no verdict follows."
+    )
     device: str = Field(description="Where the networks were trained.")
     torch: str = Field(description="Version of torch.")
     complete: bool = Field(description="Whether every run has ended.")
@@ -295,12 +299,22 @@ class StudyReport(Plain):
         """Every run as a row."""
         file = io.StringIO()
         rows = csv.writer(file)
-        rows.writerow(["arm", "seed", "test_accuracy", "epochs", "seconds", "weights", "failed"])
+        shares = ["test_accuracy", "validation_accuracy", "balanced_accuracy", "macro_f1"]
+        rows.writerow(["arm", "seed", *shares, "epochs", "seconds", "weights", "failed"])
         for run in self.runs:
-            rows.writerow(
-                [run.arm, run.seed, run.test_accuracy, len(run.curve), round(run.seconds, 2), run.weights, run.failed]
-            )
+            scores = [getattr(run, share) for share in shares]
+            seconds = round(run.seconds, 2)
+            rows.writerow([run.arm, run.seed, *scores, len(run.curve), seconds, run.weights, run.failed])
         return file.getvalue()
+
+    def classes_csv(self) -> str:
+        """Every class of every run as a row."""
+        runs = ((run.arm, run.seed, run.right) for run in self.runs)
+        return classes_csv(runs, self.data.classes, self.data.test_per_class)
+
+    def classes_latex(self) -> str:
+        """The recall of every class as a booktabs table."""
+        return classes_latex(self.classes, self.data.name)
 
     def latex(self) -> str:
         """The arms as a booktabs table whose caption carries the conditions."""

@@ -17,6 +17,7 @@ from attention.reports.evidence import Verdict
 from attention.reports.study import Arm, DataFacts, RunReport, StudyReport, StudyRequest, late_plan
 from attention.reports.study_plan import Score, StudyPlan
 from attention.spec import Variant
+from attention.training.class_summary import class_summary
 
 POINTS = 100
 """Accuracies are shares; differences are told in points of a hundred."""
@@ -73,6 +74,7 @@ def summarise(
         margin=request.margin,
         plan=plan,
         test_set=_test_set(request, facts),
+        classes=class_summary([arm.name for arm in arms], runs, facts),
         device=device,
         torch=str(torch.__version__),
         complete=len(runs) == len(arms) * request.seeds and all(run.done for run in runs),

@@ -1,0 +1,80 @@
+"""What a study's runs give class by class: a description without verdicts, and its tables."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from pydantic import Field
+
+from attention.reports.evidence import Interval
+from attention.reports.latex import escaped, table
+from attention.spec import Plain
+
+HEADING = "Description, not corrected, no verdict"
+"""What stands over intervals per class: there are as many as arms times classes, and each has 95 % by itself."""
+
+
+class ClassScore(Plain):
+    """One class under one arm, over its seeds."""
+
+    name: str = Field(description="The class.")
+    test_images: int = Field(description="Test images of the class.")
+    recall: float = Field(description="Mean over seeds of the share of them that is told rightly, points.")
+    spread: float | None = Field(description="Standard deviation over seeds, points; None for one run.")
+    difference: Interval | None = Field(
+        description="Recall minus the baseline's on the same seeds, points, with a plain 95 % paired t interval: a "
+        "description, not corrected for the number of classes. None for the baseline and for fewer than two pairs."
+    )
+
+
+class ArmClasses(Plain):
+    """One arm of a study, class by class: a description, from which no verdict follows."""
+
+    arm: str = Field(description="Short name of the arm.")
+    n: int = Field(description="Runs that were counted.")
+    balanced_accuracy: float = Field(description="Mean over seeds of the mean recall of the classes, points.")
+    spread: float | None = Field(description="Standard deviation of it over seeds, points; None for one run.")
+    macro_f1: float = Field(description="Mean over seeds of the mean F1 of the classes, points.")
+    confusion: tuple[tuple[float, ...], ...] | None = Field(
+        description="Mean over seeds of the test images by true class (row) and first class (column)."
+    )
+    classes: tuple[ClassScore, ...] = Field(description="Every class, in the order of the labels.")
+    gains_most: str | None = Field(description="Class with the largest mean difference above zero; None without one.")
+    loses_most: str | None = Field(description="Class with the largest mean difference below zero; None without one.")
+
+
+def classes_csv(
+    runs: Iterable[tuple[str, int, Sequence[int]]], names: Sequence[str], test_images: Sequence[int]
+) -> str:
+    """Write a row for every run and class.
+
+    Args:
+        runs: arm, seed and the test images told rightly of each class; empty for a run without a result.
+    """
+    file = io.StringIO()
+    rows = csv.writer(file)
+    rows.writerow(["arm", "seed", "class", "test_images", "right", "recall"])
+    for arm, seed, right in runs:
+        for name, images, told in zip(names, test_images, right, strict=bool(right)):
+            rows.writerow([arm, seed, name, images, told, told / images])
+    return file.getvalue()
+
+
+def classes_latex(arms: Sequence[ArmClasses], data: str) -> str:
+    """Write the recall of every class as a booktabs table, an arm a column."""
+    columns = [[_recall(score) for score in arm.classes] for arm in arms]
+    names = [(escaped(score.name), str(score.test_images)) for score in arms[0].classes] if arms else []
+    rows = [(*name, *cells) for name, *cells in zip(names, *columns, strict=True)]
+    balanced = ("Balanced accuracy", "", *(f"{arm.balanced_accuracy:.2f}" for arm in arms))
+    caption = (
+        f"Recall of each class on {data}, per cent, mean over seeds, with the difference to the baseline and its plain "
+        f"95 % paired t interval. {HEADING}."
+    )
+    head = ("Class", "Images", *(escaped(arm.arm) for arm in arms))
+    return table(caption, "lr" + "r" * len(arms), head, [*rows, balanced])
+
+
+def _recall(score: ClassScore) -> str:
+    if (found := score.difference) is None:
+        return f"{score.recall:.2f}"
+    return f"{score.recall:.2f} ({found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}])"

@@ -1,0 +1,81 @@
+"""What the runs of a study add up to class by class."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attention.measuring.statistics import paired_interval
+from attention.reports.evidence import Interval
+from attention.reports.study import DataFacts, RunReport
+from attention.reports.study_classes import ArmClasses, ClassScore
+
+POINTS = 100
+
+
+def class_summary(arms: Sequence[str], runs: Sequence[RunReport], facts: DataFacts) -> tuple[ArmClasses, ...]:
+    """Describe each arm class by class, from the runs that kept it; arms without any are left out.
+
+    Args:
+        arms: short names; the first is the baseline.
+    """
+    recalls = {arm: _recalls(arm, runs, facts) for arm in arms}
+    base = recalls[arms[0]]
+    described = []
+    for arm in arms:
+        if not recalls[arm]:
+            continue
+        table = np.stack(list(recalls[arm].values()))  # (n, K)
+        shared = [seed for seed in recalls[arm] if seed in base] if arm != arms[0] else []
+        differences = np.stack([recalls[arm][seed] - base[seed] for seed in shared]) if shared else None
+        kept = [run for run in runs if run.arm == arm and run.seed in recalls[arm]]
+        described.append(_of_arm(arm, table, differences, kept, facts))
+    return tuple(described)
+
+
+def _recalls(arm: str, runs: Sequence[RunReport], facts: DataFacts) -> dict[int, NDArray[np.float64]]:
+    """Seed -> recall of each class, points, (K,)."""
+    images = np.array(facts.test_per_class)
+    kept = sorted((run for run in runs if run.arm == arm and run.right), key=lambda run: run.seed)
+    return {run.seed: POINTS * np.array(run.right) / images for run in kept} if len(images) else {}
+
+
+def _of_arm(
+    arm: str,
+    table: NDArray[np.float64],
+    differences: NDArray[np.float64] | None,
+    runs: Sequence[RunReport],
+    facts: DataFacts,
+) -> ArmClasses:
+    balanced, means = table.mean(1), np.zeros(0) if differences is None else differences.mean(0)
+    classes = tuple(
+        ClassScore(
+            name=name,
+            test_images=images,
+            recall=float(table[:, number].mean()),
+            spread=_spread(table[:, number]),
+            difference=_interval(None if differences is None else differences[:, number]),
+        )
+        for number, (name, images) in enumerate(zip(facts.classes, facts.test_per_class, strict=True))
+    )
+    matrices = [run.confusion for run in runs if run.confusion is not None]
+    confusion = np.mean(np.array(matrices), 0).tolist() if len(matrices) == len(runs) else None
+    return ArmClasses(
+        arm=arm,
+        n=len(table),
+        balanced_accuracy=float(balanced.mean()),
+        spread=_spread(balanced),
+        macro_f1=POINTS * float(np.mean([run.macro_f1 for run in runs])),
+        confusion=None if confusion is None else tuple(map(tuple, confusion)),
+        classes=classes,
+        gains_most=facts.classes[int(means.argmax())] if len(means) and means.max() > 0 else None,
+        loses_most=facts.classes[int(means.argmin())] if len(means) and means.min() < 0 else None,
+    )
+
+
+def _spread(values: NDArray[np.float64]) -> float | None:
+    return float(values.std(ddof=1)) if len(values) > 1 else None
+
+
+def _interval(differences: NDArray[np.float64] | None) -> Interval | None:
+    return None if differences is None or len(differences) < 2 else paired_interval(differences)
