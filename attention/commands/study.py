@@ -24,7 +24,7 @@ from attention.reports.study import RunReport, StudyReport, StudyRequest
 from attention.spec import Plain
 from attention.storage.base import write_whole
 from attention.storage.folder import Folder
-from attention.training.run_study import conduct
+from attention.training.run_study import conduct, prepare
 from attention.training.study import Workshop
 from attention.weights.load import SHIPPED, checkpoint_name
 
@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", type=Path, default=Path("studies"), help="where runs, checkpoints and report are kept"
     )
+    parser.add_argument("--plan-only", action="store_true", help="keep the plan, and train nothing yet")
     parser.add_argument(
         "--ship", action="store_true", help=f"write the result into {SHIPPED.parent.name}/{SHIPPED.name}"
     )
@@ -94,6 +95,9 @@ def run(chosen: argparse.Namespace) -> None:
     _link(chosen.data, chosen.keep / "datasets", name)
     command = _command(chosen, request)
     workshop = Workshop(Folder(chosen.keep), chosen.device, compiled=chosen.compile, made_by=command)
+    if chosen.plan_only:
+        print(prepare(request, workshop).plan.sentence, flush=True)
+        return
     report = conduct(request, workshop, _tell)
     write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")
     write_whole(chosen.keep / "report.csv", report.csv().encode())

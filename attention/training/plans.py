@@ -54,7 +54,7 @@ def recorded_plan(
 
 
 def _family(plan: StudyPlan) -> str:
-    same = plan.model_dump_json(include=set(SAME))
+    same = plan.model_dump_json(include=set(SAME), exclude_defaults=True)
     return hashlib.sha256(same.encode()).hexdigest()[:20]
 
 

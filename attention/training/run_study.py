@@ -1,15 +1,17 @@
 """All runs of a study, in order or spread over machines, and the report they add up to."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 from attention.analysis import Step, in_order
 from attention.build import resolve
 from attention.errors import AttentionError
-from attention.reports.study import RunReport, StudyReport, StudyRequest
+from attention.reports.study import DataFacts, RunReport, StudyReport, StudyRequest
+from attention.reports.study_plan import StudyPlan
 from attention.running.device import device_name
+from attention.spec import Variant
 from attention.training.conditions import check_trainable
 from attention.training.plans import recorded_plan
 from attention.training.study import Task, Workshop
@@ -36,6 +38,47 @@ class Progress(Protocol):
         """``done`` of ``total`` epochs, and what is known so far."""
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A study before its next run: its arms, its runs with what is known of them, and its plan, which is kept."""
+
+    arms: Sequence[Variant]
+    tasks: Sequence[Task]
+    records: dict[str, RunReport]
+    plan: StudyPlan
+    facts: DataFacts
+
+
+def prepare(request: StudyRequest, workshop: Workshop) -> Prepared:
+    """Look at the data, list the runs and keep the plan; nothing is trained.
+
+    Raises:
+        InvalidRequest: the training images do not fill one batch.
+    """
+    data = workshop.data(request.data, request.size, request.validation)
+    assert data.facts is not None
+    check_trainable(request.recipe, len(data.train), request.data)
+    arms = [resolve(arm.model_copy(update={"classes": len(data.classes)})) for arm in request.arms()]
+    seeds = range(request.first_seed, request.first_seed + request.seeds)
+    tasks = [  # a seed at a time, so that every arm has its pairs early
+        Task(
+            variant=arm,
+            recipe=request.recipe,
+            seed=seed,
+            data=request.data,
+            size=request.size,
+            validation=request.validation,
+            fingerprint=data.facts.fingerprint,
+        )
+        for seed in seeds
+        for arm in arms
+    ]
+    records = {task.name: report for task in tasks if (report := workshop.record(task))}
+    ended = sum(report.done for report in records.values())
+    plan = recorded_plan(workshop.depot, request, arms, data.facts, ended)
+    return Prepared(arms, tasks, records, plan, data.facts)
+
+
 def conduct(
     request: StudyRequest,
     workshop: Workshop,
@@ -52,29 +95,8 @@ def conduct(
         InvalidRequest: the training images do not fill one batch.
         AttentionError: no run has a result.
     """
-    data = workshop.data(request.data, request.size, request.validation)
-    assert data.facts is not None
-    facts, device = data.facts, device_name(workshop.device)
-    check_trainable(request.recipe, len(data.train), request.data)
-    arms = [resolve(arm.model_copy(update={"classes": len(data.classes)})) for arm in request.arms()]
-    seeds = range(request.first_seed, request.first_seed + request.seeds)
-    tasks = [  # a seed at a time, so that every arm has its pairs early
-        Task(
-            variant=arm,
-            recipe=request.recipe,
-            seed=seed,
-            data=request.data,
-            size=request.size,
-            validation=request.validation,
-            fingerprint=facts.fingerprint,
-        )
-        for seed in seeds
-        for arm in arms
-    ]
-    records: dict[str, RunReport] = {task.name: known for task in tasks if (known := workshop.record(task))}
-
-    ended = sum(report.done for report in records.values())
-    plan = recorded_plan(workshop.depot, request, arms, facts, ended)  # before the first run
+    study, device = prepare(request, workshop), device_name(workshop.device)
+    arms, tasks, records, plan, facts = study.arms, study.tasks, study.records, study.plan, study.facts
 
     def tell(task: Task, report: RunReport) -> None:
         records[task.name] = report
@@ -88,7 +110,7 @@ def conduct(
         partial = summarise(request, arms, runs, facts, device, plan)
         progress(epochs, len(tasks) * request.recipe.epochs, note, partial)
 
-    progress(0, len(tasks) * request.recipe.epochs, f"{len(tasks)} runs on {len(data.train):,} images")
+    progress(0, len(tasks) * request.recipe.epochs, f"{len(tasks)} runs on {facts.train_images:,} images")
     by_run = {(task.variant.name, task.seed): task for task in tasks}
     for report in spread(partial(_run, workshop), tasks, tell, workshop.lost):  # in whatever order they finish
         tell(by_run[report.arm, report.seed], report)

@@ -43,8 +43,12 @@ class Task(Plain):
 
     @property
     def name(self) -> str:
-        """What its files are called: it names all that decides the result."""
-        said = self.model_dump_json(exclude={"data"})
+        """What its files are called: it names all that decides the result.
+
+        What has its default value is left out, so that a new field, whose default is what was done before it was there,
+        renames no run that is kept. A default is therefore never changed.
+        """
+        said = self.model_dump_json(exclude={"data"}, exclude_defaults=True)
         return f"run-{hashlib.sha256(said.encode()).hexdigest()[:20]}"
 
 

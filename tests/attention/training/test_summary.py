@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attention.measuring.classification import balanced_accuracy, confusion
+from attention.measuring.classification import balanced_accuracy, confusion, macro_f1
 from attention.measuring.decision import image_variance
 from attention.reports.predictions import PackedClasses
 from attention.reports.study import DataFacts, RunReport, StudyReport, StudyRequest
@@ -239,6 +239,7 @@ def answered(score: Score, lift: float) -> tuple[StudyReport, dict[str, Any]]:
                     predicted=PackedClasses.of(predicted.tolist()),
                     right=tuple(np.diag(counts).tolist()),
                     balanced_accuracy=balanced_accuracy(counts),
+                    macro_f1=macro_f1(counts),
                     curve=(),
                     seconds=1.0,
                     weights=None,

@@ -262,7 +262,8 @@ def test_what_is_over_the_limit_is_not_read(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    headers = [(b"host", b"testserver"), (b"content-type", kind.encode())] + [(b"content-length", b"40000000")] * announced
+    length = [(b"content-length", b"40000000")] * announced
+    headers = [(b"host", b"testserver"), (b"content-type", kind.encode()), *length]
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
 
     async def ask() -> None:
