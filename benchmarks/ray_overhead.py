@@ -31,7 +31,7 @@ from attention.reports.study import StudyRequest
 from attention.spec import Plain, Recipe, Variant
 from benchmarks.measure import line, paired_ratio
 from benchmarks.service import photos
-from server.engine import connect
+from server.engines import make_engine
 from server.process import prepare_process
 from server.settings import Settings
 
@@ -97,8 +97,8 @@ def requests(turns: int) -> None:
         settings = Settings(data=Path(folder), device="cpu", threads=1, jobs=0)
         on_ray = {"engine": "ray", "ray_address": address, "ray_replicas_max": 1, "ray_replica_cpus": 1.0}
         engines: dict[str, Any] = {
-            "local": connect(settings),
-            "ray": connect(settings.model_copy(update=on_ray)),
+            "local": make_engine(settings),
+            "ray": make_engine(settings.model_copy(update=on_ray)),
         }
         supply = photos()
         cost: dict[str, list[float]] = {name: [] for name in engines}
@@ -158,6 +158,7 @@ class Silent:
 
 def study(turns: int) -> None:
     """Wall clock of the same study with room for one run at a time, and for two."""
+    from server.cluster.ray import RayJobLab
     from server.jobs.lab import job_lab
 
     taken: dict[str, list[float]] = {"two at a time": [], "one at a time": []}
@@ -169,7 +170,7 @@ def study(turns: int) -> None:
                 settings = Settings(
                     data=root, device="cpu", engine="ray", ray_address=address, ray_job_cpus=cpus, job_threads=1
                 )
-                with job_lab(settings, Silent()) as lab:  # type: ignore[arg-type]
+                with job_lab(settings, Silent(), RayJobLab) as lab:  # type: ignore[arg-type]
                     started = time.monotonic()
                     report = run(asked(), lab)
                 assert report.complete, report.caveats

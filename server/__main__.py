@@ -135,7 +135,7 @@ def check_database(settings: Settings) -> None:
 
 def check_engine(settings: Settings) -> None:
     """Make sure that the engine can be had and networks run on its device, or say what is missing."""
-    from server.engine import check_installed, check_runs
+    from server.engines import check_installed, check_runs
 
     try:
         check_installed(settings)

@@ -17,7 +17,8 @@ from server.access.middleware import Access, Accounts
 from server.api.analyses import answered_at_once, router
 from server.api.openapi import describe
 from server.catalog import version
-from server.engine import Engine, connect
+from server.engine import Engine
+from server.engines import make_engine, make_job_queue
 from server.operations import metrics
 from server.operations.metrics import Metrics
 from server.operations.retention import keep_no_longer
@@ -40,8 +41,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
 
     Args:
         settings: what the operator chose; None reads the environment.
-        engine: where analyses run; None is the one the settings ask for. One that is handed in is neither opened nor
-            closed here.
+        engine: what answers questions; None is the one the settings ask for. With one that is handed in, and not closed
+            here, jobs only wait in the store.
     """
     chosen = settings or Settings()
     accounts = Accounts(chosen, KeyRing(chosen.keys_path))
@@ -51,21 +52,23 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         chosen.folder.mkdir(parents=True, exist_ok=True)
         store = Store(chosen.database_url)
-        own: Engine = engine if engine is not None else await run_in_threadpool(connect, chosen)
-        app.state.service = Service(chosen, own, store)
-        await run_in_threadpool(_say_what_is_here, store, own)
+        answering: Engine = engine if engine is not None else await run_in_threadpool(make_engine, chosen)
+        queue = make_job_queue(chosen)
+        app.state.service = Service(chosen, answering, queue, store)
+        await run_in_threadpool(_say_what_is_here, store, answering)
         sweeping = asyncio.create_task(keep_no_longer(app.state.service))
         try:
             if engine is None:
-                await run_in_threadpool(own.open)
+                await run_in_threadpool(queue.open)
             with numbers.watching(app.state.service):
                 yield
         finally:
             sweeping.cancel()
             with suppress(asyncio.CancelledError):
                 await sweeping
+            await run_in_threadpool(queue.close)
             if engine is None:
-                await run_in_threadpool(own.close)
+                await run_in_threadpool(answering.close)
             await run_in_threadpool(app.state.service.archive.close)
             store.close()
 

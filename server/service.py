@@ -20,6 +20,7 @@ from server.answers.references import images, variants
 from server.answers.size_limits import check_at_once, check_networks
 from server.catalog import catalog, version
 from server.engine import Engine
+from server.jobs.queue import JobQueue
 from server.settings import Settings
 from server.store import Store
 from server.stored.photos import Gallery
@@ -39,11 +40,12 @@ class Answered(NamedTuple):
 
 
 class Service:
-    """Engine, store, gallery and archive of one app."""
+    """Engine, job queue, store, and what users keep, of one app."""
 
-    def __init__(self, settings: Settings, engine: Engine, store: Store) -> None:
+    def __init__(self, settings: Settings, engine: Engine, queue: JobQueue, store: Store) -> None:
         self.settings = settings
         self.engine = engine
+        self.queue = queue
         self.store = store
         self.gallery = Gallery(engine.files, store)
         self._watch = Watch(engine, settings)
@@ -117,7 +119,7 @@ class Service:
             NotFound: it is not here.
         """
         job = self.store.jobs.cancel(job_id)
-        self.engine.stop(job_id)
+        self.queue.look()
         return job
 
     def _submit(self, request: Request[Any], photos: Mapping[str, bytes]) -> Job:
@@ -134,7 +136,7 @@ class Service:
         asked_by = account()
         add = partial(self.store.jobs.add, request, self.settings.max_jobs)
         job = asked_by.queue(add, self.store.jobs) if asked_by else add()
-        self.engine.start(job.id)
+        self.queue.look()
         return job
 
 

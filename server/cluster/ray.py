@@ -32,9 +32,9 @@ from server.engine.local import LocalEngine
 from server.engine.metrics import QuestionMetrics
 from server.engine.networks import Networks
 from server.jobs.lab import JobLab
+from server.jobs.order import Order
 from server.jobs.progress import Reporter
-from server.jobs.queue import Lane, Worker
-from server.jobs.worker import Order, run_job
+from server.jobs.worker import run_job
 from server.process import prepare_process
 from server.settings import Settings
 from server.store.jobs import Claim
@@ -95,7 +95,7 @@ async def _kept(networks: str) -> str:
 
 
 class RayEngine:
-    """Answers requests in Serve's replicas, and runs jobs as tasks.
+    """Answers requests in Serve's replicas.
 
     Raises:
         InvalidRequest: there is no Ray cluster where the settings say.
@@ -110,10 +110,9 @@ class RayEngine:
         self._joined = not ray.is_initialized()
         _join(settings)
         self._handle, self.device = _deployed(settings)
-        self._lane = RayLane(settings)
         self._well = monotonic()
         self._closing = Event()
-        Thread(target=self._look, name="serve-lookout", daemon=True).start()
+        Thread(target=self._look, name="serve-watchdog", daemon=True).start()
 
     @property
     def alive(self) -> bool:
@@ -173,22 +172,9 @@ class RayEngine:
         except BackPressureError:
             raise Overloaded("Too many requests are waiting already. Try again in 2 s.", retry_after_s=2.0) from None
 
-    def open(self) -> None:
-        """Take up jobs: those that wait in the store, and those that ran when their process ended."""
-        self._lane.open()
-
-    def start(self, job_id: str) -> None:
-        """A job waits in the store; it runs when its turn comes."""
-        self._lane.look()
-
-    def stop(self, job_id: str) -> None:
-        """A job was cancelled in the store; its task ends soon."""
-        self._lane.look()
-
     def close(self) -> None:
-        """Leave the cluster; jobs that run are queued again. The replicas stay, for other services and next time."""
+        """Leave the cluster. The replicas stay, for other services and next time."""
         self._closing.set()
-        self._lane.close()
         if self._joined:
             ray.shutdown()
 
@@ -247,19 +233,8 @@ def _deployed(settings: Settings) -> tuple["DeploymentHandle[Any]", str]:
 # ---------------------------------------------------------------- jobs
 
 
-class RayLane(Lane):
-    """The job lane with tasks for processes: how many run is up to the ``jobs`` setting and to the cluster's room."""
-
-    def _start(self, claim: Claim) -> Worker:
-        order = Order(job_id=claim.job_id, claim=claim.number, settings=self._settings.model_dump(mode="json"))
-        assert self._store is not None
-        spreads = request_type(analyses[self._store.jobs.get(claim.job_id).analysis]).spreads
-        room = {"num_cpus": 0, "num_gpus": 0} if spreads else _room(self._settings)
-        return RayWorker(_job.options(**room).remote(order))
-
-
-class RayWorker:
-    """A task that works on a job."""
+class JobTask:
+    """A Ray task that works on a job."""
 
     def __init__(self, task: "ray.ObjectRef[None]") -> None:
         self._task = task
@@ -278,13 +253,20 @@ class RayWorker:
         ray.cancel(self._task, force=True)
         ray.wait([self._task], timeout=KILLED_WITHIN_S)
 
-    def epitaph(self) -> str:
+    def exit_description(self) -> str:
         """How it ended, as a sentence."""
         try:
             ray.get(self._task, timeout=0)
         except RayError as error:
             return f"The job's process {_how(error)}."
         return "The job's process ended by itself; the log of its machine says more."
+
+
+def start_task(order: Order) -> JobTask:
+    """Start a task that works on a job. How many run is up to the ``jobs`` setting and to the cluster's room."""
+    spreads = request_type(analyses[order.analysis]).spreads
+    room = {"num_cpus": 0, "num_gpus": 0} if spreads else _room(Settings.model_validate(order.settings))
+    return JobTask(_job.options(**room).remote(order))
 
 
 class RayJobLab(JobLab):
@@ -333,7 +315,7 @@ class RayJobLab(JobLab):
 def _job(order: Order) -> None:
     settings = Settings.model_validate(order.settings)
     logging.basicConfig(level=settings.log_level.upper(), format=f"%(levelname)s: job {order.job_id}: %(message)s")
-    run_job(settings, order.job_id, Claim(order.job_id, order.claim))
+    run_job(settings, order.job_id, Claim(order.job_id, order.claim), RayJobLab)
 
 
 @ray.remote(max_retries=0, num_returns="streaming")

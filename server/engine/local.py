@@ -1,4 +1,4 @@
-"""The engine of one machine: requests in threads, jobs in processes, and one thread that owns the networks."""
+"""The engine of one machine: requests in threads, and one thread that owns the networks."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,22 +16,21 @@ from attention.data.files import Files
 from attention.data.sampling import batches, stamp
 from attention.errors import Overloaded
 from attention.running.device import best_device, device_name
+from attention.running.reference_gates import NO_REFERENCES, ReferenceGates
 from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
 from attention.weights.load import stamp as weights_stamp
 from server.access.metering import Payer, own_time, paid_by, payer
 from server.engine.admission import Admission
-from server.engine.banks import NO_BANK, Bank
 from server.engine.cancellation import Awaited
 from server.engine.cpu_slots import Turns
 from server.engine.metrics import EngineMetrics
 from server.engine.networks import Gates, Networks, Recent
-from server.jobs.queue import Lane
 from server.settings import Settings, cores
 
 S = TypeVar("S")
 T = TypeVar("T")
 
-References = Recent[tuple[Variant, str, Pictures, str, bool], Bank]
+References = Recent[tuple[Variant, str, Pictures, str, bool], ReferenceGates]
 """Gates of reference images by variant, state of its weights, images, state of those, and whether they are averaged."""
 
 REFERENCES_KEPT = 32
@@ -123,31 +122,31 @@ class LocalLab:
 
     def _put_in(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> list[list[Gates]]:
         """For each image, for each ablation, the weights (1, ...) that it puts in; none where its kind has none."""
-        banks = [self._bank(variant, ablation) for ablation in ablations]
+        references = [self._reference_gates(variant, ablation) for ablation in ablations]
         return [
-            [bank.gates_for(image, ablation.seed) for bank, ablation in zip(banks, ablations, strict=True)]
+            [gates.gates_for(image, ablation.seed) for gates, ablation in zip(references, ablations, strict=True)]
             for image in images
         ]
 
-    def _bank(self, variant: Variant, ablation: Ablation) -> Bank:
+    def _reference_gates(self, variant: Variant, ablation: Ablation) -> ReferenceGates:
         """The gates of an ablation's reference images, computed once for every variant and choice of images."""
         if ablation.reference is None or ablation.kind not in REFERRING:
-            return NO_BANK
-        asked, average = ablation.reference, ablation.kind == "mean"
+            return NO_REFERENCES
+        pictures, average = ablation.reference, ablation.kind == "mean"
         weights = weights_stamp(variant, self.files.checkpoints)
-        key = (variant, weights, asked, stamp(asked, self.files), average)
-        return self._references.get(key, lambda: self._filled(variant, asked, average))
+        key = (variant, weights, pictures, stamp(pictures, self.files), average)
+        return self._references.get(key, lambda: self._computed(variant, pictures, average))
 
-    def _filled(self, variant: Variant, asked: Pictures, average: bool) -> Bank:
-        bank = Bank()
-        for _, images in batches(asked, preprocess_of(variant, self.files.checkpoints), self.files):
-            bank.add(images, self._networks.forward(variant, images, awaited=self._awaited).gates, average)
+    def _computed(self, variant: Variant, pictures: Pictures, average: bool) -> ReferenceGates:
+        references = ReferenceGates()
+        for _, images in batches(pictures, preprocess_of(variant, self.files.checkpoints), self.files):
+            references.add(images, self._networks.forward(variant, images, awaited=self._awaited).gates, average)
             self.check()
-        return bank.averaged() if average else bank
+        return references.averaged() if average else references
 
 
 class LocalEngine:
-    """Answers requests with the threads of this process, and runs jobs in processes beside it."""
+    """Answers requests with the threads of this process."""
 
     def __init__(self, settings: Settings) -> None:
         torch_device = choose_device(settings.device)
@@ -171,7 +170,6 @@ class LocalEngine:
         self._references: References = Recent(REFERENCES_KEPT)
         # Photos are decoded and gates summed up on many threads at once, so each of them gets by with one core.
         self._pool = ThreadPoolExecutor(settings.workers, "analysis", initializer=torch.set_num_threads, initargs=(1,))
-        self._lane = Lane(settings)
         self.admission = Admission(settings.workers + settings.max_queue)
         self.accepted = 0
         """Questions accepted and not yet answered; only the event loop's thread counts."""
@@ -233,21 +231,8 @@ class LocalEngine:
         """What is kept to be used again, by name."""
         return {"networks": self.networks.kept, "references": self._references}
 
-    def open(self) -> None:
-        """Take up jobs: those that wait in the store, and those that ran when the service last ended."""
-        self._lane.open()
-
-    def start(self, job_id: str) -> None:
-        """A job waits in the store; it runs when its turn comes."""
-        self._lane.look()
-
-    def stop(self, job_id: str) -> None:
-        """A job was cancelled in the store; its process ends soon."""
-        self._lane.look()
-
     def close(self) -> None:
-        """Finish what was accepted, then stop; jobs that run are queued again for the next time."""
-        self._lane.close()
+        """Finish what was accepted, then stop."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self.networks.close()
 

@@ -1,9 +1,9 @@
 """What an engine tells of its own work: batches, questions, queues, caches, memory of the GPU."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 from prometheus_client import Histogram
@@ -11,8 +11,22 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-if TYPE_CHECKING:
-    from server.engine.local import LocalEngine
+from server.engine.networks import Networks, Recent
+
+
+class Measured(Protocol):
+    """What the numbers of an engine on this machine are read from."""
+
+    accepted: int
+
+    @property
+    def networks(self) -> Networks:
+        """Its networks, and how many images wait for them."""
+
+    @property
+    def caches(self) -> Mapping[str, Recent[Any, Any]]:
+        """What is kept to be used again, by name."""
+
 
 SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -55,7 +69,7 @@ class QuestionMetrics(Collector):
 class EngineMetrics(QuestionMetrics):
     """The numbers of one local engine. Adding to them takes microseconds; the rest is read when somebody asks."""
 
-    def __init__(self, engine: "LocalEngine") -> None:
+    def __init__(self, engine: Measured) -> None:
         super().__init__(lambda: engine.accepted)
         self._engine = engine
         self._batch_size = Histogram("attention_batch_size", "Images in a forward pass.", buckets=SIZES, registry=None)

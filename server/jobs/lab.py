@@ -37,8 +37,12 @@ class JobLab(LocalLab):
 
 
 @contextmanager
-def job_lab(settings: Settings, reporter: Reporter) -> Iterator[JobLab]:
-    """The lab of one job; its networks are gone afterwards."""
+def job_lab(settings: Settings, reporter: Reporter, kind: type[JobLab] = JobLab) -> Iterator[JobLab]:
+    """The lab of one job; its networks are gone afterwards.
+
+    Args:
+        kind: the class of the lab.
+    """
     device = choose_device(settings.device)
     on_gpu = device.startswith("cuda")  # on a cluster a job may be where no GPU is; its report says what it ran in
     networks = Networks(
@@ -53,14 +57,6 @@ def job_lab(settings: Settings, reporter: Reporter) -> Iterator[JobLab]:
         graphs=settings.compile == "graphs" and on_gpu,
     )
     try:
-        yield _kind(settings)(settings, networks, reporter)
+        yield kind(settings, networks, reporter)
     finally:
         networks.close()
-
-
-def _kind(settings: Settings) -> type[JobLab]:
-    if settings.engine == "local":
-        return JobLab
-    from server.cluster.ray import RayJobLab  # only where Ray is
-
-    return RayJobLab

@@ -1,4 +1,4 @@
-"""The lookout: finds jobs whose process is gone, also where another service on the same database had begun them."""
+"""Watchdog: finds jobs whose process is gone, also those that another service on the same database had begun."""
 
 import logging
 
@@ -7,8 +7,8 @@ from server.store.owner import ended
 
 log = logging.getLogger(__name__)
 
-LOOKOUT_EVERY_S = 1.0
-"""How often it looks. Whoever works on a job gives a sign of life every two seconds at most."""
+WATCH_EVERY_S = 1.0
+"""How often it looks. A process that works on a job gives a sign of life every two seconds at most."""
 
 SILENT_LOOKS = 30
 """So many looks without a sign of life, and a job's process is taken for dead: half a minute."""
@@ -17,9 +17,11 @@ GONE_LOOKS = 4
 """The same where the process that took the job up has ended for sure, and only a child of it could still work."""
 
 
-class Lookout:
-    """Watches the jobs that run. It counts its own looks and reads no clock, so that a machine that slept, or one whose
-    clock is wrong, takes nobody for dead; and a database that is away for a while makes nobody look silent.
+class Watchdog:
+    """Watches the jobs that run, and requeues or fails those whose process has died.
+
+    It counts its own looks and reads no clock, so that no process is taken for dead by a machine that slept, or whose
+    clock is wrong; and none looks silent because the database was away for a while.
     """
 
     def __init__(self, table: JobTable, silent_looks: int = SILENT_LOOKS, gone_looks: int = GONE_LOOKS) -> None:
@@ -29,7 +31,7 @@ class Lookout:
         self._seen: dict[Claim, tuple[int, int]] = {}  # signs of life, and looks since the last one
 
     def look(self) -> int:
-        """Look once, and let jobs that nobody works on be queued again, or fail. Gives how many that were."""
+        """Look once, and let jobs that no process works on be queued again, or fail. Gives how many that were."""
         seen = {}
         moved = 0
         for work in self._table.running():
@@ -39,11 +41,11 @@ class Lookout:
             if silent < (self._gone_looks if gone else self._silent_looks):
                 seen[work.claim] = work.beats, silent
                 continue
-            told, logged = "The service ended while this job ran.", "ran when the service last ended"
+            sentence, logged = "The service ended while this job ran.", "ran when the service last ended"
             if not gone:
-                logged = f"gave no sign of life for {silent * LOOKOUT_EVERY_S:.0f} s"
-                told = f"The process that worked on this job {logged}."
-            if went := self._table.died(work.claim, told, work.beats):
+                logged = f"gave no sign of life for {silent * WATCH_EVERY_S:.0f} s"
+                sentence = f"The process that worked on this job {logged}."
+            if went := self._table.died(work.claim, sentence, work.beats):
                 log.warning("Job %s %s; it is %s now.", work.claim.job_id, logged, went)
                 moved += 1
         self._seen = seen

@@ -15,17 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
 from attention.errors import AttentionError
+from attention.storage.base import Depot
 from server.access.keys import read_keys
 from server.access.middleware import exposure
 from server.settings import Settings
-
-if TYPE_CHECKING:
-    from attention.storage.base import Depot
 
 Verdict = Literal["OK", "WARN", "FAIL"]
 
@@ -137,7 +135,7 @@ def _files(settings: Settings) -> Findings:
         )
 
 
-def _refused(kept: "Depot", name: str) -> bool:
+def _refused(kept: Depot, name: str) -> bool:
     """Whether a store refuses to make a file that is there."""
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "other"

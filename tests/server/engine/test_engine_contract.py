@@ -25,7 +25,9 @@ from attention.reports.study import StudyReport, StudyRequest
 from attention.schemas import Job
 from attention.spec import Ablation, Plain, Recipe, Request, Variant
 from server.access.metering import paid_by
-from server.engine import Engine, connect
+from server.engine import Engine
+from server.engines import make_engine, make_job_queue
+from server.jobs.queue import JobQueue
 from server.settings import Settings
 from server.store import Store
 from tests.attention.direct_lab import DirectLab
@@ -39,9 +41,10 @@ ON_RAY = pytest.param("ray", marks=pytest.mark.slow)
 
 
 class Service(NamedTuple):
-    """An engine with what is around it."""
+    """An engine and a job queue with what is around them."""
 
     engine: Any
+    queue: JobQueue
     settings: Settings
     store: Store
 
@@ -61,7 +64,7 @@ class Service(NamedTuple):
     def submit(self, request: Request[Any]) -> str:
         """Queue a job."""
         job = self.store.jobs.add(request, 9)
-        self.engine.start(job.id)
+        self.queue.look()
         return job.id
 
     def until(self, job_id: str, so: Callable[[Job], bool], seconds: float = 180.0) -> Job:
@@ -77,12 +80,14 @@ class Service(NamedTuple):
 def started(settings: Settings) -> Iterator[Service]:
     """A service that is open inside."""
     write_shades(settings.folder)
-    engine: Engine = connect(settings)
+    engine: Engine = make_engine(settings)
     store = Store(settings.database_url)
-    engine.open()
+    queue = make_job_queue(settings)
+    queue.open()
     try:
-        yield Service(engine, settings, store)
+        yield Service(engine, queue, settings, store)
     finally:
+        queue.close()
         engine.close()
         store.close()
 
@@ -227,7 +232,7 @@ def test_a_study_that_is_cancelled_stops_training(service: Service) -> None:
     job_id = service.submit(study(epochs=5_000))
     service.until(job_id, lambda job: job.done >= 2 and job.report == "partial")
     service.store.jobs.cancel(job_id)
-    service.engine.stop(job_id)
+    service.queue.look()
     deadline, last = time.monotonic() + 60, parts()
     while True:
         time.sleep(3.0)
@@ -242,7 +247,7 @@ def test_ray_is_asked_for_with_a_sentence_where_it_is_not(tmp_path: Path) -> Non
     if find_spec("ray"):
         pytest.skip("Ray is installed")
     with pytest.raises(InvalidRequest, match=r"pip install 'attention-lab\[scale\]'"):
-        connect(Settings(data=tmp_path, engine="ray"))
+        make_engine(Settings(data=tmp_path, engine="ray"))
 
 
 @pytest.mark.slow
@@ -250,7 +255,7 @@ def test_ray_is_asked_for_with_a_sentence_where_it_is_not(tmp_path: Path) -> Non
 def test_a_cluster_that_is_not_there_is_named(address: str, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     with pytest.raises(InvalidRequest, match=f"There is no Ray cluster at '{address}'.*ray start --head"):
-        connect(of_ray(tmp_path, address))
+        make_engine(of_ray(tmp_path, address))
 
 
 # ---------------------------------------------------------------- machines that go away
@@ -281,8 +286,7 @@ def test_an_item_whose_worker_dies_is_begun_once_more_and_then_reported_with_the
         raise UnknownName("thing", item, ["other"])
 
     told: list[tuple[str, str]] = []
-    with job_lab(of_ray(tmp_path, cluster.address), Wanted()) as lab:  # type: ignore[arg-type]
-        assert isinstance(lab, RayJobLab)
+    with job_lab(of_ray(tmp_path, cluster.address), Wanted(), RayJobLab) as lab:  # type: ignore[arg-type]
 
         def spread(fn: Any, *items: str) -> list[str]:
             return sorted(lab.map(fn, items, lambda *said: told.append(said), lambda item, how: f"{item} lost: {how}"))

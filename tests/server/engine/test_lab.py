@@ -10,10 +10,8 @@ from torch import Tensor
 from attention.build import build
 from attention.data.files import Files, samples
 from attention.data.sampling import batches
-from attention.errors import InvalidRequest
 from attention.gate import gates
 from attention.spec import Ablation, Pictures, Preprocess, Variant
-from server.engine.banks import Bank
 from server.engine.local import LocalEngine, LocalLab
 from server.engine.networks import Alike, _together
 from server.settings import Settings
@@ -78,14 +76,6 @@ def test_every_image_gets_the_gates_of_another_one_and_always_of_the_same(lab: L
     alone = lab.forward(ECA, images[3:4], other)
     together = lab.forward_each(ECA, images, [other, Ablation(kind="scalar")])
     torch.testing.assert_close(together[1, 3:4], alone.logits, rtol=1e-5, atol=1e-6)
-
-
-def test_an_image_whose_only_references_are_itself_is_told_so(lab: LocalLab, images: Tensor) -> None:
-    bank = Bank()
-    bank.add(images[:1].repeat(2, 1, 1, 1), {"gate": torch.ones(2, 3)}, average=False)
-    with pytest.raises(InvalidRequest, match="this image itself"):
-        bank.gates_for(images[0], seed=0)
-    assert bank.gates_for(images[1], seed=0)["gate"].shape == (1, 3)
 
 
 def test_a_network_of_ones_own_can_be_differentiated_and_changed(lab: LocalLab, images: Tensor) -> None:

@@ -12,8 +12,8 @@ from attention.reports.cam import CamReport
 from attention.reports.compare import Comparison
 from attention.reports.sweep import WhatIfReport
 from server.app import create_app
-from server.engine import check_runs
 from server.engine.local import LocalEngine
+from server.engines import check_runs
 from server.settings import Settings
 
 IMAGE = next(iter(samples())).id

@@ -184,7 +184,7 @@ def test_a_cancelled_job_that_does_not_listen_is_ended(api: Running) -> None:
     process = api.report(job_id)["process"]
     api.http.post(f"/v1/jobs/{job_id}/cancel")
     assert gone(process)
-    assert api.ended(api.submit(name="after_the_deaf"))["state"] == "done"  # the lane goes on
+    assert api.ended(api.submit(name="after_the_deaf"))["state"] == "done"  # the queue goes on
 
 
 # ---------------------------------------------------------------- killed

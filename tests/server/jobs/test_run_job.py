@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from threading import Event
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from attention.errors import Cancelled
 from attention.reports.cost import CostReport, CostRequest
 from attention.spec import Variant
+from server.jobs.process import exit_description, start_process
 from server.jobs.progress import Pace, Reporter
-from server.jobs.queue import Lane, epitaph
+from server.jobs.queue import JobQueue
 from server.jobs.worker import run_job
 from server.settings import Settings
 from server.store import Store
@@ -150,26 +152,26 @@ def test_steps_kept_from_an_earlier_attempt_do_not_promise_too_much() -> None:
     assert pace.left(8, 10) == pytest.approx(120)
 
 
-# ---------------------------------------------------------------- the lane's own words
+# ---------------------------------------------------------------- the queue's own words
 
 
 def test_an_end_is_told_in_a_sentence() -> None:
-    assert "out of memory" in epitaph(-9)
-    assert "SIGSEGV" in epitaph(-11)
-    assert "code 3" in epitaph(3)
+    assert "out of memory" in exit_description(-9)
+    assert "SIGSEGV" in exit_description(-11)
+    assert "code 3" in exit_description(3)
 
 
 def test_a_job_whose_process_dies_at_once_fails_after_two_attempts(settings: Settings, store: Store) -> None:
     job = store.jobs.add(SMALL, 9)
-    lane = Lane(settings, (sys.executable, "-c", "raise SystemExit(3)"))
-    lane.open()
+    queue = JobQueue(settings, partial(start_process, command=(sys.executable, "-c", "raise SystemExit(3)")))
+    queue.open()
     try:
         deadline = time.monotonic() + 20
         while not (now := store.jobs.get(job.id)).ended:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     finally:
-        lane.close()
+        queue.close()
     assert (now.state, now.attempts) == ("failed", 2)
     assert now.error is not None and "code 3" in now.error
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 
@@ -15,8 +16,9 @@ import pytest
 from sqlalchemy import insert, select
 
 from attention.reports.cost import CostRequest
-from server.jobs.queue import Lane
-from server.jobs.watchdog import GONE_LOOKS, SILENT_LOOKS, Lookout
+from server.jobs.process import start_process
+from server.jobs.queue import JobQueue
+from server.jobs.watchdog import GONE_LOOKS, SILENT_LOOKS, Watchdog
 from server.settings import Settings
 from server.store import Store
 from server.store.database import connect
@@ -140,9 +142,9 @@ def claimed(store: Store, database_url: str, owner: str) -> Claim:
 
 def test_a_worker_elsewhere_that_gives_signs_of_life_is_never_taken_for_dead(store: Store, database_url: str) -> None:
     claim = claimed(store, database_url, ELSEWHERE)
-    lookout = Lookout(store.jobs, silent_looks=3)
+    watchdog = Watchdog(store.jobs, silent_looks=3)
     for number in range(30):
-        assert lookout.look() == 0
+        assert watchdog.look() == 0
         if number % 3 == 2:
             assert store.jobs.beat(claim)
     assert store.jobs.get(claim.job_id).state == "running"
@@ -150,26 +152,26 @@ def test_a_worker_elsewhere_that_gives_signs_of_life_is_never_taken_for_dead(sto
 
 def test_a_worker_elsewhere_that_is_silent_loses_its_job_after_half_a_minute(store: Store, database_url: str) -> None:
     claim = claimed(store, database_url, ELSEWHERE)
-    lookout = Lookout(store.jobs)
+    watchdog = Watchdog(store.jobs)
     for _ in range(SILENT_LOOKS):
-        assert lookout.look() == 0
-    assert lookout.look() == 1
+        assert watchdog.look() == 0
+    assert watchdog.look() == 1
     job = store.jobs.get(claim.job_id)
     assert (job.state, job.error) == (
         "queued",
         "The process that worked on this job gave no sign of life for 30 s.",
     )
     assert not store.jobs.beat(claim)  # should it wake up, it is told
-    assert not Lookout(store.jobs).look()
+    assert not Watchdog(store.jobs).look()
 
 
 def test_a_worker_of_this_machine_that_has_ended_loses_its_job_in_seconds(store: Store, database_url: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", NAME], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     name = process.communicate(timeout=60)[0].strip()
     claim = claimed(store, database_url, name)
-    lookout = Lookout(store.jobs)
+    watchdog = Watchdog(store.jobs)
     looks = 1
-    while not lookout.look():
+    while not watchdog.look():
         looks += 1
     assert looks == GONE_LOOKS + 1
     assert store.jobs.get(claim.job_id).error == "The service ended while this job ran."
@@ -178,10 +180,10 @@ def test_a_worker_of_this_machine_that_has_ended_loses_its_job_in_seconds(store:
 def test_a_child_that_outlives_its_service_keeps_the_job_while_it_works(store: Store, database_url: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", NAME], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     claim = claimed(store, database_url, process.communicate(timeout=60)[0].strip())
-    lookout = Lookout(store.jobs)
+    watchdog = Watchdog(store.jobs)
     for _ in range(3 * GONE_LOOKS):
         store.jobs.progress(claim, 1, 2, "on my own", None)
-        assert lookout.look() == 0
+        assert watchdog.look() == 0
 
 
 def test_a_job_of_a_version_that_named_no_owner_is_given_the_same_time(store: Store, database_url: str) -> None:
@@ -190,8 +192,8 @@ def test_a_job_of_a_version_that_named_no_owner_is_given_the_same_time(store: St
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE jobs SET owner = NULL")
     engine.dispose()
-    lookout = Lookout(store.jobs, silent_looks=2)
-    assert [lookout.look() for _ in range(4)] == [0, 0, 1, 0]
+    watchdog = Watchdog(store.jobs, silent_looks=2)
+    assert [watchdog.look() for _ in range(4)] == [0, 0, 1, 0]
     assert store.jobs.get(claim.job_id).state == "queued"
 
 
@@ -203,12 +205,12 @@ def test_one_more_sign_of_life_comes_in_time(store: Store, database_url: str) ->
     assert store.jobs.died(claim, "Silent.", work.beats + 1) == "queued"
 
 
-def test_of_several_lookouts_one_moves_a_job(store: Store, database_url: str) -> None:
+def test_of_several_watchdogs_one_moves_a_job(store: Store, database_url: str) -> None:
     jobs = [claimed(store, database_url, ELSEWHERE) for _ in range(20)]
     stores = [Store(database_url) for _ in range(4)]
-    lookouts = [Lookout(other.jobs, silent_looks=1) for other in stores]
+    watchdogs = [Watchdog(other.jobs, silent_looks=1) for other in stores]
     with ThreadPoolExecutor(4) as pool:
-        moved = [sum(pool.map(lambda lookout: lookout.look(), lookouts)) for _ in range(3)]
+        moved = [sum(pool.map(lambda watchdog: watchdog.look(), watchdogs)) for _ in range(3)]
     assert moved == [0, len(jobs), 0]
     assert all((job.state, job.attempts) == ("queued", 1) for job in store.jobs.newest(99))
     for other in stores:
@@ -238,12 +240,12 @@ def test_a_process_is_known_to_have_ended_or_it_is_not() -> None:
     assert not ended(ELSEWHERE) and not ended(None) and not ended("nonsense")
 
 
-# ---------------------------------------------------------------- lanes
+# ---------------------------------------------------------------- queues
 
 WORKER = """
 import sys, time
 from attention.reports.cost import CostReport
-from server.jobs.worker import Order
+from server.jobs.order import Order
 from server.store import Store
 from server.store.jobs import Claim
 order = Order.model_validate_json(sys.stdin.readline())
@@ -257,25 +259,25 @@ Store(order.settings["database"]).jobs.finish(claim, CostReport(variants=(), con
 
 
 @pytest.mark.slow
-def test_lanes_that_come_and_go_on_one_database_run_each_job_once(
+def test_queues_that_come_and_go_on_one_database_run_each_job_once(
     store: Store, database_url: str, tmp_path: Path
 ) -> None:
     settings = Settings(data=tmp_path, database=database_url, jobs=2)
     notes = tmp_path / "notes"
     command = (sys.executable, "-c", WORKER, str(notes))
     jobs = queue(store, 12)
-    lanes = [Lane(settings, command) for _ in range(3)]
+    queues = [JobQueue(settings, partial(start_process, command=command)) for _ in range(3)]
     try:
-        lanes[0].open()
-        lanes[1].open()
+        queues[0].open()
+        queues[1].open()
         deadline = time.monotonic() + 120
         while len(store.jobs.newest(99, "done")) < len(jobs):
             if notes.exists() and len(notes.read_text().split()) >= 4:
-                lanes[2].open()  # finds jobs that run, and leaves them alone; opening it again changes nothing
+                queues[2].open()  # finds jobs that run, and leaves them alone; opening it again changes nothing
             assert time.monotonic() < deadline
             time.sleep(0.05)
     finally:
-        for lane in lanes:
-            lane.close()
+        for job_queue in queues:
+            job_queue.close()
     assert sorted(notes.read_text().split()) == sorted(jobs)
     assert all(job.attempts == 1 for job in store.jobs.newest(99))
