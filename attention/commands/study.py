@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--looks", type=int, choices=(1, 2, 3), default=3, help="1: no seeds are added after the verdict"
     )
+    parser.add_argument("--choose", action="store_true", help="choose among all networks by validation; no verdicts")
     parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
     parser.add_argument("--margin", type=float, default=0.5, help="differences up to so many points are called none")
     parser.add_argument(
@@ -84,6 +85,7 @@ def run(chosen: argparse.Namespace) -> None:
             data=name,
             size=chosen.size,
             validation=chosen.validation,
+            choose=chosen.choose,
             variants=training_options.variants(chosen),
             seeds=chosen.seeds,
             first_seed=chosen.first_seed,
@@ -96,7 +98,8 @@ def run(chosen: argparse.Namespace) -> None:
     command = _command(chosen, request)
     workshop = Workshop(Folder(chosen.keep), chosen.device, compiled=chosen.compile, made_by=command)
     if chosen.plan_only:
-        print(prepare(request, workshop).plan.sentence, flush=True)
+        plan = prepare(request, workshop).plan
+        print(plan.sentence if plan else "Choosing by validation accuracy needs no plan.", flush=True)
         return
     report = conduct(request, workshop, _tell)
     write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")
@@ -121,7 +124,7 @@ def _command(chosen: argparse.Namespace, request: StudyRequest) -> str:
     words += ["--seeds", str(request.seeds), "--first-seed", str(request.first_seed)]
     if request.first_look is not None:
         words += ["--first-look", str(request.first_look)]
-    words += ["--looks", str(request.looks)]
+    words += ["--choose"] if request.choose else ["--looks", str(request.looks)]
     return f"attention-lab study DATA {shlex.join(words)} --margin {request.margin:g}"
 
 

@@ -10,6 +10,7 @@ from attention.reports.evidence import KIND_WORDS, Interval, Verdict
 from attention.reports.latex import escaped, table
 from attention.reports.predictions import PackedClasses
 from attention.reports.recipes import RECIPES
+from attention.reports.study_choice import Choice
 from attention.reports.study_classes import ArmClasses, classes_csv, classes_latex
 from attention.reports.study_plan import Score, StudyPlan
 from attention.spec import Grid, Pass, Plain, Recipe, Request, Variant
@@ -115,6 +116,10 @@ class StudyRequest(Request["StudyReport"]):
         default="accuracy",
         description="What arms are compared by; balanced accuracy is the mean over classes of the share that is right.",
     )
+    choose: bool = Field(
+        default=False,
+        description="Choose among all arms by validation accuracy, as for a sweep of r, k or the place: no verdicts.",
+    )
     first_seed: int = Field(default=0, ge=0, le=10_000, description="The first seed; the others follow it.")
     recipe: Recipe = Field(default=RECIPES["quick"], description="How all are trained: a recipe, or the name of one.")
     margin: Annotated[float, Field(gt=0, le=100)] | None = Field(
@@ -149,6 +154,8 @@ class StudyRequest(Request["StudyReport"]):
     @model_validator(mode="after")
     def _has_arms(self) -> Self:
         arms = self.arms()
+        if self.choose and not self.validation:
+            raise ValueError("Choosing needs validation images, so that the test images stay apart: raise validation.")
         if len(arms) < 2:
             raise ValueError("A study compares at least two different networks.")
         if len(arms) > 64:
@@ -277,6 +284,7 @@ class StudyReport(Plain):
     test_set: tuple[str, ...] = Field(
         default=(), description="What the test set can show: chance, images of each class, what one image is worth."
     )
+    choice: Choice | None = Field(default=None, description="What was chosen, where the study is there to choose.")
     classes: tuple[ArmClasses, ...] = Field(
         default=(), description="Every arm class by class: a description, not corrected, from which no verdict follows."
     )
@@ -343,6 +351,8 @@ class StudyReport(Plain):
     def _definition(self) -> str:
         """What differences, intervals and verdicts mean, for a caption."""
         judged = [arm.verdict for arm in self.arms if arm.verdict is not None and arm.verdict.difference is not None]
+        if self.choice is not None:
+            return f"No verdicts: {self.choice.sentence}"
         if not judged:
             return "No verdict yet: no arm has an interval."
         if judged[0].looks is None:

@@ -34,7 +34,9 @@ class ArmClasses(Plain):
     n: int = Field(description="Runs that were counted.")
     balanced_accuracy: float = Field(description="Mean over seeds of the mean recall of the classes, points.")
     spread: float | None = Field(description="Standard deviation of it over seeds, points; None for one run.")
-    macro_f1: float = Field(description="Mean over seeds of the mean F1 of the classes, points.")
+    macro_f1: float | None = Field(
+        description="Mean over seeds of the mean F1 of the classes, points; None if a run lacks it."
+    )
     confusion: tuple[tuple[float, ...], ...] | None = Field(
         description="Mean over seeds of the test images by true class (row) and first class (column)."
     )

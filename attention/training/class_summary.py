@@ -58,6 +58,7 @@ def _of_arm(
         )
         for number, (name, images) in enumerate(zip(facts.classes, facts.test_per_class, strict=True))
     )
+    f1 = [run.macro_f1 for run in runs if run.macro_f1 is not None]
     matrices = [run.confusion for run in runs if run.confusion is not None]
     confusion = np.mean(np.array(matrices), 0).tolist() if len(matrices) == len(runs) else None
     return ArmClasses(
@@ -65,7 +66,7 @@ def _of_arm(
         n=len(table),
         balanced_accuracy=float(balanced.mean()),
         spread=_spread(balanced),
-        macro_f1=POINTS * float(np.mean([run.macro_f1 for run in runs])),
+        macro_f1=POINTS * float(np.mean(f1)) if len(f1) == len(runs) else None,
         confusion=None if confusion is None else tuple(map(tuple, confusion)),
         classes=classes,
         gains_most=facts.classes[int(means.argmax())] if len(means) and means.max() > 0 else None,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from attention.analysis import Step, in_order
 from attention.build import resolve
-from attention.errors import AttentionError
+from attention.errors import AttentionError, InvalidRequest
 from attention.reports.study import DataFacts, RunReport, StudyReport, StudyRequest
 from attention.reports.study_plan import StudyPlan
 from attention.running.device import device_name
@@ -40,24 +40,28 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A study before its next run: its arms, its runs with what is known of them, and its plan, which is kept."""
+    """A study before its next run: its arms, its runs with what is known of them, and its kept plan, if it has one."""
 
     arms: Sequence[Variant]
     tasks: Sequence[Task]
     records: dict[str, RunReport]
-    plan: StudyPlan
+    plan: StudyPlan | None
     facts: DataFacts
 
 
 def prepare(request: StudyRequest, workshop: Workshop) -> Prepared:
     """Look at the data, list the runs and keep the plan; nothing is trained.
 
+    A study that chooses by validation accuracy has no plan, for it declares nothing about the test images.
+
     Raises:
-        InvalidRequest: the training images do not fill one batch.
+        InvalidRequest: the training images do not fill one batch, or none can be held out to choose by.
     """
     data = workshop.data(request.data, request.size, request.validation)
     assert data.facts is not None
     check_trainable(request.recipe, len(data.train), request.data)
+    if request.choose and data.validation is None:
+        raise InvalidRequest(f"The data set {request.data} is too small to hold out validation images to choose by.")
     arms = [resolve(arm.model_copy(update={"classes": len(data.classes)})) for arm in request.arms()]
     seeds = range(request.first_seed, request.first_seed + request.seeds)
     tasks = [  # a seed at a time, so that every arm has its pairs early
@@ -75,7 +79,7 @@ def prepare(request: StudyRequest, workshop: Workshop) -> Prepared:
     ]
     records = {task.name: report for task in tasks if (report := workshop.record(task))}
     ended = sum(report.done for report in records.values())
-    plan = recorded_plan(workshop.depot, request, arms, data.facts, ended)
+    plan = None if request.choose else recorded_plan(workshop.depot, request, arms, data.facts, ended)
     return Prepared(arms, tasks, records, plan, data.facts)
 
 

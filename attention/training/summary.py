@@ -15,8 +15,10 @@ from attention.measuring.traits import narrow_bottlenecks
 from attention.measuring.verdicts import Outcome, judge
 from attention.reports.evidence import Verdict
 from attention.reports.study import Arm, DataFacts, RunReport, StudyReport, StudyRequest, late_plan
+from attention.reports.study_choice import Choice
 from attention.reports.study_plan import Score, StudyPlan
 from attention.spec import Variant
+from attention.training.choosing import choice_of
 from attention.training.class_summary import class_summary
 
 POINTS = 100
@@ -39,7 +41,9 @@ def summarise(
     Args:
         plan: what was recorded before the first run; None judges by what the request says, and says so.
     """
-    verdicts = _verdicts(request, arms, runs, facts, plan, request.looks)
+    verdicts = {} if request.choose else _verdicts(request, arms, runs, facts, plan, request.looks)
+    names = [arm.name for arm in arms]
+    choice, asked = choice_of(names, runs) if request.choose else None, len(arms) * request.seeds
     bills = {arm.name: count(arm, request.size).total for arm in arms}
     base = bills[arms[0].name]
     differences = _differences(arms, runs, request.score)
@@ -62,9 +66,10 @@ def summarise(
                 verdict=verdicts.get(arm.name),
             )
         )
-    caveats = (*_of_the_plan(request, arms, runs, facts, plan), *_caveats(request, summaries, runs, facts))
+    of_the_plan = [] if request.choose else _of_the_plan(request, arms, runs, facts, plan)
+    caveats = (*of_the_plan, *_caveats(request, summaries, runs, facts))
     return StudyReport(
-        headline=_headline(summaries, runs, len(arms) * request.seeds),
+        headline=_chosen(choice, runs, asked) if request.choose else _headline(summaries, runs, asked),
         caveats=caveats,
         baseline=arms[0].name,
         arms=tuple(summaries),
@@ -74,10 +79,11 @@ def summarise(
         margin=request.margin,
         plan=plan,
         test_set=_test_set(request, facts),
-        classes=class_summary([arm.name for arm in arms], runs, facts),
+        choice=choice,
+        classes=class_summary(names, runs, facts),
         device=device,
         torch=str(torch.__version__),
-        complete=len(runs) == len(arms) * request.seeds and all(run.done for run in runs),
+        complete=len(runs) == asked and all(run.done for run in runs),
     )
 
 
@@ -173,6 +179,14 @@ def _headline(arms: Sequence[Arm], runs: Sequence[RunReport], asked: int) -> str
     if len(kinds) == 1 and kinds <= {"too few seeds", "withheld"}:
         return _of_one_kind(verdicts)
     return f"No arm is shown to be better or worse than {arms[0].name}."
+
+
+def _chosen(choice: Choice | None, runs: Sequence[RunReport], asked: int) -> str:
+    """What was chosen by validation, or how far the study is."""
+    ended = sum(run.done for run in runs)
+    if ended < asked:
+        return f"The study is still running: {ended} of {asked} runs have ended; nothing is chosen yet."
+    return choice.sentence if choice else "Nothing is chosen: no seed has a result of every arm."
 
 
 def _of_one_kind(verdicts: Sequence[Verdict]) -> str:

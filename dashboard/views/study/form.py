@@ -150,6 +150,12 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
         help="Yes: verdicts at your first number of seeds, at twice and at four times as many. No: one verdict, with "
         "a narrower interval. Say it before the first run: it cannot change afterwards.",
     )
+    choose = st.toggle(
+        "Choose by validation accuracy, without verdicts",
+        key="choose",
+        help="For sweeps of an option or a place: the best is chosen on the validation images, and then tested in a "
+        "study of its own with other seeds.",
+    )
     try:
         place = Placement.model_validate(position)
         arms = [Variant(backbone=backbone.name)]
@@ -165,6 +171,7 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
             recipe=recipe,
             margin=margin,
             looks=LOOKS[growing],
+            choose=choose,
         )
     except ValidationError as error:
         st.info(_plain(error))
