@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test testall check format clean
+.PHONY: help install run test testall check docs format clean
 
 help:  ## this list
 	@echo "make run is the one to start with."
@@ -34,12 +34,15 @@ check: $(VENV)/dev.stamp  ## style, types, who may import whom, the compose file
 	@if [ -x $(BIN)/hadolint ]; then echo hadolint Dockerfile; $(BIN)/hadolint Dockerfile; \
 	else echo "hadolint comes for Linux on x86-64 only: the Dockerfile was not checked."; fi
 
+docs: $(VENV)/docs.stamp  ## build the documentation, with API pages made from docstrings, into ./site
+	$(BIN)/mkdocs build --quiet
+
 format: $(VENV)/dev.stamp  ## let ruff put things right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove .venv and all that tools leave behind; stored photos stay
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than what was installed from. With the stamp in place, a command starts at once.
@@ -54,6 +57,10 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/scale.stamp: $(VENV)/dev.stamp
 	@$(PIP) install --constraint constraints.txt --editable '.[dev,scale]' \
 	|| echo "Ray cannot be installed here (it has no build for this system, perhaps): its tests will be skipped."
+	@touch $@
+
+$(VENV)/docs.stamp: $(VENV)/dev.stamp
+	$(PIP) install --constraint constraints.txt --editable '.[dev,docs]'
 	@touch $@
 
 $(BIN)/python:
