@@ -1,4 +1,13 @@
-"""What every test shares: one thread of torch, so that two cores are enough for the tests and what else runs."""
+"""What every test shares: one thread of torch, the choice of the default set, and the CPU time of each test if asked.
+
+The default set has one representative of each kind: of a parametrised test its first and its last case, and no test
+that is marked ``full``, ``slow``, ``browser`` or ``scale``. ``-m ""`` (``make testall``) takes all.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,3 +16,30 @@ import torch
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cpu-times", type=Path, help="file to append the CPU seconds of each test to")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases between the first and the last of each parametrised test as ``full``."""
+    cases = defaultdict(list)
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for same in cases.values():
+        for item in same[1:-1]:
+            item.add_marker(pytest.mark.full)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Write down what a test costs, its set-up and the processes it waited for included."""
+    times: Path | None = item.config.getoption("--cpu-times")
+    before = sum(os.times()[:4])
+    result = yield
+    if times is not None:
+        with times.open("a", encoding="utf-8") as file:
+            file.write(f"{sum(os.times()[:4]) - before:.2f} {item.nodeid}\n")
+    return result
