@@ -151,14 +151,6 @@ class Settings(BaseSettings):
         default="auto",
         description="Who may ask: auto wants an API key as soon as one has been created, keys always does, open never.",
     )
-    key_compute_rate: float = Field(
-        default=1.0,
-        ge=0,
-        description="Seconds of compute that one key may use in a second, over time; 0 is as much as there is.",
-    )
-    key_compute_burst_s: float = Field(
-        default=120.0, gt=0, description="Seconds of compute that a key which was idle may use at once."
-    )
     key_in_flight: int = Field(default=32, ge=1, description="Requests of one key that are worked on at the same time.")
     key_jobs: int = Field(default=10, ge=1, description="Jobs of one key that wait or run at the same time.")
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = Field(

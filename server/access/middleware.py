@@ -8,8 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.access.keys import Key, KeyRing, UnreadableKeys
-from server.access.limits import Account, Bill
-from server.access.metering import paid_by
+from server.access.limits import Account, on_account
 from server.problems import respond
 from server.settings import Settings
 
@@ -20,8 +19,8 @@ OPEN = ("/v1/health", "/v1/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "
 
 OPEN_BELOW = "/static-offline-docs/"
 
-BILL = "attention.bill"
-"""Where in an ASGI scope the bill of a request is."""
+ACCOUNT = "attention.account"
+"""Where in an ASGI scope the account of a request is."""
 
 
 class Accounts:
@@ -65,7 +64,7 @@ class Accounts:
 
 
 class Access:
-    """ASGI middleware: lets in who may ask, for as long as the key's limits allow, and counts what it costs."""
+    """ASGI middleware: lets in requests that may be asked, as many at once as their key's limits allow."""
 
     def __init__(self, app: ASGIApp, accounts: Accounts) -> None:
         self.app = app
@@ -75,17 +74,16 @@ class Access:
         if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(OPEN_BELOW):
             await self.app(scope, receive, send)
             return
-        asked = self._admitted(scope)
-        if isinstance(asked, Response):
-            await asked(scope, receive, send)
+        account = self._admitted(scope)
+        if isinstance(account, Response):
+            await account(scope, receive, send)
             return
-        bill = Bill(asked)
-        scope[BILL] = bill
+        scope[ACCOUNT] = account
         try:
-            with paid_by(bill):
+            with on_account(account):
                 await self.app(scope, receive, send)
         finally:
-            asked.leave()
+            account.leave()
 
     def _admitted(self, scope: Scope) -> Account | Response:
         """The account that a request is on, which it has entered; or the answer that it gets instead."""

@@ -12,7 +12,6 @@ from attention.counting.cost import count
 from attention.errors import TooLarge
 from attention.reports.cost import VariantCost
 from attention.spec import Request, Variant
-from server.access.metering import metered
 from server.answers.references import images, variants
 from server.settings import Settings
 
@@ -50,7 +49,6 @@ def check_networks(question: Request[Any], settings: Settings) -> None:
             )
 
 
-@metered
 def check_at_once(question: Request[Any], settings: Settings) -> None:
     """The same of a question that is answered while somebody waits, which also has to be little enough work.
 

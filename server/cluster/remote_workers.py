@@ -1,7 +1,4 @@
-"""Work that is done on other machines: what they are told, who pays for it, and how it says how far it is.
-
-Nothing here knows what joins the machines.
-"""
+"""Work on other machines: the settings they go by, the networks they keep, the results they stream. Knows no Ray."""
 
 import socket
 import zlib
@@ -54,16 +51,6 @@ def knock(address: str) -> None:
     """
     host, _, port = address.rpartition(":")
     socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN_S).close()
-
-
-class Tally:
-    """Who pays, on behalf of somebody elsewhere."""
-
-    seconds = 0.0
-
-    def charge(self, seconds: float) -> None:
-        """So many seconds of compute more."""
-        self.seconds += seconds
 
 
 def parts(fn: Step[T, S], item: T, threads: int) -> Iterator[tuple[bool, S]]:

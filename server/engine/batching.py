@@ -14,7 +14,6 @@ from threading import Condition, Thread
 from typing import Generic, NamedTuple, TypeVar
 
 from attention.errors import Overloaded
-from server.access.metering import Payer, payer
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -38,11 +37,10 @@ NOBODY = _Company(0, 0.0, 0.0)
 
 @dataclass(eq=False)
 class _Waiting(Generic[T, R]):
-    """An item in the queue, since when, who pays for it, and the promise of its result."""
+    """An item in the queue, since when it is there, and the promise of its result."""
 
     item: T
     since: float
-    payer: Payer | None
     future: "Future[R]" = field(default_factory=Future)
 
 
@@ -58,8 +56,7 @@ def _nobody_comes() -> bool:
 class MicroBatcher(Generic[K, T, R]):
     """Runs ``run(key, items) -> results`` on one thread, with items of the same key together.
 
-    The key whose oldest item has waited longest goes first, so a busy key cannot starve a quiet one. What a batch takes
-    is charged in equal parts to whoever its items were submitted for.
+    The key whose oldest item has waited longest goes first, so a busy key cannot starve a quiet one.
 
     Clients that were just answered come back a moment later, when the next batch of half of them would have left. So
     a batch that is smaller than the company its key just had waits for the next of them, a twentieth of the time that
@@ -126,8 +123,8 @@ class MicroBatcher(Generic[K, T, R]):
         Raises:
             Overloaded: the queue has no room for all of them, or the batcher is closed.
         """
-        now, pays = time.monotonic(), payer()
-        waiting: list[_Waiting[T, R]] = [_Waiting(item, now, pays) for item in items]
+        now = time.monotonic()
+        waiting: list[_Waiting[T, R]] = [_Waiting(item, now) for item in items]
         with self._changed:
             if self._closed:
                 raise Overloaded("The service is shutting down and takes no new work.", retry_after_s=5.0)
@@ -240,19 +237,12 @@ class MicroBatcher(Generic[K, T, R]):
                 raise RuntimeError(f"A batch of {len(members)} items gave {len(results)} results.")
         except BaseException as error:  # whatever it is, somebody waits for it
             if len(members) == 1:
-                self._account(members, time.monotonic() - started)
+                self._seen(len(members), time.monotonic() - started)
                 members[0].future.set_exception(error)
             else:
                 for one in members:
                     self._answer(key, [one])
         else:
-            self._account(members, time.monotonic() - started)
+            self._seen(len(members), time.monotonic() - started)
             for one, result in zip(members, results, strict=True):
                 one.future.set_result(result)
-
-    def _account(self, members: Sequence[_Waiting[T, R]], seconds: float) -> None:
-        """Tell of a batch and let those pay that it was for, before they go on and tell what their answer cost."""
-        self._seen(len(members), seconds)
-        for one in members:
-            if one.payer is not None:
-                one.payer.charge(seconds / len(members))

@@ -19,7 +19,6 @@ from attention.running.device import best_device, device_name
 from attention.running.reference_gates import NO_REFERENCES, ReferenceGates
 from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
 from attention.weights.load import stamp as weights_stamp
-from server.access.metering import Payer, own_time, paid_by, payer
 from server.engine.admission import Admission
 from server.engine.cancellation import Awaited
 from server.engine.cpu_slots import Turns
@@ -197,7 +196,7 @@ class LocalEngine:
         self.admission.enter()
         lab = self.lab(photos)
         try:
-            working = self._pool.submit(self._run, request, lab, payer())
+            working = self._pool.submit(self._run, request, lab)
         except RuntimeError:
             self.admission.leave(answered=False)
             raise Overloaded("The service is shutting down and takes no new work.", retry_after_s=5.0) from None
@@ -222,8 +221,8 @@ class LocalEngine:
     def _left(self, working: "Future[bytes]") -> None:
         self.admission.leave(answered=not working.cancelled() and working.exception() is None)
 
-    def _run(self, request: Request[Any], lab: LocalLab, pays: Payer | None) -> bytes:
-        with paid_by(pays), own_time(pays), self.metrics.analysis(request.analysis), self._turns.taken():
+    def _run(self, request: Request[Any], lab: LocalLab) -> bytes:
+        with self.metrics.analysis(request.analysis), self._turns.taken():
             return run(request, lab).model_dump_json().encode()
 
     @property

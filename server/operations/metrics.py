@@ -76,7 +76,7 @@ class Metrics:
 
 
 class _Own(Collector):
-    """Requests now, and what each key used."""
+    """Requests now, and what each key was refused."""
 
     def __init__(self, metrics: Metrics, accounts: Accounts) -> None:
         self._metrics = metrics
@@ -86,23 +86,16 @@ class _Own(Collector):
         yield GaugeMetricFamily(
             "attention_http_requests_in_flight", "Requests that are worked on.", self._metrics.in_flight
         )
-        compute = CounterMetricFamily(
-            "attention_compute_seconds", "Seconds of compute by key; no name is those without.", labels=["key"]
-        )
         limited = CounterMetricFamily(
             "attention_limited_requests", "Requests refused with 429, by key and limit.", labels=["key", "limit"]
         )
-        used: dict[str, float] = {}
         refused: dict[tuple[str, str], int] = {}
         for account in self._accounts:  # a name may be that of a revoked key and of its successor
-            used[account.name] = used.get(account.name, 0.0) + account.compute_s
             for limit, count in account.refused.items():
                 refused[account.name, limit] = refused.get((account.name, limit), 0) + count
-        for name, seconds in used.items():
-            compute.add_metric([name], seconds)
         for labels, count in refused.items():
             limited.add_metric(labels, count)
-        yield from (compute, limited)
+        yield limited
 
 
 class _OfService(Collector):

@@ -10,7 +10,6 @@ from attention.data.files import Files, samples
 from attention.data.images import ImageFacts, inspect
 from attention.errors import InvalidRequest, NotFound
 from attention.schemas import Image, Images
-from server.access.metering import metered
 from server.store import Store
 
 THUMBNAIL_QUALITY = 85
@@ -23,7 +22,6 @@ class Gallery:
         self._files = files
         self._store = store
 
-    @metered
     def add(self, name: str, data: bytes) -> Image:
         """Keep a photo, once it has been decoded to be sure of it.
 
@@ -58,7 +56,6 @@ class Gallery:
         media_type = PillowImage.MIME.get(self.image(image_id).format, "application/octet-stream")
         return self._files.image_bytes(image_id), media_type
 
-    @metered
     def thumbnail(self, image_id: str, size: int) -> bytes:
         """One photo as a JPEG whose longer side is at most ``size`` pixels.
 

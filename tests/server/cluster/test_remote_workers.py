@@ -12,8 +12,7 @@ from attention.reports.compare import CompareRequest
 from attention.reports.cost import CostRequest
 from attention.reports.study import StudyRequest
 from attention.spec import Variant
-from server.access.metering import own_time, paid_by, payer
-from server.cluster.remote_workers import Tally, decided, group, knock, parts
+from server.cluster.remote_workers import decided, group, knock, parts
 from server.settings import Settings
 
 SE, ECA = Variant.parse("resnet20/se"), Variant.parse("resnet20/eca")
@@ -81,10 +80,3 @@ def test_what_the_work_raises_comes_after_what_it_said() -> None:
     assert next(found) == (False, 7)
     with pytest.raises(ZeroDivisionError, match="at last"):
         next(found)
-
-
-def test_a_tally_is_charged_like_anybody_else() -> None:
-    tally = Tally()
-    with paid_by(tally), own_time(payer()):
-        sum(range(10_000))
-    assert tally.seconds > 0 == Tally().seconds
