@@ -155,7 +155,7 @@ class Settings(BaseSettings):
     key_jobs: int = Field(default=10, ge=1, description="Jobs of one key that wait or run at the same time.")
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(),
-        description="Web pages elsewhere that may ask, as https://name, separated by commas; none by default.",
+        description="Web pages of other origins that may ask, as https://name, separated by commas; none by default.",
     )
     allowed_hosts: Listed = Field(
         default=(),
@@ -163,7 +163,9 @@ class Settings(BaseSettings):
         "without a dot, separated by commas: those of a proxy in front of it.",
     )
     keep_uploads_days: float = Field(
-        default=0.0, ge=0, description="Days after which an uploaded photo is deleted; 0 keeps it until somebody does."
+        default=0.0,
+        ge=0,
+        description="Days after which an uploaded photo is deleted; 0 keeps it until it is deleted by hand.",
     )
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         default="info", description="What is logged."

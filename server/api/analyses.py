@@ -146,7 +146,7 @@ def _add_images(routes: APIRouter, schemas: Schemas) -> None:
     ) -> Response:
         """Keep a photo, sent as the form field ``image`` or as the body itself. The same bytes twice are kept once."""
         photo = await _read_photo(http, name)
-        image = await run_in_threadpool(service(http).gallery.add, photo.name, photo.data)
+        image = await run_in_threadpool(service(http).photos.add, photo.name, photo.data)
         return answer(image.model_dump_json(), 201, {"Location": f"/v1/images/{image.id}"})
 
     @routes.get(
@@ -159,7 +159,7 @@ def _add_images(routes: APIRouter, schemas: Schemas) -> None:
     )
     async def images(http: HTTPRequest) -> Response:
         """The sample gallery, then what was uploaded, newest first."""
-        return answer((await run_in_threadpool(service(http).gallery.list)).model_dump_json())
+        return answer((await run_in_threadpool(service(http).photos.list)).model_dump_json())
 
     @routes.get(
         "/images/{image_id}",
@@ -171,7 +171,7 @@ def _add_images(routes: APIRouter, schemas: Schemas) -> None:
     )
     async def image(http: HTTPRequest, image_id: str) -> Response:
         """Name, format and size of one photo."""
-        return answer((await run_in_threadpool(service(http).gallery.image, image_id)).model_dump_json())
+        return answer((await run_in_threadpool(service(http).photos.image, image_id)).model_dump_json())
 
     @routes.get(
         "/images/{image_id}/file",
@@ -194,15 +194,15 @@ def _add_images(routes: APIRouter, schemas: Schemas) -> None:
         ] = None,
     ) -> Response:
         """The photo as it came, or as a thumbnail."""
-        gallery = service(http).gallery
+        photos = service(http).photos
         tag = f'"{image_id}-{size or "file"}"'
         if http.headers.get("if-none-match") == tag:
-            await run_in_threadpool(gallery.image, image_id)  # it may be gone
+            await run_in_threadpool(photos.image, image_id)  # it may be gone
             return Response(status_code=304, headers={"ETag": tag, **FOREVER})
         if size is None:
-            data, kind = await run_in_threadpool(gallery.file, image_id)
+            data, kind = await run_in_threadpool(photos.file, image_id)
         else:
-            data, kind = await run_in_threadpool(gallery.thumbnail, image_id, size), "image/jpeg"
+            data, kind = await run_in_threadpool(photos.thumbnail, image_id, size), "image/jpeg"
         return Response(data, headers={"ETag": tag, **FOREVER}, media_type=kind)
 
     @routes.delete(
@@ -216,8 +216,8 @@ def _add_images(routes: APIRouter, schemas: Schemas) -> None:
     )
     async def delete_image(http: HTTPRequest, image_id: str) -> Response:
         """Forget an uploaded photo; samples stay."""
-        await run_in_threadpool(service(http).gallery.delete, image_id)
-        service(http).remembered.forget()  # an answer about a photo that is gone would say that it is not
+        await run_in_threadpool(service(http).photos.delete, image_id)
+        service(http).answer_cache.forget()  # an answer about a photo that is gone would say that it is not
         return Response(status_code=204)
 
 

@@ -37,7 +37,7 @@ def add_checkpoints(routes: APIRouter, schemas: Schemas) -> None:
     async def checkpoint(http: HTTPRequest, name: str) -> Response:
         """What `weights=file:NAME` of a variant names: a study's network, or one whose attention was folded in.
 
-        The tensors of a plain network have torchvision's names, so they can be loaded elsewhere:
+        The tensors of a plain network have torchvision's names, so they can be loaded without this library:
         `model.load_state_dict(safetensors.torch.load_file(path))`.
         """
         checkpoints = service(http).engine.files.checkpoints

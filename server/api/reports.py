@@ -55,7 +55,7 @@ def add_reports(routes: APIRouter, schemas: Schemas, requests: Requests) -> None
         response_class=Response,
     )
     async def report(http: HTTPRequest, report_id: str) -> Response:
-        """An answer by the id that its `Report-Id` told, or a job's by the job's: enough to ask again elsewhere."""
+        """An answer by the id that its `Report-Id` told, or a job's by the job's: enough to ask again."""
         return answer(await run_in_threadpool(lambda: _stored(service(http), report_id).model_dump_json()))
 
     @routes.post(
@@ -120,7 +120,7 @@ def _stored(of: Service, report_id: str) -> StoredReport:
 
 def _here(of: Service, image_id: str) -> bool:
     try:
-        of.gallery.image(image_id)
+        of.photos.image(image_id)
     except NotFound:
         return False
     return True

@@ -25,7 +25,7 @@ from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest, Overloaded
 from attention.spec import Request
 from server.catalog import request_type
-from server.cluster.remote_workers import decided, group, knock, parts
+from server.cluster.remote_workers import check_reachable, networks_key, stream_results, worker_settings
 from server.engine.admission import Admission
 from server.engine.local import LocalEngine
 from server.engine.metrics import QuestionMetrics
@@ -85,7 +85,7 @@ class Replica:
 
 
 async def _kept(networks: str) -> str:
-    """Serve learns so that this replica has the networks of a group; the replica's engine keeps them."""
+    """Serve learns so that this replica has the networks of a key; the replica's engine keeps them."""
     return networks
 
 
@@ -156,7 +156,7 @@ class RayEngine:
         self._admission.check()
 
     async def _ask(self, request: Request[Any], photos: Mapping[str, bytes] | None) -> bytes | AttentionError:
-        response = self._handle.options(multiplexed_model_id=group(request)).answer.remote(request, photos)
+        response = self._handle.options(multiplexed_model_id=networks_key(request)).answer.remote(request, photos)
         try:
             answer: bytes | AttentionError = await response
             return answer
@@ -188,7 +188,7 @@ def _join(settings: Settings) -> None:
     where = settings.ray_address or "auto"
     try:
         if settings.ray_address:  # Ray itself would try for minutes
-            knock(where)
+            check_reachable(where)
         ray.init(address=where, namespace=APP, ignore_reinit_error=True, configure_logging=False)
     except (OSError, ValueError) as error:
         raise InvalidRequest(
@@ -199,7 +199,7 @@ def _join(settings: Settings) -> None:
 
 def _deployed(settings: Settings) -> tuple["DeploymentHandle[Any]", str]:
     """The replicas' handle and device. They are started, or one after the other replaced, unless they are as asked."""
-    chosen, stamp = decided(settings)
+    chosen, stamp = worker_settings(settings)
     try:
         handle: DeploymentHandle[Any] = serve.get_app_handle(APP)
         there, device = handle.about.remote().result(timeout_s=30)
@@ -314,7 +314,7 @@ def _job(order: Order) -> None:
 
 @ray.remote(max_retries=0, num_returns="streaming")
 def _step(fn: Step[T, S], item: T, threads: int) -> Iterator[tuple[bool, S]]:
-    yield from parts(fn, item, threads)
+    yield from stream_results(fn, item, threads)
 
 
 def _room(settings: Settings) -> dict[str, float]:

@@ -32,7 +32,7 @@ class _Company(NamedTuple):
     until: float
 
 
-NOBODY = _Company(0, 0.0, 0.0)
+NO_COMPANY = _Company(0, 0.0, 0.0)
 
 
 @dataclass(eq=False)
@@ -45,10 +45,10 @@ class _Waiting(Generic[T, R]):
 
 
 def _unseen(size: int, seconds: float) -> None:
-    """Nobody wants to know of a batch."""
+    """Do nothing, where no caller wants to know of batches."""
 
 
-def _nobody_comes() -> bool:
+def _none_expected() -> bool:
     """There is no telling whether more items are on their way."""
     return False
 
@@ -66,11 +66,11 @@ class MicroBatcher(Generic[K, T, R]):
         run: computes one result per item, in order. Only the batcher's own thread ever calls it.
         max_batch_size: how many items one call of ``run`` gets at most.
         batch_wait_timeout_s: how long an item waits for company when its batch is not full; 0 is not at all.
-        more_to_come: whether somebody is at work who may bring another item. As long as that is so, a batch that is not
-            full waits, but no longer than it will take itself: so it is never later than twice as late. Whoever makes
-            it untrue calls `look`.
+        more_to_come: whether a caller is at work that may bring another item. As long as that is so, a batch that is
+            not full waits, but no longer than it will take itself: so it is never later than twice as late. What
+            makes it untrue calls `look`.
         max_queue: how many items may wait; more are refused with Overloaded.
-        name: the thread's name, for whoever looks at a stack dump.
+        name: the thread's name, as a stack dump shows it.
         seen: told of each batch that was run: how many items it had, and how many seconds it took.
     """
 
@@ -80,7 +80,7 @@ class MicroBatcher(Generic[K, T, R]):
         *,
         max_batch_size: int,
         batch_wait_timeout_s: float = 0.0,
-        more_to_come: Callable[[], bool] = _nobody_comes,
+        more_to_come: Callable[[], bool] = _none_expected,
         max_queue: int = 1024,
         name: str = "batcher",
         seen: Callable[[int, float], None] = _unseen,
@@ -144,7 +144,7 @@ class MicroBatcher(Generic[K, T, R]):
         return [one.future for one in waiting]
 
     def look(self) -> None:
-        """Nobody brings more items for now, so what waits may leave."""
+        """Look again whether a batch may leave, because no caller brings more items for now."""
         if self._waiting:
             with self._changed:
                 self._changed.notify()
@@ -166,7 +166,7 @@ class MicroBatcher(Generic[K, T, R]):
                 if one.future is future:
                     queue.remove(one)
                     self._waiting -= 1
-                    future.set_running_or_notify_cancel()  # or whoever uses `wait` would wait for ever
+                    future.set_running_or_notify_cancel()  # or a caller in `wait` would wait for ever
                     break
             if not queue:
                 self._queues.pop(key, None)
@@ -211,7 +211,7 @@ class MicroBatcher(Generic[K, T, R]):
         queue = self._queues[key]
         if self._closed or len(queue) >= self._max_batch_size:
             return queue[0].since
-        company = self._company.get(key, NOBODY)
+        company = self._company.get(key, NO_COMPANY)
         patience = 0.0
         if self._more_to_come():
             patience = len(queue) * self._seconds_per_item
@@ -235,7 +235,7 @@ class MicroBatcher(Generic[K, T, R]):
             results = self._run(key, [one.item for one in members])
             if len(results) != len(members):
                 raise RuntimeError(f"A batch of {len(members)} items gave {len(results)} results.")
-        except BaseException as error:  # whatever it is, somebody waits for it
+        except BaseException as error:  # whatever it is, a caller waits for it
             if len(members) == 1:
                 self._seen(len(members), time.monotonic() - started)
                 members[0].future.set_exception(error)

@@ -1,4 +1,4 @@
-"""Whether somebody still waits for an answer, known wherever the work for it hangs on something else."""
+"""CancellationToken: tells the work for an answer that no client waits for it any more."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -9,12 +9,12 @@ from typing import Any
 from attention.errors import Cancelled
 
 
-class Awaited:
-    """An answer that somebody waits for, until it is given up. Then what it hangs on is cancelled too."""
+class CancellationToken:
+    """Whether an answer is still wanted; once it is not, the futures that its work waits for are cancelled."""
 
     def __init__(self) -> None:
-        self._over = False
-        self._hangs_on: set[Future[Any]] = set()
+        self._cancelled = False
+        self._futures: set[Future[Any]] = set()
         self._lock = Lock()
 
     def check(self) -> None:
@@ -23,27 +23,27 @@ class Awaited:
         Raises:
             Cancelled: it is not.
         """
-        if self._over:
-            raise Cancelled("Nobody waits for this answer any more.")
+        if self._cancelled:
+            raise Cancelled("No client waits for this answer any more.")
 
-    def give_up(self) -> None:
-        """Nobody wants it any more; any thread may say so."""
+    def cancel(self) -> None:
+        """Say that the answer is not wanted any more; any thread may."""
         with self._lock:
-            self._over = True
-            hanging = list(self._hangs_on)
-        for future in hanging:
-            future.cancel()  # outside of the lock: it calls back whoever made the future
+            self._cancelled = True
+            futures = list(self._futures)
+        for future in futures:
+            future.cancel()  # outside of the lock, for it runs callbacks
 
     @contextmanager
-    def hanging_on(self, futures: Iterable["Future[Any]"]) -> Iterator[None]:
-        """Inside, the work waits for these; they are cancelled when it is given up, and when the block ends.
+    def on_cancel(self, futures: Iterable["Future[Any]"]) -> Iterator[None]:
+        """Wait for futures inside; they are cancelled when the answer is, and when the block ends.
 
         Raises:
-            Cancelled: it was given up meanwhile.
+            Cancelled: it was cancelled meanwhile.
         """
-        some = list(futures)
+        waited_for = list(futures)
         with self._lock:
-            self._hangs_on.update(some)
+            self._futures.update(waited_for)
         try:
             self.check()
             yield
@@ -52,6 +52,6 @@ class Awaited:
             raise
         finally:
             with self._lock:
-                self._hangs_on.difference_update(some)
-            for future in some:
+                self._futures.difference_update(waited_for)
+            for future in waited_for:
                 future.cancel()  # does nothing to those that are done

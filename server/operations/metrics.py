@@ -128,7 +128,7 @@ class _OfService(Collector):
         except OSError as error:
             log.warning("How much room the data folder has is not known (%s).", error)
         answers = CounterMetricFamily("attention_answers", "Quick questions by how they were answered.", labels=["how"])
-        told = of.remembered
+        told = of.answer_cache
         for how, count in (("worked_out", told.made), ("shared", told.shared), ("remembered", told.hits)):
             answers.add_metric([how], count)
         yield answers
@@ -146,6 +146,6 @@ def add_to(app: FastAPI, metrics: Metrics) -> None:
 
     @app.get("/metrics", include_in_schema=False)
     async def numbers(http: Request) -> Response:
-        """Prometheus' text format, or OpenMetrics for whoever asks for it."""
+        """Prometheus' text format, or OpenMetrics where it is asked for."""
         encode, kind = choose_encoder(http.headers.get("accept", ""))
         return Response(await run_in_threadpool(encode, metrics.registry), headers={"Content-Type": kind})

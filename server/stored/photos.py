@@ -1,4 +1,4 @@
-"""The gallery: sample photos and uploads as one collection; what they are in the store, their bytes in files."""
+"""Photos: samples and uploads as one collection; what they are in the store, their bytes in files."""
 
 import io
 from contextlib import suppress
@@ -15,7 +15,7 @@ from server.store import Store
 THUMBNAIL_QUALITY = 85
 
 
-class Gallery:
+class Photos:
     """Photos that requests may name by id. Every method blocks, so async code calls them in a thread."""
 
     def __init__(self, files: Files, store: Store) -> None:
@@ -87,7 +87,7 @@ class Gallery:
         return tuple(self._files.images_before(moment))
 
     def forget(self, image_id: str) -> None:
-        """Forget one upload, also one that is known only by half; of a sample, a copy that somebody uploaded."""
+        """Forget one upload, also one that is known only by half; of a sample, a copy that was uploaded."""
         with suppress(NotFound):
             self._store.delete_image(image_id)
         self._files.remove_image(image_id)

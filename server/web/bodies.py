@@ -1,10 +1,10 @@
-"""What comes in: how long a body may take to come, and how many bytes of bodies are in memory at once.
+"""Limits of request bodies: how long one may take to come, and how many bytes of all are in memory at once.
 
-A body is read before anybody works on it, so a slow one keeps neither a thread nor a place in a queue; only the bytes
+A body is read before it is worked on, so a slow one keeps neither a thread nor a place in a queue; only the bytes
 that are here already take up memory, and those are counted over all requests, each until it has been answered. Where
 there is no room the request is refused with 503, before anything of it is read if that can be known: a photo whose
 question would not be let in, a body longer than what is left. Nothing is kept free for bytes that are only announced,
-or a few clients that announce much and send nothing would shut everybody else out.
+or a few clients that announce much and send nothing would shut all others out.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ RETRY_AFTER_S = 2.0
 """When there may be room again: bodies are in memory for about as long as it takes to answer them."""
 
 
-class Bodies:
-    """The bytes of all bodies that are in memory."""
+class BodyBudget:
+    """Bytes of memory for all bodies together."""
 
     def __init__(self, settings: Settings) -> None:
         self.held = 0
@@ -45,7 +45,7 @@ class Bodies:
             raise self._refusal()
 
     def take(self, size: int) -> None:
-        """So many bytes are here; whoever calls this calls `let_go` when they are gone.
+        """Count bytes that are in memory now; the caller calls `release` when they are gone.
 
         Raises:
             Overloaded: there is no room for them.
@@ -53,8 +53,8 @@ class Bodies:
         self.check(size)
         self.held += size
 
-    def let_go(self, size: int) -> None:
-        """So many bytes are gone."""
+    def release(self, size: int) -> None:
+        """Count bytes that are gone."""
         self.held -= size
 
     def _refusal(self) -> Overloaded:
@@ -72,9 +72,9 @@ class Body:
         timeout_s: seconds that it may take; it has a second more for each ``rate`` bytes that have come.
     """
 
-    def __init__(self, receive: Receive, bodies: Bodies, timeout_s: float, rate: int) -> None:
+    def __init__(self, receive: Receive, budget: BodyBudget, timeout_s: float, rate: int) -> None:
         self._receive = receive
-        self._bodies = bodies
+        self._budget = budget
         self._timeout_s, self._rate = timeout_s, rate
         self._began = asyncio.get_running_loop().time()
         self._came = self._held = 0
@@ -101,17 +101,17 @@ class Body:
             ) from None
         if message["type"] == "http.request":
             size = len(message.get("body", b""))
-            self._bodies.take(size)
+            self._budget.take(size)
             self._came += size
             self._held += size
             self._whole = not message.get("more_body", False)
         return message
 
-    def let_go(self, size: int | None = None) -> None:
-        """So many of its bytes are no longer in memory, or all of them."""
+    def release(self, size: int | None = None) -> None:
+        """Give bytes that are no longer in memory back to the budget; all of them if no size is named."""
         size = self._held if size is None else size
         self._held -= size
-        self._bodies.let_go(size)
+        self._budget.release(size)
 
 
 class Asked(NamedTuple):
@@ -120,17 +120,17 @@ class Asked(NamedTuple):
     path: str
 
 
-class Intake:
+class BodyLimits:
     """ASGI middleware: holds bodies to their limits while they come.
 
     Args:
         questions: the paths of what is answered at once, by the engine.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, bodies: Bodies, questions: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, budget: BodyBudget, questions: Collection[str]) -> None:
         self.app = app
         self._settings = settings
-        self._bodies = bodies
+        self._budget = budget
         self._questions = frozenset(questions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,12 +142,12 @@ class Intake:
         except Overloaded as error:
             await overloaded(scope["path"], error)(scope, receive, send)
             return
-        body = Body(receive, self._bodies, self._settings.upload_timeout_s, self._settings.upload_rate)
+        body = Body(receive, self._budget, self._settings.upload_timeout_s, self._settings.upload_rate)
         scope[BODY] = body
         try:
             await self.app(scope, body.receive, send)
         finally:
-            body.let_go()
+            body.release()
 
     def _check(self, scope: Scope) -> None:
         """Return if it looks as if there were room for a request.
@@ -167,11 +167,11 @@ class Intake:
             scope["route"] = Asked(scope["path"])  # what is refused is counted there
             scope["app"].state.service.engine.check_room()
         if announced.isdigit() and len(announced) < 19 and int(announced) <= self._settings.max_request_bytes:
-            self._bodies.check(int(announced))
+            self._budget.check(int(announced))
 
 
-def written_out(scope: Scope, size: int) -> None:
-    """So many bytes of a request's body are on the disk, and no longer in memory."""
+def release(scope: Scope, size: int) -> None:
+    """Release bytes of a request's body from the memory budget after they were written to disk."""
     body = scope.get(BODY)
     if isinstance(body, Body):
-        body.let_go(size)
+        body.release(size)

@@ -1,4 +1,4 @@
-"""Clients that hang up: what was being done for them stops, unless somebody else waits for the same."""
+"""Clients that hang up: the work for them stops, unless another client waits for the same answer."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -1,4 +1,4 @@
-"""Each request as whoever runs the service sees it: an id, a line in the log, and its part in the numbers."""
+"""RequestLog: gives each request an id, a line in the log, and its part in the metrics."""
 
 import logging
 import math
@@ -31,7 +31,7 @@ SPARING_S = 1.0
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
-class Observing:
+class RequestLog:
     """ASGI middleware, the outermost: gives each request its id, and notes how it went.
 
     An ``X-Request-ID`` that comes along is kept, without signs that have no place in one and 64 signs at most, so that

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from attention.errors import InvalidRequest, TooLarge
 from server.settings import Settings
-from server.web.bodies import written_out
+from server.web.bodies import release
 
 MAX_FIELDS = 100
 
@@ -68,7 +68,7 @@ async def save_body(request: Request, limit: int, what: str, path: Path) -> None
         with path.open("wb") as file:
             async for chunk in _chunks(request, limit, what):
                 await run_in_threadpool(file.write, chunk)
-                written_out(request.scope, len(chunk))
+                release(request.scope, len(chunk))
     except OSError as error:
         raise HTTPException(
             507, f"The {what} cannot be kept: {error.strerror}. Make room in the data folder."

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from starlette.testclient import TestClient
 
-from server.answers.answer_cache import Remembering
+from server.answers.answer_cache import AnswerCache
 from server.app import create_app
 from server.settings import Settings
 from tests.server.conftest import photo
 
 
-def remembering(max_bytes: int = 800) -> Remembering[bytes]:
-    return Remembering(size=len, max_bytes=max_bytes)
+def remembering(max_bytes: int = 800) -> AnswerCache[bytes]:
+    return AnswerCache(size=len, max_bytes=max_bytes)
 
 
 class Work:

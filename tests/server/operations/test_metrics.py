@@ -16,8 +16,8 @@ from server.access.middleware import Access, Accounts
 from server.app import create_app
 from server.operations.metrics import Metrics
 from server.settings import Settings
-from server.web.browser_security import Browsers
-from server.web.request_log import Observing
+from server.web.browser_security import BrowserSecurity
+from server.web.request_log import RequestLog
 from tests.server.conftest import photo
 
 COST = {"variants": ["resnet20/se"]}
@@ -118,7 +118,7 @@ def test_an_app_that_starts_again_tells_of_itself_once(settings: Settings) -> No
 
 
 @pytest.fixture
-def surrounded(settings: Settings) -> Iterator[tuple[Observing, Metrics]]:
+def surrounded(settings: Settings) -> Iterator[tuple[RequestLog, Metrics]]:
     """All that a request passes, and nothing behind it."""
 
     async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,11 +126,11 @@ def surrounded(settings: Settings) -> Iterator[tuple[Observing, Metrics]]:
 
     accounts = Accounts(settings, KeyRing(settings.keys_path))
     metrics = Metrics(accounts)
-    yield Observing(Browsers(Access(nothing, accounts), settings, accounts), settings, metrics), metrics
+    yield RequestLog(BrowserSecurity(Access(nothing, accounts), settings, accounts), settings, metrics), metrics
 
 
 def test_what_a_request_passes_on_its_way_costs_microseconds(
-    settings: Settings, surrounded: tuple[Observing, Metrics]
+    settings: Settings, surrounded: tuple[RequestLog, Metrics]
 ) -> None:
     """Key, limits, headers, id and numbers together."""
     _, token = create_key(settings.keys_path, "lab")
