@@ -1,8 +1,8 @@
 """Admission: how many questions are let in at once, and when those may come back for whom there is no room.
 
 Questions that are let in are served in the order of coming, so a question waits at most as long as those before it
-take, and there are only so many of them. The others are refused at once, which costs next to nothing: so a service that is
-asked for ten times what it can do still does what it can.
+take, and there are only so many of them. The others are refused at once, which costs next to nothing: so a service that
+is asked for ten times what it can do still does what it can.
 """
 
 import math

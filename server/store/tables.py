@@ -68,7 +68,8 @@ class JobRow(Base):
     """A job: the question, its state, and how far it is.
 
     ``claims`` counts how often a process took the job up. The one that works on it knows the count it was taken
-    up under and writes only while that is still the count, so a worker that was given up for dead cannot disturb its successor.
+    up under and writes only while that is still the count, so a worker that was given up for dead cannot disturb its
+    successor.
 
     ``beats`` goes up every few seconds while a process works on the job, so that others see that it is in good hands
     whatever their clocks say.
