@@ -1,8 +1,8 @@
 """From the body of an HTTP request, JSON or a form, to a Request.
 
-JSON types are strict: true is not accepted for 1, nor "3" for 3. Pydantic's own strict mode would refuse more than that,
-for a network's short name is text, out of which numbers and tuples are read. So a question is read as forms are, whose
-fields are all text, and then compared with what was sent.
+JSON types are strict: true is not accepted for 1, nor "3" for 3. Pydantic's own strict mode would refuse more than
+that, for a network's short name is text, out of which numbers and tuples are read. So a question is read as forms are,
+whose fields are all text, and then compared with what was sent.
 """
 
 import json
