@@ -54,11 +54,17 @@ class Provenance:
         It may block on files, so async code calls it in a thread unless it `needs_no_files`.
         """
         weights = dict(filter(None, map(self._weights, dict.fromkeys(variants(question)))))
-        folder = DataFolder(self._files.depot)
-        data = {name: found for name in dict.fromkeys(data_sets(question)) if (found := _data_set(folder, name))}
+        data = self._data(tuple(dict.fromkeys(data_sets(question))))
         if not weights and not data:
             return self._common
         return self._common.model_copy(update={"weights": weights, "data": data})
+
+    def _data(self, names: tuple[str, ...]) -> dict[str, str]:
+        """The fingerprints of data sets by name, of those that are here."""
+        if not names:
+            return {}
+        folder = DataFolder(self._files.depot)
+        return {name: digest for name in names if (digest := _data_set(folder, name))}
 
     def _weights(self, variant: Variant) -> tuple[str, str] | None:
         """A network's name and the fingerprint of its weights; None if it has none, or none on this machine."""

@@ -35,8 +35,8 @@ from server.api.request_body import FILES, read_question
 from server.api.responses import accepted, answer, report_links
 from server.catalog import request_type, title
 from server.service import Service, service
-from server.web.disconnects import while_connected
-from server.web.uploads import Upload, media_type, plain_name, read_body, read_form
+from server.web.bodies import media_type, read_body, while_connected
+from server.web.forms import Upload, plain_name, read_form
 
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 """An image's id is the hash of its bytes, so what is behind its address never changes."""

@@ -20,7 +20,7 @@ from attention.schemas import DataSet, DataSets
 from server.api.openapi import Schemas
 from server.api.responses import answer
 from server.service import service
-from server.web.uploads import media_type, save_body
+from server.web.bodies import media_type, save_body
 
 ZIP_TYPES = ("", "application/zip", "application/x-zip-compressed", "application/octet-stream")
 SHIPPED = Path(attention.__file__).parent / "weights" / "shipped" / "study.json"

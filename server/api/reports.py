@@ -24,7 +24,7 @@ from server.api.responses import accepted, answer, report_links
 from server.service import Service, service
 from server.store.reports import Listed
 from server.stored.reports import is_answer
-from server.web.disconnects import while_connected
+from server.web.bodies import while_connected
 
 Requests = Mapping[str, type[Request[Any]]]
 

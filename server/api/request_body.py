@@ -21,7 +21,8 @@ from attention.schemas import JobQuestion
 from attention.spec import Plain, Request, Variant
 from server.problems import invalid
 from server.service import service
-from server.web.uploads import Form, media_type, read_body, read_form
+from server.web.bodies import media_type, read_body
+from server.web.forms import Form, read_form
 
 P = TypeVar("P", bound=Plain)
 Q = TypeVar("Q", bound=Request[Any])

@@ -15,12 +15,14 @@ from attention.counting.cost import count
 from attention.data.files import Files
 from attention.data.sampling import batches, stamp
 from attention.errors import Overloaded
+from attention.network import describe
+from attention.network import stamp as weights_stamp
+from attention.reports.network import Network
 from attention.running.device import best_device, device_name
 from attention.running.reference_gates import NO_REFERENCES, ReferenceGates
 from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
-from attention.weights.load import stamp as weights_stamp
 from server.engine.admission import Admission
-from server.engine.cancellation import CancellationToken
+from server.engine.batching import CancellationToken
 from server.engine.cpu_slots import CpuSlots
 from server.engine.metrics import EngineMetrics
 from server.engine.networks import Gates, Networks, Recent
@@ -66,6 +68,10 @@ class LocalLab:
         self._networks = networks
         self._references = references or Recent(REFERENCES_KEPT)
         self._token = CancellationToken()
+
+    def describe(self, variant: Variant) -> Network:
+        """All that is known of a network, looked up once."""
+        return describe(variant, self.files.checkpoints)
 
     def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
         """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone.

@@ -16,6 +16,7 @@ from attention.analysis import Outputs
 from attention.build import build
 from attention.counting.cost import count
 from attention.gate import ablate, sites
+from attention.network import stamp
 from attention.precision import DType
 from attention.reports.gates import GateSite
 from attention.running.fused import serving_copy
@@ -23,9 +24,7 @@ from attention.running.many_ablations import forward_each
 from attention.running.runner import Running, check_running, fetched
 from attention.spec import Ablation, Variant
 from attention.weights.find import Checkpoints
-from attention.weights.load import stamp
-from server.engine.batching import MicroBatcher
-from server.engine.cancellation import CancellationToken
+from server.engine.batching import CancellationToken, MicroBatcher
 from server.engine.cpu_slots import CpuSlots
 
 K = TypeVar("K", bound=Hashable)

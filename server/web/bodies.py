@@ -1,4 +1,4 @@
-"""Limits of request bodies: how long one may take to come, and how many bytes of all are in memory at once.
+"""Request bodies: read whole, to a file or in pieces, within limits of size, of time, and of memory for all at once.
 
 A body is read before it is worked on, so a slow one keeps neither a thread nor a place in a queue; only the bytes
 that are here already take up memory, and those are counted over all requests, each until it has been answered. Where
@@ -8,13 +8,17 @@ or a few clients that announce much and send nothing would shut all others out.
 """
 
 import asyncio
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Collection, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from attention.errors import Overloaded
+from attention.errors import Overloaded, TooLarge
 from server.problems import overloaded
 from server.settings import Settings
 
@@ -23,8 +27,13 @@ BODY = "attention.body"
 
 WITH_BODIES = ("POST", "PUT", "PATCH")
 
+MOST_DIGITS = 18
+"""Of an announced length; Python reads no number of thousands of digits."""
+
 RETRY_AFTER_S = 2.0
 """When there may be room again: bodies are in memory for about as long as it takes to answer them."""
+
+T = TypeVar("T")
 
 
 class BodyBudget:
@@ -170,8 +179,105 @@ class BodyLimits:
             self._budget.check(int(announced))
 
 
-def release(scope: Scope, size: int) -> None:
+# ---------------------------------------------------------------- reading
+
+
+def media_type(request: Request) -> str:
+    """What the body says it is, without parameters; an empty string if it does not say."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_body(request: Request, limit: int, what: str) -> bytes:
+    """The whole body.
+
+    Raises:
+        TooLarge: it is longer than ``limit`` bytes; found out from its announced length, or as soon as it is.
+    """
+    return b"".join([chunk async for chunk in chunks(request, limit, what)])
+
+
+async def save_body(request: Request, limit: int, what: str, path: Path) -> None:
+    """The whole body as a file, written as it comes.
+
+    Raises:
+        TooLarge: it is longer than ``limit`` bytes; found out from its announced length, or as soon as it is.
+        HTTPException: the disk is full.
+    """
+    try:
+        with path.open("wb") as file:
+            async for chunk in chunks(request, limit, what):
+                await run_in_threadpool(file.write, chunk)
+                _release(request.scope, len(chunk))
+    except OSError as error:
+        raise HTTPException(
+            507, f"The {what} cannot be kept: {error.strerror}. Make room in the data folder."
+        ) from None
+
+
+async def chunks(request: Request, limit: int, what: str) -> AsyncIterator[bytes]:
+    """The body piece by piece.
+
+    Args:
+        limit: bytes it may have at most.
+        what: what to call it in a sentence.
+
+    Raises:
+        TooLarge: it is longer; found out from its announced length, or as soon as it is.
+        HTTPException: it is compressed, or its client hung up in the middle of it.
+    """
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed not in ("", "identity"):
+        raise HTTPException(415, f"The {what} is packed as {packed[:100]!r}. Send it as it is.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and (len(announced) > MOST_DIGITS or int(announced) > limit):
+        raise too_large(what, limit)
+    seen = 0
+    try:
+        async for chunk in request.stream():
+            seen += len(chunk)
+            if seen > limit:
+                raise too_large(what, limit)
+            if chunk:
+                yield chunk
+    except ClientDisconnect:
+        raise HTTPException(400, "The connection was closed in the middle of the request.") from None
+
+
+def too_large(what: str, limit: int) -> TooLarge:
+    """The error of something that has more bytes than are taken."""
+    return TooLarge(f"The {what} is larger than the {limit:,} bytes that are taken. Send a smaller one.")
+
+
+def _release(scope: Scope, size: int) -> None:
     """Release bytes of a request's body from the memory budget after they were written to disk."""
     body = scope.get(BODY)
     if isinstance(body, Body):
         body.release(size)
+
+
+async def while_connected(http: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What some work comes to, which is cancelled as soon as the client of a request is gone.
+
+    The body of the request has to be read before: what comes after it can only be the end of the connection.
+
+    Raises:
+        ClientDisconnect: it is gone.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_hung_up(http))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        leaving.cancel()
+        if working.cancel():
+            with suppress(asyncio.CancelledError, Exception):
+                await working
+
+
+async def _hung_up(http: Request) -> None:
+    """Return when the client has closed the connection."""
+    while (await http.receive())["type"] != "http.disconnect":
+        pass

@@ -7,8 +7,7 @@ import pytest
 
 from attention.errors import Cancelled, Overloaded
 from server.engine.admission import LEAST_S, MOST_S, Admission
-from server.engine.batching import MicroBatcher
-from server.engine.cancellation import CancellationToken
+from server.engine.batching import CancellationToken, MicroBatcher
 
 WAIT_S = 10.0
 

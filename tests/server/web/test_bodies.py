@@ -18,7 +18,7 @@ from attention.errors import AttentionError, Overloaded
 from server import problems
 from server.app import create_app
 from server.settings import Settings
-from server.web.bodies import Body, BodyBudget, BodyLimits, release
+from server.web.bodies import Body, BodyBudget, BodyLimits, _release
 from tests.server.conftest import photo
 
 HEADERS = [(b"content-type", b"multipart/form-data; boundary=b")]
@@ -209,7 +209,7 @@ def test_what_is_on_the_disk_is_no_longer_counted() -> None:
         body = Body(receive, bodies, timeout_s=1.0, rate=1)
         for _ in range(4):
             assert len((await body.receive())["body"]) == 60
-            release({"attention.body": body}, 60)
+            _release({"attention.body": body}, 60)
             assert bodies.held == 0
 
     asyncio.run(save())
