@@ -14,8 +14,9 @@ from attention.analyses import analyses
 from server import problems
 from server.access.keys import KeyRing
 from server.access.middleware import Access, Accounts
-from server.api.analyses import answered_at_once, router
+from server.api.analyses import answered_at_once
 from server.api.openapi import describe
+from server.api.router import router
 from server.catalog import version
 from server.engine import Engine
 from server.engines import make_engine, make_job_queue

@@ -4,8 +4,9 @@ from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from functools import cached_property, partial
 from threading import Event
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
 
@@ -142,5 +143,13 @@ class Service:
 
 def service(request: HTTPRequest) -> Service:
     """The service that a request came to."""
-    found: Service = request.app.state.service
-    return found
+    live: Service = request.app.state.service
+    return live
+
+
+async def _service(request: HTTPRequest) -> Service:
+    return service(request)  # not service itself, which FastAPI would run in a thread
+
+
+Live = Annotated[Service, Depends(_service)]
+"""The service that a request came to, as a route's parameter."""
