@@ -41,7 +41,7 @@ class WithPhotos(Files):
     """The files of the service, and photos in memory that came along with one request."""
 
     def __init__(self, files: Files, photos: Mapping[str, bytes]) -> None:
-        super().__init__(files.root, files.url)
+        self.root, self.url, self.depot = files.root, files.url, files.depot  # not opened a second time
         self._photos = photos
 
     def let_go(self) -> None:
