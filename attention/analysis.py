@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from attention.errors import InvalidRequest
 from attention.reports.gates import GateSite
+from attention.reports.network import Network
 from attention.spec import Ablation, Plain, Variant
 
 if TYPE_CHECKING:
@@ -34,19 +34,6 @@ class Outputs:
     sites: tuple[GateSite, ...]
 
 
-def check_finite(logits: "Tensor", network: str) -> None:
-    """Return if a network's outputs are numbers.
-
-    Raises:
-        InvalidRequest: they are infinite or none, as its weights are, or because gates were replaced by large ones.
-    """
-    if not logits.isfinite().all():
-        raise InvalidRequest(
-            f"What {network} gives is beyond the numbers of its format. If gates were replaced, take values closer to "
-            "1, or fewer gates; if not, its weights are no numbers, or grow what they see without end."
-        )
-
-
 class AnyLab(Protocol):
     """All that an analysis may ask of the world."""
 
@@ -61,6 +48,14 @@ class AnyLab(Protocol):
     @property
     def dtype(self) -> str:
         """Number format that `forward` runs in; what it gives is float32. A network of one's own is float32."""
+
+    def describe(self, variant: Variant) -> Network:
+        """All that is known of a network, looked up once.
+
+        Raises:
+            UnknownName, BadOption, BadPlacement: the variant names something that is not there.
+            BadCheckpoint, NotFound: its weights do not fit, or are not there.
+        """
 
     def forward(self, variant: Variant, images: "Tensor", ablation: Ablation | None = None) -> Outputs:
         """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone."""

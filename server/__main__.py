@@ -145,7 +145,7 @@ def check_engine(settings: Settings) -> None:
 
 
 def warn_of_exposure(settings: Settings) -> None:
-    """Say loudly that anybody may ask, if that is so; or why nobody could be let in."""
+    """Warn loudly if requests need no key on an open address; or say why the keys cannot be read."""
     from server.access.middleware import exposure
 
     try:

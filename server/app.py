@@ -14,8 +14,9 @@ from attention.analyses import analyses
 from server import problems
 from server.access.keys import KeyRing
 from server.access.middleware import Access, Accounts
-from server.api.analyses import answered_at_once, router
+from server.api.analyses import answered_at_once
 from server.api.openapi import describe
+from server.api.router import router
 from server.catalog import version
 from server.engine import Engine
 from server.engines import make_engine, make_job_queue
@@ -25,9 +26,9 @@ from server.operations.retention import keep_no_longer
 from server.service import Service
 from server.settings import Settings
 from server.store import Store
-from server.web.bodies import Bodies, Intake
-from server.web.browser_security import Browsers
-from server.web.request_log import Observing
+from server.web.bodies import BodyBudget, BodyLimits
+from server.web.browser_security import BrowserSecurity
+from server.web.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     routes, schemas = router(analyses)
     app.include_router(routes)
     metrics.add_to(app, numbers)
-    app.add_middleware(Intake, settings=chosen, bodies=Bodies(chosen), questions=answered_at_once(analyses))
+    app.add_middleware(BodyLimits, settings=chosen, budget=BodyBudget(chosen), questions=answered_at_once(analyses))
     problems.add_to(app)
     _surround(app, chosen, accounts, numbers)
     describe(app, schemas)
@@ -91,7 +92,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
 
 
 def _say_what_is_here(store: Store, engine: Engine) -> None:
-    """What the last time left, in the log; and what nobody needs any more is gone."""
+    """What the last time left, in the log; and what is not needed any more is gone."""
     log.info("The database holds %s.", store.holdings())
     if left := engine.files.sweep():
         log.warning("%d files of uploads that were cut off are removed.", left)
@@ -108,5 +109,5 @@ def _surround(app: FastAPI, settings: Settings, accounts: Accounts, numbers: Met
             allow_headers=ASKED_WITH,
             expose_headers=ANSWERED_WITH,
         )
-    app.add_middleware(Browsers, settings=settings, accounts=accounts)
-    app.add_middleware(Observing, settings=settings, metrics=numbers)
+    app.add_middleware(BrowserSecurity, settings=settings, accounts=accounts)
+    app.add_middleware(RequestLog, settings=settings, metrics=numbers)

@@ -96,7 +96,7 @@ async def _attention_error(request: Request, error: Exception) -> Response:
 
 
 async def _gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=GONE)  # nobody gets it
+    return Response(status_code=GONE)  # no client gets it
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -4,8 +4,9 @@ from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from functools import cached_property, partial
 from threading import Event
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
 
@@ -14,8 +15,8 @@ from attention.errors import InvalidRequest
 from attention.schemas import Conditions, Job
 from attention.spec import Request
 from server.access.limits import account
-from server.answers.answer_cache import Remembering
-from server.answers.provenance import Watch
+from server.answers.answer_cache import AnswerCache
+from server.answers.provenance import Provenance
 from server.answers.references import images, variants
 from server.answers.size_limits import check_at_once, check_networks
 from server.catalog import catalog, version
@@ -23,11 +24,11 @@ from server.engine import Engine
 from server.jobs.queue import JobQueue
 from server.settings import Settings
 from server.store import Store
-from server.stored.photos import Gallery
+from server.stored.photos import Photos
 from server.stored.reports import Archive
 
 SHORT = 100_000
-"""Bytes of a report that are hashed where everybody waits: a tenth of a millisecond, less than a thread would cost."""
+"""Bytes of a report that are hashed on the event loop: a tenth of a millisecond, less than a thread would cost."""
 
 MOST_FITTING = 4096
 
@@ -47,10 +48,10 @@ class Service:
         self.engine = engine
         self.queue = queue
         self.store = store
-        self.gallery = Gallery(engine.files, store)
-        self._watch = Watch(engine, settings)
+        self.photos = Photos(engine.files, store)
+        self._provenance = Provenance(engine, settings)
         self.archive = Archive(store.answers, settings)
-        self.remembered: Remembering[bytes] = Remembering(len, settings.remembered_bytes)
+        self.answer_cache: AnswerCache[bytes] = AnswerCache(len, settings.remembered_bytes)
         self._fitting: set[Hashable] = set()
         """Sizes of questions that were found to fit."""
         self.version = version()
@@ -69,14 +70,14 @@ class Service:
             AttentionError: whatever the caller can mend; Overloaded if too many requests wait already.
         """
         conditions = await self.conditions(question)
-        json = await self.remembered.get((question, conditions), partial(self.work_out, question, photos))
+        json = await self.answer_cache.get((question, conditions), partial(self.work_out, question, photos))
         return Answered(json, await self.keep(question, conditions, json))  # also if remembered: it is the newest again
 
     async def conditions(self, question: Request[Any]) -> Conditions:
         """What decides the answer of a question as long as nothing changes."""
-        if self._watch.at_hand(question):
-            return self._watch.conditions(question)
-        return await run_in_threadpool(self._watch.conditions, question)
+        if self._provenance.needs_no_files(question):
+            return self._provenance.conditions(question)
+        return await run_in_threadpool(self._provenance.conditions, question)
 
     async def keep(self, question: Request[Any], conditions: Conditions, report: bytes) -> str | None:
         """Keep an answer; the id it is kept under, None where answers are not kept."""
@@ -132,7 +133,7 @@ class Service:
         for variant in dict.fromkeys(variants(request)):
             skeleton(variant)
         for image_id, data in photos.items():
-            self.gallery.add(image_id[:12], data)
+            self.photos.add(image_id[:12], data)
         asked_by = account()
         add = partial(self.store.jobs.add, request, self.settings.max_jobs)
         job = asked_by.queue(add, self.store.jobs) if asked_by else add()
@@ -142,5 +143,13 @@ class Service:
 
 def service(request: HTTPRequest) -> Service:
     """The service that a request came to."""
-    found: Service = request.app.state.service
-    return found
+    live: Service = request.app.state.service
+    return live
+
+
+async def _service(request: HTTPRequest) -> Service:
+    return service(request)  # not service itself, which FastAPI would run in a thread
+
+
+Live = Annotated[Service, Depends(_service)]
+"""The service that a request came to, as a route's parameter."""

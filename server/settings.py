@@ -151,19 +151,11 @@ class Settings(BaseSettings):
         default="auto",
         description="Who may ask: auto wants an API key as soon as one has been created, keys always does, open never.",
     )
-    key_compute_rate: float = Field(
-        default=1.0,
-        ge=0,
-        description="Seconds of compute that one key may use in a second, over time; 0 is as much as there is.",
-    )
-    key_compute_burst_s: float = Field(
-        default=120.0, gt=0, description="Seconds of compute that a key which was idle may use at once."
-    )
     key_in_flight: int = Field(default=32, ge=1, description="Requests of one key that are worked on at the same time.")
     key_jobs: int = Field(default=10, ge=1, description="Jobs of one key that wait or run at the same time.")
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(),
-        description="Web pages elsewhere that may ask, as https://name, separated by commas; none by default.",
+        description="Web pages of other origins that may ask, as https://name, separated by commas; none by default.",
     )
     allowed_hosts: Listed = Field(
         default=(),
@@ -171,7 +163,9 @@ class Settings(BaseSettings):
         "without a dot, separated by commas: those of a proxy in front of it.",
     )
     keep_uploads_days: float = Field(
-        default=0.0, ge=0, description="Days after which an uploaded photo is deleted; 0 keeps it until somebody does."
+        default=0.0,
+        ge=0,
+        description="Days after which an uploaded photo is deleted; 0 keeps it until it is deleted by hand.",
     )
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         default="info", description="What is logged."

@@ -1,5 +1,6 @@
 """The shelf of analyses: one file a question, a function ``(request, lab) -> report`` with the question's name."""
 
+from functools import lru_cache
 from typing import TypeVar
 
 from attention.analysis import Analysis, AnyLab
@@ -17,6 +18,12 @@ def run(request: Request[R], lab: AnyLab) -> R:
     Raises:
         AttentionError: whatever the analysis found that the caller can mend.
     """
-    report = analyses[request.analysis](request, lab)
+    report = _analysis(request.analysis)(request, lab)
     assert isinstance(report, request.report)
     return report  # type: ignore[return-value]
+
+
+@lru_cache
+def _analysis(name: str) -> Analysis:
+    """The function of a name; what stands on the shelf stays as it is."""
+    return analyses[name]

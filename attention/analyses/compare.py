@@ -8,19 +8,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attention.analyses import analyses
-from attention.analysis import AnyLab, Outputs, check_finite
-from attention.build import load_report, preprocess_of, resolve
-from attention.counting.cost import count
+from attention.analysis import AnyLab, Outputs
 from attention.data.sampling import prepared
 from attention.errors import TooLarge
 from attention.measuring.confounds import differences_in_training
-from attention.reports.checkpoints import WeightsState
 from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
 from attention.reports.gates import GateSite
+from attention.reports.network import Network
 from attention.running.device import device_name
-from attention.spec import Variant
-from attention.weights import load as weights
-from attention.weights.find import Checkpoints
+from attention.running.runner import check_finite
 
 LOW, HIGH = 0.1, 0.9
 """A gate entry below or above these counts as saturated."""
@@ -32,42 +28,27 @@ MAX_VALUES = 8_000_000
 @analyses.register("compare")
 def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
     """What do these networks see in these photos, and what does their attention do?"""
-    variants = [resolve(variant) for variant in request.variants]
-    summaries = [_summary(variant, lab.files.checkpoints) for variant in variants]
-    inputs, _ = prepared(request.images, (summary.preprocess for summary in summaries), lab.files)
+    networks = [lab.describe(variant) for variant in request.variants]
+    inputs, _ = prepared(request.images, (network.preprocess for network in networks), lab.files)
     by_variant: list[list[Prediction]] = []
-    for number, (variant, summary) in enumerate(zip(variants, summaries, strict=True)):
-        lab.progress(number, len(variants), variant.name)
-        outputs = lab.forward(variant, inputs[summary.preprocess], request.ablation if variant.attention else None)
-        labels = weights.labels(variant, lab.files.checkpoints)
-        by_variant.append(predictions(request, variant.name, labels, outputs))
+    for number, network in enumerate(networks):
+        lab.progress(number, len(networks), network.name)
+        ablation = request.ablation if network.variant.attention else None
+        outputs = lab.forward(network.variant, inputs[network.preprocess], ablation)
+        by_variant.append(predictions(request, network.name, network.labels, outputs))
     return Comparison(
-        variants=tuple(summaries),
-        predictions=tuple(one for image in zip(*by_variant, strict=True) for one in image),
+        variants=tuple(map(_summary, networks)),
+        predictions=tuple(prediction for image in zip(*by_variant, strict=True) for prediction in image),
         ablation=request.ablation,
         device=device_name(lab.device),
         dtype=lab.dtype,
-        caveats=differences_in_training({one.name: one.card for one in summaries if one.state != "untrained"}),
+        caveats=differences_in_training({network.name: network.card for network in networks if network.load}),
     )
 
 
-def _summary(variant: Variant, checkpoints: Checkpoints) -> VariantSummary:
-    bill, load = count(variant), load_report(variant, checkpoints)
-    state: WeightsState = "untrained" if load is None else "fresh attention" if load.fresh else "trained"
-    return VariantSummary(
-        name=variant.name,
-        variant=variant,
-        trained=state == "trained",
-        warning=weights.warning(load),
-        card=weights.card(variant, checkpoints),
-        state=state,
-        load=load,
-        preprocess=preprocess_of(variant, checkpoints),
-        parameters=bill.total.parameters,
-        macs=bill.total.macs,
-        attention_parameters=bill.attention.parameters,
-        attention_macs=bill.attention.macs,
-    )
+def _summary(network: Network) -> VariantSummary:
+    """What an answer says of a network."""
+    return VariantSummary(**{field: getattr(network, field) for field in VariantSummary.model_fields})
 
 
 def predictions(request: CompareRequest, name: str, labels: Sequence[str], outputs: Outputs) -> list[Prediction]:

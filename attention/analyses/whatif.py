@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from attention.analyses import analyses
-from attention.analysis import AnyLab, check_finite
+from attention.analysis import AnyLab
 from attention.build import preprocess_of
 from attention.data.images import preprocess
 from attention.interventions.effects import divergence
@@ -14,6 +14,7 @@ from attention.interventions.plan import Plan, described, passes, plan
 from attention.reports.compare import ClassScore
 from attention.reports.sweep import PhotoBase, PhotoEffect, WhatIfReport, WhatIfRequest
 from attention.running.device import device_name
+from attention.running.runner import check_finite
 from attention.spec import Pictures
 from attention.weights import load as weights
 

@@ -184,3 +184,16 @@ def fetched(logits: Tensor, gates: Mapping[str, Tensor]) -> tuple[Tensor, dict[s
     parts: tuple[Tensor, ...] = torch.split(flat, [one.numel() for one in every])
     shaped = [part.view(one.shape) for part, one in zip(parts, every, strict=True)]
     return shaped[0], dict(zip(gates, shaped[1:], strict=True))
+
+
+def check_finite(logits: Tensor, network: str) -> None:
+    """Return if a network's outputs are numbers.
+
+    Raises:
+        InvalidRequest: they are infinite or none, as its weights are, or because gates were replaced by large ones.
+    """
+    if not logits.isfinite().all():
+        raise InvalidRequest(
+            f"What {network} gives is beyond the numbers of its format. If gates were replaced, take values closer to "
+            "1, or fewer gates; if not, its weights are no numbers, or grow what they see without end."
+        )

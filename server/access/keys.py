@@ -1,8 +1,8 @@
 """API keys: who may ask. The data folder holds their hashes in ``keys.json``; a key itself is shown once, when made.
 
 A key is ``att_``, eight digits to find it by, and 256 random bits. What is kept is its SHA-256. A slow hash such as
-Argon2 makes guessing dear where people choose secrets; nobody guesses 256 random bits, however fast the hash is, and a
-slow one would cost each request tens of milliseconds and hand whoever sends wrong keys a way to keep the service busy.
+Argon2 makes guessing dear where people choose secrets; 256 random bits are not guessed, however fast the hash is, and a
+slow one would cost each request tens of milliseconds and hand senders of wrong keys a way to keep the service busy.
 """
 
 import fcntl
@@ -50,7 +50,7 @@ class Keys(Plain):
 
 
 class UnreadableKeys(AttentionError):
-    """The file of keys is there and cannot be used, so nobody can be let in."""
+    """The file of keys is there and cannot be used, so no request can be let in."""
 
 
 def read_keys(path: Path) -> Keys:
@@ -135,7 +135,7 @@ class KeyRing:
         """Whether a key has ever been made, also one that is revoked by now.
 
         Raises:
-            UnreadableKeys: nobody can tell.
+            UnreadableKeys: the file cannot be read.
         """
         self._look()
         return self._some
@@ -144,7 +144,7 @@ class KeyRing:
         """The key in use that this is; None if it is none.
 
         Raises:
-            UnreadableKeys: nobody can tell.
+            UnreadableKeys: the file cannot be read.
         """
         self._look()
         found = TOKEN.fullmatch(token)

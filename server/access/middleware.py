@@ -8,20 +8,19 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.access.keys import Key, KeyRing, UnreadableKeys
-from server.access.limits import Account, Bill
-from server.access.metering import paid_by
+from server.access.limits import Account, on_account
 from server.problems import respond
 from server.settings import Settings
 
 log = logging.getLogger(__name__)
 
 OPEN = ("/v1/health", "/v1/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
-"""What needs no key: signs of life for whoever watches the service, and what the API says of itself."""
+"""What needs no key: signs of life for what watches the service, and what the API says of itself."""
 
 OPEN_BELOW = "/static-offline-docs/"
 
-BILL = "attention.bill"
-"""Where in an ASGI scope the bill of a request is."""
+ACCOUNT = "attention.account"
+"""Where in an ASGI scope the account of a request is."""
 
 
 class Accounts:
@@ -30,7 +29,7 @@ class Accounts:
     def __init__(self, settings: Settings, ring: KeyRing) -> None:
         self.ring = ring
         self._settings = settings
-        self._nobody = Account("", settings)
+        self._without_key = Account("", settings)
         self._by_id: dict[str, Account] = {}
 
     @property
@@ -38,7 +37,7 @@ class Accounts:
         """Whether a key is asked for.
 
         Raises:
-            UnreadableKeys: nobody can tell.
+            UnreadableKeys: the keys cannot be read.
         """
         return self._settings.access == "keys" or (self._settings.access == "auto" and self.ring.some)
 
@@ -46,7 +45,7 @@ class Accounts:
         """The account of an API key; None if there is no such key in use.
 
         Raises:
-            UnreadableKeys: nobody can tell.
+            UnreadableKeys: the keys cannot be read.
         """
         key: Key | None = self.ring.find(token)
         if key is None:
@@ -56,16 +55,16 @@ class Accounts:
         return self._by_id[key.id]
 
     @property
-    def nobody(self) -> Account:
+    def without_key(self) -> Account:
         """The account of those who ask without a key where none is wanted; it has no limits."""
-        return self._nobody
+        return self._without_key
 
     def __iter__(self) -> Iterator[Account]:
-        return iter((self._nobody, *tuple(self._by_id.values())))
+        return iter((self._without_key, *tuple(self._by_id.values())))
 
 
 class Access:
-    """ASGI middleware: lets in who may ask, for as long as the key's limits allow, and counts what it costs."""
+    """ASGI middleware: lets in requests that may be asked, as many at once as their key's limits allow."""
 
     def __init__(self, app: ASGIApp, accounts: Accounts) -> None:
         self.app = app
@@ -75,23 +74,22 @@ class Access:
         if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(OPEN_BELOW):
             await self.app(scope, receive, send)
             return
-        asked = self._admitted(scope)
-        if isinstance(asked, Response):
-            await asked(scope, receive, send)
+        account = self._admitted(scope)
+        if isinstance(account, Response):
+            await account(scope, receive, send)
             return
-        bill = Bill(asked)
-        scope[BILL] = bill
+        scope[ACCOUNT] = account
         try:
-            with paid_by(bill):
+            with on_account(account):
                 await self.app(scope, receive, send)
         finally:
-            asked.leave()
+            account.leave()
 
     def _admitted(self, scope: Scope) -> Account | Response:
         """The account that a request is on, which it has entered; or the answer that it gets instead."""
         path = scope["path"]
         try:
-            account = self._accounts.nobody
+            account = self._accounts.without_key
             if self._accounts.wanted:
                 token = _token(scope)
                 if not token:
@@ -125,7 +123,7 @@ def _token(scope: Scope) -> str:
 
 def _unauthorized(path: str, fault: str, sentence: str) -> Response:
     """RFC 6750: the challenge says which scheme, and what was wrong with what came."""
-    told = f"{sentence} Send one as `Authorization: Bearer KEY`; whoever runs the service can make it."
+    told = f"{sentence} Send one as `Authorization: Bearer KEY`; the operator of the service can make it."
     return respond(path, 401, "unauthorized", told, {"WWW-Authenticate": f'Bearer realm="attention"{fault}'})
 
 
@@ -133,13 +131,13 @@ def exposure(settings: Settings) -> str | None:
     """What is wrong with who may ask, in one paragraph; None if nothing is.
 
     Raises:
-        UnreadableKeys: nobody can tell.
+        UnreadableKeys: the keys cannot be read.
     """
     if settings.loopback or settings.access != "auto" or KeyRing(settings.keys_path).some:
         return None
     return (
         f"ANYBODY WHO REACHES {settings.host}:{settings.port} MAY USE THIS SERVICE: it listens beyond this machine, "
-        "and no API key has been made. Whoever finds it can read and delete photos and spend its compute. Make a key: "
+        "and no API key has been made. Anyone who finds it can read and delete photos, and keep it busy. Make a key: "
         "`python -m server keys create NAME`, after which every request needs one; or listen on 127.0.0.1 only "
         "(ATTENTION_HOST). If something in front of the service sees to who gets in, or its port is published on this "
         "machine only, as docker compose does, ATTENTION_ACCESS=open says so and ends this warning."

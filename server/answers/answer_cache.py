@@ -1,4 +1,4 @@
-"""The same question twice is worked on once: while it is being answered all who ask share the work, later the answer.
+"""AnswerCache: the same question twice is worked on once; while it is, all who ask share the work, later the answer.
 
 An answer depends on its question and its conditions alone, so both together are what it is remembered under.
 """
@@ -21,7 +21,7 @@ class _Work(Generic[V]):
 
 
 @dataclass
-class Remembering(Generic[V]):
+class AnswerCache(Generic[V]):
     """Answers by key, the most recently asked ones up to a number of bytes. For one event loop.
 
     Args:
@@ -39,10 +39,10 @@ class Remembering(Generic[V]):
     _work: "dict[Hashable, _Work[V]]" = field(default_factory=dict)
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[V]]) -> V:
-        """The answer of a key, made now if nobody has it and nobody makes it.
+        """The answer of a key, made now if it is neither kept nor being made.
 
-        Whoever gives up waiting disturbs nobody else; when the last one does, the work is cancelled. A failure is
-        told to all who wait for it, and not remembered.
+        A caller that stops waiting disturbs no other; when the last one stops, the work is cancelled. A failure reaches
+        all that wait for it, and is not remembered.
         """
         if key in self._answers:
             self.hits += 1
@@ -61,24 +61,24 @@ class Remembering(Generic[V]):
             work.waiting -= 1
             if not work.waiting and not work.task.done():
                 work.task.cancel()
-                if self._work.get(key) is work:  # who asks from now on gets work of its own
+                if self._work.get(key) is work:  # a caller that comes from now on gets work of its own
                     del self._work[key]
 
     def forget(self) -> None:
-        """Remember nothing of what was; work that goes on is told to those who wait and not remembered either."""
+        """Forget all answers; work that goes on reaches those that wait, and is not remembered either."""
         self._answers.clear()
         self._bytes = 0
         self._work.clear()
 
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[V]]) -> V:
-        own = asyncio.current_task()
+        task = asyncio.current_task()
         try:
             answer = await make()
-            if (work := self._work.get(key)) is not None and work.task is own:
+            if (work := self._work.get(key)) is not None and work.task is task:
                 self._keep(key, answer)
             return answer
         finally:
-            if (work := self._work.get(key)) is not None and work.task is own:
+            if (work := self._work.get(key)) is not None and work.task is task:
                 del self._work[key]
 
     def _keep(self, key: Hashable, answer: V) -> None:

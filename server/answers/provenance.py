@@ -1,4 +1,4 @@
-"""What decides an answer beside its question: versions, device, and the files that it names."""
+"""Provenance: what decides an answer beside its question, which is versions, device, and the files it names."""
 
 import hashlib
 import json
@@ -29,12 +29,12 @@ DIGITS = 16
 """Hex digits of a fingerprint: 64 bits, for telling files of one name apart."""
 
 
-class Watch:
-    """Tells the conditions of this service's answers."""
+class Provenance:
+    """The conditions of this service's answers."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._files = engine.files
-        self._everywhere = Conditions(
+        self._common = Conditions(
             version=version(),
             torch=str(torch.__version__),
             device=engine.device,
@@ -42,7 +42,7 @@ class Watch:
             threads=settings.cpu_threads,
         )
 
-    def at_hand(self, question: Request[Any]) -> bool:
+    def needs_no_files(self, question: Request[Any]) -> bool:
         """Whether the conditions of a question's answer are known without looking at files that may change."""
         return next(data_sets(question), None) is None and all(
             variant.weights in (None, "shipped") for variant in variants(question)
@@ -51,23 +51,29 @@ class Watch:
     def conditions(self, question: Request[Any]) -> Conditions:
         """What decides the answer of a question as long as nothing changes.
 
-        It may block on files, so async code calls it in a thread unless they are `at_hand`.
+        It may block on files, so async code calls it in a thread unless it `needs_no_files`.
         """
         weights = dict(filter(None, map(self._weights, dict.fromkeys(variants(question)))))
-        folder = DataFolder(self._files.depot)
-        data = {name: found for name in dict.fromkeys(data_sets(question)) if (found := _data_set(folder, name))}
+        data = self._data(tuple(dict.fromkeys(data_sets(question))))
         if not weights and not data:
-            return self._everywhere
-        return self._everywhere.model_copy(update={"weights": weights, "data": data})
+            return self._common
+        return self._common.model_copy(update={"weights": weights, "data": data})
+
+    def _data(self, names: tuple[str, ...]) -> dict[str, str]:
+        """The fingerprints of data sets by name, of those that are here."""
+        if not names:
+            return {}
+        folder = DataFolder(self._files.depot)
+        return {name: digest for name in names if (digest := _data_set(folder, name))}
 
     def _weights(self, variant: Variant) -> tuple[str, str] | None:
         """A network's name and the fingerprint of its weights; None if it has none, or none on this machine."""
         if variant.weights is None:
             return None
-        return _shipped(variant) if variant.weights == "shipped" else _checkpoint(variant, self._near)
+        return _shipped_fingerprint(variant) if variant.weights == "shipped" else _checkpoint(variant, self._local)
 
     @property
-    def _near(self) -> Checkpoints:
+    def _local(self) -> Checkpoints:
         """The service's checkpoints without those that would have to be fetched first."""
         checkpoints = self._files.checkpoints
         fetch = checkpoints.fetch
@@ -94,8 +100,8 @@ def _flat(conditions: Conditions) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _shipped(variant: Variant) -> tuple[str, str] | None:
-    """The same of weights that come with the service, which do not change while it runs."""
+def _shipped_fingerprint(variant: Variant) -> tuple[str, str] | None:
+    """Fingerprint of shipped weights; computed once per process."""
     return _checkpoint(variant, Checkpoints())
 
 

@@ -12,7 +12,6 @@ from attention.counting.cost import count
 from attention.errors import TooLarge
 from attention.reports.cost import VariantCost
 from attention.spec import Request, Variant
-from server.access.metering import metered
 from server.answers.references import images, variants
 from server.settings import Settings
 
@@ -37,7 +36,7 @@ def check_networks(question: Request[Any], settings: Settings) -> None:
             raise TooLarge(
                 f"The network {bill.name} has {bill.total.parameters:,} parameters, {_said(weights)} in float32; "
                 f"networks of up to {_said(settings.max_network_bytes)} are built here. Make it narrower, or ask what "
-                "it costs, which has no limit; whoever runs the service can raise ATTENTION_MAX_NETWORK_BYTES."
+                "it costs, which has no limit; the operator can raise ATTENTION_MAX_NETWORK_BYTES."
             )
         together = asked.images or settings.max_batch_size
         kept = together * (bill.total.activation_bytes if asked.trains else bill.peak_activation_bytes)
@@ -46,13 +45,12 @@ def check_networks(question: Request[Any], settings: Settings) -> None:
                 f"A forward pass of {together} images of {bill.input_size} x {bill.input_size} pixels through "
                 f"{bill.name} keeps {_said(kept)}{' for training' if asked.trains else ''}; up to "
                 f"{_said(settings.max_pass_bytes)} are taken here. Take smaller images or fewer at once, or another "
-                "network; whoever runs the service can raise ATTENTION_MAX_PASS_BYTES."
+                "network; the operator can raise ATTENTION_MAX_PASS_BYTES."
             )
 
 
-@metered
 def check_at_once(question: Request[Any], settings: Settings) -> None:
-    """The same of a question that is answered while somebody waits, which also has to be little enough work.
+    """Check a question that is answered while its client waits: its networks, and how much work it is.
 
     Raises:
         TooLarge, AttentionError: as `check_networks`; TooLarge if it is more work than the limit.

@@ -5,12 +5,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response, StreamingResponse
 
-from server.api.openapi import Schemas
-from server.service import service
+from server.api.openapi import problems
+from server.service import Live
 
 MEDIA_TYPE = "application/octet-stream"
 """Safetensors have no registered type of their own; this is what hubs send them as."""
@@ -19,36 +17,35 @@ PIECE = 1 << 20
 """Bytes that are read at a time."""
 
 
-def add_checkpoints(routes: APIRouter, schemas: Schemas) -> None:
-    """The route under /checkpoints."""
-    binary = {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}
+routes = APIRouter(tags=["checkpoints"])
 
-    @routes.get(
-        "/checkpoints/{name}",
-        operation_id="checkpoint",
-        tags=["checkpoints"],
-        summary="A checkpoint as a file",
-        responses={
-            200: {"description": "The weights, as safetensors.", "content": {MEDIA_TYPE: binary}},
-            **schemas.problems(404, 422),
+
+@routes.get(
+    "/checkpoints/{name}",
+    operation_id="checkpoint",
+    summary="A checkpoint as a file",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The weights, as safetensors.",
+            "content": {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}},
         },
-        response_class=Response,
-    )
-    async def checkpoint(http: HTTPRequest, name: str) -> Response:
-        """What `weights=file:NAME` of a variant names: a study's network, or one whose attention was folded in.
+        **problems(404, 422),
+    },
+)
+def checkpoint(service: Live, name: str) -> Response:
+    """What `weights=file:NAME` of a variant names: a study's network, or one whose attention was folded in.
 
-        The tensors of a plain network have torchvision's names, so they can be loaded elsewhere:
-        `model.load_state_dict(safetensors.torch.load_file(path))`.
-        """
-        checkpoints = service(http).engine.files.checkpoints
-        path = (await run_in_threadpool(checkpoints.find, f"file:{name}")).path
-        size = (await run_in_threadpool(path.stat)).st_size
-        headers = {
-            "Content-Length": str(size),
-            "Content-Disposition": f"attachment; {_called(path.name)}",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return StreamingResponse(_pieces(path), headers=headers, media_type=MEDIA_TYPE)
+    The tensors of a plain network have torchvision's names, so they can be loaded without this library:
+    `model.load_state_dict(safetensors.torch.load_file(path))`.
+    """
+    path = service.engine.files.checkpoints.find(f"file:{name}").path
+    headers = {
+        "Content-Length": str(path.stat().st_size),
+        "Content-Disposition": f"attachment; {_called(path.name)}",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingResponse(_pieces(path), headers=headers, media_type=MEDIA_TYPE)
 
 
 def _called(name: str) -> str:

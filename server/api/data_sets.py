@@ -1,4 +1,4 @@
-"""The REST API of data sets to train on: list them, upload one as a zip; and the study that comes with the service."""
+"""Routes of data sets to train on: list them, upload one as a zip; and the study that comes with the service."""
 
 import os
 import tempfile
@@ -17,82 +17,94 @@ from attention.data.folder import DataFolder, Listed, Taken, data_set_name
 from attention.errors import NotFound
 from attention.reports.study import StudyReport
 from attention.schemas import DataSet, DataSets
-from server.api.openapi import Schemas
-from server.api.responses import answer
-from server.service import service
-from server.web.uploads import media_type, save_body
+from server.api.openapi import problems
+from server.service import Live, Service
+from server.settings import Settings
+from server.web.bodies import media_type, save_body
 
 ZIP_TYPES = ("", "application/zip", "application/x-zip-compressed", "application/octet-stream")
+ZIPPED = {"schema": {"type": "string", "contentMediaType": "application/zip"}}
 SHIPPED = Path(attention.__file__).parent / "weights" / "shipped" / "study.json"
 """The report of the study that comes with the service, if one does."""
 
 
-def add_datasets(routes: APIRouter, schemas: Schemas) -> None:
-    """The routes under /datasets and /studies."""
-    _add_listing(routes, schemas)
-    _add_upload(routes, schemas)
-    _add_shipped(routes, schemas)
+routes = APIRouter()
 
 
-def _add_listing(routes: APIRouter, schemas: Schemas) -> None:
-    @routes.get(
-        "/datasets",
-        operation_id="datasets",
-        tags=["data sets"],
-        summary="List data sets",
-        responses=schemas.responses(DataSets, "What lies in the folder datasets of the data folder, by name."),
-        response_class=Response,
-    )
-    async def datasets(http: HTTPRequest) -> Response:
-        """Data sets that a study can name: folders of class folders, zips of them, CIFAR archives, parquet files."""
-        found = await run_in_threadpool(_folder(http).all)
-        return answer(DataSets(datasets=tuple(map(_told, found))).model_dump_json())
+@routes.get(
+    "/datasets",
+    operation_id="datasets",
+    tags=["data sets"],
+    summary="List data sets",
+    response_description="What lies in the folder datasets of the data folder, by name.",
+    responses=problems(),
+)
+def datasets(service: Live) -> DataSets:
+    """Data sets that a study can name: folders of class folders, zips of them, CIFAR archives, parquet files."""
+    return DataSets(datasets=tuple(map(_data_set, _folder(service).all())))
 
 
-def _add_upload(routes: APIRouter, schemas: Schemas) -> None:
-    zipped = {"schema": {"type": "string", "contentMediaType": "application/zip"}}
+@routes.post(
+    "/datasets",
+    operation_id="upload_dataset",
+    tags=["data sets"],
+    summary="Upload a data set",
+    status_code=201,
+    response_description="It is kept, and a study can name it.",
+    responses=problems(409, 413, 415, 422),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/zip": ZIPPED}}},
+)
+async def upload_dataset(
+    http: HTTPRequest,
+    response: Response,
+    service: Live,
+    name: Annotated[
+        str, Query(min_length=1, max_length=300, description="What to call it; signs that no name has become '-'.")
+    ],
+) -> DataSet:
+    """Keep a zip with a folder for each class, below ``train`` and ``test`` or not; the body is the zip itself.
 
-    @routes.post(
-        "/datasets",
-        operation_id="upload_dataset",
-        tags=["data sets"],
-        summary="Upload a data set",
-        status_code=201,
-        responses=schemas.responses(DataSet, "It is kept, and a study can name it.", 409, 413, 415, 422, status=201),
-        openapi_extra={"requestBody": {"required": True, "content": {"application/zip": zipped}}},
-        response_class=Response,
-    )
-    async def upload_dataset(
-        http: HTTPRequest,
-        name: Annotated[
-            str, Query(min_length=1, max_length=300, description="What to call it; signs that no name has become '-'.")
-        ],
-    ) -> Response:
-        """Keep a zip with a folder for each class, below ``train`` and ``test`` or not; the body is the zip itself.
-
-        It is written to disk as it comes, read through once, and gets its name only when all of it is sound.
-        With curl: ``curl -X POST -T flowers.zip 'http://127.0.0.1:8000/v1/datasets?name=flowers'``.
-        """
-        kind = media_type(http)
-        if kind not in ZIP_TYPES:
-            raise HTTPException(
-                415, f"The body is {kind!r}; send the zip itself. With curl: -X POST -T flowers.zip and ?name=flowers."
-            )
-        folder = _folder(http)
-        try:
-            called = data_set_name(name)
-            await run_in_threadpool(folder.check_free, called)
-            listed = await _receive(http, folder, called)
-        except Taken as error:
-            raise HTTPException(409, str(error)) from None
-        return answer(_told(listed).model_dump_json(), 201, {"Location": "/v1/datasets"})
+    It is written to disk as it comes, read through once, and gets its name only when all of it is sound.
+    With curl: ``curl -X POST -T flowers.zip 'http://127.0.0.1:8000/v1/datasets?name=flowers'``.
+    """
+    kind = media_type(http)
+    if kind not in ZIP_TYPES:
+        raise HTTPException(
+            415, f"The body is {kind!r}; send the zip itself. With curl: -X POST -T flowers.zip and ?name=flowers."
+        )
+    folder = _folder(service)
+    try:
+        name = data_set_name(name)
+        await run_in_threadpool(folder.check_free, name)
+        listed = await _receive(http, service.settings, folder, name)
+    except Taken as error:
+        raise HTTPException(409, str(error)) from None
+    response.headers["Location"] = "/v1/datasets"
+    return _data_set(listed)
 
 
-async def _receive(http: HTTPRequest, folder: DataFolder, name: str) -> Listed:
+@routes.get(
+    "/studies/shipped",
+    operation_id="shipped_study",
+    tags=["jobs"],
+    summary="The study that comes with the service",
+    response_model=StudyReport,
+    response_description="Its report.",
+    responses=problems(404),
+)
+def shipped_study() -> Response:
+    """The report of the study that the shipped networks come from."""
+    try:
+        return Response(SHIPPED.read_bytes(), media_type="application/json")
+    except FileNotFoundError:
+        raise NotFound("No study comes with this service. Start your own: POST /v1/jobs.") from None
+
+
+async def _receive(http: HTTPRequest, settings: Settings, folder: DataFolder, name: str) -> Listed:
     """The body as a data set; whatever goes wrong, nothing of it stays."""
     path = await run_in_threadpool(_temporary, folder)
     try:
-        await save_body(http, service(http).settings.max_dataset_bytes, "zip", path)
+        await save_body(http, settings.max_dataset_bytes, "zip", path)
         return await run_in_threadpool(folder.adopt, path, name)
     finally:
         with suppress(FileNotFoundError):
@@ -107,26 +119,9 @@ def _temporary(folder: DataFolder) -> Path:
     return Path(path)
 
 
-def _add_shipped(routes: APIRouter, schemas: Schemas) -> None:
-    @routes.get(
-        "/studies/shipped",
-        operation_id="shipped_study",
-        tags=["jobs"],
-        summary="The study that comes with the service",
-        responses=schemas.responses(StudyReport, "Its report.", 404),
-        response_class=Response,
-    )
-    async def shipped_study(http: HTTPRequest) -> Response:
-        """The report of the study that the shipped networks come from."""
-        try:
-            return answer(await run_in_threadpool(SHIPPED.read_bytes))
-        except FileNotFoundError:
-            raise NotFound("No study comes with this service. Start your own: POST /v1/jobs.") from None
+def _folder(service: Service) -> DataFolder:
+    return DataFolder(service.engine.files.depot)
 
 
-def _folder(http: HTTPRequest) -> DataFolder:
-    return DataFolder(service(http).engine.files.depot)
-
-
-def _told(listed: Listed) -> DataSet:
+def _data_set(listed: Listed) -> DataSet:
     return DataSet.model_validate(vars(listed))

@@ -1,4 +1,4 @@
-"""The REST API of jobs: ask, follow, stop, and read what is known."""
+"""Routes of jobs: ask, follow, stop, and read what is known."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal, cast
@@ -14,19 +14,16 @@ from starlette.responses import Response, StreamingResponse
 from attention.errors import NotFound
 from attention.schemas import Job, Jobs, JobState
 from attention.spec import Request
-from server.api.openapi import Schemas
+from server.api.analyses import FAULTS
+from server.api.openapi import Schemas, problems
 from server.api.request_body import read_job_question
-from server.api.responses import accepted, answer
-from server.service import Service, service
+from server.service import Live, Service
 
 EVENT_EVERY_S = 0.25
 """How often an event stream looks for changes."""
 
 SIGN_OF_LIFE_S = 15.0
 """How long an event stream is silent at most, so that no proxy takes it for dead."""
-
-_ASKED = (404, 413, 415, 422, 503)
-"""How asking for a job can go wrong."""
 
 Format = Literal["json", "csv", "latex"]
 
@@ -36,7 +33,7 @@ MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "csv": "text/csv",
 def add_jobs(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> None:
     """The routes under /jobs."""
     _add_asking(routes, schemas, requests)
-    _add_following(routes, schemas)
+    _add_following(routes)
     _add_reports(routes, schemas, requests)
 
 
@@ -47,59 +44,60 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
         tags=["jobs"],
         summary="Ask for an answer in its own time",
         status_code=202,
-        responses=schemas.responses(Job, "The job is queued; Location says where to follow it.", *_ASKED, status=202),
+        response_description="The job is queued; Location says where to follow it.",
+        responses=problems(*FAULTS),
         openapi_extra={"requestBody": {"required": True, "content": _questions(schemas, requests)}},
-        response_class=Response,
     )
-    async def submit(http: HTTPRequest) -> Response:
+    async def submit(http: HTTPRequest, response: Response, service: Live) -> Job:
         """Queue a question of any analysis. What is wrong with it is said at once, before it waits."""
-        return accepted(await service(http).submit(await read_job_question(http, requests)))
+        job = await service.submit(await read_job_question(http, requests))
+        response.headers["Location"] = job.links.job
+        return job
 
     @routes.post(
         "/jobs/{job_id}/cancel",
         operation_id="cancel",
         tags=["jobs"],
         summary="Stop a job",
-        responses=schemas.responses(Job, "It is cancelled; what it found so far stays readable.", 404, 409, 422),
-        response_class=Response,
+        response_description="It is cancelled; what it found so far stays readable.",
+        responses=problems(404, 409, 422),
     )
-    async def cancel(http: HTTPRequest, job_id: str) -> Response:
+    def cancel(service: Live, job_id: str) -> Job:
         """Stop a job that waits or runs. Cancelling it again changes nothing; one that is done or failed stays so."""
-        job = await run_in_threadpool(service(http).cancel, job_id)
+        job = service.cancel(job_id)
         if job.state != "cancelled":
             raise HTTPException(409, f"This job is {job.state} already; there is nothing left to cancel.")
-        return answer(job.model_dump_json())
+        return job
 
 
-def _add_following(routes: APIRouter, schemas: Schemas) -> None:
+def _add_following(routes: APIRouter) -> None:
     @routes.get(
         "/jobs",
         operation_id="jobs",
         tags=["jobs"],
         summary="List jobs",
-        responses=schemas.responses(Jobs, "Newest first.", 422),
-        response_class=Response,
+        response_description="Newest first.",
+        responses=problems(422),
     )
-    async def jobs(
-        http: HTTPRequest,
+    def jobs(
+        service: Live,
         limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
         state: Annotated[JobState | None, Query(description="Only those in this state.")] = None,
-    ) -> Response:
+    ) -> Jobs:
         """Jobs, newest first."""
-        found = await run_in_threadpool(service(http).store.jobs.newest, limit, state)
-        return answer(Jobs(jobs=found).model_dump_json())
+        return Jobs(jobs=service.store.jobs.newest(limit, state))
 
     @routes.get(
         "/jobs/{job_id}",
         operation_id="job",
         tags=["jobs"],
         summary="How far a job is",
-        responses=schemas.responses(Job, "Its state, its progress, and when it will be done.", 404, 422),
-        response_class=Response,
+        response_description="Its state, its progress, and when it will be done.",
+        responses=problems(404, 422),
     )
-    async def job(http: HTTPRequest, job_id: str) -> Response:
+    def job(service: Live, job_id: str) -> Job:
         """State, progress and estimate of one job; ask again for newer ones, or follow its events."""
-        return answer((await run_in_threadpool(service(http).store.jobs.get, job_id)).model_dump_json())
+        return service.store.jobs.get(job_id)
 
     @routes.get(
         "/jobs/{job_id}/events",
@@ -113,28 +111,27 @@ def _add_following(routes: APIRouter, schemas: Schemas) -> None:
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
             204: {"description": "The caller has seen the last event (`Last-Event-ID`), and need not come again."},
-            **schemas.problems(404, 422),
+            **problems(404, 422),
         },
         response_class=Response,
     )
-    async def events(http: HTTPRequest, job_id: str) -> Response:
+    async def events(http: HTTPRequest, service: Live, job_id: str) -> Response:
         """The job as it is now, then each change of it, until it has ended."""
-        of = service(http)
-        first = await run_in_threadpool(of.store.jobs.get, job_id)
+        first = await run_in_threadpool(service.store.jobs.get, job_id)
         if first.ended and http.headers.get("last-event-id") == first.state:
             return Response(status_code=204)  # an EventSource comes again whenever a stream ends, unless it is told so
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(_events(of, first), headers=headers, media_type="text/event-stream")
+        return StreamingResponse(_events(service, first), headers=headers, media_type="text/event-stream")
 
 
-async def _events(of: Service, job: Job) -> AsyncIterator[str]:
+async def _events(service: Service, job: Job) -> AsyncIterator[str]:
     """Each change of a job as an event, beginning with what it is now, until it or the service ends."""
     yield _event(job)
     silent_s = 0.0
-    while not job.ended and not of.leaving.is_set():
+    while not job.ended and not service.leaving.is_set():
         await anyio.sleep(EVENT_EVERY_S)
         silent_s += EVENT_EVERY_S
-        newer = await run_in_threadpool(of.store.jobs.get, job.id)
+        newer = await run_in_threadpool(service.store.jobs.get, job.id)
         if _without_clock(newer) != _without_clock(job):
             job, silent_s = newer, 0.0
             yield _event(job)
@@ -164,28 +161,27 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
         summary="What a job has found",
         responses={
             200: {"description": "The report: what is known so far, or the final one.", "content": contents},
-            **schemas.problems(404, 406, 422),
+            **problems(404, 406, 422),
         },
         response_class=Response,
     )
-    async def job_report(
-        http: HTTPRequest,
+    def job_report(
+        service: Live,
         job_id: str,
         format: Annotated[Format, Query(description="JSON, or the report's table as CSV or LaTeX.")] = "json",
     ) -> Response:
         """The report of a job, also while it runs and after it was cancelled; the job says whether it is final."""
-        table = service(http).store.jobs
-        job = await run_in_threadpool(table.get, job_id)
-        found = await run_in_threadpool(table.report, job_id)
-        if found is None:
+        table = service.store.jobs
+        job, report = table.get(job_id), table.report(job_id)
+        if report is None:
             reason = f" {job.error}" if job.error else ""
             raise NotFound(f"Job {job_id} is {job.state} and has no report{'' if job.ended else ' yet'}.{reason}")
         kind = requests[job.analysis].report if job.analysis in requests else None
         if job.state in ("cancelled", "failed"):
-            found = await run_in_threadpool(_ended, kind, found, job.state)
+            report = _ended(kind, report, job.state)
         if format != "json":
-            found = await run_in_threadpool(_written, kind, found, format)
-        return Response(found, headers={"Cache-Control": "no-cache"}, media_type=MEDIA_TYPES[format])
+            report = _written(kind, report, format)
+        return Response(report, headers={"Cache-Control": "no-cache"}, media_type=MEDIA_TYPES[format])
 
 
 def _ended(kind: type[Any] | None, json: str, state: JobState) -> str:

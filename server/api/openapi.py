@@ -1,6 +1,9 @@
-"""What the API says of itself: schemas of every request and answer, with both ways of sending photos."""
+"""What the API says of itself beyond what FastAPI knows: questions in both ways of sending photos, errors, keys.
 
-from collections.abc import Iterable
+The route of an analysis reads its body itself, so FastAPI cannot see the question's type. All else is FastAPI's own.
+"""
+
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,7 +15,6 @@ from attention.schemas import Problem
 from attention.spec import Request
 from server.access.middleware import OPEN
 from server.api.request_body import FILES, MAX_FILES, takes_files
-from server.api.responses import REPORT_ID
 from server.problems import MEDIA_TYPE
 
 SCHEMES = {
@@ -40,31 +42,27 @@ FAULTS = {
     415: "Its body is of a type that is not taken here.",
     421: "It calls the service by a name that is not its own.",
     422: "It does not make sense as asked; the detail says why.",
-    429: "The API key has used up its compute time, or has too much in flight; Retry-After says when to come back.",
+    429: "The API key has too much in flight; Retry-After says when to come back.",
     500: "A bug in the service.",
     503: "No room or not ready now; Retry-After says when to come back.",
 }
 
-REPORT_HEADERS: dict[str, Any] = {
-    REPORT_ID: {
-        "description": "Under which id GET /v1/reports/{id} gives this answer with its question. Absent where answers "
-        "are not kept, or not ones as long as this.",
-        "schema": {"type": "string"},
-    },
-    "Link": {"description": "The same as an address, with rel=describedby.", "schema": {"type": "string"}},
-}
-"""The headers that tell of an answer's stored report."""
+
+def problems(*faults: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route that tell of errors, each a Problem."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+    return {status: {"description": FAULTS[status], "content": content} for status in sorted({*faults, 500})}
 
 
 class Schemas:
-    """The JSON Schemas of some models under ``components``, and references to them."""
+    """The JSON Schemas of questions and reports under ``components``, and references to them."""
 
-    def __init__(self, requests: Iterable[type[BaseModel]], answers: Iterable[type[BaseModel]]) -> None:
+    def __init__(self, requests: Collection[type[Request[Any]]]) -> None:
         named: dict[Named, None] = {(model, "validation"): None for model in requests}
-        outgoing: list[type[BaseModel]] = [*answers, Problem]
+        outgoing: list[type[BaseModel]] = [*(request.report for request in requests), Problem]
         named |= {(model, "serialization"): None for model in outgoing}
-        self._references, found = models_json_schema(list(named), ref_template="#/components/schemas/{model}")
-        self.definitions: dict[str, Any] = found.get("$defs", {})
+        self._references, schemas = models_json_schema(list(named), ref_template="#/components/schemas/{model}")
+        self.definitions: dict[str, Any] = schemas.get("$defs", {})
 
     def taken(self, model: type[BaseModel]) -> dict[str, Any]:
         """A model as it comes in."""
@@ -73,18 +71,6 @@ class Schemas:
     def given(self, model: type[BaseModel]) -> dict[str, Any]:
         """A model as it goes out."""
         return dict(self._references[model, "serialization"])
-
-    def responses(self, answer: type[BaseModel], text: str, *faults: int, status: int = 200) -> dict[int | str, Any]:
-        """The ``responses`` of a route that answers with a model, or with a Problem."""
-        return {
-            status: {"description": text, "content": {"application/json": {"schema": self.given(answer)}}},
-            **self.problems(*faults),
-        }
-
-    def problems(self, *faults: int) -> dict[int | str, Any]:
-        """The ``responses`` of a route that tell of errors."""
-        content = {MEDIA_TYPE: {"schema": self.given(Problem)}}
-        return {status: {"description": FAULTS[status], "content": content} for status in sorted({*faults, 500})}
 
     def question(self, request: type[Request[Any]]) -> dict[str, Any]:
         """The ``requestBody`` of an analysis."""
@@ -115,36 +101,36 @@ class Schemas:
         return {"type": "object", "properties": fields, "additionalProperties": False}
 
 
-def _guard(operation: dict[str, Any], schemas: Schemas, needs_key: bool) -> None:
+def _guard(operation: dict[str, Any], needs_key: bool) -> None:
     """Let a route's description tell of what every request passes before it gets there."""
     before = [401, 403, 421, 429] if needs_key else [403, 421]
     if "requestBody" in operation:
         before += [408, 503]
-    found = {str(status): answer for status, answer in schemas.problems(*before).items()}
-    operation["responses"] = dict(sorted({**found, **operation["responses"]}.items()))
+    refused = {str(status): answer for status, answer in problems(*before).items()}
+    operation["responses"] = dict(sorted({**refused, **operation["responses"]}.items()))
     if needs_key:
         operation["security"] = [{name: []} for name in SCHEMES] + [{}]
 
 
 def describe(app: FastAPI, schemas: Schemas) -> None:
-    """Let an app's own description carry these schemas; it is made the first time somebody asks."""
+    """Let an app's own description carry these schemas; it is made when it is first asked for."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(
+            description = get_openapi(
                 title=app.title,
                 version=app.version,
                 summary=app.summary,
                 description=app.description,
                 routes=app.routes,
             )
-            components = made.setdefault("components", {})
+            components = description.setdefault("components", {})
             components.setdefault("schemas", {}).update(schemas.definitions)
             components["securitySchemes"] = SCHEMES
-            for path, methods in made["paths"].items():
+            for path, methods in description["paths"].items():
                 for operation in methods.values():
-                    _guard(operation, schemas, needs_key=path not in OPEN)
-            app.openapi_schema = made
+                    _guard(operation, needs_key=path not in OPEN)
+            app.openapi_schema = description
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""The REST API of stored reports: list them, read one with its question, and ask it again."""
+"""Routes of stored reports: list them, read one with its question, and ask it again."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,18 +18,18 @@ from attention.spec import Request
 from server.answers.differences import Found, differences
 from server.answers.provenance import changes
 from server.answers.references import photos, title
-from server.api.openapi import Schemas
+from server.api.analyses import FAULTS, accepted, report_links
+from server.api.openapi import problems
 from server.api.request_body import FILES, MAX_FILES, read_photos
-from server.api.responses import accepted, answer, report_links
-from server.service import Service, service
+from server.service import Live, Service
 from server.store.reports import Listed
 from server.stored.reports import is_answer
-from server.web.disconnects import while_connected
+from server.web.bodies import while_connected
 
 Requests = Mapping[str, type[Request[Any]]]
 
 
-def add_reports(routes: APIRouter, schemas: Schemas, requests: Requests) -> None:
+def add_reports(routes: APIRouter, requests: Requests) -> None:
     """The routes under /reports."""
 
     @routes.get(
@@ -37,56 +37,56 @@ def add_reports(routes: APIRouter, schemas: Schemas, requests: Requests) -> None
         operation_id="reports",
         tags=["reports"],
         summary="List stored reports",
-        responses=schemas.responses(Reports, "Newest first.", 422),
-        response_class=Response,
+        response_description="Newest first.",
+        responses=problems(422),
     )
-    async def reports(
-        http: HTTPRequest, limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100
-    ) -> Response:
+    def reports(
+        service: Live, limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100
+    ) -> Reports:
         """Answers that were given at once, and finished jobs, newest first."""
-        return answer((await run_in_threadpool(_newest, service(http), requests, limit)).model_dump_json())
+        return _newest(service, requests, limit)
 
     @routes.get(
         "/reports/{report_id}",
         operation_id="report",
         tags=["reports"],
         summary="A finished report with its request",
-        responses=schemas.responses(StoredReport, "The report, the request that made it, and when.", 404, 422),
-        response_class=Response,
+        response_description="The report, the request that made it, and when.",
+        responses=problems(404, 422),
     )
-    async def report(http: HTTPRequest, report_id: str) -> Response:
-        """An answer by the id that its `Report-Id` told, or a job's by the job's: enough to ask again elsewhere."""
-        return answer(await run_in_threadpool(lambda: _stored(service(http), report_id).model_dump_json()))
+    def report(service: Live, report_id: str) -> StoredReport:
+        """An answer by the id that its `Report-Id` told, or a job's by the job's: enough to ask again."""
+        return _stored(service, report_id)
 
     @routes.post(
         "/reports/{report_id}/again",
         operation_id="again",
         tags=["reports"],
         summary="Ask a stored question again",
+        response_model=AskedAgain,
+        response_description="What is different now.",
         responses={
-            **schemas.responses(AskedAgain, "What is different now.", 404, 409, 413, 415, 422, 503),
-            202: schemas.responses(Job, "The question is slow, so it became a job.", status=202)[202],
+            202: {"model": Job, "description": "The question is slow, so it became a job."},
+            **problems(409, *FAULTS),
         },
         openapi_extra={"requestBody": _form()},
-        response_class=Response,
     )
-    async def again(http: HTTPRequest, report_id: str) -> Response:
+    async def again(http: HTTPRequest, response: Response, service: Live, report_id: str) -> AskedAgain | Response:
         """The same question as it is answered now, compared with the report, value by value.
 
         A slow question becomes a job as usual. Photos that are not kept here come along as a form, as they did before.
         """
-        of = service(http)
         brought = await read_photos(http)
-        stored = await run_in_threadpool(_stored, of, report_id)
+        stored = await run_in_threadpool(_stored, service, report_id)
         question = _question(requests, stored)
         _check_photos([name for name in stored.missing if name not in brought])
         if question.slow:
-            return accepted(await of.submit(question, brought))
-        now = await while_connected(http, of.work_out(question, brought))
-        conditions = await of.conditions(question)
-        kept = await of.keep(question, conditions, now)
-        told = await run_in_threadpool(_compared, stored, Now(kept, conditions, now))
-        return answer(told.model_dump_json(), headers=report_links(told.now))
+            return accepted(await service.submit(question, brought))
+        now = await while_connected(http, service.work_out(question, brought))
+        conditions = await service.conditions(question)
+        kept = await service.keep(question, conditions, now)
+        response.headers.update(report_links(kept))
+        return await run_in_threadpool(_compared, stored, Now(kept, conditions, now))
 
 
 def _form() -> dict[str, Any]:
@@ -95,9 +95,9 @@ def _form() -> dict[str, Any]:
     return {"required": False, "content": {"multipart/form-data": {"schema": {"type": "object", "properties": fields}}}}
 
 
-def _newest(of: Service, requests: Requests, limit: int) -> Reports:
-    jobs = of.store.jobs.newest(limit, "done")
-    entries = [_entry(one, one.created, requests) for one in of.archive.newest(limit)]
+def _newest(service: Service, requests: Requests, limit: int) -> Reports:
+    jobs = service.store.jobs.newest(limit, "done")
+    entries = [_entry(one, one.created, requests) for one in service.archive.newest(limit)]
     entries += [_entry(job, job.finished or job.created, requests) for job in jobs]
     entries.sort(key=lambda entry: entry.created, reverse=True)
     return Reports(reports=tuple(entries[:limit]))
@@ -111,16 +111,16 @@ def _entry(one: Listed | Job, created: datetime, requests: Requests) -> ReportEn
     return ReportEntry(id=one.id, analysis=one.analysis, title=text, created=created, job=isinstance(one, Job))
 
 
-def _stored(of: Service, report_id: str) -> StoredReport:
+def _stored(service: Service, report_id: str) -> StoredReport:
     """A stored report, and which of its photos are not here."""
-    found = of.archive.get(report_id) if is_answer(report_id) else of.store.jobs.stored_report(report_id)
-    missing = tuple(name for name in photos(found.request) if not _here(of, name))
+    found = service.archive.get(report_id) if is_answer(report_id) else service.store.jobs.stored_report(report_id)
+    missing = tuple(name for name in photos(found.request) if not _here(service, name))
     return found.model_copy(update={"missing": missing}) if missing else found
 
 
-def _here(of: Service, image_id: str) -> bool:
+def _here(service: Service, image_id: str) -> bool:
     try:
-        of.gallery.image(image_id)
+        service.photos.image(image_id)
     except NotFound:
         return False
     return True

@@ -1,11 +1,16 @@
-"""A question as it comes over HTTP, JSON or form, becomes a Request."""
+"""From the body of an HTTP request, JSON or a form, to a Request.
+
+JSON types are strict: true is not accepted for 1, nor "3" for 3. Pydantic's own strict mode would refuse more than
+that, for a network's short name is text, out of which numbers and tuples are read. So a question is read as forms are,
+whose fields are all text, and then compared with what was sent.
+"""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
@@ -14,10 +19,10 @@ from attention.errors import InvalidRequest, UnknownName
 from attention.names import split_names
 from attention.schemas import JobQuestion
 from attention.spec import Plain, Request, Variant
-from server.at_its_word import converted
 from server.problems import invalid
 from server.service import service
-from server.web.uploads import Form, media_type, read_body, read_form
+from server.web.bodies import media_type, read_body
+from server.web.forms import Form, read_form
 
 P = TypeVar("P", bound=Plain)
 Q = TypeVar("Q", bound=Request[Any])
@@ -94,9 +99,30 @@ def _validate_json(kind: type[P], body: str | bytes) -> P:
         read = kind.model_validate_json(body)
     except ValidationError as error:
         raise _invalid(error, kind) from None
-    if faults := list(converted(json.loads(body), read)):
+    if faults := list(_conversions(json.loads(body), read)):
         raise invalid(faults, list(kind.model_fields))
     return read
+
+
+def _conversions(sent: Any, read: Any, place: tuple[str | int, ...] = ()) -> Iterator[dict[str, Any]]:
+    """Where a number or truth value was read out of another type of JSON, as pydantic tells of faults.
+
+    Args:
+        sent: JSON.
+        read: what became of it; where that is of another build, it is not looked into.
+        place: where in the question it is.
+    """
+    if isinstance(sent, dict) and isinstance(read, BaseModel | Mapping):
+        for name, value in sent.items():
+            inside = read.get(name) if isinstance(read, Mapping) else getattr(read, name, None)
+            yield from _conversions(value, inside, (*place, name))
+    elif isinstance(sent, list) and isinstance(read, list | tuple) and len(sent) == len(read):
+        for number, (value, inside) in enumerate(zip(sent, read, strict=True)):
+            yield from _conversions(value, inside, (*place, number))
+    elif isinstance(read, bool | int | float) and isinstance(sent, bool | int | float | str):
+        wanted = "true or false" if isinstance(read, bool) else "a number"
+        if isinstance(sent, str) or isinstance(sent, bool) != isinstance(read, bool):
+            yield {"type": "converted", "loc": place, "msg": f"it should be {wanted}, not {json.dumps(sent)[:40]}"}
 
 
 def _validate(request_type: type[Q], fields: dict[str, Any]) -> Q:

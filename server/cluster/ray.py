@@ -24,9 +24,8 @@ from attention.analysis import Step
 from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest, Overloaded
 from attention.spec import Request
-from server.access.metering import paid_by, payer
 from server.catalog import request_type
-from server.cluster.remote_workers import Tally, decided, group, knock, parts
+from server.cluster.remote_workers import check_reachable, networks_key, stream_results, worker_settings
 from server.engine.admission import Admission
 from server.engine.local import LocalEngine
 from server.engine.metrics import QuestionMetrics
@@ -66,18 +65,14 @@ class Replica:
         self._engine = LocalEngine(settings)
         self._keep = serve.multiplexed(max_num_models_per_replica=settings.models_kept)(_kept)
 
-    async def answer(
-        self, request: Request[Any], photos: Mapping[str, bytes] | None
-    ) -> tuple[bytes | AttentionError, float]:
-        """The report as JSON, or what the caller can mend; and the seconds of compute it took."""
+    async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None) -> bytes | AttentionError:
+        """The report as JSON, or what the caller can mend."""
         if networks := serve.get_multiplexed_model_id():
             await self._keep(networks)
-        tally = Tally()
         try:
-            with paid_by(tally):
-                return await self._engine.answer(request, photos), tally.seconds
+            return await self._engine.answer(request, photos)
         except AttentionError as error:
-            return error, tally.seconds
+            return error
 
     def about(self) -> tuple[str, str]:
         """By what settings it goes, and its device."""
@@ -90,7 +85,7 @@ class Replica:
 
 
 async def _kept(networks: str) -> str:
-    """Serve learns so that this replica has the networks of a group; the replica's engine keeps them."""
+    """Serve learns so that this replica has the networks of a key; the replica's engine keeps them."""
     return networks
 
 
@@ -137,18 +132,16 @@ class RayEngine:
             with self.metrics.analysis(request.analysis):
                 for _ in range(2):
                     try:
-                        found, seconds = await self._ask(request, photos)
+                        answer = await self._ask(request, photos)
                     except RayTaskError:
                         raise  # a bug in what the replica runs
                     except RayError as error:
                         log.warning("A replica is gone in the middle of a request (%s).", type(error).__name__)
                         continue
                     answered = True
-                    if pays := payer():
-                        pays.charge(seconds)
-                    if isinstance(found, AttentionError):
-                        raise found
-                    return found
+                    if isinstance(answer, AttentionError):
+                        raise answer
+                    return answer
             raise Overloaded("The machines that worked on this went away. Try again in 5 s.", retry_after_s=5.0)
         finally:
             self.accepted -= 1
@@ -162,10 +155,11 @@ class RayEngine:
         """
         self._admission.check()
 
-    async def _ask(self, request: Request[Any], photos: Mapping[str, bytes] | None) -> tuple[Any, float]:
-        response = self._handle.options(multiplexed_model_id=group(request)).answer.remote(request, photos)
+    async def _ask(self, request: Request[Any], photos: Mapping[str, bytes] | None) -> bytes | AttentionError:
+        response = self._handle.options(multiplexed_model_id=networks_key(request)).answer.remote(request, photos)
         try:
-            return await response
+            answer: bytes | AttentionError = await response
+            return answer
         except asyncio.CancelledError:
             response.cancel()
             raise
@@ -194,7 +188,7 @@ def _join(settings: Settings) -> None:
     where = settings.ray_address or "auto"
     try:
         if settings.ray_address:  # Ray itself would try for minutes
-            knock(where)
+            check_reachable(where)
         ray.init(address=where, namespace=APP, ignore_reinit_error=True, configure_logging=False)
     except (OSError, ValueError) as error:
         raise InvalidRequest(
@@ -205,7 +199,7 @@ def _join(settings: Settings) -> None:
 
 def _deployed(settings: Settings) -> tuple["DeploymentHandle[Any]", str]:
     """The replicas' handle and device. They are started, or one after the other replaced, unless they are as asked."""
-    chosen, stamp = decided(settings)
+    chosen, stamp = worker_settings(settings)
     try:
         handle: DeploymentHandle[Any] = serve.get_app_handle(APP)
         there, device = handle.about.remote().result(timeout_s=30)
@@ -320,7 +314,7 @@ def _job(order: Order) -> None:
 
 @ray.remote(max_retries=0, num_returns="streaming")
 def _step(fn: Step[T, S], item: T, threads: int) -> Iterator[tuple[bool, S]]:
-    yield from parts(fn, item, threads)
+    yield from stream_results(fn, item, threads)
 
 
 def _room(settings: Settings) -> dict[str, float]:

@@ -1,7 +1,4 @@
-"""Work that is done on other machines: what they are told, who pays for it, and how it says how far it is.
-
-Nothing here knows what joins the machines.
-"""
+"""Work on other machines: the settings they go by, the networks they keep, the results they stream. Knows no Ray."""
 
 import socket
 import zlib
@@ -33,45 +30,35 @@ GROUPS = 4096
 REACHED_WITHIN_S = 5.0
 
 
-def decided(settings: Settings) -> tuple[dict[str, Any], str]:
-    """What a machine that answers requests is told, and a text that is another one when any of it or the version is."""
+def worker_settings(settings: Settings) -> tuple[dict[str, Any], str]:
+    """Settings of a replica, and a text that changes when any of them or the version does."""
     ours = [name for name in type(settings).model_fields if name.startswith("ray_replica")]
     chosen = settings.model_dump(mode="json", include={*DECIDE, *ours}) | {"threads": settings.cpu_threads}
     return chosen, f"{version()} {sorted(chosen.items())}"
 
 
-def group(request: Request[Any]) -> str:
-    """What requests have in common whose networks are the same; empty if they have none."""
+def networks_key(request: Request[Any]) -> str:
+    """Key that routes requests for the same networks to the same replica; empty without networks."""
     names = " ".join(sorted({variant.name for variant in variants(request)}))
     return str(zlib.crc32(names.encode()) % GROUPS) if names else ""
 
 
-def knock(address: str) -> None:
-    """Return if somebody is there, under HOST:PORT.
+def check_reachable(address: str) -> None:
+    """Return if something listens at HOST:PORT.
 
     Raises:
-        OSError, ValueError: nobody is, or it is no address.
+        OSError, ValueError: nothing does, or it is no address.
     """
     host, _, port = address.rpartition(":")
     socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_WITHIN_S).close()
 
 
-class Tally:
-    """Who pays, on behalf of somebody elsewhere."""
-
-    seconds = 0.0
-
-    def charge(self, seconds: float) -> None:
-        """So many seconds of compute more."""
-        self.seconds += seconds
-
-
-def parts(fn: Step[T, S], item: T, threads: int) -> Iterator[tuple[bool, S]]:
-    """What an item has come to so far, as often as ``fn`` says so, and its result: (whether that is all, it)."""
-    said: SimpleQueue[tuple[bool, S] | None] = SimpleQueue()
-    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,)) as one:
-        working = one.submit(fn, item, lambda part: said.put((False, part)))
-        working.add_done_callback(lambda _: said.put(None))
-        while (part := said.get()) is not None:
+def stream_results(fn: Step[T, S], item: T, threads: int) -> Iterator[tuple[bool, S]]:
+    """Stream what ``fn`` gives on its way with an item, then its result: pairs (whether it is the result, value)."""
+    results: SimpleQueue[tuple[bool, S] | None] = SimpleQueue()
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        working = pool.submit(fn, item, lambda part: results.put((False, part)))
+        working.add_done_callback(lambda _: results.put(None))
+        while (part := results.get()) is not None:
             yield part
         yield True, working.result()

@@ -1,8 +1,8 @@
 """Admission: how many questions are let in at once, and when those may come back for whom there is no room.
 
-Whoever is let in is served in the order of coming, so a question waits at most as long as the questions before it take,
-and there are only so many of those. The others are refused at once, which costs next to nothing: so a service that is
-asked for ten times what it can do still does what it can.
+Questions that are let in are served in the order of coming, so a question waits at most as long as those before it
+take, and there are only so many of them. The others are refused at once, which costs next to nothing: so a service that
+is asked for ten times what it can do still does what it can.
 """
 
 import math
@@ -51,7 +51,7 @@ class Admission:
             raise self._refusal()
 
     def enter(self) -> None:
-        """A question comes in; whoever calls this calls `leave` when it has ended.
+        """Let a question in; the caller calls `leave` when it has ended.
 
         Raises:
             Overloaded: there is no room, and when there will be some.
@@ -64,7 +64,7 @@ class Admission:
             self.inside += 1
 
     def leave(self, answered: bool = True) -> None:
-        """A question has ended; any thread may say so.
+        """Note that a question has ended; any thread may.
 
         Args:
             answered: it was worked on to its end. The others say nothing of how long an answer takes.

@@ -7,14 +7,14 @@ company. This file knows neither networks nor HTTP.
 
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Condition, Thread
-from typing import Generic, NamedTuple, TypeVar
+from threading import Condition, Lock, Thread
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from attention.errors import Overloaded
-from server.access.metering import Payer, payer
+from attention.errors import Cancelled, Overloaded
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -33,24 +33,71 @@ class _Company(NamedTuple):
     until: float
 
 
-NOBODY = _Company(0, 0.0, 0.0)
+NO_COMPANY = _Company(0, 0.0, 0.0)
 
 
 @dataclass(eq=False)
 class _Waiting(Generic[T, R]):
-    """An item in the queue, since when, who pays for it, and the promise of its result."""
+    """An item in the queue, since when it is there, and the promise of its result."""
 
     item: T
     since: float
-    payer: Payer | None
     future: "Future[R]" = field(default_factory=Future)
 
 
+class CancellationToken:
+    """Whether an answer is still wanted; once it is not, the futures that its work waits for are cancelled."""
+
+    def __init__(self) -> None:
+        self._cancelled = False
+        self._futures: set[Future[Any]] = set()
+        self._lock = Lock()
+
+    def check(self) -> None:
+        """Return if the answer is still wanted.
+
+        Raises:
+            Cancelled: it is not.
+        """
+        if self._cancelled:
+            raise Cancelled("No client waits for this answer any more.")
+
+    def cancel(self) -> None:
+        """Say that the answer is not wanted any more; any thread may."""
+        with self._lock:
+            self._cancelled = True
+            futures = list(self._futures)
+        for future in futures:
+            future.cancel()  # outside of the lock, for it runs callbacks
+
+    @contextmanager
+    def on_cancel(self, futures: Iterable["Future[Any]"]) -> Iterator[None]:
+        """Wait for futures inside; they are cancelled when the answer is, and when the block ends.
+
+        Raises:
+            Cancelled: it was cancelled meanwhile.
+        """
+        waited_for = list(futures)
+        with self._lock:
+            self._futures.update(waited_for)
+        try:
+            self.check()
+            yield
+        except CancelledError:
+            self.check()
+            raise
+        finally:
+            with self._lock:
+                self._futures.difference_update(waited_for)
+            for future in waited_for:
+                future.cancel()  # does nothing to those that are done
+
+
 def _unseen(size: int, seconds: float) -> None:
-    """Nobody wants to know of a batch."""
+    """Do nothing, where no caller wants to know of batches."""
 
 
-def _nobody_comes() -> bool:
+def _none_expected() -> bool:
     """There is no telling whether more items are on their way."""
     return False
 
@@ -58,8 +105,7 @@ def _nobody_comes() -> bool:
 class MicroBatcher(Generic[K, T, R]):
     """Runs ``run(key, items) -> results`` on one thread, with items of the same key together.
 
-    The key whose oldest item has waited longest goes first, so a busy key cannot starve a quiet one. What a batch takes
-    is charged in equal parts to whoever its items were submitted for.
+    The key whose oldest item has waited longest goes first, so a busy key cannot starve a quiet one.
 
     Clients that were just answered come back a moment later, when the next batch of half of them would have left. So
     a batch that is smaller than the company its key just had waits for the next of them, a twentieth of the time that
@@ -69,11 +115,11 @@ class MicroBatcher(Generic[K, T, R]):
         run: computes one result per item, in order. Only the batcher's own thread ever calls it.
         max_batch_size: how many items one call of ``run`` gets at most.
         batch_wait_timeout_s: how long an item waits for company when its batch is not full; 0 is not at all.
-        more_to_come: whether somebody is at work who may bring another item. As long as that is so, a batch that is not
-            full waits, but no longer than it will take itself: so it is never later than twice as late. Whoever makes
-            it untrue calls `look`.
+        more_to_come: whether a caller is at work that may bring another item. As long as that is so, a batch that is
+            not full waits, but no longer than it will take itself: so it is never later than twice as late. What
+            makes it untrue calls `look`.
         max_queue: how many items may wait; more are refused with Overloaded.
-        name: the thread's name, for whoever looks at a stack dump.
+        name: the thread's name, as a stack dump shows it.
         seen: told of each batch that was run: how many items it had, and how many seconds it took.
     """
 
@@ -83,7 +129,7 @@ class MicroBatcher(Generic[K, T, R]):
         *,
         max_batch_size: int,
         batch_wait_timeout_s: float = 0.0,
-        more_to_come: Callable[[], bool] = _nobody_comes,
+        more_to_come: Callable[[], bool] = _none_expected,
         max_queue: int = 1024,
         name: str = "batcher",
         seen: Callable[[int, float], None] = _unseen,
@@ -126,8 +172,8 @@ class MicroBatcher(Generic[K, T, R]):
         Raises:
             Overloaded: the queue has no room for all of them, or the batcher is closed.
         """
-        now, pays = time.monotonic(), payer()
-        waiting: list[_Waiting[T, R]] = [_Waiting(item, now, pays) for item in items]
+        now = time.monotonic()
+        waiting: list[_Waiting[T, R]] = [_Waiting(item, now) for item in items]
         with self._changed:
             if self._closed:
                 raise Overloaded("The service is shutting down and takes no new work.", retry_after_s=5.0)
@@ -147,7 +193,7 @@ class MicroBatcher(Generic[K, T, R]):
         return [one.future for one in waiting]
 
     def look(self) -> None:
-        """Nobody brings more items for now, so what waits may leave."""
+        """Look again whether a batch may leave, because no caller brings more items for now."""
         if self._waiting:
             with self._changed:
                 self._changed.notify()
@@ -169,7 +215,7 @@ class MicroBatcher(Generic[K, T, R]):
                 if one.future is future:
                     queue.remove(one)
                     self._waiting -= 1
-                    future.set_running_or_notify_cancel()  # or whoever uses `wait` would wait for ever
+                    future.set_running_or_notify_cancel()  # or a caller in `wait` would wait for ever
                     break
             if not queue:
                 self._queues.pop(key, None)
@@ -214,7 +260,7 @@ class MicroBatcher(Generic[K, T, R]):
         queue = self._queues[key]
         if self._closed or len(queue) >= self._max_batch_size:
             return queue[0].since
-        company = self._company.get(key, NOBODY)
+        company = self._company.get(key, NO_COMPANY)
         patience = 0.0
         if self._more_to_come():
             patience = len(queue) * self._seconds_per_item
@@ -238,21 +284,14 @@ class MicroBatcher(Generic[K, T, R]):
             results = self._run(key, [one.item for one in members])
             if len(results) != len(members):
                 raise RuntimeError(f"A batch of {len(members)} items gave {len(results)} results.")
-        except BaseException as error:  # whatever it is, somebody waits for it
+        except BaseException as error:  # whatever it is, a caller waits for it
             if len(members) == 1:
-                self._account(members, time.monotonic() - started)
+                self._seen(len(members), time.monotonic() - started)
                 members[0].future.set_exception(error)
             else:
                 for one in members:
                     self._answer(key, [one])
         else:
-            self._account(members, time.monotonic() - started)
+            self._seen(len(members), time.monotonic() - started)
             for one, result in zip(members, results, strict=True):
                 one.future.set_result(result)
-
-    def _account(self, members: Sequence[_Waiting[T, R]], seconds: float) -> None:
-        """Tell of a batch and let those pay that it was for, before they go on and tell what their answer cost."""
-        self._seen(len(members), seconds)
-        for one in members:
-            if one.payer is not None:
-                one.payer.charge(seconds / len(members))

@@ -1,4 +1,4 @@
-"""Who uses the cores: the analyses' own work, a few threads at a time, with the forward passes between.
+"""CpuSlots: lets as many threads work at a time as there are cores, with the forward passes between.
 
 Thirty threads that decode photos and sum gates up on two cores hand Python's lock to each other a hundred times a
 request, and every operation of a forward pass has to win it back from them. So only as many work at a time as there
@@ -11,26 +11,26 @@ from contextlib import contextmanager
 from itertools import count
 from threading import Lock, local
 
-PATIENCE_S = 0.1
-"""How long a thread waits for its turn; then it works all the same, so that a few long works do not keep all others."""
+WAIT_AT_MOST_S = 0.1
+"""How long a thread waits for a slot; then it works all the same, so that a few long works do not keep all others."""
 
 
 def _unheard() -> None:
-    """Nobody wants to know."""
+    """Do nothing, where no caller wants to know."""
 
 
-class Turns:
-    """Threads take turns at working; of those that wait, the one whose work began first is next.
+class CpuSlots:
+    """Slots that threads work in; of those that wait for one, the thread whose work began first is next.
 
-    So whoever comes back from a forward pass goes before those who have yet to begin, and nobody is overtaken.
+    So a thread that comes back from a forward pass goes before those that have yet to begin, and none is overtaken.
 
     Args:
-        at_once: how many work at the same time.
-        rested: called when nobody works any more, by the last who did; it should return at once.
+        at_once: how many slots there are.
+        on_idle: called when no thread works any more, by the last that did; it should return at once.
     """
 
-    def __init__(self, at_once: int, rested: Callable[[], None] = _unheard) -> None:
-        self.rested = rested
+    def __init__(self, at_once: int, on_idle: Callable[[], None] = _unheard) -> None:
+        self.on_idle = on_idle
         self._working = 0
         self._counting = Lock()
         self._free = at_once
@@ -40,12 +40,12 @@ class Turns:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody works, or is about to."""
+        """Whether a thread works, or is about to."""
         return self._working > 0
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Work inside, when it is this thread's turn."""
+    def slot(self) -> Iterator[None]:
+        """Work inside, in a slot of this thread's own."""
         self._own.number = next(self._numbers)
         self._come()
         try:
@@ -54,8 +54,8 @@ class Turns:
             self._go()
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Inside, a thread that has its turn only waits, so another has it meanwhile."""
+    def released(self) -> Iterator[None]:
+        """Give the slot to another thread inside, where this one only waits."""
         if not getattr(self._own, "turn", False):
             yield
             return
@@ -79,7 +79,7 @@ class Turns:
 
     def _called(self, called: Lock) -> bool:
         """Whether this thread was given a place while it was patient."""
-        if called.acquire(timeout=PATIENCE_S):
+        if called.acquire(timeout=WAIT_AT_MOST_S):
             return True
         with self._counting:
             return self._queue.pop(self._own.number, None) is None  # it may have been called just now
@@ -94,4 +94,4 @@ class Turns:
             elif self._own.placed:
                 self._free += 1
         if rest:
-            self.rested()
+            self.on_idle()

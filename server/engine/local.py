@@ -15,14 +15,15 @@ from attention.counting.cost import count
 from attention.data.files import Files
 from attention.data.sampling import batches, stamp
 from attention.errors import Overloaded
+from attention.network import describe
+from attention.network import stamp as weights_stamp
+from attention.reports.network import Network
 from attention.running.device import best_device, device_name
 from attention.running.reference_gates import NO_REFERENCES, ReferenceGates
 from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
-from attention.weights.load import stamp as weights_stamp
-from server.access.metering import Payer, own_time, paid_by, payer
 from server.engine.admission import Admission
-from server.engine.cancellation import Awaited
-from server.engine.cpu_slots import Turns
+from server.engine.batching import CancellationToken
+from server.engine.cpu_slots import CpuSlots
 from server.engine.metrics import EngineMetrics
 from server.engine.networks import Gates, Networks, Recent
 from server.settings import Settings, cores
@@ -40,7 +41,7 @@ class WithPhotos(Files):
     """The files of the service, and photos in memory that came along with one request."""
 
     def __init__(self, files: Files, photos: Mapping[str, bytes]) -> None:
-        super().__init__(files.root, files.url)
+        self.root, self.url, self.depot = files.root, files.url, files.depot  # not opened a second time
         self._photos = photos
 
     def let_go(self) -> None:
@@ -66,7 +67,11 @@ class LocalLab:
         self.dtype = networks.dtype
         self._networks = networks
         self._references = references or Recent(REFERENCES_KEPT)
-        self._awaited = Awaited()
+        self._token = CancellationToken()
+
+    def describe(self, variant: Variant) -> Network:
+        """All that is known of a network, looked up once."""
+        return describe(variant, self.files.checkpoints)
 
     def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
         """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone.
@@ -76,16 +81,16 @@ class LocalLab:
         self.check()
         variant = resolve(variant)
         if ablation is None or variant.attention is None:
-            return self._networks.forward(variant, images, awaited=self._awaited)
+            return self._networks.forward(variant, images, token=self._token)
         given = [put for (put,) in self._put_in(variant, images, (ablation,))]
-        return self._networks.forward(variant, images, ablation, given, self._awaited)
+        return self._networks.forward(variant, images, ablation, given, self._token)
 
     def forward_each(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> Tensor:
         """Logits of images (B, 3, H, W) untouched, then under each ablation: (1 + A, B, K)."""
         self.check()
         variant = resolve(variant)
         put_in = self._put_in(variant, images, ablations)
-        return self._networks.forward_each(variant, images, ablations, put_in, self._awaited)
+        return self._networks.forward_each(variant, images, ablations, put_in, self._token)
 
     def network(self, variant: Variant) -> nn.Module:
         """A network of the caller's own, in eval mode on `device`; it is built anew each time."""
@@ -99,10 +104,10 @@ class LocalLab:
         return in_order(fn, items, tell, lost)
 
     def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
-        """Say how far the work is; nobody watches a short request, but it can be cancelled.
+        """Say how far the work is; a short request is not watched, but can be cancelled.
 
         Raises:
-            Cancelled: whoever asked no longer wants the answer.
+            Cancelled: the client no longer wants the answer.
         """
         self.check()
 
@@ -112,11 +117,11 @@ class LocalLab:
         Raises:
             Cancelled: it is not.
         """
-        self._awaited.check()
+        self._token.check()
 
     def cancel(self) -> None:
         """Let the analysis stop at its next step, its images leave the queue, and its photos be forgotten."""
-        self._awaited.give_up()
+        self._token.cancel()
         if isinstance(self.files, WithPhotos):
             self.files.let_go()
 
@@ -140,7 +145,7 @@ class LocalLab:
     def _computed(self, variant: Variant, pictures: Pictures, average: bool) -> ReferenceGates:
         references = ReferenceGates()
         for _, images in batches(pictures, preprocess_of(variant, self.files.checkpoints), self.files):
-            references.add(images, self._networks.forward(variant, images, awaited=self._awaited).gates, average)
+            references.add(images, self._networks.forward(variant, images, token=self._token).gates, average)
             self.check()
         return references.averaged() if average else references
 
@@ -153,7 +158,7 @@ class LocalEngine:
         self.files = Files(settings.folder, settings.files)
         self.device = device_name(torch_device)
         self.metrics = EngineMetrics(self)
-        self._turns = Turns(max(1, cores() - 1))
+        self._cpu_slots = CpuSlots(max(1, cores() - 1))
         self.networks = Networks(
             torch_device,
             self.files.checkpoints,
@@ -161,8 +166,9 @@ class LocalEngine:
             threads=settings.cpu_threads,
             max_batch_size=settings.max_batch_size,
             batch_wait_timeout_s=settings.batch_wait_timeout_s,
-            max_queue=settings.workers * settings.max_batch_size,  # so whoever was let in is never refused half-way
-            turns=self._turns,
+            max_queue=settings.workers
+            * settings.max_batch_size,  # so a question that was let in is never refused half-way
+            cpu_slots=self._cpu_slots,
             dtype=settings.dtype,
             graphs=settings.compile == "graphs",
             seen=self.metrics.batch,
@@ -197,11 +203,11 @@ class LocalEngine:
         self.admission.enter()
         lab = self.lab(photos)
         try:
-            working = self._pool.submit(self._run, request, lab, payer())
+            working = self._pool.submit(self._run, request, lab)
         except RuntimeError:
             self.admission.leave(answered=False)
             raise Overloaded("The service is shutting down and takes no new work.", retry_after_s=5.0) from None
-        working.add_done_callback(self._left)  # and not before: a thread may still work when nobody waits any more
+        working.add_done_callback(self._left)  # and not before: a thread may still work when no client waits any more
         self.accepted += 1
         try:
             return await asyncio.wrap_future(working)
@@ -222,8 +228,8 @@ class LocalEngine:
     def _left(self, working: "Future[bytes]") -> None:
         self.admission.leave(answered=not working.cancelled() and working.exception() is None)
 
-    def _run(self, request: Request[Any], lab: LocalLab, pays: Payer | None) -> bytes:
-        with paid_by(pays), own_time(pays), self.metrics.analysis(request.analysis), self._turns.taken():
+    def _run(self, request: Request[Any], lab: LocalLab) -> bytes:
+        with self.metrics.analysis(request.analysis), self._cpu_slots.slot():
             return run(request, lab).model_dump_json().encode()
 
     @property

@@ -67,7 +67,7 @@ class QuestionMetrics(Collector):
 
 
 class EngineMetrics(QuestionMetrics):
-    """The numbers of one local engine. Adding to them takes microseconds; the rest is read when somebody asks."""
+    """The numbers of one local engine. Adding to them takes microseconds; the rest is read when asked for."""
 
     def __init__(self, engine: Measured) -> None:
         super().__init__(lambda: engine.accepted)
@@ -102,7 +102,7 @@ class EngineMetrics(QuestionMetrics):
 
 
 def _gpu_memory(device: torch.device) -> Metric:
-    """Bytes of a GPU's memory: in tensors, held by torch, free for anybody, there at all."""
+    """Bytes of a GPU's memory: in tensors, held by torch, free for all, there at all."""
     memory = GaugeMetricFamily("attention_gpu_memory_bytes", "Memory of the GPU, bytes.", labels=["device", "kind"])
     free, total = torch.cuda.mem_get_info(device)
     kinds = {

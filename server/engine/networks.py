@@ -1,4 +1,4 @@
-"""The networks of one process: kept in memory, and run by one thread for whoever asks."""
+"""Networks: those of one process, kept in memory and run by one thread for all that ask."""
 
 import math
 from collections import OrderedDict
@@ -16,6 +16,7 @@ from attention.analysis import Outputs
 from attention.build import build
 from attention.counting.cost import count
 from attention.gate import ablate, sites
+from attention.network import stamp
 from attention.precision import DType
 from attention.reports.gates import GateSite
 from attention.running.fused import serving_copy
@@ -23,10 +24,8 @@ from attention.running.many_ablations import forward_each
 from attention.running.runner import Running, check_running, fetched
 from attention.spec import Ablation, Variant
 from attention.weights.find import Checkpoints
-from attention.weights.load import stamp
-from server.engine.batching import MicroBatcher
-from server.engine.cancellation import Awaited
-from server.engine.cpu_slots import Turns
+from server.engine.batching import CancellationToken, MicroBatcher
+from server.engine.cpu_slots import CpuSlots
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -118,7 +117,7 @@ class Networks:
         checkpoints: where weights other than the shipped ones are looked for.
         kept: how many networks stay in memory.
         threads: CPU threads of one forward pass, at most; a small one gets fewer.
-        turns: where the threads that bring images take turns; a new one if nobody else takes part.
+        cpu_slots: those of the threads that bring images; None is one slot of their own.
         dtype: number format of weights and activations; what comes out is float32 all the same.
         graphs: whether passes without ablations are recorded and replayed; only on CUDA.
         seen: told of each forward pass: how many images it had, and how many seconds it took.
@@ -137,7 +136,7 @@ class Networks:
         max_batch_size: int,
         batch_wait_timeout_s: float,
         max_queue: int,
-        turns: Turns | None = None,
+        cpu_slots: CpuSlots | None = None,
         dtype: DType = "float32",
         graphs: bool = False,
         seen: Callable[[int, float], None] = lambda size, seconds: None,
@@ -150,7 +149,7 @@ class Networks:
         self.max_batch_size = max_batch_size
         self._threads = threads
         self._models: Recent[tuple[Variant, str], Loaded] = Recent(kept)
-        self._turns = turns or Turns(1)
+        self._cpu_slots = cpu_slots or CpuSlots(1)
         self._batcher: MicroBatcher[Alike, Work, Row] = MicroBatcher(
             self._run,
             max_batch_size=max_batch_size,
@@ -160,7 +159,7 @@ class Networks:
             name="networks",
             seen=seen,
         )
-        self._turns.rested = self._batcher.look
+        self._cpu_slots.on_idle = self._batcher.look
 
     @property
     def alive(self) -> bool:
@@ -183,19 +182,19 @@ class Networks:
         images: Tensor,
         ablation: Ablation | None = None,
         references: Sequence[Gates] = (),
-        awaited: Awaited | None = None,
+        token: CancellationToken | None = None,
     ) -> Outputs:
-        """Run images (B, 3, H, W), in company of whoever else asks for the same.
+        """Run images (B, 3, H, W), together with images of other callers that ask for the same.
 
         Args:
             variant: a resolved one.
             references: for each image, what the ablation puts in, if its kind has any.
-            awaited: the answer that it is for; when that is given up, images that wait leave the queue.
+            token: the answer that it is for; when that is cancelled, images that wait leave the queue.
         """
         ablations = (ablation,) if ablation else ()
         alike = Alike(variant, stamp(variant, self._checkpoints), ablations, tuple(images.shape[1:]))
         given = [(reference,) for reference in references] if references else [()] * len(images)
-        return self._ask(alike, [Work(*one) for one in zip(images, given, strict=True)], awaited)
+        return self._ask(alike, [Work(*one) for one in zip(images, given, strict=True)], token)
 
     def forward_each(
         self,
@@ -203,26 +202,26 @@ class Networks:
         images: Tensor,
         ablations: Sequence[Ablation],
         references: Sequence[Sequence[Gates]],
-        awaited: Awaited | None = None,
+        token: CancellationToken | None = None,
     ) -> Tensor:
         """Logits of images (B, 3, H, W) untouched, then under each ablation: (1 + A, B, K).
 
         Args:
             references: for each image, for each ablation, what it puts in; an empty mapping where its kind has none.
-            awaited: the answer that it is for; when that is given up, images that wait leave the queue.
+            token: the answer that it is for; when that is cancelled, images that wait leave the queue.
         """
         weights = stamp(variant, self._checkpoints)
         alike = Alike(variant, weights, tuple(ablations), tuple(images.shape[1:]), each=True)
         work = [Work(image, tuple(given)) for image, given in zip(images, references, strict=True)]
-        return self._ask(alike, work, awaited).logits.transpose(0, 1)
+        return self._ask(alike, work, token).logits.transpose(0, 1)
 
-    def _ask(self, alike: Alike, work: Sequence[Work], awaited: Awaited | None) -> Outputs:
+    def _ask(self, alike: Alike, work: Sequence[Work], token: CancellationToken | None) -> Outputs:
         rows: list[Row] = []
-        awaited = awaited or Awaited()
+        token = token or CancellationToken()
         for start in range(0, len(work), self.max_batch_size):  # so that one caller never fills the queue alone
-            with self._turns.aside():
+            with self._cpu_slots.released():
                 futures = self._batcher.submit_all(alike, work[start : start + self.max_batch_size])
-                with awaited.hanging_on(futures):
+                with token.on_cancel(futures):
                     rows += [future.result() for future in futures]
         return gather(rows)
 
@@ -232,7 +231,7 @@ class Networks:
 
     def _more_to_come(self) -> bool:
         """Whether a forward pass should wait for company: a GPU has nothing better to do, the cores have."""
-        return self.device.type == "cpu" and self._turns.busy
+        return self.device.type == "cpu" and self._cpu_slots.busy
 
     def _run(self, alike: Alike, work: Sequence[Work]) -> list[Row]:
         running, places, macs_per_pixel = self._models.get(alike[:2], lambda: self._load(alike.variant))

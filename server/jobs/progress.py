@@ -32,7 +32,7 @@ class Pace:
             self._last = now, done
 
     def left(self, done: int, total: int) -> float | None:
-        """Seconds until all is done; None while nobody can tell.
+        """Seconds until all is done; None while it is unknown.
 
         Steps that took next to no time were done already when the work began again, and say nothing of the others.
         """

@@ -35,8 +35,8 @@ LITTLE_ROOM = 1_000_000_000
 OTHERS = ("ATTENTION_API", "ATTENTION_API_KEY", "ATTENTION_BIND", "ATTENTION_DASHBOARD_PORT")
 """Variables of the dashboard, of `make run` and of the compose file."""
 
-PATIENCE_S = 3.0
-"""How long whoever has the port may take to say who it is."""
+ANSWER_TIMEOUT_S = 3.0
+"""How long the process that has the port may take to say what it is."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def _answers(settings: Settings) -> bool:
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/v1/health"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
     try:
-        with direct.open(address, timeout=PATIENCE_S) as answer:
+        with direct.open(address, timeout=ANSWER_TIMEOUT_S) as answer:
             return b'"status"' in answer.read(1000)
     except (OSError, ValueError):
         return False
@@ -266,7 +266,7 @@ def _access(settings: Settings) -> Findings:
         where = "this machine" if settings.loopback else "whatever reaches it"
         yield "OK", f"No key is asked for (ATTENTION_ACCESS is open), from {where}."
     elif not keys and (settings.access == "keys" or path.exists()):
-        yield "WARN", "A key is asked for and none is in use, so nobody gets in: python -m server keys create NAME."
+        yield "WARN", "A key is asked for and none is in use, so no request gets in: python -m server keys create NAME."
     elif keys:
         yield "OK", f"A key is asked for; {len(keys)} in use: {', '.join(sorted(key.name for key in keys))}."
     else:

@@ -76,7 +76,7 @@ class Metrics:
 
 
 class _Own(Collector):
-    """Requests now, and what each key used."""
+    """Requests now, and what each key was refused."""
 
     def __init__(self, metrics: Metrics, accounts: Accounts) -> None:
         self._metrics = metrics
@@ -86,23 +86,16 @@ class _Own(Collector):
         yield GaugeMetricFamily(
             "attention_http_requests_in_flight", "Requests that are worked on.", self._metrics.in_flight
         )
-        compute = CounterMetricFamily(
-            "attention_compute_seconds", "Seconds of compute by key; no name is those without.", labels=["key"]
-        )
         limited = CounterMetricFamily(
             "attention_limited_requests", "Requests refused with 429, by key and limit.", labels=["key", "limit"]
         )
-        used: dict[str, float] = {}
         refused: dict[tuple[str, str], int] = {}
         for account in self._accounts:  # a name may be that of a revoked key and of its successor
-            used[account.name] = used.get(account.name, 0.0) + account.compute_s
             for limit, count in account.refused.items():
                 refused[account.name, limit] = refused.get((account.name, limit), 0) + count
-        for name, seconds in used.items():
-            compute.add_metric([name], seconds)
         for labels, count in refused.items():
             limited.add_metric(labels, count)
-        yield from (compute, limited)
+        yield limited
 
 
 class _OfService(Collector):
@@ -135,7 +128,7 @@ class _OfService(Collector):
         except OSError as error:
             log.warning("How much room the data folder has is not known (%s).", error)
         answers = CounterMetricFamily("attention_answers", "Quick questions by how they were answered.", labels=["how"])
-        told = of.remembered
+        told = of.answer_cache
         for how, count in (("worked_out", told.made), ("shared", told.shared), ("remembered", told.hits)):
             answers.add_metric([how], count)
         yield answers
@@ -153,6 +146,6 @@ def add_to(app: FastAPI, metrics: Metrics) -> None:
 
     @app.get("/metrics", include_in_schema=False)
     async def numbers(http: Request) -> Response:
-        """Prometheus' text format, or OpenMetrics for whoever asks for it."""
+        """Prometheus' text format, or OpenMetrics where it is asked for."""
         encode, kind = choose_encoder(http.headers.get("accept", ""))
         return Response(await run_in_threadpool(encode, metrics.registry), headers={"Content-Type": kind})

@@ -23,8 +23,8 @@ async def keep_no_longer(service: Service) -> None:
         try:
             gone = await run_in_threadpool(sweep, service, time.time() - days * DAY_S)
             if gone:
-                service.remembered.forget()  # an answer about a photo that is gone would say that it is not
-                service.remembered.forget()
+                service.answer_cache.forget()  # an answer about a photo that is gone would say that it is not
+                service.answer_cache.forget()
                 log.info("%d uploads were deleted, because they came more than %g days ago.", gone, days)
         except Exception:
             log.exception("Old uploads could not be deleted; that is tried again in an hour.")
@@ -37,7 +37,7 @@ def sweep(service: Service, moment: float) -> int:
     Returns:
         how many.
     """
-    old = service.gallery.uploaded_before(moment)
+    old = service.photos.uploaded_before(moment)
     if not old:
         return 0
     jobs = service.store.jobs
@@ -46,6 +46,6 @@ def sweep(service: Service, moment: float) -> int:
     gone = 0
     for image_id in old:
         if image_id not in asked:
-            service.gallery.forget(image_id)
+            service.photos.forget(image_id)
             gone += 1
     return gone

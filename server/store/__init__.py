@@ -42,7 +42,7 @@ class Store:
             with self._engine.begin() as connection:
                 if connection.execute(newer).rowcount == 0:
                     connection.execute(insert(ImageRow).values(**values))
-        except IntegrityError:  # somebody else added it in between
+        except IntegrityError:  # another process added it in between
             with self._engine.begin() as connection:
                 connection.execute(newer)
 

@@ -33,7 +33,7 @@ SQLITE = {
     sqlite3.SQLITE_NOTADB: "The file that should be the database is none. Name another one in ATTENTION_DATABASE.",
     sqlite3.SQLITE_PERM: "The database file may not be opened by the user that the service runs as.",
 }
-"""Result codes (https://sqlite.org/rescode.html) that somebody who looks after the service can do something about."""
+"""Result codes (https://sqlite.org/rescode.html) that the operator can do something about."""
 
 POSTGRESQL = {
     "53100": "The disk of the database is full, so this was not kept. Make room there, and ask again.",
@@ -74,7 +74,7 @@ def connect(url: str) -> Engine:
 
 
 def alone(connection: Connection, what: str) -> None:
-    """Wait until nobody else does this, and keep others from it until the transaction ends.
+    """Wait until no other connection does this, and keep others from it until the transaction ends.
 
     SQLite has one writer at a time anyway, from its first change on.
     """

@@ -27,7 +27,7 @@ MAX_ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on a job, until somebody else has it."""
+    """The right to work on a job, until another process has it."""
 
     job_id: str
     number: int
@@ -98,11 +98,11 @@ class JobTable:
     # ---------------------------------------------------------------- who works on it
 
     def claim(self, job_id: str) -> Claim | None:
-        """Take up a queued job; None if it is not queued, or somebody else was quicker."""
+        """Take up a queued job; None if it is not queued, or another process was quicker."""
         return self._take(JobRow.id == job_id)
 
     def claim_next(self) -> Claim | None:
-        """Take up the oldest queued job that nobody else is just taking up; None if there is none."""
+        """Take up the oldest queued job that no other process is just taking up; None if there is none."""
         queue = aliased(JobRow)
         oldest = select(queue.number).where(queue.state == "queued").order_by(queue.number).limit(1)
         # PostgreSQL passes over what others hold; SQLite has one writer at a time and needs no such words.
@@ -116,7 +116,7 @@ class JobTable:
             return tuple(Work(Claim(row.id, row.claims), row.owner, row.beats) for row in found)
 
     def beat(self, claim: Claim) -> bool:
-        """Show that somebody works on a job; False if the claim is not good any more."""
+        """Show that a process works on a job; False if the claim is not good any more."""
         return self._move(claim, {})
 
     # ---------------------------------------------------------------- what its worker says

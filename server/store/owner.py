@@ -15,7 +15,7 @@ def this_process() -> str:
 
 
 def ended(owner: str | None) -> bool:
-    """Whether a process has ended for sure. Of another machine or container nobody here can tell, so it has not."""
+    """Whether a process has ended for sure. One of another machine cannot be seen from here, so it has not."""
     parts = (owner or "").split("/")
     if len(parts) != 4:
         return False

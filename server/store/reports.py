@@ -57,7 +57,7 @@ class AnswerTable:
         if rows:
             try:
                 self._put(rows)
-            except IntegrityError:  # somebody else added one of them in between, and now it is seen
+            except IntegrityError:  # another process added one of them in between, and now it is seen
                 self._put(rows)
         return sum(row["size"] for row in rows.values())
 

@@ -1,4 +1,4 @@
-"""The tables. Whoever changes them adds a step to `server.store.migrations`; a test says when one is missing."""
+"""The tables. A change of them needs a step to `server.store.migrations`; a test says when one is missing."""
 
 from datetime import UTC, datetime
 
@@ -67,10 +67,11 @@ class ImageRow(Base):
 class JobRow(Base):
     """A job: the question, its state, and how far it is.
 
-    ``claims`` counts how often somebody took the job up. Whoever works on it knows the count it was taken up under and
-    writes only while that is still the count, so a worker that was given up for dead cannot disturb its successor.
+    ``claims`` counts how often a process took the job up. The one that works on it knows the count it was taken
+    up under and writes only while that is still the count, so a worker that was given up for dead cannot disturb its
+    successor.
 
-    ``beats`` goes up every few seconds while somebody works on the job, so that others see that it is in good hands
+    ``beats`` goes up every few seconds while a process works on the job, so that others see that it is in good hands
     whatever their clocks say.
     """
 
@@ -84,7 +85,7 @@ class JobRow(Base):
     created: Mapped[datetime] = mapped_column(UTCTime)
     started: Mapped[datetime | None] = mapped_column(UTCTime)
     finished: Mapped[datetime | None] = mapped_column(UTCTime)
-    expected: Mapped[datetime | None] = mapped_column(UTCTime)  # when it will be done, as far as anybody can tell
+    expected: Mapped[datetime | None] = mapped_column(UTCTime)  # when it will be done, as far as is known
     done: Mapped[int] = mapped_column(Integer, default=0)
     total: Mapped[int] = mapped_column(Integer, default=0)
     note: Mapped[str] = mapped_column(Prose, default="")

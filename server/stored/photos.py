@@ -1,4 +1,4 @@
-"""The gallery: sample photos and uploads as one collection; what they are in the store, their bytes in files."""
+"""Photos: samples and uploads as one collection; what they are in the store, their bytes in files."""
 
 import io
 from contextlib import suppress
@@ -10,20 +10,18 @@ from attention.data.files import Files, samples
 from attention.data.images import ImageFacts, inspect
 from attention.errors import InvalidRequest, NotFound
 from attention.schemas import Image, Images
-from server.access.metering import metered
 from server.store import Store
 
 THUMBNAIL_QUALITY = 85
 
 
-class Gallery:
+class Photos:
     """Photos that requests may name by id. Every method blocks, so async code calls them in a thread."""
 
     def __init__(self, files: Files, store: Store) -> None:
         self._files = files
         self._store = store
 
-    @metered
     def add(self, name: str, data: bytes) -> Image:
         """Keep a photo, once it has been decoded to be sure of it.
 
@@ -58,7 +56,6 @@ class Gallery:
         media_type = PillowImage.MIME.get(self.image(image_id).format, "application/octet-stream")
         return self._files.image_bytes(image_id), media_type
 
-    @metered
     def thumbnail(self, image_id: str, size: int) -> bytes:
         """One photo as a JPEG whose longer side is at most ``size`` pixels.
 
@@ -90,7 +87,7 @@ class Gallery:
         return tuple(self._files.images_before(moment))
 
     def forget(self, image_id: str) -> None:
-        """Forget one upload, also one that is known only by half; of a sample, a copy that somebody uploaded."""
+        """Forget one upload, also one that is known only by half; of a sample, a copy that was uploaded."""
         with suppress(NotFound):
             self._store.delete_image(image_id)
         self._files.remove_image(image_id)

@@ -1,4 +1,4 @@
-"""The archive: every answer that was given at once, written down by a thread of its own so that nobody waits."""
+"""The archive: every answer that was given at once, written down by a thread of its own so that no request waits."""
 
 import hashlib
 import logging
@@ -23,7 +23,7 @@ BATCH = 128
 
 MAX_WAITING = 512
 MAX_WAITING_BYTES = 64_000_000
-"""What may wait to be written; beyond it whoever brings an answer writes it himself."""
+"""What may wait to be written; beyond it the thread that brings an answer writes it itself."""
 
 TRY_AGAIN_S = 3.0
 """How long a database in trouble is left alone before the writer tries once more."""
@@ -114,7 +114,7 @@ class Archive:
             self._hurry -= 1
 
     def close(self) -> None:
-        """Write what waits, then stop. Answers that come later are written by whoever brings them."""
+        """Write what waits, then stop. Answers that come later are written by the thread that brings them."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -46,7 +46,7 @@ COMMON = (
 )
 
 
-class Browsers:
+class BrowserSecurity:
     """ASGI middleware: security headers on every answer, and no changes by pages of other sites."""
 
     def __init__(self, app: ASGIApp, settings: Settings, accounts: Accounts) -> None:
@@ -110,7 +110,7 @@ class Browsers:
         try:
             return self._accounts.wanted
         except UnreadableKeys:
-            return True  # nobody gets in anyway
+            return True  # no request gets in anyway
 
     def _same(self, origin: str, host: str, scheme: str) -> bool:
         """Whether a page's origin is allowed, or is the service itself; whichever scheme a proxy in front speaks."""

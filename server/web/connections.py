@@ -47,7 +47,7 @@ class Joined:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send these bytes soon; at once where there are many, so that whoever writes is told when to pause."""
+        """Send these bytes soon; at once where there are many, so that the writer is told when to pause."""
         if not self._held:
             self._loop.call_soon(self.send)
         self._held.append(data)
@@ -85,7 +85,7 @@ class Connection(HttpToolsProtocol):
         self._surplus = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody has connected."""
+        """Count a client that has connected."""
         self._joined = Joined(transport, self.loop)
         super().connection_made(cast(asyncio.Transport, self._joined))
         if len(self.connections) > 2 * self.most:
@@ -159,7 +159,7 @@ class Connection(HttpToolsProtocol):
             self._unsent = 0
 
     def _waited_enough(self) -> None:
-        """The head, the rest of a body that was answered already, or whoever reads the answer, is too slow."""
+        """The head, the rest of a body that was answered already, or the reader of the answer, is too slow."""
         self._due = None
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if self._unsent and (not before or self._unsent < before):

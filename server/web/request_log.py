@@ -1,4 +1,4 @@
-"""Each request as whoever runs the service sees it: an id, a line in the log, and its part in the numbers."""
+"""RequestLog: gives each request an id, a line in the log, and its part in the metrics."""
 
 import logging
 import math
@@ -8,7 +8,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.access.middleware import BILL
+from server.access.middleware import ACCOUNT
 from server.logs import FIELDS, request_id
 from server.operations.metrics import Metrics
 from server.problems import GONE
@@ -31,7 +31,7 @@ SPARING_S = 1.0
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
-class Observing:
+class RequestLog:
     """ASGI middleware, the outermost: gives each request its id, and notes how it went.
 
     An ``X-Request-ID`` that comes along is kept, without signs that have no place in one and 64 signs at most, so that
@@ -79,15 +79,14 @@ class Observing:
         unsaid = self._unsaid(route, status) if status in REFUSED else 0
         if unsaid is None:
             return
-        bill = scope.get(BILL)
+        account = scope.get(ACCOUNT)
         fields = {
             "method": scope["method"],
             "path": scope["path"],
             "route": route,
             "status": status,
             "seconds": round(seconds, 4),
-            "compute_s": round(bill.seconds, 4) if bill else 0.0,
-            "key": bill.account.name if bill else "",
+            "key": account.name if account else "",
             "client": scope["client"][0] if scope.get("client") else "",
         }
         log.log(

@@ -11,6 +11,8 @@ from attention.analysis import Outputs, Step, in_order
 from attention.build import build
 from attention.data.files import Files
 from attention.gate import ablate, capture, sites
+from attention.network import describe
+from attention.reports.network import Network
 from attention.spec import Ablation, Plain, Variant
 
 S = TypeVar("S")
@@ -24,6 +26,9 @@ class DirectLab:
     def __init__(self, root: Path) -> None:
         self.files = Files(root)
         self.told: list[tuple[int, int]] = []
+
+    def describe(self, variant: Variant) -> Network:
+        return describe(variant, self.files.checkpoints)
 
     def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
         model = build(variant, self.files.checkpoints)

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from starlette.testclient import TestClient
 
-from server.answers.answer_cache import Remembering
+from server.answers.answer_cache import AnswerCache
 from server.app import create_app
 from server.settings import Settings
 from tests.server.conftest import photo
 
 
-def remembering(max_bytes: int = 800) -> Remembering[bytes]:
-    return Remembering(size=len, max_bytes=max_bytes)
+def remembering(max_bytes: int = 800) -> AnswerCache[bytes]:
+    return AnswerCache(size=len, max_bytes=max_bytes)
 
 
 class Work:
@@ -146,7 +146,7 @@ def test_the_same_photo_twice_runs_the_networks_once_and_64_at_once_too(client: 
         assert answer.headers["report-id"]
         return dict(answer.json())
 
-    told = client.app.state.service.remembered  # type: ignore[attr-defined]
+    told = client.app.state.service.answer_cache  # type: ignore[attr-defined]
     with ThreadPoolExecutor(64) as callers:
         together = list(callers.map(ask, [7] * 64))
     assert all(one == together[0] for one in together)
@@ -165,4 +165,4 @@ def test_nothing_is_remembered_where_the_operator_wants_none(settings: Settings)
     with TestClient(create_app(settings.model_copy(update={"remembered_bytes": 0}))) as client:
         for _ in range(2):
             assert client.post("/v1/cost", json={}).status_code == 200
-        assert client.app.state.service.remembered.made == 2  # type: ignore[attr-defined]
+        assert client.app.state.service.answer_cache.made == 2  # type: ignore[attr-defined]

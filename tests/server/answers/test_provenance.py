@@ -15,7 +15,7 @@ from attention.reports.modules import KernelRequest
 from attention.reports.study import StudyRequest
 from attention.spec import Pictures, Plain, Request, Variant
 from attention.weights.find import Checkpoints
-from server.answers.provenance import Watch, changes
+from server.answers.provenance import Provenance, changes
 from server.answers.references import data_sets, photos, title
 from server.engine import Engine
 from server.settings import Settings
@@ -31,8 +31,8 @@ class Fake:
         self.device = "a chip"
 
 
-def watch(files: Files) -> Watch:
-    return Watch(cast(Engine, Fake(files)), Settings(threads=3))
+def watch(files: Files) -> Provenance:
+    return Provenance(cast(Engine, Fake(files)), Settings(threads=3))
 
 
 def cost(*names: str) -> CostRequest:

@@ -17,7 +17,8 @@ from attention.backbones import backbones
 from attention.modules import modules
 from attention.schemas import BackboneEntry, Catalog, Health, ModuleEntry
 from attention.spec import ABLATIONS, POSITIONS, Plain, Request
-from server.api.analyses import router
+from server.api.openapi import describe
+from server.api.router import router
 from server.catalog import request_type
 from server.settings import Settings
 
@@ -116,10 +117,11 @@ def test_an_analysis_on_the_shelf_has_a_route_without_any_other_edit() -> None:
     app = FastAPI()
     routes, schemas = router({"echo": echo})
     app.include_router(routes)
+    describe(app, schemas)
     operation = app.openapi()["paths"]["/v1/echo"]["post"]
     assert operation["summary"] == "What was said?"
     assert set(operation["requestBody"]["content"]) == {"application/json"}  # it takes no photos
-    assert {"EchoRequest", "EchoReport"} <= set(schemas.definitions)
+    assert {"EchoRequest", "EchoReport"} <= set(app.openapi()["components"]["schemas"])
 
 
 class PatientRequest(EchoRequest):
@@ -137,6 +139,7 @@ def test_a_slow_analysis_is_described_as_a_job() -> None:
     app = FastAPI()
     routes, schemas = router({"echo": echo, "patient": patient})
     app.include_router(routes)
+    describe(app, schemas)
     paths = app.openapi()["paths"]
     answers = paths["/v1/patient"]["post"]["responses"]
     assert "200" not in answers and answers["202"]["content"]["application/json"]["schema"]["$ref"].endswith("/Job")
@@ -145,7 +148,7 @@ def test_a_slow_analysis_is_described_as_a_job() -> None:
     report = paths["/v1/jobs/{job_id}/report"]["get"]["responses"]
     assert set(report["200"]["content"]) == {"application/json", "text/csv", "application/x-latex"}
     assert {"404", "406", "422", "500"} <= set(report)
-    assert {"Job", "Jobs", "StoredReport", "PatientRequest"} <= set(schemas.definitions)
+    assert {"Job", "Jobs", "StoredReport", "PatientRequest"} <= set(app.openapi()["components"]["schemas"])
 
 
 def test_health_and_readiness_are_told(client: TestClient) -> None:

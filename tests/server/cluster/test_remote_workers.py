@@ -12,8 +12,7 @@ from attention.reports.compare import CompareRequest
 from attention.reports.cost import CostRequest
 from attention.reports.study import StudyRequest
 from attention.spec import Variant
-from server.access.metering import own_time, paid_by, payer
-from server.cluster.remote_workers import Tally, decided, group, knock, parts
+from server.cluster.remote_workers import check_reachable, networks_key, stream_results, worker_settings
 from server.settings import Settings
 
 SE, ECA = Variant.parse("resnet20/se"), Variant.parse("resnet20/eca")
@@ -21,7 +20,7 @@ SE, ECA = Variant.parse("resnet20/se"), Variant.parse("resnet20/eca")
 
 def test_what_a_replica_is_told_makes_the_same_settings_of_everything_that_decides(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, files="s3://bucket/x", device="cpu", threads=3, ray_replica_gpus=0.5)
-    chosen, _ = decided(settings)
+    chosen, _ = worker_settings(settings)
     told = Settings.model_validate(chosen)
     assert (told.folder, told.files, told.device, told.cpu_threads) == (tmp_path, "s3://bucket/x", "cpu", 3)
     assert told.ray_replica_gpus == 0.5 and told.port == Settings().port
@@ -42,23 +41,28 @@ def test_what_a_replica_is_told_makes_the_same_settings_of_everything_that_decid
 )
 def test_replicas_are_replaced_when_what_they_go_by_changes(change: dict[str, Any], another: bool) -> None:
     settings = Settings(files="s3://bucket/x", threads=1)
-    assert (decided(settings)[1] != decided(settings.model_copy(update=change))[1]) == another
+    assert (worker_settings(settings)[1] != worker_settings(settings.model_copy(update=change))[1]) == another
 
 
 def test_requests_of_the_same_networks_belong_together_in_any_order() -> None:
     one = CompareRequest(images=("a" * 64,), variants=(SE, ECA))
     other = CompareRequest(images=("b" * 64,), variants=(ECA, SE))
-    assert group(one) == group(other) == group(CostRequest(variants=(SE, ECA))) != group(CostRequest(variants=(SE,)))
-    assert group(StudyRequest(data="x", variants=(SE, ECA), seeds=1)) == group(one)
+    assert (
+        networks_key(one)
+        == networks_key(other)
+        == networks_key(CostRequest(variants=(SE, ECA)))
+        != networks_key(CostRequest(variants=(SE,)))
+    )
+    assert networks_key(StudyRequest(data="x", variants=(SE, ECA), seeds=1)) == networks_key(one)
 
 
 def test_an_address_is_knocked_at() -> None:
     with socket.create_server(("127.0.0.1", 0)) as door:
         address = f"127.0.0.1:{door.getsockname()[1]}"
-        knock(address)
+        check_reachable(address)
     for wrong in (address, "nowhere", "127.0.0.1:"):
         with pytest.raises((OSError, ValueError)):
-            knock(wrong)
+            check_reachable(wrong)
 
 
 def test_a_part_is_told_before_the_next_is_worked_on_and_the_last_is_the_result() -> None:
@@ -68,7 +72,7 @@ def test_a_part_is_told_before_the_next_is_worked_on_and_the_last_is_the_result(
         return f"{item} on {torch.get_num_threads()}"
 
     before = torch.get_num_threads()
-    assert list(parts(work, "ab", 1)) == [(False, "a"), (False, "b"), (True, "ab on 1")]
+    assert list(stream_results(work, "ab", 1)) == [(False, "a"), (False, "b"), (True, "ab on 1")]
     assert torch.get_num_threads() == before
 
 
@@ -77,14 +81,7 @@ def test_what_the_work_raises_comes_after_what_it_said() -> None:
         tell(item)
         raise ZeroDivisionError("at last")
 
-    found = parts(work, 7, 1)
+    found = stream_results(work, 7, 1)
     assert next(found) == (False, 7)
     with pytest.raises(ZeroDivisionError, match="at last"):
         next(found)
-
-
-def test_a_tally_is_charged_like_anybody_else() -> None:
-    tally = Tally()
-    with paid_by(tally), own_time(payer()):
-        sum(range(10_000))
-    assert tally.seconds > 0 == Tally().seconds

@@ -7,8 +7,7 @@ import pytest
 
 from attention.errors import Cancelled, Overloaded
 from server.engine.admission import LEAST_S, MOST_S, Admission
-from server.engine.batching import MicroBatcher
-from server.engine.cancellation import Awaited
+from server.engine.batching import CancellationToken, MicroBatcher
 
 WAIT_S = 10.0
 
@@ -143,13 +142,13 @@ def test_what_an_answer_hangs_on_leaves_the_queue_when_it_is_given_up() -> None:
         max_batch_size=8,
         batch_wait_timeout_s=60.0,
     )
-    awaited, other = Awaited(), batcher.submit("a", 3)
+    token, other = CancellationToken(), batcher.submit("a", 3)
     futures = batcher.submit_all("a", [1, 2])
     inside = threading.Event()
 
     def work() -> str:
         try:
-            with awaited.hanging_on(futures):
+            with token.on_cancel(futures):
                 inside.set()
                 return str([future.result(WAIT_S) for future in futures])
         except Cancelled as error:
@@ -158,20 +157,20 @@ def test_what_an_answer_hangs_on_leaves_the_queue_when_it_is_given_up() -> None:
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(work)
         assert inside.wait(WAIT_S)
-        awaited.give_up()
-        assert working.result(WAIT_S) == "Nobody waits for this answer any more."
+        token.cancel()
+        assert working.result(WAIT_S) == "No client waits for this answer any more."
     assert len(batcher) == 1
     batcher.close()
     assert other.result(0) == 3 and ran == [[3]]
 
 
 def test_an_answer_that_was_given_up_hangs_on_nothing_any_more() -> None:
-    awaited = Awaited()
-    awaited.check()
-    awaited.give_up()
+    token = CancellationToken()
+    token.check()
+    token.cancel()
     batcher = MicroBatcher[str, int, int](lambda key, items: list(items), max_batch_size=8, batch_wait_timeout_s=60.0)
     futures = batcher.submit_all("a", [1])
-    with pytest.raises(Cancelled), awaited.hanging_on(futures):
+    with pytest.raises(Cancelled), token.on_cancel(futures):
         raise AssertionError("it went on")
     assert futures[0].cancelled() and len(batcher) == 0
     batcher.close()

@@ -1,4 +1,4 @@
-"""Turns at working: how many at once, who has it while another waits, and whom a forward pass waits for."""
+"""Slots for working threads: how many at once, who has it while another waits, and whom a forward pass waits for."""
 
 import threading
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from attention.spec import Variant
-from server.engine import cpu_slots as turns
+from server.engine import cpu_slots
 from server.engine.batching import MicroBatcher
-from server.engine.cpu_slots import Turns
+from server.engine.cpu_slots import CpuSlots
 from server.engine.networks import MACS_PER_THREAD, Loaded, Networks
 from server.settings import Settings
 
@@ -20,15 +20,15 @@ WAIT_S = 10.0
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PATIENCE_S", WAIT_S)
+    monkeypatch.setattr(cpu_slots, "WAIT_AT_MOST_S", WAIT_S)
 
 
 def test_so_many_work_at_once_and_no_more() -> None:
-    places, most, now, lock = Turns(2), 0, 0, threading.Lock()
+    places, most, now, lock = CpuSlots(2), 0, 0, threading.Lock()
 
     def work(_: int) -> None:
         nonlocal most, now
-        with places.taken():
+        with places.slot():
             with lock:
                 now += 1
                 most = max(most, now)
@@ -43,12 +43,12 @@ def test_so_many_work_at_once_and_no_more() -> None:
 
 
 def test_who_stands_aside_lets_another_work_and_takes_his_turn_again() -> None:
-    places, order = Turns(1), []
+    places, order = CpuSlots(1), []
     may_return, aside = threading.Event(), threading.Event()
 
     def first() -> None:
-        with places.taken():
-            with places.aside():
+        with places.slot():
+            with places.released():
                 assert not places.busy
                 aside.set()
                 assert may_return.wait(WAIT_S)
@@ -57,7 +57,7 @@ def test_who_stands_aside_lets_another_work_and_takes_his_turn_again() -> None:
     thread = threading.Thread(target=first)
     thread.start()
     assert aside.wait(WAIT_S)
-    with places.taken():
+    with places.slot():
         may_return.set()
         thread.join(0.05)
         order.append("second")  # the first waits until this is over
@@ -67,18 +67,18 @@ def test_who_stands_aside_lets_another_work_and_takes_his_turn_again() -> None:
 
 def test_of_those_who_wait_the_one_whose_work_began_first_is_next() -> None:
     """Whoever comes back from a forward pass goes before those who have yet to begin, in the order of beginning."""
-    places, order = Turns(1), list[str]()
+    places, order = CpuSlots(1), list[str]()
     passes = {name: threading.Event() for name in ("first", "second")}
     threads: list[threading.Thread] = []
 
     def early(name: str) -> None:
-        with places.taken():
-            with places.aside():
+        with places.slot():
+            with places.released():
                 passes[name].wait(WAIT_S)
             order.append(name)
 
     def late(name: str) -> None:
-        with places.taken():
+        with places.slot():
             order.append(name)
 
     def begin(work: Callable[[str], None], name: str) -> None:
@@ -88,7 +88,7 @@ def test_of_those_who_wait_the_one_whose_work_began_first_is_next() -> None:
 
     for name in passes:
         begin(early, name)
-    with places.taken():
+    with places.slot():
         for name in ("third", "fourth"):
             begin(late, name)
         for name in ("second", "first"):  # they come back in the wrong order, and last of all
@@ -100,33 +100,33 @@ def test_of_those_who_wait_the_one_whose_work_began_first_is_next() -> None:
 
 
 def test_a_thread_without_a_turn_stands_aside_without_giving_one_away() -> None:
-    places = Turns(1)
-    with places.aside(), places.taken():
+    places = CpuSlots(1)
+    with places.released(), places.slot():
         assert places.busy
 
 
 def test_a_turn_ends_with_an_error_too_and_the_last_says_so() -> None:
-    rested: list[bool] = []
-    places = Turns(1)
-    places.rested = lambda: rested.append(places.busy)
-    with pytest.raises(ValueError, match="told"), places.taken():
+    on_idle: list[bool] = []
+    places = CpuSlots(1)
+    places.on_idle = lambda: on_idle.append(places.busy)
+    with pytest.raises(ValueError, match="told"), places.slot():
         raise ValueError("told")
-    with places.taken(), places.aside():
+    with places.slot(), places.released():
         pass
-    assert rested == [False, False, False]
+    assert on_idle == [False, False, False]
 
 
 def test_nobody_waits_longer_for_his_turn_than_the_patience_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PATIENCE_S", 0.02)
-    places = Turns(1)
-    with places.taken(), ThreadPoolExecutor(1) as pool:
+    monkeypatch.setattr(cpu_slots, "WAIT_AT_MOST_S", 0.02)
+    places = CpuSlots(1)
+    with places.slot(), ThreadPoolExecutor(1) as pool:
 
         def work() -> str:
-            with places.taken():
+            with places.slot():
                 return "worked"
 
         assert pool.submit(work).result(WAIT_S) == "worked"
-    with places.taken(), places.aside(), ThreadPoolExecutor(1) as pool:
+    with places.slot(), places.released(), ThreadPoolExecutor(1) as pool:
         assert pool.submit(work).result(WAIT_S) == "worked"  # and the place is free again
 
 
@@ -213,8 +213,8 @@ class _Noting(torch.nn.Module):
 
 def test_a_gpu_never_waits_for_company() -> None:
     networks = Networks.__new__(Networks)
-    networks._turns = Turns(1)
-    with networks._turns.taken():
+    networks._cpu_slots = CpuSlots(1)
+    with networks._cpu_slots.slot():
         for device, waits in (("cpu", True), ("cuda", False)):
             networks.device = torch.device(device)
             assert networks._more_to_come() is waits

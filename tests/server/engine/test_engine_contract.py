@@ -24,7 +24,6 @@ from attention.reports.cost import CostRequest
 from attention.reports.study import StudyReport, StudyRequest
 from attention.schemas import Job
 from attention.spec import Ablation, Plain, Recipe, Request, Variant
-from server.access.metering import paid_by
 from server.engine import Engine
 from server.engines import make_engine, make_job_queue
 from server.jobs.queue import JobQueue
@@ -198,19 +197,6 @@ def test_a_question_that_nobody_waits_for_leaves_no_trace(service: Service) -> N
 
     asyncio.run(impatient())
     assert not isinstance(service.ask(compare(IDS[:1], "se"))[0], Exception)
-
-
-def test_compute_is_charged_to_whoever_asked(service: Service) -> None:
-    class Account:
-        seconds = 0.0
-
-        def charge(self, seconds: float) -> None:
-            self.seconds += seconds
-
-    account = Account()
-    with paid_by(account):
-        service.ask(compare(IDS[:1], "se"))
-    assert 0 < account.seconds < 60
 
 
 def test_a_study_is_done_as_a_job_and_gives_what_the_naive_lab_gives(service: Service, tmp_path: Path) -> None:

@@ -144,13 +144,13 @@ def test_an_address_for_everybody_wants_keys(
     monkeypatch.setenv("ATTENTION_ACCESS", "open")
     assert access()[0] == "OK"
     monkeypatch.setenv("ATTENTION_ACCESS", "keys")
-    assert access()[0] == "WARN" and "nobody gets in" in access()[1]
+    assert access()[0] == "WARN" and "no request gets in" in access()[1]
     monkeypatch.delenv("ATTENTION_ACCESS")
     path = tmp_path / "data" / "keys.json"
     create_key(path, "lab")
     assert access() == ("OK", "A key is asked for; 1 in use: lab.")
     revoke_key(path, "lab")
-    assert access()[0] == "WARN" and "nobody gets in" in access()[1]
+    assert access()[0] == "WARN" and "no request gets in" in access()[1]
     path.write_text("{")
     assert access()[0] == "FAIL"
 

@@ -18,7 +18,7 @@ from attention.errors import AttentionError, Overloaded
 from server import problems
 from server.app import create_app
 from server.settings import Settings
-from server.web.bodies import Bodies, Body, Intake, written_out
+from server.web.bodies import Body, BodyBudget, BodyLimits, _release
 from tests.server.conftest import photo
 
 HEADERS = [(b"content-type", b"multipart/form-data; boundary=b")]
@@ -78,7 +78,7 @@ class Service:
 
     def __init__(self, *, full: bool = False, **settings: Any) -> None:
         self.settings = Settings(max_request_bytes=1000, **settings)
-        self.bodies = Bodies(self.settings)
+        self.bodies = BodyBudget(self.settings)
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.full = full
@@ -88,7 +88,7 @@ class Service:
         for kind in (404, 408):
             app.add_exception_handler(kind, problems._http_error)
         app.state.service = SimpleNamespace(engine=self)
-        app.add_middleware(Intake, settings=self.settings, bodies=self.bodies, questions=("/",))
+        app.add_middleware(BodyLimits, settings=self.settings, budget=self.bodies, questions=("/",))
         self.ask = client_of(app)
 
     def check_room(self) -> None:
@@ -111,7 +111,7 @@ def test_a_body_that_comes_in_time_is_read_and_leaves_nothing_behind() -> None:
     asyncio.run(ask())
 
 
-def test_a_body_that_trickles_is_cut_off_with_a_sentence_and_its_bytes_are_let_go() -> None:
+def test_a_body_that_trickles_is_cut_off_with_a_sentence_and_its_bytes_are_release() -> None:
     async def ask() -> None:
         service = Service(upload_timeout_s=0.15, upload_rate=1_000_000)
         answer = await service.ask(pieces([b"x"] * 1000, every_s=0.02))
@@ -200,7 +200,7 @@ def test_photos_for_a_question_that_would_not_be_let_in_are_refused_unread() -> 
 
 def test_what_is_on_the_disk_is_no_longer_counted() -> None:
     async def save() -> None:
-        bodies = Bodies(Settings(max_request_bytes=100, max_bodies_bytes=100))
+        bodies = BodyBudget(Settings(max_request_bytes=100, max_bodies_bytes=100))
         source = pieces([b"x" * 60] * 4)
 
         async def receive() -> Message:
@@ -209,7 +209,7 @@ def test_what_is_on_the_disk_is_no_longer_counted() -> None:
         body = Body(receive, bodies, timeout_s=1.0, rate=1)
         for _ in range(4):
             assert len((await body.receive())["body"]) == 60
-            written_out({"attention.body": body}, 60)
+            _release({"attention.body": body}, 60)
             assert bodies.held == 0
 
     asyncio.run(save())

@@ -19,7 +19,7 @@ from attention.spec import Variant
 from server.app import create_app
 from server.engine.local import LocalEngine
 from server.settings import Settings
-from server.web.disconnects import while_connected
+from server.web.bodies import while_connected
 from tests.server.conftest import photo
 
 IDS = tuple(sample.id for sample in samples())

@@ -24,7 +24,7 @@ from attention.storage.folder import Folder
 from attention.weights.find import Checkpoints
 from server.app import create_app
 from server.settings import Settings
-from server.web.uploads import plain_name
+from server.web.forms import plain_name
 from tests import mutations
 from tests.mutations import picture, saved
 

@@ -1,23 +1,16 @@
-"""Bodies as they come in: read with every limit held while the bytes enter, not after they are all here."""
+"""read_form: a multipart/form-data body, read with every limit held while the bytes enter."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from attention.errors import InvalidRequest, TooLarge
 from server.settings import Settings
-from server.web.bodies import written_out
+from server.web.bodies import chunks, too_large
 
 MAX_FIELDS = 100
-
-MOST_DIGITS = 18
-"""Of an announced length; Python reads no number of thousands of digits."""
 
 
 @dataclass(frozen=True)
@@ -37,42 +30,10 @@ class Form:
     files: list[Upload] = field(default_factory=list)
 
 
-def media_type(request: Request) -> str:
-    """What the body says it is, without parameters; an empty string if it does not say."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
 def plain_name(name: str) -> str:
     """A file name without folders and control characters, at most 255 characters long."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(letter for letter in last if letter.isprintable()).strip()[-255:] or "unnamed"
-
-
-async def read_body(request: Request, limit: int, what: str) -> bytes:
-    """The whole body.
-
-    Raises:
-        TooLarge: it is longer than ``limit`` bytes; found out from its announced length, or as soon as it is.
-    """
-    return b"".join([chunk async for chunk in _chunks(request, limit, what)])
-
-
-async def save_body(request: Request, limit: int, what: str, path: Path) -> None:
-    """The whole body as a file, written as it comes.
-
-    Raises:
-        TooLarge: it is longer than ``limit`` bytes; found out from its announced length, or as soon as it is.
-        HTTPException: the disk is full.
-    """
-    try:
-        with path.open("wb") as file:
-            async for chunk in _chunks(request, limit, what):
-                await run_in_threadpool(file.write, chunk)
-                written_out(request.scope, len(chunk))
-    except OSError as error:
-        raise HTTPException(
-            507, f"The {what} cannot be kept: {error.strerror}. Make room in the data folder."
-        ) from None
 
 
 async def read_form(request: Request, settings: Settings, max_files: int) -> Form:
@@ -100,7 +61,7 @@ async def read_form(request: Request, settings: Settings, max_files: int) -> For
                 "on_end": reader.end,
             },
         )
-        async for chunk in _chunks(request, settings.max_request_bytes, "request"):
+        async for chunk in chunks(request, settings.max_request_bytes, "request"):
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
@@ -108,29 +69,6 @@ async def read_form(request: Request, settings: Settings, max_files: int) -> For
     if not reader.complete:
         raise InvalidRequest("The multipart/form-data body ends in the middle. Send it whole.")
     return reader.form
-
-
-async def _chunks(request: Request, limit: int, what: str) -> AsyncIterator[bytes]:
-    packed = request.headers.get("content-encoding", "identity").strip().lower()
-    if packed not in ("", "identity"):
-        raise HTTPException(415, f"The {what} is packed as {packed[:100]!r}. Send it as it is.")
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and (len(announced) > MOST_DIGITS or int(announced) > limit):
-        raise _too_large(what, limit)
-    seen = 0
-    try:
-        async for chunk in request.stream():
-            seen += len(chunk)
-            if seen > limit:
-                raise _too_large(what, limit)
-            if chunk:
-                yield chunk
-    except ClientDisconnect:
-        raise HTTPException(400, "The connection was closed in the middle of the request.") from None
-
-
-def _too_large(what: str, limit: int) -> TooLarge:
-    return TooLarge(f"The {what} is larger than the {limit:,} bytes that are taken. Send a smaller one.")
 
 
 class _FormReader:
@@ -181,9 +119,9 @@ class _FormReader:
         if self._file is None:
             self._text_bytes += end - start
             if self._text_bytes > self._settings.max_json_bytes:
-                raise _too_large("text in the form", self._settings.max_json_bytes)
+                raise too_large("text in the form", self._settings.max_json_bytes)
         elif self._size > self._settings.max_upload_bytes:
-            raise _too_large(f"file {self._file!r}", self._settings.max_upload_bytes)
+            raise too_large(f"file {self._file!r}", self._settings.max_upload_bytes)
         self._data.append(data[start:end])
 
     def part_end(self) -> None:

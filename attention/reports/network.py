@@ -1,0 +1,26 @@
+"""Network: a variant with all that is known of it, as plain data."""
+
+from pydantic import Field
+
+from attention.reports.checkpoints import Card, LoadReport, WeightsState
+from attention.spec import Plain, Preprocess, Variant
+
+
+class Network(Plain):
+    """A variant with all that is known of it: its weights, its inputs and outputs, and what it costs."""
+
+    name: str = Field(description="Canonical short name.")
+    variant: Variant = Field(description="The same as an object, said in full.")
+    trained: bool = Field(description="False: the weights are random, and predictions mean nothing.")
+    warning: str | None = Field(description="What to know before reading the predictions.")
+    card: Card | None = Field(description="Where the weights come from.")
+    state: WeightsState = Field(
+        default="untrained", description="Trained as a whole, not at all, or untrained attention in a trained backbone."
+    )
+    load: LoadReport | None = Field(default=None, description="What was loaded from the checkpoint, and what was not.")
+    labels: tuple[str, ...] = Field(default=(), description="Class names in the order of the logits, where known.")
+    preprocess: Preprocess = Field(description="How a photo becomes the input.")
+    parameters: int = Field(description="Trainable parameters.")
+    macs: int = Field(description="Multiply-accumulates of convolutions and matrix products, one image.")
+    attention_parameters: int = Field(description="Parameters of the attention modules alone.")
+    attention_macs: int = Field(description="Multiply-accumulates of the attention modules alone, one image.")

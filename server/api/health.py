@@ -1,0 +1,35 @@
+"""Routes of health: whether the service lives, and whether it can answer."""
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from attention.schemas import Health
+from server.api.openapi import problems
+from server.service import Live, Service
+
+routes = APIRouter(tags=["health"])
+
+
+@routes.get("/health", operation_id="health", summary="Whether the service lives", responses=problems())
+async def health(service: Live) -> Health:
+    """Answers as long as the process does."""
+    return _health(service)
+
+
+@routes.get("/ready", operation_id="ready", summary="Whether the service can answer questions", responses=problems(503))
+async def ready(service: Live) -> Health:
+    """Asks the database and the engine; no as soon as the service was told to stop."""
+    if service.leaving.is_set():
+        raise HTTPException(503, "The service is shutting down. Ask another one, or this one in a while.")
+    try:
+        await run_in_threadpool(service.store.check)
+    except Exception as error:
+        raise HTTPException(503, f"The database does not answer ({type(error).__name__}).") from error
+    if not service.engine.alive:
+        raise HTTPException(503, "The engine is not running.")
+    return _health(service)
+
+
+def _health(service: Service) -> Health:
+    return Health(status="ok", version=service.version, device=service.engine.device)

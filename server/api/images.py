@@ -1,0 +1,144 @@
+"""Routes of photos: keep one, list them, look at one, forget one."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+
+from attention.errors import InvalidRequest
+from attention.schemas import Image, Images
+from server.api.openapi import problems
+from server.api.request_body import FILES
+from server.service import Live
+from server.settings import Settings
+from server.web.bodies import media_type, read_body
+from server.web.forms import Upload, plain_name, read_form
+
+FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+"""An image's id is the hash of its bytes, so what is behind its address never changes."""
+
+RAW_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+"""What clients say of bytes they know nothing about; the last is ``curl --data-binary``."""
+
+BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+UPLOAD: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": {FILES: BINARY["schema"]}, "required": [FILES]}
+        },
+        "image/*": BINARY,
+        "application/octet-stream": BINARY,
+    },
+}
+"""A photo as the body of a request, in the words of OpenAPI."""
+
+routes = APIRouter(prefix="/images", tags=["images"])
+
+
+@routes.post(
+    "",
+    operation_id="upload",
+    summary="Upload a photo",
+    status_code=201,
+    response_description="The photo is kept.",
+    responses=problems(413, 415, 422),
+    openapi_extra={"requestBody": UPLOAD},
+)
+async def upload(
+    http: HTTPRequest,
+    response: Response,
+    service: Live,
+    name: Annotated[str, Query(max_length=1000, description="File name, when the body is the file itself.")] = "",
+) -> Image:
+    """Keep a photo, sent as the form field ``image`` or as the body itself. The same bytes twice are kept once."""
+    photo = await _read_photo(http, service.settings, name)
+    image = await run_in_threadpool(service.photos.add, photo.name, photo.data)
+    response.headers["Location"] = f"/v1/images/{image.id}"
+    return image
+
+
+@routes.get(
+    "",
+    operation_id="images",
+    summary="List photos",
+    response_description="Samples first, then uploads, newest first.",
+    responses=problems(),
+)
+def images(service: Live) -> Images:
+    """The sample gallery, then what was uploaded, newest first."""
+    return service.photos.list()
+
+
+@routes.get(
+    "/{image_id}",
+    operation_id="image",
+    summary="What is known of one photo",
+    response_description="The photo's name, format and size.",
+    responses=problems(404, 422),
+)
+def image(service: Live, image_id: str) -> Image:
+    """Name, format and size of one photo."""
+    return service.photos.image(image_id)
+
+
+@routes.get(
+    "/{image_id}/file",
+    operation_id="image_file",
+    summary="One photo itself",
+    response_class=Response,
+    responses={
+        200: {"description": "The bytes as they came, or a JPEG thumbnail.", "content": {"image/*": BINARY}},
+        304: {"description": "The caller has it already."},
+        **problems(404, 422),
+    },
+)
+def image_file(
+    service: Live,
+    image_id: str,
+    size: Annotated[
+        int | None,
+        Query(ge=16, le=2048, description="Longer side of a JPEG thumbnail, pixels; without it the file."),
+    ] = None,
+    if_none_match: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Response:
+    """The photo as it came, or as a thumbnail."""
+    tag = f'"{image_id}-{size or "file"}"'
+    if if_none_match == tag:
+        service.photos.image(image_id)  # it may be gone
+        return Response(status_code=304, headers={"ETag": tag, **FOREVER})
+    if size is None:
+        data, kind = service.photos.file(image_id)
+    else:
+        data, kind = service.photos.thumbnail(image_id, size), "image/jpeg"
+    return Response(data, headers={"ETag": tag, **FOREVER}, media_type=kind)
+
+
+@routes.delete(
+    "/{image_id}",
+    operation_id="delete_image",
+    summary="Delete an uploaded photo",
+    status_code=204,
+    response_description="It is gone.",
+    responses=problems(404, 422),
+)
+async def delete_image(service: Live, image_id: str) -> None:
+    """Forget an uploaded photo; samples stay."""
+    await run_in_threadpool(service.photos.delete, image_id)
+    service.answer_cache.forget()  # an answer about a photo that is gone would say that it is not
+
+
+async def _read_photo(http: HTTPRequest, settings: Settings, name: str) -> Upload:
+    """The one photo in a body: the form field ``image``, or the body itself."""
+    kind = media_type(http)
+    if kind == "multipart/form-data":
+        form = await read_form(http, settings, max_files=1)
+        if not form.files or form.files[0].field != FILES:
+            raise InvalidRequest(f"The form has no file in the field {FILES!r}. With curl: -F {FILES}=@photo.jpg.")
+        return form.files[0]
+    if kind not in RAW_TYPES and not kind.startswith("image/"):
+        raise HTTPException(415, f"The body is {kind!r}; send a photo as multipart/form-data or as image/*.")
+    return Upload(FILES, plain_name(name), await read_body(http, settings.max_upload_bytes, "image"))

@@ -1,0 +1,27 @@
+"""router: every route under /v1."""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter
+
+from attention.analysis import Analysis
+from server.api import catalog, checkpoints, data_sets, health, images
+from server.api.analyses import add_analysis
+from server.api.jobs import add_jobs
+from server.api.openapi import Schemas
+from server.api.reports import add_reports
+from server.catalog import request_type
+
+
+def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
+    """Every route under /v1, and the schemas that the descriptions of analyses refer to."""
+    requests = {name: request_type(analysis) for name, analysis in analyses.items()}
+    schemas = Schemas(requests.values())
+    routes = APIRouter(prefix="/v1")
+    for name, request in requests.items():
+        add_analysis(routes, schemas, name, request)
+    add_jobs(routes, schemas, requests)
+    add_reports(routes, requests)
+    for module in (catalog, images, data_sets, checkpoints, health):
+        routes.include_router(module.routes)
+    return routes, schemas
