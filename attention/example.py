@@ -1,7 +1,7 @@
 """One forward pass of a model that is not ours: what it takes, and its state left as it was."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -92,8 +92,9 @@ def at_rest(model: nn.Module) -> Iterator[None]:
     modes = {module: module.training for module in model.modules()}
     devices = {tensor.device.index or 0 for tensor in model.parameters() if tensor.is_cuda}
     with torch.random.fork_rng(devices=sorted(devices)), torch.no_grad():
-        if any(modes.values()):  # exported models refuse the call
-            model.eval()
+        if any(modes.values()):
+            with suppress(NotImplementedError):  # of exported models, which have one mode
+                model.eval()
         try:
             yield
         finally:

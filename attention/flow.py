@@ -159,8 +159,8 @@ class Flow(TorchFunctionMode):
             self._look_into(called, args, kwargs)
         name = "reciprocal" if func.__name__ in ("__rdiv__", "__rtruediv__", "__rpow__") else called.name
         tag = self._derive(name, list(_tensors_in(args, kwargs)), args, kwargs)
-        for tensor in out:
-            self._tags[tensor] = tag
+        for number, tensor in enumerate(out):  # two parts of one tensor are no entries of each other
+            self._tags[tensor] = tag._replace(root=next(self._roots)) if number else tag
 
     def _derive(self, name: str, tensors: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tag:
         """The tag of an operation's result."""
