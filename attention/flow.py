@@ -116,6 +116,7 @@ class Flow(TorchFunctionMode):
         self._listener = listener
         self._tags: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._fixed = {id(tensor) for tensor in _tensors_of(model)}
+        self._written: set[int] = set()
         self._roots = count()
 
     def __torch_function__(
@@ -131,17 +132,25 @@ class Flow(TorchFunctionMode):
         elif isinstance(out, tuple | list) and out and isinstance(out[0], Tensor):
             self._follow(func, called, [part for part in out if isinstance(part, Tensor)], args, kwargs)
         elif called.name == "setitem":
-            inputs = [self.tag(tensor) for tensor in _tensors_in(args, {})]
-            self._tags[args[0]] = Tag(next(self._roots), any(tag.depends for tag in inputs))
+            depends = any(self.tag(tensor).depends for tensor in _tensors_in(args, {}))
+            self._write(args[0], Tag(next(self._roots), depends))
         return out
 
     def tag(self, tensor: Tensor) -> Tag:
         """What is known of a tensor; one from outside depends on the input unless it belongs to the model."""
         tag: Tag | None = self._tags.get(tensor)  # type: ignore[no-untyped-call]
+        fixed = id(tensor) in self._fixed or isinstance(tensor, nn.Parameter)
         if tag is None:
-            tag = Tag(next(self._roots), id(tensor) not in self._fixed and not isinstance(tensor, nn.Parameter))
-            self._tags[tensor] = tag
+            tag = self._tags[tensor] = Tag(next(self._roots), not fixed)
+        elif self._written and not (tag.depends or fixed) and _memory(tensor) in self._written:
+            tag = self._tags[tensor] = tag._replace(depends=True)
         return tag
+
+    def _write(self, tensor: Tensor, tag: Tag) -> None:
+        """Tag a tensor that was written over; what else looks at its memory depends on the input then, too."""
+        if tag.depends and not self.tag(tensor).depends:
+            self._written.add(_memory(tensor))
+        self._tags[tensor] = tag
 
     def know(self, tensor: Tensor) -> None:
         """Note that these are the weights of a gate, so that what they multiply is no other one."""
@@ -159,6 +168,8 @@ class Flow(TorchFunctionMode):
             self._look_into(called, args, kwargs)
         name = "reciprocal" if func.__name__ in ("__rdiv__", "__rtruediv__", "__rpow__") else called.name
         tag = self._derive(name, list(_tensors_in(args, kwargs)), args, kwargs)
+        if called.in_place:
+            return self._write(out[0], tag)
         for number, tensor in enumerate(out):  # two parts of one tensor are no entries of each other
             self._tags[tensor] = tag._replace(root=next(self._roots)) if number else tag
 
@@ -304,6 +315,10 @@ def _limits(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[f
         given = [None, _operand(1, "max", args, kwargs)]
     low, high = (value if isinstance(value, int | float) else None for value in given)
     return low, high
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
 
 
 def _operand(place: int, word: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

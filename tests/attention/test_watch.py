@@ -142,6 +142,21 @@ class Signal(nn.Module):
         return x * torch.sigmoid(x.mean(1, keepdim=True))
 
 
+def test_images_that_are_copied_into_an_empty_batch_still_are_the_input() -> None:
+    class Batching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = SqueezeExcitation()
+
+        def forward(self, images: list[Tensor]) -> Tensor:
+            batch = images[0].new_zeros((len(images), CHANNELS, 8, 8))
+            for number, image in enumerate(images):
+                batch[number, :, : image.shape[1], : image.shape[2]].copy_(image)
+            return self.attention(batch)
+
+    assert watch(Batching(), [maps(CHANNELS, 6, 6), maps(CHANNELS, 8, 5)]).paths == ("attention",)
+
+
 def test_gates_are_named_by_path_looked_up_and_listed() -> None:
     found = watch(Classifier(), (3, 12, 12))
     assert found.paths == ("layer1.0.attention", "layer2.0.attention", "layer2.1.attention")
