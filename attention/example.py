@@ -79,11 +79,13 @@ def describe(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def refusal(args: tuple[Any, ...], kwargs: Mapping[str, Any], error: Exception) -> str:
-    """A sentence for inputs that a model does not take, with torch's own words."""
+def refusal(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], error: Exception, how: str = "watch(model, example=...)"
+) -> str:
+    """A sentence for inputs that a model does not take, with torch's own words and how to give others."""
     given = ", ".join(describe(value) for value in (*args, *kwargs.values())) or "no input"
     words = str(error).strip().splitlines() or [type(error).__name__]
-    return f"This model does not take {given}: {words[0].rstrip('.')}. Give an example: watch(model, example=...)."
+    return f"This model does not take {given}: {words[0].rstrip('.')}. Give an example: {how}."
 
 
 @contextmanager

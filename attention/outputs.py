@@ -1,6 +1,7 @@
 """What the submodules of a model give in one pass, and whether it is a map that attention can gate."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -36,9 +37,7 @@ def outlines(model: nn.Module, call: Inputs) -> dict[str, list[Any]]:
         try:
             model(*call[0], **call[1])
         except Exception as error:
-            raise InvalidRequest(
-                refusal(*call, error).replace("watch(model, example", "attach(..., example")
-            ) from error
+            raise InvalidRequest(refusal(*call, error, "attach(model, ..., example=...)")) from error
     return outputs
 
 
@@ -100,5 +99,5 @@ def _makers(path: str, outputs: dict[str, list[Any]]) -> str:
         if other.startswith(f"{path}." if path else "")
         and any(isinstance(call, Outline) and call.shape in together for call in calls)
     ]
-    patterns = list(dict.fromkeys(re.sub(r"(?<=\.)\d+$", "*", other) for other in below))
-    return f": {patterns[-1]}" if patterns else ""
+    patterns = Counter(re.sub(r"(?<=\.)\d+$", "*", other) for other in below)
+    return f": {max(patterns, key=lambda pattern: (patterns[pattern], -len(pattern)))}" if patterns else ""

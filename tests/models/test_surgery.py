@@ -103,9 +103,9 @@ def test_ablation_is_surgery(name: str) -> None:
 
 def test_gates_that_a_block_computes_itself_are_replaced_as_if_it_had_none() -> None:
     model, x = made(efficientnet("efficientnet-b0")), ramp(224)
-    edited = made(efficientnet("efficientnet-b0"))
-    for block in edited._blocks:  # type: ignore[union-attr]
-        block.has_se = False  # type: ignore[union-attr]
+    edited: Any = made(efficientnet("efficientnet-b0"))
+    for block in edited._blocks:
+        block.has_se = False
     with torch.no_grad(), ablate(model, "neutral"):
         assert torch.equal(model(x), edited(x))
 
@@ -115,7 +115,9 @@ def test_scse_is_two_gates_whose_products_are_added() -> None:
     x = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(1))
     with torch.no_grad(), ablate(model, "constant", value=0.5):
         assert torch.equal(model(x), x * 0.5 + x * 0.5)
-    unet = made(lambda: library("segmentation_models_pytorch").Unet(encoder_weights=None, decoder_attention_type="scse"))
+    unet = made(
+        lambda: library("segmentation_models_pytorch").Unet(encoder_weights=None, decoder_attention_type="scse")
+    )
     found = watch(unet, 64)
     assert found["decoder.blocks.0.attention1.attention"].kind == "channel"
     assert found["decoder.blocks.0.attention1.attention#2"].kind == "spatial"
@@ -128,26 +130,27 @@ class Ones(nn.Module):
 
 def test_lraspp_without_its_gates() -> None:
     make, x = torchvision("segmentation.lraspp_mobilenet_v3_large"), ramp(224)
-    model, edited = made(make), made(make)
+    model: Any = made(make)
+    edited: Any = made(make)
     for path in watch(model).paths:
         if path.startswith("backbone"):
             parent, _, child = path.rpartition(".")
             setattr(edited.get_submodule(parent), child, nn.Identity())
-    edited.classifier.scale = Ones()  # type: ignore[union-attr]
+    edited.classifier.scale = Ones()
     with torch.no_grad(), ablate(model, "neutral"):
         assert torch.equal(model(x)["out"], edited(x)["out"])
 
 
 def detector(make: Callable[[], nn.Module]) -> tuple[nn.Module, Tensor]:
     """A detector whose normalisations have real statistics, so that its maps do not fade, and four images."""
-    model = made(make)
+    model: Any = made(make)
     images = torch.rand(4, 3, 320, 320, generator=torch.Generator().manual_seed(3))
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
-        norm.momentum = None  # type: ignore[assignment]
-    model.backbone.train()  # type: ignore[union-attr, operator]
+        norm.momentum = None
+    model.backbone.train()
     with torch.no_grad():
-        model.backbone(images)  # type: ignore[operator]
+        model.backbone(images)
     return model.eval(), images
 
 
