@@ -83,6 +83,7 @@ class Product(NamedTuple):
     weights: Tensor  # in their smallest form, with as many axes as the map
     shape: Shape  # of the result
     map_shape: Shape  # of the map, with as many axes
+    map_id: int  # of the map, to be compared while the pass runs
     tag: Tag
     added: bool
 
@@ -220,7 +221,7 @@ class Flow(TorchFunctionMode):
         smallest = shrink(weights, max(weights.dim(), other.dim()))
         shape = tuple(torch.broadcast_shapes(weights.shape, other.shape))  # type: ignore[no-untyped-call]
         map_shape = (1,) * (len(shape) - other.dim()) + tuple(other.shape)
-        put = self._tell(Product(smallest, shape, map_shape, self.tag(weights), called.name == "add"))
+        put = self._tell(Product(smallest, shape, map_shape, id(other), self.tag(weights), called.name == "add"))
         if put is None:
             return func(*args, **kwargs)
         if called.in_place and side == 0:  # the weights themselves are written over

@@ -74,6 +74,9 @@ class Modules(Protocol):
     def mechanism_of(self, path: str) -> str | None:
         """Name of a module's mechanism, if it is a known one."""
 
+    def attends(self, path: str) -> bool:
+        """Whether a module's class is known to be a unit of attention, convolutions and all."""
+
 
 @dataclass
 class _Frame:
@@ -81,6 +84,7 @@ class _Frame:
 
     path: str
     call: int
+    inputs: frozenset[int] = frozenset()  # ids of the tensors it was given
     gates: int = 0
 
     def name(self) -> str:
@@ -118,10 +122,10 @@ class Pass:
             self.flow.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             self.summary.convolutions = self.flow.convolutions
 
-    def enter(self, path: str) -> None:
+    def enter(self, path: str, args: Sequence[object] = ()) -> None:
         """Note that a module has begun."""
         self.calls[path] += 1
-        self.running.append(_Frame(path, self.calls[path]))
+        self.running.append(_Frame(path, self.calls[path], frozenset(map(id, args))))
 
     def leave(self, path: str) -> None:
         """Take a module off, and those inside it that an error has left behind."""
@@ -147,6 +151,7 @@ class Pass:
             axis=kind[1],
             shape=shape,
             static=not product.tag.depends,
+            separable=self._modules.attends(frame.path) or product.map_id in frame.inputs,
         )
         return self.visit(gate, product.weights)
 

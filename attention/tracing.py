@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from attention.errors import InvalidRequest
 from attention.example import describe
 from attention.gate import Gate, sites
-from attention.mechanisms import mechanism_of
+from attention.mechanisms import UNITS, mechanism_of
 from attention.passes import Pass, Visitor
 from attention.paths import submodules
 from attention.reports.gates import WatchedGate
@@ -70,6 +70,10 @@ class Tracing:
             self._mechanisms[path] = above or mechanism_of(self._modules[path])
         return self._mechanisms[path]
 
+    def attends(self, path: str) -> bool:
+        """Whether a module's class is known to be a unit of attention, convolutions and all."""
+        return self.mechanism_of(path) in UNITS
+
     def point(self, pointed: Mapping[str, GateKind]) -> ExitStack:
         """Take the outputs of submodules for gates; the hooks leave when what is returned is closed.
 
@@ -95,7 +99,7 @@ class Tracing:
         if path and (built_in or type(module).forward in PLAIN):
             return
         handles = [
-            module.register_forward_pre_hook(partial(self._enter, path)),
+            module.register_forward_pre_hook(partial(self._enter, path), with_kwargs=True),
             module.register_forward_hook(partial(self._leave, path), always_call=True),
         ]
         if isinstance(module, Gate):
@@ -107,13 +111,13 @@ class Tracing:
         running: Pass | None = getattr(self._local, "running", None)
         return running
 
-    def _enter(self, path: str, module: nn.Module, args: Any) -> None:
+    def _enter(self, path: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         running = self._running()
         if running is None:
             running = Pass(self, self.visitors, (self.root if path else module) if self._follows else None)
             self._local.running = running
             running.begin()
-        running.enter(path)
+        running.enter(path, (*args, *kwargs.values()))
 
     def _leave(self, path: str, module: nn.Module, args: Any, output: Any) -> None:
         running = self._running()

@@ -14,6 +14,9 @@ from attention.registry import Registry
 mechanisms: Registry[Mapping[str, str]] = Registry("library of attention classes", __name__)
 """Top package of a class -> name of the class -> name of the mechanism; under ``*`` whatever the package."""
 
+UNITS = frozenset(("sk", "split_attention"))
+"""Mechanisms whose convolutions belong to them, so that a module of theirs is attention as a whole."""
+
 
 def mechanism_of(module: nn.Module) -> str | None:
     """What the field calls a module's mechanism; None if its class is not known."""

@@ -46,6 +46,9 @@ class WatchedGate:
     """Of the weights, batch first, in their smallest form."""
     static: bool = False
     """Whether the weights are the same for every input."""
+    separable: bool = True
+    """Whether the module gates what it is given, so that all that runs in it is attention; a block that computes a gate
+    beside its convolutions does not."""
     site: GateSite | None = None
     """Position, stage and block, where the network is one of ours."""
 
