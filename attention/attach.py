@@ -18,12 +18,12 @@ from torch.utils.hooks import RemovableHandle
 
 from attention import options as option_forms
 from attention.errors import AttentionError, InvalidRequest, did_you_mean
-from attention.example import Inputs, at_rest, describe, inputs, own_size
 from attention.gate import AttentionModule, Slot
 from attention.modules import modules
-from attention.outputs import map_shape, outlines
-from attention.paths import several, submodules
 from attention.reports.attach import AttachedModule, AttachReport
+from attention.tracing.example import Inputs, at_rest, describe, inputs, own_size
+from attention.tracing.outputs import map_shape, outlines
+from attention.tracing.paths import several, submodules
 
 Start = Literal["identity", "published"]
 Maker = Callable[[int], nn.Module]

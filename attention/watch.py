@@ -14,14 +14,14 @@ from typing import Any, get_args, overload
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from attention import paths
 from attention.errors import AttentionError, InvalidRequest
-from attention.example import at_rest, inputs, refusal, written
 from attention.gate import Gate, replacement
-from attention.passes import Summary
 from attention.reports.gates import WatchedGate, WatchedGates
 from attention.spec import REFERRING, Ablation, AblationKind, GateKind, Pictures
-from attention.tracing import tracing, unwrap
+from attention.tracing import paths
+from attention.tracing.example import at_rest, inputs, refusal, written
+from attention.tracing.hooks import tracing, unwrap
+from attention.tracing.passes import Summary
 
 Pointed = Mapping[str, GateKind] | WatchedGates
 """Submodules by pattern whose outputs are gates, with their kind; or what `watch` gave, for the same ones."""

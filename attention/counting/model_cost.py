@@ -16,14 +16,14 @@ from attention.counting.conventions import counts
 from attention.counting.cost import layer_cost, sum_of
 from attention.counting.ledger import Ledger
 from attention.counting.rules import SHAPES
-from attention.example import Inputs, at_rest, inputs, written
 from attention.gate import slots
 from attention.mechanisms import UNITS
-from attention.paths import ROOT
 from attention.reports.cost import ModelCost
 from attention.reports.gates import WatchedGate, WatchedGates
 from attention.spec import GateKind
-from attention.tracing import unwrap
+from attention.tracing.example import Inputs, at_rest, inputs, written
+from attention.tracing.hooks import unwrap
+from attention.tracing.paths import ROOT
 from attention.watch import watch
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attention.errors import InvalidRequest
-from attention.example import Inputs, at_rest, refusal
+from attention.tracing.example import Inputs, at_rest, refusal
 
 
 class Outline:

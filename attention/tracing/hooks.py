@@ -18,13 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from attention.errors import InvalidRequest
-from attention.example import describe
 from attention.gate import Gate, sites
 from attention.mechanisms import UNITS, mechanism_of
-from attention.passes import Pass, Visitor
-from attention.paths import submodules
 from attention.reports.gates import WatchedGate
 from attention.spec import GateKind
+from attention.tracing.example import describe
+from attention.tracing.passes import Pass, Visitor
+from attention.tracing.paths import submodules
 
 PLAIN = (nn.Sequential.forward, nn.Identity.forward, nn.Module.forward)
 """What modules do that compute nothing of their own."""

@@ -12,10 +12,10 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from attention.errors import InvalidRequest
-from attention.flow import Flow, Product, Shape, Tag, kind_of
-from attention.paths import ROOT
 from attention.reports.gates import UnclearGate, WatchedGate
 from attention.spec import GateKind
+from attention.tracing.flow import Flow, Product, Shape, Tag, kind_of
+from attention.tracing.paths import ROOT
 
 
 class Visitor(Protocol):
