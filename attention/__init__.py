@@ -1,6 +1,53 @@
-"""Attention modules, where they go in a network, what they cost and what they do.
+"""Attention modules in image networks: where they go, what they cost, what they do, and what is lost without them.
 
-The library behind the service. Start with ``attention.spec`` (what can be asked for) and
-``attention.build`` (a Variant becomes a model). Importing ``spec``, ``reports`` or ``errors``
-never loads torch.
+    from attention import Variant, build, capture, ablate, watch, attach, count
+
+``Variant`` says what network is wanted and ``build`` makes it; ``capture`` and ``ablate`` look at its gates and replace
+them; ``watch``, ``attach`` and ``count`` do the same for any ``nn.Module``. Each name is loaded when it is first used,
+so importing the package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads torch.
 """
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attention.attach import attach as attach
+    from attention.build import build as build
+    from attention.counting.model_cost import count as count
+    from attention.spec import Variant as Variant
+    from attention.watch import ablate as ablate
+    from attention.watch import capture as capture
+    from attention.watch import watch as watch
+
+HOMES = {
+    "Variant": "attention.spec",
+    "build": "attention.build",
+    "capture": "attention.watch",
+    "ablate": "attention.watch",
+    "watch": "attention.watch",
+    "attach": "attention.attach",
+    "count": "attention.counting.model_cost",
+}
+"""Name -> module that defines it."""
+
+
+class _Face(ModuleType):
+    """A package in which ``attention.watch`` is the function, though a module of that name is imported too."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *HOMES})
+
+
+def __getattr__(name: str) -> Any:
+    if name in HOMES:
+        return getattr(importlib.import_module(HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+sys.modules[__name__].__class__ = _Face

@@ -23,6 +23,9 @@ from attention.spec import Ablation, GateKind, Placement, Position
 MIXED_AXIS: dict[GateKind, int] = {"spatial": 2, "branch": 2}
 """The axis a shuffle permutes where it is not axis 1: space is permuted by row, branch weights by channel."""
 
+MAP_SIZED: tuple[GateKind, ...] = ("spatial", "full", "rows", "columns", "matrix")
+"""Kinds whose gates are as large as the image makes the map."""
+
 
 class Gate(nn.Module):
     """The identity that attention weights pass through.
@@ -40,6 +43,7 @@ class Gate(nn.Module):
             raise ValueError(f"{kind!r} is not a kind of gate; there is {', '.join(get_args(GateKind))}.")
         self.kind: GateKind = kind
         self.neutral = neutral
+        self.axis = MIXED_AXIS.get(kind, 1)
 
     def forward(self, weights: Tensor) -> Tensor:
         return weights
@@ -252,12 +256,13 @@ def replacement(
         if kind == "scalar":
             return _scalar(weights, gate.kind)
         if kind == "shuffle":
-            return _shuffle(weights, gate.kind, ablation.seed, path)
+            return _shuffle(weights, gate.axis, ablation.seed, path)
         put = reference[path].to(weights)
         if put.shape[1:] != weights.shape[1:]:
             raise InvalidRequest(
                 f"The reference for the gate at {path!r} has shape {tuple(put.shape[1:])}, "
                 f"but this image's gate has {tuple(weights.shape[1:])}."
+                + (" Gates of this kind change with the image's size." if gate.kind in MAP_SIZED else "")
             )
         return put.expand_as(weights)
 
@@ -270,9 +275,8 @@ def _scalar(weights: Tensor, kind: GateKind) -> Tensor:
     return weights.mean(tuple(range(first, weights.dim())), keepdim=True).expand_as(weights)
 
 
-def _shuffle(weights: Tensor, kind: GateKind, seed: int, path: str) -> Tensor:
+def _shuffle(weights: Tensor, axis: int, seed: int, path: str) -> Tensor:
     """The same weights on other channels (or rows of space): one order for every image, drawn from seed and path."""
-    axis = MIXED_AXIS.get(kind, 1)
     generator = torch.Generator().manual_seed((seed * 1_000_003 + sum(path.encode())) % 2**63)
     order = torch.randperm(weights.shape[axis], generator=generator).to(weights.device)
     return weights.index_select(axis, order)

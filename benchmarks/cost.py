@@ -8,7 +8,7 @@ Cold: nothing about the network is remembered, as for the first request about it
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from attention import build
+from attention.build import resolve, skeleton
 from attention.counting import cost
 from attention.spec import Variant
 from benchmarks.measure import line, paired_ratio, side_by_side
@@ -18,7 +18,7 @@ NAME = "resnet50/eca"
 
 def cold() -> None:
     """Count as if the variant had never been asked for."""
-    build.resolve.cache_clear()
+    resolve.cache_clear()
     cost._count.cache_clear()
     warm()
 
@@ -30,7 +30,7 @@ def warm() -> None:
 
 def torchs_counter() -> None:
     """What one would write with torch alone: build on the meta device and count a forward pass."""
-    model = build.skeleton(Variant.parse(NAME))
+    model = skeleton(Variant.parse(NAME))
     with FlopCounterMode(display=False), torch.no_grad():
         model(torch.empty(1, 3, 224, 224, device="meta"))
 

@@ -38,7 +38,7 @@ def count(variant: Variant, input_size: int | None = None, layers: bool = False)
     """
     full = resolve(variant)
     bill, rows = _count(_counted(full), input_size or own_input_size(full.backbone))
-    listed = tuple(map(_layer, rows)) if layers else None
+    listed = tuple(map(layer_cost, rows)) if layers else None
     return bill.model_copy(update={"name": full.name, "variant": full, "layers": listed})
 
 
@@ -60,8 +60,8 @@ def _count(variant: Variant, size: int) -> tuple[VariantCost, tuple[Row, ...]]:
         ledger = walk(skeleton(variant), 3, size, size)
     except (RuntimeError, ValueError) as error:
         raise InvalidRequest(f"{variant.name} cannot take an image of {size} x {size} pixels: {error}") from error
-    attention = _sum(row for row in ledger.rows if row.attention)
-    total = _sum(ledger.rows)
+    attention = sum_of(row for row in ledger.rows if row.attention)
+    total = sum_of(ledger.rows)
     bill = VariantCost(
         name=variant.name,
         variant=variant,
@@ -98,7 +98,7 @@ def _modules(ledger: Ledger) -> tuple[ModuleCost, ...]:
             block=slot.block,
             channels=slot.channels,
             gates=tuple(shapes[path]),
-            cost=_sum(own[path]),
+            cost=sum_of(own[path]),
         )
         for path, slot in ledger.slots.items()
         if path in own
@@ -112,10 +112,12 @@ def _slot_of(path: str, known: Collection[str]) -> str:
     return path
 
 
-def _sum(rows: Iterable[Row]) -> Cost:
+def sum_of(rows: Iterable[Row]) -> Cost:
+    """Totals of some rows."""
     amounts = map(sum, zip(*(row.amounts for row in rows), strict=True))
     return Cost(**dict(zip(Cost.model_fields, amounts, strict=False)))
 
 
-def _layer(row: Row) -> LayerCost:
+def layer_cost(row: Row) -> LayerCost:
+    """A row as plain data."""
     return LayerCost(**{field: getattr(row, field) for field in LayerCost.model_fields})

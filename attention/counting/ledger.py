@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from attention.counting.rules import ENTRYWISE, FREE, IN_PLACE, MACS, MADE, POOLING, SHAPES, Find, Shape
 from attention.gate import Gate, Slot
+from attention.operations import operation
 
 FLOAT_BYTES = 4
 UNUSED = "unused"
 """The operation of a row for parameters and buffers that no operation has read."""
-
-Shape = tuple[int, ...]
 
 
 class Row(NamedTuple):
@@ -54,111 +54,6 @@ class Row(NamedTuple):
         return prod(self.shape)
 
 
-# ---------------------------------------------------------------- rules
-
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-def _per_output(out: Tensor, x: Tensor, weight: Tensor, *_: Any, **__: Any) -> int:
-    return out.numel() * (weight.numel() // weight.shape[0])
-
-
-def _per_input(out: Tensor, x: Tensor, weight: Tensor, *_: Any, **__: Any) -> int:
-    return x.numel() * (weight.numel() // weight.shape[0])
-
-
-def _inner_product(out: Tensor, a: Tensor, *_: Any, **__: Any) -> int:
-    return out.numel() * a.shape[-1]
-
-
-MACS: dict[str, Callable[..., int]] = {
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _per_output),
-    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _per_input),
-    **dict.fromkeys(("linear", "matmul", "mm", "bmm"), _inner_product),
-    "addmm": lambda out, _, a, *__, **___: out.numel() * a.shape[-1],
-    "baddbmm": lambda out, _, a, *__, **___: out.numel() * a.shape[-1],
-}
-"""Operation -> multiply-accumulates, from its output and its arguments."""
-
-ENTRYWISE = _names(
-    "add sub rsub mul div neg pow square sqrt rsqrt exp abs clamp relu relu6 leaky_relu gelu silu "
-    "hardswish hardsigmoid hardtanh sigmoid tanh softmax batch_norm layer_norm group_norm instance_norm "
-    "pad interpolate cat stack lerp where maximum minimum reciprocal log new_ones"
-)
-"""Operations that cost one for each entry they write."""
-
-POOLING = _names(
-    "mean sum amax amin max min var std norm linalg_vector_norm max_pool1d max_pool2d avg_pool1d avg_pool2d "
-    "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d"
-)
-"""Operations that cost one for each entry they read."""
-
-FREE = _names(
-    "view reshape flatten unflatten permute transpose swapaxes t T mT unsqueeze squeeze expand expand_as chunk split "
-    "unbind narrow select detach contiguous getitem movedim type to float view_as repeat_interleave unfold dropout data"
-)
-"""Operations that only look at the same entries another way, or copy them."""
-
-MADE = _names("empty empty_like new_empty zeros ones zeros_like ones_like full full_like new_zeros tensor arange")
-"""Operations that make a tensor out of nothing."""
-
-IN_PLACE = _names("relu relu6 leaky_relu silu hardswish hardsigmoid hardtanh elu celu selu")
-"""Operations that may be told to write over their input."""
-
-ALIASES = {
-    **{f"i{name}": name for name in ("add", "sub", "mul", "div", "pow")},
-    **{f"r{name}": name for name in ("add", "mul", "div", "pow")},
-    **dict.fromkeys(("truediv", "itruediv", "rtruediv", "divide"), "div"),
-    "multiply": "mul",
-    "subtract": "sub",
-    "rmatmul": "matmul",
-}
-"""Other spellings of an operation."""
-
-
-# On the meta device torch takes far longer to find these shapes (0.15-0.4 ms an operation) than it takes to say them.
-
-
-def _same(input: Tensor, *_: Any, **__: Any) -> Shape | None:
-    return input.shape if input.dtype is torch.float32 else None
-
-
-def _broadcast(input: Any, other: Any = None, **_: Any) -> Shape | None:
-    for one, two in ((input, other), (other, input)):
-        if isinstance(one, Tensor) and one.dtype is torch.float32:
-            if isinstance(two, int | float):
-                return one.shape
-            if isinstance(two, Tensor) and two.dtype is torch.float32 and one.dim() == two.dim():
-                pairs = tuple(zip(one.shape, two.shape, strict=True))
-                return tuple(map(max, pairs)) if all(m == n or 1 in (m, n) for m, n in pairs) else None
-    return None
-
-
-def _reduced(input: Tensor, dim: Any = None, keepdim: bool = False, **other: Any) -> Shape | None:
-    axes = (dim,) if isinstance(dim, int) else dim
-    if other or not axes or not isinstance(axes, tuple | list) or input.dtype is not torch.float32:
-        return None
-    gone = {axis % input.dim() for axis in axes}
-    if keepdim:
-        return tuple(1 if axis in gone else n for axis, n in enumerate(input.shape))
-    return tuple(n for axis, n in enumerate(input.shape) if axis not in gone)
-
-
-HOMES = {"torch.nn.functional": "F.", "torch._C._nn": "F.", "torch": "torch."}
-"""Where a function is from -> how its name is written."""
-
-Find = Callable[..., Shape | None]
-
-SHAPES: dict[str, Find] = {
-    **dict.fromkeys(_names("batch_norm relu relu6 sigmoid tanh hardsigmoid hardswish silu gelu sqrt square"), _same),
-    **dict.fromkeys(_names("add sub mul div"), _broadcast),
-    **dict.fromkeys(_names("mean sum amax amin"), _reduced),
-}
-"""Operation -> shape of its output, or None if torch has to be asked."""
-
-
 class _Rule(NamedTuple):
     """What is known of a torch function."""
 
@@ -167,22 +62,13 @@ class _Rule(NamedTuple):
     free: bool
     silent: bool
     in_place: bool
-    macs: Callable[..., int] | None
+    macs: Callable[..., int | None] | None
 
 
 @lru_cache(maxsize=4096)
 def _rule(func: Callable[..., Any]) -> _Rule:
-    raw = func.__name__
-    if raw == "__get__":  # a property, such as x.mT
-        raw = func.__self__.__name__  # type: ignore[attr-defined]
-    name = raw.strip("_")
-    in_place = (raw.endswith("_") and not raw.endswith("__")) or (raw.startswith("__i") and name in ALIASES)
-    name = ALIASES.get(name, name)
-    home = HOMES.get(getattr(func, "__module__", None) or "", "")
-    return _Rule(name, home + raw.strip("_"), name in FREE, name in MADE, in_place, MACS.get(name))
-
-
-# ---------------------------------------------------------------- the walk
+    name, spelling, in_place = operation(func)
+    return _Rule(name, spelling, name in FREE, name in MADE, in_place, MACS.get(name))
 
 
 QUIET = (nn.Sequential.forward, nn.Identity.forward, nn.Module.forward)
@@ -217,9 +103,17 @@ class Ledger(TorchFunctionMode):
     Args:
         model: whose parameters and buffers are paid for by the operation that first uses them.
         shapes: operation -> shape of its output; others are left to torch.
+        attention: paths of modules whose operations are attention's; the slots if None.
+        numbers: whether tensors have numbers, so that what writes over them has to be run.
     """
 
-    def __init__(self, model: nn.Module, shapes: Mapping[str, Find] = SHAPES) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        shapes: Mapping[str, Find] = SHAPES,
+        attention: Iterable[str] | None = None,
+        numbers: bool = False,
+    ) -> None:
         super().__init__()
         self.rows: list[Row] = []
         self.not_counted: set[str] = set()
@@ -227,7 +121,8 @@ class Ledger(TorchFunctionMode):
         self.modules = dict(model.named_modules())
         self.slots = {path: module for path, module in self.modules.items() if isinstance(module, Slot)}
         self.gate_shapes: dict[str, Shape] = {}
-        self._inside = tuple(f"{path}." for path in self.slots)
+        self._inside = tuple(f"{path}." for path in (self.slots if attention is None else attention))
+        self._numbers = numbers
         self._running = [Runner("", type(model).__name__, False)]
         self._shapes = shapes
         self._unpaid = {
@@ -244,7 +139,7 @@ class Ledger(TorchFunctionMode):
         if rule.free:
             return self._look(func, args, kwargs)
         if rule.in_place or (rule.name in IN_PLACE and _told_to(args, kwargs)):
-            out = args[0]
+            out = func(*args, **kwargs) if self._numbers else args[0]
         else:
             find = self._shapes.get(rule.name)
             shape = find(*args, **kwargs) if find else None
@@ -252,14 +147,20 @@ class Ledger(TorchFunctionMode):
         result = out[0] if isinstance(out, tuple) and out else out
         if isinstance(result, Tensor) and not rule.silent:
             self._write(rule, result, args, kwargs)
-        elif rule.name == "setitem":
-            self.not_counted.add(rule.name)
+        elif rule.name == "setitem" and isinstance(args[-1], Tensor):  # a copy into memory that is there already
+            args[-1].__dict__.setdefault("memory", args[0].__dict__.get("memory"))
+            self._write(rule, args[-1], (args[-1],), {})
         return out
 
     def receive(self, image: Tensor) -> Tensor:
         """The input, which takes memory too."""
         image.__dict__["memory"] = _Memory(self, FLOAT_BYTES * image.numel())
         return image
+
+    def forget(self) -> None:
+        """Take the memory off the numbers that the network keeps, if it was run with numbers."""
+        for _, value, _ in _owned(next(iter(self.modules.values()))):
+            value.__dict__.pop("memory", None)
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -327,15 +228,17 @@ class Ledger(TorchFunctionMode):
         name = rule.name
         values = (*args, *kwargs.values()) if kwargs else args
         inputs = [value for value in values if isinstance(value, Tensor)]
-        if args and isinstance(args[0], list | tuple):
-            inputs += [value for value in args[0] if isinstance(value, Tensor)]
+        for several in values:
+            if isinstance(several, list | tuple):
+                inputs += [value for value in several if isinstance(value, Tensor)]
         entries = out.numel()
         new = "memory" not in out.__dict__
         size = FLOAT_BYTES * entries if new else 0
         if new:
             out.__dict__["memory"] = _Memory(self, size)
         entrywise, pooling = name in ENTRYWISE, name in POOLING
-        if not (rule.macs or entrywise or pooling or rule.free):
+        macs = rule.macs(out, *args, **kwargs) if rule.macs else 0
+        if macs is None or not (rule.macs or entrywise or pooling or rule.free or name == "setitem"):
             self.not_counted.add(name)
         parameters, buffers = self._pay(inputs)
         self._pending = (0, 0)
@@ -352,7 +255,7 @@ class Ledger(TorchFunctionMode):
                 biased=_biased(rule, args, kwargs),
                 parameters=parameters,
                 buffers=buffers,
-                macs=rule.macs(out, *args, **kwargs) if rule.macs else 0,
+                macs=macs or 0,
                 elementwise=entries if entrywise else 0,
                 pooling=inputs[0].numel() if pooling else 0,
                 bytes=FLOAT_BYTES * (entries + sum(value.numel() for value in inputs)),

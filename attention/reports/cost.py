@@ -124,6 +124,55 @@ class VariantCost(Plain):
     layers: tuple[LayerCost, ...] | None = Field(default=None, description="Every operation in order, if asked for.")
 
 
+class ModelCost(Plain):
+    """The bill of any model for one pass of an example, usually one image."""
+
+    model: str = Field(description="Class of the model.")
+    example: str = Field(description="What it was given, such as 1 x 3 x 224 x 224.")
+    device: str = Field(description="Where the pass ran; on 'meta' by shapes alone.")
+    total: Cost = Field(description="The whole model.")
+    attention: Cost | None = Field(
+        description="What runs inside modules that own gates; None where a gate is a part of a block, so that its cost "
+        "cannot be told from the block's."
+    )
+    gates: int = Field(description="Gates that were met.")
+    units: tuple[str, ...] = Field(
+        default=(), description="Modules that own gates and have convolutions of their own, which count as attention."
+    )
+    not_separable: tuple[str, ...] = Field(default=(), description="Blocks that compute a gate among other things.")
+    peak_activation_bytes: int = Field(
+        description="Most bytes of activations alive at one time in inference, float32, input included, weights not."
+    )
+    conventions: tuple[ConventionCount, ...] = Field(
+        description="Parameters and work as papers and tools count them; none where attention is not separable."
+    )
+    not_counted: tuple[str, ...] = Field(
+        description="Operations that ran and have no rule; where there are any, the work is a lower bound."
+    )
+    layers: tuple[LayerCost, ...] | None = Field(default=None, description="Every operation in order, if asked for.")
+
+    def __str__(self) -> str:
+        bound, total = "at least " if self.not_counted else "", self.total
+        how = "by shapes" if self.device == "meta" else f"real numbers, {self.device}"
+        work = {"MACs": total.macs, "elementwise": total.elementwise, "pooling": total.pooling, "bytes": total.bytes}
+        lines = [
+            f"{self.model} ({self.example}, {how})",
+            f"  parameters   {total.parameters:,}; other numbers {total.buffers:,}",
+            *(f"  {name:<12} {bound}{amount:,}" for name, amount in work.items()),
+            f"  activations  at most {self.peak_activation_bytes:,} bytes at a time",
+            f"  attention    {self._attention()}",
+        ]
+        if self.not_counted:
+            lines.append(f"  not counted  {', '.join(self.not_counted)}")
+        return "\n".join(lines)
+
+    def _attention(self) -> str:
+        if self.attention is None:
+            return f"not separable: {len(self.not_separable)} blocks compute a gate among other things"
+        text = f"{self.attention.parameters:,} parameters and {self.attention.macs:,} MACs in {self.gates} gates"
+        return text + (f", convolutions of {len(self.units)} units included" if self.units else "")
+
+
 class CostReport(Plain):
     """The answer of cost: one bill a variant, under one convention and in the units of others."""
 

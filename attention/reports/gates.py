@@ -1,8 +1,16 @@
 """Where the gates of a network are, as plain data."""
 
-from dataclasses import dataclass
+import importlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
 
+from attention.errors import InvalidRequest, did_you_mean
 from attention.spec import GateKind, Position
+
+REPR_LINES = 20
+"""Most lines that a list of gates shows of itself."""
 
 
 @dataclass(frozen=True)
@@ -15,3 +23,137 @@ class GateSite:
     position: Position
     stage: int
     block: int
+
+
+@dataclass(frozen=True)
+class WatchedGate:
+    """A gate that a forward pass of any model met: its name, what it is, and whose it is."""
+
+    path: str
+    """Path of the module that multiplies, with #2, #3 for its further gates and @2, @3 for its further calls."""
+    kind: GateKind
+    neutral: float | None
+    """Weight that passes the map through: 1 when multiplied, 0 when added, None for a softmax."""
+    module: str
+    """Class of that module."""
+    mechanism: str | None
+    """Name of the mechanism, if the class is a known one."""
+    activation: str | None
+    """What bounds the weights; None if nothing does, or if it was not looked for."""
+    axis: int
+    """Axis that a shuffle permutes: channels, or rows of space."""
+    shape: tuple[int, ...]
+    """Of the weights, batch first, in their smallest form."""
+    static: bool = False
+    """Whether the weights are the same for every input."""
+    separable: bool = True
+    """Whether the module gates what it is given, so that all that runs in it is attention; a block that computes a gate
+    beside its convolutions does not."""
+    site: GateSite | None = None
+    """Position, stage and block, where the network is one of ours."""
+
+    @property
+    def entries(self) -> int:
+        """Weights for one image."""
+        return prod(self.shape[1:])
+
+
+@dataclass(frozen=True)
+class UnclearGate:
+    """A bounded tensor that went into an operation from which no gate can be read."""
+
+    path: str
+    operation: str
+    activation: str | None
+    kind: GateKind | None
+    """``matrix`` for a softmax that goes into a matrix product."""
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class WatchedGates:
+    """The gates of a model: a sequence in the order of one pass, looked up by number or by path."""
+
+    model: str
+    example: str
+    gates: tuple[WatchedGate, ...]
+    unclear: tuple[UnclearGate, ...] = ()
+    not_visible: tuple[str, ...] = ()
+    """Paths of scripted submodules, which run without Python."""
+    pointed: tuple[tuple[str, GateKind], ...] = ()
+    """Submodules whose outputs were said to be gates, with the kind that was said."""
+    sentence: str = ""
+    """Why there is none."""
+
+    def __iter__(self) -> Iterator[WatchedGate]:
+        return iter(self.gates)
+
+    def __len__(self) -> int:
+        return len(self.gates)
+
+    def __contains__(self, path: object) -> bool:
+        return any(gate.path == path for gate in self.gates)
+
+    def __getitem__(self, key: int | str) -> WatchedGate:
+        if isinstance(key, int):
+            return self.gates[key]
+        for gate in self.gates:
+            if gate.path == key:
+                return gate
+        raise InvalidRequest(f"There is no gate at {key!r}.{did_you_mean(key, [gate.path for gate in self.gates])}")
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Names of all gates."""
+        return tuple(gate.path for gate in self.gates)
+
+    def frame(self) -> Any:
+        """One row a gate, as a pandas DataFrame."""
+        rows = [{**asdict(gate), "entries": gate.entries} for gate in self.gates]
+        return importlib.import_module("pandas").DataFrame(rows)
+
+    def __str__(self) -> str:
+        return self._text(len(self.gates))
+
+    def __repr__(self) -> str:
+        return self._text(REPR_LINES - 5)
+
+    def _text(self, most: int) -> str:
+        head = f"{_number(len(self.gates), 'gate')} in {self.model} (one pass, {self.example})"
+        lines = [head]
+        if self.gates:
+            lines += _table([*self.gates], most)
+            lines.append(f"{sum(gate.entries for gate in self.gates):,} entries in all. {self._rest()}")
+        else:
+            lines += [self.sentence, self._rest()]
+        return "\n".join(lines)
+
+    def _rest(self) -> str:
+        unclear = _number(len(self.unclear), "product") if self.unclear else ""
+        matrices = sum(gate.kind == "matrix" for gate in self.unclear)
+        text = f"Unclear: {unclear} ({matrices} a softmax in a matrix product)." if unclear else "Nothing unclear."
+        return text + (f" Not visible, being scripted: {', '.join(self.not_visible)}." if self.not_visible else "")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _table(gates: list[WatchedGate], most: int) -> list[str]:
+    """Lines of a table of gates; the middle ones are left out if there are more than ``most``."""
+    rows = [("path", "module", "mechanism", "kind", "entries", "activation", "neutral")]
+    for gate in gates:
+        neutral = "-" if gate.neutral is None else f"{gate.neutral:.1f}"
+        cells = (gate.path, gate.module, gate.mechanism or "-", gate.kind, f"{gate.entries:,}")
+        rows.append((*cells, gate.activation or "-", neutral))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  " + "  ".join(_cell(*cell) for cell in zip(row, widths, range(7), strict=True)).rstrip() for row in rows
+    ]
+    if len(gates) > most:
+        lines = [*lines[: most - 1], "  ...", lines[-1]]
+    return lines
+
+
+def _cell(text: str, width: int, column: int) -> str:
+    return text.rjust(width) if column == 4 else text.ljust(width)

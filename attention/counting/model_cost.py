@@ -1,0 +1,146 @@
+"""What any model costs: its ledger for one pass, with the share of the attention that was found in it.
+
+The model is copied onto the meta device, where tensors have shapes and no numbers, so counting takes no memory and
+never changes it. A model whose own numbers decide its way, such as a detector, is run as it is instead.
+"""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from attention.attach import AttachedModules
+from attention.counting.conventions import counts
+from attention.counting.cost import layer_cost, sum_of
+from attention.counting.ledger import Ledger
+from attention.counting.rules import SHAPES
+from attention.gate import slots
+from attention.mechanisms import UNITS
+from attention.reports.cost import ModelCost
+from attention.reports.gates import WatchedGate, WatchedGates
+from attention.spec import GateKind
+from attention.tracing.example import Inputs, at_rest, inputs, written
+from attention.tracing.hooks import unwrap
+from attention.tracing.paths import ROOT
+from attention.watch import watch
+
+
+def count(
+    model: nn.Module,
+    input_size: Any = None,
+    *,
+    layers: bool = False,
+    gates: Mapping[str, GateKind] | None = None,
+) -> ModelCost:
+    """Count parameters, multiply-accumulates, other work and bytes of any model for one pass.
+
+    Args:
+        input_size: a side, a size (C, H, W), or inputs as `attention.watch` takes them; the model's own size if None.
+        layers: whether to list every operation.
+        gates: submodules whose outputs are gates, as for `attention.watch`.
+
+    Raises:
+        InvalidRequest: the model is scripted or quantised, or does not take such an input.
+    """
+    root = unwrap(model)
+    call = inputs(root, input_size)
+    try:
+        ledger, found = _walk(_skeleton(root), _on_meta(call), gates, numbers=False)
+        device = "meta"
+    except Exception:  # whatever stops it without numbers may not stop it with them; if it does, that is told
+        ledger, found = _walk(root, call, gates, numbers=True)
+        device = str(next((parameter.device for parameter in root.parameters()), "cpu"))
+    return _bill(type(root).__name__, call, device, ledger, found, layers)
+
+
+def _skeleton(model: nn.Module) -> nn.Module:
+    """A copy of a model on the meta device; its numbers are never copied."""
+    kept: dict[int, Any] = {}
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers, module.__dict__):
+            for value in tensors.values():
+                if isinstance(value, Tensor):
+                    kept[id(value)] = _meta(value)
+    return copy.deepcopy(model, kept)
+
+
+def _meta(value: Any) -> Any:
+    """Tensors on the meta device in the place of those in a value."""
+    if isinstance(value, nn.Parameter):
+        return nn.Parameter(value.detach().to("meta"), requires_grad=value.requires_grad)
+    if isinstance(value, Tensor):
+        return value.detach().to("meta")
+    if isinstance(value, Mapping):
+        return {key: _meta(part) for key, part in value.items()}
+    return type(value)(map(_meta, value)) if isinstance(value, tuple | list) else value
+
+
+def _on_meta(call: Inputs) -> Inputs:
+    return tuple(map(_meta, call[0])), _meta(call[1])
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Every tensor in a value of lists, tuples and dictionaries."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | tuple | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(part)
+
+
+def _walk(
+    model: nn.Module, call: Inputs, gates: Mapping[str, GateKind] | None, numbers: bool
+) -> tuple[Ledger, WatchedGates]:
+    """The filled ledger of one pass, and the gates that it met."""
+    found = watch(model, call[1] or call[0], gates=gates)
+    ledger = Ledger(model, {} if numbers else SHAPES, _owners(model, found), numbers)
+    try:
+        with at_rest(model), ledger.following():
+            for tensor in _tensors(call):
+                ledger.receive(tensor)
+            with ledger:
+                model(*call[0], **call[1])
+        ledger.close()
+    finally:
+        ledger.forget()
+        for tensor in _tensors(call):
+            tensor.__dict__.pop("memory", None)
+    return ledger, found
+
+
+def _owners(model: nn.Module, found: WatchedGates) -> set[str]:
+    """Paths of the modules whose operations are attention's."""
+    filled = {path for path, slot in slots(model).items() if len(slot)}
+    attached = {
+        f"{name}.{key}"
+        for name, container in model.named_children()
+        if isinstance(container, AttachedModules)
+        for key in container
+    }
+    return filled | attached | {owner(gate) for gate in found if gate.separable}
+
+
+def owner(gate: WatchedGate) -> str:
+    """Path of the module that a gate belongs to."""
+    path = re.sub(r"[#@]\d+", "", gate.path)
+    return "" if path == ROOT else path
+
+
+def _bill(model: str, call: Inputs, device: str, ledger: Ledger, found: WatchedGates, layers: bool) -> ModelCost:
+    mixed = tuple(dict.fromkeys(owner(gate) or ROOT for gate in found if not gate.separable))
+    return ModelCost(
+        model=model,
+        example=written(*call),
+        device=device,
+        total=sum_of(ledger.rows),
+        attention=None if mixed else sum_of(row for row in ledger.rows if row.attention),
+        gates=len(found),
+        units=tuple(dict.fromkeys(owner(gate) for gate in found if gate.mechanism in UNITS)),
+        not_separable=mixed,
+        peak_activation_bytes=ledger.peak_bytes,
+        conventions=() if mixed else counts(ledger.rows),
+        not_counted=tuple(sorted(ledger.not_counted)),
+        layers=tuple(map(layer_cost, ledger.rows)) if layers else None,
+    )

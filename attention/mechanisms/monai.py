@@ -1,0 +1,7 @@
+"""Attention classes of MONAI."""
+
+from attention.mechanisms import mechanisms
+
+mechanisms.register("monai")(
+    {"ChannelSELayer": "se", "ResidualSELayer": "se", "MBConvBlock": "se", "AttentionBlock": "attention_gate"}
+)

@@ -1,0 +1,45 @@
+"""Attention classes as papers' code and collections of it name them, in whatever package they were copied to."""
+
+from attention.mechanisms import mechanisms
+
+mechanisms.register("*")(
+    {
+        "SELayer": "se",
+        "SEModule": "se",
+        "SEBlock": "se",
+        "SEAttention": "se",
+        "SqueezeExcitation": "se",
+        "SqueezeExcite": "se",
+        "eca_layer": "eca",
+        "ECALayer": "eca",
+        "ECAAttention": "eca",
+        "ECA": "eca",
+        "CBAM": "cbam",
+        "CBAMBlock": "cbam",
+        "BAM": "bam",
+        "BAMBlock": "bam",
+        "CoordAtt": "coord",
+        "CoordAttention": "coord",
+        "SimAM": "simam",
+        "simam_module": "simam",
+        "MultiSpectralAttentionLayer": "fca",
+        "GCT": "gct",
+        "SRMLayer": "srm",
+        "TripletAttention": "triplet",
+        "SKAttention": "sk",
+        "SKConv": "sk",
+        "SKUnit": "sk",
+        "SplAtConv2d": "split_attention",
+        "ContextBlock": "gc",
+        "GlobalContext": "gc",
+        "GatherExcite": "ge",
+        "SpatialGroupEnhance": "sge",
+        "ShuffleAttention": "shuffle_attention",
+        "ParNetAttention": "parnet",
+        "PSA": "psa",
+        "SequentialPolarizedSelfAttention": "polarized",
+        "ParallelPolarizedSelfAttention": "polarized",
+        "scSE": "scse",
+        "SCSEModule": "scse",
+    }
+)

@@ -1,0 +1,5 @@
+"""Attention classes of pretrainedmodels."""
+
+from attention.mechanisms import mechanisms
+
+mechanisms.register("pretrainedmodels")({"SEModule": "se"})
