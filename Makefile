@@ -8,11 +8,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test testall check docs format clean
+.PHONY: help install run test testall test-models check docs format clean
 
 help:  ## this list
 	@echo "make run is the one to start with."
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp  ## start the API on 127.0.0.1:8000 and the dashboard on 127.0.0.1:8501
 	@exec $(BIN)/python -m dashboard
@@ -24,6 +24,10 @@ test: $(VENV)/dev.stamp  ## run the quick tests; make test TESTS=tests/server ru
 
 testall: $(VENV)/scale.stamp  ## run every test, the slow ones and those on Ray too; takes TESTS as well
 	$(BIN)/python -m pytest $(PARALLEL) -m "" $(TESTS)
+
+# An environment of its own, .venv-models: torchvision must belong to its torch. MODEL_LIBRARIES names less of it.
+test-models: $(VENV)-models/models.stamp  ## look into models of timm, torchvision and others; takes TESTS as well
+	$(VENV)-models/bin/python -m pytest -m models $(or $(TESTS),tests/models)
 
 check: $(VENV)/dev.stamp  ## style, types, who may import whom, the compose file, the Dockerfile
 	$(BIN)/ruff check .
@@ -42,7 +46,8 @@ format: $(VENV)/dev.stamp  ## let ruff put things right
 	$(BIN)/ruff format .
 
 clean:  ## remove .venv and all that tools leave behind; stored photos stay
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-models build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+		.hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than what was installed from. With the stamp in place, a command starts at once.
@@ -61,6 +66,13 @@ $(VENV)/scale.stamp: $(VENV)/dev.stamp
 
 $(VENV)/docs.stamp: $(VENV)/dev.stamp
 	$(PIP) install --constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
+MODEL_LIBRARIES ?= tests/models/requirements.txt tests/models/others.txt
+$(VENV)-models/models.stamp: pyproject.toml $(MODEL_LIBRARIES)
+	$(PYTHON) -m venv $(VENV)-models
+	$(VENV)-models/bin/python -m pip install --disable-pip-version-check --editable '.[models]' 'pytest>=9.0' \
+		$(addprefix --requirement ,$(MODEL_LIBRARIES))
 	@touch $@
 
 $(BIN)/python:
