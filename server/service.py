@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from threading import Event
 from typing import Annotated, Any, NamedTuple
 
+from cachetools import LRUCache
 from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
@@ -52,7 +53,7 @@ class Service:
         self._provenance = Provenance(engine, settings)
         self.archive = Archive(store.answers, settings)
         self.answer_cache: AnswerCache[bytes] = AnswerCache(len, settings.remembered_bytes)
-        self._fitting: set[Hashable] = set()
+        self._fitting: LRUCache[Hashable, None] = LRUCache(MOST_FITTING)
         """Sizes of questions that were found to fit."""
         self.version = version()
         self.leaving = Event()
@@ -101,9 +102,7 @@ class Service:
         size = (type(question), tuple(variants(question)), images(question), question.largest_pass)
         if size not in self._fitting:
             await run_in_threadpool(check_at_once, question, self.settings)
-            if len(self._fitting) == MOST_FITTING:
-                self._fitting.clear()
-            self._fitting.add(size)
+            self._fitting[size] = None
 
     async def submit(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> Job:
         """Queue a question as a job. Photos that came along are kept, because the job needs them later.

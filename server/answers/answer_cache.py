@@ -4,10 +4,11 @@ An answer depends on its question and its conditions alone, so both together are
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from cachetools import LRUCache
 
 V = TypeVar("V")
 
@@ -20,7 +21,6 @@ class _Work(Generic[V]):
     waiting: int = 0
 
 
-@dataclass
 class AnswerCache(Generic[V]):
     """Answers by key, the most recently asked ones up to a number of bytes. For one event loop.
 
@@ -29,14 +29,11 @@ class AnswerCache(Generic[V]):
         max_bytes: of all answers together; 0 remembers nothing, but work is still shared.
     """
 
-    size: Callable[[V], int]
-    max_bytes: int
-    hits: int = 0
-    shared: int = 0
-    made: int = 0
-    _bytes: int = 0
-    _answers: "OrderedDict[Hashable, V]" = field(default_factory=OrderedDict)
-    _work: "dict[Hashable, _Work[V]]" = field(default_factory=dict)
+    def __init__(self, size: Callable[[V], int], max_bytes: int) -> None:
+        self.hits = self.shared = self.made = 0
+        self._size, self._max_bytes = size, max_bytes
+        self._answers: LRUCache[Hashable, V] = LRUCache(max_bytes, size)
+        self._work: dict[Hashable, _Work[V]] = {}
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[V]]) -> V:
         """The answer of a key, made now if it is neither kept nor being made.
@@ -46,7 +43,6 @@ class AnswerCache(Generic[V]):
         """
         if key in self._answers:
             self.hits += 1
-            self._answers.move_to_end(key)
             return self._answers[key]
         work = self._work.get(key)
         if work is None:
@@ -67,7 +63,6 @@ class AnswerCache(Generic[V]):
     def forget(self) -> None:
         """Forget all answers; work that goes on reaches those that wait, and is not remembered either."""
         self._answers.clear()
-        self._bytes = 0
         self._work.clear()
 
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[V]]) -> V:
@@ -82,11 +77,5 @@ class AnswerCache(Generic[V]):
                 del self._work[key]
 
     def _keep(self, key: Hashable, answer: V) -> None:
-        size = self.size(answer)
-        if size > self.max_bytes // 8:
-            return  # one answer should not push out all others
-        self._answers[key] = answer
-        self._bytes += size
-        while self._bytes > self.max_bytes:
-            _, oldest = self._answers.popitem(last=False)
-            self._bytes -= self.size(oldest)
+        if self._size(answer) <= self._max_bytes // 8:  # one answer should not push out all others
+            self._answers[key] = answer

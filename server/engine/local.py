@@ -25,13 +25,13 @@ from server.engine.admission import Admission
 from server.engine.batching import CancellationToken
 from server.engine.cpu_slots import CpuSlots
 from server.engine.metrics import EngineMetrics
-from server.engine.networks import Gates, Networks, Recent
+from server.engine.networks import LRU, Gates, Networks
 from server.settings import Settings, cores
 
 S = TypeVar("S")
 T = TypeVar("T")
 
-References = Recent[tuple[Variant, str, Pictures, str, bool], ReferenceGates]
+References = LRU[tuple[Variant, str, Pictures, str, bool], ReferenceGates]
 """Gates of reference images by variant, state of its weights, images, state of those, and whether they are averaged."""
 
 REFERENCES_KEPT = 32
@@ -66,7 +66,7 @@ class LocalLab:
         self.device = str(networks.device)
         self.dtype = networks.dtype
         self._networks = networks
-        self._references = references or Recent(REFERENCES_KEPT)
+        self._references = references or LRU(REFERENCES_KEPT)
         self._token = CancellationToken()
 
     def describe(self, variant: Variant) -> Network:
@@ -173,7 +173,7 @@ class LocalEngine:
             graphs=settings.compile == "graphs",
             seen=self.metrics.batch,
         )
-        self._references: References = Recent(REFERENCES_KEPT)
+        self._references: References = LRU(REFERENCES_KEPT)
         # Photos are decoded and gates summed up on many threads at once, so each of them gets by with one core.
         self._pool = ThreadPoolExecutor(settings.workers, "analysis", initializer=torch.set_num_threads, initargs=(1,))
         self.admission = Admission(settings.workers + settings.max_queue)
@@ -233,7 +233,7 @@ class LocalEngine:
             return run(request, lab).model_dump_json().encode()
 
     @property
-    def caches(self) -> Mapping[str, Recent[Any, Any]]:
+    def caches(self) -> Mapping[str, LRU[Any, Any]]:
         """What is kept to be used again, by name."""
         return {"networks": self.networks.kept, "references": self._references}
 

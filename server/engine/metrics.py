@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from server.engine.networks import Networks, Recent
+from server.engine.networks import LRU, Networks
 
 
 class Measured(Protocol):
@@ -24,7 +24,7 @@ class Measured(Protocol):
         """Its networks, and how many images wait for them."""
 
     @property
-    def caches(self) -> Mapping[str, Recent[Any, Any]]:
+    def caches(self) -> Mapping[str, LRU[Any, Any]]:
         """What is kept to be used again, by name."""
 
 

@@ -1,7 +1,6 @@
 """Networks: those of one process, kept in memory and run by one thread for all that ask."""
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
+from cachetools import LRUCache
 from torch import Tensor
 
 from attention.analysis import Outputs
@@ -44,29 +44,24 @@ a tenth less of the cores' time, which others use meanwhile.
 """
 
 
-class Recent(Generic[K, V]):
-    """The ``size`` most recently used values by key."""
+class LRU(Generic[K, V]):
+    """The ``size`` most recently used values by key, for many threads; it counts how often one was there."""
 
     def __init__(self, size: int) -> None:
         self.hits = self.misses = 0
-        self._size = size
-        self._values: OrderedDict[K, V] = OrderedDict()
+        self._values: LRUCache[K, V] = LRUCache(size)
         self._lock = Lock()
 
     def get(self, key: K, make: Callable[[], V]) -> V:
         """The value of a key, made now if it is not kept; two callers at once may both make it."""
         with self._lock:
             if key in self._values:
-                self._values.move_to_end(key)
                 self.hits += 1
                 return self._values[key]
             self.misses += 1
         value = make()
         with self._lock:
             self._values[key] = value
-            self._values.move_to_end(key)
-            while len(self._values) > self._size:
-                self._values.popitem(last=False)
         return value
 
 
@@ -148,7 +143,7 @@ class Networks:
         self._checkpoints = checkpoints
         self.max_batch_size = max_batch_size
         self._threads = threads
-        self._models: Recent[tuple[Variant, str], Loaded] = Recent(kept)
+        self._models: LRU[tuple[Variant, str], Loaded] = LRU(kept)
         self._cpu_slots = cpu_slots or CpuSlots(1)
         self._batcher: MicroBatcher[Alike, Work, Row] = MicroBatcher(
             self._run,
@@ -172,7 +167,7 @@ class Networks:
         return len(self._batcher)
 
     @property
-    def kept(self) -> Recent[tuple[Variant, str], Loaded]:
+    def kept(self) -> LRU[tuple[Variant, str], Loaded]:
         """The networks in memory, which only the batcher's thread may touch, and how often one was there already."""
         return self._models
 
