@@ -64,6 +64,8 @@ def draw() -> st.Page:
         chip, switch = st.container(key="frame-jobs", width="content"), st.container(width="content")
     with switch:
         _language()
+    with st.container(key="frame-html"):
+        _html(data=language.LOCALES[language.current()], key="frame-html-lang")
     every = pages()
     page = st.navigation(list(every.values()), position="top")
     name = say(NAME)
@@ -85,8 +87,6 @@ def _language() -> None:
         language.preferred(),
         label_visibility="collapsed",
     )
-    with st.container(key="frame-html"):
-        _html(data=language.LOCALES[language.current()], key="frame-html-lang")
 
 
 def _logo() -> str:

@@ -57,9 +57,9 @@ def test_a_running_job_a_second_and_a_failure_are_seen(settings: Settings, monke
         assert chips(made.run()) == ["study 0 %"]
         client.submit(study().model_copy(update={"first_seed": 5}))
         assert chips(made.run()) == ["2 jobs"]
-        with Store(settings.database) as store:
-            store.claim_next("here")
-            store.fail(first.id, "It broke.")
+        store = Store(settings.database_url)
+        claim = store.jobs.claim(first.id)
+        assert claim is not None and store.jobs.fail(claim, "It broke.")
         assert chips(made.run()) == [":red[study failed]"]
         made.query_params["job"] = first.id
         assert chips(made.run()) == ["study 0 %"], "a failure that was looked at is no news"
