@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test testall test-models check docs format clean
+.PHONY: help install run test testall test-models check docs format words clean
 
 help:  ## this list
 	@echo "make run is the one to start with."
@@ -44,6 +44,9 @@ docs: $(VENV)/docs.stamp  ## build the documentation, with API pages made from d
 format: $(VENV)/dev.stamp  ## let ruff put things right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+words: $(VENV)/dev.stamp  ## put new sentences of the dashboard into its Chinese catalogue
+	$(BIN)/python -m dashboard.catalogue
 
 clean:  ## remove .venv and all that tools leave behind; stored photos stay
 	rm -rf $(VENV) $(VENV)-models build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \

@@ -201,12 +201,14 @@ class Client:
 
 
 def gate_values(prediction: Prediction) -> Mapping[str, NDArray[np.float64]]:
-    """Gate path -> its weights, flattened; empty if the request did not ask for gates."""
-    names = [gate.gate for gate in prediction.gates]
+    """Gate path -> its weights, flattened; empty if the request did not ask for gates; without those left out."""
+    sent = [gate for gate in prediction.gates if gate.gate not in prediction.left_out]
+    names = [gate.gate for gate in sent]
     if prediction.values is not None:
-        return {name: np.asarray(row, np.float64) for name, row in zip(names, prediction.values, strict=True)}
+        rows = {gate.gate: row for gate, row in zip(prediction.gates, prediction.values, strict=True)}
+        return {name: np.asarray(rows[name], np.float64) for name in names}
     if prediction.values_base64 is None:
         return {}
     every = np.frombuffer(base64.b64decode(prediction.values_base64), "<f2").astype(np.float64)
-    ends = np.cumsum([int(np.prod(gate.shape)) for gate in prediction.gates])
+    ends = np.cumsum([int(np.prod(gate.shape)) for gate in sent])
     return dict(zip(names, np.split(every, ends[:-1]), strict=True)) if names else {}

@@ -21,6 +21,11 @@ class Image(Plain):
     sample: bool = Field(default=False, description="Whether it belongs to the sample gallery.")
     title: str | None = Field(default=None, description="What a sample photo shows.")
     credit: str | None = Field(default=None, description="Author, licence and source of a sample photo.")
+    label: str | None = Field(
+        default=None,
+        description="Which of the shipped networks' classes a sample photo shows, empty if none of them; null of an "
+        "upload, of which that is not known.",
+    )
 
 
 class Images(Plain):

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Hashable
+from queue import Empty, Queue
+from threading import Thread
 from typing import TypeVar
 
 import httpx2
@@ -29,7 +31,61 @@ def http() -> httpx2.Client:
     """How the API is asked: at ATTENTION_API, with the key in ATTENTION_API_KEY, if there is one."""
     key = os.environ.get("ATTENTION_API_KEY", "").strip()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx2.Client(base_url=os.environ.get("ATTENTION_API", DEFAULT_API), headers=headers, timeout=120)
+    address = os.environ.get("ATTENTION_API", DEFAULT_API)
+    return httpx2.Client(base_url=address, headers=headers, timeout=120, transport=Watched(httpx2.HTTPTransport()))
+
+
+class Watched(httpx2.BaseTransport):
+    """Waits for an answer for as long as the service is alive: one that hangs is known within seconds.
+
+    A slow answer and a hanging service look alike to a timeout. So while an answer is awaited, the service is asked now
+    and then whether it lives, and the wait ends with an error as soon as it does not say so.
+
+    Args:
+        inner: sends requests.
+        patience_s: how long an answer may take before the service is asked.
+        health_s: how long the service may take to say that it lives.
+    """
+
+    def __init__(self, inner: httpx2.BaseTransport, patience_s: float = 3.0, health_s: float = 2.0) -> None:
+        self._inner, self._patience_s, self._health_s = inner, patience_s, health_s
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The response to a request.
+
+        Raises:
+            httpx2.TransportError: the request failed, or the service does not say that it lives.
+        """
+        answers: Queue[httpx2.Response | Exception] = Queue()
+
+        def send() -> None:
+            try:
+                answers.put(self._inner.handle_request(request))
+            except Exception as error:
+                answers.put(error)
+
+        Thread(target=send, name="api-request", daemon=True).start()
+        while True:
+            try:
+                answer = answers.get(timeout=self._patience_s)
+            except Empty:
+                self._require_life(request)
+                continue
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    def _require_life(self, request: httpx2.Request) -> None:
+        limits = httpx2.Timeout(self._health_s).as_dict()
+        question = httpx2.Request("GET", request.url.join("/v1/health"), extensions={"timeout": limits})
+        try:
+            self._inner.handle_request(question).close()
+        except httpx2.TransportError:
+            raise httpx2.ReadError("The service does not say that it lives.", request=request) from None
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._inner.close()
 
 
 def ask(request: Request[R]) -> R:

@@ -25,6 +25,7 @@ from types import FrameType
 ROOT = Path(__file__).resolve().parents[1]
 START_WITHIN_S = 180.0
 STOP_WITHIN_S = 20.0  # the API takes up to 15 to finish what it has
+EVERY_ADDRESS = ("0.0.0.0", "::")
 READY = "Press Ctrl-C to stop."
 
 Child = subprocess.Popen[bytes]
@@ -84,6 +85,7 @@ def services(environment: Mapping[str, str]) -> tuple[Service, Service]:
         command=(
             *(sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard" / "app.py")),
             *("--server.address", host, "--server.port", str(dashboard_port), "--logger.hideWelcomeMessage", "true"),
+            *(part for name in allowed_hosts(host, environment) for part in ("--server.allowedHosts", name)),
         ),
         host=host,
         port=dashboard_port,
@@ -94,6 +96,25 @@ def services(environment: Mapping[str, str]) -> tuple[Service, Service]:
     if api.port == dashboard.port:
         raise CannotStart(f"ATTENTION_PORT and ATTENTION_DASHBOARD_PORT are both {api.port}. Give them two ports.")
     return api, dashboard
+
+
+def allowed_hosts(host: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Names by which a browser may call the dashboard, none of which a web page of another site can have.
+
+    A page whose own name is made to point at this machine (DNS rebinding) is of the same origin as the dashboard in the
+    browser's eyes, and could drive it. No name that can be registered ends in a number, so patterns that do stand for
+    every IPv4 address where the dashboard listens on all.
+
+    Args:
+        host: the address it listens on.
+        environment: ATTENTION_ALLOWED_HOSTS names others, as a JSON list, or separated by commas.
+    """
+    names = ["localhost", "*.localhost", "127.0.0.1", "::1", socket.gethostname(), host]
+    if host in EVERY_ADDRESS:
+        names += [f"*.{number}" for number in range(256)]
+    extra = environment.get("ATTENTION_ALLOWED_HOSTS", "")
+    names += [name for part in extra.strip("[] ").split(",") if (name := part.strip(" \"'"))]
+    return tuple(dict.fromkeys(names))
 
 
 def supervise(
@@ -230,7 +251,7 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _typed(host: str) -> str:
-    if host in ("0.0.0.0", "::"):
+    if host in EVERY_ADDRESS:
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 

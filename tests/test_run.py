@@ -205,3 +205,20 @@ def test_the_real_api_and_dashboard_start_answer_and_stop(tmp_path: Path) -> Non
     assert child.returncode == 0
     assert "Stopped." in rest and "was ended" not in rest
     assert not listens(api) and not listens(dashboard)
+
+
+def test_a_web_page_whose_name_points_here_cannot_drive_the_dashboard() -> None:
+    from streamlit import config
+    from streamlit.web.server.starlette import starlette_websocket
+
+    before = config.get_option("server.allowedHosts")
+    try:
+        for host, names in (("127.0.0.1", ()), ("0.0.0.0", ("10.1.2.3", "192.168.0.255"))):
+            allowed = list(serve.allowed_hosts(host, {"ATTENTION_ALLOWED_HOSTS": '["lab.example.org"]'}))
+            config.set_option("server.allowedHosts", allowed)
+            for name in ("localhost", "127.0.0.1", "lab.example.org", *names):
+                assert starlette_websocket._is_origin_allowed(f"http://{name}:8501", f"{name}:8501"), (host, name)
+            for name in ("rebound.attacker.example", "127.0.0.1.attacker.example", "localhost.attacker.example"):
+                assert not starlette_websocket._is_origin_allowed(f"http://{name}:8501", f"{name}:8501"), (host, name)
+    finally:
+        config.set_option("server.allowedHosts", before)

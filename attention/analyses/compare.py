@@ -57,11 +57,16 @@ def predictions(request: CompareRequest, name: str, labels: Sequence[str], outpu
     shares = outputs.logits.float().softmax(1)  # (B, K)
     best = shares.topk(min(request.top_k, shares.shape[1]), 1)
     rows = _gate_rows(outputs.sites, outputs.gates)
-    if request.gates != "none" and sum(row.size for row in rows) > MAX_VALUES:
+    sent = [request.matrices or site.kind != "matrix" for site in outputs.sites]
+    entries = sum(row.size for row, wanted in zip(rows, sent, strict=True) if wanted)
+    if request.gates != "none" and entries > MAX_VALUES:
         raise TooLarge(
-            f"The gates of {name} have {sum(row.size for row in rows):,} entries for {len(request.images)} photos; an "
+            f"The gates of {name} have {entries:,} entries for {len(request.images)} photos; an "
             f"answer carries at most {MAX_VALUES:,}. Ask for fewer photos, or for gates=none: their statistics stay."
         )
+    left_out: tuple[str, ...] = ()
+    if request.gates != "none":
+        left_out = tuple(site.path for site, wanted in zip(outputs.sites, sent, strict=True) if not wanted)
     found = []
     for number, image in enumerate(request.images):
         top = tuple(
@@ -70,12 +75,26 @@ def predictions(request: CompareRequest, name: str, labels: Sequence[str], outpu
         )
         values, packed = None, None
         if request.gates == "json":
-            values = tuple(tuple(row[number].astype(np.float64).round(6).tolist()) for row in rows)
+            values = tuple(
+                tuple(row[number].astype(np.float64).round(6).tolist()) if wanted else ()
+                for row, wanted in zip(rows, sent, strict=True)
+            )
         elif request.gates == "base64":
-            whole = np.concatenate([row[number] for row in rows]) if rows else np.empty(0)
+            parts = [row[number] for row, wanted in zip(rows, sent, strict=True) if wanted]
+            whole = np.concatenate(parts) if parts else np.empty(0)
             packed = base64.b64encode(whole.astype("<f2").tobytes()).decode()
         gates = _summaries(outputs, rows, number)
-        found.append(Prediction(image=image, variant=name, top=top, gates=gates, values=values, values_base64=packed))
+        found.append(
+            Prediction(
+                image=image,
+                variant=name,
+                top=top,
+                gates=gates,
+                left_out=left_out,
+                values=values,
+                values_base64=packed,
+            )
+        )
     return found
 
 

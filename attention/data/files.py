@@ -37,6 +37,8 @@ class Sample:
     path: Path
     title: str
     credit: str
+    label: str
+    """Which of CIFAR-10's classes it shows; empty if none of them."""
 
     @property
     def name(self) -> str:
@@ -52,7 +54,9 @@ def samples() -> tuple[Sample, ...]:
         return ()
     with listing.open(newline="", encoding="utf-8") as rows:
         return tuple(
-            Sample(image_id((path := SAMPLES / row["file"]).read_bytes()), path, row["title"], row["credit"])
+            Sample(
+                image_id((path := SAMPLES / row["file"]).read_bytes()), path, row["title"], row["credit"], row["label"]
+            )
             for row in csv.DictReader(rows)
         )
 

@@ -4,6 +4,7 @@ Decode, turn upright by EXIF, bring to 8-bit RGB (16-bit scaled by its full rang
 resize the shorter side (bicubic, antialiased), crop the centre, scale to 0..1, normalise.
 """
 
+import base64
 import io
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -122,6 +124,13 @@ def crop(photo_width: int, photo_height: int, how: Preprocess) -> tuple[float, f
     width, height = (max(round(side * scale), how.size) for side in (photo_width, photo_height))
     left, top = (width - how.size) // 2, (height - how.size) // 2
     return left / width, top / height, (left + how.size) / width, (top + how.size) / height
+
+
+def png(pixels: NDArray[np.uint8]) -> str:
+    """Grey (H, W) or colour (H, W, 3) pixels as a PNG in base64."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return base64.b64encode(out.getvalue()).decode()
 
 
 def normalise(pixels: Tensor, how: Preprocess) -> Tensor:

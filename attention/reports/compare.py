@@ -30,6 +30,11 @@ class CompareRequest(Request["Comparison"]):
         default="none",
         description="The gate values themselves: not at all, as numbers, or as base64 of little-endian float16.",
     )
+    matrices: bool = Field(
+        default=False,
+        description="Whether `gates` also gives weights between all pairs of places or channels, which are megabytes a "
+        "photo; POST /v1/maps gives those of one place.",
+    )
     ablation: Ablation | None = Field(default=None, description="Gates to replace, in every variant that has gates.")
 
 
@@ -68,8 +73,12 @@ class Prediction(Plain):
     variant: str = Field(description="Short name of the variant.")
     top: tuple[ClassScore, ...] = Field(description="Most probable classes first.")
     gates: tuple[GateSummary, ...] = Field(description="Every gate from input to output.")
+    left_out: tuple[str, ...] = Field(
+        default=(), description="Gates whose values were asked for and are left out: weights between pairs."
+    )
     values: tuple[tuple[float, ...], ...] | None = Field(
-        default=None, description="Entries of each gate in the order of `gates`, each flattened row by row."
+        default=None,
+        description="Entries of each gate in the order of `gates`, each flattened row by row; empty if left out.",
     )
     values_base64: str | None = Field(
         default=None,

@@ -6,7 +6,6 @@ the same colours. Weights of all variants share one colour scale, or they could 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import cycle
 
 import altair as alt
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from attention.client import gate_values
 from attention.reports.compare import Comparison, GateSummary
 from attention.reports.cost import CostReport
+from dashboard.drawing import theme
 from dashboard.drawing.words import about, called, gate_labels
 
 PALETTE = ("#737b8c", "#d9822b", "#2b6cb0", "#2f9e79", "#b5487f", "#7d5fb2", "#a3862a", "#c0504d")
@@ -36,8 +36,7 @@ Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 def colour(report: Comparison | CostReport) -> alt.Scale:
     """Every variant keeps its colour from picture to picture."""
-    variants = list(called(report).values())
-    return alt.Scale(domain=variants, range=[PALETTE[number % len(PALETTE)] for number in range(len(variants))])
+    return theme.colours(called(report), called(report).values())
 
 
 def coloured(report: Comparison | CostReport, drawn: Iterable[str]) -> alt.Color:
@@ -53,7 +52,6 @@ def predictions(report: Comparison, image: str) -> dict[str, Chart]:
     """For each variant its most probable classes as bars, all on the same axis from 0 to 100 %."""
     label = called(report)
     charts: dict[str, Chart] = {}
-    hues = dict(zip(label, cycle(PALETTE), strict=False))
     trained = {variant.name: variant.trained for variant in report.variants}
     for prediction in about(report, image):
         rows = [
@@ -61,7 +59,7 @@ def predictions(report: Comparison, image: str) -> dict[str, Chart]:
             for score in prediction.top
         ]
         base = alt.Chart(pd.DataFrame(rows)).encode(
-            y=alt.Y("class:N", sort=None, title=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False)),
+            y=alt.Y("class:N", sort=[str(row["class"]) for row in rows], title=None, axis=theme.named_axis()),
             x=alt.X(
                 "probability:Q",
                 scale=alt.Scale(domain=[0, 1.12], nice=False),
@@ -70,7 +68,9 @@ def predictions(report: Comparison, image: str) -> dict[str, Chart]:
             tooltip=[alt.Tooltip("class:N"), alt.Tooltip("probability:Q", format=".2%")],
         )
         shade = 0.9 if trained[prediction.variant] else 0.35
-        bars = base.mark_bar(color=hues[prediction.variant], opacity=shade, cornerRadiusEnd=3, height={"band": 0.72})
+        bars = base.mark_bar(
+            color=theme.hue(prediction.variant), opacity=shade, cornerRadiusEnd=3, height={"band": 0.72}
+        )
         figures = base.mark_text(align="left", dx=4, color=TEXT).encode(text=alt.Text("probability:Q", format=".2~p"))
         charts[label[prediction.variant]] = alt.layer(bars, figures).properties(height=STEP * len(rows) + AXES)
     return charts

@@ -16,6 +16,7 @@ from attention.errors import AttentionError
 from attention.names import split_names
 from attention.schemas import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import SHIPPED_BACKBONE, Options, OptionValue, Placement, Variant
+from dashboard.widgets import linked
 
 NUMBER = "a number"
 PLAIN = "none"
@@ -49,9 +50,7 @@ def variants(
 
     The choice is kept in the address of the page, so that a link shows the same.
     """
-    if key not in st.session_state:
-        linked, _ = read_variants("\n".join(st.query_params.get_all(key)))
-        st.session_state[key] = [variant.name for variant in linked or default]
+    linked.start(key, [variant.name for variant in default], lambda said: said)
     st.session_state[key] = list(dict.fromkeys(_canonical(name) for name in st.session_state[key]))
     known = [entry.name for entry in catalog.shipped] + [variant.name for variant in default]
     offered = list(dict.fromkeys(known + st.session_state[key]))
@@ -73,7 +72,7 @@ def variants(
     chosen, problems = read_variants("\n".join(names))
     for problem in problems:
         st.error(problem)
-    st.query_params[key] = [variant.name for variant in chosen]
+    linked.write(key, names)
     return tuple(dict.fromkeys(chosen))
 
 

@@ -11,6 +11,7 @@ from attention.client import ServiceError
 from attention.schemas import Job
 from attention.spec import Request
 from dashboard import connect
+from dashboard.widgets import linked as address
 
 ADDRESS = "job"
 """The page's address holds the job's id, so a page that is closed loses nothing, and a link shows the same job."""
@@ -28,7 +29,7 @@ BADGES = {
 
 def linked() -> Job | None:
     """The job that the page's address names. One that is not here is said so, and there is none."""
-    job_id = st.query_params.get(ADDRESS, "")
+    job_id = "".join(address.words(ADDRESS)[-1:])
     if not job_id:
         return None
     try:
@@ -42,10 +43,7 @@ def linked() -> Job | None:
 
 def open_job(job_id: str) -> None:
     """Let the page's address name a job; an empty id names none."""
-    if job_id:
-        st.query_params[ADDRESS] = job_id
-    else:
-        st.query_params.pop(ADDRESS, None)
+    address.write(ADDRESS, [job_id] if job_id else [])
 
 
 def asked(request: Request[Any]) -> Job | None:
@@ -111,15 +109,15 @@ def duration(seconds: float) -> str:
 
 def earlier(jobs: Sequence[Job], about: Callable[[Job], str]) -> None:
     """Jobs to open again, newest first, each with what it was about."""
-    current = st.query_params.get(ADDRESS)
+    current = address.words(ADDRESS)[-1:]
     for job in jobs[:SHOWN]:
         left, middle, right = st.columns([1, 6, 1], vertical_alignment="center")
         left.markdown(BADGES[job.state])
         middle.markdown(f"{about(job)}  \n:small[{job.created:%d %b %Y, %H:%M} UTC]")
         right.button(
-            "Shown" if job.id == current else "Open",
+            "Shown" if [job.id] == current else "Open",
             key=f"open.{job.id}",
-            disabled=job.id == current,
+            disabled=[job.id] == current,
             on_click=open_job,
             args=(job.id,),
             width="stretch",

@@ -6,6 +6,7 @@ from attention.client import Client, ServiceError
 from attention.reports.compare import CompareRequest
 from attention.schemas import Image
 from dashboard import connect
+from dashboard.widgets import linked
 
 COLUMNS = 9
 # A photo is its own button: the real one lies over it, unseen, so that keyboards and screen readers find it too.
@@ -24,13 +25,13 @@ def choose(key: str = "image", start: int = 1) -> tuple[Image, ...]:
     """The photos to look at. Before anybody chooses, they are the first ``start`` samples."""
     stored = {image.id: image for image in connect.client().images()}
     samples = [image for image in stored.values() if image.sample]
-    if key not in st.session_state:
-        linked = [id for id in st.query_params.get_all(key) if id]
-        lost = [id for id in linked if id not in stored]
-        st.session_state[key] = [id for id in linked if id in stored] or [image.id for image in samples[:start]]
-        st.session_state["uploads"] = [id for id in st.session_state[key] if not stored[id].sample]
-        if lost:
-            st.warning(f"The link names {len(lost)} photo(s) that are not stored here, such as {lost[0][:80]!r}.")
+    lost = [id for id in linked.given(key) or () if id not in stored]
+    if lost:
+        st.warning(f"The link names {len(lost)} photo(s) that are not stored here, such as {lost[0][:80]!r}.")
+    first = [image.id for image in samples[:start]]
+    linked.start(key, first, lambda said: [id for id in said if id in stored] or None)
+    uploads: list[str] = st.session_state.setdefault("uploads", [])
+    uploads += [id for id in st.session_state[key] if id in stored and not stored[id].sample and id not in uploads]
 
     left, right = st.columns([4, 1], gap="medium")
     with right:
@@ -53,7 +54,7 @@ def choose(key: str = "image", start: int = 1) -> tuple[Image, ...]:
                         args=(key, image.id, several),
                     )
     chosen = [stored[id] for id in st.session_state[key] if id in stored]
-    st.query_params[key] = [image.id for image in chosen]
+    linked.write(key, [image.id for image in chosen])
     return tuple(chosen)
 
 

@@ -98,7 +98,9 @@ class Photos:
         for sample in samples():
             data = sample.path.read_bytes()
             image = _describe(sample.id, sample.name, inspect(data), data)
-            found[sample.id] = image.model_copy(update={"sample": True, "title": sample.title, "credit": sample.credit})
+            found[sample.id] = image.model_copy(
+                update={"sample": True, "title": sample.title, "credit": sample.credit, "label": sample.label}
+            )
         return found
 
 

@@ -75,7 +75,7 @@ def test_cost_is_one_click_away(page: "Page", address: str) -> None:
     from playwright.sync_api import expect
 
     page.goto(address + LINK)
-    page.get_by_role("link", name="Cost").click()
+    page.get_by_role("link", name="Cost", exact=True).first.click()
     expect(page.get_by_role("heading", name="Cost", exact=True)).to_be_visible()
     expect(page.get_by_role("cell", name="25,557,032").first).to_be_visible()
     expect(page.get_by_role("cell", name="+87,808")).to_be_visible()
@@ -93,7 +93,7 @@ def test_learn_draws_every_lesson(page: "Page", address: str) -> None:
     from playwright.sync_api import expect
 
     page.goto(address + LINK)
-    page.get_by_role("link", name="Learn").click()
+    page.get_by_role("link", name="Learn", exact=True).first.click()
     expect(page.get_by_role("heading", name="Learn", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name=re.compile(r"^[1-6]\. "))).to_have_count(6)
     expect(page.locator(DRAWN)).to_have_count(3 + 1 + 2 + 3 + 2 + 1)

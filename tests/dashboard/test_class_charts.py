@@ -17,8 +17,7 @@ from attention.reports.stripe import OrderBetween, StripeGate, StripeMap, Stripe
 from attention.reports.subjects import ClassCount, Ran
 from attention.spec import Pictures, Variant
 from dashboard.drawing.marks import CELLS, Chart
-from dashboard.views.ablate import probe_charts
-from dashboard.views.look import class_charts
+from dashboard.views.look import class_charts, probe_charts
 
 PICTURES = Pictures(data="pets", limit=6)
 NAMES = ("resnet20/eca?weights=shipped", "resnet20/se?weights=shipped")

@@ -1,7 +1,11 @@
 """The dashboard asks with the key that its environment has, and without one where there is none."""
 
+from threading import Event
+
+import httpx2
 import pytest
 
+from attention.client import Client, Unreachable
 from dashboard import connect
 
 
@@ -14,3 +18,46 @@ def test_the_key_comes_from_the_environment(key: str | None, sent: str | None, m
         monkeypatch.setenv("ATTENTION_API_KEY", key)
     with connect.http() as made:
         assert made.headers.get("Authorization") == sent
+
+
+class Service(httpx2.BaseTransport):
+    """A service that answers one path only when it is allowed to, and says that it lives unless it is stopped."""
+
+    def __init__(self) -> None:
+        self.go_on, self.stopped, self.asked = Event(), False, list[str]()
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked.append(request.url.path)
+        if request.url.path == "/v1/health":
+            if self.stopped:
+                raise httpx2.ReadTimeout("no answer", request=request)
+            self.go_on.set()
+            return httpx2.Response(200, request=request)
+        self.go_on.wait()
+        return httpx2.Response(200, text="the answer", request=request)
+
+
+def test_a_slow_answer_is_waited_for_while_the_service_lives() -> None:
+    service = Service()
+    with httpx2.Client(base_url="http://api", transport=connect.Watched(service, patience_s=0.01)) as http:
+        assert http.get("/v1/images").text == "the answer"
+    assert service.asked[:2] == ["/v1/images", "/v1/health"]
+
+
+def test_a_service_that_hangs_is_known_by_its_silence() -> None:
+    service = Service()
+    service.stopped = True
+    with httpx2.Client(base_url="http://api", transport=connect.Watched(service, patience_s=0.01)) as http:
+        with pytest.raises(Unreachable, match="does not answer"):
+            Client(http).images()
+    service.go_on.set()
+
+
+def test_an_error_of_the_connection_is_passed_on() -> None:
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused", request=request)
+
+    watched = connect.Watched(httpx2.MockTransport(refuse))
+    with httpx2.Client(base_url="http://api", transport=watched) as http:
+        with pytest.raises(httpx2.ConnectError):
+            http.get("/v1/images")

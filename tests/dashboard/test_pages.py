@@ -38,7 +38,6 @@ def test_compare_is_alive_before_any_upload(app: AppTest) -> None:
     assert [card.split("**")[1] for card in cards] == SMALL
     assert len(app.get(CHART)) == 3 + 2 + 1 + 1
     assert {"resnet20/se", "resnet20/eca"} == set(app.table[0].value["variant"])
-    assert "on cpu" in app.sidebar.caption[0].value
 
 
 def test_untrained_networks_are_marked_loudly(app: AppTest) -> None:
@@ -286,7 +285,7 @@ def test_an_api_that_is_down_is_a_message_that_says_what_to_do(monkeypatch: pyte
     app.run()
     assert not app.exception
     assert "Start it with `make run`" in app.error[0].value
-    assert "not reachable" in app.sidebar.caption[0].value
+    assert "API silent" in texts(app.markdown)
     monkeypatch.setattr(connect, "client", lambda: up)
     app.button[0].click().run()
     assert not app.error

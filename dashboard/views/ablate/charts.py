@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from attention.reports.sweep import Effect, Family, PhotoEffect, Redundancy, Scope, Site, SweepReport, WhatIfReport
+from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, PALETTE, STEP, TEXT, Chart
 
 KINDS = {
@@ -86,19 +87,19 @@ def _heat_map(
         x=alt.X("kind:N", sort=kinds, title="gates replaced by", axis=alt.Axis(orient="top", labelAngle=0)),
         y=alt.Y("scope:N", sort=order, title="which gates (stage.block), from input to output"),
     )
-    cells = base.mark_rect(stroke="#ffffff", strokeWidth=1).encode(
+    cells = base.mark_rect(stroke=theme.faint(), strokeWidth=1).encode(
         color=alt.Color(
             "change:Q",
             title=title,
-            scale=alt.Scale(scheme="redblue", domain=[-reach, reach], domainMid=0),
+            scale=theme.change(reach),
             legend=alt.Legend(orient="bottom", gradientLength=260, titleLimit=400, format="+.2~f"),
         ),
         tooltip=[alt.Tooltip("scope:N"), alt.Tooltip("kind:N"), alt.Tooltip("change:Q", format="+.2f"), *tips],
     )
-    strong = f"abs(datum.change) > {0.6 * reach}"
+    strong = f"abs(datum.change) > {0.55 * max(reach, theme.LEAST_CHANGE)}"
     figures = base.mark_text(fontSize=11).encode(
         text=alt.Text("change:Q", format="+.1f"),
-        color=alt.condition(strong, alt.value("#ffffff"), alt.value("#26303d")),
+        color=alt.condition(strong, alt.value(theme.paper()), alt.value(theme.ink())),
     )
     layers = [cells, figures]
     if dots:
@@ -117,7 +118,7 @@ def before_after(report: WhatIfReport, effect: PhotoEffect) -> Chart:
         for gates, share in (("as they are", score.probability), ("replaced", after))
     ]
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        y=alt.Y("class:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=150)),
+        y=alt.Y("class:N", sort=[str(row["class"]) for row in rows[::2]], title=None, axis=theme.named_axis()),
         yOffset=alt.YOffset("gates:N", sort=["as they are", "replaced"]),
         x=alt.X(
             "probability:Q",

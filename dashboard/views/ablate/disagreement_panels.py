@@ -13,9 +13,7 @@ from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing.marks import AXES, STEP, Chart
-from dashboard.views.ablate import form as gate_form
-from dashboard.views.study import form as study_form
-from dashboard.widgets import forms
+from dashboard.widgets import data_sets, forms, gates
 
 COLUMNS = 6
 DEFAULT: tuple[Variant, ...] = DisagreementRequest.model_fields["variants"].default
@@ -25,14 +23,14 @@ def form() -> Callable[[], DisagreementRequest] | None:
     """Which networks on which images, and what makes the list."""
     catalog: Catalog = connect.catalog()
     variants = forms.variants(catalog, DEFAULT, "variant")
-    data = study_form.data_set()
+    data = data_sets.data_set()
     left, right = st.columns(2)
     with left:
         rank = st.selectbox("Listed are images on which", list(RANKS), format_func=RANKS.__getitem__, key="rank")
     if data is None or not variants:
         return None
     with right:
-        limit = gate_form.images(data)
+        limit = gates.images(data)
     return lambda: DisagreementRequest(
         variants=variants, images=Pictures(data=data.name, limit=limit), rank_by=rank, limit=24
     )

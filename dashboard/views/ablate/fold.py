@@ -11,8 +11,7 @@ from attention.spec import Pictures
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing.marks import AXES, PALETTE, STEP, Chart
-from dashboard.views.ablate import form as gate_form
-from dashboard.views.study import form as study_form
+from dashboard.widgets import data_sets, gates
 
 STATES = {"trained": "as trained", "mean": "mean gates", "folded": "folded: plain"}
 
@@ -24,11 +23,11 @@ def form() -> Callable[[], FoldRequest] | None:
         "normalisation before it. What is left is the plain backbone at the plain price, and the report says what "
         "that costs in accuracy."
     )
-    variant = gate_form.network(connect.catalog())
-    data = study_form.data_set()
+    variant = gates.network(connect.catalog())
+    data = data_sets.data_set()
     if variant is None or data is None:
         return None
-    limit = gate_form.images(data)
+    limit = gates.images(data)
     return lambda: FoldRequest(variant=variant, images=Pictures(data=data.name, limit=limit))
 
 

@@ -5,10 +5,10 @@ import streamlit as st
 from attention.reports.fold import FoldRequest
 from attention.reports.sweep import SweepRequest
 from dashboard import connect
+from dashboard.language import say
 from dashboard.views.ablate import fold as fold_panels
-from dashboard.views.ablate import form as gate_form
 from dashboard.views.ablate import panels as gate_panels
-from dashboard.widgets import job_desk, jobs, photos
+from dashboard.widgets import gates, job_desk, jobs, linked, links, photos
 
 PHOTO, DATA, FOLD = "photo", "data", "fold"
 WAYS = {PHOTO: "A photo", DATA: "A data set", FOLD: "Fold it away"}
@@ -22,14 +22,10 @@ def main() -> None:
     )
     gate_panels.definitions()
     job = jobs.linked()
-    linked = st.query_params.get("on", "")
-    if job is not None:
-        linked = FOLD if job.analysis == FoldRequest.analysis else DATA
-    start = linked if linked in WAYS else PHOTO
-    way = st.segmented_control(
-        "Look at", list(WAYS), format_func=WAYS.__getitem__, default=start, key="on", required=True
-    )
-    st.query_params["on"] = way
+    if job is not None and linked.given(jobs.ADDRESS):
+        st.session_state["on"] = FOLD if job.analysis == FoldRequest.analysis else DATA
+        linked.write(jobs.ADDRESS, [job.id])
+    way = linked.choice(st.segmented_control, "Look at", WAYS, "on", PHOTO)
     if way == DATA:
         job_desk.desk(SweepRequest, "sweep", gate_panels.sweep_described, gate_panels.show, gate_panels.sweep_form)
     elif way == FOLD:
@@ -37,12 +33,13 @@ def main() -> None:
     else:
         jobs.open_job("")
         one_photo()
+    links.to("disagreement", say("Find images on which networks differ"), ":material/difference:")
 
 
 def one_photo() -> None:
     """One photo and one network: every gate at once, and switches for a set of one's own."""
     chosen = photos.choose()
-    variant = gate_form.network(connect.catalog())
+    variant = gates.network(connect.catalog())
     if not chosen or variant is None:
         st.info("Choose a photo and a network.")
         return

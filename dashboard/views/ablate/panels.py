@@ -12,8 +12,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.views.ablate import charts as gate_charts
 from dashboard.views.ablate import form as gate_form
-from dashboard.views.study import form as study_form
-from dashboard.widgets import photos
+from dashboard.widgets import data_sets, gates, photos
 
 
 def definitions() -> None:
@@ -44,8 +43,8 @@ def photo(image: Image, variant: Variant) -> None:
         st.markdown("**Each gate, each stage, all of them**")
         drawing.draw(gate_charts.photo_map(report, image.id), "gates-of-a-photo")
         st.caption(
-            "Red cells cost the first class probability, blue ones add some; a dot marks another first class. Look for "
-            "gates whose mean does as well as they do: there attention does not listen to this photo."
+            "Orange cells cost the first class probability, violet ones add some; a dot marks another first class. "
+            "Look for gates whose mean does as well as they do: there attention does not listen to this photo."
         )
     _downloads(report, "whatif")
 
@@ -108,12 +107,12 @@ def sweep_described(request: SweepRequest) -> str:
 
 def sweep_form() -> Callable[[], SweepRequest] | None:
     """Which network, which replacements, which images."""
-    variant = gate_form.network(connect.catalog())
-    data = study_form.data_set()
+    variant = gates.network(connect.catalog())
+    data = data_sets.data_set()
     tried = gate_form.kinds()
     if variant is None or data is None:
         return None
-    limit = gate_form.images(data)
+    limit = gates.images(data)
     return lambda: SweepRequest(variant=variant, images=Pictures(data=data.name, limit=limit), kinds=_kinds(tried))
 
 
@@ -132,7 +131,7 @@ def show(report: SweepReport, final: bool) -> None:
         st.markdown("**Gate by gate**")
         drawing.draw(gate_charts.sweep_map(report), "sweep")
         st.caption(
-            "Red costs accuracy. Look for rows that stay pale under “mean”: those gates could be constants, and a "
+            "Orange costs accuracy. Look for rows that stay pale under “mean”: those gates could be constants, and a "
             "constant can be folded away. Intervals are under the pointer."
         )
     with right:

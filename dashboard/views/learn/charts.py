@@ -9,11 +9,11 @@ import pandas as pd
 
 from attention.reports.modules import Interaction, KernelReport, KernelStep, Places, PublishedGroup
 from attention.schemas import ModuleEntry
+from dashboard.drawing import theme
 from dashboard.drawing.marks import PALETTE, SHORT, STEP, TEXT, Chart
 
 GREY, ORANGE, BLUE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3]
 PALE = "#aab3c2"
-COLOURS = {"none": GREY, "se": ORANGE, "eca": BLUE, "gc": GREEN, "cbam": PALETTE[4]}
 """A module has one colour in all pictures of published results; those that are not here are violet."""
 
 
@@ -294,14 +294,14 @@ def _published(group: PublishedGroup, span: float, most: int) -> Chart:
     rows: list[dict[str, Any]] = [
         {
             "name": result.name,
-            "text": result.attention if result.attention in COLOURS else result.name,
+            "text": result.attention if result.attention in theme.MODULES else result.name,
             "attention": result.attention,
             "top1": result.top1,
             "added": result.added_parameters,
         }
         for result in sorted(group.results, key=lambda result: result.top1)
     ]
-    hues = [COLOURS.get(row["attention"], PALETTE[5]) for row in rows]
+    hues = [theme.hue(row["attention"]) for row in rows]
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X(
             "added:Q",
@@ -346,7 +346,7 @@ def starts(modules: Sequence[ModuleEntry]) -> Chart:
     ]
     kinds = ["exactly the identity", "rescales", "gives something else"]
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        y=alt.Y("module:N", sort=None, title=None, axis=alt.Axis(labelOverlap=False)),
+        y=alt.Y("module:N", sort=[str(row["module"]) for row in rows], title=None, axis=theme.named_axis()),
         x=alt.X("kept:Q", title="standard deviation after / before (no unit)", scale=alt.Scale(domain=[0, 1.6])),
         tooltip=[alt.Tooltip("module:N"), alt.Tooltip("kept:Q", format=".3f"), alt.Tooltip("what:N")],
     )

@@ -14,6 +14,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import labels
+from dashboard.widgets import linked
 
 WIDE = 3
 PICTURE = 480
@@ -22,11 +23,8 @@ PICTURE = 480
 
 def where(image: Image, variants: Sequence[Variant]) -> None:
     """A switch, and behind it a heat map for each network."""
-    linked = st.query_params.get("cam", "") == "1"
-    if not st.toggle("Where they look (Grad-CAM)", value=linked, key="cam"):
-        st.query_params.pop("cam", None)
+    if not linked.switch(st.toggle, "Where they look (Grad-CAM)", "cam"):
         return
-    st.query_params["cam"] = "1"
     typed = st.text_input(
         "Class", key="cam.class", placeholder="each network's first class", help="A class by name or number."
     ).strip()

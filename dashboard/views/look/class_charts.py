@@ -13,6 +13,7 @@ import pandas as pd
 
 from attention.reports.excitation import ExcitationReport, ExcitedGate
 from attention.reports.stripe import StripeMap, StripeReport
+from dashboard.drawing import theme
 from dashboard.drawing.marks import CELLS, PALETTE, TEXT, Chart
 from dashboard.drawing.words import gate_labels, labels
 
@@ -110,7 +111,7 @@ def _classes(names: list[str], chosen: str) -> alt.Color:
         )
     else:
         hues, legend = [PALETTE[1] if name == chosen else "#b6bdc9" for name in names], None
-    return alt.Color("class:N", scale=alt.Scale(domain=names, range=hues), sort=None, legend=legend)
+    return alt.Color("class:N", scale=alt.Scale(domain=names, range=hues), sort=names, legend=legend)
 
 
 def _channels(gate: ExcitedGate) -> str:
@@ -263,10 +264,10 @@ def shares(report: StripeReport, share: Share) -> Chart | None:
 
 
 def _networks(report: StripeReport) -> alt.Color:
-    names = list(labels([network.name for network in report.networks]).values())
+    label = labels([network.name for network in report.networks])
     return alt.Color(
         "network:N",
-        scale=alt.Scale(domain=names, range=list(np.resize(PALETTE[1:], len(names)))),
+        scale=theme.colours(label, label.values()),
         legend=alt.Legend(orient="top", title=None, labelLimit=300),
     )
 

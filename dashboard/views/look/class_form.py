@@ -7,9 +7,7 @@ import streamlit as st
 
 from attention.schemas import Catalog, DataSet, Image
 from attention.spec import Pictures, Variant
-from dashboard.views.ablate import form as gate_form
-from dashboard.views.study import form as study_form
-from dashboard.widgets import forms, photos
+from dashboard.widgets import data_sets, forms, gates, linked, photos
 
 PHOTOS, DATA = "Photos", "A data set"
 START = 200
@@ -34,7 +32,7 @@ def networks(catalog: Catalog) -> tuple[Variant, ...]:
     """The network that is looked into, then those it is compared with. They stand in the page's address."""
     left, right = st.columns([1, 2], gap="medium")
     with left:
-        first = gate_form.network(catalog)
+        first = gates.network(catalog)
     if first is None:
         return ()
     shipped = [Variant.parse(entry.name) for entry in catalog.shipped if entry.card.variant.attention]
@@ -46,10 +44,10 @@ def networks(catalog: Catalog) -> tuple[Variant, ...]:
 
 def subjects() -> Subjects | None:
     """Photos, or the images of a data set; None if there are none yet."""
-    start = DATA if st.query_params.get("on") == "data" else PHOTOS
-    on = st.segmented_control("Look at", [PHOTOS, DATA], default=start, key="on", required=True)
-    st.query_params["on"] = "data" if on == DATA else "photo"
-    return _data() if on == DATA else _photos()
+    on = linked.choice(
+        st.segmented_control, "Look at", {"photo": PHOTOS, "data": DATA}, "on", "photo", state="classes.on"
+    )
+    return _data() if on == "data" else _photos()
 
 
 def _photos() -> Subjects | None:
@@ -65,27 +63,27 @@ def _photos() -> Subjects | None:
 
 
 def _data() -> Subjects | None:
-    data = study_form.data_set()
+    data = data_sets.data_set()
     if data is None:
         return None
     left, right = st.columns([4, 1], gap="medium")
     with left:
         classes = _classes(data)
     with right:
-        limit = gate_form.images(data, START, MANY)
+        limit = gates.images(data, START, MANY)
     return Subjects(Pictures(data=data.name, classes=classes, limit=limit), limit, {}, ())
 
 
 def _classes(data: DataSet) -> tuple[str, ...]:
     """Some classes of a data set; none for all. Only those whose names are known without reading it can be chosen."""
     known = data.classes or ()
-    picked = st.multiselect(
+    return linked.choices(
+        st.multiselect,
         "Classes",
         known,
-        [name for name in st.query_params.get_all("class") if name in known],
-        key=f"classes.{data.name}",
+        "class",
+        (),
+        state=f"classes.{data.name}",
         placeholder="all" if known else "all; their names are known once they are read",
         disabled=not known,
     )
-    st.query_params["class"] = picked
-    return tuple(picked)

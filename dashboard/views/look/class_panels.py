@@ -15,7 +15,7 @@ from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.views.look import class_charts
 from dashboard.views.look.class_form import Subjects
-from dashboard.widgets import forms, jobs
+from dashboard.widgets import forms, jobs, linked
 
 R = TypeVar("R", bound=Plain)
 
@@ -122,29 +122,22 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
         st.caption(f":material/info: {caveat}")
     names = [one.label for one in report.classes]
     left, right = st.columns([1, 3], gap="medium", vertical_alignment="bottom")
-    linked = st.query_params.get("out", "")
-    chosen = left.selectbox(
+    chosen = linked.choice(
+        left.selectbox,
         "Photo to bring out" if called else "Class to bring out, with its spread",
-        names,
-        names.index(linked) if linked in names else 0,
-        format_func=lambda name: called.get(name, name),
-        key=f"out.{hash(tuple(names))}",
+        {name: called.get(name, name) for name in names},
+        "out",
+        names[0],
+        state=f"out.{hash(tuple(names))}",
     )
-    drawn = right.segmented_control(
-        "Curves show",
-        [GATES, AROUND],
-        default=AROUND if st.query_params.get("curves") == "around" else GATES,
-        key="curves",
-        required=True,
-    )
-    st.query_params["out"], st.query_params["curves"] = chosen, "around" if drawn == AROUND else "gates"
+    drawn = linked.choice(right.segmented_control, "Curves show", {"gates": GATES, "around": AROUND}, "curves", "gates")
     for start in range(0, len(report.gates), WIDE):
         some = report.gates[start : start + WIDE]
         layers = words.gate_labels(some)
         for gate, column in zip(some, st.columns(min(WIDE, len(report.gates)), gap="medium"), strict=False):
             column.markdown(f"**Stage {gate.stage}**, layer {layers[gate.gate]}, {gate.channels} channels")
             with column:
-                drawing.draw(class_charts.curves(gate, chosen, called, drawn == AROUND), f"curves-{gate.gate}")
+                drawing.draw(class_charts.curves(gate, chosen, called, drawn == "around"), f"curves-{gate.gate}")
             column.caption(_in_words(gate))
     st.caption(
         "A line is a class, the dashed one the mean of all, the band one standard deviation within the chosen class. "
@@ -206,15 +199,10 @@ def _drawn(stages: Sequence[ExcitedGate]) -> str | None:
     paths = {f"{gate.stage}": gate.gate for gate in stages}
     if len(paths) < 2:
         return None
-    last, linked = list(paths)[-1], st.query_params.get("stage", "")
-    picked = st.segmented_control(
-        "Stage to draw (its last block)",
-        list(paths),
-        default=linked if linked in paths else last,
-        key=f"stage.{len(paths)}",
-        required=True,
+    last = list(paths)[-1]
+    picked = linked.choice(
+        st.segmented_control, "Stage to draw (its last block)", list(paths), "stage", last, state=f"stage.{len(paths)}"
     )
-    st.query_params["stage"] = picked
     return None if picked == last else paths[picked]
 
 

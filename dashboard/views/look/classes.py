@@ -3,8 +3,8 @@
 import streamlit as st
 
 from dashboard import connect
-from dashboard.views.ablate import probes as probe_panels
 from dashboard.views.look import class_form, class_panels
+from dashboard.views.look import probes as probe_panels
 
 
 def main() -> None:

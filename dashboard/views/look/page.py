@@ -10,9 +10,10 @@ from attention.schemas import Catalog
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import tables
+from dashboard.language import say
 from dashboard.views.look import cam as cam_panels
 from dashboard.views.look import panels
-from dashboard.widgets import forms, photos
+from dashboard.widgets import forms, links, photos
 
 
 def default_variants(catalog: Catalog) -> Sequence[Variant]:
@@ -49,3 +50,4 @@ panels.predictions(report, image)
 cam_panels.where(image, variants)
 panels.gates(report, image)
 panels.downloads(report)
+links.to("classes", say("How gates differ from class to class"), ":material/stacked_line_chart:")

@@ -1,7 +1,5 @@
 """What the Cost page shows of a report: the bills, pictures of them, their conventions, the counter court."""
 
-from urllib.parse import urlencode
-
 import streamlit as st
 
 from attention.reports.cost import CostReport
@@ -9,7 +7,9 @@ from attention.reports.court import CourtRequest
 from attention.reports.modules import FitReport
 from dashboard import connect
 from dashboard.drawing import tables, words
+from dashboard.language import say
 from dashboard.views.price import counted_charts as cost_charts
+from dashboard.widgets import linked, links
 
 TIMED = 12
 """Networks that one measurement of time takes at most."""
@@ -17,9 +17,8 @@ TIMED = 12
 
 def convention(report: CostReport) -> str:
     """Which way to count is shown."""
-    names = [rule.name for rule in report.conventions]
-    picked = st.segmented_control("Count in", names, default=names[0], format_func=words.convention, key="convention")
-    return picked or names[0]
+    names = {rule.name: words.convention(rule.name) for rule in report.conventions}
+    return linked.choice(st.segmented_control, "Count in", names, "convention", next(iter(names)))
 
 
 def table(report: CostReport, fit: FitReport, convention: str) -> None:
@@ -110,11 +109,8 @@ def court(report: CostReport) -> None:
 def timed(report: CostReport) -> None:
     """A link to the page that measures how long these networks take."""
     names = [bill.name for bill in report.variants if bill.modules] or [bill.name for bill in report.variants]
-    asked = {"variant": names[:TIMED], "size": report.variants[0].input_size}
-    st.markdown(
-        f":material/timer: Counts are not time. [Measure how long these take](latency?{urlencode(asked, doseq=True)}) "
-        "on the machine of the service, beside what these bytes predict."
-    )
+    asked: dict[str, str | list[str]] = {"variant": names[:TIMED], "size": str(report.variants[0].input_size)}
+    links.to("measured", say("Counts are not time: measure how long these take"), ":material/timer:", asked)
 
 
 def downloads(report: CostReport) -> None:

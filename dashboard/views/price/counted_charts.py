@@ -9,6 +9,7 @@ import pandas as pd
 
 from attention.reports.cost import ConventionCount, CostReport, VariantCost
 from attention.reports.court import CourtReport
+from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, PALETTE, SHORT, STEP, TEXT, Chart, coloured
 from dashboard.drawing.words import called, human, unit
 
@@ -163,7 +164,7 @@ def bars(report: CostReport, convention: str, quantity: str) -> Chart:
         alt.Chart(pd.DataFrame(rows))
         .mark_bar(height={"band": 0.7})
         .encode(
-            y=alt.Y("variant:N", sort=None, title=None, axis=alt.Axis(labelLimit=260)),
+            y=alt.Y("variant:N", sort=list(label.values()), title=None, axis=theme.named_axis(labelLimit=260)),
             x=alt.X("amount:Q", title=f"{name}, one image" if quantity == "work" else name, axis=alt.Axis(format="~s")),
             color=alt.Color(
                 "part:N",

@@ -1,7 +1,7 @@
 """What the Latency page asks: which networks, beside which, and under which conditions. All of it is in the address."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -11,7 +11,7 @@ from attention.reports.latency import MODES, LatencyRequest, Mode
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing.words import labels
-from dashboard.widgets import forms
+from dashboard.widgets import forms, linked
 
 C = TypeVar("C", bound=str)
 
@@ -89,26 +89,22 @@ def number(
     column: DeltaGenerator, label: str, key: str, low: int, high: int, default: int, about: str | None = None
 ) -> int:
     """A whole number that stands in the page's address."""
-    linked = st.query_params.get(key, "")
-    start = min(max(int(linked), low), high) if linked.isdecimal() else default
-    found = int(column.number_input(label, low, high, start, key=key, help=about))
-    st.query_params[key] = str(found)
-    return found
+    return int(linked.number(column.number_input, label, low, high, key, default, help=about))
 
 
 def own_size(column: DeltaGenerator, key: str = "size") -> int | None:
     """Height and width of the input; None is the first network's own."""
-    if key not in st.session_state:  # not as the field's default, to which it would fall back when emptied
-        linked = st.query_params.get(key, "")
-        st.session_state[key] = int(linked) if linked.isdecimal() and 1 <= int(linked) <= 1024 else None
-    found = column.number_input(
-        "Input size, pixels", 1, 1024, None, key=key, placeholder="the first one's own", help="Height and width."
+    size = linked.number(
+        column.number_input,
+        "Input size, pixels",
+        1,
+        1024,
+        key,
+        None,
+        placeholder="the first one's own",
+        help="Height and width.",
     )
-    if found is None:
-        st.query_params.pop(key, None)
-        return None
-    st.query_params[key] = str(int(found))
-    return int(found)
+    return None if size is None else int(size)
 
 
 def choice(
@@ -119,16 +115,9 @@ def choice(
     Args:
         shown: whether what the names stand for is shown in their place.
     """
-    names = list(options)
-    linked = st.query_params.get(key, "")
-    start = next((position for position, name in enumerate(names) if name == linked), 0)
-    say: Callable[[Any], str] = (lambda name: options[name]) if shown else str
-    found: C = column.selectbox(label, names, start, key=key, format_func=say, help=about, disabled=len(names) == 1)
-    if found:
-        st.query_params[key] = found
-    else:
-        st.query_params.pop(key, None)
-    return found
+    names: list[C] = list(options)
+    offered = options if shown else names
+    return linked.choice(column.selectbox, label, offered, key, names[0], help=about, disabled=len(names) == 1)  # type: ignore[return-value]
 
 
 def described(request: LatencyRequest) -> str:

@@ -6,6 +6,7 @@ from attention.reports.latency import FITS, Fit, LatencyReport
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.views.price import measured_charts as latency_charts
+from dashboard.widgets import linked
 
 BUDGET = "budget"
 """In the page's address: milliseconds that a pass may take."""
@@ -46,31 +47,19 @@ def show(report: LatencyReport, final: bool) -> None:
 
 def budget() -> float | None:
     """How long a pass may take, milliseconds; None if nobody said. It stands in the page's address."""
-    if BUDGET not in st.session_state:  # not as the field's default, to which it would fall back when emptied
-        st.session_state[BUDGET] = _linked_budget()
-    found = st.columns([1, 3])[0].number_input(
+    chosen = linked.number(
+        st.columns([1, 3])[0].number_input,
         "My budget, milliseconds a pass",
-        min_value=0.0,
-        value=None,
+        0.0,
+        LONGEST_MS,
+        BUDGET,
+        None,
         format="%g",
         step=0.5,
-        key=BUDGET,
         placeholder="none",
         help="A network fits if three of four passes take no longer.",
     )
-    if found:
-        st.query_params[BUDGET] = f"{found:g}"
-        return float(found)
-    st.query_params.pop(BUDGET, None)
-    return None
-
-
-def _linked_budget() -> float | None:
-    try:
-        linked = float(st.query_params.get(BUDGET, ""))
-    except ValueError:
-        return None
-    return linked if 0 < linked < LONGEST_MS else None
+    return float(chosen) if chosen else None
 
 
 def fitting(report: LatencyReport, budget_ms: float) -> str:

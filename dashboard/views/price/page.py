@@ -5,22 +5,14 @@ from pydantic import ValidationError
 
 from attention.reports.cost import CostReport, CostRequest
 from attention.reports.modules import FitRequest
-from attention.schemas import BackboneEntry
 from attention.spec import Placement
 from dashboard import connect
 from dashboard.views.price import counted as bills
-from dashboard.widgets import forms
+from dashboard.widgets import forms, linked
 
 DEFAULT_BACKBONE = "resnet50"
 FIRST = ("se", "eca")
 """Modules that the page opens with."""
-
-
-def linked_size(backbone: BackboneEntry) -> int:
-    """The input size that the page's address names, or else the backbone's own."""
-    size = st.query_params.get("size", "")
-    named = st.query_params.get("backbone") == backbone.name and size.isdigit() and 1 <= int(size) <= 2048
-    return int(size) if named else backbone.input_size
 
 
 st.title("Cost")
@@ -29,18 +21,20 @@ catalog = connect.catalog()
 
 left, second, third, right = st.columns([3, 2, 3, 8])
 names, kinds = [entry.name for entry in catalog.backbones], [entry.name for entry in catalog.modules]
-if "backbone" not in st.session_state:
-    linked = st.query_params.get("backbone", DEFAULT_BACKBONE)
-    st.session_state["backbone"] = linked if linked in names else names[0]
-if "attention" not in st.session_state:
-    st.session_state["attention"] = [name for name in FIRST if name in kinds]
-picked = left.selectbox("Backbone", names, key="backbone", persist_state="session")
+picked = linked.choice(left.selectbox, "Backbone", names, "backbone", DEFAULT_BACKBONE)
 backbone = next(entry for entry in catalog.backbones if entry.name == picked)
-size = second.number_input(
-    "Input size, pixels", 1, 2048, linked_size(backbone), key=f"size.{picked}", help="Height and width."
+size = linked.number(
+    second.number_input,
+    "Input size, pixels",
+    1,
+    2048,
+    "size",
+    backbone.input_size,
+    state=f"size.{picked}",
+    help="Height and width.",
 )
 position = forms.position(third, catalog, backbone, f"place.{picked}")
-attention = right.multiselect("Attention", kinds, key="attention", persist_state="session")
+attention = linked.choices(right.multiselect, "Attention", kinds, "attention", FIRST)
 
 
 def take_all() -> None:
@@ -49,7 +43,6 @@ def take_all() -> None:
 
 right.button(f"All {len(kinds)} modules", on_click=take_all, icon=":material/select_all:")
 more = forms.variants(catalog, (), "more", "More networks", "To compare options, places or other backbones.")
-st.query_params["backbone"], st.query_params["size"] = picked, str(size)
 
 try:
     placement = Placement.model_validate(position)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from attention.reports.evidence import KIND_WORDS
 from attention.reports.study import Arm, StudyReport
+from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, PALETTE, SHORT, TEXT, Chart
 from dashboard.drawing.words import human, labels
 
@@ -27,8 +28,8 @@ def called(report: StudyReport) -> dict[str, str]:
 
 def _colours(report: StudyReport, drawn: Sequence[str] = ()) -> alt.Color:
     """A colour for each arm, and a legend of those that are drawn; none where names stand beside the marks."""
-    names = list(called(report).values())
-    scale = alt.Scale(domain=names, range=[PALETTE[number % len(PALETTE)] for number in range(len(names))])
+    label = called(report)
+    scale = theme.colours(label, label.values())
     shown = alt.Legend(
         orient="top",
         title=None,

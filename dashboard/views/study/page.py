@@ -8,7 +8,7 @@ from attention.schemas import Job
 from dashboard import connect
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
-from dashboard.widgets import jobs
+from dashboard.widgets import data_sets, jobs
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def described(job: Job) -> str:
 
 
 def new_study() -> None:
-    data = study_form.data_set()
+    data = data_sets.data_set()
     request = study_form.question(connect.catalog(), data) if data else None
     if (
         request is not None

@@ -14,7 +14,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.views.ablate import probe_charts
+from dashboard.views.look import probe_charts
 from dashboard.views.look.class_form import Subjects
 from dashboard.views.look.class_panels import downloads
 from dashboard.widgets import photos

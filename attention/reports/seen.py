@@ -1,0 +1,39 @@
+"""The question what a network sees of a photo, and its answer, as plain data."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from attention.spec import Plain, Preprocess, Request, Variant
+
+
+class SeenRequest(Request["SeenReport"]):
+    """What is left of a photo when a network sees it: its input, as a picture?"""
+
+    model_config = {
+        "json_schema_extra": {"examples": [{"image": "<id from POST /v1/images>", "variants": ["none", "eca"]}]}
+    }
+    analysis: ClassVar = "seen"
+
+    image: Annotated[str, Field(max_length=200)] = Field(description="Id of a photo.")
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("none"),), min_length=1, max_length=12, description="Networks that see it."
+    )
+
+
+class SeenPicture(Plain):
+    """The input of one or more networks, before it is normalised."""
+
+    networks: tuple[str, ...] = Field(description="Short names of the networks that see it so.")
+    preprocess: Preprocess = Field(description="How the photo became the input.")
+    png_base64: str = Field(description="The input as a PNG of preprocess.size pixels a side, in base64.")
+
+
+class SeenReport(Plain):
+    """The answer of seen: one picture for each way in which the networks prepare a photo."""
+
+    image: str = Field(description="Id of the photo.")
+    pictures: tuple[SeenPicture, ...] = Field(description="In the order in which networks first ask for them.")
+
+
+SeenRequest.report = SeenReport

@@ -1,0 +1,62 @@
+"""The sentences of the dashboard and their Chinese: ``python -m dashboard.catalogue`` brings the catalogue up to date.
+
+New sentences are added without a translation, and those that no page says any more are dropped.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages import Catalog
+from babel.messages.pofile import read_po, write_po
+
+from dashboard.language import CATALOGUE
+
+FOLDER = Path(__file__).parent
+KEYWORDS = ("say", "marked")
+"""Functions whose first argument is a sentence."""
+
+
+def sentences() -> Catalog:
+    """Every sentence of the code, and title and description of every page, with the files that say them."""
+    template = Catalog(charset="utf-8")
+    for file in sorted(FOLDER.rglob("*.py")):
+        where = str(file.relative_to(FOLDER.parent))
+        for sentence in _said(ast.parse(file.read_text("utf-8"))):
+            flags = ["python-format"] if "%(" in sentence else []
+            template.add(sentence, locations=[(where, 1)], flags=flags)
+    return template
+
+
+def _said(module: ast.Module) -> Iterator[str]:
+    """Title and description of a page, and every sentence that the code says, also within an f-string."""
+    icon, _, words = (ast.get_docstring(module) or "").partition("\n")[0].partition(" ")
+    if icon.startswith(":material/"):
+        title, _, about = words.partition(": ")
+        yield from (title, about)
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KEYWORDS and node.args:
+            sentence = node.args[0]
+            if isinstance(sentence, ast.Constant) and isinstance(sentence.value, str):
+                yield sentence.value
+
+
+def translated() -> Catalog:
+    """The catalogue of Chinese sentences."""
+    with CATALOGUE.open("rb") as file:
+        return read_po(file, locale="zh_Hans")
+
+
+def main() -> None:
+    """Write the catalogue anew."""
+    catalogue = translated()
+    catalogue.update(sentences(), no_fuzzy_matching=True)
+    catalogue.obsolete.clear()
+    with CATALOGUE.open("wb") as file:
+        write_po(file, catalogue, width=120, sort_output=True, omit_header=False, include_lineno=False)
+    missing = [message.id for message in catalogue if message.id and not message.string]
+    print(f"{len(list(catalogue)) - 1} sentences, {len(missing)} without Chinese.")
+
+
+if __name__ == "__main__":
+    main()

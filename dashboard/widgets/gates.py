@@ -1,0 +1,49 @@
+"""Which network's gates a page is about, and on how many images of a data set."""
+
+import streamlit as st
+
+from attention.errors import AttentionError
+from attention.schemas import Catalog, DataSet
+from attention.spec import Variant
+from dashboard.widgets import forms, linked
+
+DEFAULT = "eca"
+MOST = 10_000
+"""Images of a data set at most."""
+PAIRED = "An interval of ±1 point takes about a thousand."
+
+
+def network(catalog: Catalog, key: str = "network") -> Variant | None:
+    """One network with attention: a shipped one, or any by its short name. It stands in the page's address."""
+    shipped = [entry.name for entry in catalog.shipped if entry.card.variant.attention]
+    first = next((name for name in shipped if f"/{DEFAULT}?" in name), shipped[0] if shipped else DEFAULT)
+    linked.start(key, first, lambda said: said[0] or None)
+    offered = list(dict.fromkeys([*shipped, st.session_state[key] or first]))
+    name = st.selectbox(
+        "Network",
+        offered,
+        key=key,
+        accept_new_options=True,
+        format_func=lambda name: f"{name.partition('?')[0]} · trained" if "weights=shipped" in name else name,
+        help=forms.NAMES,
+        persist_state="session",
+    )
+    try:
+        found = Variant.parse(name) if name else None
+    except (AttentionError, ValueError) as error:
+        st.error(str(error))
+        return None
+    if found is not None and found.attention is None:
+        st.error(f"{found.name} has no attention, so there is nothing to replace. Choose one with a module.")
+        return None
+    if found is not None:
+        linked.write(key, [found.name])
+    return found
+
+
+def images(data: DataSet, start: int = 1000, why: str = PAIRED) -> int:
+    """How many images of a data set are looked at. It stands in the page's address."""
+    most = min(data.images or MOST, MOST)
+    least, step = min(10, most), 10 if start < 1000 else 100
+    about = f"Drawn evenly from the classes of the test split. {why}"
+    return int(linked.number(st.number_input, "Images", least, most, "limit", min(start, most), step=step, help=about))
