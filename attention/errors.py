@@ -88,6 +88,10 @@ class BadData(AttentionError):
     """A data set that cannot be trained on."""
 
 
+class BadTable(AttentionError):
+    """A table of results that cannot be judged as it is; the sentence names the file and the line."""
+
+
 class Diverged(AttentionError):
     """Training produced a loss that is not a number."""
 

@@ -389,6 +389,9 @@ class Request(Plain, Generic[R_co]):
     counts_only: ClassVar[bool] = False
     """Whether its networks are only counted, on the meta device, where none is too large."""
 
+    largest_body: ClassVar[int] = 0
+    """Bytes of JSON that the question may take where it carries a table of its own; 0: as much as any other."""
+
     @property
     def largest_pass(self) -> Pass:
         """What the question says itself about its largest forward pass."""

@@ -25,6 +25,7 @@ STATUS: dict[type[AttentionError], int] = {
     AttentionError: 422,
     errors.InvalidRequest: 422,
     errors.BadImage: 422,
+    errors.BadTable: 400,
     errors.TooLarge: 413,
     errors.NotFound: 404,
     errors.Cancelled: 409,

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 
 from pydantic import ValidationError
@@ -14,14 +14,14 @@ from attention.counting.cost import count
 from attention.data.folder import DataFolder, Listed
 from attention.data.splits import TEST_SHARE
 from attention.errors import InvalidRequest, NotFound
-from attention.measuring.decision import LEAST_SEEDS
+from attention.measuring.decision import LEAST_SEEDS, Rule
 from attention.measuring.traits import narrow_bottlenecks
 from attention.reports.checkpoints import Card
 from attention.reports.study import Plan, PlanRequest, StudyRequest
 from attention.running.device import device_name
 from attention.spec import Variant
 from attention.storage.base import Depot
-from attention.training.conditions import check_trainable, unseen_images
+from attention.training.conditions import check_trainable, earlier_spread, seeds_advice, unseen_images
 
 BACKWARD = 2
 """A step back costs about twice the step forward, so an image in training costs three forward passes."""
@@ -58,7 +58,7 @@ def plan(request: PlanRequest, lab: AnyLab) -> Plan:
         images=data.images,
         seconds=seconds,
         basis=basis,
-        notes=(*_notes(study, data), *filter(None, map(narrow_bottlenecks, arms))),
+        notes=(*_notes(study, data), *_advice(study, arms, cards), *filter(None, map(narrow_bottlenecks, arms))),
     )
 
 
@@ -101,6 +101,19 @@ def _time(
             "after the first epoch the job says it better."
         )
     return total, basis
+
+
+def _advice(study: StudyRequest, arms: Sequence[Variant], cards: list[Card]) -> list[str]:
+    """What so many seeds can tell, by the spread of the runs there are."""
+    if study.margin is None or study.score != "accuracy":
+        return []
+    scores: dict[str, dict[int, float]] = {}
+    for card in cards:
+        if card.recipe == study.recipe:
+            scores.setdefault(_key(card.variant), {})[card.seed] = 100 * card.test_accuracy
+    first = study.first_look or max(LEAST_SEEDS, study.seeds)
+    rule = Rule(len(arms) - 1, first, study.looks, study.margin)
+    return [seeds_advice(rule, study.seeds, earlier_spread(scores, _key(arms[0])), study.margin)]
 
 
 def _work(variant: Variant, size: int, train: int, watched: int) -> float:

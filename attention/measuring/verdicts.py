@@ -20,6 +20,7 @@ from attention.measuring.decision import (
     image_variance,
     kinds,
     unseen_failure_rate,
+    welch,
 )
 from attention.measuring.planning import MOST_SEEDS, seeds_needed, seeds_needed_range, telling
 from attention.reports.evidence import Interval, Verdict
@@ -101,10 +102,55 @@ def judge_differences(
 
 
 def judge_unpaired(
-    name: str, rule: Rule, found: UnpairedEstimate, arm_runs: int, baseline_runs: int, unit: str = "points"
+    name: str,
+    rule: Rule,
+    arm: Sequence[Outcome],
+    baseline: Sequence[Outcome],
+    *,
+    reason: str | None = None,
+    images: int | None = None,
+    unit: str = "points",
 ) -> Verdict:
-    """Give the verdict on runs that no seed pairs."""
-    return _Teller(name, rule, unit).unpaired(found, arm_runs, baseline_runs)
+    """Give the verdict on runs that no seed pairs: the order of the rule, with Welch's interval.
+
+    Args:
+        reason: why nothing may be said, where there is such a reason.
+    """
+    teller, n = _Teller(name, rule, unit, images), min(len(arm), len(baseline))
+    if reason:
+        return teller.silent("withheld", reason, n)
+    for whose, outcomes in (("baseline", baseline), ("arm", arm)):
+        if outcomes and not any(outcome.trained for outcome in outcomes):
+            return teller.nothing_learned(whose, outcomes, n)
+    look = rule.look(n)
+    most = rule.look_sizes[look - 1] if n > rule.first_look else max(len(arm), len(baseline))
+    arm, baseline = arm[:most], baseline[:most]
+    if not all(outcome.trained for outcome in (*arm, *baseline)):
+        return teller.failed_runs(arm, baseline, n=n)
+    if not look:
+        return teller.too_few(n)
+    first, second = ([outcome.score or 0.0 for outcome in side] for side in (arm, baseline))
+    if np.ptp(first) == 0 and np.ptp(second) == 0:
+        return teller.silent("withheld", "no spread", n)
+    return teller.unpaired(welch(first, second, rule), len(first), len(second))
+
+
+def headline(verdicts: Sequence[Verdict], baseline: str, unit: str = "points") -> str:
+    """Say what may be said of all arms: claims first, each with its numbers; else the sentence of their common kind."""
+    claims = [verdict.sentence for verdict in verdicts if verdict.kind in ("better", "worse")]
+    if claims:
+        return " ".join(claims)
+    kinds = {verdict.kind for verdict in verdicts}
+    if len(kinds) != 1 or kinds == {"undecided"}:
+        return f"No arm is shown to be better or worse than {baseline}."
+    first = verdicts[0]
+    if first.kind == "nothing learned":
+        return _sentence(first.sentence.partition(": ")[2])
+    if first.kind == "too few seeds":
+        return f"Too few seeds to decide anything: the first verdict is given at {first.next_look}."
+    if first.kind == "equivalent":
+        return f"No arm differs from {baseline} by more than {first.margin:g} {unit}."
+    return first.sentence if len(verdicts) == 1 else f"Every verdict is withheld. {first.sentence}"
 
 
 def _judge_arm(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from attention.reports.captions import counted, definition, p_text
 from attention.reports.evidence import KIND_WORDS, Interval, Verdict
 from attention.reports.latex import escaped, table
 from attention.reports.predictions import PackedClasses
@@ -334,7 +335,7 @@ class StudyReport(Plain):
             if arm.verdict:
                 verdict, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
                 gain = f"{found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if found else "--"
-                p = f"{arm.verdict.p_adjusted:.3f}" if arm.verdict.p_adjusted is not None else "--"
+                p = p_text(arm.verdict.p_adjusted).replace("<", "$<$")
             name = escaped(arm.name)
             rows.append((name, f"{arm.parameters:,}", f"{arm.macs / 1e6:.2f}", shown, gain, p, verdict))
         head = ("Network", "Parameters", "MMACs", r"Accuracy (\%)", "Difference", "$p$", "Verdict")
@@ -343,36 +344,23 @@ class StudyReport(Plain):
     def _caption(self) -> str:
         return (
             f"Test accuracy on {self.data.name} ({self.data.train_images:,} training and {self.data.test_images:,} "
-            f"test images, {self.data.size} px), mean and standard deviation over {_counted([a.n for a in self.arms])} "
+            f"test images, {self.data.size} px), mean and standard deviation over {counted([a.n for a in self.arms])} "
             f"seeds. {self._definition()} MACs: multiply-accumulates of one image. {self.recipe.epochs} epochs, batch "
             f"{self.recipe.batch_size}, peak rate {self.recipe.lr:g}. {self.device}, torch {self.torch}."
         )
 
     def _definition(self) -> str:
-        """What differences, intervals and verdicts mean, for a caption."""
-        judged = [arm.verdict for arm in self.arms if arm.verdict is not None and arm.verdict.difference is not None]
+        """What the verdicts rest on, for the caption."""
         if self.choice is not None:
             return f"No verdicts: {self.choice.sentence}"
-        if not judged:
-            return "No verdict yet: no arm has an interval."
-        if judged[0].looks is None:
-            return f"Differences to the baseline over {_counted([v.n for v in judged])} paired seeds; 95 % paired t."
-        arms, looks = judged[0].k, judged[0].looks
-        margin = "no margin" if self.margin is None else f"margin {self.margin:g} points"
-        if self.plan is None:
+        plan = self.plan
+        when = ", set before the first run" if plan and not plan.runs_before else ""
+        if plan is None:
             when = ", no plan recorded before the first run"
-        else:
-            when = ", set before the first run" if not self.plan.runs_before else f", {late_plan(self.plan)}"
-        score = "of balanced accuracy " if self.plan and self.plan.score == "balanced accuracy" else ""
-        scopes = {verdict.scope for verdict in judged}
-        images = "new seeds and new images" if scopes == {"seeds and images"} else "new seeds on these test images"
-        family = f"{arms} {'arm' if arms == 1 else 'arms'} and {looks} planned {'look' if looks == 1 else 'looks'}"
-        return (
-            f"Differences {score}to the baseline over {_counted([verdict.n for verdict in judged])} paired seeds; "
-            f"intervals are 95 % simultaneous for {family} (paired t, Bonferroni) and cover {images}; {margin}{when}. "
-            "A verdict is read off its interval: inside the margin no difference larger than it, else above zero "
-            "better, below zero worse, else not decided."
-        )
+        elif plan.runs_before:
+            when = f", {late_plan(plan)}"
+        score = "of balanced accuracy " if plan and plan.score == "balanced accuracy" else ""
+        return definition([arm.verdict for arm in self.arms if arm.verdict is not None], "points", when, score)
 
 
 def late_plan(plan: StudyPlan) -> str:
@@ -381,11 +369,6 @@ def late_plan(plan: StudyPlan) -> str:
         f"{plan.runs_before} of {plan.runs_asked} runs had ended before this plan was made; the 5 % hold only if "
         "nobody had looked at them"
     )
-
-
-def _counted(counts: list[int]) -> str:
-    low, high = min(counts), max(counts)
-    return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
 StudyRequest.report = StudyReport

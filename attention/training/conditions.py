@@ -1,6 +1,12 @@
 """What can be known before a study starts: reasons not to train at all, and warnings."""
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from attention.errors import InvalidRequest
+from attention.measuring.decision import LEAST_SEEDS, Rule
+from attention.measuring.planning import seeds_needed, telling
 from attention.spec import Recipe
 
 
@@ -35,4 +41,40 @@ def unseen_images(recipe: Recipe, train_images: int) -> str | None:
         f"About {unseen:,.0f} of {train_images:,} training images are never seen: {recipe.epochs} "
         f"{'epoch' if recipe.epochs == 1 else 'epochs'} of {train_images // recipe.batch_size} whole batches of "
         f"{recipe.batch_size}. Take more epochs or a smaller batch_size."
+    )
+
+
+def earlier_spread(scores: Mapping[str, Mapping[int, float]], baseline: str) -> tuple[float, int] | None:
+    """Pool the standard deviation of paired differences over arms that share six seeds or more with the baseline.
+
+    Args:
+        scores: arm -> seed -> score in points, of earlier runs.
+
+    Returns:
+        the standard deviation in points, and how many pairs it is of; None without such an arm.
+    """
+    base, squares, pairs, arms = scores.get(baseline, {}), 0.0, 0, 0
+    for arm, by_seed in scores.items():
+        shared = [by_seed[seed] - base[seed] for seed in by_seed if seed in base]
+        if arm != baseline and len(shared) >= LEAST_SEEDS:
+            squares += float(np.var(shared) * len(shared))
+            pairs, arms = pairs + len(shared), arms + 1
+    return ((squares / (pairs - arms)) ** 0.5, pairs) if arms else None
+
+
+def seeds_advice(rule: Rule, seeds: int, spread: tuple[float, int] | None, margin: float) -> str:
+    """Say what so many seeds can tell: from the spread of earlier runs, or for spreads as large as the margin."""
+    looks = f"{rule.looks} {'look' if rule.looks == 1 else 'looks'}"
+    if spread is None or spread[0] == 0:
+        needed = {ratio: seeds_needed(ratio * margin, rule) for ratio in (0.5, 1, 2)}
+        told = ", ".join(f"{ratio * margin:g} points: {count or 'none'}" for ratio, count in needed.items())
+        return (
+            "How much differences between runs of one seed vary here is not known. Seeds in all that tell "
+            f"{margin:g} points from none with a chance of 80 % ({looks}), by their standard deviation: {told}."
+        )
+    chance, needed_here = telling(spread[0], max(seeds, LEAST_SEEDS), rule), seeds_needed(spread[0], rule)
+    return (
+        f"Differences between earlier runs here vary by {spread[0]:.2f} points (sd of {spread[1]} pairs): "
+        f"{seeds} seeds tell {margin:g} points from none with a chance of {100 * chance:.0f} %; "
+        f"{needed_here or 'not even 10,000'} seeds in all with one of 80 %."
     )

@@ -12,7 +12,7 @@ from attention.measuring.confounds import confounds
 from attention.measuring.decision import LEAST_SEEDS, Rule, has_learned
 from attention.measuring.statistics import paired_interval
 from attention.measuring.traits import narrow_bottlenecks
-from attention.measuring.verdicts import Outcome, judge
+from attention.measuring.verdicts import Outcome, headline, judge
 from attention.reports.evidence import Verdict
 from attention.reports.study import Arm, DataFacts, RunReport, StudyReport, StudyRequest, late_plan
 from attention.reports.study_choice import Choice
@@ -163,22 +163,12 @@ def _outcome(run: RunReport, facts: DataFacts, score: Score, labels: NDArray[np.
 
 
 def _headline(arms: Sequence[Arm], runs: Sequence[RunReport], asked: int) -> str:
-    """What may be said in a sentence or a few: claims first, each with n, interval and scope."""
+    """What may be said: claims first; then, as long as the first look is not complete, how far the study is."""
     verdicts = [arm.verdict for arm in arms if arm.verdict is not None]
-    claims = [verdict.sentence for verdict in verdicts if verdict.kind in ("better", "worse")]
-    if claims:
-        return " ".join(claims)
-    ended = sum(run.done for run in runs)
-    kinds = {verdict.kind for verdict in verdicts}
-    if kinds == {"nothing learned"}:
-        return verdicts[0].sentence.partition(": ")[2][:1].upper() + verdicts[0].sentence.partition(": ")[2][1:]
-    if ended < asked and kinds & {"too few seeds"}:
+    ended, kinds = sum(run.done for run in runs), {verdict.kind for verdict in verdicts}
+    if ended < asked and "too few seeds" in kinds and not kinds & {"better", "worse"}:
         return f"The study is still running: {ended} of {asked} runs have ended; nothing can be said yet."
-    if kinds == {"equivalent"}:
-        return f"No arm differs from {arms[0].name} by more than {verdicts[0].margin:g} points."
-    if len(kinds) == 1 and kinds <= {"too few seeds", "withheld"}:
-        return _of_one_kind(verdicts)
-    return f"No arm is shown to be better or worse than {arms[0].name}."
+    return headline(verdicts, arms[0].name)
 
 
 def _chosen(choice: Choice | None, runs: Sequence[RunReport], asked: int) -> str:
@@ -187,12 +177,6 @@ def _chosen(choice: Choice | None, runs: Sequence[RunReport], asked: int) -> str
     if ended < asked:
         return f"The study is still running: {ended} of {asked} runs have ended; nothing is chosen yet."
     return choice.sentence if choice else "Nothing is chosen: no seed has a result of every arm."
-
-
-def _of_one_kind(verdicts: Sequence[Verdict]) -> str:
-    if verdicts[0].kind == "too few seeds":
-        return f"Too few seeds to decide anything: the first verdict is given at {verdicts[0].next_look}."
-    return verdicts[0].sentence if len(verdicts) == 1 else f"Every verdict is withheld. {verdicts[0].sentence}"
 
 
 def _test_set(request: StudyRequest, facts: DataFacts) -> tuple[str, ...]:

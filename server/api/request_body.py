@@ -54,7 +54,7 @@ async def read_question(http: HTTPRequest, request_type: type[Q]) -> tuple[Q, di
     if kind not in ("", "application/json") and not kind.endswith("+json"):
         forms = " or multipart/form-data" if takes_files(request_type) else ""
         raise HTTPException(415, f"The body is {kind!r}; this takes application/json{forms}.")
-    return _validate_json(request_type, await _read_json(http, _example(request_type))), {}
+    return _validate_json(request_type, await _read_json(http, _example(request_type), request_type.largest_body)), {}
 
 
 async def read_photos(http: HTTPRequest) -> dict[str, bytes]:
@@ -87,8 +87,8 @@ async def read_job_question(http: HTTPRequest, requests: Mapping[str, type[Reque
     return _validate_json(requests[asked.analysis], json.dumps(asked.request))
 
 
-async def _read_json(http: HTTPRequest, example: str) -> bytes:
-    body = await read_body(http, service(http).settings.max_json_bytes, "JSON body")
+async def _read_json(http: HTTPRequest, example: str, needed: int = 0) -> bytes:
+    body = await read_body(http, max(service(http).settings.max_json_bytes, needed), "JSON body")
     if not body.strip():
         raise InvalidRequest(f"The body is empty. Send the question as JSON{example}.")
     return body

@@ -16,6 +16,18 @@ BADGES: dict[str, str] = {
     "nothing learned": ":orange-badge[nothing learned]",
     "withheld": ":orange-badge[withheld]",
 }
+DEFINITION = """
+Each arm has one interval for its mean difference to the baseline over runs of the same seeds. Intervals are wide
+enough that, over all arms and all looks of the plan, the chance that even one of them misses the truth is at most 5
+%. The verdict is read off the interval: inside the margin, **no difference larger than the margin**; else wholly
+above zero, **better**; wholly below, **worse**; else **not decided**. More arms, or the right to add seeds, make
+intervals wider.
+
+Nothing is said with fewer seeds than planned (*too few seeds*), where no run is better than always naming the most
+frequent class (*nothing learned*), or where a run diverged or arms differ in more than their attention (*withheld*).
+The interval covers new seeds, and new images of the same kind where it is known which images each run got right. An
+early "better" overstates: quote the interval, not the mean. `docs/verdicts.md` has the whole rule.
+"""
 COSTS = {"extra_parameters": "parameters", "extra_macs": "MACs"}
 KINDS = {"accuracy": "accuracy", "loss": "training loss"}
 
@@ -31,6 +43,8 @@ def verdict(report: StudyReport) -> None:
                 st.caption(words.relabelled(note, label))
     for fact in report.test_set:
         st.caption(fact)
+    with st.expander("How a verdict is given", icon=":material/gavel:"):
+        st.markdown(DEFINITION)
     for caveat in report.caveats:
         st.warning(words.relabelled(caveat, label), icon=":material/warning:")
 

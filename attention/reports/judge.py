@@ -1,0 +1,169 @@
+"""Judge my seeds: the question and its answer, as plain data, with tables as CSV, LaTeX and Markdown."""
+
+import csv
+import io
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from attention.reports.captions import definition, p_text
+from attention.reports.evidence import KIND_WORDS, Verdict
+from attention.reports.latex import escaped, table
+from attention.spec import Plain, Request
+
+MOST_BYTES = 10_000_000
+"""Of all tables together."""
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ResultFile(Plain):
+    """A table of results as text, and what the file is called: exports name their run in it."""
+
+    name: Name = Field(default="results.csv", description="Name of the file.")
+    text: str = Field(description="What is in it.")
+
+
+class JudgeRequest(Request["JudgeReport"]):
+    """What may be said of these scores: is any arm really better than the baseline?"""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "differences": {"eca": [0.62, 0.48, 0.71, 0.55, 0.39, 0.66]},
+                    "margin": 0.3,
+                    "first_look": 6,
+                    "test_images": 10000,
+                }
+            ]
+        }
+    }
+    analysis: ClassVar = "judge"
+    largest_body: ClassVar = 2 * MOST_BYTES  # JSON writes a line's end as two letters
+
+    files: tuple[ResultFile, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Tables with the columns arm, seed, score (and right, status), or exports of TensorBoard (scalar "
+        "CSV, a file a run), Weights & Biases (wide CSV) or MLflow (runs.csv).",
+    )
+    differences: dict[Name, Annotated[tuple[Finite, ...], Field(max_length=10_000)]] = Field(
+        default={},
+        max_length=64,
+        description="Instead of files: arm -> its score minus the baseline's on the same seed, in order of seeds.",
+    )
+    baseline: str | None = Field(
+        default=None, max_length=200, description="The arm the others are compared with; None: first of the files."
+    )
+    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="Differences up to this matter to nobody, in the unit; null: no difference is never said.",
+    )
+    unit: str = Field(default="points", min_length=1, max_length=20, description="What scores are counted in.")
+    lower_is_better: bool = Field(default=False, description="Whether a lower score is a better one, as of a loss.")
+    test_images: int | None = Field(default=None, ge=1, description="Test images that each score is of.")
+    majority: float | None = Field(
+        default=None, gt=0, le=1, description="Share of the most frequent class among the test images."
+    )
+    first_look: int | None = Field(
+        default=None, ge=6, le=10_000, description="Seeds at which the first verdict was planned; None: all there are."
+    )
+    looks: Literal[1, 2, 3] = Field(default=3, description="How often verdicts may be given; 1: no seeds are added.")
+    paired: bool = Field(default=True, description="Whether runs of one seed belong together; false: they do not.")
+    score: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Which column or metric of an export is the score; None: the only one.",
+    )
+    step: int | None = Field(default=None, ge=0, description="The step to take of each run; None: the last one.")
+    pattern: str | None = Field(
+        default=None, max_length=200, description="How an export's runs are called, such as {arm}-s{seed}."
+    )
+    arm_column: str | None = Field(default=None, max_length=200, description="Column of an export that names the arm.")
+    seed_column: str | None = Field(
+        default=None, max_length=200, description="Column of an export that holds the seed."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if bool(self.files) == bool(self.differences):
+            raise ValueError("Send either files or differences.")
+        for word in ("{arm}", "{seed}"):
+            if self.pattern is not None and self.pattern.count(word) != 1:
+                raise ValueError(
+                    f"A pattern holds {{arm}} and {{seed}} once each, such as {{arm}}-s{{seed}}, not {self.pattern!r}."
+                )
+        return self
+
+
+class JudgedArm(Plain):
+    """One arm: its scores, its differences to the baseline, and the verdict."""
+
+    name: str = Field(description="Name of the arm.")
+    n: int = Field(description="Runs with a score.")
+    mean: float | None = Field(description="Mean score; None without scores.")
+    spread: float | None = Field(description="Standard deviation of the scores; None of fewer than two.")
+    seeds: tuple[int, ...] = Field(description="Seeds shared with the baseline, in order; empty if unpaired.")
+    differences: tuple[float, ...] = Field(description="Score minus the baseline's, one a shared seed; more is better.")
+    verdict: Verdict | None = Field(description="What may be said; None for the baseline.")
+
+
+class JudgeReport(Plain):
+    """The answer of judge: the verdicts, and what was not checked."""
+
+    headline: str = Field(description="What may be said, in words.")
+    caveats: tuple[str, ...] = Field(description="What was left out, and what was not checked.")
+    source: str = Field(description="What the numbers were read from.")
+    baseline: str = Field(description="The arm that the others are compared with.")
+    unit: str = Field(description="What scores and differences are counted in.")
+    margin: float | None = Field(description="Differences up to this are called none.")
+    paired: bool = Field(description="Whether differences are of runs of the same seed.")
+    arms: tuple[JudgedArm, ...] = Field(description="The arms in the order of the files; the baseline is among them.")
+
+    def csv(self) -> str:
+        """Every arm as a row."""
+        file = io.StringIO()
+        rows = csv.writer(file)
+        rows.writerow(["arm", "n", "mean", "sd", "difference", "low", "high", "p_adjusted", "verdict", "seeds_needed"])
+        for arm in self.arms:
+            verdict = arm.verdict
+            found = verdict.difference if verdict else None
+            ends = [found.estimate, found.low, found.high] if found else [None] * 3
+            said = [verdict.p_adjusted, verdict.kind, verdict.seeds_needed] if verdict else [None, "baseline", None]
+            rows.writerow([arm.name, arm.n, arm.mean, arm.spread, *ends, *said])
+        return file.getvalue()
+
+    def latex(self) -> str:
+        """The arms as a booktabs table whose caption says how they are judged."""
+        head = ("Arm", "$n$", f"Score ({escaped(self.unit)})", "Difference", "$p$", "Verdict")
+        rows = [[escaped(cell).replace("±", r"$\pm$").replace("<", "$<$") for cell in row] for row in self._rows()]
+        return table(f"Mean and standard deviation over runs. {self._definition()}", "lrrrrl", head, rows)
+
+    def markdown(self) -> str:
+        """The arms as a table in Markdown with the definition below."""
+        head = ["arm", "n", f"score, {self.unit}", "difference", "p", "verdict"]
+        rows = [[cell.replace("|", r"\|") for cell in row] for row in self._rows()]
+        lines = [" | ".join(cells).join(("| ", " |")) for cells in (head, ["---"] * len(head), *rows)]
+        return "\n".join([*lines, "", self._definition(), ""])
+
+    def _rows(self) -> list[list[str]]:
+        rows = []
+        for arm in self.arms:
+            score = "--" if arm.mean is None else f"{arm.mean:.2f}"
+            score += "" if arm.spread is None else f" ± {arm.spread:.2f}"
+            gain, p, said = "--", "--", "baseline"
+            if arm.verdict is not None:
+                said, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
+                gain = f"{found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if found else "--"
+                p = p_text(arm.verdict.p_adjusted)
+            rows.append([arm.name, str(arm.n), score, gain, p, said])
+        return rows
+
+    def _definition(self) -> str:
+        verdicts = [arm.verdict for arm in self.arms if arm.verdict is not None]
+        return definition(verdicts, self.unit, pairs="paired" if self.paired else "unpaired")
+
+
+JudgeRequest.report = JudgeReport

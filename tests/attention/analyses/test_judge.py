@@ -1,0 +1,268 @@
+"""Judge my seeds: verdicts on tables of one's own are those of the rule, and what cannot be judged is said."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from attention.analyses import run
+from attention.analyses.judge import judged
+from attention.commands import main
+from attention.errors import BadTable
+from attention.measuring.decision import Rule
+from attention.measuring.verdicts import judge_differences
+from attention.reports.judge import JudgeReport, JudgeRequest, ResultFile
+from tests.attention.direct_lab import DirectLab
+from tests.attention.measuring.test_decision import CASES, tables
+
+BASE = [77.1, 76.9, 77.4, 77.0, 76.8, 77.3]
+GAIN = [0.62, 0.48, 0.71, 0.55, 0.39, 0.66]
+"""Of the first worked example."""
+
+
+def lines(**arms: list[Any]) -> str:
+    rows = [f"{arm},{seed},{score}" for arm, scores in arms.items() for seed, score in enumerate(scores)]
+    return "\n".join(["arm,seed,score", *rows])
+
+
+def plus(gain: list[float], base: list[float] = BASE) -> list[float]:
+    return [round(first + second, 6) for first, second in zip(base, gain, strict=False)]
+
+
+def judge(text: str, **changes: Any) -> JudgeReport:
+    return judged(JudgeRequest(files=(ResultFile(text=text),), **changes))
+
+
+def test_a_table_gets_the_worked_verdict(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"margin": 0.3, "test_images": 10_000, "first_look": 6}
+    request = JudgeRequest(files=(ResultFile(text=lines(none=BASE, a=plus(GAIN))),), **asked)
+    report = run(request, DirectLab(tmp_path))
+    wanted = CASES["1"]["expect"]["a"]
+    verdict = report.arms[1].verdict
+    assert verdict is not None and verdict.difference is not None and verdict.kind == "better"
+    assert (verdict.difference.low, verdict.difference.high) == pytest.approx((wanted["low"], wanted["high"]), abs=1e-6)
+    assert verdict.p_adjusted == pytest.approx(wanted["p_adjusted"], abs=1e-6) and verdict.seeds_needed == 6
+    assert report.baseline == "none" and report.paired and report.arms[1].seeds == tuple(range(6))
+    assert report.headline.startswith("a is better by +0.57 points") and "on these test images" in report.headline
+
+
+def test_differences_alone_are_judged_alike() -> None:
+    case = CASES["4"]["input"]
+    request = JudgeRequest.model_validate(
+        {key: case[key] for key in ("differences", "margin", "first_look", "test_images")}
+    )
+    report = judged(request)
+    for arm in report.arms:
+        wanted = CASES["4"]["expect"][arm.name]
+        assert arm.verdict and arm.verdict.kind == wanted["kind"] and arm.verdict.k == 3 and arm.verdict.difference
+        assert arm.verdict.difference.low == pytest.approx(wanted["low"], abs=1e-6)
+
+
+def test_without_a_first_look_all_seeds_are_the_first_and_it_is_said() -> None:
+    base = np.random.default_rng(0).normal(80, 0.3, 10).round(2).tolist()
+    report = judge(lines(none=base, a=[score + 0.1 for score in base]), margin=0.3, test_images=10_000)
+    verdict = report.arms[1].verdict
+    assert verdict and (verdict.n, verdict.look, verdict.next_look) == (10, 1, 20)
+    assert any("Taken as the first look at 10 seeds of a plan of 3" in caveat for caveat in report.caveats)
+    said = judge(lines(none=base, a=[score + 0.1 for score in base]), margin=0.3, test_images=10_000, first_look=8)
+    assert said.arms[1].verdict and said.arms[1].verdict.n == 8
+    assert not any("Taken as the first look" in caveat for caveat in said.caveats)
+
+
+def test_seeds_pair_by_their_number_and_lone_ones_are_listed() -> None:
+    rows = [f"none,{seed},{score}" for seed, score in zip([5, 3, 1, 0, 2, 4, 9], [*BASE, 70.0], strict=True)]
+    rows += [f"a,{seed},{score}" for seed, score in zip([5, 3, 1, 0, 2, 4, 8], [*plus(GAIN), 99.0], strict=True)]
+    report = judge("\n".join(["arm,seed,score", *rows]), margin=0.3, test_images=10_000)
+    order = [3, 2, 4, 1, 5, 0]  # where seeds 0 to 5 stand in the columns
+    assert report.arms[1].differences == pytest.approx([GAIN[place] for place in order])
+    assert "a: seeds of one side only are not used: 8, 9." in report.caveats
+
+
+def test_three_seeds_get_too_few_seeds_and_the_reason() -> None:
+    report = judge(lines(none=BASE[:3], a=plus([9, 9.2, 9.1])), margin=0.3)
+    verdict = report.arms[1].verdict
+    assert verdict and verdict.kind == "too few seeds" and verdict.difference is None
+    assert "n = 3" in verdict.sentence and "3 more" in verdict.sentence
+    assert "Too few seeds" in report.headline
+
+
+def test_a_table_without_seeds_is_judged_unpaired_and_told_how_to_pair() -> None:
+    case = CASES["17"]
+    rows = [f"none,{score}" for score in case["input"]["baseline"]] + [f"a,{score}" for score in case["input"]["arm"]]
+    report = judge("\n".join(["arm,score", *rows]), margin=0.3)
+    verdict = report.arms[1].verdict
+    assert verdict and verdict.difference and not report.paired and "unpaired" in verdict.sentence
+    found = (verdict.difference.estimate, verdict.difference.low, verdict.difference.high)
+    assert found == pytest.approx([case["expect"][name] for name in ("mean", "low", "high")], abs=1e-6)
+    assert any("With a column seed" in caveat for caveat in report.caveats)
+    assert "Welch's t" in report.latex() and "unpaired runs" in report.markdown()
+
+
+def test_answers_on_each_image_widen_the_interval_by_the_images() -> None:
+    arm, base = tables(CASES["15"]["input"])
+    rows = [
+        f"{name},{seed},{100 * row.mean()},{''.join(map(str, row.astype(int)))}"
+        for name, table in (("none", base), ("a", arm))
+        for seed, row in enumerate(table)
+    ]
+    report = judge("\n".join(["arm,seed,score,right", *rows]), margin=5, first_look=6)
+    wanted, verdict = CASES["16"]["expect"]["a"], report.arms[1].verdict
+    assert verdict and verdict.difference and verdict.scope == "seeds and images"
+    assert verdict.half_images == pytest.approx(wanted["half_images"], abs=1e-5)
+    assert (verdict.difference.low, verdict.difference.high) == pytest.approx((wanted["low"], wanted["high"]), abs=1e-5)
+    assert not any("draw of test images" in caveat for caveat in report.caveats)
+
+
+def test_a_run_at_chance_or_diverged_withholds_its_arm() -> None:
+    scores = {"none": BASE, "a": [77.9, 77.6, 78.3, 77.8, 77.5, 10.0], "b": [78.0, 77.7, 78.2, 77.9, 77.7, 78.3]}
+    report = judge(lines(**scores), margin=0.3, test_images=10_000, majority=0.1)
+    kinds = [arm.verdict and arm.verdict.kind for arm in report.arms]
+    assert kinds == [None, "withheld", "better"]
+    assert report.arms[1].verdict and "did not train" in (report.arms[1].verdict.reason or "")
+    rows = lines(**scores).replace("score", "score,status", 1).replace("\na,5,10.0", "\na,5,nan,diverged")
+    rows = "\n".join(line if line.count(",") == 3 else f"{line},ok" for line in rows.split("\n"))
+    assert judge(rows, margin=0.3).arms[1].verdict.kind == "withheld"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            lines(none=BASE, a=plus(GAIN))
+            .replace("score", "score,fold", 1)
+            .replace("\n", ",0\n")
+            .replace("score,fold,0", "score,fold")
+            + ",0",
+            "folds",
+        ),
+        (lines(none=[77.0] * 6, a=[78.0] * 6), "the same score"),
+        (
+            "arm,seed,epoch,score\n"
+            + "\n".join(
+                f"{arm},{seed},{epoch},{70 + epoch + seed / 9}"
+                for arm in ("none", "a")
+                for seed in range(6)
+                for epoch in (1, 2)
+            ),
+            "several epochs",
+        ),
+    ],
+)
+def test_runs_that_are_not_independent_are_withheld(text: str, reason: str) -> None:
+    verdict = judge(text, margin=0.3, test_images=10_000).arms[1].verdict
+    assert verdict is not None and verdict.kind == "withheld" and reason in (verdict.reason or "")
+
+
+def test_of_several_epochs_the_step_that_is_said_is_judged() -> None:
+    rows = [
+        f"{arm},{seed},{epoch},{score - 9 * (epoch == 1)}"
+        for arm, scores in (("none", BASE), ("a", plus(GAIN)))
+        for seed, score in enumerate(scores)
+        for epoch in (1, 2)
+    ]
+    report = judge("\n".join(["arm,seed,epoch,score", *rows]), step=2, margin=0.3)
+    assert report.arms[1].verdict and report.arms[1].verdict.kind == "better"
+    assert report.arms[1].differences == pytest.approx(GAIN)
+
+
+def test_where_lower_is_better_a_smaller_loss_is_a_gain() -> None:
+    losses = {"none": [0.52, 0.50, 0.55, 0.51, 0.53, 0.54], "a": [0.40, 0.39, 0.44, 0.40, 0.41, 0.43]}
+    report = judge(lines(**losses), unit="nats", lower_is_better=True, margin=0.01)
+    assert (
+        report.arms[1].verdict
+        and report.arms[1].verdict.kind == "better"
+        and report.arms[1].differences[0] == pytest.approx(0.12)
+    )
+    assert any("Lower is better" in caveat for caveat in report.caveats)
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "sentence"),
+    [
+        (
+            lines(none=[0.77, 0.76], a=[0.78, 0.75]),
+            {},
+            "Line 2 of results.csv: all scores lie in 0 to 1, and the unit is points",
+        ),
+        (lines(none=[77.1, 76.2], a=[78.3, 0.78]), {}, "Line 5 of results.csv: 0.78 is a share among scores in points"),
+        (lines(none=BASE), {}, "all others are of one arm, 'none': nothing to compare"),
+        (
+            lines(none=BASE, eca=BASE),
+            {"baseline": "ecca"},
+            "There is no arm 'ecca' to be the baseline. Did you mean 'eca'?",
+        ),
+        (
+            "arm,seed,score,right\nnone,0,50,01\na,0,50,10",
+            {"test_images": 3},
+            "answers on 2 images, and test_images says 3",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_a_sentence(text: str, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadTable) as raised:
+        judge(text, **changes)
+    assert sentence in str(raised.value)
+
+
+def test_more_than_ten_megabytes_are_refused() -> None:
+    with pytest.raises(BadTable, match="more than 10 MB"):
+        judge(lines(none=BASE) + "\n" * 10_000_001)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"differences": {"a": [1.0]}, "files": ({"text": "x"},)},
+        {"differences": {"a": [float("nan")]}},
+        {"differences": {"a": [0.1]}, "margin": 0},
+        {"differences": {"a": [0.1]}, "first_look": 5},
+        {"files": ({"text": "x"},), "pattern": "{arm}"},
+    ],
+)
+def test_a_question_that_says_nothing_or_two_things_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        JudgeRequest(**wrong)
+
+
+def test_tables_for_papers_and_pages() -> None:
+    report = judge(lines(none=BASE, a_b=plus(GAIN)), margin=0.3, test_images=10_000)
+    latex, markdown = report.latex(), report.markdown()
+    assert r"a\_b & 6 & 77.65 $\pm$ 0.35 & +0.57 [+0.40, +0.74] & $<$ 0.001 & better" in latex and r"\toprule" in latex
+    for condition in ("95 \\% simultaneous for 1 arm and 3 planned looks", "margin 0.3 points", "n = 6 paired seeds"):
+        assert condition in latex
+    assert markdown.startswith("| arm | n |") and "| a_b | 6 | 77.65 ± 0.35 |" in markdown and "Bonferroni" in markdown
+    assert report.csv().splitlines()[2].startswith("a_b,6,")
+
+
+def test_the_command_judges_files_as_the_service_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "results.csv"
+    file.write_text(lines(none=BASE, a=plus(GAIN)))
+    options = [str(file), "--margin", "0.3", "--test-images", "10000"]
+    assert main(["judge", *options]) == 0
+    out = capsys.readouterr().out
+    assert "| a | 6 |" in out and "=> a is better by +0.57 points" in out
+    assert main(["judge", *options, "--format", "json"]) == 0
+    told = JudgeReport.model_validate_json(capsys.readouterr().out)
+    assert told == judge(file.read_text(), margin=0.3, test_images=10_000)
+    assert main(["judge", *options, "--format", "latex"]) == 0 and r"\toprule" in capsys.readouterr().out
+    for wrong, sentence in (
+        ([str(tmp_path / "none.csv")], "There is no file"),
+        ([str(file), "--margin", "0"], "--margin: Input should be greater than 0"),
+        ([str(file), "--baseline", "b"], "There is no arm 'b'"),
+    ):
+        assert main(["judge", *wrong]) == 2 and sentence in capsys.readouterr().err
+
+
+def test_a_number_of_pairs_between_looks_is_judged_at_the_look() -> None:
+    """The same verdict as the rule gives on the first eight of nine seeds."""
+    generator = np.random.default_rng(4)
+    base, gain = generator.normal(80, 0.3, 9), generator.normal(0.4, 0.2, 9)
+    report = judge(lines(none=base.tolist(), a=(base + gain).tolist()), margin=0.3, first_look=8, unit="percent")
+    (wanted,) = judge_differences(Rule(1, 8, margin=0.3), {"a": gain[:8].tolist()}, unit="percent").values()
+    verdict = report.arms[1].verdict
+    assert verdict and verdict.difference and wanted.difference and verdict.kind == wanted.kind
+    assert verdict.difference.low == pytest.approx(wanted.difference.low)
+    assert any("Seed 8 is not used before the next look" in note for note in verdict.notes)
