@@ -5,7 +5,9 @@ its options. Both are declared where the thing is registered, in its own file, a
 as good as the name; a former name works too, and is answered with a sentence that says the new one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -74,19 +76,22 @@ def hint(name: str, known: Sequence[Names]) -> str:
     return f" There is: {', '.join(sorted(names.values()))}." if known else ""
 
 
-def combined(name: str, backbones: Iterable[Names], modules: Sequence[Names]) -> tuple[tuple[str, str], ...]:
-    """The backbone and module that one word such as ``seresnet50`` or ``eca_resnet50`` joins; none if it is no such."""
+def combined(name: str, backbones: Sequence[Names], modules: Sequence[Names]) -> tuple[tuple[str, str], ...]:
+    """The backbone and module that one word joins, such as ``seresnet50``, ``eca_resnet50`` and ``ECA-Net50``.
+
+    Where none does, those that are the longest part of it, as of ``ecaresnet50d``; empty if there are none.
+    """
     plain = letters(name)
-    pairs = {
-        (backbone.name, module.name): None
-        for backbone in backbones
-        for body in map(letters, backbone.spellings)
-        if body in plain
-        for module in modules
-        for head in map(letters, module.spellings)
-        if plain in (head + body, body + head)
-    }
-    return tuple(pairs)
+    joined: dict[str, dict[tuple[str, str], None]] = {}
+    for backbone, module in itertools.product(backbones, modules):
+        for body, head in itertools.product(map(letters, backbone.spellings), map(letters, module.spellings)):
+            words = [head + body, body + head]
+            if head.endswith("net") and (depth := re.fullmatch(r"resne[tx]t?(\d+)", body)):
+                words.append(head + depth[1])
+            for word in words:
+                if word == plain or (re.search(rf"{word}(?!\d)", plain) and body not in (head, plain)):
+                    joined.setdefault(word, {})[backbone.name, module.name] = None
+    return tuple(joined[max(joined, key=len)]) if joined else ()
 
 
 def canonical(variant: Variant, backbones: Sequence[Names], modules: Sequence[Names]) -> Variant:

@@ -20,7 +20,7 @@ from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.options import check
 from attention.reports.checkpoints import LoadReport
-from attention.spec import Placement, Preprocess, Variant
+from attention.spec import SHIPPED_BACKBONE, Placement, Preprocess, Variant
 from attention.weights import load as weights
 from attention.weights.find import NOWHERE, Checkpoints, Source
 
@@ -49,7 +49,7 @@ def resolve(variant: Variant) -> Variant:
     options = {}
     if variant.attention is not None:
         if variant.attention not in modules:
-            raise UnknownName("attention module", variant.attention, (), _module_hint(variant.attention))
+            raise UnknownName("attention module", variant.attention, (), _module_hint(variant))
         options = check(variant.attention, modules[variant.attention], variant.options)
     said = variant.model_copy(update={"backbone_options": backbone_options, "options": options})
     if said.placement.position == "published" and variant.attention is not None:
@@ -66,41 +66,37 @@ def _backbone_hint(name: str) -> str:
     if name == "timm":
         return f" It needs timm: {INSTALL_TIMM}."
     if written := _written_apart(name):
-        return f" It is written as backbone and module: {written}."
-    return f"{_tag_hint(name) or hint(name, backbones.names)} {_timm_hint(name, '/eca@stage')}"
+        return written
+    return _tag_hint(name) or f"{hint(name, backbones.names)} {_timm_hint(name, '/eca@stage')}"
 
 
-def _module_hint(name: str) -> str:
+def _module_hint(variant: Variant) -> str:
     """What a name that is no module may mean: a backbone, backbone and module in one word, a network of timm's."""
+    name = str(variant.attention)
     if (backbone := find(name, backbones.names)) is not None:
         return f" It is a backbone: write {backbone.name}/none."
-    if written := _written_apart(name):
-        return f" It is written as backbone and module: {written}."
-    close = _tag_hint(name) or hint(name, modules.names)
-    digits = any(letter.isdigit() for letter in name)  # as in the names of networks; few modules have any
-    return close + (f" {_timm_hint(name, '/none')}" if digits else "")
+    if written := _tag_hint(name) or _written_apart(name):
+        return written
+    bare = (variant.backbone, variant.weights) == (SHIPPED_BACKBONE, "shipped")
+    return hint(name, modules.names) + (f" {_timm_hint(name, '/none')}" if bare else "")
 
 
 def _written_apart(name: str) -> str:
     """Backbone and module of a name such as ``seresnet50`` or ``eca_resnet50``, as they are asked for here."""
-    return " or ".join(
-        _named(Variant(backbone=backbone, attention=module))
-        for backbone, module in combined(name, backbones.names, modules.names)
-    )
-
-
-def _named(variant: Variant) -> str:
-    """A variant's short name, with the place of its module's paper where that is another than the usual."""
-    place = published_placement(variant)
-    return variant.model_copy(update={"placement": place}).name
+    pairs = combined(name, backbones.names, modules.names)
+    variants = (Variant(backbone=backbone, attention=module) for backbone, module in pairs)
+    named = [variant.model_copy(update={"placement": published_placement(variant)}).name for variant in variants]
+    return f" Backbone and module are written apart: {' or '.join(named)}." if named else ""
 
 
 def _tag_hint(name: str) -> str:
     """What a name with the tag of its weights, such as ``resnet50.a1_in1k``, is here; empty if it has no tag."""
     body, dot, _ = name.partition(".")
-    backbone = find(body, backbones.names) if dot else None
-    known = f"{backbone.name}/none" if backbone else _written_apart(body) if dot else ""
-    return f" What follows the dot names weights: {known}?weights=hub:timm/{name}." if known else ""
+    if not dot:
+        return ""
+    backbone = find(body, backbones.names)
+    known = f" The network is {backbone.name}/none." if backbone else _written_apart(body)
+    return f"{known} What follows the dot names weights: add ?weights=hub:timm/{name}." if known else ""
 
 
 def _timm_hint(name: str, rest: str) -> str:

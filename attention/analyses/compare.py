@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab, Outputs, check_finite
-from attention.build import load_report, preprocess_of, resolve
+from attention.build import load_report, preprocess_of, renamed, resolve
 from attention.counting.cost import count
 from attention.data.sampling import prepared
 from attention.errors import TooLarge
@@ -33,7 +33,10 @@ MAX_VALUES = 8_000_000
 def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
     """What do these networks see in these photos, and what does their attention do?"""
     variants = [resolve(variant) for variant in request.variants]
-    summaries = [_summary(variant, lab.files.checkpoints) for variant in variants]
+    summaries = [
+        _summary(variant, renamed(asked), lab.files.checkpoints)
+        for variant, asked in zip(variants, request.variants, strict=True)
+    ]
     inputs, _ = prepared(request.images, (summary.preprocess for summary in summaries), lab.files)
     by_variant: list[list[Prediction]] = []
     for number, (variant, summary) in enumerate(zip(variants, summaries, strict=True)):
@@ -51,14 +54,14 @@ def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
     )
 
 
-def _summary(variant: Variant, checkpoints: Checkpoints) -> VariantSummary:
+def _summary(variant: Variant, former: Sequence[str], checkpoints: Checkpoints) -> VariantSummary:
     bill, load = count(variant), load_report(variant, checkpoints)
     state: WeightsState = "untrained" if load is None else "fresh attention" if load.fresh else "trained"
     return VariantSummary(
         name=variant.name,
         variant=variant,
         trained=state == "trained",
-        warning=weights.warning(load),
+        warning=weights.warning(load, former),
         card=weights.card(variant, checkpoints),
         state=state,
         load=load,

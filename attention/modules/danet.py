@@ -107,7 +107,11 @@ class Head(nn.Module):
         return self.project(self.after_position(places) + self.after_channel(kinds))  # (B, C, H, W)
 
 
-@modules.register("danet")
+@modules.register(
+    "danet",
+    aliases=("DANetHead", "DAHead", "DualAttention", "DualAttentionNetwork"),
+    option_aliases={"r": "reduction", "reduction_ratio": "reduction"},
+)
 class DualAttention(AttentionModule):
     """Dual Attention: adds mixtures of all positions and of all channels, for late stages."""
 

@@ -54,7 +54,11 @@ def grid(side: int) -> int:
     return min(max(side // 7 * 7, 7), LONGEST)
 
 
-@modules.register("fca")
+@modules.register(
+    "fca",
+    aliases=("FcaNet", "FcaLayer", "FrequencyChannelAttention", "MultiSpectralAttentionLayer"),
+    option_aliases={"r": "reduction", "reduction_ratio": "reduction"},
+)
 class FrequencyChannelAttention(AttentionModule):
     """Frequency channel attention (FcaNet): Squeeze-and-Excitation on cosine components of the map."""
 

@@ -23,7 +23,7 @@ from attention.modules import modules
 from attention.spec import Placement
 
 
-@modules.register("gct")
+@modules.register("gct", aliases=("GatedChannelTransformation", "GatedChannelTransform"))
 class GatedChannelTransformation(AttentionModule):
     """Gated Channel Transformation: each channel's norm against all channels' norms, the identity at the start."""
 

@@ -22,7 +22,7 @@ from attention.modules import modules
 from attention.spec import Placement
 
 
-@modules.register("simam")
+@modules.register("simam", aliases=("SimAMModule",))
 class SimAM(AttentionModule):
     """SimAM: weighs every entry by how far it stands out from its channel, with no parameters."""
 

@@ -4,7 +4,7 @@ A checkpoint may be of the whole variant, or of its backbone alone: then the att
 what that does to the activations. Everything else that does not match is refused with a sentence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -211,7 +211,11 @@ def filled(model: nn.Module) -> dict[str, Slot]:
 def _held(variant: Variant, found: Source, there: Mapping[str, mapping.Shape]) -> str:
     """What a checkpoint is, and how to ask for it; empty where that is unknown or was asked for."""
     if found.card is not None:
-        return "" if trained_whole(found, variant) else f" Its card says that it is {bare(current(found.card.variant)).name}."
+        return (
+            ""
+            if trained_whole(found, variant)
+            else f" Its card says that it is {bare(current(found.card.variant)).name}."
+        )
     held = mapping.held(there)
     if held is None:
         return ""
@@ -330,11 +334,15 @@ def labels(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> tuple[str, .
 UNTRAINED = "Untrained: its weights are random, so its predictions and channel weights mean nothing."
 
 
-def warning(report: LoadReport | None) -> str | None:
-    """What to know before reading a network's predictions; None if it was trained as it stands."""
+def warning(report: LoadReport | None, renamed: Sequence[str] = ()) -> str | None:
+    """What to know before reading a network's predictions; None if it was trained as it stands.
+
+    Args:
+        renamed: a sentence for each former name in which the network was asked for.
+    """
+    parts = list(renamed)
     if report is None:
-        return UNTRAINED
-    parts = []
+        return " ".join((*parts, UNTRAINED))
     if report.fresh:
         parts.append(_fresh_sentence(report.fresh))
     if report.notes:
