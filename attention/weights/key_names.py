@@ -42,6 +42,11 @@ class Spelling:
     also: tuple[str, ...] = ()
     position: Position = "standard"
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules here, in the names of today, whose layers it spells."""
+        return tuple(modules.canonical(name) for name in (self.module, *self.also))
+
 
 SPELLINGS = (
     Spelling("timm", "se", {"se.fc1": "reduce", "se.fc2": "expand"}),
@@ -118,7 +123,7 @@ def _in_slot(name: str, own: set[str], attention: str | None) -> str:
     if match is None:
         return name
     for spelling in SPELLINGS:
-        if attention in (spelling.module, *spelling.also) and match["layer"] in spelling.layers:
+        if attention in spelling.modules and match["layer"] in spelling.layers:
             ours = f"{match['block']}.{spelling.position}.0.{spelling.layers[match['layer']]}"
             if f"{ours}.weight" in own:
                 return f"{ours}.{match['parameter']}"
@@ -186,7 +191,7 @@ def held(found: Mapping[str, Shape]) -> str | None:
                 blocks[f"{match['block']}.{match['parameter']}"] = shape
         if set(layers) == set(spelling.layers.values()):
             place = "" if spelling.position == "standard" else f"@{spelling.position}"
-            return f"{spelling.module}{_options(spelling.module, layers)}{place}"
+            return f"{spelling.modules[0]}{_options(spelling.modules[0], layers)}{place}"
     return None
 
 
