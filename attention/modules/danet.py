@@ -28,7 +28,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from attention.gate import AttentionModule, Gate
+from attention.gate import AttentionModule, Gate, at_least_float32
 from attention.modules import modules
 from attention.spec import Placement
 
@@ -42,9 +42,8 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
 
 def scores(a: Tensor, b: Tensor) -> Tensor:
     """a @ b in float32, or better where the input is."""
-    precise = torch.promote_types(a.dtype, torch.float32)
     with full_precision(a.device):
-        return torch.matmul(a.to(precise), b.to(precise))
+        return torch.matmul(at_least_float32(a), at_least_float32(b))
 
 
 class PositionAttention(nn.Module):
