@@ -195,7 +195,7 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     now = resolve(old)
     build(Variant.parse("eca"))  # its shipped card has the former name
-task = Task(variant=now, recipe=Recipe(), seed=1, data="flowers", size=32, fingerprint="f")
+task = Task(variant=now, recipe=Recipe(), seed=1, data="flowers", size=32, validation=0.0, fingerprint="f")
 record = Workshop(Folder(folder), "cpu").record(task)
 ours = build(now).state_dict()
 theirs = {name.replace("standard.0.", "eca."): tuple(value.shape) for name, value in ours.items()}
@@ -229,7 +229,7 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     assert count == 1
     file.write_text(text, "utf-8")
     before = resolve(Variant.parse("resnet20/eca(kernel_size=5)?classes=10"))
-    task = Task(variant=before, recipe=Recipe(), seed=1, data="flowers", size=32, fingerprint="f")
+    task = Task(variant=before, recipe=Recipe(), seed=1, data="flowers", size=32, validation=0.0, fingerprint="f")
     record = {"arm": before.name, "seed": 1, "done": True, "test_accuracy": 0.5, "curve": [], "seconds": 1.0}
     (copy / "data" / "runs").mkdir(parents=True)
     (copy / "data" / "runs" / f"{task.name}.json").write_text(json.dumps({**record, "weights": f"file:{task.name}"}))
