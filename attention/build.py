@@ -1,6 +1,8 @@
 """A Variant becomes a model."""
 
 import inspect
+import re
+import warnings
 from collections.abc import Callable
 from functools import cache, lru_cache
 from threading import RLock
@@ -11,15 +13,18 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
+from attention.aliases import canonical, combined, find, hint, renamings
 from attention.backbones import Backbone, backbones
 from attention.errors import BadPlacement, UnknownName
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.options import check
 from attention.reports.checkpoints import LoadReport
-from attention.spec import Placement, Preprocess, Variant
+from attention.spec import SHIPPED_BACKBONE, Placement, Preprocess, Variant
 from attention.weights import load as weights
 from attention.weights.find import NOWHERE, Checkpoints, Source
+
+INSTALL_TIMM = "pip install 'attention-lab[timm]'"
 
 _seeding = RLock()
 """Held while a network is made: torch has one generator for all threads, and another seed must not come in between.
@@ -35,16 +40,16 @@ def resolve(variant: Variant) -> Variant:
         BadOption: an option that is not there, or a value it does not take.
         BadCheckpoint: weights that the variant cannot have.
     """
-    if variant.backbone not in backbones and variant.backbone in modules:
-        raise UnknownName("backbone", variant.backbone, (), f" It is a module: write resnet50/{variant.backbone}.")
-    if variant.backbone == "timm" and variant.backbone not in backbones:
-        raise UnknownName("backbone", "timm", (), " It needs timm: pip install 'attention-lab[timm]'.")
+    for sentence in renamings(variant, backbones.names, modules.names):
+        warnings.warn(sentence, FutureWarning, stacklevel=2)
+    variant = canonical(variant, backbones.names, modules.names)
+    if variant.backbone not in backbones:
+        raise UnknownName("backbone", variant.backbone, (), _backbone_hint(variant.backbone))
     backbone_options = check(variant.backbone, backbones[variant.backbone], variant.backbone_options)
     options = {}
     if variant.attention is not None:
-        if variant.attention not in modules and variant.attention in backbones:
-            hint = f" It is a backbone: write {variant.attention}/none."
-            raise UnknownName("attention module", variant.attention, (), hint)
+        if variant.attention not in modules:
+            raise UnknownName("attention module", variant.attention, (), _module_hint(variant))
         options = check(variant.attention, modules[variant.attention], variant.options)
     said = variant.model_copy(update={"backbone_options": backbone_options, "options": options})
     if said.placement.position == "published" and variant.attention is not None:
@@ -52,6 +57,58 @@ def resolve(variant: Variant) -> Variant:
     card = weights.check(said)
     classes = variant.classes or (len(card.labels) if card else default_classes(variant.backbone))
     return said.model_copy(update={"classes": classes})
+
+
+def _backbone_hint(name: str) -> str:
+    """What a name that is no backbone may mean: a module, backbone and module in one word, a network of timm's."""
+    if (module := find(name, modules.names)) is not None:
+        return f" It is a module: write resnet50/{module.name}."
+    if name == "timm":
+        return f" It needs timm: {INSTALL_TIMM}."
+    if written := _written_apart(name):
+        return written
+    return _tag_hint(name) or f"{hint(name, backbones.names)} {_timm_hint(name, '/eca@stage')}"
+
+
+def _module_hint(variant: Variant) -> str:
+    """What a name that is no module may mean: a backbone, backbone and module in one word, a network of timm's."""
+    name = str(variant.attention)
+    if (backbone := find(name, backbones.names)) is not None:
+        return f" It is a backbone: write {backbone.name}/none."
+    if written := _tag_hint(name) or _written_apart(name):
+        return written
+    bare = (variant.backbone, variant.weights) == (SHIPPED_BACKBONE, "shipped")
+    return hint(name, modules.names) + (f" {_timm_hint(name, '/none')}" if bare else "")
+
+
+def _written_apart(name: str) -> str:
+    """Backbone and module of a name such as ``seresnet50`` or ``eca_resnet50``, as they are asked for here."""
+    pairs = combined(name, backbones.names, modules.names)
+    variants = (Variant(backbone=backbone, attention=module) for backbone, module in pairs)
+    named = [variant.model_copy(update={"placement": published_placement(variant)}).name for variant in variants]
+    return f" Backbone and module are written apart: {' or '.join(named)}." if named else ""
+
+
+def _tag_hint(name: str) -> str:
+    """What a name with the tag of its weights, such as ``resnet50.a1_in1k``, is here; empty if it has no tag."""
+    body, dot, _ = name.partition(".")
+    if not dot:
+        return ""
+    backbone = find(body, backbones.names)
+    known = f" The network is {backbone.name}/none." if backbone else _written_apart(body)
+    return f"{known} What follows the dot names weights: add ?weights=hub:timm/{name}." if known else ""
+
+
+def _timm_hint(name: str, rest: str) -> str:
+    """How a network of timm's is asked for, and what to install where that is missing."""
+    body = re.sub(r"[^\w-].*", "", name) or "resnet50d"
+    asked = f"Any network of timm's is written timm(model={body}){rest}"
+    return f"{asked}." if "timm" in backbones else f"{asked}, which needs timm: {INSTALL_TIMM}."
+
+
+def renamed(variant: Variant) -> tuple[str, ...]:
+    """A sentence for each former name in which a variant was asked for."""
+    return renamings(variant, backbones.names, modules.names)
 
 
 def published_placement(variant: Variant) -> Placement:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self, get_args
 import torch
 from torch import Tensor, nn
 
+from attention.compiled import eager, own_path
 from attention.errors import InvalidRequest
 from attention.reports.gates import GateSite
 from attention.spec import Ablation, GateKind, Placement, Position
@@ -50,6 +51,11 @@ class Gate(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.kind}, neutral={self.neutral}"
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """The tensor in float32, or as it is where that is better: sums over a map overflow or are rounded away in half."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class AttentionModule(nn.Module):
@@ -150,12 +156,12 @@ class UnitSlot(Slot):
 
 def slots(model: nn.Module) -> dict[str, Slot]:
     """Every slot by its path, in the order of the network."""
-    return {path: module for path, module in model.named_modules() if isinstance(module, Slot)}
+    return {own_path(path): module for path, module in model.named_modules() if isinstance(module, Slot)}
 
 
 def gates(model: nn.Module) -> dict[str, Gate]:
     """Every gate by its path, in the order of the network."""
-    return {path: module for path, module in model.named_modules() if isinstance(module, Gate)}
+    return {own_path(path): module for path, module in model.named_modules() if isinstance(module, Gate)}
 
 
 def sites(model: nn.Module) -> tuple[GateSite, ...]:
@@ -173,10 +179,12 @@ def sites(model: nn.Module) -> tuple[GateSite, ...]:
 def capture(model: nn.Module, every: Mapping[str, Gate] | None = None) -> Iterator[dict[str, Tensor]]:
     """Collect every gate's weights, as they leave it, during the forward passes inside the block.
 
-    Enter it inside `ablate` to see the replaced weights. A second forward pass overwrites the first.
+    Enter it inside `ablate` to see the replaced weights. A second forward pass overwrites the first. A compiled
+    network runs as it is written meanwhile.
 
     Args:
-        every: the model's `gates`, for whoever knows them already: to look for them takes longer than to collect.
+        every: the `gates` of a model that is not compiled, where they are known: to look for them takes longer than
+            to collect.
     """
     seen: dict[str, Tensor] = {}
 
@@ -187,6 +195,8 @@ def capture(model: nn.Module, every: Mapping[str, Gate] | None = None) -> Iterat
         return hook
 
     with ExitStack() as leaving:
+        if every is None:
+            leaving.enter_context(eager(model))
         for path, gate in (gates(model) if every is None else every).items():
             leaving.callback(gate.register_forward_hook(keep(path)).remove)
         yield seen
@@ -209,6 +219,7 @@ def ablate(
         yield
         return
     with ExitStack() as leaving:
+        leaving.enter_context(eager(model))
         for path, gate in chosen(model, ablation).items():
             replace = replacement(path, gate, ablation, reference or {})
             leaving.callback(gate.register_forward_hook(lambda _, __, weights, by=replace: by(weights)).remove)

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from attention.build import load_report, preprocess_of, resolve
+from attention.build import load_report, preprocess_of, renamed, resolve
 from attention.counting.cost import count
 from attention.reports.checkpoints import WeightsState
 from attention.reports.network import Network
@@ -21,8 +21,8 @@ def describe(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Network:
         UnknownName, BadOption, BadPlacement: the variant names something that is not there.
         BadCheckpoint, NotFound: its weights do not fit, or are not there.
     """
-    variant = resolve(variant)
-    return _describe(variant, checkpoints, stamp(variant, checkpoints))
+    network = resolve(variant)
+    return _describe(network, renamed(variant), checkpoints, stamp(network, checkpoints))
 
 
 def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
@@ -35,14 +35,14 @@ def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _describe(variant: Variant, checkpoints: Checkpoints, stamp: str) -> Network:
+def _describe(variant: Variant, former: tuple[str, ...], checkpoints: Checkpoints, stamp: str) -> Network:
     bill, load = count(variant), load_report(variant, checkpoints)
     state: WeightsState = "untrained" if load is None else "fresh attention" if load.fresh else "trained"
     return Network(
         name=variant.name,
         variant=variant,
         trained=state == "trained",
-        warning=weights.warning(load),
+        warning=weights.warning(load, former),
         card=weights.card(variant, checkpoints),
         state=state,
         load=load,

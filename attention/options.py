@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from attention.aliases import Names
 from attention.errors import BadOption, did_you_mean
 
 
@@ -28,6 +29,12 @@ def _form(thing: Callable[..., Any]) -> type[BaseModel]:
 def schema(thing: Callable[..., Any]) -> dict[str, Any]:
     """JSON Schema of the options of a module or backbone: types, limits, defaults, descriptions."""
     return {key: value for key, value in _form(thing).model_json_schema().items() if key in ("properties", "$defs")}
+
+
+def present(thing: Callable[..., Any], names: Names, *spellings: str) -> str | None:
+    """The option of a module or backbone that is or was called by one of some names; None if it has none such."""
+    form = _form(thing).model_fields
+    return next((option for spelling in spellings if (option := names.option(spelling)) in form), None)
 
 
 def check(name: str, thing: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:

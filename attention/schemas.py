@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from attention.aliases import Names
 from attention.reports.checkpoints import Card
 from attention.reports.modules import Traits
 from attention.spec import GateKind, Placement, Plain, Position
@@ -187,6 +188,7 @@ class ModuleEntry(Plain):
     """An attention module on the shelf."""
 
     name: str = Field(description="What a variant calls it.")
+    names: Names = Field(description="Aliases and former names of it and of its options; all are understood.")
     title: str = Field(description="First line of its documentation.")
     doc: str = Field(description="The whole documentation, with the paper.")
     papers: tuple[str, ...] = Field(description="Links in the documentation.")
@@ -203,6 +205,7 @@ class BackboneEntry(Plain):
     """A backbone on the shelf."""
 
     name: str = Field(description="What a variant calls it.")
+    names: Names = Field(description="Aliases and former names of it and of its options; all are understood.")
     title: str = Field(description="First line of its documentation.")
     doc: str = Field(description="The whole documentation, with the paper.")
     papers: tuple[str, ...] = Field(description="Links in the documentation.")

@@ -69,6 +69,7 @@ def _module(name: str, networks: Sequence[BackboneEntry]) -> ModuleEntry:
         kinds: list[GateKind] = [gate.kind for gate in gates(cls(CHANNELS)).values()]
     return ModuleEntry(
         name=name,
+        names=modules.names_of(name),
         options=schema(cls),
         gates=tuple(kinds),
         published=_published(name, networks),
@@ -105,6 +106,7 @@ def _backbone(name: str) -> BackboneEntry:
     assert variant.classes is not None
     return BackboneEntry(
         name=name,
+        names=backbones.names_of(name),
         options=schema(backbones[name]),
         positions=positions,
         input_size=network.input_size,

@@ -128,3 +128,25 @@ def test_the_example_is_in_the_style_it_preaches(tmp_path: Path) -> None:
     for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
         done = subprocess.run([*ruff, *command, *options, str(path)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [NAME, "scse"])
+def test_a_new_module_is_under_contract_whatever_its_name(name: str, tmp_path: Path) -> None:
+    """``scse`` is spelled like ``se``, and nothing that is asked for by that name may change."""
+    for package in ("attention", "tests"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    text = example().replace(f'"{NAME}"', f'"{name}"')
+    (tmp_path / "attention" / "modules" / f"{name}.py").write_text(text, "utf-8")
+    asked = ["tests/attention/modules/test_contract.py", "-k", name]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "no:xdist", *asked],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert f"test_it_exports_with_a_free_batch_and_equal_logits[{name}] PASSED" in done.stdout

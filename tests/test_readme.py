@@ -154,4 +154,4 @@ def test_every_route_is_in_the_table_and_the_other_way_round(http: TestClient) -
 
 def test_the_sentence_about_a_misspelt_module_is_the_one(http: TestClient) -> None:
     (sentence,) = re.findall(r"\*(There is no attention module[^*]+)\*", README)
-    assert http.post("/v1/cost", json={"variants": ["resnet50/sse"]}).json()["detail"] == sentence
+    assert http.post("/v1/cost", json={"variants": ["resnet50/cbma"]}).json()["detail"] == sentence

@@ -11,7 +11,7 @@ from attention.errors import InvalidRequest
 from attention.gate import AttentionModule, gates
 from attention.measuring.traits import lone, noise, scramble
 from attention.modules import modules
-from attention.options import schema
+from attention.options import present, schema
 from attention.reports.modules import Interaction, InteractionReport, InteractionRequest
 from attention.spec import Options
 
@@ -31,7 +31,8 @@ def interaction(request: InteractionRequest, lab: AnyLab) -> InteractionReport:
     """Which channels does each channel's gate listen to?"""
     generator = torch.Generator().manual_seed(request.seed)
     pooled = torch.randn(POINTS, request.channels, generator=generator, dtype=torch.float64)  # (B, C)
-    found = tuple(_interaction(name, request, pooled) for name in request.modules)
+    names = [modules.canonical(name) for name in request.modules]
+    found = tuple(_interaction(name, request, pooled) for name in names)
     return InteractionReport(channels=request.channels, interactions=found, conditions=CONDITIONS)
 
 
@@ -92,12 +93,14 @@ def narrowest(module: AttentionModule, x: Tensor) -> int:
 
 def _options(name: str, request: InteractionRequest) -> Options:
     """What of the request this module has an option for."""
-    known = schema(modules[name]).get("properties", {})
+    module, names = modules[name], modules.names_of(name)
+    known = schema(module).get("properties", {})
     chosen: Options = {}
-    if "reduction" in known and request.reduction != known["reduction"]["default"]:
-        chosen["reduction"] = request.reduction
-    if "kernel_size" in known and request.kernel_size is not None:
-        chosen["kernel_size"] = request.kernel_size
+    narrow, wide = present(module, names, "reduction"), present(module, names, "kernel_size")
+    if narrow and request.reduction != known[narrow]["default"]:
+        chosen[narrow] = request.reduction
+    if wide and request.kernel_size is not None:
+        chosen[wide] = request.kernel_size
     return chosen
 
 

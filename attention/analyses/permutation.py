@@ -60,7 +60,7 @@ def permutation(request: PermutationRequest, lab: AnyLab) -> PermutationReport:
 
 
 def _lone(name: str, request: PermutationRequest) -> PermutedModule:
-    modules[name]  # a name that is not there is the caller's mistake, not a row
+    name = modules.canonical(name)  # a name that is not there is the caller's mistake, not a row
     try:
         module = lone(name, request.channels)
     except AttentionError as error:

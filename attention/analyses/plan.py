@@ -22,6 +22,7 @@ from attention.running.device import device_name
 from attention.spec import Variant
 from attention.storage.base import Depot
 from attention.training.conditions import check_trainable, earlier_spread, seeds_advice, unseen_images
+from attention.weights.load import current
 
 BACKWARD = 2
 """A step back costs about twice the step forward, so an image in training costs three forward passes."""
@@ -118,12 +119,12 @@ def _advice(study: StudyRequest, arms: Sequence[Variant], cards: list[Card]) -> 
 
 def _work(variant: Variant, size: int, train: int, watched: int) -> float:
     """Multiply-accumulates of an epoch and of the look at the images that are watched after it."""
-    return count(variant, size).total.macs * ((1 + BACKWARD) * train + watched)
+    return count(current(variant), size).total.macs * ((1 + BACKWARD) * train + watched)
 
 
 def _key(variant: Variant) -> str:
     """What a run and its card have in common: the network, whatever its classes and seed."""
-    return variant.model_copy(update={"classes": None, "seed": 0, "weights": None}).name
+    return current(variant).model_copy(update={"classes": None, "seed": 0, "weights": None}).name
 
 
 def _cards(depot: Depot) -> Iterable[Card]:

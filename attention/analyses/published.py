@@ -1,4 +1,4 @@
-"""What accuracy was published for these modules, and what do they cost?"""
+"""What was published for these modules, and what do they cost?"""
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
@@ -11,7 +11,7 @@ from attention.spec import Variant
 
 @analyses.register("published")
 def published(request: PublishedRequest, lab: AnyLab) -> PublishedReport:
-    """What accuracy was published for these modules, and what do they cost?"""
+    """What was published for these modules, and what do they cost?"""
     known = {group.key: group for group in GROUPS}
     for key in request.groups:
         if key not in known:
@@ -31,25 +31,29 @@ def _group(group: Group) -> PublishedGroup:
         key=group.key,
         title=group.title,
         source=group.source,
+        table=group.table,
         link=group.link,
+        metric=group.metric,
         recipe=group.recipe,
         same_recipe=group.same_recipe,
         warning=group.warning,
         input_size=group.input_size,
-        results=tuple(_result(result, group.input_size) for result in group.results),
+        results=tuple(_result(result, group) for result in group.results),
     )
 
 
-def _result(result: Result, size: int) -> PublishedResult:
-    variant = Variant.parse(result.variant)
-    bill = count(variant, size)
+def _result(result: Result, group: Group) -> PublishedResult:
+    variant = Variant.parse(result.variant) if result.variant else None
+    bill = count(variant, group.input_size) if variant else None
     return PublishedResult(
         name=result.name,
         attention=result.attention,
-        top1=result.top1,
+        score=result.score,
+        cell=f"row {result.cell or result.name!r}, column {group.column!r}",
+        conditions=result.conditions,
         variant=variant,
-        parameters=bill.total.parameters,
-        macs=bill.total.macs,
-        added_parameters=bill.delta.parameters,
-        added_macs=bill.delta.macs,
+        parameters=bill.total.parameters if bill else None,
+        macs=bill.total.macs if bill else None,
+        added_parameters=bill.delta.parameters if bill else None,
+        added_macs=bill.delta.macs if bill else None,
     )

@@ -49,19 +49,19 @@ class CifarResNet(ResidualNet):
         self.complete(((depth - 2) // 6,) * 3, classes, make)
 
 
-@backbones.register("resnet20")
+@backbones.register("resnet20", aliases=("cifar_resnet20", "cifar10_resnet20"))
 def resnet20(*, classes: Classes = 10, width: Width = 16) -> CifarResNet:
     """ResNet-20 for 32-pixel images: nine blocks of two 3x3 convolutions."""
     return CifarResNet(20, width, classes)
 
 
-@backbones.register("resnet32")
+@backbones.register("resnet32", aliases=("cifar_resnet32", "cifar10_resnet32"))
 def resnet32(*, classes: Classes = 10, width: Width = 16) -> CifarResNet:
     """ResNet-32 for 32-pixel images: fifteen blocks of two 3x3 convolutions."""
     return CifarResNet(32, width, classes)
 
 
-@backbones.register("resnet56")
+@backbones.register("resnet56", aliases=("cifar_resnet56", "cifar10_resnet56"))
 def resnet56(*, classes: Classes = 10, width: Width = 16) -> CifarResNet:
     """ResNet-56 for 32-pixel images: twenty-seven blocks of two 3x3 convolutions."""
     return CifarResNet(56, width, classes)

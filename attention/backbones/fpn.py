@@ -86,13 +86,13 @@ class FeaturePyramidNet(ResNet):
         return self.fc(pooled)
 
 
-@backbones.register("fpn_resnet18")
+@backbones.register("fpn_resnet18", aliases=("resnet18_fpn",))
 def fpn_resnet18(*, classes: Classes = 1000, width: Width = 1.0, branches: Branches = "pyramid") -> FeaturePyramidNet:
     """ResNet-18 with a feature pyramid, and a classifier on its four levels."""
     return FeaturePyramidNet(basic_blocks(width), (2, 2, 2, 2), classes, width, branches)
 
 
-@backbones.register("fpn_resnet50")
+@backbones.register("fpn_resnet50", aliases=("resnet50_fpn",))
 def fpn_resnet50(*, classes: Classes = 1000, width: Width = 1.0, branches: Branches = "pyramid") -> FeaturePyramidNet:
     """ResNet-50 with a feature pyramid, and a classifier on its four levels."""
     return FeaturePyramidNet(bottlenecks(width), (3, 4, 6, 3), classes, width, branches)

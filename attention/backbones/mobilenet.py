@@ -118,7 +118,7 @@ class MobileNetV2(Backbone):
         return self.classifier(x)
 
 
-@backbones.register("mobilenetv2")
+@backbones.register("mobilenetv2", aliases=("mobilenetv2_100",))
 def mobilenetv2(*, classes: Classes = 1000, width: Width = 1.0) -> MobileNetV2:
     """MobileNetV2: seventeen blocks with depthwise 3x3 convolutions."""
     return MobileNetV2(classes, width)

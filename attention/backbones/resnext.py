@@ -11,7 +11,7 @@ from attention.backbones import backbones
 from attention.backbones.resnet import Classes, ResNet, ShortcutKind, Stem, Width, bottlenecks
 
 
-@backbones.register("resnext50")
+@backbones.register("resnext50", aliases=("resnext50_32x4d",))
 def resnext50(
     *, classes: Classes = 1000, width: Width = 1.0, stem: Stem = "7x7", shortcut: ShortcutKind = "conv"
 ) -> ResNet:

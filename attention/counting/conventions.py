@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
+from attention.counting.counters import bias_of_thop_2019
 from attention.counting.ledger import Row
 from attention.reports.cost import ConventionCount, ConventionRule
 
@@ -65,7 +66,7 @@ def _thop_of_2019(row: Row) -> int:
             # On a pooled map the published modules spell a 1x1 convolution nn.Linear.
             return 2 * row.macs - row.entries
         case "conv1d" | "conv2d" | "conv3d":
-            return row.macs + (row.entries if row.biased else 0)
+            return row.macs + bias_of_thop_2019(row)
         case "linear":
             return 2 * row.macs - row.entries
         case "batch_norm":
@@ -100,11 +101,11 @@ CONVENTIONS: dict[str, Convention] = {
         ),
         Convention(
             "eca_paper",
-            "Parameters / 2^20. Work / 2^30 (2^20 for small networks): multiply-accumulates of convolutions, one more "
+            "Parameters / 2^20. Work / 2^30 (2^20 for small networks): multiply-accumulates of convolutions, C_in more "
             "an output if biased; 4 for each entry of a batch normalisation; 1 for each entry of the last call of each "
             "ReLU; 2 in - 1 for each output of a linear layer, which SE's are; (HW + 1) C for each global average "
             "pooling; nothing else.",
-            "Tables of the ECA paper (arXiv 1910.03151), by a thop of 2019 "
+            "Tables of the ECA paper (arXiv 1910.03151), by the thop of 17 July to 2 August 2019 "
             "(https://github.com/Lyken17/pytorch-OpCounter), whose M is 1024^2 and whose G is 1024^3.",
             trained,
             thop_of_2019,

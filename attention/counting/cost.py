@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import cast
 
 from attention.build import input_size as own_input_size
-from attention.build import resolve, skeleton
+from attention.build import renamed, resolve, skeleton
 from attention.counting.conventions import counts
 from attention.counting.ledger import Ledger, Row, walk
 from attention.errors import InvalidRequest
@@ -36,10 +36,10 @@ def count(variant: Variant, input_size: int | None = None, layers: bool = False)
     Raises:
         AttentionError: the variant cannot be built, or cannot take so small an image.
     """
-    full = resolve(variant)
+    full, notes = resolve(variant), renamed(variant)
     bill, rows = _count(_counted(full), input_size or own_input_size(full.backbone))
     listed = tuple(map(layer_cost, rows)) if layers else None
-    return bill.model_copy(update={"name": full.name, "variant": full, "layers": listed})
+    return bill.model_copy(update={"name": full.name, "variant": full, "layers": listed, "notes": notes})
 
 
 def rows_of(variant: Variant, input_size: int | None = None) -> tuple[Row, ...]:

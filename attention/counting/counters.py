@@ -7,11 +7,12 @@ between a tool and the ledger can be explained to the last unit. Tools that hook
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from attention.counting.ledger import Row
 
-Kind = Literal["products", "bias", "normalisation", "activation", "pooling", "entrywise", "twice"]
+Kind = Literal["products", "bias", "normalisation", "activation", "pooling", "entrywise", "interpolation", "twice"]
 Added = dict[Kind, int]
 """What a counter adds for one row, by what for. Multiply-accumulates are under ``products``."""
 
@@ -61,16 +62,24 @@ class Counter:
         return [row for row in rows if row.macs and not self.add(row).get("products")]
 
 
+def bias_of_thop_2019(row: Row) -> int:
+    """What a convolution's bias adds: as much as one more place of the window, so C_in / groups for each output."""
+    return row.macs // row.window if row.biased and row.window else 0
+
+
 def thop_2019(row: Row) -> Added:
-    """thop before version 0.0.31."""
+    """thop 0.0.23.post1907171430 to post1908021522, of 17 July to 2 August 2019."""
     match row.module:
         case "Linear":
             return {"products": 2 * row.macs - row.entries}
+        case "LayerNorm":
+            return {}
         case "AvgPool1d" | "AvgPool2d":
-            return {}  # a few per output, differing between versions
+            side = -(-row.seen[-1] // row.shape[-1])  # windows that do not overlap, as in ResNet-D's shortcuts
+            return {"pooling": (side + 1) * row.entries}
     added = thop(row)
     if row.module in HOOKED_CONVS and row.biased:
-        added["bias"] = row.entries
+        added["bias"] = bias_of_thop_2019(row)
     if row.module in HOOKED_RELUS:
         added["activation"] = row.entries
     return added
@@ -101,6 +110,8 @@ def fvcore(row: Row) -> Added:
             return {"normalisation": (5 if row.biased else 4) * row.entries}
         case "adaptive_avg_pool2d":
             return {"pooling": row.pooling}
+        case "interpolate":
+            return {"interpolation": row.entries}
         case operation if operation.startswith("conv"):
             return {"products": row.macs}
     return {}
@@ -128,6 +139,8 @@ def ptflops(row: Row) -> Added:
         return {"products": row.macs}
     elif row.spelling in ("torch.add", "torch.mul"):
         return {"entrywise": row.entries}
+    elif row.spelling == "F.interpolate":
+        return {"interpolation": row.entries}
     if patched:
         seen: Kind = "twice" if added else "pooling" if row.operation in POOLS else "activation"
         added[seen] = patched
@@ -161,6 +174,8 @@ def deepspeed(row: Row) -> Added:
             return {"activation": row.entries}
         case "torch.add" | "torch.mul":
             return {"entrywise": row.entries}
+        case "F.interpolate":
+            return {"interpolation": prod(row.shape[2:])}
     if row.spelling.startswith("F.") and row.operation in POOLS:
         return {"pooling": row.pooling}
     return {}
@@ -175,15 +190,16 @@ COUNTERS: tuple[Counter, ...] = (
         "FLOPs",
         1,
         "restated",
-        f"{_THOP}, thop/count_hooks.py before version 0.0.31; behind the ECA paper's tables.",
+        f"{_THOP}, thop/count_hooks.py of the releases 0.0.23.post1907171430 to post1908021522, of 17 July to 2 August "
+        "2019: behind the ECA paper's tables. Earlier and later ones count pooling, ReLU or biases otherwise.",
         _HOOKS,
         thop_2019,
         {
             "products": "A linear layer counts 2 in - 1 for each output, a convolution one for each product.",
-            "bias": "One for each output of a convolution with bias.",
+            "bias": "C_in (of its group) for each output of a convolution with bias.",
             "normalisation": "4 for each entry of a batch normalisation.",
             "activation": "One for each entry of a ReLU module, of its last call only.",
-            "pooling": "HW + 1 for each output of nn.AdaptiveAvgPool2d.",
+            "pooling": "HW + 1 for each output of nn.AdaptiveAvgPool2d, k + 1 of nn.AvgPool2d.",
         },
         last_call=True,
     ),
@@ -211,6 +227,7 @@ COUNTERS: tuple[Counter, ...] = (
         {
             "normalisation": "2 for each entry of a batch normalisation (eval mode), 5 of others with scale and shift.",
             "pooling": "One for each entry read by adaptive average pooling, but none for a mean.",
+            "interpolation": "One for each entry that nearest-neighbour interpolation writes.",
         },
     ),
     Counter(
@@ -227,6 +244,7 @@ COUNTERS: tuple[Counter, ...] = (
             "activation": "One for each entry of a ReLU module, or of F.relu.",
             "pooling": "One for each entry read by a pooling module, or by F.adaptive_avg_pool2d.",
             "entrywise": "One for each entry of torch.add and torch.mul.",
+            "interpolation": "One for each entry that F.interpolate writes.",
             "twice": "Modules that call a patched function are counted by their hook and by the patch.",
         },
     ),
@@ -258,6 +276,7 @@ COUNTERS: tuple[Counter, ...] = (
             "activation": "One for each entry of F.relu and its like, which ReLU modules call; torch.relu is not seen.",
             "pooling": "One for each entry read by pooling functions and modules, but none for a mean.",
             "entrywise": "One for each entry of torch.add and torch.mul; operators are not seen.",
+            "interpolation": "Height x width that F.interpolate is given, whatever the channels.",
         },
     ),
 )

@@ -35,6 +35,7 @@ class Row(NamedTuple):
     seen: Shape  # of the first input
     shape: Shape  # of the output
     biased: bool  # a convolution or matrix product that adds a bias; a normalisation that scales and shifts
+    window: int  # places that a convolution's kernel covers; 0 for others
     parameters: int  # trainable numbers it is the first to use
     buffers: int  # other numbers kept with the network that it is the first to use
     macs: int
@@ -46,7 +47,7 @@ class Row(NamedTuple):
     @property
     def amounts(self) -> tuple[int, ...]:
         """What is added up: from parameters to activation bytes."""
-        return self[8:]
+        return self[9:]
 
     @property
     def entries(self) -> int:
@@ -193,11 +194,10 @@ class Ledger(TorchFunctionMode):
     def close(self) -> None:
         """Write down the parameters and buffers that nothing has used."""
         for path, parameters, buffers in (*self._unpaid.values(), ("", *self._pending)):
-            if not parameters and not buffers:
-                continue
-            attention, layer = path.startswith(self._inside), path.rpartition(".")[0]
-            numbers = (parameters, buffers, 0, 0, 0, 0, 0)
-            self.rows.append(Row(layer, "", UNUSED, "", attention, (), (), False, *numbers))
+            if parameters or buffers:
+                attention, layer = path.startswith(self._inside), path.rpartition(".")[0]
+                numbers = (parameters, buffers, 0, 0, 0, 0, 0)
+                self.rows.append(Row(layer, "", UNUSED, "", attention, (), (), False, 0, *numbers))
         self._unpaid, self._pending = {}, (0, 0)
 
     def _look(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -253,6 +253,7 @@ class Ledger(TorchFunctionMode):
                 seen=tuple(inputs[0].shape) if inputs else (),
                 shape=tuple(out.shape),
                 biased=_biased(rule, args, kwargs),
+                window=prod(inputs[1].shape[2:]) if rule.macs and name.startswith("conv") else 0,
                 parameters=parameters,
                 buffers=buffers,
                 macs=macs or 0,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from attention.analysis import AnyLab
-from attention.build import load_report, resolve, skeleton
+from attention.build import load_report, renamed, resolve, skeleton
 from attention.data.files import Files, samples
 from attention.data.sampling import how_many
 from attention.errors import BadData, InvalidRequest
@@ -70,7 +70,7 @@ def plan(asked: Interventions, families: Iterable[Family], images: Pictures, fil
     kinds = tuple(dict.fromkeys(asked.kinds))
     caveats = [SCALE[kind] for kind in kinds if kind in SCALE]
     report = load_report(variant, files.checkpoints)
-    if said := weights.warning(report):
+    if said := weights.warning(report, renamed(asked.variant)):
         caveats.insert(0, said)
     reference = None
     if calibrate or any(kind in REFERRING for kind in kinds):

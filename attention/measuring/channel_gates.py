@@ -16,7 +16,7 @@ from scipy import stats
 from torch import Tensor
 
 from attention.analysis import AnyLab
-from attention.build import load_report, resolve, skeleton
+from attention.build import load_report, renamed, resolve, skeleton
 from attention.errors import InvalidRequest
 from attention.gate import sites
 from attention.measuring.moments import Moments, together
@@ -63,13 +63,14 @@ def ran(variant: Variant, lab: AnyLab) -> Ran:
     Raises:
         AttentionError: there is no such network, or its weights are not there.
     """
+    former = renamed(variant)
     variant, checkpoints = resolve(variant), lab.files.checkpoints
     load = load_report(variant, checkpoints)
     return Ran(
         name=variant.name,
         variant=variant,
         trained=load is not None and not load.fresh,
-        warning=weights.warning(load),
+        warning=weights.warning(load, former),
         device=device_name(lab.device),
         dtype=lab.dtype,
     )

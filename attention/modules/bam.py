@@ -29,7 +29,11 @@ LEAST_WIDTH = 4
 """Narrower than this, a part may start with no live ReLU at all."""
 
 
-@modules.register("bam")
+@modules.register(
+    "bam",
+    aliases=("BottleneckAttention", "BottleneckAttentionModule"),
+    option_aliases={"r": "reduction", "reduction_ratio": "reduction"},
+)
 class BottleneckAttention(AttentionModule):
     """BAM: one gate for every entry, between 1 and 2, from a channel part and a dilated spatial part."""
 

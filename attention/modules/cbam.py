@@ -35,7 +35,17 @@ class PooledConv(nn.Module):
         return self.bn(self.conv(pooled))
 
 
-@modules.register("cbam")
+@modules.register(
+    "cbam",
+    aliases=("CbamModule", "ConvolutionalBlockAttentionModule"),
+    option_aliases={
+        "r": "reduction",
+        "ratio": "reduction",
+        "reduction_ratio": "reduction",
+        "k": "kernel_size",
+        "k_size": "kernel_size",
+    },
+)
 class ConvolutionalBlockAttention(AttentionModule):
     """CBAM: gates the channels from their mean and maximum, then the places by a 7x7 convolution."""
 

@@ -22,7 +22,7 @@ from attention.modules import modules
 from attention.modules.eca import adaptive_kernel_size
 
 
-@modules.register("ceca")
+@modules.register("ceca", aliases=("CecaModule", "CircularECA"))
 class CircularEfficientChannelAttention(PooledAttention):
     """Circular ECA: one short 1-D convolution that runs round the channels, first next to last."""
 

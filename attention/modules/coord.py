@@ -25,7 +25,11 @@ LEAST_WIDTH = 8
 """The released code's smallest bottleneck."""
 
 
-@modules.register("coord")
+@modules.register(
+    "coord",
+    aliases=("CA", "CoordAtt", "CoordAttention", "CoordinateAttention"),
+    option_aliases={"r": "reduction", "reduction_ratio": "reduction"},
+)
 class CoordinateAttention(AttentionModule):
     """Coordinate Attention: gates each channel by row and by column, from means along the other axis."""
 

@@ -28,7 +28,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from attention.gate import AttentionModule, Gate
+from attention.gate import AttentionModule, Gate, at_least_float32
 from attention.modules import modules
 from attention.spec import Placement
 
@@ -42,9 +42,8 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
 
 def scores(a: Tensor, b: Tensor) -> Tensor:
     """a @ b in float32, or better where the input is."""
-    precise = torch.promote_types(a.dtype, torch.float32)
     with full_precision(a.device):
-        return torch.matmul(a.to(precise), b.to(precise))
+        return torch.matmul(at_least_float32(a), at_least_float32(b))
 
 
 class PositionAttention(nn.Module):
@@ -107,7 +106,11 @@ class Head(nn.Module):
         return self.project(self.after_position(places) + self.after_channel(kinds))  # (B, C, H, W)
 
 
-@modules.register("danet")
+@modules.register(
+    "danet",
+    aliases=("DANetHead", "DAHead", "DualAttention", "DualAttentionNetwork"),
+    option_aliases={"r": "reduction", "reduction_ratio": "reduction"},
+)
 class DualAttention(AttentionModule):
     """Dual Attention: adds mixtures of all positions and of all channels, for late stages."""
 

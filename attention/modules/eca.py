@@ -43,7 +43,11 @@ def adaptive_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
     return t if t % 2 else t + 1
 
 
-@modules.register("eca")
+@modules.register(
+    "eca",
+    aliases=("ECANet", "ECALayer", "EcaModule", "EfficientChannelAttention"),
+    option_aliases={"k": "kernel_size", "k_size": "kernel_size"},
+)
 class EfficientChannelAttention(PooledAttention):
     """Efficient Channel Attention: one short 1-D convolution across neighbouring channels."""
 

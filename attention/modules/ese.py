@@ -17,7 +17,7 @@ from attention.gate import PooledAttention
 from attention.modules import modules
 
 
-@modules.register("ese")
+@modules.register("ese", aliases=("EffectiveSE", "EffectiveSEModule", "EffectiveSqueezeExcitation"))
 class EffectiveSqueezeExcitation(PooledAttention):
     """Effective Squeeze-and-Excitation: one fully connected layer without bottleneck, and a hard sigmoid."""
 

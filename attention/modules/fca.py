@@ -54,7 +54,11 @@ def grid(side: int) -> int:
     return min(max(side // 7 * 7, 7), LONGEST)
 
 
-@modules.register("fca")
+@modules.register(
+    "fca",
+    aliases=("FcaNet", "FcaLayer", "FrequencyChannelAttention", "MultiSpectralAttentionLayer"),
+    option_aliases={"r": "reduction", "reduction_ratio": "reduction"},
+)
 class FrequencyChannelAttention(AttentionModule):
     """Frequency channel attention (FcaNet): Squeeze-and-Excitation on cosine components of the map."""
 
@@ -94,7 +98,7 @@ class FrequencyChannelAttention(AttentionModule):
             x = F.adaptive_avg_pool2d(x, (height, width))
         down = self.down[:, :height, None] / math.sqrt(height)  # (K, H, 1)
         across = self.across[:, None, :width] / math.sqrt(width)  # (K, 1, W)
-        shared = x.reshape(len(x), len(down), -1, height, width)  # (B, K, C // K, H, W)
+        shared = x.reshape(x.shape[0], len(down), -1, height, width)  # (B, K, C // K, H, W)
         return (shared * (down * across).unsqueeze(1)).sum((3, 4)).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:

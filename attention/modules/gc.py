@@ -27,7 +27,11 @@ LEAST_WIDTH = 4
 """Fewer numbers than this do not survive a layer normalisation."""
 
 
-@modules.register("gc")
+@modules.register(
+    "gc",
+    aliases=("GCNet", "GCBlock", "GlobalContext", "ContextBlock"),
+    option_aliases={"r": "reduction", "reduction_ratio": "reduction"},
+)
 class GlobalContext(AttentionModule):
     """Global Context: adds to each channel what a bottleneck makes of one attention-pooled vector."""
 

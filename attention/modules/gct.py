@@ -9,7 +9,8 @@ https://arxiv.org/abs/1909.11519
 3 C parameters. alpha starts at 1, gamma and beta at 0, so the gate is exactly 1 and a fresh module is the identity;
 until gamma has moved, no gradient reaches alpha. The gate lies in (0, 2). The paper puts one before every
 convolution, which no single place of a block does: ``pre`` stands before its first. With ``norm=l1`` sums of absolute
-values take the norms' place, as in the released code, https://github.com/z-x-yang/GCT.
+values take the norms' place, as in the released code, https://github.com/z-x-yang/GCT. Norms are taken in float32 or
+better: in float16 the squares of a map of 56 x 56 pass its range.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -18,12 +19,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from attention.gate import AttentionModule, Gate
+from attention.gate import AttentionModule, Gate, at_least_float32
 from attention.modules import modules
 from attention.spec import Placement
 
 
-@modules.register("gct")
+@modules.register("gct", aliases=("GatedChannelTransformation", "GatedChannelTransform"))
 class GatedChannelTransformation(AttentionModule):
     """Gated Channel Transformation: each channel's norm against all channels' norms, the identity at the start."""
 
@@ -49,10 +50,12 @@ class GatedChannelTransformation(AttentionModule):
         self.gate = Gate("channel")
 
     def forward(self, x: Tensor) -> Tensor:
+        precise = at_least_float32(x)
         if self.norm == "l2":
-            embedding = (x.square().sum((2, 3), keepdim=True) + self.epsilon).sqrt() * self.alpha  # (B, C, 1, 1)
+            embedding = (precise.square().sum((2, 3), keepdim=True) + self.epsilon).sqrt() * self.alpha  # (B, C, 1, 1)
             scale = (embedding.square().mean(1, keepdim=True) + self.epsilon).rsqrt()  # (B, 1, 1, 1)
         else:
-            embedding = x.abs().sum((2, 3), keepdim=True) * self.alpha
+            embedding = precise.abs().sum((2, 3), keepdim=True) * self.alpha
             scale = (embedding.abs().mean(1, keepdim=True) + self.epsilon).reciprocal()
-        return x * self.gate(torch.tanh(embedding * scale * self.gamma + self.beta) + 1)
+        weights = torch.tanh(embedding * scale * self.gamma + self.beta) + 1  # (B, C, 1, 1)
+        return x * self.gate(weights.to(x.dtype))

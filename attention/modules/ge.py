@@ -32,7 +32,7 @@ LONE_SIZE = 7
 """The size where no network says one: the last maps of ImageNet's ResNets."""
 
 
-@modules.register("ge")
+@modules.register("ge", aliases=("GENet", "GatherExcite"))
 class GatherExcite(AttentionModule):
     """Gather-Excite: each channel gated by what it gathers from a neighbourhood, or from the whole map."""
 

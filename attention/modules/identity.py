@@ -20,4 +20,4 @@ class Identity(AttentionModule):
         self.gate = Gate("channel")
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.gate(x.new_ones(len(x), self.channels, 1, 1))
+        return x * self.gate(x.new_ones(x.shape[0], self.channels, 1, 1))

@@ -27,4 +27,4 @@ class RandomGate(AttentionModule):
         self.gate = Gate("channel")
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.gate(self.weights.expand(len(x), -1, -1, -1))  # (B, C, 1, 1)
+        return x * self.gate(self.weights.expand(x.shape[0], -1, -1, -1))  # (B, C, 1, 1)

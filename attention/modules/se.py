@@ -22,7 +22,11 @@ from attention.modules import modules
 from attention.spec import Placement
 
 
-@modules.register("se")
+@modules.register(
+    "se",
+    aliases=("SENet", "SELayer", "SEModule", "SEBlock", "SqueezeExcite", "SqueezeExcitation", "SqueezeAndExcitation"),
+    option_aliases={"r": "reduction", "reduction_ratio": "reduction"},
+)
 class SqueezeExcitation(PooledAttention):
     """Squeeze-and-Excitation: two fully connected layers on the pooled channels."""
 

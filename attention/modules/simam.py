@@ -17,12 +17,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from attention.gate import AttentionModule, Gate
+from attention.gate import AttentionModule, Gate, at_least_float32
 from attention.modules import modules
 from attention.spec import Placement
 
 
-@modules.register("simam")
+@modules.register("simam", aliases=("SimAMModule",))
 class SimAM(AttentionModule):
     """SimAM: weighs every entry by how far it stands out from its channel, with no parameters."""
 
@@ -46,6 +46,8 @@ class SimAM(AttentionModule):
 
     def forward(self, x: Tensor) -> Tensor:
         n = max(x.shape[2] * x.shape[3] - 1, 1)
-        d = (x - x.mean((2, 3), keepdim=True)).square()  # (B, C, H, W)
+        precise = at_least_float32(x)
+        d = (precise - precise.mean((2, 3), keepdim=True)).square()  # (B, C, H, W)
         variance = d.sum((2, 3), keepdim=True) / n  # (B, C, 1, 1)
-        return x * self.gate(torch.sigmoid(d / (4 * (variance + self.e_lambda)) + 0.5))
+        weights = torch.sigmoid(d / (4 * (variance + self.e_lambda)) + 0.5)  # (B, C, H, W)
+        return x * self.gate(weights.to(x.dtype))

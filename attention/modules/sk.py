@@ -34,7 +34,11 @@ GROUPS = 32
 """G in the paper, for a layer of its own."""
 
 
-@modules.register("sk")
+@modules.register(
+    "sk",
+    aliases=("SKNet", "SKConv", "SKUnit", "SelectiveKernel", "SelectiveKernelConv"),
+    option_aliases={"r": "reduction", "reduction_ratio": "reduction"},
+)
 class SelectiveKernel(AttentionModule):
     """Selective Kernel: 3x3 convolutions of growing dilation, and each channel's choice among them.
 

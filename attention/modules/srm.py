@@ -23,7 +23,7 @@ EPSILON = 1e-5
 """Added to the variance under the root, as in the released code."""
 
 
-@modules.register("srm")
+@modules.register("srm", aliases=("SRMLayer", "StyleRecalibration", "StyleBasedRecalibrationModule"))
 class StyleRecalibration(AttentionModule):
     """Style-based recalibration: each channel gated by its own mean and standard deviation."""
 

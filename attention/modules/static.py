@@ -33,4 +33,4 @@ class StaticGate(AttentionModule):
 
     def forward(self, x: Tensor) -> Tensor:
         weights = torch.sigmoid(self.weight)  # (1, C, 1, 1)
-        return x * self.gate(weights.expand(len(x), -1, -1, -1))  # (B, C, 1, 1)
+        return x * self.gate(weights.expand(x.shape[0], -1, -1, -1))  # (B, C, 1, 1)

@@ -23,7 +23,7 @@ from attention.modules import modules
 from attention.modules.cbam import PooledConv
 
 
-@modules.register("triplet")
+@modules.register("triplet", aliases=("TripletAttention",))
 class TripletAttention(AttentionModule):
     """Triplet Attention: the mean of three gates, by channel and column, by row and channel, and by place."""
 

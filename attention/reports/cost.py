@@ -121,6 +121,7 @@ class VariantCost(Plain):
         default=(), description="Parameters and work as papers and tools count them."
     )
     not_counted: tuple[str, ...] = Field(description="Operations that were run and have no rule, by name.")
+    notes: tuple[str, ...] = Field(default=(), description="Former names in which it was asked for, as sentences.")
     layers: tuple[LayerCost, ...] | None = Field(default=None, description="Every operation in order, if asked for.")
 
 

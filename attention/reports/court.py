@@ -35,6 +35,7 @@ class Reason(Plain):
         "activation",
         "pooling",
         "entrywise",
+        "interpolation",
         "twice",
     ] = Field(description="What the part comes from.")
     amount: int = Field(description="What it adds to the report, in the counter's unit; less than 0 if it is missing.")

@@ -189,7 +189,7 @@ PlacesRequest.report = PlacesReport
 
 
 class PublishedRequest(Request["PublishedReport"]):
-    """What accuracy was published for these modules, and what do they cost?"""
+    """What was published for these modules, and what do they cost?"""
 
     analysis: ClassVar = "published"
     counts_only: ClassVar = True
@@ -200,16 +200,18 @@ class PublishedRequest(Request["PublishedReport"]):
 
 
 class PublishedResult(Plain):
-    """One accuracy, as published."""
+    """One figure, as published, and what the network costs."""
 
     name: str = Field(description="What the source calls the network.")
     attention: str = Field(description="Its attention, in a word; 'none' is the plain network.")
-    top1: float = Field(description="Top-1 accuracy on ImageNet-1k validation images, per cent.")
-    variant: Variant = Field(description="The same network here.")
-    parameters: int = Field(description="Trainable parameters, counted here.")
-    macs: int = Field(description="Multiply-accumulates for one image of the group's size, counted here.")
-    added_parameters: int = Field(description="Parameters that attention adds to the plain twin.")
-    added_macs: int = Field(description="MACs that attention adds to the plain twin.")
+    score: float = Field(description="The figure, in the group's metric.")
+    cell: str = Field(description="Row and column of the source's table.")
+    conditions: str = Field(description="What of the group's recipe is not true for it; empty if all of it is.")
+    variant: Variant | None = Field(description="The same network here; null if it cannot be built here.")
+    parameters: int | None = Field(description="Trainable parameters, counted here.")
+    macs: int | None = Field(description="Multiply-accumulates for one image of the group's size, counted here.")
+    added_parameters: int | None = Field(description="Parameters that attention adds to the plain twin.")
+    added_macs: int | None = Field(description="MACs that attention adds to the plain twin.")
 
 
 class PublishedGroup(Plain):
@@ -218,18 +220,20 @@ class PublishedGroup(Plain):
     key: str = Field(description="Short name of the group.")
     title: str = Field(description="What is compared.")
     source: str = Field(description="Who published it.")
+    table: str = Field(description="Table of the source.")
     link: str = Field(description="Where.")
+    metric: str = Field(description="What the figures are.")
     recipe: str = Field(description="How the networks were trained.")
     same_recipe: bool = Field(description="Whether all of them were trained in the same way, so that they compare.")
     warning: str | None = Field(description="What to know before reading differences off it.")
-    input_size: int = Field(description="Height and width of the test images, pixels.")
+    input_size: int = Field(description="Height and width of the images, pixels.")
     results: tuple[PublishedResult, ...] = Field(description="The plain network first, where there is one.")
 
 
 class PublishedReport(Plain):
-    """The answer of published: accuracies as their sources give them, costs as counted here."""
+    """The answer of published: figures as their sources give them, costs as counted here."""
 
-    groups: tuple[PublishedGroup, ...] = Field(description="Accuracies compare only within a group of one recipe.")
+    groups: tuple[PublishedGroup, ...] = Field(description="Figures compare only within a group of one recipe.")
     titles: dict[str, str] = Field(description="Key -> title of every group there is.")
     convention: str = Field(description="What counts as one in the costs.")
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from attention.aliases import former_spellings
+from attention.backbones import backbones
 from attention.data.dataset import DataSet, read
 from attention.data.folder import DataFolder
 from attention.errors import AttentionError, Cancelled, Diverged, InvalidRequest, NotFound, StorageFailed, TooLarge
 from attention.measuring.classification import balanced_accuracy, confusion, macro_f1
+from attention.modules import modules
 from attention.reports.predictions import PackedClasses
 from attention.reports.study import CurvePoint, RunReport
 from attention.spec import Plain, Recipe, Variant
@@ -50,6 +53,12 @@ class Task(Plain):
         """
         said = self.model_dump_json(exclude={"data"}, exclude_defaults=True)
         return f"run-{hashlib.sha256(said.encode()).hexdigest()[:20]}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, and those that it had before its network's module, backbone or options were renamed."""
+        before = former_spellings(self.variant, backbones.names, modules.names)
+        return (self.name, *(self.model_copy(update={"variant": variant}).name for variant in before))
 
 
 @dataclass(frozen=True)
@@ -86,10 +95,12 @@ class Workshop:
 
     def record(self, task: Task) -> RunReport | None:
         """What is known of a run, finished or not; None if it was never started."""
-        try:
-            return RunReport.model_validate_json(self.depot.read(_record(task)))
-        except FileNotFoundError:
-            return None
+        for name in task.names:
+            with suppress(FileNotFoundError):
+                report = RunReport.model_validate_json(self.depot.read(f"runs/{name}.json"))
+                if name == task.name or report.done:
+                    return report.model_copy(update={"arm": task.variant.name})
+        return None
 
     def run(self, task: Task) -> RunReport:
         """Do a run, or give back what it gave before. One that ends with a sentence is a report too.

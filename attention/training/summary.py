@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from attention.build import renamed
 from attention.counting.cost import count
 from attention.measuring.confounds import confounds
 from attention.measuring.decision import LEAST_SEEDS, Rule, has_learned
@@ -67,7 +68,8 @@ def summarise(
             )
         )
     of_the_plan = [] if request.choose else _of_the_plan(request, arms, runs, facts, plan)
-    caveats = (*of_the_plan, *_caveats(request, summaries, runs, facts))
+    former = dict.fromkeys(sentence for arm in request.arms() for sentence in renamed(arm))
+    caveats = (*former, *of_the_plan, *_caveats(request, summaries, runs, facts))
     return StudyReport(
         headline=_chosen(choice, runs, asked) if request.choose else _headline(summaries, runs, asked),
         caveats=caveats,

@@ -5,10 +5,13 @@ put a word before every name, timm's MobileNetV2, and attention, which each proj
 in the block, and which here lies in a slot: ``layer1.0.se.fc1.weight`` is ``layer1.0.standard.0.reduce.weight``.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from attention.modules import modules
+from attention.options import present, schema
 from attention.reports.checkpoints import Renamed
 from attention.spec import Position
 
@@ -38,6 +41,11 @@ class Spelling:
     layers: Mapping[str, str] = field(hash=False)
     also: tuple[str, ...] = ()
     position: Position = "standard"
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules here, in the names of today, whose layers it spells."""
+        return tuple(modules.canonical(name) for name in (self.module, *self.also))
 
 
 SPELLINGS = (
@@ -115,7 +123,7 @@ def _in_slot(name: str, own: set[str], attention: str | None) -> str:
     if match is None:
         return name
     for spelling in SPELLINGS:
-        if attention in (spelling.module, *spelling.also) and match["layer"] in spelling.layers:
+        if attention in spelling.modules and match["layer"] in spelling.layers:
             ours = f"{match['block']}.{spelling.position}.0.{spelling.layers[match['layer']]}"
             if f"{ours}.weight" in own:
                 return f"{ours}.{match['parameter']}"
@@ -183,24 +191,35 @@ def held(found: Mapping[str, Shape]) -> str | None:
                 blocks[f"{match['block']}.{match['parameter']}"] = shape
         if set(layers) == set(spelling.layers.values()):
             place = "" if spelling.position == "standard" else f"@{spelling.position}"
-            return f"{spelling.module}{_options(spelling.module, layers)}{place}"
+            return f"{spelling.modules[0]}{_options(spelling.modules[0], layers)}{place}"
     return None
 
 
-def _options(module: str, layers: Mapping[str, Mapping[str, Shape]]) -> str:
-    options: dict[str, str] = {}
-    if module == "se" and any(name.endswith(".bias") for name in layers["reduce"]):
-        options["bias"] = "true"
-    if module in ("se", "cbam", "gc"):
+def _options(name: str, layers: Mapping[str, Mapping[str, Shape]]) -> str:
+    """What the shapes in a file say of a module's options, where its signature has them, as a short name has it."""
+    module, names = modules[name], modules.names_of(name)
+    fields = schema(module).get("properties", {})
+    chosen: list[str] = []
+    for guessed, value in _guesses(layers).items():
+        option = present(module, names, guessed)
+        if option and value != fields[option]["default"]:
+            chosen.append(f"{option}={json.dumps(value)}")
+    return f"({','.join(chosen)})" if chosen else ""
+
+
+def _guesses(layers: Mapping[str, Mapping[str, Shape]]) -> dict[str, bool | int]:
+    """Option -> value that the shapes of a bottleneck's first layer and of convolutions speak for."""
+    guesses: dict[str, bool | int] = {}
+    if "reduce" in layers:
+        guesses["bias"] = any(name.endswith(".bias") for name in layers["reduce"])
         widths = {shape[1]: shape[0] for name, shape in layers["reduce"].items() if name.endswith(".weight")}
         ratios = {channels // hidden for channels, hidden in widths.items()}
-        if len(ratios) == 1 and ratios != {16}:
-            options["reduction"] = str(ratios.pop())
         rounded = all(max((channels // 16 + 4) // 8, 1) * 8 == hidden for channels, hidden in widths.items())
-        if module == "se" and len(ratios) > 1 and rounded:  # timm rounds to a multiple of 8
-            options["divisor"] = "8"
-    if module == "eca":
-        kernels = {shape[-1] for shape in layers["conv"].values()}
-        if len(kernels) == 1:
-            options["kernel_size"] = str(kernels.pop())
-    return f"({','.join(f'{key}={value}' for key, value in options.items())})" if options else ""
+        if len(ratios) == 1:
+            guesses["reduction"] = ratios.pop()
+        elif rounded:  # timm rounds to a multiple of 8
+            guesses["divisor"] = 8
+    kernels = {shape[-1] for layer, shapes in layers.items() if layer.endswith("conv") for shape in shapes.values()}
+    if len(kernels) == 1:
+        guesses["kernel_size"] = kernels.pop()
+    return guesses

@@ -4,7 +4,7 @@ A checkpoint may be of the whole variant, or of its backbone alone: then the att
 what that does to the activations. Everything else that does not match is refused with a sentence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,8 +13,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from attention.aliases import canonical
+from attention.backbones import backbones
 from attention.errors import BadCheckpoint
 from attention.gate import Slot, slots
+from attention.modules import modules
 from attention.reports.checkpoints import Card, FreshModule, LoadReport
 from attention.spec import Variant
 from attention.weights import key_names as mapping
@@ -28,10 +31,25 @@ NAMED = 5
 
 @cache
 def shipped() -> Mapping[Variant, Card]:
-    """The checkpoints that come with the project: variant without weights -> card."""
-    weights = sorted(SHIPPED.glob("*.safetensors"))
-    cards = [Card.model_validate_json(path.with_suffix(".json").read_text()) for path in weights]
-    return {bare(card.variant): card for card in cards}
+    """The checkpoints that come with the project: variant without weights -> card, both in the names of today."""
+    return {variant: _read_card(path) for variant, path in _shipped_files().items()}
+
+
+@cache
+def _shipped_files() -> Mapping[Variant, Path]:
+    """Variant without weights -> its file."""
+    return {bare(_read_card(path).variant): path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def _read_card(weights: Path) -> Card:
+    """The card beside a file of weights, in the names of today."""
+    card = Card.model_validate_json(weights.with_suffix(".json").read_text())
+    return card.model_copy(update={"variant": current(card.variant)})
+
+
+def current(variant: Variant) -> Variant:
+    """A variant in the names of today: a card may be older than they are."""
+    return canonical(variant, backbones.names, modules.names)
 
 
 def card(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Card | None:
@@ -81,8 +99,7 @@ def source(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Source | Non
     found = check(variant)
     if found is None:
         return checkpoints.find(variant.weights)
-    path = SHIPPED / f"{checkpoint_name(found.variant)}.safetensors"
-    return Source(path, "shipped", found, found.preprocess, found.labels)
+    return Source(_shipped_files()[bare(variant)], "shipped", found, found.preprocess, found.labels)
 
 
 def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
@@ -167,7 +184,7 @@ def load(model: nn.Module, variant: Variant, checkpoints: Checkpoints = NOWHERE)
 
 def trained_whole(found: Source, variant: Variant) -> bool:
     """Whether a checkpoint's card says that it was trained as this very network, attention included."""
-    return found.card is not None and bare(found.card.variant) == bare(variant)
+    return found.card is not None and bare(current(found.card.variant)) == bare(variant)
 
 
 def _without_weights(model: nn.Module, missing: list[str], whole: bool) -> tuple[list[str], list[str]]:
@@ -194,7 +211,11 @@ def filled(model: nn.Module) -> dict[str, Slot]:
 def _held(variant: Variant, found: Source, there: Mapping[str, mapping.Shape]) -> str:
     """What a checkpoint is, and how to ask for it; empty where that is unknown or was asked for."""
     if found.card is not None:
-        return "" if trained_whole(found, variant) else f" Its card says that it is {bare(found.card.variant).name}."
+        return (
+            ""
+            if trained_whole(found, variant)
+            else f" Its card says that it is {bare(current(found.card.variant)).name}."
+        )
     held = mapping.held(there)
     if held is None:
         return ""
@@ -313,11 +334,15 @@ def labels(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> tuple[str, .
 UNTRAINED = "Untrained: its weights are random, so its predictions and channel weights mean nothing."
 
 
-def warning(report: LoadReport | None) -> str | None:
-    """What to know before reading a network's predictions; None if it was trained as it stands."""
+def warning(report: LoadReport | None, renamed: Sequence[str] = ()) -> str | None:
+    """What to know before reading a network's predictions; None if it was trained as it stands.
+
+    Args:
+        renamed: a sentence for each former name in which the network was asked for.
+    """
+    parts = list(renamed)
     if report is None:
-        return UNTRAINED
-    parts = []
+        return " ".join((*parts, UNTRAINED))
     if report.fresh:
         parts.append(_fresh_sentence(report.fresh))
     if report.notes:

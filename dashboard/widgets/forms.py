@@ -12,6 +12,7 @@ import streamlit as st
 from pydantic import ValidationError
 from streamlit.delta_generator import DeltaGenerator
 
+from attention.aliases import canonical, renamings
 from attention.errors import AttentionError
 from attention.names import split_names
 from attention.schemas import BackboneEntry, Catalog, ModuleEntry
@@ -69,11 +70,25 @@ def variants(
         left, right = st.columns([4, 1], vertical_alignment="center")
         left.code(made, language=None)
         right.button("Add", key=f"{key}.add", on_click=_add, args=(key, made), type="primary", width="stretch")
-    chosen, problems = read_variants("\n".join(names))
+    chosen, problems = _current(catalog, *read_variants("\n".join(names)))
     for problem in problems:
         st.error(problem)
     linked.write(key, names)
     return tuple(dict.fromkeys(chosen))
+
+
+def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str]) -> tuple[list[Variant], list[str]]:
+    """The variants in the names of today; what is called otherwise now is said."""
+    backbones, modules = ([entry.names for entry in shelf] for shelf in (catalog.backbones, catalog.modules))
+    current, faults = [], list(problems)
+    for asked in chosen:
+        for renaming in renamings(asked, backbones, modules):
+            st.warning(renaming)
+        try:
+            current.append(canonical(asked, backbones, modules))
+        except AttentionError as error:
+            faults.append(str(error))
+    return current, faults
 
 
 def _shown(name: str) -> str:
@@ -172,7 +187,8 @@ def position(column: DeltaGenerator, catalog: Catalog, backbone: BackboneEntry, 
 def about_module(module: ModuleEntry, backbone: BackboneEntry) -> None:
     """What a module is, where its paper puts it in a backbone, and what to know before comparing it."""
     place = module.published.get(backbone.name)
-    st.caption(f"{module.title}" + (f" Its paper's place here: `{place}`." if place else ""))
+    called = f" Also called {', '.join(module.names.aliases)}." if module.names.aliases else ""
+    st.caption(f"{module.title}{called}" + (f" Its paper's place here: `{place}`." if place else ""))
     for note in (*module.traits.needs, *module.traits.warnings):
         st.caption(f":material/info: {note}")
 

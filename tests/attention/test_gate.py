@@ -1,5 +1,6 @@
 """Seeing and replacing gates: what capture collects, what each ablation puts in, and that nothing stays behind."""
 
+import copy
 from collections.abc import Iterator
 
 import pytest
@@ -140,3 +141,59 @@ def test_a_reference_of_another_shape_gets_a_sentence(model: nn.Module) -> None:
 def test_an_unknown_kind_of_gate_is_refused() -> None:
     with pytest.raises(ValueError, match="not a kind of gate"):
         Gate("chanel")  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------- compiled networks
+
+
+def compiled_before(model: nn.Module, in_place: bool) -> nn.Module:
+    """A compiled network that has run once, so that hooks set from now on are not in its code."""
+    compiled = copy.deepcopy(model)
+    if in_place:
+        compiled.compile(backend="eager")
+    else:
+        compiled = torch.compile(compiled, backend="eager")  # type: ignore[assignment]
+    compiled(images())
+    return compiled
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_capture_of_a_network_that_was_compiled_and_run_is_not_empty(model: nn.Module, in_place: bool) -> None:
+    compiled, expected = compiled_before(model, in_place), model(images())
+    with capture(model) as seen:
+        model(images())
+    with capture(compiled) as gates_seen:
+        assert torch.equal(compiled(images()), expected)
+    assert list(gates_seen) == list(seen)  # by the paths that the network had before it was compiled
+    assert all(torch.equal(gates_seen[path], seen[path]) for path in seen)
+    torch.testing.assert_close(compiled(images()), expected)  # the compiled code is back
+    assert hooks(compiled) == 0 and not is_eager()
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_ablation_of_a_compiled_network_replaces_its_gates(model: nn.Module, in_place: bool) -> None:
+    compiled = compiled_before(model, in_place)
+    ablation = Ablation(kind="neutral", gates=("layer2",))
+    with ablate(model, ablation):
+        expected = model(images())
+    with ablate(compiled, ablation):
+        assert torch.equal(compiled(images()), expected)
+    assert not torch.equal(compiled(images()), expected) and not is_eager()
+
+
+def is_eager() -> bool:
+    """Whether compiled networks run as they are written now."""
+    return torch._dynamo.eval_frame._stance.stance == "force_eager"
+
+
+def test_blocks_around_compiled_networks_may_overlap(model: nn.Module) -> None:
+    """As in two threads: entered one after the other, left in the same order."""
+    compiled = compiled_before(model, in_place=False)
+    first, second = capture(compiled), capture(compiled)
+    first.__enter__()
+    second.__enter__()
+    assert is_eager()
+    first.__exit__(None, None, None)
+    assert is_eager()
+    second.__exit__(None, None, None)
+    assert not is_eager()

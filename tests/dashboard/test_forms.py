@@ -1,7 +1,10 @@
 """The signature is the form: a JSON Schema becomes widgets, and short names become variants."""
 
+from dataclasses import replace
+
 from streamlit.testing.v1 import AppTest
 
+from attention.client import Client
 from attention.spec import Variant
 from dashboard.widgets.forms import read_variants
 
@@ -74,3 +77,29 @@ def test_bad_names_get_a_sentence_each_and_good_ones_still_count() -> None:
     assert len(problems) == 2
     assert "is not a variant's name" in problems[0]
     assert problems[1].startswith("resnet50/se@nowhere: placement.position")
+
+
+def networks(catalog) -> None:  # type: ignore[no-untyped-def]
+    import streamlit as st
+
+    from dashboard.widgets import forms
+
+    st.session_state["names"] = [variant.name for variant in forms.variants(catalog, (), "variant")]
+
+
+def test_a_link_with_former_names_shows_the_network_and_says_what_it_is_called_now(client: Client) -> None:
+    catalog = client.catalog()
+    renamed = tuple(
+        entry.model_copy(update={"names": replace(entry.names, former=("gates",), former_options={"r0": "reduction"})})
+        if entry.name == "se"
+        else entry
+        for entry in catalog.modules
+    )
+    at = AppTest.from_function(networks, default_timeout=30, args=(catalog.model_copy(update={"modules": renamed}),))
+    at.query_params["variant"] = ["resnet20/gates(r0=8)", "ResNet-20/CA"]
+    at.run()
+    assert not at.exception
+    assert at.session_state["names"] == ["resnet20/se(reduction=8)", "resnet20/coord"]
+    said = " ".join(warning.value for warning in at.warning)
+    assert "'gates' is called 'se' now" in said and "'r0' of 'se' is called 'reduction' now" in said
+    assert "CA" not in said  # an alias is as good as the name

@@ -145,6 +145,8 @@ def group(key: str, *accuracies: tuple[str, float, int]) -> PublishedGroup:
         key=key,
         title=key,
         source="a paper",
+        table="Table 1",
+        metric="top-1, %",
         link="https://x.org",
         recipe="One.",
         same_recipe=True,
@@ -154,14 +156,16 @@ def group(key: str, *accuracies: tuple[str, float, int]) -> PublishedGroup:
             PublishedResult(
                 name=f"{name}-net",
                 attention=name,
-                top1=top1,
+                score=score,
+                cell="row 1",
+                conditions="",
                 variant=Variant.parse(f"resnet50/{name}"),
                 parameters=25_000_000 + added,
                 macs=4_000_000_000,
                 added_parameters=added,
                 added_macs=0,
             )
-            for name, top1, added in accuracies
+            for name, score, added in accuracies
         ),
     )
 
@@ -175,7 +179,7 @@ def test_pictures_of_published_results_have_axes_of_one_length() -> None:
     assert lengths[0] == pytest.approx(lengths[1])
     assert domains[1][0] < 80.0 < 80.4 < domains[1][1]
     rows = rows_of(first)
-    assert {(row["text"], row["added"], row["top1"]) for row in rows} == {
+    assert {(row["text"], row["added"], row["score"]) for row in rows} == {
         ("none", 0, 75.0),
         ("se", 2_500_000, 77.0),
         ("eca", 80, 76.0),

@@ -281,28 +281,33 @@ def _network(
 
 
 def published(groups: Sequence[PublishedGroup]) -> list[Chart]:
-    """Accuracy over added parameters, a picture a group; all have axes of the same length in points of accuracy."""
-    spans = [max(r.top1 for r in group.results) - min(r.top1 for r in group.results) for group in groups]
+    """Scores over added parameters, a picture a group; all have axes of the same length in points.
+
+    What cannot be built here has no parameters to stand over, and stands in the table of the group alone.
+    """
+    spans = [max(r.score for r in group.results) - min(r.score for r in group.results) for group in groups]
     span = 1.25 * max(max(spans), 0.5)
-    most = max((r.added_parameters for group in groups for r in group.results), default=0)
+    most = max((r.added_parameters or 0 for group in groups for r in group.results), default=0)
     return [_published(group, span, max(most, 1000)) for group in groups]
 
 
 def _published(group: PublishedGroup, span: float, most: int) -> Chart:
-    accuracies = [result.top1 for result in group.results]
-    middle = (min(accuracies) + max(accuracies)) / 2
+    scores = [result.score for result in group.results]
+    middle = (min(scores) + max(scores)) / 2
     rows: list[dict[str, Any]] = [
         {
             "name": result.name,
             "text": result.attention if result.attention in theme.MODULES else result.name,
             "attention": result.attention,
-            "top1": result.top1,
+            "score": result.score,
             "added": result.added_parameters,
         }
-        for result in sorted(group.results, key=lambda result: result.top1)
+        for result in sorted(group.results, key=lambda result: result.score)
+        if result.added_parameters is not None
     ]
     hues = [theme.hue(row["attention"]) for row in rows]
-    base = alt.Chart(pd.DataFrame(rows)).encode(
+    columns = ["name", "text", "attention", "score", "added"]
+    base = alt.Chart(pd.DataFrame(rows, columns=columns)).encode(
         x=alt.X(
             "added:Q",
             title="parameters that attention adds (log scale from 100 up)",
@@ -310,8 +315,8 @@ def _published(group: PublishedGroup, span: float, most: int) -> Chart:
             axis=alt.Axis(labelExpr=SHORT, values=[0, *(10**power for power in range(2, 9))]),
         ),
         y=alt.Y(
-            "top1:Q",
-            title="top-1 accuracy on ImageNet, %",
+            "score:Q",
+            title=group.metric,
             scale=alt.Scale(domain=[middle - span / 2, middle + span / 2], nice=False, zero=False),
         ),
     )
@@ -319,7 +324,7 @@ def _published(group: PublishedGroup, span: float, most: int) -> Chart:
         color=alt.Color("attention:N", legend=None, scale=alt.Scale(domain=[r["attention"] for r in rows], range=hues)),
         tooltip=[
             alt.Tooltip("name:N"),
-            alt.Tooltip("top1:Q", title="top-1, %", format=".2f"),
+            alt.Tooltip("score:Q", title=group.metric, format=".2f"),
             alt.Tooltip("added:Q", title="added parameters", format="+,d"),
         ],
     )

@@ -1,5 +1,6 @@
 """What the Learn page teaches, one function a lesson: words, and pictures of what the API answers."""
 
+import pandas as pd
 import streamlit as st
 
 from attention.reports.modules import (
@@ -181,6 +182,7 @@ def results() -> None:
         with column:
             _group(group)
             st.altair_chart(chart, width="stretch", key=f"picture.{group.key}.{chosen.index(group.key)}")
+            st.dataframe(_cells(group), hide_index=True, width="stretch")
             st.caption(_conditions(group))
     st.caption(
         "Look at the height between dots: both axes have the same length in points of accuracy. Rows from several "
@@ -196,11 +198,27 @@ def _group(group: PublishedGroup) -> None:
         (st.info if group.same_recipe else st.warning)(group.warning, icon=":material/balance:")
 
 
+def _cells(group: PublishedGroup) -> pd.DataFrame:
+    """Each figure with the cell of the table that it stands in."""
+    return pd.DataFrame(
+        [
+            {
+                "network": result.name,
+                group.metric: result.score,
+                "added parameters": result.added_parameters,
+                "where": f"{group.table}, {result.cell}",
+                "conditions": result.conditions,
+            }
+            for result in group.results
+        ]
+    )
+
+
 def _conditions(group: PublishedGroup) -> str:
     """How the results of a group came about."""
     return (
-        f"{group.recipe} ImageNet-1k validation images at {group.input_size} pixels, one run each. Parameters "
-        f"counted here. Source: [{group.source}]({group.link})."
+        f"{group.recipe} {group.metric[0].upper()}{group.metric[1:]}, at {group.input_size} pixels, one run each. "
+        f"Parameters counted here. Source: [{group.source}]({group.link}), {group.table}."
     )
 
 

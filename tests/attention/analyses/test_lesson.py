@@ -146,7 +146,7 @@ def test_every_published_network_can_be_counted_and_costs_what_its_source_says(l
     rows = {result.attention: result for result in groups["eca_resnet50"].results}
     # The ECA paper's table in its own units: 24.37, 26.77 and 24.37 Mi parameters.
     assert [round((rows[name].parameters or 0) / 2**20, 2) for name in ("none", "se", "eca")] == [24.37, 26.77, 24.37]
-    assert (rows["none"].top1, rows["se"].top1, rows["eca"].top1) == (75.20, 76.71, 77.48)
+    assert (rows["none"].score, rows["se"].score, rows["eca"].score) == (75.20, 76.71, 77.48)
     assert not groups["eca_resnet50"].same_recipe and groups["timm_a3"].same_recipe
     small = {result.attention: result for result in groups["timm_a3"].results}
     assert small["se"].macs and small["se"].macs < 0.6 * 4_089_184_256  # counted at 160 pixels
@@ -158,7 +158,7 @@ def test_every_group_names_its_source_its_recipe_and_what_to_beware_of() -> None
     for group in GROUPS:
         assert group.link.startswith("https://") and group.recipe.endswith(".") and group.source
         assert group.warning and group.warning.endswith(".")
-        assert all(50 < result.top1 < 90 for result in group.results)
+        assert all(50 < result.score < 90 for result in group.results)
         assert all(Variant.parse(result.variant) for result in group.results if result.variant)
         if any(result.attention == "none" for result in group.results):
             assert group.results[0].attention == "none"

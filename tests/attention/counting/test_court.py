@@ -31,6 +31,22 @@ WITNESSED = {
     "mobilenetv2/none": (327_486_720, 300_809_384, 314_130_496, 320_237_288),
 }
 
+# Added up from what each module of these networks was given by thop 0.0.23.post1907171430 itself.
+THOP_OF_2019 = {
+    "resnet20/none": 41_407_734,
+    "resnet20/se": 41_409_750,
+    "resnet20/se(bias=true)": 41_411_766,
+    "resnet20/cbam": 41_823_030,
+    "resnet20/bam": 43_665_462,
+    "resnet20/coord": 41_713_398,
+    "resnet20/gc": 41_585_142,
+    "resnet20/sk@spatial": 60_745_590,
+    "resnet20/danet": 47_305_974,
+    "resnet50(shortcut=pool)/none": 4_143_063_064,
+    "mobilenetv2/coord@published": 346_684_600,
+    "fpn_resnet50/eca@branch": 7_640_244_248,
+}
+
 
 @pytest.fixture
 def ask(tmp_path: Path):  # type: ignore[no-untyped-def]
@@ -56,6 +72,29 @@ def test_restated_rules_give_what_the_tools_give(name: str) -> None:
     assert tuple(RULES[tool].reports(rows) for tool in TOOLS) == WITNESSED[name]
 
 
+@pytest.mark.parametrize("name", THOP_OF_2019)
+def test_thop_of_2019_is_restated_for_biases_and_every_pooling(name: str) -> None:
+    rows = rows_of(name, 32 if name.startswith("resnet20") else 224)
+    assert RULES["thop of 2019"].reports(rows) == THOP_OF_2019[name]
+
+
+def test_a_bias_adds_the_channels_that_come_in_for_each_output_in_thop_of_2019() -> None:
+    """Two layers in each of ResNet-20's nine SE modules: C / r outputs of C channels, and C of C / r."""
+    biased, plain = (THOP_OF_2019[f"resnet20/se{options}"] for options in ("(bias=true)", ""))
+    widths = (16,) * 3 + (32,) * 3 + (64,) * 3
+    assert biased - plain == sum(2 * c * (c // 16) for c in widths)
+
+
+def test_interpolation_has_a_rule() -> None:
+    """fvcore 0.1.5 and ptflops 0.7.5 give these totals; three maps of 256 channels are brought to 56, 28 and 14."""
+    rows, written = rows_of("fpn_resnet50/eca@branch", 224), 256 * (56**2 + 28**2 + 14**2)
+    assert written == 1_053_696
+    for tool, total in (("fvcore", 6_953_415_680), ("ptflops", 6_976_372_200)):
+        assert RULES[tool].reports(rows) == total
+        assert RULES[tool].sums(rows)["interpolation"] == written
+    assert RULES["DeepSpeed"].sums(rows)["interpolation"] == 56**2 + 28**2 + 14**2
+
+
 # thop 0.1.1 and 0.0.31 on torchvision's networks at 224 pixels; the former for ResNet-50 is its documented example.
 @pytest.mark.parametrize(
     ("name", "reported"), [("resnet18", 1_824_033_792), ("resnet50", 4_133_742_592), ("resnet101", 7_866_435_584)]
@@ -75,7 +114,9 @@ def heard(report: CourtReport, counter: str) -> Witness:
     return next(one for one in report.witnesses if one.counter == counter)
 
 
-@pytest.mark.parametrize("name", ["resnet50/eca", "resnet20/cbam", "resnet20/danet", "resnet20/gc", "resnet20/none"])
+@pytest.mark.parametrize(
+    "name", ["resnet50/eca", "resnet20/cbam", "resnet20/danet", "resnet20/gc", "fpn_resnet50/eca@branch"]
+)
 def test_every_difference_is_explained_to_the_last_unit(ask, name: str) -> None:  # type: ignore[no-untyped-def]
     report = ask(name)
     assert [one.counter for one in report.witnesses] == [TORCH, *RULES]

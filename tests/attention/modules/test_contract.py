@@ -140,6 +140,31 @@ def test_autocast_agrees(name: str) -> None:
 
 
 @every_module
+def test_it_exports_with_a_free_batch_and_equal_logits(name: str) -> None:
+    """Write ``x.shape[0]`` or ``unflatten`` where ``len(x)`` or ``reshape`` would make the batch a constant."""
+    network = nn.Sequential(make(name), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, 5)).eval()
+    exported = torch.export.export(network, (maps(2),), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
+    with torch.inference_mode():
+        for batch in (1, 3, 5):
+            torch.testing.assert_close(exported(maps(batch)), network(maps(batch)), rtol=1e-4, atol=1e-5)
+
+
+@every_module
+def test_float16_is_finite_and_near_float32_on_large_maps(name: str) -> None:
+    """Sums of squares over 56 x 56 pixels pass the 65,504 where float16 ends: take them `at_least_float32`."""
+    module = make(name)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    x = 8 * (1 + maps(1, height=56, width=56))
+    with torch.inference_mode():
+        single = module(x)
+        assert single.isfinite().all()
+        half = module.half()(x.half()).float()
+    assert half.isfinite().all()
+    assert (half - single).norm() < 0.01 * single.norm()
+
+
+@every_module
 def test_its_documentation_names_its_source_and_every_option_is_described(name: str) -> None:
     module = modules[name]
     assert module.__doc__ and len(module.__doc__.splitlines()[0]) <= 120

@@ -355,7 +355,7 @@ def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
     assert "--size is 2 pixels" in told("--size", "2")
     assert "--threads is 0" in told("--threads", "0")
     assert "There is no device 'gpu' here. There is: cpu" in told("--device", "gpu")
-    assert "There is no attention module named 'sse'. Did you mean 'se'?" in told(name="resnet20/sse")
+    assert "There is no attention module named 'cbma'. Did you mean 'cbam'?" in told(name="resnet20/cbma")
 
     for module, error, sentence in (
         ("evaluate", torch.OutOfMemoryError("CUDA out of memory."), "too little memory for batches of 128. Halve"),
