@@ -69,10 +69,16 @@ def test_the_dashboard_loads_no_torch_and_no_web_framework_of_the_server() -> No
     assert ours <= {"attention", *(f"attention.{name}" for name in (*PLAIN, "schemas", "client"))}
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", ["server", "dashboard"])
 def test_a_top_package_only_says_what_it_is(package: str) -> None:
     body = ast.parse((ROOT / package / "__init__.py").read_text("utf-8")).body
     assert [type(statement) for statement in body] == [ast.Expr]
+
+
+def test_the_face_of_the_library_loads_what_is_asked_for_and_no_sooner() -> None:
+    loaded = loaded_by("attention")
+    assert not loaded & {*HEAVY, "numpy", "pydantic"}
+    assert {name for name in loaded if name.startswith("attention.")} == set()
 
 
 def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
