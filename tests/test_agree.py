@@ -5,7 +5,7 @@ from dataclasses import replace
 from attention.spec import Variant
 from benchmarks.agree import Row, compared, possible
 
-SE = Variant.parse("resnet20(width=8)/se?weights=shipped")
+SE = Variant.parse("resnet20/se?weights=shipped")
 
 
 def test_the_cpu_agrees_with_itself_in_every_way_it_has() -> None:

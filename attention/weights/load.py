@@ -75,10 +75,12 @@ def check(variant: Variant) -> Card | None:
         return None
     found = shipped().get(bare(variant))
     if found is None:
-        names = ", ".join(f"{one.name}?weights=shipped" for one in shipped()) or "none yet"
+        names = ", ".join(f"{network.name}?weights=shipped" for network in shipped()) or "none yet"
+        similar = [network.name for network in shipped() if _differ_in_options(network, variant)]
+        successor = f" One with the same attention, but other options, comes along: {similar[0]}?weights=shipped."
         raise BadCheckpoint(
-            f"No trained weights for {bare(variant).name} come with the service. Shipped are: {names}. "
-            f"Leave weights out to get it untrained: {bare(variant).name}."
+            f"No trained weights for {bare(variant).name} come with the service. Shipped are: {names}."
+            f"{successor if similar else ''} Leave weights out to get it untrained: {bare(variant).name}."
         )
     if variant.classes not in (None, len(found.labels)):
         raise BadCheckpoint(
@@ -86,6 +88,11 @@ def check(variant: Variant) -> Card | None:
             "Leave classes out."
         )
     return found
+
+
+def _differ_in_options(network: Variant, other: Variant) -> bool:
+    """Whether two variants have the same backbone and attention, whatever their options and place."""
+    return (network.backbone, network.attention) == (other.backbone, other.attention)
 
 
 def source(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Source | None:

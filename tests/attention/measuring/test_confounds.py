@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 
 from attention.analyses import run
+from attention.build import build
 from attention.data.files import samples
 from attention.measuring.confounds import confounds, differences_in_training
 from attention.reports.checkpoints import Card
 from attention.reports.compare import CompareRequest
 from attention.reports.disagreement import DisagreementRequest
 from attention.spec import Pictures, Variant
+from attention.storage.folder import Folder
+from attention.training.checkpointing import write_checkpoint
 from attention.weights import load as weights
 from tests.attention.direct_lab import DirectLab
 
@@ -67,14 +70,15 @@ def test_a_wider_plain_network_is_a_control_and_not_a_confound() -> None:
     assert confounds(base, Variant.parse("resnet20/se@tail")) == ()
 
 
-PAIR = (Variant.parse("none"), Variant.parse("resnet20(width=8)/se?weights=shipped"))
-
-
 def test_compare_and_disagree_warn_of_another_width(tmp_path: Path) -> None:
     lab, photo = DirectLab(tmp_path), samples()[0].id
+    half, recipe = Variant.parse("resnet20(width=8)/se"), shipped("se").recipe.model_copy(update={"epochs": 3})
+    card = shipped("se").model_copy(update={"variant": half, "recipe": recipe})
+    write_checkpoint(Folder(tmp_path), "checkpoints/half", build(half.model_copy(update={"classes": 10})), card)
+    pair = (Variant.parse("none"), Variant.parse("resnet20(width=8)/se?weights=file:half"))
     told = [
-        run(CompareRequest(images=(photo,), variants=PAIR), lab).caveats,
-        run(DisagreementRequest(images=Pictures(images=(photo,)), variants=PAIR, removal=None), lab).caveats,
+        run(CompareRequest(images=(photo,), variants=pair), lab).caveats,
+        run(DisagreementRequest(images=Pictures(images=(photo,)), variants=pair, removal=None), lab).caveats,
     ]
     for caveats in told:
         text = " ".join(caveats)

@@ -228,7 +228,7 @@ def test_files_that_overlap_are_no_bomb(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- checkpoints
 
-SHIPPED = Path(attention.__file__).parent / "weights" / "shipped" / "resnet20-width=8--se.safetensors"
+SHIPPED = Path(attention.__file__).parent / "weights" / "shipped" / "resnet20-se.safetensors"
 
 
 def parts() -> tuple[dict[str, Any], bytes]:
@@ -272,7 +272,7 @@ def damaged_checkpoints(count: int, seed: int) -> Iterator[bytes]:
 def built(folder: Path, data: bytes) -> str:
     """Why a checkpoint is refused, in a sentence; empty if the network is built."""
     (folder / "x.safetensors").write_bytes(data)
-    variant, checkpoints = Variant.parse("resnet20(width=8)/se?weights=file:x"), Checkpoints(folder)
+    variant, checkpoints = Variant.parse("resnet20/se?weights=file:x"), Checkpoints(folder)
     try:
         load_report(variant, checkpoints)
         build(variant, checkpoints)
