@@ -33,7 +33,7 @@ from pydantic_core import CoreSchema
 
 from attention.names import parse_placement, parse_variant, write_ranges, write_variant
 
-Position = Literal["pre", "spatial", "inner", "standard", "identity", "post", "stage", "tail", "branch"]
+Position = Literal["pre", "spatial", "inner", "standard", "identity", "post", "stage", "tail", "branch", "after"]
 POSITIONS: dict[str, str] = {
     "standard": "after the last normalisation of a block, before the addition (SE, ECA, CBAM papers)",
     "pre": "on the input of the residual branch",
@@ -44,6 +44,7 @@ POSITIONS: dict[str, str] = {
     "stage": "between stages, one module on what each stage gives (BAM)",
     "tail": "one module on the last feature map of the backbone",
     "branch": "one module on each level of a multi-scale neck",
+    "after": "behind any submodules of the backbone that give maps, named by path or pattern: after:layer3.*",
     "published": "wherever the module's own paper puts it in this backbone",
 }
 
@@ -100,6 +101,10 @@ class Plain(BaseModel):
 Number = Annotated[int, Field(ge=1, le=99)]
 
 
+Path = Annotated[str, Field(max_length=200, pattern=r"^[\w*-]+(\.[\w*-]+)*$")]
+"""A submodule by path, or several by a pattern: * stands for anything within a part, ** across parts."""
+
+
 class Placement(Plain):
     """Which slots of a backbone are filled: a position, and the stages and blocks (all where neither is said)."""
 
@@ -111,6 +116,12 @@ class Placement(Plain):
     )
     blocks: tuple[tuple[Number, Number], ...] | None = Field(
         default=None, description="Single blocks as (stage, block), both counted from 1, beside the stages."
+    )
+    paths: tuple[Path, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Submodules of the backbone, for position 'after' alone.",
     )
 
     @model_validator(mode="before")
@@ -126,6 +137,16 @@ class Placement(Plain):
                     data = {**data, field: sorted({tuple(one) if field == "blocks" else one for one in chosen})}
         return data
 
+    @model_validator(mode="after")
+    def _has_its_paths(self) -> Self:
+        if (self.position == "after") != (self.paths is not None):
+            raise ValueError(
+                "Position 'after' names submodules, such as after:layer*.*.bn3, and no other position does."
+            )
+        if self.paths is not None and (self.stages, self.blocks) != (None, None):
+            raise ValueError("Position 'after' takes paths of submodules, and neither stages nor blocks.")
+        return self
+
     @property
     def everywhere(self) -> bool:
         """Whether every slot of the position is meant."""
@@ -136,6 +157,8 @@ class Placement(Plain):
         return self.everywhere or stage in (self.stages or ()) or (stage, block) in (self.blocks or ())
 
     def __str__(self) -> str:
+        if self.paths is not None:
+            return f"{self.position}:{'+'.join(self.paths)}"
         parts = write_ranges(self.stages or ()) + [f"{stage}.{block}" for stage, block in self.blocks or ()]
         return self.position if self.everywhere else f"{self.position}:{'+'.join(parts)}"
 
