@@ -21,6 +21,7 @@ from attention.errors import AttentionError, InvalidRequest, did_you_mean
 from attention.gate import AttentionModule, Slot
 from attention.modules import modules
 from attention.reports.attach import AttachedModule, AttachReport
+from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.example import Inputs, at_rest, describe, inputs, own_size
 from attention.tracing.outputs import map_shape, outlines
 from attention.tracing.paths import several, submodules
@@ -53,23 +54,6 @@ class Attached(nn.Module):
         return y if self.m is None else x + self.m * (y - x)
 
 
-class AttachedModules(nn.ModuleDict):
-    """All that is attached to a model, by path; as a layer of an `nn.Sequential` it gives what it is given."""
-
-    def forward(self, x: Any) -> Any:
-        return x
-
-
-class RunAttached:
-    """Forward hook that sends a submodule's output through what is attached to it."""
-
-    def __init__(self, attached: Attached) -> None:
-        self.attached = attached
-
-    def __call__(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
-        return self.attached(output)
-
-
 class Attachment:
     """What one call of `attach` did; as a context manager it is undone at the end of the block."""
 
@@ -89,7 +73,7 @@ class Attachment:
         for path, handle in self._handles.items():
             handle.remove()
             if isinstance(container, AttachedModules):
-                del container[_key(path)]
+                del container[key(path)]
         if isinstance(container, AttachedModules) and not container:
             delattr(self._model, self._name)
         self._handles = {}
@@ -143,8 +127,8 @@ def attach(
         raise InvalidRequest("Say at which submodules: at='layer*.*.bn3'.")
     container = getattr(model, name, None)
     for path in chosen:
-        if isinstance(container, AttachedModules) and _key(path) in container:
-            there = type(container[_key(path)].module).__name__
+        if isinstance(container, AttachedModules) and key(path) in container:
+            there = type(container[key(path)].module).__name__
             raise InvalidRequest(f"{path} has {there} attached already; remove it first, or give name=.")
     call = inputs(model, example) if example is not None else ((_noise(model),), {})
     outputs = outlines(model, call)
@@ -173,7 +157,7 @@ def _install(
     container: AttachedModules = getattr(model, name)
     handles: dict[str, RemovableHandle] = {}
     for path, attached in made.items():
-        container[_key(path)] = attached
+        container[key(path)] = attached
         handles[path] = model.get_submodule(path).register_forward_hook(RunAttached(attached))
     try:
         report = _report(model, made, shapes, call, start)
@@ -287,10 +271,6 @@ def _check_bare(model: nn.Module, name: str, start: str) -> None:
         )
     if not name.isidentifier() or (hasattr(model, name) and not isinstance(getattr(model, name), AttachedModules)):
         raise InvalidRequest(f"{type(model).__name__} has something called {name!r} of its own; give another name=.")
-
-
-def _key(path: str) -> str:
-    return path.replace(".", "_")
 
 
 def _noise(model: nn.Module) -> Tensor:

@@ -15,12 +15,15 @@ from torch.utils._device import _device_constructors
 
 from attention.aliases import canonical, combined, find, hint, renamings
 from attention.backbones import Backbone, backbones
-from attention.errors import BadPlacement, UnknownName
+from attention.errors import BadPlacement, InvalidRequest, UnknownName
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.options import check
 from attention.reports.checkpoints import LoadReport
 from attention.spec import SHIPPED_BACKBONE, Placement, Preprocess, Variant
+from attention.tracing.attached import AttachedModules, RunAttached, key
+from attention.tracing.outputs import map_shape, outlines
+from attention.tracing.paths import submodules
 from attention.weights import load as weights
 from attention.weights.find import NOWHERE, Checkpoints, Source
 
@@ -232,7 +235,7 @@ def fill(model: nn.Module, variant: Variant) -> None:
     """
     if variant.attention is None:
         return
-    made, chosen = modules[variant.attention], chosen_slots(model, variant)
+    made, chosen = modules[variant.attention], _after(model, variant) or chosen_slots(model, variant)
     if any(isinstance(slot, UnitSlot) for slot in chosen.values()) and not hasattr(made, "select"):
         there = {slot.position for slot in slots(model).values()}
         instead = "inner" if "inner" in there else "standard"
@@ -243,8 +246,39 @@ def fill(model: nn.Module, variant: Variant) -> None:
         )
     sides = map_sides(variant.plain) if made.needs_side else {}
     for path, slot in chosen.items():
-        slot.backbone, slot.side = variant.backbone, sides.get(path, 0)
+        slot.backbone, slot.side = variant.backbone, slot.side or sides.get(path, 0)
         slot.append(made.at(slot, **variant.options))
+
+
+def _after(model: nn.Module, variant: Variant) -> dict[str, Slot]:
+    """New slots behind the submodules that a variant's placement names; none if it names positions.
+
+    Raises:
+        BadPlacement: a path names nothing, or something that gives no map.
+    """
+    patterns = variant.placement.paths
+    if patterns is None:
+        return {}
+    found: dict[str, Slot] = {}
+    try:
+        for number, (path, (channels, side)) in enumerate(_maps(variant.plain, patterns).items(), start=1):
+            slot = Slot("after", number, 1, channels)
+            slot.side = side
+            model.get_submodule(path).register_forward_hook(RunAttached(slot))
+            found[key(path)] = slot
+    except InvalidRequest as error:
+        raise BadPlacement(str(error)) from error
+    model.add_module("attached", AttachedModules(found))
+    return {f"attached.{name}": slot for name, slot in found.items()}
+
+
+@lru_cache(maxsize=256)
+def _maps(plain: Variant, patterns: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+    """Path -> channels and side of the maps that submodules of a plain network give, at its own input size."""
+    model = skeleton(plain)
+    paths = submodules(model, patterns)
+    outputs = outlines(model, ((torch.empty(1, 3, model.input_size, model.input_size, device="meta"),), {}))
+    return {path: map_shape(path, outputs, None) for path in paths}
 
 
 def chosen_slots(model: nn.Module, variant: Variant) -> dict[str, Slot]:

@@ -21,7 +21,7 @@ Scalar = bool | int | float | str
 _NAME = re.compile(
     r"""(?:(?P<backbone>[\w.-]+)(?:\((?P<backbone_options>[^()]*)\))?/)?
         (?P<attention>[\w.-]+)(?:\((?P<options>[^()]*)\))?
-        (?:@(?P<placement>[\w:.+-]+))?
+        (?:@(?P<placement>[\w:.+*-]+))?
         (?:\?(?P<query>[^\s]*))?""",
     re.VERBOSE,
 )
@@ -104,7 +104,7 @@ def _write_options(options: Mapping[str, Scalar]) -> str:
 
 
 def parse_placement(text: str) -> dict[str, Any]:
-    """The fields that the part after ``@`` sets: a position, and after a colon stages and single blocks.
+    """The fields that the part after ``@`` sets: a position, and after a colon stages and single blocks, or paths.
 
     Raises:
         BadVariantName: what follows the colon is not a choice of stages.
@@ -112,6 +112,8 @@ def parse_placement(text: str) -> dict[str, Any]:
     position, sign, ranges = text.partition(":")
     if not sign:
         return {"position": position}
+    if position == "after":
+        return {"position": position, "paths": ranges.split("+")}
     stages: list[int] = []
     blocks: list[tuple[int, int]] = []
     for part in ranges.split("+"):

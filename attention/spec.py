@@ -12,15 +12,12 @@ A bare module name such as ``eca`` means that module on the shipped backbone wit
 """
 
 import itertools
-import json
 import math
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -32,8 +29,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from attention.names import parse_placement, parse_variant, write_ranges, write_variant
+from attention.plain import Plain as Plain
 
-Position = Literal["pre", "spatial", "inner", "standard", "identity", "post", "stage", "tail", "branch"]
+Position = Literal["pre", "spatial", "inner", "standard", "identity", "post", "stage", "tail", "branch", "after"]
 POSITIONS: dict[str, str] = {
     "standard": "after the last normalisation of a block, before the addition (SE, ECA, CBAM papers)",
     "pre": "on the input of the residual branch",
@@ -44,6 +42,7 @@ POSITIONS: dict[str, str] = {
     "stage": "between stages, one module on what each stage gives (BAM)",
     "tail": "one module on the last feature map of the backbone",
     "branch": "one module on each level of a multi-scale neck",
+    "after": "behind any submodules of the backbone that give maps, named by path or pattern: after:layer3.*",
     "published": "wherever the module's own paper puts it in this backbone",
 }
 
@@ -75,29 +74,11 @@ SHIPPED_BACKBONE = "resnet20"
 """The backbone that a bare module name means."""
 
 
-class Plain(BaseModel):
-    """Frozen data that hashes and compares by its JSON, so that options may be a dict."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
-
-    @cached_property
-    def _json(self) -> str:
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        copied = super().model_copy(update=update, deep=deep)
-        for derived in copied.__dict__.keys() - type(self).model_fields.keys():
-            del copied.__dict__[derived]
-        return copied
-
-    def __hash__(self) -> int:
-        return hash((type(self).__name__, self._json))
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._json == other._json
-
-
 Number = Annotated[int, Field(ge=1, le=99)]
+
+
+Path = Annotated[str, Field(max_length=200, pattern=r"^[\w*-]+(\.[\w*-]+)*$")]
+"""A submodule by path, or several by a pattern: * stands for anything within a part, ** across parts."""
 
 
 class Placement(Plain):
@@ -111,6 +92,12 @@ class Placement(Plain):
     )
     blocks: tuple[tuple[Number, Number], ...] | None = Field(
         default=None, description="Single blocks as (stage, block), both counted from 1, beside the stages."
+    )
+    paths: tuple[Path, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="Submodules of the backbone, for position 'after' alone.",
     )
 
     @model_validator(mode="before")
@@ -126,6 +113,16 @@ class Placement(Plain):
                     data = {**data, field: sorted({tuple(one) if field == "blocks" else one for one in chosen})}
         return data
 
+    @model_validator(mode="after")
+    def _has_its_paths(self) -> Self:
+        if (self.position == "after") != (self.paths is not None):
+            raise ValueError(
+                "Position 'after' names submodules, such as after:layer*.*.bn3, and no other position does."
+            )
+        if self.paths is not None and (self.stages, self.blocks) != (None, None):
+            raise ValueError("Position 'after' takes paths of submodules, and neither stages nor blocks.")
+        return self
+
     @property
     def everywhere(self) -> bool:
         """Whether every slot of the position is meant."""
@@ -136,6 +133,8 @@ class Placement(Plain):
         return self.everywhere or stage in (self.stages or ()) or (stage, block) in (self.blocks or ())
 
     def __str__(self) -> str:
+        if self.paths is not None:
+            return f"{self.position}:{'+'.join(self.paths)}"
         parts = write_ranges(self.stages or ()) + [f"{stage}.{block}" for stage, block in self.blocks or ()]
         return self.position if self.everywhere else f"{self.position}:{'+'.join(parts)}"
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from attention.attach import AttachedModules
 from attention.counting.conventions import counts
 from attention.counting.cost import layer_cost, sum_of
 from attention.counting.ledger import Ledger
@@ -21,6 +20,7 @@ from attention.mechanisms import UNITS
 from attention.reports.cost import ModelCost
 from attention.reports.gates import WatchedGate, WatchedGates
 from attention.spec import GateKind
+from attention.tracing.attached import AttachedModules
 from attention.tracing.example import Inputs, at_rest, inputs, written
 from attention.tracing.hooks import unwrap
 from attention.tracing.paths import ROOT

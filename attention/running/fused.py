@@ -68,6 +68,8 @@ def _pairs(model: nn.Module, probe: Tensor) -> list[tuple[str, str]]:
         return hook
 
     for path, module in model.named_modules():
+        if module._forward_hooks:
+            continue  # what is attached there comes between, and would be lost
         if type(module) is nn.Conv2d:
             handles.append(module.register_forward_hook(remember(path)))
         elif type(module) is nn.BatchNorm2d and module.track_running_stats:

@@ -18,6 +18,7 @@ from attention.backbones import Backbone
 from attention.backbones.resnet import Block
 from attention.gate import PooledAttention, Slot, chosen, gates, replacement
 from attention.spec import Ablation
+from attention.tracing.attached import AttachedModules
 
 
 def forward_each(
@@ -88,11 +89,13 @@ def _plan(model: nn.Module, ablations: Sequence[Ablation]) -> _Plan:
 def _door(model: nn.Module, path: str) -> str | None:
     """Where rows that differ in a gate join: its block, its slot if that ends the block's branch or is between blocks.
 
-    None where the network is not a chain of blocks: such rows run from the beginning.
+    None where the network is not a chain of blocks, or the gate is attached: such rows run from the beginning.
     """
     if not (isinstance(model, Backbone) and model.chained):
         return None
     names = path.split(".")
+    if isinstance(model.get_submodule(names[0]), AttachedModules):
+        return None
     for depth in range(1, len(names)):
         block = ".".join(names[:depth])
         module = model.get_submodule(block)

@@ -99,5 +99,6 @@ def _makers(path: str, outputs: dict[str, list[Any]]) -> str:
         if other.startswith(f"{path}." if path else "")
         and any(isinstance(call, Outline) and call.shape in together for call in calls)
     ]
-    patterns = Counter(re.sub(r"(?<=\.)\d+$", "*", other) for other in below)
-    return f": {max(patterns, key=lambda pattern: (patterns[pattern], -len(pattern)))}" if patterns else ""
+    names = [re.sub(r"(?<=\.)\d+$", "*", other) for other in below]
+    patterns, latest = Counter(names), {name: number for number, name in enumerate(names)}
+    return f": {max(patterns, key=lambda pattern: (patterns[pattern], latest[pattern]))}" if patterns else ""

@@ -12,7 +12,7 @@ from attention.build import build
 from attention.errors import InvalidRequest
 from attention.spec import Variant
 from attention.watch import watch
-from tests.models.zoo import made, ramp, timm, torchvision
+from tests.models.zoo import library, made, ramp, timm, torchvision
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
 
@@ -132,3 +132,12 @@ def test_channels_last_of_swin_is_gated_when_said() -> None:
     attach(model, "features.7", "eca", channels_last=True, start="published")
     (gate,) = [gate for gate in watch(model) if gate.path.startswith("attached")]
     assert gate.shape == (1, 768, 1, 1)
+
+
+def test_a_variant_can_say_it_of_any_backbone_of_timms() -> None:
+    library("timm")
+    plain = build(Variant.parse("timm(model=convnext_atto)/none"))
+    model = build(Variant.parse("timm(model=convnext_atto)/eca@after:body.stages.*"))
+    assert parameters(model) - parameters(plain) == 20 - 4  # as above, without the four numbers that mix it in
+    assert [key for key in model.state_dict() if not key.startswith("attached.")] == list(plain.state_dict())
+    assert len(watch(model)) == 4
