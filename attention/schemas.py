@@ -19,6 +19,9 @@ class Image(Plain):
     width: int = Field(description="Width in pixels, upright.")
     height: int = Field(description="Height in pixels, upright.")
     bytes: int = Field(description="Size of the file in bytes.")
+    note: str | None = Field(
+        default=None, description="What was done to its pixels when they were read, such as '16-bit, 12 used ...'."
+    )
     sample: bool = Field(default=False, description="Whether it belongs to the sample gallery.")
     title: str | None = Field(default=None, description="What a sample photo shows.")
     credit: str | None = Field(default=None, description="Author, licence and source of a sample photo.")
