@@ -79,7 +79,6 @@ SIGNATURES: tuple[tuple[bytes, FileKind], ...] = (
     (b"ID3", FileKind("MP3 sound")),
     (b"fLaC", FileKind("FLAC sound")),
     (b"OggS", FileKind("Ogg sound or video")),
-    (b"\x80\x04\x95", FileKind("Python pickle")),
     (b"\xd0\xcf\x11\xe0", FileKind("Microsoft Office document", advice=CONVERT)),
     (b"#!", FileKind("script")),
 )
@@ -116,6 +115,8 @@ def _structured(head: bytes) -> FileKind | None:
         return _photo("BMP")
     if re.match(rb"P[1-7]\s|P[Ff]\s|Pf4\s", head):
         return _photo("PPM")
+    if head[0] == 0x80 and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
+        return FileKind("Python pickle")
     if head[257:262] == b"ustar":
         return FileKind("TAR archive", advice=UNPACK)
     return None
