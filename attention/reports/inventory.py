@@ -104,3 +104,31 @@ class Inventory(Plain):
     notes: tuple[str, ...] = Field(description="What else was noticed.")
     suggestions: tuple[Suggestion, ...] = Field(description="Choices that would change what was understood.")
     choices: Choices = Field(description="What was chosen.")
+
+    def text(self) -> str:
+        """All of it as lines for people: what was understood, each class, what is bad or left out, and why."""
+        origin = "a split made by hash" if self.split_by_hash else "as given"
+        lines = [
+            self.layout,
+            f"{self.images:,} images: {self.train_images:,} to train on, {self.validation_images:,} to choose by, "
+            f"{self.test_images:,} to test on ({origin}).",
+            *(f"The folder {folder!r} is the split {split}." for folder, split in self.splits.items()),
+            *(
+                f"  {one.name}: {one.train:,} train, {one.validation:,} validation, {one.test:,} test"
+                for one in self.classes
+            ),
+        ]
+        if self.duplicates or self.label_conflicts:
+            lines.append(
+                f"{self.duplicates:,} images repeat the pixels of another; {self.duplicates_across_splits:,} of them "
+                f"stand in more than one split, {self.label_conflicts:,} with more than one label."
+            )
+        lines += [
+            f"Left out: {out.count:,} x {out.what} ({', '.join(out.examples)}). {out.why}" for out in self.left_out
+        ]
+        lines += [f"Bad: {bad.name}. {bad.reason}" for bad in self.bad]
+        lines += [self.pixel_range] if self.pixel_range else []
+        lines += [*self.notes, *(f"Guessed: {guess}" for guess in self.guesses)]
+        lines += [f"Possible: {suggestion.choice}. {suggestion.effect}" for suggestion in self.suggestions]
+        lines += [f"Problem: {problem}" for problem in self.problems]
+        return "\n".join(lines)

@@ -203,7 +203,8 @@ def test_a_label_list_beside_flat_photos_gives_the_classes(tmp_path: Path) -> No
 def test_a_study_keeps_the_inventory_and_its_splits(tmp_path: Path) -> None:
     data = read(write_zip(tmp_path / "d.zip", SPLIT), 6)
     assert data.facts and data.facts.inventory == inventory(tmp_path / "d.zip")
-    assert (len(data.train), len(data.test)) == (12, 6) and not data.facts.split_by_hash
+    assert data.validation is not None and not data.facts.split_by_hash
+    assert (len(data.train) + len(data.validation), len(data.test)) == (12, 6)
 
 
 def test_an_unknown_thing_is_refused_with_what_would_be_a_data_set(tmp_path: Path) -> None:
