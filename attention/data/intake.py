@@ -21,7 +21,7 @@ from attention.data.sources import Content, Item, Source, items, open_source
 from attention.data.splits import TEST_SHARE
 from attention.data.stratify import held_out
 from attention.errors import AttentionError, BadData, TooLarge
-from attention.reports.inventory import AS_FOUND, BadFile, Choices, ClassCount, Inventory, Split
+from attention.reports.inventory import AS_FOUND, BadFile, Choices, ClassCount, Inventory, Split, by_reason
 
 MANY = 5
 """How many names a sentence shows."""
@@ -313,10 +313,14 @@ def _unreadable(bad: Sequence[BadFile], choices: Choices) -> tuple[str, ...]:
     """What is said of files that cannot be read, unless they are to be left out."""
     if not bad or choices.skip_bad:
         return ()
-    shown = " ".join(f"The file {file.name} cannot be used: {file.reason}" for file in bad[:MANY])
-    more = f" {len(bad) - MANY} more are named in the inventory." if len(bad) > MANY else ""
+    sentences = []
+    for reason, names in list(by_reason(bad).items())[:MANY]:
+        first = ", ".join(names[:MANY]) + (f" and {len(names) - MANY} more" if len(names) > MANY else "")
+        sentences.append(
+            f"{'The file' if len(names) == 1 else f'{len(names)} files,'} {first} cannot be used: {reason}"
+        )
     files = "leave it out" if len(bad) == 1 else f"leave all {len(bad)} out"
-    return (f"{shown}{more} Replace what cannot be read, or say skip_bad=true to {files}.",)
+    return (f"{' '.join(sentences)} Replace what cannot be read, or say skip_bad=true to {files}.",)
 
 
 def _no_images(source: Source) -> str:

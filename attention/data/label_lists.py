@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,16 +16,20 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt")
 MAX_LIST_BYTES = 64_000_000
 LABEL_COLUMNS = (
     *("label", "class", "category", "target", "labels", "class_name", "label_name", "species", "breed", "diagnosis"),
-    *("y", "classname", "finding", "type", "dx"),
+    *("y", "classname", "finding", "type", "dx", "classid", "class_id", "label_id", "class_index"),
 )
 SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold", "usage")
+NAMELESS = "column "
+"""What columns of a table without a header are called, with their number behind."""
+
+NUMBER = re.compile(r"[-+.\d]*")
 LEAST_SHARE = 0.5
 """A column names files if this share of its values are files, or of the files are in it."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a list says of one file: its class, and its split if there is one."""
+    """What a list says of one file: its class, empty if it says none, and its split if there is one."""
 
     label: str
     split: Split | None = None
@@ -48,7 +53,7 @@ def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Lis
     known = _by_name(photos, str(PurePosixPath(path).parent))
     columns = list(rows[0])
     shares = {column: sum(row.get(column, "") in known for row in rows) for column in columns}
-    file_column = max(columns, key=lambda column: shares[column])
+    file_column = max(columns, key=lambda column: (shares[column], len({row.get(column) for row in rows})))
     if shares[file_column] < LEAST_SHARE * min(len(rows), len(photos)):
         return {}
     others = [column for column in columns if column != file_column]
@@ -58,8 +63,8 @@ def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Lis
     for row in rows:
         label = _label(row, [column for column in others if column != splits])
         photo = known.get(row[file_column])
-        if photo is not None and label:
-            word = split_word(row[splits]) if splits and row.get(splits) else told
+        word = split_word(row[splits]) if splits and row.get(splits) else told
+        if photo is not None and (label or word):
             listings[photo] = Listing(label, word[0] if word else None)
     return listings
 
@@ -104,13 +109,13 @@ def _table_rows(text: str) -> list[dict[str, str]]:
     delimiter = max(",;\t ", key=lambda sign: (min(line.count(sign) for line in lines[:20]), sign == ","))
     table = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)]
     width = len(table[0])
-    header = [cell or f"column {n}" for n, cell in enumerate(table[0])]
+    header = [cell or f"{NAMELESS}{n}" for n, cell in enumerate(table[0])]
     named = any(cell.lower() in (*LABEL_COLUMNS, *SPLIT_COLUMNS) for cell in header) or not any(
-        "." in cell or cell.isdigit() for cell in header
+        "." in cell or "/" in cell or cell.isdigit() for cell in header
     )
     body = table[1:] if named else table
-    names = header if named else [f"column {number}" for number in range(width)]
-    return [dict(zip(names, row, strict=False)) for row in body if len(row) >= 2]
+    names = header if named else [f"{NAMELESS}{number}" for number in range(width)]
+    return [dict(zip(names, row, strict=False)) for row in body if row]
 
 
 def _by_name(photos: Iterable[str], folder: str) -> dict[str, str]:
@@ -118,11 +123,10 @@ def _by_name(photos: Iterable[str], folder: str) -> dict[str, str]:
     names: dict[str, set[str]] = {}
     for photo in photos:
         path = PurePosixPath(photo)
-        ways = {photo, path.name, path.stem, str(path.with_suffix(""))}
+        ways = {"/".join(path.parts[start:]) for start in range(len(path.parts))}
         if folder != "." and photo.startswith(f"{folder}/"):
             ways.add(photo.removeprefix(f"{folder}/"))
-        parts = path.parts
-        ways |= {"/".join(parts[start:]) for start in range(1, len(parts))}
+        ways |= {way.removesuffix(path.suffix) for way in ways}
         for way in (*ways, *(f"./{way}" for way in ways)):
             names.setdefault(way, set()).add(photo)
     return {way: next(iter(found)) for way, found in names.items() if len(found) == 1}
@@ -135,8 +139,10 @@ def _label(row: Mapping[str, str], columns: Sequence[str]) -> str:
     if column is not None:
         return row.get(column, "")
     values = {column: row.get(column, "") for column in columns}
-    if len(values) == 1:
-        return next(iter(values.values()))
+    if len(values) == 1 or all(name.startswith(NAMELESS) for name in values):
+        return next(
+            (value for value in values.values() if not NUMBER.fullmatch(value)), next(iter(values.values()), "")
+        )
     hot = [column for column, value in values.items() if value in ("1", "1.0")]
     cold = [column for column, value in values.items() if value in ("0", "0.0")]
     return hot[0] if len(hot) == 1 and len(hot) + len(cold) == len(values) else ""

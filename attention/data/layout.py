@@ -47,6 +47,7 @@ class Layout:
     places: list[Place | None]
     splits: dict[str, Split] = field(default_factory=dict)
     root: tuple[str, ...] = ()
+    used_lists: set[str] = field(default_factory=set)
     left_out: dict[int, str] = field(default_factory=dict)
     levels: tuple[Level, ...] = ()
     problems: list[str] = field(default_factory=list)
@@ -82,14 +83,16 @@ def understand(paths: Sequence[str], choices: Choices, lists: Mapping[str, Mappi
         placed = [(only[0], folder) for _, folder in placed]
     classes = {folder[0] for _, folder in placed if folder}
     chosen = choices.labels
+    labelled = any(listing.label for rows in lists.values() for listing in rows.values())
     if chosen is not None and "{class}" in chosen:
         _by_pattern(layout, paths, [split for split, _ in placed], chosen)
-    elif chosen is not None or (len(classes) < 2 and lists):
+    elif chosen is not None or (len(classes) < 2 and labelled):
         _by_list(layout, paths, placed, lists, chosen)
     elif len(classes) < 2 and choices.class_level is None and _by_numbered_names(layout, paths, placed):
         pass
     elif not _class_above_split(layout, placed, choices):
         _by_folders(layout, root, placed, choices)
+        _completed(layout, paths, [split for split, _ in placed], lists)
     return layout
 
 
@@ -246,6 +249,31 @@ def _class_above_split(layout: Layout, placed: Sequence[tuple[str | None, Folder
     return True
 
 
+def _completed(
+    layout: Layout, paths: Sequence[str], splits: Sequence[str | None], lists: Mapping[str, Mapping[str, Listing]]
+) -> None:
+    """Take from lists what folders do not say: classes of photos that lie in no class folder, and the split."""
+    classes = {place.label for place in layout.places if place is not None}
+    said = {path: listing for rows in lists.values() for path, listing in rows.items()}
+    for number in [number for number, what in layout.left_out.items() if what == NO_CLASS]:
+        listing = said.get(paths[number])
+        if listing is not None and listing.label in classes:
+            layout.places[number] = Place(listing.label, _known(splits[number]) or listing.split)
+            del layout.left_out[number]
+            layout.used_lists |= {name for name, rows in lists.items() if paths[number] in rows}
+    placed = [(number, place) for number, place in enumerate(layout.places) if place is not None]
+    listed = {number: said[paths[number]].split for number, _ in placed if paths[number] in said}
+    if not layout.splits and placed and all(listed.get(number) for number, _ in placed) and "train" in listed.values():
+        layout.places = [
+            Place(place.label, listed[number]) if place is not None else None
+            for number, place in enumerate(layout.places)
+        ]
+        layout.used_lists |= {name for name, rows in lists.items() if any(listing.split for listing in rows.values())}
+        layout.splits = {split: split for split in listed.values() if split}
+    if layout.used_lists:
+        layout.notes.append(f"What folders do not say is taken from {', '.join(sorted(layout.used_lists))}.")
+
+
 def _by_list(
     layout: Layout,
     paths: Sequence[str],
@@ -258,7 +286,7 @@ def _by_list(
         raise InvalidRequest(f"There is no list of labels {chosen!r} in it. There is: {there}.")
     used = {chosen: lists[chosen]} if chosen is not None else lists
     for number, (path, (split, _)) in enumerate(zip(paths, placed, strict=True)):
-        found = [listing[path] for listing in used.values() if path in listing]
+        found = [listing[path] for listing in used.values() if path in listing and listing[path].label]
         if not found:
             layout.left_out[number] = "photo that no list of labels names"
             continue
@@ -267,6 +295,7 @@ def _by_list(
         listed = next((listing.split for listing in found if listing.split), None)
         layout.places[number] = Place(found[0].label, _known(split) or listed)
     names = ", ".join(used)
+    layout.used_lists = set(used)
     layout.description = f"The classes stand in {names}."
     layout.notes.append(f"The labels come from {names}.")
     layout.splits |= {place.split: place.split for place in layout.places if place is not None and place.split}
@@ -305,9 +334,10 @@ def _by_numbered_names(layout: Layout, paths: Sequence[str], placed: Sequence[tu
             layout.places[number] = Place(label, _known(split))
         else:
             layout.left_out[number] = NO_CLASS
+    example = next(PurePosixPath(path).name for path, place in zip(paths, layout.places, strict=True) if place)
     layout.description = "The class stands in the file's name, before its number."
     layout.guesses.append(
-        f"There are no class folders; the classes were read from file names such as {PurePosixPath(paths[0]).name!r}: "
+        f"There are no class folders; the classes were read from file names such as {example!r}: "
         f"{', '.join(sorted(counts)[:6])}."
     )
     return True

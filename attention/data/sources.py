@@ -157,7 +157,7 @@ def _understood(path: Path, container: Container, choices: Choices) -> Source:
     listings = _listings(lists, photos, choices)
     layout = understand(photos, choices, listings)
     for name in lists:
-        if not (name in listings and layout.description.startswith("The classes stand in")):
+        if name not in layout.used_lists:
             left.add(
                 file_kind(lists[name][:HEAD_BYTES], name).name, "It is no photo, and no class is taken from it.", name
             )

@@ -23,19 +23,20 @@ CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def split_word(name: str) -> tuple[Split, tuple[str, ...]] | None:
-    """The split that a folder's name tells, and the other words in it; None if no word or more than one is a split."""
+    """The split that a folder's name tells, and the other words in it; None if no word or more than one is a split.
+
+    A number behind the word, as in ``test1`` and ``val2017``, says nothing.
+    """
     spaced = CAMEL.sub(" ", name).lower().replace("hold-out", "holdout").replace("hold_out", "holdout")
     words = [word for word in re.split(r"[\W_]+", spaced) if word]
     joined = PLAIN.fullmatch("".join(words))
-    if joined is not None and joined[1] in SPLIT_OF:
-        return SPLIT_OF[joined[1]], (joined[3],) if joined[3] else ()
+    if joined is not None:
+        return SPLIT_OF[joined[1]], ()
     matches = [(word, match) for word in words if (match := PLAIN.fullmatch(word)) is not None]
     if len({SPLIT_OF[match[1]] for _, match in matches}) != 1:
         return None
     said = {word for word, _ in matches}
-    others = tuple(word for word in words if word not in said and word not in FILLERS)
-    numbers = tuple(match[3] for _, match in matches if match[3])
-    return SPLIT_OF[matches[0][1][1]], others + numbers
+    return SPLIT_OF[matches[0][1][1]], tuple(word for word in words if word not in said and word not in FILLERS)
 
 
 def split_folders(names: Collection[str]) -> dict[str, Split]:

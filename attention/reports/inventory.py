@@ -1,5 +1,6 @@
 """What was understood of a data set, as plain data: its layout, classes and splits, what was left out, what is bad."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -126,9 +127,18 @@ class Inventory(Plain):
         lines += [
             f"Left out: {out.count:,} x {out.what} ({', '.join(out.examples)}). {out.why}" for out in self.left_out
         ]
-        lines += [f"Bad: {bad.name}. {bad.reason}" for bad in self.bad]
+        for reason, names in by_reason(self.bad).items():
+            lines.append(f"Bad: {len(names):,} ({', '.join(names)}). {reason}")
         lines += [self.pixel_range] if self.pixel_range else []
         lines += [*self.notes, *(f"Guessed: {guess}" for guess in self.guesses)]
         lines += [f"Possible: {suggestion.choice}. {suggestion.effect}" for suggestion in self.suggestions]
         lines += [f"Problem: {problem}" for problem in self.problems]
         return "\n".join(lines)
+
+
+def by_reason(bad: Sequence[BadFile]) -> dict[str, list[str]]:
+    """Names of bad files by what is wrong with them, in their order."""
+    names: dict[str, list[str]] = {}
+    for file in bad:
+        names.setdefault(file.reason, []).append(file.name)
+    return names

@@ -8,7 +8,7 @@ import pytest
 from attention.data.file_kinds import HEAD_BYTES, file_kind
 from attention.data.images import inspect
 from attention.errors import BadImage
-from tests.mutations import originals
+from tests.mutations import originals, picture, saved
 
 
 def ftyp(major: bytes, *compatible: bytes) -> bytes:
@@ -71,3 +71,9 @@ def test_every_format_that_is_read_is_known_by_its_first_bytes() -> None:
 )
 def test_what_has_no_signature_is_told_by_what_is_left(data: bytes, name: str, kind: str) -> None:
     assert file_kind(data, name).name == kind
+
+
+def test_heic_is_read_where_its_extra_is_installed() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="HEIC needs pillow-heif: pip install 'attention-lab[heic]'")
+    pillow_heif.register_heif_opener()
+    assert inspect(saved(picture(), "HEIF")).width == 37

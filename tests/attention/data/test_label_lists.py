@@ -13,6 +13,7 @@ LISTS = {
     "no header": ("labels.csv", "images/a1.jpg,cat\nimages/b2.jpg,dog\nimages/c3.jpg,cat\n"),
     "semicolons": ("labels.csv", "width;file;class\n3;./images/a1.jpg;cat\n3;images/b2.jpg;dog\n3;images/c3.jpg;cat\n"),
     "tabs": ("labels.tsv", "file\tclass\na1.jpg\tcat\nb2.jpg\tdog\nc3.jpg\tcat\n"),
+    "boxes behind the class": ("val.txt", "a1.jpg\tcat\t0\t0\t9\nb2.jpg\tdog\t1\t2\t9\nc3.jpg\tcat\t0\t1\t9\n"),
     "spaces": ("list.txt", "a1.jpg cat\nb2.jpg dog\nc3.jpg cat\n"),
     "byte order mark and quotes": (
         "l.csv",
@@ -47,11 +48,24 @@ def test_a_split_stands_in_a_column_or_in_the_name_of_the_list() -> None:
     )
 
 
+def test_a_list_of_names_alone_says_their_split() -> None:
+    assert read_list("meta/test.txt", b"images/a1\nimages/c3\n", [*PHOTOS, "other/a1.jpg"]) == {
+        "images/a1.jpg": Listing("", "test"),
+        "images/c3.jpg": Listing("", "test"),
+    }
+
+
 @pytest.mark.parametrize(
     "text", [b"", b"hello\n", b"a,b\n1,2\n", b"{}", b"\xff\xfe\0", b"name,price\nrose,2\nlily,3\n"]
 )
 def test_another_table_is_no_list_of_photos(text: bytes) -> None:
     assert read_list("prices.csv", text, PHOTOS) == {}
+
+
+def test_numbers_that_are_names_of_photos_too_are_classes() -> None:
+    photos = ["Meta/0.png", "Meta/1.png", "Test/00000.png", "Test/00001.png", "Test/00002.png"]
+    rows = b"Width,ClassId,Path\n9,0,Test/00000.png\n9,1,Test/00001.png\n9,1,Test/00002.png\n"
+    assert [said.label for said in read_list("Test.csv", rows, photos).values()] == ["0", "1", "1"]
 
 
 def test_a_name_that_two_photos_have_is_not_guessed() -> None:

@@ -31,7 +31,14 @@ def classes(layout: Layout) -> set[str]:
 
 
 GIVEN = {
-    ("train", "test"): ["train test", "Training Testing", "seg_train seg_test", "training_set test_set", "TRAIN TEST"],
+    ("train", "test"): [
+        "train test",
+        "Training Testing",
+        "seg_train seg_test",
+        "training_set test_set",
+        "TRAIN TEST",
+        "train test1",
+    ],
     ("train", "validation"): ["train val", "train2017 val2017", "flowers-train flowers-valid", "train dev"],
     ("train", "validation", "test"): ["train valid test", "trainset valset testset", "Train Validation Holdout"],
 }
@@ -193,3 +200,19 @@ def test_labels_of_a_list_are_used_where_folders_tell_none_or_as_chosen() -> Non
     own = {"fine.csv": {"a/1.jpg": Listing("x"), "b/2.jpg": Listing("y")}}
     assert classes(understand(paths, AS_FOUND, own)) == {"a", "b"}
     assert classes(understand(paths, Choices(labels="fine.csv"), own)) == {"x", "y"}
+
+
+def test_lists_say_what_folders_do_not() -> None:
+    """Validation photos of one folder with a list of their classes, and splits in lists of names."""
+    paths = [*under("train/n01/images", "train/n02/images"), *under("val/images")]
+    rows = {path: Listing(f"n0{1 + n % 2}", "validation") for n, path in enumerate(under("val/images"))}
+    layout = understand(paths, AS_FOUND, {"val/val_annotations.txt": rows})
+    assert counted(layout)["validation", "n01"] == 2 and not layout.left_out
+    foods = under("images/pie", "images/soup", count=4)
+    names = {path: Listing("", "test" if n % 4 == 3 else "train") for n, path in enumerate(foods)}
+    assert counted(understand(foods, AS_FOUND, {"meta/lists.txt": names})) == {
+        ("train", "pie"): 3,
+        ("test", "pie"): 1,
+        ("train", "soup"): 3,
+        ("test", "soup"): 1,
+    }
