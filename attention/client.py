@@ -116,9 +116,13 @@ class Client:
         """Ask the question of a stored report anew; says what is different. A job's is submitted anew instead."""
         return self._read(AskedAgain, self._send("POST", f"/v1/reports/{quote(id, safe='')}/again"))
 
+    def dataset_list(self) -> DataSets:
+        """Data sets that a study can name, with the room that is left and the largest archive that is taken."""
+        return self._read(DataSets, self._send("GET", "/v1/datasets"))
+
     def datasets(self) -> tuple[DataSet, ...]:
         """Data sets that a study can name."""
-        return self._read(DataSets, self._send("GET", "/v1/datasets")).datasets
+        return self.dataset_list().datasets
 
     def dataset(self, name: str) -> DataSet:
         """One data set with its inventory."""

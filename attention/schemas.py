@@ -56,6 +56,7 @@ class DataSets(Plain):
 
     datasets: tuple[DataSet, ...] = Field(description="By name.")
     free_bytes: int | None = Field(default=None, description="Bytes that are free in the data folder.")
+    max_bytes: int | None = Field(default=None, description="Largest archive of a data set that is taken, bytes.")
 
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]

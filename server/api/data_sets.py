@@ -79,7 +79,8 @@ def _add_listing(routes: APIRouter, schemas: Schemas) -> None:
         """Data sets that a study can name: folders of class folders, archives of them, CIFAR archives, parquet."""
         folder = _folder(http)
         found = await run_in_threadpool(folder.all)
-        listed = DataSets(datasets=tuple(map(_described, found)), free_bytes=await run_in_threadpool(_free, folder))
+        free, limit = await run_in_threadpool(_free, folder), service(http).settings.max_dataset_bytes
+        listed = DataSets(datasets=tuple(map(_described, found)), free_bytes=free, max_bytes=limit)
         return answer(listed.model_dump_json())
 
     @routes.get(
