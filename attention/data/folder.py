@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from attention.data.containers import UNPACKING, clean
+from attention.data.file_kinds import HEAD_BYTES, article, file_kind
 from attention.data.intake import Intake, Record, check, take_inventory
 from attention.data.layout import understand
 from attention.data.pixel_range import PixelRange
@@ -168,8 +169,11 @@ class DataFolder:
         """
         called = f"{name}{_ending(made)}"
         if not _ending(made):
+            with made.open("rb") as file:
+                kind = file_kind(file.read(HEAD_BYTES)).name
             raise BadData(
-                f"The data set {name} is no zip or tar. Pack a folder for each class, with photos in it, as a zip."
+                f"The data set {name} is no zip or tar but {article(kind)} {kind}. Pack a folder for each class, with "
+                "photos in it, as a zip."
             )
         try:
             return take_inventory(made, choices)

@@ -191,8 +191,14 @@ def _refusal(data: bytes, max_pixels: int, error: Exception) -> AttentionError:
     """The sentence about a file that cannot be decoded."""
     if isinstance(error, AttentionError):
         return error
-    if isinstance(error, UnidentifiedImageError) and not file_kind(data[:HEAD_BYTES]).photo:
+    kind = file_kind(data[:HEAD_BYTES])
+    if isinstance(error, UnidentifiedImageError) and not kind.photo:
         return BadImage(f"These bytes are not an image of a known format. {ADVICE}")
+    if isinstance(error, UnidentifiedImageError) and kind.name == "TIFF":
+        return BadImage(
+            "This TIFF is damaged, or it stores its pixels in a way that is not read, such as floats of 64 bits. Save "
+            "it with 8, 16 or 32 bits a channel."
+        )
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return TooLarge(f"The image unpacks to far more pixels than the {max_pixels:,} that are taken.")
     reason = str(error).rstrip(".")[:200] or type(error).__name__  # a dozen decoders say it in as many ways

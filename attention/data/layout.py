@@ -121,8 +121,8 @@ def _splits_of(below: Sequence[Folders], choices: Choices) -> tuple[Mapping[str,
     splits = split_folders(names)
     if splits or said == "hash":
         return splits, None
-    partly = some_are_splits(names)
-    if len(partly) < 2:
+    partly = some_are_splits(names) or _by_structure(below, choices)
+    if not partly:
         return {}, None
     others = [name for name in names if name not in partly]
     if not others:  # train_cats and test_dogs
@@ -130,9 +130,22 @@ def _splits_of(below: Sequence[Folders], choices: Choices) -> tuple[Mapping[str,
     shown = ", ".join(repr(name) for name in others[:5])
     like = ",".join([*(f"{name}={split}" for name, split in partly.items()), f"{others[0]}=none"])
     return {}, (
-        f"Some topmost folders are splits ({', '.join(map(repr, partly))}) and {shown} is not. "
+        f"Of the topmost folders {', '.join(map(repr, partly))} {'is a split' if len(partly) == 1 else 'are splits'} "
+        f"and {shown} {'is' if len(others) == 1 else 'are'} not. "
         f"Say which each is (train, validation, test or none), such as split={like}."
     )
+
+
+def _by_structure(below: Sequence[Folders], choices: Choices) -> dict[str, Split]:
+    """The folder called like training, if beside it there are others with the same classes, as ``query/`` is."""
+    inner: dict[str, set[str]] = {}
+    for folder in below:
+        if len(folder) > 1:
+            inner.setdefault(folder[0], set()).add(folder[1])
+    trained = [name for name in inner if (word := split_word(name)) is not None and word == ("train", ())]
+    alike = len(trained) == 1 and all(len(names & inner[trained[0]]) > 1 for names in inner.values())
+    complete = len(inner) > 1 and set(inner) == {folder[0] for folder in below if folder}
+    return {trained[0]: "train"} if alike and complete and choices.class_level is None else {}
 
 
 def _said_splits(said: str, names: Sequence[str]) -> dict[str, Side]:

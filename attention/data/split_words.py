@@ -19,13 +19,14 @@ FILLERS = {"set", "sets", "data", "dataset", "images", "image", "imgs", "img", "
 """Words beside a split's word that say nothing: ``training_set``, ``test-images``."""
 
 PLAIN = re.compile(rf"({'|'.join(sorted(SPLIT_OF, key=len, reverse=True))})({'|'.join(sorted(FILLERS))})?(\d*)")
+VERSION = re.compile(r"v?\d+")
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def split_word(name: str) -> tuple[Split, tuple[str, ...]] | None:
     """The split that a folder's name tells, and the other words in it; None if no word or more than one is a split.
 
-    A number behind the word, as in ``test1`` and ``val2017``, says nothing.
+    A number or version beside the word, as in ``test1``, ``02_val`` and ``train_v2``, says nothing.
     """
     spaced = CAMEL.sub(" ", name).lower().replace("hold-out", "holdout").replace("hold_out", "holdout")
     words = [word for word in re.split(r"[\W_]+", spaced) if word]
@@ -36,7 +37,9 @@ def split_word(name: str) -> tuple[Split, tuple[str, ...]] | None:
     if len({SPLIT_OF[match[1]] for _, match in matches}) != 1:
         return None
     said = {word for word, _ in matches}
-    return SPLIT_OF[matches[0][1][1]], tuple(word for word in words if word not in said and word not in FILLERS)
+    return SPLIT_OF[matches[0][1][1]], tuple(
+        word for word in words if word not in said and word not in FILLERS and not VERSION.fullmatch(word)
+    )
 
 
 def split_folders(names: Collection[str]) -> dict[str, Split]:

@@ -38,6 +38,8 @@ GIVEN = {
         "training_set test_set",
         "TRAIN TEST",
         "train test1",
+        "01_train 02_test",
+        "train_v2 test_v1",
     ],
     ("train", "validation"): ["train val", "train2017 val2017", "flowers-train flowers-valid", "train dev"],
     ("train", "validation", "test"): ["train valid test", "trainset valset testset", "Train Validation Holdout"],
@@ -132,6 +134,13 @@ def test_a_folder_beside_splits_that_is_none_is_asked_about_and_can_be_chosen() 
 def test_a_choice_that_makes_no_sense_is_refused_with_what_does(choices: Choices) -> None:
     with pytest.raises(InvalidRequest, match="choice split|list of labels|pattern"):
         understand(below("train test"), choices, {})
+
+
+def test_folders_with_the_classes_of_the_training_folder_are_asked_about() -> None:
+    layout = understand(below("train query gallery"), AS_FOUND, {})
+    assert "'train' is a split and 'query', 'gallery' are not" in layout.problems[0]
+    assert not understand(below("train query gallery"), Choices(class_level=1), {}).problems
+    assert not understand([*under("bus/a", "car/b"), *under("train/c")], AS_FOUND, {}).problems
 
 
 def test_a_split_without_class_folders_is_left_out_and_counted() -> None:

@@ -127,6 +127,11 @@ def test_a_tar_is_taken_as_a_zip_is(idle: TestClient, settings: Settings, tmp_pa
     assert (settings.folder / "datasets" / "flowers.tar.gz").exists()
 
 
+def test_another_archive_is_named(idle: TestClient) -> None:
+    problem(send(idle, b"Rar!\x1a\x07\x01\x00" + bytes(99)), 422, "RAR archive", "as a zip")
+    problem(send(idle, b"7z\xbc\xaf\x27\x1c" + bytes(99)), 422, "7-Zip archive")
+
+
 def test_a_data_set_is_deleted_and_its_name_is_free(idle: TestClient, settings: Settings, pets: bytes) -> None:
     for _ in range(2):
         assert send(idle, pets).status_code == 201
