@@ -184,7 +184,7 @@ def _add_changes(routes: APIRouter, schemas: Schemas) -> None:
         tags=["data sets"],
         summary="Delete a data set",
         status_code=204,
-        responses={204: {"description": "It is gone, and its name is free."}, **schemas.problems(404, 409)},
+        responses={204: {"description": "It is gone, and its name is free."}, **schemas.problems(404, 409, 422)},
         response_class=Response,
     )
     async def delete_dataset(http: HTTPRequest, name: str) -> Response:
