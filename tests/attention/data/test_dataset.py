@@ -259,7 +259,7 @@ def text_file(root: Path) -> Path:
         (lambda root: root / "nowhere", "There is no data set at"),
         (no_images, "holds no images"),
         (one_class, "a classifier needs at least 2"),
-        (half_split, "are splits .* and 'cat' is not"),
+        (half_split, "are splits and 'cat' is not"),
         (empty_test_class, "Class 'owl' has no images in its test split"),
         (broken_image, r"x\.jpg cannot be used: .* not an image"),
         (escaping_zip, "points outside of it"),
