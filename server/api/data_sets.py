@@ -1,4 +1,4 @@
-"""The REST API of data sets to train on: list, upload, look into, rename and delete them; and the shipped study."""
+"""Routes of data sets to train on: list, upload, look into, rename and delete them; and the shipped study."""
 
 import os
 import shutil
@@ -22,10 +22,10 @@ from attention.errors import NotFound
 from attention.reports.inventory import Choices
 from attention.reports.study import StudyReport
 from attention.schemas import DataSet, DataSets, JobState
-from server.api.openapi import Schemas
-from server.api.responses import answer
-from server.service import Service, service
-from server.web.uploads import media_type, save_body
+from server.api.openapi import problems
+from server.service import Live, Service
+from server.settings import Settings
+from server.web.bodies import media_type, save_body
 
 ARCHIVE_TYPES = {
     *("", "application/octet-stream", "application/zip", "application/x-zip-compressed", "application/x-zip"),
@@ -39,6 +39,7 @@ ARCHIVE_TYPES = {
     ),
     "application/vnd.apache.parquet",
 }
+PACKED = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 UNFINISHED: tuple[JobState, ...] = ("queued", "running")
 MOST_JOBS = 10_000
 SHIPPED = Path(attention.__file__).parent / "weights" / "shipped" / "study.json"
@@ -58,98 +59,146 @@ class UploadQuery(Choices):
         return Choices.model_validate(self.model_dump(include=set(Choices.model_fields)))
 
 
-def add_datasets(routes: APIRouter, schemas: Schemas) -> None:
-    """The routes under /datasets and /studies."""
-    _add_listing(routes, schemas)
-    _add_upload(routes, schemas)
-    _add_changes(routes, schemas)
-    _add_shipped(routes, schemas)
+routes = APIRouter()
 
 
-def _add_listing(routes: APIRouter, schemas: Schemas) -> None:
-    @routes.get(
-        "/datasets",
-        operation_id="datasets",
-        tags=["data sets"],
-        summary="List data sets",
-        responses=schemas.responses(DataSets, "What lies in the folder datasets of the data folder, by name."),
-        response_class=Response,
-    )
-    async def datasets(http: HTTPRequest) -> Response:
-        """Data sets that a study can name: folders of class folders, archives of them, CIFAR archives, parquet."""
-        folder = _folder(http)
-        found = await run_in_threadpool(folder.all)
-        free, limit = await run_in_threadpool(_free, folder), service(http).settings.max_dataset_bytes
-        listed = DataSets(datasets=tuple(map(_described, found)), free_bytes=free, max_bytes=limit)
-        return answer(listed.model_dump_json())
-
-    @routes.get(
-        "/datasets/{name}",
-        operation_id="dataset",
-        tags=["data sets"],
-        summary="Look into a data set",
-        responses=schemas.responses(DataSet, "With its inventory.", 404, 413, 422),
-        response_class=Response,
-    )
-    async def dataset(http: HTTPRequest, name: str) -> Response:
-        """A data set with its inventory; one that was put into the data folder by hand is read through for that."""
-        folder = _folder(http)
-        await run_in_threadpool(folder.intake, name)
-        listed = await run_in_threadpool(folder.get, name)
-        if listed is None:
-            raise NotFound(f"There is no data set {name[:100]!r}. GET /v1/datasets lists those there are.")
-        return answer(_described(listed).model_dump_json())
+@routes.get(
+    "/datasets",
+    operation_id="datasets",
+    tags=["data sets"],
+    summary="List data sets",
+    response_description="What lies in the folder datasets of the data folder, by name.",
+    responses=problems(),
+)
+def datasets(service: Live) -> DataSets:
+    """Data sets that a study can name: folders of class folders, archives of them, CIFAR archives, parquet."""
+    folder = _folder(service)
+    listed = tuple(map(_data_set, folder.all()))
+    return DataSets(datasets=listed, free_bytes=_free(folder), max_bytes=service.settings.max_dataset_bytes)
 
 
-def _add_upload(routes: APIRouter, schemas: Schemas) -> None:
-    packed = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-    kept = schemas.responses(DataSet, "It is kept, and a study can name it.", 409, 413, 415, 422, status=201)
-    seen = schemas.responses(DataSet, "What it is; with dry_run nothing is kept.")
-
-    @routes.post(
-        "/datasets",
-        operation_id="upload_dataset",
-        tags=["data sets"],
-        summary="Upload a data set",
-        status_code=201,
-        responses={**seen, **kept},
-        openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": packed}}},
-        response_class=Response,
-    )
-    async def upload_dataset(http: HTTPRequest, query: Annotated[UploadQuery, Query()]) -> Response:
-        """Keep a zip or tar with a folder for each class, below ``train`` and ``test`` or not; it is the body itself.
-
-        It is written to disk as it comes, read through once, and gets its name only when all of it is sound. The
-        answer is an inventory: classes with their images, splits, what was left out and why. One that cannot be
-        trained on as it is is refused with every bad file named; ``dry_run=true`` gives the inventory of any.
-        With curl: ``curl -X POST -T flowers.zip 'http://127.0.0.1:8000/v1/datasets?name=flowers'``.
-        """
-        kind = media_type(http)
-        if kind not in ARCHIVE_TYPES:
-            raise HTTPException(
-                415,
-                f"The body is {kind!r}; send the zip or tar itself. With curl: -X POST -T flowers.zip and "
-                "?name=flowers.",
-            )
-        folder = _folder(http)
-        try:
-            name = data_set_name(query.name)
-            if query.replace:
-                await run_in_threadpool(_check_unused, service(http), name)
-            elif not query.dry_run:
-                await run_in_threadpool(folder.check_free, name)
-            listed = await _receive(http, folder, name, query)
-        except Taken as error:
-            raise HTTPException(409, str(error)) from None
-        status, headers = (200, {}) if query.dry_run else (201, {"Location": f"/v1/datasets/{quote(listed.name)}"})
-        return answer(_described(listed).model_dump_json(), status, headers)
+@routes.get(
+    "/datasets/{name}",
+    operation_id="dataset",
+    tags=["data sets"],
+    summary="Look into a data set",
+    response_description="With its inventory.",
+    responses=problems(404, 413, 422),
+)
+def dataset(service: Live, name: str) -> DataSet:
+    """A data set with its inventory; one that was put into the data folder by hand is read through for that."""
+    folder = _folder(service)
+    folder.intake(name)
+    listed = folder.get(name)
+    if listed is None:
+        raise NotFound(f"There is no data set {name[:100]!r}. GET /v1/datasets lists those there are.")
+    return _data_set(listed)
 
 
-async def _receive(http: HTTPRequest, folder: DataFolder, name: str, query: UploadQuery) -> Listed:
+@routes.post(
+    "/datasets",
+    operation_id="upload_dataset",
+    tags=["data sets"],
+    summary="Upload a data set",
+    status_code=201,
+    response_description="It is kept, and a study can name it.",
+    responses={
+        200: {"model": DataSet, "description": "What it is; with dry_run nothing is kept."},
+        **problems(409, 413, 415, 422),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": PACKED}}},
+)
+async def upload_dataset(
+    http: HTTPRequest, response: Response, service: Live, query: Annotated[UploadQuery, Query()]
+) -> DataSet:
+    """Keep a zip or tar with a folder for each class, below ``train`` and ``test`` or not; it is the body itself.
+
+    It is written to disk as it comes, read through once, and gets its name only when all of it is sound. The answer is
+    an inventory: classes with their images, splits, what was left out and why. One that cannot be trained on as it is
+    is refused with every bad file named; ``dry_run=true`` gives the inventory of any.
+    With curl: ``curl -X POST -T flowers.zip 'http://127.0.0.1:8000/v1/datasets?name=flowers'``.
+    """
+    kind = media_type(http)
+    if kind not in ARCHIVE_TYPES:
+        raise HTTPException(
+            415,
+            f"The body is {kind!r}; send the zip or tar itself. With curl: -X POST -T flowers.zip and ?name=flowers.",
+        )
+    folder = _folder(service)
+    try:
+        name = data_set_name(query.name)
+        if query.replace:
+            await run_in_threadpool(_check_unused, service, name)
+        elif not query.dry_run:
+            await run_in_threadpool(folder.check_free, name)
+        listed = await _receive(http, service.settings, folder, name, query)
+    except Taken as error:
+        raise HTTPException(409, str(error)) from None
+    if query.dry_run:
+        response.status_code = 200
+    else:
+        response.headers["Location"] = f"/v1/datasets/{quote(listed.name)}"
+    return _data_set(listed)
+
+
+@routes.delete(
+    "/datasets/{name}",
+    operation_id="delete_dataset",
+    tags=["data sets"],
+    summary="Delete a data set",
+    status_code=204,
+    response_description="It is gone, and its name is free.",
+    responses=problems(404, 409, 422),
+)
+def delete_dataset(service: Live, name: str) -> None:
+    """Delete a data set's files; reports and checkpoints that came of it stay."""
+    _check_unused(service, name)
+    _folder(service).remove(name)
+
+
+@routes.patch(
+    "/datasets/{name}",
+    operation_id="rename_dataset",
+    tags=["data sets"],
+    summary="Rename a data set",
+    response_description="It has its new name.",
+    responses=problems(404, 409, 422),
+)
+def rename_dataset(
+    service: Live,
+    name: str,
+    new_name: Annotated[str, Query(min_length=1, max_length=300, description="What to call it from now on.")],
+) -> DataSet:
+    """Give a data set another name; reports that tell of it keep the one it had."""
+    _check_unused(service, name)
+    try:
+        return _data_set(_folder(service).rename(name, data_set_name(new_name)))
+    except Taken as error:
+        raise HTTPException(409, str(error)) from None
+
+
+@routes.get(
+    "/studies/shipped",
+    operation_id="shipped_study",
+    tags=["jobs"],
+    summary="The study that comes with the service",
+    response_model=StudyReport,
+    response_description="Its report.",
+    responses=problems(404),
+)
+def shipped_study() -> Response:
+    """The report of the study that the shipped networks come from."""
+    try:
+        return Response(SHIPPED.read_bytes(), media_type="application/json")
+    except FileNotFoundError:
+        raise NotFound("No study comes with this service. Start your own: POST /v1/jobs.") from None
+
+
+async def _receive(http: HTTPRequest, settings: Settings, folder: DataFolder, name: str, query: UploadQuery) -> Listed:
     """The body as a data set; whatever goes wrong, nothing of it stays."""
     path = await run_in_threadpool(_temporary, folder)
     try:
-        await save_body(http, service(http).settings.max_dataset_bytes, "archive", path)
+        await save_body(http, settings.max_dataset_bytes, "archive", path)
         if query.dry_run:
             return await run_in_threadpool(_previewed, folder, path, name, query.choices)
         return await run_in_threadpool(_adopted, folder, path, name, query)
@@ -177,52 +226,14 @@ def _temporary(folder: DataFolder) -> Path:
     return Path(path)
 
 
-def _add_changes(routes: APIRouter, schemas: Schemas) -> None:
-    @routes.delete(
-        "/datasets/{name}",
-        operation_id="delete_dataset",
-        tags=["data sets"],
-        summary="Delete a data set",
-        status_code=204,
-        responses={204: {"description": "It is gone, and its name is free."}, **schemas.problems(404, 409, 422)},
-        response_class=Response,
-    )
-    async def delete_dataset(http: HTTPRequest, name: str) -> Response:
-        """Delete a data set's files; reports and checkpoints that came of it stay."""
-        await run_in_threadpool(_check_unused, service(http), name)
-        await run_in_threadpool(_folder(http).remove, name)
-        return Response(status_code=204)
-
-    @routes.patch(
-        "/datasets/{name}",
-        operation_id="rename_dataset",
-        tags=["data sets"],
-        summary="Rename a data set",
-        responses=schemas.responses(DataSet, "It has its new name.", 404, 409, 422),
-        response_class=Response,
-    )
-    async def rename_dataset(
-        http: HTTPRequest,
-        name: str,
-        new_name: Annotated[str, Query(min_length=1, max_length=300, description="What to call it from now on.")],
-    ) -> Response:
-        """Give a data set another name; reports that tell of it keep the one it had."""
-        await run_in_threadpool(_check_unused, service(http), name)
-        try:
-            listed = await run_in_threadpool(_folder(http).rename, name, data_set_name(new_name))
-        except Taken as error:
-            raise HTTPException(409, str(error)) from None
-        return answer(_described(listed).model_dump_json())
-
-
-def _check_unused(services: Service, name: str) -> None:
+def _check_unused(service: Service, name: str) -> None:
     """Return if no job that has not ended names a data set.
 
     Raises:
         HTTPException: 409, one does.
     """
     for state in UNFINISHED:
-        for job in services.store.jobs.newest(MOST_JOBS, state):
+        for job in service.store.jobs.newest(MOST_JOBS, state):
             if name.partition(".")[0] in _data_sets_of(job.request):
                 raise HTTPException(
                     409,
@@ -244,25 +255,8 @@ def _data_sets_of(request: Any) -> Iterator[str]:
             yield from _data_sets_of(value)
 
 
-def _add_shipped(routes: APIRouter, schemas: Schemas) -> None:
-    @routes.get(
-        "/studies/shipped",
-        operation_id="shipped_study",
-        tags=["jobs"],
-        summary="The study that comes with the service",
-        responses=schemas.responses(StudyReport, "Its report.", 404),
-        response_class=Response,
-    )
-    async def shipped_study(http: HTTPRequest) -> Response:
-        """The report of the study that the shipped networks come from."""
-        try:
-            return answer(await run_in_threadpool(SHIPPED.read_bytes))
-        except FileNotFoundError:
-            raise NotFound("No study comes with this service. Start your own: POST /v1/jobs.") from None
-
-
-def _folder(http: HTTPRequest) -> DataFolder:
-    return DataFolder(service(http).engine.files.depot)
+def _folder(service: Service) -> DataFolder:
+    return DataFolder(service.engine.files.depot)
 
 
 def _free(folder: DataFolder) -> int:
@@ -271,5 +265,5 @@ def _free(folder: DataFolder) -> int:
     return shutil.disk_usage(folder.folder).free
 
 
-def _described(listed: Listed) -> DataSet:
+def _data_set(listed: Listed) -> DataSet:
     return DataSet.model_validate(vars(listed))

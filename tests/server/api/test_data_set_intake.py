@@ -78,7 +78,7 @@ def broken_off(client: TestClient, part: bytes, query: bytes) -> list[int]:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "method": "POST",
         "path": "/v1/datasets",
