@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from attention.reports.compare import Prediction
+from attention.reports.inventory import AS_FOUND, Choices
 from attention.reports.study import StudyReport
 from attention.schemas import (
     AskedAgain,
@@ -115,14 +116,46 @@ class Client:
         """Ask the question of a stored report anew; says what is different. A job's is submitted anew instead."""
         return self._read(AskedAgain, self._send("POST", f"/v1/reports/{quote(id, safe='')}/again"))
 
+    def dataset_list(self) -> DataSets:
+        """Data sets that a study can name, with the room that is left and the largest archive that is taken."""
+        return self._read(DataSets, self._send("GET", "/v1/datasets"))
+
     def datasets(self) -> tuple[DataSet, ...]:
         """Data sets that a study can name."""
-        return self._read(DataSets, self._send("GET", "/v1/datasets")).datasets
+        return self.dataset_list().datasets
 
-    def upload_dataset(self, name: str, zipped: IO[bytes]) -> DataSet:
-        """Keep a zip with a folder for each class as a data set; it is sent as it is read."""
-        query, kind = {"name": name}, {"Content-Type": "application/zip"}
-        return self._read(DataSet, self._send("POST", "/v1/datasets", params=query, content=zipped, headers=kind))
+    def dataset(self, name: str) -> DataSet:
+        """One data set with its inventory."""
+        return self._read(DataSet, self._send("GET", f"/v1/datasets/{quote(name, safe='')}"))
+
+    def upload_dataset(
+        self,
+        name: str,
+        archive: IO[bytes],
+        choices: Choices = AS_FOUND,
+        *,
+        dry_run: bool = False,
+        replace: bool = False,
+    ) -> DataSet:
+        """Keep a zip or tar with a folder for each class as a data set; it is sent as it is read.
+
+        Args:
+            choices: how it is to be understood where more than one reading is possible.
+            dry_run: only tell what it is, as its inventory; nothing is kept.
+            replace: take the place of the data set of that name.
+        """
+        query = choices.model_dump(exclude_defaults=True) | {"name": name, "dry_run": dry_run, "replace": replace}
+        kind = {"Content-Type": "application/octet-stream"}
+        return self._read(DataSet, self._send("POST", "/v1/datasets", params=query, content=archive, headers=kind))
+
+    def rename_dataset(self, name: str, new_name: str) -> DataSet:
+        """Give a data set another name."""
+        path = f"/v1/datasets/{quote(name, safe='')}"
+        return self._read(DataSet, self._send("PATCH", path, params={"new_name": new_name}))
+
+    def delete_dataset(self, name: str) -> None:
+        """Delete a data set."""
+        self._send("DELETE", f"/v1/datasets/{quote(name, safe='')}")
 
     def shipped_study(self) -> StudyReport | None:
         """The study that comes with the service; None if none does."""

@@ -27,6 +27,10 @@ from typing import Any
 class AttentionError(Exception):
     """A mistake the caller can mend; ``str(error)`` is the sentence to show."""
 
+    def faults(self) -> list[dict[str, Any]]:
+        """Each single fault, where there are many: ``field`` says where it is, ``message`` what it is."""
+        return []
+
     def __reduce__(self) -> tuple[Any, ...]:
         """An error travels to another process as what it became, not as what it was made of."""
         return _again, (type(self), self.args), self.__dict__

@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from attention.aliases import Names
 from attention.reports.checkpoints import Card
+from attention.reports.inventory import Inventory
 from attention.reports.modules import Traits
 from attention.spec import GateKind, Placement, Plain, Position
 
@@ -19,6 +20,9 @@ class Image(Plain):
     width: int = Field(description="Width in pixels, upright.")
     height: int = Field(description="Height in pixels, upright.")
     bytes: int = Field(description="Size of the file in bytes.")
+    note: str | None = Field(
+        default=None, description="What was done to its pixels when they were read, such as '16-bit, 12 used ...'."
+    )
     sample: bool = Field(default=False, description="Whether it belongs to the sample gallery.")
     title: str | None = Field(default=None, description="What a sample photo shows.")
     credit: str | None = Field(default=None, description="Author, licence and source of a sample photo.")
@@ -36,19 +40,23 @@ class Images(Plain):
 
 
 class DataSet(Plain):
-    """A data set in the data folder, as far as the names of its files tell."""
+    """A data set in the data folder, as far as is known: what only reading it would tell is None until it was read."""
 
     name: str = Field(description="What a study calls it.")
-    kind: str = Field(description="What it is: folder, zip, CIFAR archive or parquet.")
+    kind: str = Field(description="What it is: folder, zip, tar or parquet; upload for one that is not kept.")
     images: int | None = Field(description="Images in all; None if only reading it would tell.")
     classes: tuple[str, ...] | None = Field(description="Class names; None if only reading it would tell.")
     split: bool | None = Field(description="Whether it has train and test; if not, a fifth is kept for the test.")
+    bytes: int | None = Field(default=None, description="Size of its files.")
+    inventory: Inventory | None = Field(default=None, description="What was understood; None until it was read.")
 
 
 class DataSets(Plain):
     """Data sets that a study can name."""
 
     datasets: tuple[DataSet, ...] = Field(description="By name.")
+    free_bytes: int | None = Field(default=None, description="Bytes that are free in the data folder.")
+    max_bytes: int | None = Field(default=None, description="Largest archive of a data set that is taken, bytes.")
 
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]

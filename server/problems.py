@@ -93,7 +93,8 @@ async def _attention_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AttentionError)
     if isinstance(error, errors.Overloaded):
         return overloaded(request.url.path, error)
-    return respond(request.url.path, status_of(error), _kebab(type(error).__name__), str(error))
+    faults = error.faults()
+    return respond(request.url.path, status_of(error), _kebab(type(error).__name__), str(error), faults=faults)
 
 
 async def _gone(request: Request, error: Exception) -> Response:

@@ -1,6 +1,6 @@
 """Fetch an image data set from the Hugging Face hub, once, for studies to name.
 
-    attention-lab fetch uoft-cs/cifar10 --data ~/.local/share/attention
+    attention-lab fetch uoft-cs/cifar10
 
 Its parquet files come into ``<data folder>/datasets/NAME``; nothing else of the repository is fetched, and none of it
 is run. The client library is optional: ``pip install 'attention-lab[hub]'``.
@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from attention.commands import data_options
 from attention.data.folder import DataFolder, data_set_name
-from attention.errors import BadData, InvalidRequest
+from attention.errors import AttentionError, BadData, InvalidRequest
 from attention.storage.folder import Folder
 
 
@@ -52,9 +53,14 @@ def fetch(client: Client, repository: str, root: Path, *, name: str | None = Non
         for file in tables:  # what an earlier try fetched whole is not fetched again
             print(f"fetching {file}", flush=True)
             client.hf_hub_download(repository, file, repo_type="dataset", revision=revision, local_dir=coming)
-    except (OSError, ValueError, RuntimeError) as error:  # the hub's errors are all of these
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BadData(f"{repository} cannot be fetched: {reason}") from error
+    except AttentionError:
+        raise
+    except Exception as error:  # the hub's client raises errors of its own, of its HTTP library and of the system
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")[:300]
+        raise BadData(
+            f"{repository} cannot be fetched: {reason}. Without the hub, a data set comes as a folder, zip or tar: put "
+            f"it at {folder.folder / called}, or say: attention-lab data add FILE; or send it: POST /v1/datasets."
+        ) from error
     shutil.rmtree(coming / ".cache", ignore_errors=True)
     coming.rename(final)
     return final
@@ -79,13 +85,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("repository", help="owner/name on the hub, such as uoft-cs/cifar10")
     parser.add_argument("--name", help="what to call it; by default the repository's name")
     parser.add_argument("--revision", help="branch, tag or commit")
-    parser.add_argument(
-        "--data", type=Path, default=Path("~/.local/share/attention"), help="the service's data folder (ATTENTION_DATA)"
-    )
+    data_options.add_folder(parser)
 
 
 def run(chosen: argparse.Namespace) -> None:
     """Fetch the data set that the command line names."""
-    root = chosen.data.expanduser()
-    folder = fetch(hub_client(), chosen.repository, root, name=chosen.name, revision=chosen.revision)
+    folder = fetch(
+        hub_client(), chosen.repository, chosen.data.expanduser(), name=chosen.name, revision=chosen.revision
+    )
     print(f"A study can name it now: {folder.name}", flush=True)

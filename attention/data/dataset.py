@@ -1,18 +1,19 @@
 """Data sets for training: decoded once, kept as one tensor, and looked over for what spoils a comparison.
 
     FOLDER/train/<class>/*.jpg   FOLDER/test/<class>/*.jpg      a split as it is given
-    FOLDER/<class>/*.jpg                                        split by the hash of each file, a fifth for the test
+    FOLDER/<class>/*.jpg                                        a fifth of each class for the test, by hash
 
 Curves and choices are of a validation split: ``val``, ``valid``, ``validation`` or ``dev`` beside ``test`` as it is, or
-else a share of the training images. Where there is no ``test``, that split is the test. The same inside a zip; CIFAR's
-binary archives; parquet files of a hub (see `attention.data.sources`).
+else a share of the training images. Where there is no ``test``, that split is the test. The same inside a zip or tar;
+CIFAR's binary archives; parquet files of a hub (see `attention.data.intake`).
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +21,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from attention.data.colour_profile import in_srgb
 from attention.data.images import decode
-from attention.data.sources import Content, Item, items
+from attention.data.intake import Intake, check, digest_of, placed, take_inventory
+from attention.data.sources import Content, Item
 from attention.data.splits import VALIDATION_SHARE, split_of, with_test, with_validation
 from attention.errors import AttentionError, BadData
+from attention.reports.inventory import AS_FOUND, Choices
 from attention.reports.predictions import PackedClasses
 from attention.reports.study import DataFacts, ValidationOrigin
 from attention.spec import Preprocess
@@ -76,24 +80,60 @@ class DataSet:
         )
 
 
-def read(path: Path, size: int, name: str | None = None, validation: float = VALIDATION_SHARE) -> DataSet:
-    """Read a data set from a folder, a zip, a CIFAR archive or a parquet file.
+def read(
+    path: Path,
+    size: int,
+    name: str | None = None,
+    validation: float = VALIDATION_SHARE,
+    *,
+    choices: Choices = AS_FOUND,
+    known: Intake | None = None,
+) -> DataSet:
+    """Read a data set from a folder, a zip, a tar, a CIFAR archive or a parquet file.
 
     Args:
         size: height and width the images are brought to: shorter side resized, centre cropped.
         name: what to call it; the file's name if None.
         validation: share of the training images, 0 to 0.5, that a data set without a validation split of its own has
             cut from them; 0 leaves a validation split out altogether, its own too.
+        choices: how it is understood where more than one reading is possible.
+        known: its inventory, if it was taken before.
 
     Raises:
         BadData: a split or class is missing or empty, or a file is not an image.
         TooLarge: an archive beyond the limits.
     """
-    return collect(items(path), size, name or path.name.partition(".")[0], validation)
+    intake = known or take_inventory(path, choices)
+    called = name or path.name.partition(".")[0]
+    check(intake.inventory, called)
+    contents = [record.content for record in intake.records if record.split is not None]
+    data = collect(placed(path, intake), size, called, validation, contents)
+    assert data.facts is not None
+    found = intake.inventory
+    facts = data.facts.model_copy(
+        update={
+            "split_by_hash": found.split_by_hash,
+            "duplicates": found.duplicates,
+            "duplicates_across_splits": found.duplicates_across_splits,
+            "label_conflicts": found.label_conflicts,
+            "inventory": found,
+        }
+    )
+    return replace(data, facts=facts)
 
 
-def collect(source: Iterable[Item], size: int, name: str, validation: float = VALIDATION_SHARE) -> DataSet:
+def collect(
+    source: Iterable[Item],
+    size: int,
+    name: str,
+    validation: float = VALIDATION_SHARE,
+    contents: Sequence[bytes] | None = None,
+) -> DataSet:
     """Decode a stream of images into a data set.
+
+    Args:
+        contents: digest of each image's pixels, so that the same pixels in two files are cut together; by default of
+            its file.
 
     Raises:
         BadData: see `read`.
@@ -124,7 +164,7 @@ def collect(source: Iterable[Item], size: int, name: str, validation: float = VA
     splits = with_test(splits)
     origin: ValidationOrigin = "off" if not validation else "own" if "validation" in splits else "cut"
     if origin == "cut":
-        splits = with_validation(splits, labels, digests, validation)
+        splits = with_validation(splits, labels, contents or digests, validation)
     numbers, where = np.array([classes.index(label) for label in labels]), np.array(splits)
     whole = torch.from_numpy(np.stack(pixels))
     parts = {
@@ -160,11 +200,6 @@ def per_class(split: Split, classes: Sequence[str]) -> tuple[int, ...]:
     return tuple(torch.bincount(split.labels, minlength=len(classes)).tolist())
 
 
-def digest_of(content: Content) -> bytes:
-    """The SHA-256 of an image's file, or of its pixels where the source has no files."""
-    return hashlib.sha256(content if isinstance(content, bytes) else content.tobytes()).digest()
-
-
 def opened(name: str, content: Content) -> Image.Image:
     """An image of a data set, upright, in RGB.
 
@@ -184,10 +219,10 @@ def _pixels(name: str, content: Content, size: int) -> NDArray[np.uint8]:
         side = min(image.size)
         left, top = (image.width - side) / 2, (image.height - side) / 2
         image = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
-    return np.array(image)
+    return np.array(in_srgb(image))
 
 
-def _repeats(digests: list[bytes], numbers: NDArray[np.int64], where: NDArray[np.str_]) -> dict[str, int]:
+def _repeats(digests: list[bytes], numbers: NDArray[np.int64], where: NDArray[np.str_]) -> dict[str, Any]:
     """Count files that repeat others, and in what they disagree, as fields of the facts."""
     seen: dict[bytes, list[int]] = {}
     for index, digest in enumerate(digests):

@@ -1,38 +1,58 @@
-"""The data sets of a service: what lies in ``datasets``, and how an uploaded zip gets there.
+"""The data sets of a service: what lies in ``datasets``, how an uploaded one gets there, and how it leaves.
 
-Listing reads names only, never pixels. A zip gets its name after it has been read through once, and in one step, so
-nobody ever sees half a data set or a bad one.
+Listing reads names only, never pixels, unless a data set was read through before: then its inventory is kept in
+``inventories`` and is as good as new while the files are the same. An upload gets its name after it has been read
+through once, and in one step, so nobody ever sees half a data set or a bad one.
 """
 
+import hashlib
+import json
 import re
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
-from attention.data.images import inspect
-from attention.data.sources import SUFFIXES, UNPACKING, split_and_class, zip_items
-from attention.errors import AttentionError, BadData, InvalidRequest
+from attention.data.containers import UNPACKING, clean
+from attention.data.file_kinds import HEAD_BYTES, article, file_kind
+from attention.data.intake import Intake, Record, check, take_inventory
+from attention.data.layout import understand
+from attention.data.pixel_range import PixelRange
+from attention.data.sources import SUFFIXES
+from attention.data.system_files import left_by_system
+from attention.errors import AttentionError, BadData, InvalidRequest, NotFound
+from attention.reports.inventory import AS_FOUND, Choices, Inventory
 from attention.storage.base import Depot, Entry, State
 
-ARCHIVES = (".tar.gz", ".tgz", ".tar")
-CIFAR_IMAGES = 60_000
-"""Images in each of the CIFAR archives, the only ones that are read."""
+ENDINGS = {b"PK": ".zip", b"\x1f\x8b": ".tar.gz", b"BZ": ".tar.bz2", b"\xfd7": ".tar.xz", b"PA": ".parquet"}
+"""First bytes of an archive -> the ending that it is kept under."""
+
 MAX_NAME = 100
 NAME = re.compile(r"\w[\w-]*")
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A data set as far as names tell: ``images`` and ``classes`` are None where only reading it would tell."""
+    """A data set as far as is known: ``images`` and ``classes`` are None where only reading it would tell."""
 
     name: str
     kind: str
-    images: int | None
-    classes: tuple[str, ...] | None
-    split: bool | None
+    images: int | None = None
+    classes: tuple[str, ...] | None = None
+    split: bool | None = None
+    bytes: int | None = None
+    inventory: Inventory | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An inventory as it is kept, with the state of the data set's folder and of all its files when it was taken."""
+
+    state: str
+    files: str
+    intake: Intake
 
 
 class Taken(InvalidRequest):
@@ -46,27 +66,27 @@ def data_set_name(text: str) -> str:
         InvalidRequest: nothing is left of it.
     """
     last = text.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    stem = re.sub(r"\.(zip|tar|tgz|gz)$", "", last, flags=re.IGNORECASE)
+    stem = re.sub(r"\.(zip|tgz|tar|tar\.\w+|parquet)$", "", last, flags=re.IGNORECASE)
     name = re.sub(r"\W+", "-", stem.replace("-", " ")).strip("-_")[:MAX_NAME]
     if not name:
         raise InvalidRequest(f"{text[:100]!r} leaves no name for a data set. Use letters and digits.")
     return name
 
 
+@dataclass(frozen=True)
 class DataFolder:
     """The folder ``datasets`` among a service's files. Every method blocks."""
 
-    def __init__(self, depot: Depot) -> None:
-        self._depot = depot
+    depot: Depot
 
     @property
     def folder(self) -> Path:
         """Where on this machine a data set is made that is to be adopted."""
-        return self._depot.root / "datasets"
+        return self.depot.root / "datasets"
 
     def entries(self) -> tuple[Entry, ...]:
         """The files and folders there."""
-        return tuple(self._depot.entries("datasets"))
+        return tuple(self.depot.entries("datasets"))
 
     def all(self) -> tuple[Listed, ...]:
         """Every data set that a study can name, by name."""
@@ -86,37 +106,213 @@ class DataFolder:
     def path(self, name: str) -> Path | None:
         """Where on this machine the data set of a name can be read now; None if there is none."""
         found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
-        return self._depot.path(found[0].name) if found else None
+        return self.depot.path(found[0].name) if found else None
 
     def state(self, name: str) -> State:
         """Changes when the data set of a name may have; empty if there is none."""
         found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
-        return [one for entry in found for one in self._depot.state(entry.name)]
+        return [one for entry in found for one in self.depot.state(entry.name)]
 
     def check_free(self, name: str) -> None:
         """Raise Taken if a name is taken."""
         if any(_stem(entry.last) == name for entry in self.entries()):
             raise Taken(f"There is a data set {name!r} already. Give this one another name.")
 
-    def adopt(self, zipped: Path, name: str) -> Listed:
-        """Look a zip over and give it its name; ``zipped`` lies in the same folder, and is gone if all is well.
+    def adopt(
+        self,
+        made: Path,
+        name: str,
+        choices: Choices = AS_FOUND,
+        *,
+        replaces: bool = False,
+    ) -> Listed:
+        """Read an archive through and give it its name; ``made`` lies in the same folder, and is gone if all is well.
+
+        Args:
+            replaces: take the place of a data set of that name, which stays if this one is refused.
 
         Raises:
             BadData, TooLarge: it is not a data set that can be trained on.
             Taken: the name is taken.
         """
-        check_zip(zipped, name)
-        self.check_free(name)
-        with zipped.open("rb") as file:
-            listed = _zip_listed(name, file)
+        intake = self.preview(made, name, choices)
+        check(intake.inventory, name)
+        if not replaces:
+            self.check_free(name)
+        ending = _ending(made)
+        before = [entry.name for entry in self.entries() if _stem(entry.last) == name] if replaces else []
+        aside = f"datasets/.{name}.replaced"
+        self.depot.remove(aside)
         try:
-            self._depot.create(f"datasets/{name}.zip", zipped)
-        except FileExistsError:
-            raise Taken(f"There is a data set {name!r} already. Give this one another name.") from None
+            for entry in before:
+                self.depot.move(entry, aside)
+            self.depot.create(f"datasets/{name}{ending}", made)
+        except BaseException as error:
+            for entry in before:
+                with suppress(FileNotFoundError, FileExistsError):
+                    self.depot.move(aside, entry)
+            if isinstance(error, FileExistsError):
+                raise Taken(f"There is a data set {name!r} already. Give this one another name.") from None
+            raise
+        self.depot.remove(aside)
+        self._keep(name, intake)
+        listed = self.get(name)
+        if listed is None:
+            raise NotFound(f"The data set {name!r} was removed while it was brought in.")
         return listed
 
+    def preview(self, made: Path, name: str, choices: Choices = AS_FOUND) -> Intake:
+        """Read an archive through without keeping it; sentences call it as it shall be called.
+
+        Raises:
+            BadData, TooLarge: it is nothing that can be read.
+        """
+        called = f"{name}{_ending(made)}"
+        if not _ending(made):
+            with made.open("rb") as file:
+                kind = file_kind(file.read(HEAD_BYTES)).name
+            raise BadData(
+                f"The data set {name} is no zip or tar but {article(kind)} {kind}. Pack a folder for each class, with "
+                "photos in it, as a zip."
+            )
+        try:
+            return take_inventory(made, choices)
+        except AttentionError as error:
+            raise type(error)(str(error).replace(made.name, called)) from None
+
+    def intake(self, name: str) -> Intake:
+        """What a data set is, in full; read through now if that was not done since it changed.
+
+        Raises:
+            NotFound: there is none of that name.
+            BadData: it is nothing that can be read.
+        """
+        path = self.path(name)
+        if path is None:
+            raise NotFound(f"There is no data set {name!r}.")
+        kept = _kept(self.depot, _stem(name), json.dumps(self.state(name)))
+        if kept is not None and kept.files == self._files(name):
+            return kept.intake
+        intake = take_inventory(path, self.choices(name))
+        self._keep(_stem(name), intake)
+        return intake
+
+    def choices(self, name: str) -> Choices:
+        """What was chosen for a data set when it was brought in."""
+        try:
+            kept = json.loads(self.depot.read(_sidecar(_stem(name))))
+            return Choices.model_validate(kept["inventory"]["choices"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return AS_FOUND
+
+    def remove(self, name: str) -> None:
+        """Delete a data set.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        for entry in self._named(name):
+            self.depot.remove(entry.name)
+        self.depot.remove(_sidecar(_stem(name)))
+
+    def rename(self, name: str, new: str) -> Listed:
+        """Give a data set another name.
+
+        Raises:
+            NotFound: there is none of that name.
+            Taken: the new name is taken.
+        """
+        entries = self._named(name)
+        self.check_free(new)
+        known = _kept(self.depot, _stem(name), json.dumps(self.state(name)))
+        ending = entries[0].last.removeprefix(_stem(entries[0].last))
+        try:
+            self.depot.move(entries[0].name, f"datasets/{new}{ending}")
+        except FileExistsError:
+            raise Taken(f"There is a data set {new!r} already. Give this one another name.") from None
+        self.depot.remove(_sidecar(_stem(name)))
+        if known is not None:
+            self._keep(new, known.intake)
+        listed = self.get(new)
+        if listed is None:
+            raise NotFound(f"There is no data set {name!r}.")
+        return listed
+
+    def _named(self, name: str) -> list[Entry]:
+        found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
+        if not found:
+            raise NotFound(f"There is no data set {name!r}.")
+        return found
+
+    def _keep(self, name: str, intake: Intake) -> None:
+        """Keep what is known of a data set beside it, for as long as its files are the same."""
+        rows = [(one.name, one.label, one.split, one.digest.hex(), one.content.hex()) for one in intake.records]
+        told = {
+            "state": json.dumps(self.state(name)),
+            "files": self._files(name),
+            "inventory": intake.inventory.model_dump(mode="json"),
+            "used": vars(intake.used) if intake.used else None,
+            "records": rows,
+        }
+        self.depot.write(_sidecar(name), json.dumps(told, ensure_ascii=False).encode())
+
+    def _files(self, name: str) -> str:
+        """Changes whenever any file of a data set does, however deep it lies."""
+        whole = hashlib.sha256()
+        for entry in self._named(name):
+            for file in self.depot.entries(entry.name, deep=True) if entry.folder else (entry,):
+                whole.update(repr((file.name, file.size, file.changed)).encode())
+        return whole.hexdigest()
+
     def _look(self, entry: Entry) -> Listed | None:
-        return _listed(self._depot, entry, hash(tuple(self._depot.state(entry.name))) if entry.folder else 0)
+        name = _stem(entry.last)
+        state = json.dumps(self.depot.state(entry.name))
+        listed = _listed(self.depot, entry, hash(state) if entry.folder else 0)
+        kept = _kept(self.depot, name, state)
+        if listed is None or kept is None:
+            return listed
+        about = kept.intake.inventory
+        classes = tuple(one.name for one in about.classes)
+        return replace(listed, images=about.images, classes=classes, split=not about.split_by_hash, inventory=about)
+
+
+def _sidecar(name: str) -> str:
+    """Where what is known of a data set is kept."""
+    return f"inventories/{name}.json"
+
+
+@lru_cache(maxsize=16)
+def _read_sidecar(depot: Depot, name: str, changed: int) -> Kept | None:
+    """What is kept of a data set; None if nothing is, or if it is damaged."""
+    try:
+        told = json.loads(depot.read(_sidecar(name)))
+        records = tuple(
+            Record(title, label, split, bytes.fromhex(digest), bytes.fromhex(content))
+            for title, label, split, digest, content in told["records"]
+        )
+        used = PixelRange(**told["used"]) if told["used"] else None
+        intake = Intake(Inventory.model_validate(told["inventory"]), records, used)
+        return Kept(told["state"], told["files"], intake)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _kept(depot: Depot, name: str, state: str) -> Kept | None:
+    """What is kept of a data set whose files are in this state; None if nothing is, or if they changed."""
+    try:
+        kept = _read_sidecar(depot, name, hash(tuple(depot.state(_sidecar(name)))))
+    except FileNotFoundError:
+        return None
+    return kept if kept is not None and kept.state == state else None
+
+
+def _ending(path: Path) -> str:
+    """The ending that a data set is kept under, by its content; empty if it is none."""
+    with path.open("rb") as file:
+        head = file.read(262)
+    if head[257:262] == b"ustar":
+        return ".tar"
+    return ENDINGS.get(head[:2], ".zip" if zipfile.is_zipfile(path) else "")
 
 
 def _stem(name: str) -> str:
@@ -124,73 +320,33 @@ def _stem(name: str) -> str:
     return name.partition(".")[0]
 
 
-def check_zip(path: Path, name: str) -> None:
-    """Read a zip through once: every byte unpacks, no file points outside, classes are there, each begins with a photo.
-
-    Raises:
-        BadData, TooLarge: what is wrong with it.
-    """
-    if not zipfile.is_zipfile(path):
-        raise BadData(f"The data set {name} is not a zip. Pack a folder for each class, with photos in it, as a zip.")
-    classes: set[str] = set()
-    split: set[bool] = set()
-    try:
-        for item in zip_items(path):
-            split.add(item.split is not None)
-            content = item.read()
-            if item.label not in classes:
-                assert isinstance(content, bytes)
-                try:
-                    inspect(content)
-                except AttentionError as error:
-                    raise BadData(f"The file {item.name} cannot be used: {error}") from error
-                classes.add(item.label)
-    except AttentionError as error:
-        raise type(error)(str(error).replace(path.name, f"{name}.zip")) from None
-    if len(classes) < 2:
-        there = f"only the class folder {next(iter(classes))!r}" if classes else "no folder with photos"
-        raise BadData(
-            f"The archive {name}.zip has {there}. It needs a folder for each class, and at least two of them."
-        )
-    if len(split) == 2:
-        raise BadData(
-            f"The archive {name}.zip is split for some images only. Put all of them under train and test, or none."
-        )
-
-
 @lru_cache(maxsize=256)
 def _listed(depot: Depot, entry: Entry, state: int) -> Listed | None:
     """A file or folder as a data set; None if it is none. Another entry or state makes it be looked at again."""
     name = _stem(entry.last)
     if entry.folder:
-        files = depot.entries(entry.name, deep=True)
-        inside = [PurePosixPath(one.name.removeprefix(f"{entry.name}/")) for one in files]
-        if any(one.suffix == ".parquet" for one in inside):
-            return Listed(name, "parquet", None, None, None)
-        return _named(name, "folder", inside)
-    if entry.last.endswith(ARCHIVES):
-        return Listed(name, "CIFAR archive", CIFAR_IMAGES, None, True)
+        files = list(depot.entries(entry.name, deep=True))
+        inside = [clean(one.name.removeprefix(f"{entry.name}/")) for one in files]
+        size = sum(one.size for one in files)
+        if any(path.endswith(".parquet") for path in inside):
+            return Listed(name, "parquet", bytes=size)
+        return replace(_by_names(name, "folder", inside), bytes=size)
     if entry.last.endswith(".parquet"):
-        return Listed(name, "parquet", None, None, None)
+        return Listed(name, "parquet", bytes=entry.size)
+    if re.search(r"\.(tar(\.\w+)?|tgz|tbz2?|txz)$", entry.last):
+        return Listed(name, "tar", bytes=entry.size)
     try:
-        with depot.open(entry.name) as file:
-            return _zip_listed(name, file)
+        with depot.open(entry.name) as file, zipfile.ZipFile(file) as archive:
+            return replace(_by_names(name, "zip", map(clean, archive.namelist())), bytes=entry.size)
     except UNPACKING:
         return None
 
 
-def _zip_listed(name: str, file: BinaryIO) -> Listed:
-    with zipfile.ZipFile(file) as archive:
-        return _named(name, "zip", (PurePosixPath(one.replace("\\", "/")) for one in archive.namelist()))
-
-
-def _named(name: str, kind: str, files: Iterable[PurePosixPath]) -> Listed:
-    places = [
-        found
-        for file in files
-        if file.suffix.lower() in SUFFIXES
-        and "__MACOSX" not in file.parts
-        and (found := split_and_class(file)) is not None
+def _by_names(name: str, kind: str, files: Iterable[str]) -> Listed:
+    """What the names of files tell of a data set; photos are told by their endings here."""
+    photos = [
+        path for path in files if PurePosixPath(path).suffix.lower() in SUFFIXES and path and not left_by_system(path)
     ]
-    classes = tuple(sorted({label for _, label in places}))
-    return Listed(name, kind, len(places), classes, any(split is not None for split, _ in places))
+    places = [place for place in understand(photos, AS_FOUND, {}).places if place is not None]
+    classes = tuple(sorted({place.label for place in places}))
+    return Listed(name, kind, len(places), classes, any(place.split is not None for place in places))

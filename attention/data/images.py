@@ -1,22 +1,39 @@
 """Photos in, tensors out: any size, mode, orientation and format Pillow reads, through one preprocessing.
 
-Decode, turn upright by EXIF, bring to 8-bit RGB (16-bit scaled by its full range, transparency laid on white),
-resize the shorter side (bicubic, antialiased), crop the centre, scale to 0..1, normalise.
+Decode, turn upright by EXIF, bring to 8-bit RGB (more bits scaled by the range in use, transparency laid on white),
+resize the shorter side (bicubic, antialiased), crop the centre, convert to sRGB, scale to 0..1, normalise.
 """
 
 import base64
 import io
+import re
+import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
+from attention.data.colour_profile import in_srgb, kept_profile
+from attention.data.file_kinds import ADVICE, HEAD_BYTES, article, file_kind
+from attention.data.metadata import jpeg_with_filler, png_is_cut, turn_upright, without_metadata
+from attention.data.pixel_range import (
+    BITS,
+    OUTLIER_SHARE,
+    UNSIGNED,
+    PixelRange,
+    by_strips,
+    deep_range,
+    deep_to_rgb,
+    joined_bytes_to_rgb,
+)
 from attention.errors import AttentionError, BadImage, TooLarge
 from attention.spec import Preprocess
 
@@ -25,24 +42,42 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is less
 
 MAX_PIXELS = 50_000_000
-STRIP_PIXELS = 1_000_000
 Image.init()
+if find_spec("pillow_heif"):
+    import_module("pillow_heif").register_heif_opener()
 FORMATS = tuple(
     name
-    for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA")
+    for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA", "HEIF")
     if name in Image.OPEN
 )
 """What is decoded, as far as this Pillow can. Formats that run code or read other files (EPS, WMF, ...) are left out on
 purpose."""
 
+PREVIEW_TAG = 254
+"""NewSubfileType of TIFF: its lowest bit says that this is a small copy of another image in the file."""
+
+MID_GREY = 128
+"""What libjpeg fills pixels with that it never got."""
+
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a file turned out to be; width and height are upright."""
+    """What a file turned out to be; width and height are upright, ``notes`` say what was done to its pixels."""
 
     format: str
     width: int
     height: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photo: upright and in 8-bit RGB, its file's format, and the range it was scaled by if it was deeper."""
+
+    image: Image.Image
+    format: str
+    used: PixelRange | None = None
+    notes: tuple[str, ...] = ()
 
 
 def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFacts:
@@ -52,39 +87,56 @@ def inspect(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFacts:
         BadImage: not an image of a known format, or damaged.
         TooLarge: more pixels than ``max_pixels``.
     """
-    image, name = _read(data, max_pixels)
-    return ImageFacts(name, image.width, image.height)
+    photo = read_photo(data, max_pixels)
+    return ImageFacts(photo.format, photo.image.width, photo.image.height, photo.notes)
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, used: PixelRange | None = None) -> Image.Image:
     """The photo upright, in 8-bit RGB.
+
+    Args:
+        used: the range that pixels of more than eight bits are scaled by; that of the photo itself if None.
 
     Raises:
         BadImage, TooLarge: as `inspect`.
     """
-    return _read(data, max_pixels)[0]
+    return read_photo(data, max_pixels, used).image
+
+
+def read_photo(data: bytes, max_pixels: int = MAX_PIXELS, used: PixelRange | None = None) -> Photo:
+    """The photo upright, in 8-bit RGB, with what was found on the way.
+
+    Trouble in metadata is no trouble: pixels are read without it.
+
+    Raises:
+        BadImage, TooLarge: as `inspect`.
+    """
+    _check_kind(data)
+    try:
+        return _read(data, max_pixels, used)
+    except TooLarge:
+        raise
+    except Exception as error:
+        for bare in without_metadata(data):
+            try:
+                return _read(bare, max_pixels, used)
+            except Exception:  # the first sentence is the one about the file as it came
+                continue
+        raise _refusal(data, max_pixels, error) from None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB from any mode: 16-bit and float grey scaled to 8, palettes resolved, transparency laid on white."""
+    """8-bit RGB from any mode: more bits scaled to 8, palettes resolved, transparency laid on white."""
+    used = deep_range(image)
+    return _eight_bits(image) if used is None else deep_to_rgb(image, used)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I"):
-        return _by_strips(image, partial(_scaled, top=65535.0))
-    if image.mode == "F":
-        top = max((float(np.nanmax(np.asarray(strip), initial=0.0)) for _, strip in _strips(image)), default=0.0)
-        return _by_strips(image, partial(_scaled, top=max(top, 1e-12)))
     if image.has_transparency_data:
-        return _by_strips(image, _on_white)
+        return by_strips(image, _on_white)
     return image.convert("RGB")
-
-
-def _scaled(image: Image.Image, top: float) -> Image.Image:
-    """Grey numbers of 0..top as 8 bits."""
-    with np.errstate(invalid="ignore"):  # a damaged file may hold any bits, and some of them are no number
-        grey = np.asarray(image, dtype=np.float64)
-        scaled = np.nan_to_num(np.clip(grey / top, 0.0, 1.0)) * 255
-    return Image.fromarray(scaled.round().astype(np.uint8), "L")
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -94,27 +146,12 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, over)
 
 
-def _by_strips(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """An image in RGB, changed a few rows at a time: of a large one, the steps between are larger than itself."""
-    made = Image.new("RGB", image.size)
-    for top, strip in _strips(image):
-        made.paste(change(strip).convert("RGB"), (0, top))
-    return made
-
-
-def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """An image's rows, some at a time, and where each strip begins."""
-    rows = max(STRIP_PIXELS // max(image.width, 1), 1)
-    for top in range(0, image.height, rows):
-        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
-
-
 def preprocess(image: Image.Image, how: Preprocess) -> Tensor:
     """A network's input (3, size, size) in float32 from an upright RGB photo."""
     left, top, right, bottom = crop(image.width, image.height, how)
     box = (left * image.width, top * image.height, right * image.width, bottom * image.height)
     # Only the region under the crop is resized, so that a very long photo costs no more than a square one.
-    small = image.resize((how.size, how.size), Image.Resampling.BICUBIC, box=box)
+    small = in_srgb(image.resize((how.size, how.size), Image.Resampling.BICUBIC, box=box))
     return normalise(torch.from_numpy(np.array(small)).permute(2, 0, 1), how)
 
 
@@ -141,29 +178,138 @@ def normalise(pixels: Tensor, how: Preprocess) -> Tensor:
     )  # thrice as fast as out of order
 
 
-def _read(data: bytes, max_pixels: int) -> tuple[Image.Image, str]:
-    """The photo upright, in 8-bit RGB, and the format of its file."""
+def _check_kind(data: bytes) -> None:
+    kind = file_kind(data[:HEAD_BYTES])
     if not data:
         raise BadImage("The file is empty. Send the bytes of a photo.")
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if image.width * image.height > max_pixels:
-            raise TooLarge(
-                f"The image is {image.width} x {image.height} pixels; at most {max_pixels:,} pixels are taken. "
-                "Send a smaller copy."
-            )
-        name = str(image.format)
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        return to_rgb(image), name
-    except AttentionError:
-        raise
-    except UnidentifiedImageError:
+    readable = kind.photo or kind.name.startswith("file of") or (kind.name.startswith("HEIC") and "HEIF" in FORMATS)
+    if not readable:
+        raise BadImage(f"The file is {article(kind.name)} {kind.name}, not an image of a known format. {kind.advice}")
+
+
+def _refusal(data: bytes, max_pixels: int, error: Exception) -> AttentionError:
+    """The sentence about a file that cannot be decoded."""
+    if isinstance(error, AttentionError):
+        return error
+    kind = file_kind(data[:HEAD_BYTES])
+    if isinstance(error, UnidentifiedImageError) and not kind.photo:
+        return BadImage(f"These bytes are not an image of a known format. {ADVICE}")
+    if isinstance(error, UnidentifiedImageError) and kind.name == "TIFF":
+        return BadImage(
+            "This TIFF is damaged, or it stores its pixels in a way that is not read, such as floats of 64 bits. Save "
+            "it with 8, 16 or 32 bits a channel."
+        )
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return TooLarge(f"The image unpacks to far more pixels than the {max_pixels:,} that are taken.")
+    reason = str(error).rstrip(".")[:200] or type(error).__name__  # a dozen decoders say it in as many ways
+    return BadImage(f"The image is damaged or cut short ({reason}). Save it again and send the whole file.")
+
+
+def _read(data: bytes, max_pixels: int, used: PixelRange | None) -> Photo:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if image.width * image.height > max_pixels:
+        raise TooLarge(
+            f"The image is {image.width} x {image.height} pixels; at most {max_pixels:,} pixels are taken. "
+            "Send a smaller copy."
+        )
+    name, mode, profile = str(image.format), image.mode, image.info.get("icc_profile")
+    _look_at_tags(image)
+    twin = _other_bytes(image)
+    image.load()
+    _check_whole(image, data)
+    turn = turn_upright(image)
+    if twin is not None and _dark(image):
+        joined, used = joined_bytes_to_rgb(image, _reopened(data, twin), used)
+        rgb = _eight_bits(joined)
+    elif (own := deep_range(image)) is not None:
+        used = used or own
+        rgb = deep_to_rgb(image, used)
+    else:
+        rgb, used = _eight_bits(image), None
+    rgb = rgb if turn is None else rgb.transpose(turn)
+    rgb.info.clear()
+    rgb.info.update(kept_profile(profile, mode))
+    notes = [used.sentence] if used is not None else []
+    if mode == "CMYK" and profile:
+        notes.append("Its CMYK colour profile is not applied.")
+    return Photo(rgb, name, used, tuple(notes))
+
+
+def _look_at_tags(image: Image.Image) -> None:
+    """Note how a TIFF stores its numbers, before its tags are gone."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return
+    tags = image.tag_v2
+    if tags.get(PREVIEW_TAG, 0) == 1:
         raise BadImage(
-            "These bytes are not an image of a known format. Send a JPEG, PNG, WebP, GIF, BMP or TIFF."
-        ) from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise TooLarge(f"The image unpacks to far more pixels than the {max_pixels:,} that are taken.") from None
-    except Exception as error:  # decoders of a dozen formats say what is wrong with the bytes in as many ways
-        told = str(error).rstrip(".")[:200] or type(error).__name__
-        raise BadImage(f"The image is damaged or cut short ({told}). Save it again and send the whole file.") from None
+            "The file is a camera raw file or a pyramid, of which only a preview can be read. Save it as JPEG or PNG."
+        )
+    if image.mode == "I":
+        image.info[BITS] = next(iter(tags.get(258, (32,))))
+        image.info[UNSIGNED] = next(iter(tags.get(339, (1,)))) == 1 and image.info[BITS] == 32
+
+
+SIXTEEN_BITS = re.compile("(RGBA?);16([BLN])")
+"""How Pillow calls three or four channels of 16 bits that it reads the high bytes of."""
+
+
+def _other_bytes(image: Image.Image) -> Callable[[Any], None] | None:
+    """What makes a freshly opened image read its low bytes; None if it has no more than eight bits a channel."""
+    raw = next((_raw_mode(tile) for tile in getattr(image, "tile", ())), "")
+    deep = SIXTEEN_BITS.fullmatch(raw)
+    if deep is None:
+        return None
+    order = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}[deep[2]]
+    other = f"{deep[1]};16{order}"
+
+    def swap(fresh: Any) -> None:
+        fresh.tile = [
+            tile._replace(args=other if isinstance(tile.args, str) else (other, *tile.args[1:])) for tile in fresh.tile
+        ]
+
+    return swap
+
+
+def _raw_mode(tile: Any) -> str:
+    """How the pixels of a part of a file are stored, in Pillow's words; empty if they are stored in another way."""
+    raw = tile.args[0] if isinstance(tile.args, tuple) and tile.args else tile.args
+    return raw if isinstance(raw, str) else ""
+
+
+def _reopened(data: bytes, change: Callable[[Any], None]) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    change(image)
+    image.load()
+    return image
+
+
+def _dark(image: Image.Image) -> bool:
+    """Whether the highest bit of 16 is used by no more than a few pixels: then fewer bits are in use."""
+    counts = image.histogram()
+    high = [counts[256 * channel + 128 : 256 * (channel + 1)] for channel in range(3)]
+    return sum(map(sum, high)) <= max(3 * image.width * image.height // OUTLIER_SHARE, 1)
+
+
+def _check_whole(image: Image.Image, data: bytes) -> None:
+    """Raise for pixels that a decoder made up, since the file ends early but says that it is whole.
+
+    Raises:
+        BadImage: it was cut short.
+    """
+    corner = (image.width - 1, image.height - 1)
+    if image.format == "PNG":
+        last_row = image.crop((0, image.height - 1, image.width, image.height))
+        cut = not any(last_row.tobytes()) and not image.info.get("interlace") and png_is_cut(data)
+    else:
+        suspicious = image.format == "JPEG" and image.getpixel(corner) in (MID_GREY, (MID_GREY,) * 3)
+        cut = suspicious and _filler_shows(image, data)
+    if cut:
+        raise BadImage(
+            "The image is damaged or cut short (its lower part is missing). Save it again and send the whole file."
+        )
+
+
+def _filler_shows(image: Image.Image, data: bytes) -> bool:
+    again = Image.open(io.BytesIO(jpeg_with_filler(data)), formats=FORMATS)
+    again.load()
+    return again.tobytes() != image.tobytes()

@@ -17,12 +17,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from attention.data.dataset import digest_of, opened
+from attention.data.dataset import opened
 from attention.data.files import Files
 from attention.data.folder import DataFolder
 from attention.data.images import preprocess
-from attention.data.sources import items
-from attention.data.splits import split_of, with_test
+from attention.data.intake import check_readable, placed
 from attention.errors import BadData, NotFound
 from attention.spec import Pictures, Preprocess
 
@@ -54,11 +53,12 @@ def pictures(asked: Pictures, files: Files) -> Iterator[Picture]:
             yield Picture(name, None, files.image(name))
         return
     path = data_path(asked.data, files)
-    drawn = _drawn(path, path.stat().st_mtime_ns, asked)
+    folder = DataFolder(files.depot)
+    drawn = _drawn(folder, path.stat().st_mtime_ns, asked)
     wanted, found = set(drawn), {}
-    for number, item in enumerate(items(path)):
+    for number, item in enumerate(placed(path, folder.intake(asked.data))):
         if number in wanted:
-            found[number] = (item.name.replace(f"{path}/", ""), item.label, item.read())
+            found[number] = (item.name, item.label, item.read())
     for number in drawn:
         name, label, content = found.pop(number)
         yield Picture(name, label, opened(name, content))
@@ -100,7 +100,7 @@ def how_many(asked: Pictures, files: Files) -> int:
     if asked.data is None:
         return len(asked.images)
     path = data_path(asked.data, files)
-    return len(_drawn(path, path.stat().st_mtime_ns, asked))
+    return len(_drawn(DataFolder(files.depot), path.stat().st_mtime_ns, asked))
 
 
 def stamp(asked: Pictures, files: Files) -> str:
@@ -150,21 +150,19 @@ class _Listed(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _listing(path: Path, changed: int) -> tuple[_Listed, ...]:
-    """Every image of a data set; this reads all of it once. ``changed`` makes a newer file be read again."""
-    found = []
-    for number, item in enumerate(items(path)):
-        digest = digest_of(item.read())
-        found.append(_Listed(number, item.split or split_of(digest), item.label, digest))
-    splits = with_test(listed.split for listed in found)
-    return tuple(listed._replace(split=split) for listed, split in zip(found, splits, strict=True))
+def _listing(folder: DataFolder, name: str, changed: int) -> tuple[_Listed, ...]:
+    """Every image of a data set that is used. ``changed`` makes a newer file be looked at again."""
+    intake = folder.intake(name)
+    check_readable(intake.inventory, name)
+    used = (record for record in intake.records if record.split is not None)
+    return tuple(_Listed(number, one.split or "", one.label, one.digest) for number, one in enumerate(used))
 
 
 @lru_cache(maxsize=64)
-def _drawn(path: Path, changed: int, asked: Pictures) -> tuple[int, ...]:
+def _drawn(folder: DataFolder, changed: int, asked: Pictures) -> tuple[int, ...]:
     """The numbers of the images that are drawn, one class after the other in turn."""
     by_class: dict[str, list[_Listed]] = {}
-    for one in _listing(path, changed):
+    for one in _listing(folder, asked.data or "", changed):
         if one.split == asked.split and (not asked.classes or one.label in asked.classes):
             by_class.setdefault(one.label, []).append(one)
     missing = [name for name in asked.classes if name not in by_class]

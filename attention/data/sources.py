@@ -1,14 +1,10 @@
-"""Where the images of a data set come from: folders, zips, CIFAR's archives, parquet files of a hub.
+"""Where the images of a data set come from: folders, zips, tars, CIFAR's archives, parquet files of a hub.
 
 Each is a stream of `Item`, so nothing is unpacked to disk, nothing of an archive becomes a path, and nothing is
 unpickled: CIFAR is read from its binary archives.
 """
 
-import lzma
-import struct
-import tarfile
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,24 +13,23 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from attention.errors import BadData, TooLarge
+from attention.data.cifar import cifar_images, is_cifar
+from attention.data.containers import Container, open_container
+from attention.data.file_kinds import HEAD_BYTES, file_kind
+from attention.data.label_lists import MAX_LIST_BYTES, Listing, is_list, read_list
+from attention.data.layout import Layout, understand
+from attention.data.parquet import parquet_images
+from attention.data.system_files import left_by_system
+from attention.errors import BadData
+from attention.reports.inventory import AS_FOUND, Choices, LeftOut, Split
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    "test": "test",
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2"),
+    *(".avif", ".tga", ".heic", ".heif"),
 }
-"""Folder names that are splits, and which split each is."""
+"""Endings of files that should be photos: one that cannot be read is bad, not left out."""
 
-MAX_FILES = 2_000_000
-MAX_ENTRY_BYTES = 64_000_000
-MAX_UNPACKED_BYTES = 16_000_000_000
-MAX_RATIO = 200
-"""Unpacked over packed bytes of a whole zip; photos hardly shrink at all."""
-
-
+EXAMPLES = 5
 Content = bytes | NDArray[np.uint8]
 
 
@@ -46,177 +41,169 @@ class Item:
     the next item is taken, for an archive is open only so long.
     """
 
-    split: str | None
+    split: Split | None
     label: str
     name: str
     read: Callable[[], Content]
 
 
-def items(path: Path) -> Iterator[Item]:
-    """The images of a folder, zip or CIFAR archive.
+@dataclass(frozen=True)
+class Source:
+    """A data set as it was understood before any photo of it was decoded.
+
+    Args:
+        kind: folder, zip, tar, CIFAR archive or parquet.
+        items: begins a stream of its images, in an order that does not change.
+        left_out: what is no part of it.
+    """
+
+    kind: str
+    layout: Layout
+    items: Callable[[], Iterator[Item]]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def open_source(path: Path, choices: Choices = AS_FOUND) -> Source:
+    """Understand how the files of a folder, zip, tar, CIFAR archive or parquet file lie.
 
     Raises:
         BadData: there is no such file, or it is nothing that can be read.
         TooLarge: an archive that unpacks to more than the limits.
+        InvalidRequest: a choice makes no sense for it.
     """
-    if path.is_dir():
-        tables = sorted(path.rglob("*.parquet"))
-        return parquet_items(tables) if tables else folder_items(path)
     if not path.exists():
         raise BadData(f"There is no data set at {path}.")
-    if zipfile.is_zipfile(path):
-        return zip_items(path)
-    if path.suffix == ".parquet":
-        return parquet_items([path])
-    if path.name.endswith((".tar.gz", ".tgz", ".tar")):
-        return cifar_items(path)
-    raise BadData(f"The file {path.name} is no data set: give a folder per class, a zip of one, or a CIFAR archive.")
+    tables = _tables(path)
+    if tables:
+        return Source(
+            "parquet", Layout("Rows of parquet files, each with its class.", []), partial(parquet_rows, tables)
+        )
+    container = open_container(path, choices.names)
+    if container is None:
+        raise BadData(
+            f"The file {path.name} is no data set: give a folder per class, a zip or tar of one, or a CIFAR archive."
+        )
+    return _understood(path, container, choices)
 
 
-def folder_items(folder: Path) -> Iterator[Item]:
-    """``[train|test/]<class>/<image>`` below a folder."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            place = split_and_class(PurePosixPath(path.relative_to(folder).as_posix()))
-            if place is not None:
-                yield Item(*place, str(path), path.read_bytes)
+def items(path: Path, choices: Choices = AS_FOUND) -> Iterator[Item]:
+    """The images of a data set; raises as `open_source` does."""
+    return open_source(path, choices).items()
 
 
-def zip_items(path: Path) -> Iterator[Item]:
-    """The same inside a zip, whatever folders stand around it."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if entry.filename and not entry.is_dir()]
-            _check(path.name, entries, path.stat().st_size)
-            for entry in sorted(entries, key=lambda entry: entry.filename):
-                inside = PurePosixPath(entry.filename.replace("\\", "/"))
-                place = split_and_class(inside)
-                if inside.suffix.lower() in SUFFIXES and "__MACOSX" not in inside.parts and place is not None:
-                    read = partial(_unpacked, archive, entry, path.name)
-                    yield Item(*place, f"{entry.filename} in {path.name}", read)
-    except UNPACKING as error:
-        raise _not_unpacked(path.name, error) from error
+def _tables(path: Path) -> list[Path]:
+    """The parquet files of a data set that is kept in them."""
+    if path.is_dir():
+        return [
+            table for table in sorted(path.rglob("*.parquet")) if not left_by_system(table.relative_to(path).as_posix())
+        ]
+    with path.open("rb") as file:
+        return [path] if file.read(4) == b"PAR1" else []
 
 
-UNPACKING = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError, ValueError, struct.error)
-"""What a bad zip raises."""
-
-
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:
-    try:
-        with archive.open(entry) as file:
-            content = file.read(MAX_ENTRY_BYTES + 1)
-    except UNPACKING as error:
-        raise _not_unpacked(name, error) from error
-    if len(content) > MAX_ENTRY_BYTES:
-        raise TooLarge(f"The file {entry.filename} in {name} is larger than {MAX_ENTRY_BYTES:,} bytes.")
-    return content
-
-
-def _not_unpacked(name: str, error: Exception) -> BadData:
-    return BadData(f"The archive {name} cannot be unpacked ({error}). Pack it again without a password.")
-
-
-def _check(name: str, entries: list[zipfile.ZipInfo], packed: int) -> None:
-    unpacked = sum(entry.file_size for entry in entries)
-    if len(entries) > MAX_FILES:
-        raise TooLarge(f"The archive {name} holds {len(entries):,} files; at most {MAX_FILES:,} are read.")
-    if unpacked > MAX_UNPACKED_BYTES or unpacked > MAX_RATIO * max(packed, 1_000_000):
-        raise TooLarge(f"The archive {name} would unpack to {unpacked:,} bytes, far more than photos do.")
-    for entry in entries:
-        inside = PurePosixPath(entry.filename.replace("\\", "/"))
-        if inside.is_absolute() or ".." in inside.parts or ":" in "".join(inside.parts[:1]):
-            raise BadData(
-                f"The archive {name} holds a file that points outside of it ({entry.filename!r}). Pack it again."
-            )
-
-
-def split_and_class(inside: PurePosixPath) -> tuple[str | None, str] | None:
-    """Split and class of a file by the folders it lies in; None if it lies in none."""
-    folders = inside.parts[:-1]
-    if not folders or folders[-1].lower() in SPLITS:
-        return None
-    return (SPLITS.get(folders[-2].lower()) if len(folders) > 1 else None), folders[-1]
-
-
-CIFAR = {"batches.meta.txt": (1, 3072), "fine_label_names.txt": (2, 3072)}
-"""File of class names -> bytes of labels before each image (CIFAR-100 has the coarse one first), bytes of the image."""
-
-
-def cifar_items(path: Path) -> Iterator[Item]:
-    """CIFAR-10 or CIFAR-100 from their binary archives, ``cifar-10-binary.tar.gz`` and ``cifar-100-binary.tar.gz``."""
-    try:
-        with tarfile.open(path) as archive:
-            files = {PurePosixPath(member.name).name: member for member in archive if member.isfile()}
-            listing = next((name for name in CIFAR if name in files), None)
-            if listing is None:
-                raise BadData(
-                    f"The archive {path.name} is not a binary CIFAR archive. The Python version holds pickles, which "
-                    "are not opened: take cifar-10-binary.tar.gz or cifar-100-binary.tar.gz."
-                )
-            names = _member(archive, files[listing]).decode().split()
-            labels, pixels = CIFAR[listing]
-            for name in sorted(files):
-                if name.endswith(".bin"):
-                    rows = np.frombuffer(_member(archive, files[name]), np.uint8)
-                    if len(rows) % (labels + pixels):
-                        raise BadData(f"The file {name} in {path.name} is cut short. Download the archive again.")
-                    for number, row in enumerate(rows.reshape(-1, labels + pixels)):
-                        image = row[labels:].reshape(3, 32, 32).transpose(1, 2, 0)
-                        split = "test" if name.startswith("test") else "train"
-                        yield Item(split, names[row[labels - 1]], f"image {number} of {name}", partial(_same, image))
-    except (tarfile.TarError, EOFError, OSError, IndexError) as error:
-        raise BadData(f"The archive {path.name} cannot be unpacked ({error}). Download it again.") from error
+def parquet_rows(tables: list[Path]) -> Iterator[Item]:
+    for split, label, name, content in parquet_images(tables):
+        yield Item(split, label, name, partial(_same, content))
 
 
 def _same(content: Content) -> Content:
     return content
 
 
-def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    if member.size > 10 * MAX_ENTRY_BYTES:
-        raise TooLarge(f"The file {member.name} is larger than anything in CIFAR.")
-    file = archive.extractfile(member)
-    assert file is not None
-    return file.read()
+def _cifar(container: Container, name: str) -> Iterator[Item]:
+    for split, label, number, image in cifar_images(container, name):
+        yield Item(split, label, number, partial(_same, image))
 
 
-def parquet_items(paths: list[Path]) -> Iterator[Item]:
-    """Image data sets as hubs keep them: a column of images (``{bytes, path}``) and a column of class numbers or names.
+class _LeftOut:
+    """Counts what is left out, by what it is, with the first names."""
 
-    The split is in the file's name, as in ``train-00000-of-00001.parquet``.
-    """
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError:
-        raise BadData("Reading parquet needs pyarrow: pip install pyarrow.") from None
-    for path in paths:
-        try:
-            file = parquet.ParquetFile(path)
-        except (OSError, ValueError) as error:
-            raise BadData(f"The file {path.name} is not a parquet file ({error}).") from error
-        columns = file.schema_arrow.names
-        image = next((name for name in ("image", "img", "jpg", "png") if name in columns), None)
-        label = next((name for name in ("label", "fine_label", "labels", "class") if name in columns), None)
-        if image is None or label is None:
-            raise BadData(
-                f"The file {path.name} has the columns {', '.join(columns)}; an image and a label column are needed."
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, what: str, why: str, name: str) -> None:
+        key = what, why
+        self._counts[key] += 1
+        examples = self._examples.setdefault(key, [])
+        if len(examples) < EXAMPLES:
+            examples.append(name)
+
+    def all(self) -> tuple[LeftOut, ...]:
+        return tuple(
+            LeftOut(what=what, count=count, why=why, examples=tuple(self._examples[what, why]))
+            for (what, why), count in self._counts.most_common()
+        )
+
+
+def _understood(path: Path, container: Container, choices: Choices) -> Source:
+    left, photos, lists = _LeftOut(), [], {}
+    every: list[str] = []
+    for file in container.files():
+        every.append(file.path)
+        if not file.path or left_by_system(file.path):
+            left.add("hidden or system file", "Systems and programs leave such files; they are never data.", file.path)
+        elif file.link:
+            left.add("link", "Links are not followed.", file.path)
+        elif is_photo(file.path, file.read(HEAD_BYTES)):
+            photos.append(file.path)
+        elif is_list(file.path) and file.size <= MAX_LIST_BYTES:
+            lists[file.path] = file.read(None)
+        else:
+            left.add(file_kind(file.read(HEAD_BYTES), file.path).name, "It is no photo.", file.path)
+    if is_cifar(every):
+        layout = Layout("A binary archive of CIFAR.", [], {"train": "train", "test": "test"})
+        return Source("CIFAR archive", layout, partial(_cifar, container, path.name))
+    listings = _listings(lists, photos, choices)
+    layout = understand(photos, choices, listings)
+    for name in lists:
+        if name not in layout.used_lists:
+            left.add(
+                file_kind(lists[name][:HEAD_BYTES], name).name, "It is no photo, and no class is taken from it.", name
             )
-        names = _class_names(file.schema_arrow.metadata or {}, label)
-        split = next((SPLITS[word] for word in path.stem.lower().split("-") if word in SPLITS), None)
-        for batch in file.iter_batches(256, columns=[image, label]):
-            for number, row in enumerate(batch.to_pylist()):
-                content = row[image]["bytes"] if isinstance(row[image], dict) else row[image]
-                value = row[label]
-                known = names[value] if names and isinstance(value, int) and 0 <= value < len(names) else str(value)
-                yield Item(split, known, f"row {number} of {path.name}", partial(_same, content or b""))
+    for number, what in layout.left_out.items():
+        left.add(
+            what, "No folder, list or name says its class." if "choice" not in what else "As chosen.", photos[number]
+        )
+    if not photos and any(what.what == "Python pickle" for what in left.all()):
+        layout.problems.append(
+            "It holds pickles, which are not opened. Of CIFAR take cifar-10-binary.tar.gz or cifar-100-binary.tar.gz."
+        )
+    if container.encoding not in ("ascii", "utf-8") and choices.names is None:
+        shown = ", ".join(sorted({place.label for place in layout.places if place is not None})[:6])
+        layout.guesses.append(
+            f"The names do not say their encoding and were read as {container.encoding}: {shown}. If that is wrong, "
+            "say names=ENCODING, such as names=cp437."
+        )
+    kind = {"Folder": "folder", "Zip": "zip", "Tar": "tar"}[type(container).__name__]
+    places = dict(zip(photos, layout.places, strict=True))
+
+    def stream() -> Iterator[Item]:
+        for file in container.files():
+            place = None if file.link else places.get(file.path)
+            if place is not None:
+                yield Item(place.split, place.label, file.path, partial(file.read, None))
+
+    return Source(kind, layout, stream, left.all())
 
 
-def _class_names(metadata: dict[bytes, bytes], label: str) -> list[str]:
-    import json
+def is_photo(path: str, head: bytes) -> bool:
+    """Whether a file is a photo by its content, or should be one by its ending."""
+    kind = file_kind(head, path)
+    suffix = PurePosixPath(path).suffix.lower()
+    return kind.photo or suffix in SUFFIXES
 
-    try:
-        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-        return [str(name) for name in features[label]["names"]]
-    except (KeyError, TypeError, ValueError):
-        return []
+
+def _listings(lists: dict[str, bytes], photos: list[str], choices: Choices) -> dict[str, dict[str, Listing]]:
+    """What lists say of photos; one that says nothing of them is none."""
+    listings = {}
+    for name, content in lists.items():
+        try:
+            listing = read_list(name, content, photos)
+        except BadData:
+            if choices.labels == name:
+                raise
+            continue
+        if listing:
+            listings[name] = listing
+    return listings

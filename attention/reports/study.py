@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from attention.reports.captions import counted, definition, p_text
 from attention.reports.evidence import KIND_WORDS, Interval, Verdict
+from attention.reports.inventory import Inventory
 from attention.reports.latex import escaped, table
 from attention.reports.predictions import PackedClasses
 from attention.reports.recipes import RECIPES
@@ -38,10 +39,13 @@ class DataFacts(Plain):
         "the hash of each file, alike of each class; or there are none, and curves are of the test images.",
     )
     unused_images: int = Field(default=0, description="Images of an own validation split that is switched off.")
-    duplicates: int = Field(description="Files that repeat another one, byte for byte.")
+    duplicates: int = Field(description="Images that repeat the pixels of another one.")
     duplicates_across_splits: int = Field(description="Images that stand in both splits: the test has seen them.")
     label_conflicts: int = Field(description="Images that stand there with more than one label.")
     fingerprint: str = Field(description="SHA-256 of all images, labels, the split and the size.")
+    inventory: Inventory | None = Field(
+        default=None, description="What was understood of its files; None for a study of before that was kept."
+    )
 
     @property
     def majority(self) -> float | None:

@@ -87,7 +87,14 @@ class Depot(Protocol):
         """Let a file count as new; False if it has to be written again for that."""
 
     def remove(self, name: str) -> None:
-        """Forget a file; nothing happens if it is not there."""
+        """Forget a file or folder; nothing happens if it is not there."""
+
+    def move(self, name: str, new: str) -> None:
+        """Give a file or folder another name.
+
+        Raises:
+            FileExistsError: there is one of that name.
+        """
 
     def entries(self, folder: str, *, deep: bool = False) -> Iterator[Entry]:
         """What lies in a folder, by name, without what is hidden; with ``deep``, the files in all folders below it."""

@@ -1,6 +1,7 @@
 """Files in a folder of this machine, or in one that several machines share."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,8 +60,18 @@ class Folder:
         return True
 
     def remove(self, name: str) -> None:
-        """Forget a file; nothing happens if it is not there."""
-        (self.root / name).unlink(missing_ok=True)
+        """Forget a file or folder; nothing happens if it is not there."""
+        path = self.root / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    def move(self, name: str, new: str) -> None:
+        """Give a file or folder another name."""
+        if (self.root / new).exists():
+            raise FileExistsError(new)
+        (self.root / name).rename(self.root / new)
 
     def entries(self, folder: str, *, deep: bool = False) -> Iterator[Entry]:
         """What lies in a folder, by name; with ``deep``, the files in all folders below it."""

@@ -130,10 +130,22 @@ class Bucket:
         return False
 
     def remove(self, name: str) -> None:
-        """Forget a file; nothing happens if it is not there."""
+        """Forget a file or folder; nothing happens if it is not there."""
         with suppress(FileNotFoundError), self._sentences():
-            self._system.rm_file(self._at(name))
+            inside = self._system.find(self._at(name))
+            for path in inside or (self._at(name),):
+                self._system.rm_file(path)
         self._drop(name)
+
+    def move(self, name: str, new: str) -> None:
+        """Give a file or folder another name; a store has no names of folders, so each file in it is copied."""
+        with suppress(FileNotFoundError):
+            self._looked_up(new)
+            raise FileExistsError(new)
+        with self._sentences():
+            for path in self._system.find(self._at(name)):
+                self._system.cp_file(path, path.replace(self._at(name), self._at(new), 1))
+        self.remove(name)
 
     def entries(self, folder: str, *, deep: bool = False) -> Iterator[Entry]:
         """What lies in a folder, by name; with ``deep``, the files in all folders below it."""

@@ -91,7 +91,7 @@ class Workshop:
         if path is None:
             there = ", ".join(one.last for one in folder.entries()) or "none yet"
             raise NotFound(f"There is no data set {name!r}. In the data folder there is: {there}.")
-        return _read(path, size, validation, path.stat().st_mtime_ns)
+        return _read(folder, path, size, validation, path.stat().st_mtime_ns)
 
     def record(self, task: Task) -> RunReport | None:
         """What is known of a run, finished or not; None if it was never started."""
@@ -169,8 +169,8 @@ def _record(task: Task) -> str:
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path, size: int, validation: float, changed: int) -> DataSet:
-    return read(path, size, validation=validation)
+def _read(folder: DataFolder, path: Path, size: int, validation: float, changed: int) -> DataSet:
+    return read(path, size, validation=validation, known=folder.intake(path.name))
 
 
 def _report(task: Task, curve: Sequence[Epoch], done: bool, failed: str | None = None) -> RunReport:

@@ -1,16 +1,19 @@
-"""Which data set a page is about: one of the data folder, or a zip that is uploaded."""
+"""Which data set a page is about: one of the data folder, or one that is uploaded, understood and shown before that."""
+
+from typing import IO
 
 import streamlit as st
 
 from attention.client import ServiceError
+from attention.reports.inventory import AS_FOUND, Choices, Inventory, by_reason
 from attention.schemas import DataSet
 from dashboard import connect
 from dashboard.widgets import linked
 
 
 def data_set() -> DataSet | None:
-    """The data set to train on: one of the data folder, or a zip that is uploaded; None if there is none yet."""
-    _upload()
+    """The data set to train on: one of the data folder, or an archive that is uploaded; None if there is none yet."""
+    upload()
     stored = {one.name: one for one in connect.client().datasets()}
     if not stored:
         st.markdown(
@@ -22,11 +25,12 @@ def data_set() -> DataSet | None:
         )
         return None
     picked = stored[linked.choice(st.selectbox, "Data set", list(stored), "data", next(iter(stored)))]
-    st.caption(_described(picked))
+    st.caption(described(picked))
     return picked
 
 
-def _described(data: DataSet) -> str:
+def described(data: DataSet) -> str:
+    """What a data set is, in a line."""
     said = [data.kind]
     if data.images is not None:
         said.append(f"{data.images:,} images")
@@ -39,25 +43,117 @@ def _described(data: DataSet) -> str:
     return ", ".join(said) + "."
 
 
-def _upload() -> None:
-    """An upload box for a zip. What is refused says why; what arrives is chosen."""
+def upload() -> None:
+    """An upload box for an archive: a sound one is kept at once, one that is not is shown and asked about."""
     with st.expander("Upload a data set", icon=":material/upload:"):
+        room = connect.client().dataset_list()
         file = st.file_uploader(
-            "A zip with a folder for each class",
-            type="zip",
+            "A zip or tar with a folder for each class",
+            type=["zip", "tar", "tgz", "gz", "bz2", "xz"],
             key="zip",
-            help="Photos in NAME/<class>/, or below train/ and test/. Larger ones go through POST /v1/datasets, or "
-            "straight into the data folder.",
+            max_upload_size=max((room.max_bytes or 0) // 1_000_000, 1),
+            help="Photos in NAME/<class>/, or below train/ and test/. Larger ones go straight into the data folder.",
         )
+        if room.free_bytes is not None:
+            most = (room.max_bytes or 0) / 1e9
+            st.caption(f"{room.free_bytes / 1e9:,.1f} GB are free, and an archive may have {most:,.1f} GB.")
         if file is None:
             return
-        name = st.text_input("Name", file.name.removesuffix(".zip"), key=f"zip.name.{file.file_id}")
-        if st.button("Upload", type="primary", key="zip.send", disabled=not name.strip()):
-            try:
-                with st.spinner("Uploading, and reading it through once …"):
-                    kept = connect.client().upload_dataset(name, file)
-            except ServiceError as error:
-                st.error(str(error), icon=":material/error:")
-            else:
-                st.session_state["data"] = kept.name
-                st.success(f"{kept.name} is there: {_described(kept)}", icon=":material/check:")
+        name = st.text_input("Name", file.name.partition(".")[0], key=f"zip.name.{file.file_id}")
+        seen, asked = f"zip.seen.{file.file_id}", None
+        if seen in st.session_state:
+            show(st.session_state[seen])
+            asked = choose(st.session_state[seen], f"zip.{file.file_id}")
+        label = "Upload" if asked is None else "Keep it so"
+        keep = st.button(label, type="primary", key="zip.send", disabled=not name.strip())
+        if keep and not _sent(name, file, asked, seen):
+            st.rerun()
+
+
+def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str) -> bool:
+    """Send an archive; False if its inventory came back to be looked at, because something was guessed or is bad."""
+    client = connect.client()
+    try:
+        with st.spinner("Uploading, and reading it through once …"):
+            if asked is None or asked != st.session_state[seen].choices:
+                about = client.upload_dataset(name, file, asked or AS_FOUND, dry_run=True).inventory
+                if about is not None and (about.problems or (about.guesses and asked is None)):
+                    st.session_state[seen] = about
+                    return False
+                file.seek(0)
+            kept = client.upload_dataset(name, file, asked or AS_FOUND)
+    except ServiceError as error:
+        st.error(str(error), icon=":material/error:")
+    else:
+        st.session_state["data"] = kept.name
+        st.session_state.pop(seen, None)
+        st.success(f"{kept.name} is there: {described(kept)}", icon=":material/check:")
+        if kept.inventory is not None:
+            show(kept.inventory)
+    return True
+
+
+def show(inventory: Inventory) -> None:
+    """Draw an inventory."""
+    st.markdown(
+        f"{inventory.layout} **{inventory.images:,} images**: {inventory.train_images:,} to train on, "
+        f"{inventory.validation_images:,} to choose by, {inventory.test_images:,} to test on"
+        f"{' (a split made by hash)' if inventory.split_by_hash else ''}."
+    )
+    for problem in inventory.problems:
+        st.error(problem, icon=":material/error:")
+    for guess in inventory.guesses:
+        st.warning(guess, icon=":material/help:")
+    if inventory.classes:
+        rows = [one.model_dump() | {"all": one.train + one.validation + one.test} for one in inventory.classes]
+        most = max(row["all"] for row in rows)
+        bar = st.column_config.ProgressColumn("images", format="%d", min_value=0, max_value=max(most, 1))
+        st.dataframe(rows, column_config={"all": bar}, hide_index=True)
+    for note in (*inventory.notes, *([inventory.pixel_range] if inventory.pixel_range else [])):
+        st.caption(note)
+    left = [
+        {"left out": out.what, "files": out.count, "why": out.why, "such as": ", ".join(out.examples)}
+        for out in inventory.left_out
+    ]
+    bad = [
+        {"left out": "cannot be read", "files": len(names), "why": reason, "such as": ", ".join(names)}
+        for reason, names in by_reason(inventory.bad).items()
+    ]
+    if left or bad:
+        st.dataframe([*bad, *left], hide_index=True)
+
+
+def choose(inventory: Inventory, key: str) -> Choices:
+    """Ask for the choices that would change what was understood; those of the inventory are filled in."""
+    now = inventory.choices
+    skip = bool(inventory.bad) and st.checkbox("Leave out files that cannot be read", now.skip_bad, key=f"{key}.skip")
+    split = st.text_input(
+        "Splits",
+        now.split or "",
+        key=f"{key}.split",
+        help="'hash' makes one; or one for each topmost folder: a=train,b=test,c=none. Empty: as the names tell.",
+    )
+    levels: dict[int | None, str] = {None: "the outermost"}
+    levels |= {one.level: f"{one.level}: {', '.join(one.folders[:4])}" for one in inventory.levels}
+    level = (
+        st.selectbox("Folders that are the classes", list(levels), format_func=levels.__getitem__, key=f"{key}.level")
+        if inventory.levels
+        else None
+    )
+    labels = st.text_input(
+        "Labels",
+        now.labels or "",
+        key=f"{key}.labels",
+        help="A list in the archive, such as labels.csv, or a pattern of file names, such as {class}_*.",
+    )
+    names = st.text_input(
+        "Encoding of names", now.names or "", key=f"{key}.names", help="Such as gbk; empty: as it looks."
+    )
+    return Choices(
+        split=split or None,
+        class_level=level,
+        skip_bad=skip,
+        names=names or None,
+        labels=labels or None,
+        ignore_case=now.ignore_case,
+    )

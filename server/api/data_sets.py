@@ -1,12 +1,16 @@
-"""Routes of data sets to train on: list them, upload one as a zip; and the study that comes with the service."""
+"""Routes of data sets to train on: list, upload, look into, rename and delete them; and the shipped study."""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
@@ -15,17 +19,44 @@ from starlette.responses import Response
 import attention
 from attention.data.folder import DataFolder, Listed, Taken, data_set_name
 from attention.errors import NotFound
+from attention.reports.inventory import Choices
 from attention.reports.study import StudyReport
-from attention.schemas import DataSet, DataSets
+from attention.schemas import DataSet, DataSets, JobState
 from server.api.openapi import problems
 from server.service import Live, Service
 from server.settings import Settings
 from server.web.bodies import media_type, save_body
 
-ZIP_TYPES = ("", "application/zip", "application/x-zip-compressed", "application/octet-stream")
-ZIPPED = {"schema": {"type": "string", "contentMediaType": "application/zip"}}
+ARCHIVE_TYPES = {
+    *("", "application/octet-stream", "application/zip", "application/x-zip-compressed", "application/x-zip"),
+    *("application/gzip", "application/x-gzip", "application/x-gtar", "application/x-tgz", "application/x-tar"),
+    *(
+        "application/x-compressed-tar",
+        "application/x-bzip2",
+        "application/x-xz",
+        "application/tar",
+        "application/bzip2",
+    ),
+    "application/vnd.apache.parquet",
+}
+PACKED = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+UNFINISHED: tuple[JobState, ...] = ("queued", "running")
+MOST_JOBS = 10_000
 SHIPPED = Path(attention.__file__).parent / "weights" / "shipped" / "study.json"
 """The report of the study that comes with the service, if one does."""
+
+
+class UploadQuery(Choices):
+    """What goes along with an upload: its name, whether it is kept, and how it is to be understood."""
+
+    name: str = Field(min_length=1, max_length=300, description="What to call it; signs that no name has become '-'.")
+    dry_run: bool = Field(default=False, description="Only say what it is, and keep no byte of it.")
+    replace: bool = Field(default=False, description="Take the place of the data set of that name.")
+
+    @property
+    def choices(self) -> Choices:
+        """How it is to be understood."""
+        return Choices.model_validate(self.model_dump(include=set(Choices.model_fields)))
 
 
 routes = APIRouter()
@@ -40,8 +71,28 @@ routes = APIRouter()
     responses=problems(),
 )
 def datasets(service: Live) -> DataSets:
-    """Data sets that a study can name: folders of class folders, zips of them, CIFAR archives, parquet files."""
-    return DataSets(datasets=tuple(map(_data_set, _folder(service).all())))
+    """Data sets that a study can name: folders of class folders, archives of them, CIFAR archives, parquet."""
+    folder = _folder(service)
+    listed = tuple(map(_data_set, folder.all()))
+    return DataSets(datasets=listed, free_bytes=_free(folder), max_bytes=service.settings.max_dataset_bytes)
+
+
+@routes.get(
+    "/datasets/{name}",
+    operation_id="dataset",
+    tags=["data sets"],
+    summary="Look into a data set",
+    response_description="With its inventory.",
+    responses=problems(404, 413, 422),
+)
+def dataset(service: Live, name: str) -> DataSet:
+    """A data set with its inventory; one that was put into the data folder by hand is read through for that."""
+    folder = _folder(service)
+    folder.intake(name)
+    listed = folder.get(name)
+    if listed is None:
+        raise NotFound(f"There is no data set {name[:100]!r}. GET /v1/datasets lists those there are.")
+    return _data_set(listed)
 
 
 @routes.post(
@@ -51,36 +102,79 @@ def datasets(service: Live) -> DataSets:
     summary="Upload a data set",
     status_code=201,
     response_description="It is kept, and a study can name it.",
-    responses=problems(409, 413, 415, 422),
-    openapi_extra={"requestBody": {"required": True, "content": {"application/zip": ZIPPED}}},
+    responses={
+        200: {"model": DataSet, "description": "What it is; with dry_run nothing is kept."},
+        **problems(409, 413, 415, 422),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": PACKED}}},
 )
 async def upload_dataset(
-    http: HTTPRequest,
-    response: Response,
-    service: Live,
-    name: Annotated[
-        str, Query(min_length=1, max_length=300, description="What to call it; signs that no name has become '-'.")
-    ],
+    http: HTTPRequest, response: Response, service: Live, query: Annotated[UploadQuery, Query()]
 ) -> DataSet:
-    """Keep a zip with a folder for each class, below ``train`` and ``test`` or not; the body is the zip itself.
+    """Keep a zip or tar with a folder for each class, below ``train`` and ``test`` or not; it is the body itself.
 
-    It is written to disk as it comes, read through once, and gets its name only when all of it is sound.
+    It is written to disk as it comes, read through once, and gets its name only when all of it is sound. The answer is
+    an inventory: classes with their images, splits, what was left out and why. One that cannot be trained on as it is
+    is refused with every bad file named; ``dry_run=true`` gives the inventory of any.
     With curl: ``curl -X POST -T flowers.zip 'http://127.0.0.1:8000/v1/datasets?name=flowers'``.
     """
     kind = media_type(http)
-    if kind not in ZIP_TYPES:
+    if kind not in ARCHIVE_TYPES:
         raise HTTPException(
-            415, f"The body is {kind!r}; send the zip itself. With curl: -X POST -T flowers.zip and ?name=flowers."
+            415,
+            f"The body is {kind!r}; send the zip or tar itself. With curl: -X POST -T flowers.zip and ?name=flowers.",
         )
     folder = _folder(service)
     try:
-        name = data_set_name(name)
-        await run_in_threadpool(folder.check_free, name)
-        listed = await _receive(http, service.settings, folder, name)
+        name = data_set_name(query.name)
+        if query.replace:
+            await run_in_threadpool(_check_unused, service, name)
+        elif not query.dry_run:
+            await run_in_threadpool(folder.check_free, name)
+        listed = await _receive(http, service.settings, folder, name, query)
     except Taken as error:
         raise HTTPException(409, str(error)) from None
-    response.headers["Location"] = "/v1/datasets"
+    if query.dry_run:
+        response.status_code = 200
+    else:
+        response.headers["Location"] = f"/v1/datasets/{quote(listed.name)}"
     return _data_set(listed)
+
+
+@routes.delete(
+    "/datasets/{name}",
+    operation_id="delete_dataset",
+    tags=["data sets"],
+    summary="Delete a data set",
+    status_code=204,
+    response_description="It is gone, and its name is free.",
+    responses=problems(404, 409, 422),
+)
+def delete_dataset(service: Live, name: str) -> None:
+    """Delete a data set's files; reports and checkpoints that came of it stay."""
+    _check_unused(service, name)
+    _folder(service).remove(name)
+
+
+@routes.patch(
+    "/datasets/{name}",
+    operation_id="rename_dataset",
+    tags=["data sets"],
+    summary="Rename a data set",
+    response_description="It has its new name.",
+    responses=problems(404, 409, 422),
+)
+def rename_dataset(
+    service: Live,
+    name: str,
+    new_name: Annotated[str, Query(min_length=1, max_length=300, description="What to call it from now on.")],
+) -> DataSet:
+    """Give a data set another name; reports that tell of it keep the one it had."""
+    _check_unused(service, name)
+    try:
+        return _data_set(_folder(service).rename(name, data_set_name(new_name)))
+    except Taken as error:
+        raise HTTPException(409, str(error)) from None
 
 
 @routes.get(
@@ -100,15 +194,28 @@ def shipped_study() -> Response:
         raise NotFound("No study comes with this service. Start your own: POST /v1/jobs.") from None
 
 
-async def _receive(http: HTTPRequest, settings: Settings, folder: DataFolder, name: str) -> Listed:
+async def _receive(http: HTTPRequest, settings: Settings, folder: DataFolder, name: str, query: UploadQuery) -> Listed:
     """The body as a data set; whatever goes wrong, nothing of it stays."""
     path = await run_in_threadpool(_temporary, folder)
     try:
-        await save_body(http, settings.max_dataset_bytes, "zip", path)
-        return await run_in_threadpool(folder.adopt, path, name)
+        await save_body(http, settings.max_dataset_bytes, "archive", path)
+        if query.dry_run:
+            return await run_in_threadpool(_previewed, folder, path, name, query.choices)
+        return await run_in_threadpool(_adopted, folder, path, name, query)
     finally:
         with suppress(FileNotFoundError):
             path.unlink()
+
+
+def _previewed(folder: DataFolder, path: Path, name: str, choices: Choices) -> Listed:
+    found = folder.preview(path, name, choices).inventory
+    classes = tuple(one.name for one in found.classes)
+    size = path.stat().st_size
+    return Listed(name, "upload", found.images, classes, not found.split_by_hash, size, found)
+
+
+def _adopted(folder: DataFolder, path: Path, name: str, query: UploadQuery) -> Listed:
+    return folder.adopt(path, name, query.choices, replaces=query.replace)
 
 
 def _temporary(folder: DataFolder) -> Path:
@@ -119,8 +226,43 @@ def _temporary(folder: DataFolder) -> Path:
     return Path(path)
 
 
+def _check_unused(service: Service, name: str) -> None:
+    """Return if no job that has not ended names a data set.
+
+    Raises:
+        HTTPException: 409, one does.
+    """
+    for state in UNFINISHED:
+        for job in service.store.jobs.newest(MOST_JOBS, state):
+            if name.partition(".")[0] in _data_sets_of(job.request):
+                raise HTTPException(
+                    409,
+                    f"The data set {name[:100]!r} is in use by the job {job.id} ({job.analysis}, {state}). Wait for "
+                    f"its end, or cancel it: POST /v1/jobs/{job.id}/cancel.",
+                )
+
+
+def _data_sets_of(request: Any) -> Iterator[str]:
+    """The names of data sets in a question, however deep they stand there."""
+    if isinstance(request, dict):
+        for key, value in request.items():
+            if key == "data" and isinstance(value, str):
+                yield value.partition(".")[0]
+            else:
+                yield from _data_sets_of(value)
+    elif isinstance(request, list):
+        for value in request:
+            yield from _data_sets_of(value)
+
+
 def _folder(service: Service) -> DataFolder:
     return DataFolder(service.engine.files.depot)
+
+
+def _free(folder: DataFolder) -> int:
+    """Bytes that are free where data sets are received."""
+    folder.folder.mkdir(parents=True, exist_ok=True)
+    return shutil.disk_usage(folder.folder).free
 
 
 def _data_set(listed: Listed) -> DataSet:

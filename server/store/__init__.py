@@ -15,7 +15,7 @@ from server.store.migrations import migrate
 from server.store.reports import AnswerTable
 from server.store.tables import AnswerRow, ImageRow, JobRow
 
-_IMAGE_COLUMNS = ("id", "name", "format", "width", "height", "bytes")
+_IMAGE_COLUMNS = ("id", "name", "format", "width", "height", "bytes", "note")
 
 
 class Store:

@@ -61,6 +61,7 @@ class ImageRow(Base):
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
     bytes: Mapped[int] = mapped_column(Integer)
+    note: Mapped[str | None] = mapped_column(Prose)
     created: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
 
 

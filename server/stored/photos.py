@@ -6,6 +6,7 @@ from functools import cached_property
 
 from PIL import Image as PillowImage
 
+from attention.data.colour_profile import in_srgb
 from attention.data.files import Files, samples
 from attention.data.images import ImageFacts, inspect
 from attention.errors import InvalidRequest, NotFound
@@ -65,6 +66,7 @@ class Photos:
         self.image(image_id)
         small = self._files.image(image_id)
         small.thumbnail((size, size))
+        small = in_srgb(small)
         small.info.clear()  # what its file said besides, such as a comment, is not for the thumbnail
         out = io.BytesIO()
         small.save(out, "JPEG", quality=THUMBNAIL_QUALITY)
@@ -105,4 +107,12 @@ class Photos:
 
 
 def _describe(image_id: str, name: str, facts: ImageFacts, data: bytes) -> Image:
-    return Image(id=image_id, name=name, format=facts.format, width=facts.width, height=facts.height, bytes=len(data))
+    return Image(
+        id=image_id,
+        name=name,
+        format=facts.format,
+        width=facts.width,
+        height=facts.height,
+        bytes=len(data),
+        note=" ".join(facts.notes) or None,
+    )

@@ -1,6 +1,9 @@
 """read_form: a multipart/form-data body, read with every limit held while the bytes enter."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -11,6 +14,9 @@ from server.settings import Settings
 from server.web.bodies import chunks, too_large
 
 MAX_FIELDS = 100
+
+EXTENDED_NAME = re.compile(r";\s*filename\*\s*=\s*\"?([\w.:-]+)'[\w-]*'([^\";\s]*)", re.IGNORECASE)
+"""A file name with its character set, in percent signs: ``filename*=UTF-8'en'caf%C3%A9.jpg``."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,19 @@ async def read_form(request: Request, settings: Settings, max_files: int) -> For
     return reader.form
 
 
+def _file_name(disposition: bytes, options: Mapping[bytes, bytes]) -> str | None:
+    """The name of a part's file, also from a client that sends only ``filename*=UTF-8''...`` (RFC 5987)."""
+    if b"filename" in options:
+        return options[b"filename"].decode("utf-8", "replace")
+    extended = EXTENDED_NAME.search(disposition.decode("latin-1"))
+    if extended is None:
+        return None
+    try:
+        return unquote_to_bytes(extended[2]).decode(extended[1])
+    except (LookupError, UnicodeDecodeError):
+        return unquote_to_bytes(extended[2]).decode("utf-8", "replace")
+
+
 class _FormReader:
     """Collects the parts that the parser finds, and stops at the first that breaks a limit."""
 
@@ -107,8 +126,9 @@ class _FormReader:
             raise InvalidRequest("A part of the form has no name. It needs Content-Disposition: form-data; name=...")
         self._field = options[b"name"].decode("utf-8", "replace")
         self._file = None
-        if b"filename" in options:
-            self._file = plain_name(options[b"filename"].decode("utf-8", "replace"))
+        file_name = _file_name(self._headers.get(b"content-disposition", b""), options)
+        if file_name is not None:
+            self._file = plain_name(file_name)
         if self._file is not None and len(self.form.files) == self._max_files:
             raise TooLarge(f"There are more files in the form than the {self._max_files} that are taken at once.")
         if self._file is None and len(self.form.fields) == MAX_FIELDS:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from attention.data.containers import MAX_RATIO
 from attention.data.dataset import DataSet, Split, read
-from attention.data.sources import MAX_RATIO
 from attention.errors import BadData, TooLarge
 
 
@@ -200,12 +200,12 @@ def test_parquet_of_a_hub_is_read(tmp_path: Path) -> None:
         paths.append(tmp_path / f"{split}-00000-of-00001.parquet")
         parquet.write_table(table, paths[-1])
     from attention.data.dataset import collect
-    from attention.data.sources import parquet_items
+    from attention.data.sources import parquet_rows
 
-    data = collect(parquet_items(paths), 8, "pets")
+    data = collect(parquet_rows(paths), 8, "pets")
     assert data.classes == ("cat", "dog") and (len(data.train), len(data.test)) == (8, 8)
     paths[1].rename(tmp_path / "validation-00000-of-00001.parquet")
-    renamed = collect(parquet_items([paths[0], tmp_path / "validation-00000-of-00001.parquet"]), 8, "pets")
+    renamed = collect(parquet_rows([paths[0], tmp_path / "validation-00000-of-00001.parquet"]), 8, "pets")
     assert torch.equal(renamed.test.images, data.test.images)
 
 
@@ -259,8 +259,8 @@ def text_file(root: Path) -> Path:
         (lambda root: root / "nowhere", "There is no data set at"),
         (no_images, "holds no images"),
         (one_class, "a classifier needs at least 2"),
-        (half_split, "is split for 24 of 25 images only"),
-        (empty_test_class, "Class 'owl' of d has no images in its test split"),
+        (half_split, "are splits and 'cat' is not"),
+        (empty_test_class, "Class 'owl' has no images in its test split"),
         (broken_image, r"x\.jpg cannot be used: .* not an image"),
         (escaping_zip, "points outside of it"),
         (cut_zip, "cannot be"),

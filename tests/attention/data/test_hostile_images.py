@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention.data.images import STRIP_PIXELS, decode, inspect, to_rgb
+from attention.data.images import decode, inspect, to_rgb
+from attention.data.pixel_range import STRIP_PIXELS
 from attention.errors import BadImage, TooLarge
 from tests.mutations import damaged, originals, picture, png_chunk, saved
 

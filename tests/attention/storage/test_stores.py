@@ -339,8 +339,8 @@ def test_a_store_that_is_away_is_a_sentence_whatever_is_asked_of_it(
 def test_a_zip_on_a_store_that_goes_away_is_not_taken_for_a_bad_one(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = Files(bucket.root.parent, bucket.url)
-    DataFolder(files.depot).adopt(zipped(files, "pets"), "pets")
+    here, there = Files(bucket.root.parent, bucket.url), Files(bucket.root.parent / "other", bucket.url)
+    DataFolder(here.depot).adopt(zipped(here, "pets"), "pets")
 
     def away(*_: object, **__: object) -> None:
         raise OSError("Connection was closed")
@@ -348,8 +348,8 @@ def test_a_zip_on_a_store_that_goes_away_is_not_taken_for_a_bad_one(
     with monkeypatch.context() as patched:
         patched.setattr(bucket._system, "cat_file", away)
         with pytest.raises(StorageFailed):
-            DataFolder(files.depot).all()
-    assert [one.name for one in DataFolder(files.depot).all()] == ["pets"]
+            DataFolder(there.depot).all()
+    assert [one.name for one in DataFolder(there.depot).all()] == ["pets"]
 
 
 @pytest.mark.parametrize("said", ["/mnt/shared", "file:///mnt/shared", "s3://", "S3://bucket", "ftp://host/x", "s3:/b"])

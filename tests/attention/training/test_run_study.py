@@ -231,4 +231,4 @@ def test_data_that_is_not_there_or_lacks_a_class_ends_with_a_sentence_and_two(
     for path in (data / "test" / "light").iterdir():
         path.unlink()
     assert main(command(data)) == 2
-    assert "Class 'light' of shades has no images in its test split." in capsys.readouterr().err
+    assert "Class 'light' has no images in its test split." in capsys.readouterr().err

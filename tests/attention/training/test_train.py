@@ -373,7 +373,7 @@ def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
 
     for path in (tmp_path / "data" / "test" / "g").iterdir():
         path.unlink()
-    assert "Class 'g' of data has no images in its test split. Add some, or remove it." in told()
+    assert "Class 'g' has no images in its test split. Add some, or remove it." in told()
 
 
 def test_a_command_goes_on_with_a_run_of_its_own_recipe_only(

@@ -36,11 +36,12 @@ def stored(settings: Settings) -> list[str]:
 
 
 def test_an_uploaded_zip_can_be_named_and_planned_with(client: TestClient, settings: Settings) -> None:
-    assert client.get("/v1/datasets").json() == {"datasets": []}
+    assert client.get("/v1/datasets").json()["datasets"] == []
     answer = upload(client, zipped(SPLIT))
     told = {"name": "pets", "kind": "zip", "images": 8, "classes": ["cats", "dogs"], "split": True}
-    assert (answer.status_code, answer.json()) == (201, told)
-    assert client.get("/v1/datasets").json() == {"datasets": [told]}
+    assert answer.status_code == 201 and answer.json().items() >= told.items()
+    assert client.get("/v1/datasets").json()["datasets"] == [answer.json()] == [client.get("/v1/datasets/pets").json()]
+    assert answer.headers["Location"] == "/v1/datasets/pets"
     assert stored(settings) == ["pets.zip"]
     study = {"data": "pets", "variants": ["resnet20/none", "resnet20/eca"], "seeds": 2, "recipe": {"batch_size": 4}}
     plan = client.post("/v1/plan", json={"study": study}).json()
@@ -66,14 +67,9 @@ def test_folders_and_archives_are_listed_by_their_names(client: TestClient, sett
     (folder / ".hidden").mkdir()
     found = {one["name"]: one for one in client.get("/v1/datasets").json()["datasets"]}
     assert list(found) == ["birds", "cifar-10-binary"]
-    assert found["birds"] == {
-        "name": "birds",
-        "kind": "folder",
-        "images": 3,
-        "classes": ["jay", "owl"],
-        "split": False,
-    }
-    assert found["cifar-10-binary"]["images"] == 60_000
+    birds = {"name": "birds", "kind": "folder", "images": 3, "classes": ["jay", "owl"], "split": False}
+    assert found["birds"].items() >= birds.items()
+    assert found["cifar-10-binary"]["images"] is None  # nobody counted them
 
 
 @pytest.mark.parametrize(
@@ -101,11 +97,11 @@ def test_a_name_is_given_once(client: TestClient, settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        (b"not a zip", 422, "pets is not a zip"),
+        (b"not a zip", 422, "pets is no zip or tar"),
         (zipped(["cats/1.jpg", "cats/2.jpg"]), 422, "only the class folder 'cats'"),
-        (zipped(["1.jpg", "2.jpg"]), 422, "no folder with photos"),
+        (zipped(["1.jpg", "2.jpg"]), 422, "lie in no class folder"),
         (zipped(["cats/1.jpg", "dogs/1.jpg"], b"no photo"), 422, "not an image"),
-        (zipped([*SPLIT, "cats/3.jpg"]), 422, "split for some images only"),
+        (zipped([*SPLIT, "cats/3.jpg"]), 422, "'cats' is not. Say which"),
         (zipped(["cats/1.jpg", "../dogs/1.jpg"]), 422, "points outside of it"),
         (zipped(["cats/1.jpg", "/dogs/1.jpg"]), 422, "points outside of it"),
         (zipped(["cats/1.jpg", "dogs/1.jpg"], bytes(150_000_000)), 413, "far more than photos do"),
@@ -152,7 +148,7 @@ def test_the_limit_holds_while_bytes_enter(tmp_path: Path) -> None:
 
 def test_a_form_is_told_how_a_zip_is_sent(client: TestClient) -> None:
     answer = client.post("/v1/datasets", params={"name": "pets"}, files={"zip": ("pets.zip", zipped(SPLIT))})
-    problem(answer, 415, "send the zip itself", "curl")
+    problem(answer, 415, "send the zip or tar itself", "curl")
     problem(client.post("/v1/datasets", content=b""), 422, "'name' is missing")
 
 

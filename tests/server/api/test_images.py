@@ -3,6 +3,7 @@
 import hashlib
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
@@ -24,6 +25,7 @@ def test_an_upload_is_named_by_its_bytes_and_described(client: TestClient) -> No
         "width": 48,
         "height": 40,
         "bytes": len(data),
+        "note": None,
         "sample": False,
         "title": None,
         "credit": None,
@@ -37,6 +39,32 @@ def test_the_body_may_be_the_file_itself(client: TestClient, kind: str | None) -
     headers = {"Content-Type": kind} if kind else {}
     answer = client.post("/v1/images?name=cat.jpg", content=photo(), headers=headers)
     assert (answer.status_code, answer.json()["name"]) == (201, "cat.jpg")
+
+
+def test_a_range_that_was_chosen_is_said_and_kept(client: TestClient) -> None:
+    out = io.BytesIO()
+    Image.fromarray(np.arange(1200, dtype=np.uint16).reshape(30, 40)).save(out, "PNG")
+    answer = client.post("/v1/images", files={"image": ("x.png", out.getvalue())})
+    assert answer.json()["note"] == "16-bit, 11 used: levels 0 to 2,047 became 0 to 255."
+    assert client.get("/v1/images").json()["images"][-1] == answer.json()
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("filename*=UTF-8''caf%C3%A9%20au%20lait.jpg", "café au lait.jpg"),
+        ("filename*=iso-8859-1'en'%A3%20rates.jpg", "£ rates.jpg"),
+        ("filename=\"plain.jpg\"; filename*=UTF-8''other.jpg", "plain.jpg"),
+        ("filename*=utf-8''..%2F..%2Fetc%2Fx.jpg", "x.jpg"),
+        ("filename*=no-such-set''a%20b.jpg", "a b.jpg"),
+    ],
+)
+def test_a_client_that_sends_only_the_extended_name_is_understood(client: TestClient, name: str, kept: str) -> None:
+    """RFC 5987, as the form parts of some clients have it."""
+    head = f'--cut\r\nContent-Disposition: form-data; name="image"; {name}\r\n\r\n'.encode()
+    body = head + photo() + b"\r\n--cut--\r\n"
+    answer = client.post("/v1/images", content=body, headers={"Content-Type": "multipart/form-data; boundary=cut"})
+    assert (answer.status_code, answer.json().get("name")) == (201, kept)
 
 
 def test_width_and_height_are_upright(client: TestClient) -> None:

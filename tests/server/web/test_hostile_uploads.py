@@ -17,7 +17,8 @@ from starlette.testclient import TestClient
 import attention
 from attention.build import build, load_report
 from attention.data.files import samples
-from attention.data.folder import DataFolder, check_zip
+from attention.data.folder import DataFolder
+from attention.data.intake import check
 from attention.errors import AttentionError
 from attention.spec import Variant
 from attention.storage.folder import Folder
@@ -44,11 +45,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         yield client
 
 
-def zipped(names: list[str], content: bytes = PICTURE, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(names: list[str], content: bytes | None = None, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip of these names, each another picture unless they shall all be the same."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as archive:
-        for name in names:
-            archive.writestr(name, content)
+        for number, name in enumerate(names):
+            archive.writestr(name, saved(picture(37 + number, 29), "PNG") if content is None else content)
     return out.getvalue()
 
 
@@ -135,7 +137,7 @@ def refused(path: Path, data: bytes) -> str:
     """Why a zip is refused, in a sentence; empty if it is not."""
     path.write_bytes(data)
     try:
-        check_zip(path, "pets")
+        check(DataFolder(Folder(path.parent)).preview(path, "pets").inventory, "pets")
     except AttentionError as error:
         assert str(error).endswith(".") and str(path) not in str(error)
         return str(error)
@@ -190,7 +192,9 @@ def test_a_link_in_a_zip_is_not_followed(tmp_path: Path) -> None:
         link = zipfile.ZipInfo("dog/0.png")
         link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, str(tmp_path / "secret.png"))
-    assert "not an image of a known format" in refused(tmp_path / "z.part", out.getvalue())
+    assert "only the class folder 'cat'" in refused(tmp_path / "z.part", out.getvalue())
+    inventory = DataFolder(Folder(tmp_path)).preview(tmp_path / "z.part", "pets").inventory
+    assert [(left.what, left.examples) for left in inventory.left_out] == [("link", ("dog/0.png",))]
 
 
 def test_a_zip_with_a_password_is_refused(tmp_path: Path) -> None:

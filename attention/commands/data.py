@@ -1,0 +1,81 @@
+"""List, look into, add, rename and remove the data sets of a data folder.
+
+    attention-lab data list
+    attention-lab data show flowers.zip --split a=train,b=test     what it is; nothing is kept
+    attention-lab data add flowers.zip --skip-bad
+    attention-lab data rename flowers roses
+    attention-lab data remove roses
+
+A service that runs on the data folder sees what changes; what its running jobs need is removed over REST instead, which
+knows of them: DELETE /v1/datasets/NAME.
+"""
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+from attention.commands import data_options
+from attention.data.folder import DataFolder, data_set_name
+from attention.data.intake import take_inventory
+from attention.errors import NotFound
+from attention.storage.folder import Folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is done, and with which data set."""
+    data_options.add_folder(parser)
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", help="names of the data sets, with what is known of them")
+    show = actions.add_parser("show", help="the inventory of a file or folder, or of a data set by name")
+    add = actions.add_parser("add", help="keep a zip or tar as a data set")
+    for action in (show, add):
+        action.add_argument("source", help="a path; to show, the name of a data set too")
+        data_options.add_choices(action)
+    add.add_argument("--name", help="what to call it; by default as its file")
+    add.add_argument("--replace", action="store_true", help="take the place of the data set of that name")
+    rename = actions.add_parser("rename", help="give a data set another name")
+    rename.add_argument("name")
+    rename.add_argument("new_name")
+    actions.add_parser("remove", help="delete a data set").add_argument("name")
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Do what the command line says."""
+    folder = DataFolder(Folder(chosen.data.expanduser()))
+    match chosen.action:
+        case "list":
+            for listed in folder.all():
+                images = "images not counted yet" if listed.images is None else f"{listed.images:,} images"
+                print(f"{listed.name}  {listed.kind}, {images}, {listed.bytes or 0:,} bytes")
+        case "show":
+            print(_shown(folder, chosen))
+        case "add":
+            print(_added(folder, chosen))
+        case "rename":
+            print(f"A study can name it now: {folder.rename(chosen.name, data_set_name(chosen.new_name)).name}")
+        case _:
+            folder.remove(chosen.name)
+
+
+def _shown(folder: DataFolder, chosen: argparse.Namespace) -> str:
+    path = Path(chosen.source)
+    if path.exists():
+        return take_inventory(path, data_options.choices(chosen)).inventory.text()
+    return folder.intake(chosen.source).inventory.text()
+
+
+def _added(folder: DataFolder, chosen: argparse.Namespace) -> str:
+    source = Path(chosen.source)
+    if not source.is_file():
+        raise NotFound(f"There is no file {chosen.source}. A folder is put into {folder.folder} as it is.")
+    name = data_set_name(chosen.name or source.name)
+    if not chosen.replace:
+        folder.check_free(name)
+    folder.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.folder, prefix=".", suffix=".part") as place:
+        copy = Path(place, source.name)
+        shutil.copyfile(source, copy)
+        listed = folder.adopt(copy, name, data_options.choices(chosen), replaces=chosen.replace)
+    text = listed.inventory.text() if listed.inventory else ""
+    return f"{text}\nA study can name it now: {listed.name}"

@@ -1,0 +1,30 @@
+"""Options of the commands that look after data sets: the data folder, and how a data set is to be understood."""
+
+import argparse
+import os
+from pathlib import Path
+
+from attention.reports.inventory import Choices
+
+DEFAULT_FOLDER = "~/.local/share/attention"
+
+
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """The data folder of the service: ``--data``, else ``ATTENTION_DATA``, else the one in the user's home."""
+    folder = os.environ.get("ATTENTION_DATA") or DEFAULT_FOLDER
+    parser.add_argument("--data", type=Path, default=Path(folder), help=f"the service's data folder; now {folder}")
+
+
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """A flag for each field of `Choices`."""
+    for name, field in Choices.model_fields.items():
+        flag, text = f"--{name.replace('_', '-')}", str(field.description).replace("%", "%%")
+        if field.annotation is bool:
+            parser.add_argument(flag, action="store_true", help=text)
+        else:
+            parser.add_argument(flag, type=int if "int" in str(field.annotation) else str, help=text)
+
+
+def choices(chosen: argparse.Namespace) -> Choices:
+    """What was chosen by the flags of `add_choices`."""
+    return Choices.model_validate({name: getattr(chosen, name) for name in Choices.model_fields})

@@ -1,0 +1,47 @@
+"""The command that looks after data sets does what REST does, on the folder itself."""
+
+from pathlib import Path
+
+import pytest
+
+from attention.commands import main
+from attention.data.folder import DataFolder
+from attention.storage.folder import Folder
+from tests.attention.data.archives import folder, photos, write_tar
+
+PETS = photos([*folder("a/cats", 4), *folder("a/dogs", 4), *folder("b/cats", 2), *folder("b/dogs", 2)])
+
+
+@pytest.fixture
+def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ATTENTION_DATA", str(tmp_path / "data"))
+    return write_tar(tmp_path / "pets.tgz", PETS | {"a/cats/x.jpg": b"", "a/clip.mp4": b"\0\0\0\x18ftypmp42"})
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
+    assert main(["data", *words]) == code
+    out = capsys.readouterr()
+    return out.err if code else out.out
+
+
+def test_a_data_set_is_shown_added_renamed_and_removed(
+    pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--split", "a=train,b=test", "--skip-bad"]
+    shown = told(capsys, "show", str(pets))
+    assert "Problem: The file a/cats/x.jpg" in shown and "clip.mp4" in shown and "class_level=2" in shown
+    assert not (tmp_path / "data" / "datasets").exists()
+    assert "skip_bad=true" in told(capsys, "add", str(pets), code=2)
+    added = told(capsys, "add", str(pets), *chosen)
+    assert "cats: 4 train, 0 validation, 2 test" in added and added.endswith("A study can name it now: pets\n")
+    assert told(capsys, "show", "pets") in added
+    assert "already" in told(capsys, "add", str(pets), *chosen, code=2)
+    told(capsys, "rename", "pets", "animals")
+    assert told(capsys, "list").startswith("animals  tar, 12 images")
+    told(capsys, "remove", "animals")
+    assert DataFolder(Folder(tmp_path / "data")).all() == () and told(capsys, "list") == ""
+
+
+def test_what_is_not_there_is_a_sentence(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["show", "nothing"], ["remove", "nothing"], ["rename", "nothing", "x"], ["add", "nothing.zip"]):
+        assert "There is no" in told(capsys, *words, code=2)

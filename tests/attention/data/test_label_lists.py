@@ -1,0 +1,73 @@
+"""Lists of labels as people write them: CSV with and without a header, tabs, JSON lines, one-hot columns."""
+
+import pytest
+
+from attention.data.label_lists import Listing, read_list
+
+PHOTOS = ["images/a1.jpg", "images/b2.jpg", "images/c3.jpg"]
+PLAIN = {"images/a1.jpg": "cat", "images/b2.jpg": "dog", "images/c3.jpg": "cat"}
+
+LISTS = {
+    "header": ("labels.csv", "filename,label\na1.jpg,cat\nb2.jpg,dog\nc3.jpg,cat\n"),
+    "ids without ending": ("train.csv", "id,breed\na1,cat\nb2,dog\nc3,cat\n"),
+    "no header": ("labels.csv", "images/a1.jpg,cat\nimages/b2.jpg,dog\nimages/c3.jpg,cat\n"),
+    "semicolons": ("labels.csv", "width;file;class\n3;./images/a1.jpg;cat\n3;images/b2.jpg;dog\n3;images/c3.jpg;cat\n"),
+    "tabs": ("labels.tsv", "file\tclass\na1.jpg\tcat\nb2.jpg\tdog\nc3.jpg\tcat\n"),
+    "boxes behind the class": ("val.txt", "a1.jpg\tcat\t0\t0\t9\nb2.jpg\tdog\t1\t2\t9\nc3.jpg\tcat\t0\t1\t9\n"),
+    "spaces": ("list.txt", "a1.jpg cat\nb2.jpg dog\nc3.jpg cat\n"),
+    "byte order mark and quotes": (
+        "l.csv",
+        '\ufeff"image","label"\r\n"a1.jpg","cat"\r\n"b2.jpg","dog"\r\n"c3.jpg","cat"\r\n',
+    ),
+    "JSON lines": (
+        "images/metadata.jsonl",
+        '{"file_name": "a1.jpg", "label": "cat"}\n{"file_name": "b2.jpg", "label": "dog"}\n'
+        '{"file_name": "c3.jpg", "label": "cat", "box": [1, 2]}\n',
+    ),
+    "JSON object": ("labels.json", '{"a1.jpg": "cat", "b2.jpg": "dog", "c3.jpg": "cat"}'),
+    "JSON list": (
+        "labels.json",
+        '[{"image": "a1.jpg", "class": "cat"}, {"image": "b2.jpg", "class": "dog"},'
+        ' {"image": "c3.jpg", "class": "cat"}]',
+    ),
+    "one hot": ("truth.csv", "image,cat,dog,owl\na1,1.0,0.0,0.0\nb2,0.0,1.0,0.0\nc3,1.0,0.0,0.0\n"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_file_and_class_are_found_in_the_columns(name: str) -> None:
+    path, text = LISTS[name]
+    assert {photo: said.label for photo, said in read_list(path, text.encode(), PHOTOS).items()} == PLAIN
+
+
+def test_a_split_stands_in_a_column_or_in_the_name_of_the_list() -> None:
+    column = b"file,label,split\na1.jpg,cat,train\nb2.jpg,dog,valid\nc3.jpg,cat,test\n"
+    assert [said.split for said in read_list("l.csv", column, PHOTOS).values()] == ["train", "validation", "test"]
+    assert read_list("test.csv", b"file,label\na1.jpg,cat\nb2.jpg,dog\n", PHOTOS)["images/a1.jpg"] == Listing(
+        "cat", "test"
+    )
+
+
+def test_a_list_of_names_alone_says_their_split() -> None:
+    assert read_list("meta/test.txt", b"images/a1\nimages/c3\n", [*PHOTOS, "other/a1.jpg"]) == {
+        "images/a1.jpg": Listing("", "test"),
+        "images/c3.jpg": Listing("", "test"),
+    }
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"hello\n", b"a,b\n1,2\n", b"{}", b"\xff\xfe\0", b"name,price\nrose,2\nlily,3\n"]
+)
+def test_another_table_is_no_list_of_photos(text: bytes) -> None:
+    assert read_list("prices.csv", text, PHOTOS) == {}
+
+
+def test_numbers_that_are_names_of_photos_too_are_classes() -> None:
+    photos = ["Meta/0.png", "Meta/1.png", "Test/00000.png", "Test/00001.png", "Test/00002.png"]
+    rows = b"Width,ClassId,Path\n9,0,Test/00000.png\n9,1,Test/00001.png\n9,1,Test/00002.png\n"
+    assert [said.label for said in read_list("Test.csv", rows, photos).values()] == ["0", "1", "1"]
+
+
+def test_a_name_that_two_photos_have_is_not_guessed() -> None:
+    photos = ["a/1.jpg", "b/1.jpg", "b/2.jpg"]
+    assert set(read_list("l.csv", b"file,label\n1.jpg,x\n2.jpg,y\n", photos)) == {"b/2.jpg"}

@@ -1,0 +1,70 @@
+"""Uploading a data set on the page: a sound one is kept at once, one with bad files is shown and asked about."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from streamlit.testing.v1 import AppTest
+
+from attention.client import Client
+from dashboard import connect
+from server.app import create_app
+from server.settings import Settings
+from tests.attention.data.archives import folder, photo, photos, write_tar, write_zip
+
+PETS = photos([*folder("cats", 6), *folder("dogs", 6)])
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    settings = Settings(data=tmp_path / "data", device="cpu", threads=1, jobs=0)
+    with TestClient(create_app(settings), base_url="http://testserver") as http:
+        client = Client(http)
+        monkeypatch.setattr(connect, "client", lambda: client)
+        yield client
+
+
+def page() -> None:
+    from dashboard.widgets import data_sets
+
+    data_sets.upload()
+
+
+def sent(name: str, content: bytes) -> AppTest:
+    app = AppTest.from_function(page, default_timeout=60).run()
+    app.file_uploader[0].upload(name, content, "application/octet-stream").run()
+    return app.button[0].click().run()
+
+
+def test_a_sound_data_set_is_kept_at_once_and_shown(client: Client, tmp_path: Path) -> None:
+    app = sent("pets.tgz", write_tar(tmp_path / "pets.tgz", PETS).read_bytes())
+    assert not app.exception and "pets is there" in app.success[0].value
+    assert [row.name for row in client.datasets()] == ["pets"]
+    assert app.dataframe[0].value["name"].tolist() == ["cats", "dogs"]
+
+
+def test_a_data_set_with_bad_files_is_shown_and_kept_only_as_chosen(client: Client, tmp_path: Path) -> None:
+    app = sent(
+        "pets.zip",
+        write_zip(tmp_path / "pets.zip", PETS | {"cats/x.jpg": b"", "cats/y.jpg": photo(1)[:50]}).read_bytes(),
+    )
+    assert not app.exception and "skip_bad=true" in app.error[0].value and client.datasets() == ()
+    assert set(app.dataframe[1].value["such as"]) == {"cats/x.jpg", "cats/y.jpg"}
+    app.checkbox[0].check().run()
+    app.button[0].click().run()
+    assert not app.exception and [row.name for row in client.datasets()] == ["pets"]
+    kept = client.dataset("pets").inventory
+    assert kept is not None and kept.choices.skip_bad and kept.images == 12
+
+
+def test_the_client_renames_replaces_and_deletes(client: Client, tmp_path: Path) -> None:
+    with write_zip(tmp_path / "pets.zip", PETS).open("rb") as archive:
+        assert client.upload_dataset("pets", archive, dry_run=True).kind == "upload" and client.datasets() == ()
+        archive.seek(0)
+        client.upload_dataset("pets", archive)
+        archive.seek(0)
+        client.upload_dataset("pets", archive, replace=True)
+    assert client.rename_dataset("pets", "animals").name == "animals"
+    client.delete_dataset("animals")
+    assert client.datasets() == ()
