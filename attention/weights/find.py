@@ -9,6 +9,7 @@ Nothing is ever unpickled: what does not begin as safetensors do is refused befo
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from attention.errors import BadCheckpoint, NotFound, did_you_mean
-from attention.reports.checkpoints import Card
+from attention.reports.checkpoints import Card, Conversion
 from attention.spec import Preprocess
 from attention.storage.base import Depot
 from attention.storage.folder import Folder
@@ -55,6 +56,8 @@ class Source:
 
     Args:
         weights: the text that named it.
+        card: what was trained, where it was trained here.
+        conversion: what was converted, where it was converted here.
         labels: class names in the order of the logits, where they are known.
         architecture: what its publisher calls the network.
         revision: the hub's commit.
@@ -63,6 +66,7 @@ class Source:
     path: Path
     weights: str
     card: Card | None = None
+    conversion: Conversion | None = None
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] = ()
     architecture: str | None = None
@@ -119,7 +123,11 @@ class Checkpoints:
         if path.parent == self.folder:
             self._brought(f"{stem}.json")
         card = _card(path)
-        return Source(path, weights, card, card.preprocess, card.labels) if card else Source(path, weights)
+        if isinstance(card, Conversion):
+            return Source(path, weights, conversion=card, preprocess=card.preprocess, labels=card.labels)
+        if card is None:
+            return Source(path, weights)
+        return Source(path, weights, card, preprocess=card.preprocess, labels=card.labels)
 
     def names(self) -> list[str]:
         """What may stand after ``file:``."""
@@ -236,17 +244,21 @@ def shapes(source: Source) -> dict[str, Shape]:
 
 def _pickle(name: str) -> str:
     return (
-        f"{name!r} is a pickle or an archive, which can run code when it is opened, so it is not. Convert it where you "
-        "trust it: safetensors.torch.save_file(torch.load(path, weights_only=True), 'name.safetensors')."
+        f"{name!r} is a pickle or an archive, which can run code when it is opened, so it is not. Convert it where it "
+        f"lies: attention-lab convert {shlex.quote(name)}"
     )
 
 
-def _card(path: Path) -> Card | None:
+def _card(path: Path) -> Card | Conversion | None:
+    """What is written beside a checkpoint: how it was trained, or what it was converted from."""
     beside = path.with_suffix(".json")
     if not beside.exists():
         return None
     try:
-        return Card.model_validate_json(beside.read_bytes())
+        data = beside.read_bytes()
+        with suppress(ValidationError):
+            return Conversion.model_validate_json(data)
+        return Card.model_validate_json(data)
     except (OSError, ValidationError) as error:
         raise BadCheckpoint(
             f"The card {beside.name} beside the checkpoint is not one: {str(error).splitlines()[0]}."
