@@ -8,6 +8,7 @@ Nothing is ever unpickled: what does not begin as safetensors do is refused befo
 """
 
 import json
+import math
 import re
 import shlex
 from collections.abc import Callable
@@ -167,7 +168,7 @@ class Checkpoints:
         return Source(
             path,
             weights,
-            preprocess=_preprocess(about),
+            preprocess=published_preprocess(about),
             labels=_labels(about),
             architecture=str(about["architecture"])[:100] if "architecture" in about else None,
             revision=commit,
@@ -276,13 +277,27 @@ def _config(path: Path | None) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def _preprocess(about: dict[str, Any]) -> Preprocess | None:
-    """How timm's configuration says that photos were prepared; None if it does not say so in full."""
+def published_preprocess(about: dict[str, Any]) -> Preprocess | None:
+    """How timm's configuration says that photos were prepared; None if it does not say so in full.
+
+    The rule is that of timm's transforms_imagenet_eval (https://github.com/huggingface/pytorch-image-models,
+    timm/data/transforms_factory.py), defaults included.
+    """
     try:
         said = about["pretrained_cfg"]
-        size = int(said["input_size"][-1])
-        return Preprocess(size=size, resize=round(size / float(said["crop_pct"])), mean=said["mean"], std=said["std"])
-    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
+        _, height, size = (int(side) for side in said["input_size"])
+        if height != size:
+            return None
+        return Preprocess(
+            size=size,
+            resize=math.floor(size / float(said.get("crop_pct") or 0.875)),
+            mean=said["mean"],
+            std=said["std"],
+            filter=said.get("interpolation") or "bicubic",
+            mode=said.get("crop_mode") or "center",
+            rounding="torchvision",
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
         return None
 
 

@@ -251,7 +251,7 @@ def test_a_published_checkpoint_brings_its_preprocessing_and_labels(tmp_path: Pa
     (tmp_path / "timm" / "tiny" / "config.json").write_text(json.dumps(CONFIG))
     checkpoints, variant = hub_of(tmp_path), Variant.parse("resnet20/none?classes=10&weights=hub:timm/tiny")
     assert torch.equal(logits(build(variant, checkpoints)), logits(trained("resnet20/none")))
-    expected = Preprocess(size=40, resize=50, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    expected = Preprocess(size=40, resize=50, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), rounding="torchvision")
     assert preprocess_of(variant, checkpoints) == expected
     assert weights.labels(variant, checkpoints) == tuple("abcdefghij")
     assert report_of(variant.name, checkpoints).architecture == "resnet20"
