@@ -284,6 +284,9 @@ def published_preprocess(about: dict[str, Any]) -> Preprocess | None:
     timm/data/transforms_factory.py), defaults included.
     """
     try:
+        own = about.get("attention_lab", {}).get("preprocess")
+        if own is not None:  # written by attention.running.hub_layout
+            return Preprocess.model_validate(own)
         said = about["pretrained_cfg"]
         _, height, size = (int(side) for side in said["input_size"])
         if height != size:

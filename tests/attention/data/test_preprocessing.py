@@ -20,11 +20,11 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 # Input size, crop_pct, interpolation and crop_mode of timm's configurations, as they are on the hub.
 CONFIGURATIONS = [
     ("resnet50.a1_in1k", 224, 0.95, "bicubic", "center"),
-    ("resnet50.tv_in1k", 224, 0.875, "bilinear", "center"),
-    ("resnet50.tv2_in1k", 224, 0.965, "bilinear", "center"),
     ("resnet50.a3_in1k", 160, 0.95, "bicubic", "center"),
-    ("seresnet33ts.ra2_in1k", 256, 0.95, "bicubic", "center"),
-    ("ecaresnet50t.ra2_in1k", 256, 0.95, "bicubic", "center"),
+    ("resnet50.tv_in1k", 224, 0.875, "bilinear", "center"),
+    ("resnet50.tv2_in1k", 176, 0.875, "bilinear", "center"),
+    ("seresnet33ts.ra2_in1k", 256, 0.9, "bicubic", "center"),
+    ("ecaresnet50t.ra2_in1k", 256, 0.875, "bicubic", "center"),
     ("an odd size", 225, 0.9, "bicubic", "center"),
     ("a whole side", 224, 1.0, "bicubic", "squash"),
     ("a squashed crop", 224, 0.9, "bilinear", "squash"),
