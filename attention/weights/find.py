@@ -25,6 +25,7 @@ from attention.reports.checkpoints import Card, Conversion
 from attention.spec import Preprocess
 from attention.storage.base import Depot
 from attention.storage.folder import Folder
+from attention.weights import imagenet
 from attention.weights.hub import TORCHVISION
 
 Shape = tuple[int, ...]
@@ -169,7 +170,7 @@ class Checkpoints:
             path,
             weights,
             preprocess=published_preprocess(about),
-            labels=_labels(about),
+            labels=published_labels(about, repository),
             architecture=str(about["architecture"])[:100] if "architecture" in about else None,
             revision=commit,
         )
@@ -304,6 +305,11 @@ def published_preprocess(about: dict[str, Any]) -> Preprocess | None:
         return None
 
 
-def _labels(about: dict[str, Any]) -> tuple[str, ...]:
+def published_labels(about: dict[str, Any], repository: str) -> tuple[str, ...]:
+    """Class names as a configuration says them; ImageNet's for timm's networks of ImageNet-1k, which leave them out."""
     names = about.get("label_names")
-    return tuple(str(name)[:200] for name in names) if isinstance(names, list) else ()
+    if isinstance(names, list):
+        return tuple(str(name)[:200] for name in names)
+    if repository.endswith("_in1k") and about.get("num_classes") == imagenet.CLASSES:
+        return imagenet.labels()
+    return ()
