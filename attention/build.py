@@ -3,7 +3,8 @@
 import inspect
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from threading import RLock
 from typing import Any, get_type_hints
@@ -13,9 +14,10 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
+from attention import proposals
 from attention.aliases import canonical, combined, find, hint, renamings
 from attention.backbones import Backbone, backbones
-from attention.errors import BadPlacement, InvalidRequest, UnknownName
+from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, UnknownName
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.options import check
@@ -154,8 +156,24 @@ def build(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Backbone:
         model: Backbone = backbones[variant.backbone](classes=variant.classes, **variant.backbone_options)
         torch.default_generator.manual_seed(variant.seed)
         fill(model, variant)
-    weights.load(model, variant, checkpoints)
+    with _advised(variant, checkpoints):
+        weights.load(model, variant, checkpoints)
     return model.eval()
+
+
+@contextmanager
+def _advised(variant: Variant, checkpoints: Checkpoints) -> Iterator[None]:
+    """Say of a checkpoint that does not fit which network it does fit.
+
+    Raises:
+        BadCheckpoint: it does not fit, and what to ask for.
+    """
+    try:
+        yield
+    except weights.Mismatch as error:
+        source = weights.source(variant, checkpoints)
+        assert source is not None
+        raise BadCheckpoint(f"{error}{proposals.advice(variant, source, skeleton)}") from error
 
 
 def load_report(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> LoadReport | None:
@@ -174,7 +192,8 @@ def load_report(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> LoadRep
 
 @lru_cache(maxsize=256)
 def _load_report(variant: Variant, checkpoints: Checkpoints, found: Source, changed: int) -> LoadReport:
-    report = weights.plan(skeleton(variant), variant, found).report
+    with _advised(variant, checkpoints):
+        report = weights.plan(skeleton(variant), variant, found).report
     if not report.fresh:
         return report
     return weights.measure(build(variant, checkpoints), report, input_size(variant.backbone))

@@ -239,6 +239,20 @@ class Shipped(Plain):
     card: Card = Field(description="Where it comes from.")
 
 
+class PublishedNetwork(Plain):
+    """A network of ImageNet's thousand classes that can be fetched from the hub."""
+
+    name: str = Field(description="Short name of the variant with its weights.")
+    repository: str = Field(description="Where it lies on the hub.")
+    attention: str | None = Field(description="Its attention module; None is the plain network.")
+    licence: str = Field(description="Licence of the weights, as the hub spells it.")
+    megabytes: float = Field(description="About how large the file is, millions of bytes.")
+    recipe: str = Field(description="How it was trained, as far as that is published.")
+    top1: float = Field(description="Published accuracy on ImageNet's validation images, per cent; one run.")
+    test_size: int = Field(description="Height and width of the images that it was measured at, pixels.")
+    groups: tuple[str, ...] = Field(description="Groups of networks of one recipe that it belongs to.")
+
+
 class Catalog(Plain):
     """All that can be asked for."""
 
@@ -248,6 +262,9 @@ class Catalog(Plain):
     placements: dict[str, str] = Field(description="Each position with where it is.")
     ablations: dict[str, str] = Field(description="Each kind of ablation with the question it answers.")
     shipped: tuple[Shipped, ...]
+    published: tuple[PublishedNetwork, ...] = Field(
+        default=(), description="ImageNet networks that attention-lab fetch brings."
+    )
     analyses: tuple[AnalysisEntry, ...]
 
 

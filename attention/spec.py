@@ -279,6 +279,10 @@ class Ablation(Plain):
         return self
 
 
+Filter = Literal["bicubic", "bilinear", "lanczos", "box", "hamming", "nearest"]
+"""Pillow's filters, all of them antialiased but the last."""
+
+
 class Preprocess(Plain):
     """How a photo becomes the network's input: shorter side to ``resize``, centre crop of ``size``, normalise."""
 
@@ -286,6 +290,17 @@ class Preprocess(Plain):
     resize: int = Field(default=256, ge=1, le=4096, description="Length of the shorter side before the crop, pixels.")
     mean: tuple[float, float, float] = Field(default=(0.485, 0.456, 0.406), description="Subtracted, in 0..1.")
     std: tuple[float, float, float] = Field(default=(0.229, 0.224, 0.225), description="Divided by, in 0..1.")
+    filter: Filter = Field(default="bicubic", description="How pixels are averaged when the photo is resized.")
+    mode: Literal["center", "squash", "border"] = Field(
+        default="center",
+        description="What is done with a photo that is not square: its ends are cut off, both sides become 'resize' "
+        "long, or the longer side does and the rest is filled with the mean colour.",
+    )
+    rounding: Literal["nearest", "torchvision"] = Field(
+        default="nearest",
+        description="How the longer side and the crop's offset become whole pixels: to the nearest and down, or as in "
+        "torchvision (down, and to the nearest even), which timm uses too.",
+    )
 
 
 class Recipe(Plain):

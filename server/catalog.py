@@ -19,9 +19,10 @@ from attention.gate import gates, slots
 from attention.measuring.traits import traits
 from attention.modules import modules
 from attention.options import schema
-from attention.schemas import AnalysisEntry, BackboneEntry, Catalog, ModuleEntry, Shipped
+from attention.schemas import AnalysisEntry, BackboneEntry, Catalog, ModuleEntry, PublishedNetwork, Shipped
 from attention.spec import ABLATIONS, POSITIONS, GateKind, Placement, Position, Request, Variant
 from attention.weights import load as weights
+from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,22 @@ def catalog() -> Catalog:
             Shipped(name=variant.model_copy(update={"weights": "shipped"}).name, card=card)
             for variant, card in weights.shipped().items()
         ),
+        published=tuple(_hub_network(network) for network in NETWORKS.values()),
         analyses=tuple(_analysis(name) for name in analyses),
+    )
+
+
+def _hub_network(network: HubNetwork) -> PublishedNetwork:
+    return PublishedNetwork(
+        name=network.weighted.name,
+        repository=network.repository,
+        attention=network.weighted.attention,
+        licence=network.licence,
+        megabytes=round(network.megabytes, 1),
+        recipe=RECIPES[network.recipe],
+        top1=network.top1,
+        test_size=network.test_size,
+        groups=tuple(name for name, group in GROUPS.items() if network.name in group.names),
     )
 
 

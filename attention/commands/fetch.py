@@ -1,23 +1,30 @@
-"""Fetch an image data set from the Hugging Face hub, once, for studies to name.
+"""Fetch published networks, or an image data set, from the Hugging Face hub, once.
 
-    attention-lab fetch uoft-cs/cifar10
+    attention-lab fetch networks                  which networks there are, with size, licence and accuracy
+    attention-lab fetch quartet                   a group of networks, or one: seresnet50.a1_in1k
+    attention-lab fetch uoft-cs/cifar10           a data set, for studies to name
 
-Its parquet files come into ``<data folder>/datasets/NAME``; nothing else of the repository is fetched, and none of it
-is run. The client library is optional: ``pip install 'attention-lab[hub]'``.
+Networks come into ``<data folder>/hub``, where ``weights=hub:timm/NAME`` finds them without a network from then on. A
+data set's parquet files come into ``<data folder>/datasets/NAME``; nothing else of the repository is fetched, and none
+of it is run. The client library is optional: ``pip install 'attention-lab[hub]'``.
 """
 
 import argparse
 import importlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from attention.build import load_report
 from attention.commands import data_options
+from attention.data.files import Files
 from attention.data.folder import DataFolder, data_set_name
 from attention.errors import AttentionError, BadData, InvalidRequest
 from attention.storage.folder import Folder
+from attention.weights.find import Checkpoints
+from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork, find_networks
 
 
 class Client(Protocol):
@@ -82,15 +89,45 @@ def hub_client() -> Any:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which repository is fetched, and where to."""
-    parser.add_argument("repository", help="owner/name on the hub, such as uoft-cs/cifar10")
+    parser.add_argument("name_or_repository", help="networks, a network, a group of them, or a data set's owner/name")
     parser.add_argument("--name", help="what to call it; by default the repository's name")
     parser.add_argument("--revision", help="branch, tag or commit")
     data_options.add_folder(parser)
 
 
 def run(chosen: argparse.Namespace) -> None:
-    """Fetch the data set that the command line names."""
-    folder = fetch(
-        hub_client(), chosen.repository, chosen.data.expanduser(), name=chosen.name, revision=chosen.revision
-    )
-    print(f"A study can name it now: {folder.name}", flush=True)
+    """Fetch what the command line names."""
+    name, root = chosen.name_or_repository, chosen.data.expanduser()
+    if name == "networks":
+        print("\n".join(listed()), flush=True)
+    elif "/" not in name or name in {network.repository for network in NETWORKS.values()}:
+        fetch_networks(find_networks(name), Files(root).checkpoints)
+    else:
+        folder = fetch(hub_client(), name, root, name=chosen.name, revision=chosen.revision)
+        print(f"A study can name it now: {folder.name}", flush=True)
+
+
+def fetch_networks(networks: Sequence[HubNetwork], checkpoints: Checkpoints) -> None:
+    """Fetch published networks, make sure that each is what it should be, and print what to ask for.
+
+    Raises:
+        BadCheckpoint: one cannot be fetched, or does not fit.
+        StorageFailed: the disk has no room.
+    """
+    for network in networks:
+        print(f"fetching {network.repository}: about {network.megabytes:.0f} MB, {network.licence}", flush=True)
+        report = load_report(network.weighted, checkpoints)
+        assert report is not None
+        print(f"  {report.loaded} tensors. Ask for {network.weighted.name}", flush=True)
+
+
+def listed() -> Iterator[str]:
+    """Groups and networks that can be fetched, a line each."""
+    for name, group in GROUPS.items():
+        total = sum(network.megabytes for network in group.networks)
+        yield f"{name:<28} {total:5.0f} MB  {group.title}: {', '.join(group.names)}"
+    for network in NETWORKS.values():
+        yield (
+            f"{network.name:<28} {network.megabytes:5.0f} MB  {network.licence:<12}  {network.top1:.2f} % at "
+            f"{network.test_size} pixels  {network.variant}  ({RECIPES[network.recipe]})"
+        )

@@ -1,7 +1,7 @@
 """Photos in, tensors out: any size, mode, orientation and format Pillow reads, through one preprocessing.
 
 Decode, turn upright by EXIF, bring to 8-bit RGB (more bits scaled by the range in use, transparency laid on white),
-resize the shorter side (bicubic, antialiased), crop the centre, convert to sRGB, scale to 0..1, normalise.
+resize the shorter side and crop as the network's publisher does, convert to sRGB, scale to 0..1, normalise.
 """
 
 import base64
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from attention.data.pixel_range import (
     joined_bytes_to_rgb,
 )
 from attention.errors import AttentionError, BadImage, TooLarge
-from attention.spec import Preprocess
+from attention.spec import Filter, Preprocess
 
 # What Pillow finds strange about the tags of a damaged file is not for anybody's log, and Python remembers each text.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -146,21 +146,66 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, over)
 
 
+FILTERS = {name: Image.Resampling[name.upper()] for name in get_args(Filter)}
+
+MOST_RESIZED_PIXELS = 4_000_000
+"""A photo that has more after it was resized is resized under its crop only: exact to a grey level."""
+
+
 def preprocess(image: Image.Image, how: Preprocess) -> Tensor:
     """A network's input (3, size, size) in float32 from an upright RGB photo."""
-    left, top, right, bottom = crop(image.width, image.height, how)
-    box = (left * image.width, top * image.height, right * image.width, bottom * image.height)
-    # Only the region under the crop is resized, so that a very long photo costs no more than a square one.
-    small = in_srgb(image.resize((how.size, how.size), Image.Resampling.BICUBIC, box=box))
-    return normalise(torch.from_numpy(np.array(small)).permute(2, 0, 1), how)
+    return normalise(torch.from_numpy(np.array(in_srgb(resized(image, how)))).permute(2, 0, 1), how)
+
+
+def resized(image: Image.Image, how: Preprocess) -> Image.Image:
+    """The part of an upright RGB photo that a network sees, (size, size) pixels."""
+    width, height = _resized_size(image.width, image.height, how)
+    left, top = (_offset(side, how) for side in (width, height))
+    if how.mode == "center" and (how.rounding == "nearest" or width * height > MOST_RESIZED_PIXELS):
+        scale_x, scale_y = image.width / width, image.height / height
+        box = (left * scale_x, top * scale_y, (left + how.size) * scale_x, (top + how.size) * scale_y)
+        return image.resize((how.size, how.size), FILTERS[how.filter], box=box)
+    whole = image if image.size == (width, height) else image.resize((width, height), FILTERS[how.filter])
+    if min(width, height) >= how.size:
+        return whole.crop((left, top, left + how.size, top + how.size))
+    mean = tuple(round(255 * value) for value in how.mean)
+    filled = Image.new("RGB", (how.size, how.size), mean)
+    filled.paste(whole, (-left, -top))
+    filled.info = whole.info
+    return filled
 
 
 def crop(photo_width: int, photo_height: int, how: Preprocess) -> tuple[float, float, float, float]:
-    """The part of a photo that becomes the input: left, top, right, bottom as shares of its width and height."""
-    scale = how.resize / min(photo_width, photo_height)
-    width, height = (max(round(side * scale), how.size) for side in (photo_width, photo_height))
-    left, top = (width - how.size) // 2, (height - how.size) // 2
+    """The part of a photo that becomes the input: left, top, right, bottom as shares of its width and height.
+
+    Below 0 and above 1 is what is filled.
+    """
+    width, height = _resized_size(photo_width, photo_height, how)
+    left, top = (_offset(side, how) for side in (width, height))
     return left / width, top / height, (left + how.size) / width, (top + how.size) / height
+
+
+def _resized_size(width: int, height: int, how: Preprocess) -> tuple[int, int]:
+    """Width and height of the whole photo after it was resized, pixels."""
+    if how.mode == "squash":
+        return how.resize, how.resize
+    if how.mode == "border":
+        ratio = max(width, height) / how.resize
+        return max(round(width / ratio), 1), max(round(height / ratio), 1)
+    shorter = min(width, height)
+    if how.rounding == "torchvision":
+        longer = max(int(how.resize * max(width, height) / shorter), how.size)
+        short = max(how.resize, how.size)
+        return (short, longer) if width <= height else (longer, short)
+    scale = how.resize / shorter
+    return max(round(width * scale), how.size), max(round(height * scale), how.size)
+
+
+def _offset(side: int, how: Preprocess) -> int:
+    """Where the crop begins on a side of the resized photo; below 0 where the photo is smaller."""
+    if side < how.size:
+        return -((how.size - side) // 2)
+    return (side - how.size) // 2 if how.rounding == "nearest" else round((side - how.size) / 2)
 
 
 def png(pixels: NDArray[np.uint8]) -> str:

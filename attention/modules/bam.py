@@ -10,12 +10,12 @@ f1 is a 1x1 convolution to C / r channels, f2 and f3 are 3x3 convolutions with d
 normalisation and a ReLU. The paper puts BAM where the network halves the map: in ResNet-50 at the ends of stages 1
 to 3, and nowhere else. Layers and start are those of https://github.com/Jongchan/attention-module: the normalisation
 stands inside the MLP, while the paper's formulas have one at the end of both parts; the counts here are the code's.
-That code multiplies M_c by M_s; the paper adds them, compares both and prefers the sum, which is used here. The
+That code multiplies M_c by M_s (``combine=product``); the paper adds them, compares both and prefers the sum. The
 bottleneck is at least 4 wide here: ReLUs in a row on one or two channels die easily, and then a part no longer sees
 the image. In training, a normalisation of pooled channels needs a batch of at least 2.
 """
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -53,9 +53,14 @@ class BottleneckAttention(AttentionModule):
             int, Field(ge=1, le=1024, description="Width of both parts is C // reduction, at least 4.")
         ] = 16,
         dilation: Annotated[int, Field(ge=1, le=16, description="Dilation of the spatial part's 3x3.")] = 4,
+        combine: Annotated[
+            Literal["sum", "product"],
+            Field(description="How the two parts are joined: added, as in the paper, or multiplied, as released."),
+        ] = "sum",
     ) -> None:
         super().__init__(channels)
         hidden = max(channels // reduction, LEAST_WIDTH)
+        self.combine = combine
         self.channel = nn.Sequential(
             nn.Linear(channels, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels)
         )
@@ -74,4 +79,5 @@ class BottleneckAttention(AttentionModule):
     def forward(self, x: Tensor) -> Tensor:
         by_channel = self.channel(x.mean((2, 3)))[:, :, None, None]  # (B, C, 1, 1)
         by_place = self.spatial(x)  # (B, 1, H, W)
-        return x * self.gate(1 + torch.sigmoid(by_channel + by_place))  # (B, C, H, W)
+        joined = by_channel + by_place if self.combine == "sum" else by_channel * by_place  # (B, C, H, W)
+        return x * self.gate(1 + torch.sigmoid(joined))

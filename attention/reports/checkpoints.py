@@ -33,6 +33,25 @@ class Card(Plain):
     command: str = Field(description="The command that made it.")
 
 
+class Conversion(Plain):
+    """What a checkpoint of other code was converted from, and what became of what was in it."""
+
+    converted_from: str = Field(description="Name of the file that was converted.")
+    sha256: str = Field(description="Of that file's bytes, in hex.")
+    key: str = Field(description="Where in the file the weights were, such as state_dict; empty for the whole file.")
+    others: tuple[str, ...] = Field(description="Other sets of weights in the file, which were not taken.")
+    prefix: str = Field(description="What stood before all names and was left out.")
+    renamed: tuple[tuple[str, str], ...] = Field(default=(), description="Parts of names that were replaced: old, new.")
+    tensors: int = Field(description="Tensors in the new file.")
+    parameters: int = Field(description="Numbers in them.")
+    left_out: tuple[str, ...] = Field(description="Entries that are no tensors of floats, and are not in the new file.")
+    variant: Variant | None = Field(default=None, description="The network that it fits here; None if there is none.")
+    labels: tuple[str, ...] = Field(default=(), description="Class names in the order of the logits.")
+    preprocess: Preprocess | None = Field(default=None, description="What its input must look like.")
+    torch: str = Field(description="Version of torch that read it.")
+    date: str = Field(description="Day it was converted, ISO 8601.")
+
+
 class Renamed(Plain):
     """Tensors of a checkpoint that have another name here."""
 

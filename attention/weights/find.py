@@ -8,7 +8,9 @@ Nothing is ever unpickled: what does not begin as safetensors do is refused befo
 """
 
 import json
+import math
 import re
+import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,10 +21,11 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from attention.errors import BadCheckpoint, NotFound, did_you_mean
-from attention.reports.checkpoints import Card
+from attention.reports.checkpoints import Card, Conversion
 from attention.spec import Preprocess
 from attention.storage.base import Depot
 from attention.storage.folder import Folder
+from attention.weights import imagenet
 from attention.weights.hub import TORCHVISION
 
 Shape = tuple[int, ...]
@@ -55,6 +58,8 @@ class Source:
 
     Args:
         weights: the text that named it.
+        card: what was trained, where it was trained here.
+        conversion: what was converted, where it was converted here.
         labels: class names in the order of the logits, where they are known.
         architecture: what its publisher calls the network.
         revision: the hub's commit.
@@ -63,6 +68,7 @@ class Source:
     path: Path
     weights: str
     card: Card | None = None
+    conversion: Conversion | None = None
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] = ()
     architecture: str | None = None
@@ -119,7 +125,11 @@ class Checkpoints:
         if path.parent == self.folder:
             self._brought(f"{stem}.json")
         card = _card(path)
-        return Source(path, weights, card, card.preprocess, card.labels) if card else Source(path, weights)
+        if isinstance(card, Conversion):
+            return Source(path, weights, conversion=card, preprocess=card.preprocess, labels=card.labels)
+        if card is None:
+            return Source(path, weights)
+        return Source(path, weights, card, preprocess=card.preprocess, labels=card.labels)
 
     def names(self) -> list[str]:
         """What may stand after ``file:``."""
@@ -159,8 +169,8 @@ class Checkpoints:
         return Source(
             path,
             weights,
-            preprocess=_preprocess(about),
-            labels=_labels(about),
+            preprocess=published_preprocess(about),
+            labels=published_labels(about, repository),
             architecture=str(about["architecture"])[:100] if "architecture" in about else None,
             revision=commit,
         )
@@ -236,17 +246,21 @@ def shapes(source: Source) -> dict[str, Shape]:
 
 def _pickle(name: str) -> str:
     return (
-        f"{name!r} is a pickle or an archive, which can run code when it is opened, so it is not. Convert it where you "
-        "trust it: safetensors.torch.save_file(torch.load(path, weights_only=True), 'name.safetensors')."
+        f"{name!r} is a pickle or an archive, which can run code when it is opened, so it is not. Convert it where it "
+        f"lies: attention-lab convert {shlex.quote(name)}"
     )
 
 
-def _card(path: Path) -> Card | None:
+def _card(path: Path) -> Card | Conversion | None:
+    """What is written beside a checkpoint: how it was trained, or what it was converted from."""
     beside = path.with_suffix(".json")
     if not beside.exists():
         return None
     try:
-        return Card.model_validate_json(beside.read_bytes())
+        data = beside.read_bytes()
+        with suppress(ValidationError):
+            return Conversion.model_validate_json(data)
+        return Card.model_validate_json(data)
     except (OSError, ValidationError) as error:
         raise BadCheckpoint(
             f"The card {beside.name} beside the checkpoint is not one: {str(error).splitlines()[0]}."
@@ -264,16 +278,38 @@ def _config(path: Path | None) -> dict[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def _preprocess(about: dict[str, Any]) -> Preprocess | None:
-    """How timm's configuration says that photos were prepared; None if it does not say so in full."""
+def published_preprocess(about: dict[str, Any]) -> Preprocess | None:
+    """How timm's configuration says that photos were prepared; None if it does not say so in full.
+
+    The rule is that of timm's transforms_imagenet_eval (https://github.com/huggingface/pytorch-image-models,
+    timm/data/transforms_factory.py), defaults included.
+    """
     try:
+        own = about.get("attention_lab", {}).get("preprocess")
+        if own is not None:  # written by attention.running.hub_layout
+            return Preprocess.model_validate(own)
         said = about["pretrained_cfg"]
-        size = int(said["input_size"][-1])
-        return Preprocess(size=size, resize=round(size / float(said["crop_pct"])), mean=said["mean"], std=said["std"])
-    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
+        _, height, size = (int(side) for side in said["input_size"])
+        if height != size:
+            return None
+        return Preprocess(
+            size=size,
+            resize=math.floor(size / float(said.get("crop_pct") or 0.875)),
+            mean=said["mean"],
+            std=said["std"],
+            filter=said.get("interpolation") or "bicubic",
+            mode=said.get("crop_mode") or "center",
+            rounding="torchvision",
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
         return None
 
 
-def _labels(about: dict[str, Any]) -> tuple[str, ...]:
+def published_labels(about: dict[str, Any], repository: str) -> tuple[str, ...]:
+    """Class names as a configuration says them; ImageNet's for timm's networks of ImageNet-1k, which leave them out."""
     names = about.get("label_names")
-    return tuple(str(name)[:200] for name in names) if isinstance(names, list) else ()
+    if isinstance(names, list):
+        return tuple(str(name)[:200] for name in names)
+    if repository.endswith("_in1k") and about.get("num_classes") == imagenet.CLASSES:
+        return imagenet.labels()
+    return ()

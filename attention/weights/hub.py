@@ -1,18 +1,24 @@
 """The Hugging Face hub: published checkpoints, fetched once and then found in a cache.
 
-Only safetensors and their ``config.json`` are ever asked for. The client library is optional:
-``pip install 'attention-lab[hub]'``.
+Only safetensors and their ``config.json`` are ever asked for. An interrupted download goes on where it stopped. The
+client library is optional: ``pip install 'attention-lab[hub]'``.
 """
 
+import hashlib
 import importlib
+import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attention.errors import BadCheckpoint
+from attention.errors import BadCheckpoint, StorageFailed
 
 LARGEST_BYTES = 1 << 30
 """A checkpoint larger than this is not fetched; ResNet-152 has a quarter of it."""
+
+KEEP_FREE_BYTES = 256 << 20
+"""What a download leaves free on the disk."""
 
 TORCHVISION: dict[str, str] = {
     "ResNet18_Weights.IMAGENET1K_V1": "timm/resnet18.tv_in1k",
@@ -80,7 +86,9 @@ class Hub:
                 raise BadCheckpoint(
                     f"{file} of {repository!r} has {about.size:,} bytes; at most {LARGEST_BYTES:,} are fetched."
                 )
-            return Path(client.hf_hub_download(repository, file, revision=revision, cache_dir=self.cache))
+            self._check_room(file, repository, about.size or 0)
+            path = Path(client.hf_hub_download(repository, file, revision=revision, cache_dir=self.cache))
+            return _checked(path, about.etag, file, repository)
         except errors.LocalEntryNotFoundError as error:
             raise BadCheckpoint(f"{file} of {repository!r} cannot be fetched now: {_first_line(error)}") from error
         except errors.EntryNotFoundError:
@@ -95,6 +103,42 @@ class Hub:
             raise BadCheckpoint(f"The repository {repository!r} has no revision {revision!r}.") from error
         except (*web, OSError, ValueError) as error:
             raise BadCheckpoint(f"{file} of {repository!r} cannot be fetched: {_first_line(error)}") from error
+
+    def _check_room(self, file: str, repository: str, size: int) -> None:
+        """Say before anything is fetched that the disk has no room for it.
+
+        Raises:
+            StorageFailed: it has not.
+        """
+        folder = self.cache or Path.home()
+        while not folder.exists():
+            folder = folder.parent
+        free = shutil.disk_usage(folder).free
+        if size > free - KEEP_FREE_BYTES:
+            raise StorageFailed(
+                f"{file} of {repository!r} has {size / 1e6:,.0f} MB, and the disk it would be kept on has "
+                f"{free / 1e6:,.0f} MB left. Make room there, and ask again."
+            )
+
+
+def _checked(path: Path, etag: str | None, file: str, repository: str) -> Path:
+    """A fetched file, if it has the checksum that the hub says; large files have their SHA-256 as ETag.
+
+    Raises:
+        BadCheckpoint: it has another one; it is deleted.
+    """
+    if etag is None or not re.fullmatch(r"[0-9a-f]{64}", etag):
+        return path
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != etag:
+        path.resolve().unlink()
+        path.unlink(missing_ok=True)
+        raise BadCheckpoint(
+            f"{file} of {repository!r} came with the checksum {digest[:12]}, and the hub says {etag[:12]}: it was "
+            "damaged on the way, and deleted. Fetch it again."
+        )
+    return path
 
 
 def _client() -> Any:

@@ -20,7 +20,7 @@ from attention.gate import Slot, slots
 from attention.modules import modules
 from attention.reports.checkpoints import Card, FreshModule, LoadReport
 from attention.spec import Variant
-from attention.weights import key_names as mapping
+from attention.weights import key_names
 from attention.weights.find import NOWHERE, Checkpoints, Source, check_name, shapes
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -106,7 +106,7 @@ def source(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Source | Non
     found = check(variant)
     if found is None:
         return checkpoints.find(variant.weights)
-    return Source(_shipped_files()[bare(variant)], "shipped", found, found.preprocess, found.labels)
+    return Source(_shipped_files()[bare(variant)], "shipped", found, preprocess=found.preprocess, labels=found.labels)
 
 
 def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
@@ -125,6 +125,10 @@ def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
     return f"{about.st_mtime_ns} {about.st_size} {about.st_ino}" if about else ""
 
 
+class Mismatch(BadCheckpoint):
+    """A checkpoint whose names or shapes are not the network's; what would fit is for the caller to find."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What will become of a checkpoint's tensors: name here -> name in the file, and the report, not yet measured."""
@@ -137,20 +141,21 @@ def plan(model: nn.Module, variant: Variant, found: Source) -> Plan:
     """Match a checkpoint's names and shapes with a network's, which may be on the meta device. No tensor is read.
 
     Raises:
-        BadCheckpoint: they do not match, and what would.
+        Mismatch: they do not match.
+        BadCheckpoint: the file is none.
     """
     there, own = shapes(found), model.state_dict()
-    translated = mapping.translate(there, own, variant.attention)
+    translation = key_names.translate(there, own, variant.attention)
+    translated = translation.names
     theirs = {ours: name for name, ours in translated.items()}
     if len(theirs) < len(translated):
-        raise BadCheckpoint(f"The checkpoint {found.path.name} has several tensors for one place of {variant.name}.")
-    missing = [name for name in own if name not in theirs and not name.endswith(mapping.NO_EFFECT)]
+        raise Mismatch(f"The checkpoint {found.path.name} has several tensors for one place of {variant.name}.")
+    missing = [name for name in own if name not in theirs and not name.endswith(key_names.NO_EFFECT)]
     unexpected = [name for name in theirs if name not in own]
     fresh, partly = _without_weights(model, missing, trained_whole(found, variant))
-    held = _held(variant, found, there)
-    _refuse_unexpected(variant, found, unexpected, held)
+    _refuse_unexpected(variant, found, unexpected)
     _refuse_missing(variant, found, model, missing, partly)
-    _refuse_shapes(model, variant, found, {name: there[theirs[name]] for name in own if name in theirs}, held)
+    _refuse_shapes(model, variant, found, {name: there[theirs[name]] for name in own if name in theirs})
     names = {name: theirs[name] for name in own if name in theirs}
     report = LoadReport(
         weights=found.weights,
@@ -158,11 +163,11 @@ def plan(model: nn.Module, variant: Variant, found: Source) -> Plan:
         revision=found.revision,
         architecture=found.architecture,
         loaded=len(names),
-        renamed=mapping.summary({name: ours for ours, name in names.items()}),
+        renamed=key_names.summary({name: ours for ours, name in names.items()}),
         missing=tuple(name for name in own if name not in theirs),
         unexpected=tuple(theirs[name] for name in unexpected),
         fresh=tuple(FreshModule(slot=path, kept=None, identity=False) for path in fresh),
-        notes=_notes(variant, found),
+        notes=_notes(variant, found, translation),
     )
     return Plan(names, report)
 
@@ -201,7 +206,7 @@ def _without_weights(model: nn.Module, missing: list[str], whole: bool) -> tuple
     """
     fresh, partly, absent = [], [], set(missing)
     for path, slot in filled(model).items():
-        needed = [f"{path}.{name}" for name in slot.state_dict() if not name.endswith(mapping.NO_EFFECT)]
+        needed = [f"{path}.{name}" for name in slot.state_dict() if not name.endswith(key_names.NO_EFFECT)]
         lacking = [name for name in needed if name in absent]
         if (lacking == needed and lacking) or (not needed and not whole):
             fresh.append(path)
@@ -215,29 +220,12 @@ def filled(model: nn.Module) -> dict[str, Slot]:
     return {path: slot for path, slot in slots(model).items() if len(slot)}
 
 
-def _held(variant: Variant, found: Source, there: Mapping[str, mapping.Shape]) -> str:
-    """What a checkpoint is, and how to ask for it; empty where that is unknown or was asked for."""
-    if found.card is not None:
-        return (
-            ""
-            if trained_whole(found, variant)
-            else f" Its card says that it is {bare(current(found.card.variant)).name}."
-        )
-    held = mapping.held(there)
-    if held is None:
-        return ""
-    fitting = Variant.parse(f"{variant.plain.name.partition('?')[0].removesuffix('/none')}/{held}")
-    if bare(fitting) == bare(variant):
-        return ""
-    return f" It holds trained attention: ask for {fitting.model_copy(update={'weights': variant.weights}).name}."
-
-
-def _refuse_unexpected(variant: Variant, found: Source, unexpected: list[str], held: str) -> None:
-    trouble = [name for name in unexpected if not name.endswith(mapping.NO_EFFECT)]
+def _refuse_unexpected(variant: Variant, found: Source, unexpected: list[str]) -> None:
+    trouble = [name for name in unexpected if not name.endswith(key_names.NO_EFFECT)]
     if trouble:
-        raise BadCheckpoint(
+        raise Mismatch(
             f"The checkpoint {found.path.name} has tensors that {bare(variant).name} has no place for: "
-            f"{_list(trouble)}.{held}"
+            f"{_list(trouble)}."
         )
 
 
@@ -245,53 +233,49 @@ def _refuse_missing(variant: Variant, found: Source, model: nn.Module, missing: 
     inside = tuple(f"{path}." for path in filled(model))
     backbone = [name for name in missing if not name.startswith(inside)] if inside else missing
     if backbone:
-        raise BadCheckpoint(
+        raise Mismatch(
             f"The checkpoint {found.path.name} is not one of {variant.backbone!r}: "
             f"{len(backbone)} of its tensors are missing, such as {_list(backbone)}."
         )
     if partly:
-        hint = " Ask for it without biases." if all(name.endswith(".bias") for name in partly) else ""
-        raise BadCheckpoint(
+        raise Mismatch(
             f"The checkpoint {found.path.name} has only a part of the attention of {bare(variant).name}: missing are "
-            f"{_list(partly)}.{hint}"
+            f"{_list(partly)}."
         )
     if trained_whole(found, variant) and missing:
-        raise BadCheckpoint(
-            f"The checkpoint {found.path.name} lacks tensors of what its card says it is: {_list(missing)}."
-        )
+        raise Mismatch(f"The checkpoint {found.path.name} lacks tensors of what its card says it is: {_list(missing)}.")
 
 
-def _refuse_shapes(
-    model: nn.Module, variant: Variant, found: Source, there: Mapping[str, mapping.Shape], held: str
-) -> None:
+def _refuse_shapes(model: nn.Module, variant: Variant, found: Source, there: Mapping[str, key_names.Shape]) -> None:
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    wrong = [name for name, shape in there.items() if not mapping.fits(shape, own[name])]
+    wrong = [name for name, shape in there.items() if not key_names.fits(shape, own[name])]
     if not wrong:
         return
-    if {name.rpartition(".")[0] for name in wrong} == {_classifier(model)}:
+    if {name.rpartition(".")[0] for name in wrong} == {classifier(model)}:
         found_classes, own_classes = there[wrong[0]][0], own[wrong[0]][0]
         if all(there[name][1:] == own[name][1:] for name in wrong):
-            asked = variant.model_copy(update={"classes": found_classes})
-            raise BadCheckpoint(
-                f"The checkpoint {found.path.name} tells {found_classes} classes apart, not {own_classes}. Ask for "
-                f"classes={found_classes}: {asked.name}."
-            )
+            raise Mismatch(f"The checkpoint {found.path.name} tells {found_classes} classes apart, not {own_classes}.")
     shown = "; ".join(f"{name} is {there[name]}, expected {own[name]}" for name in wrong[:NAMED])
     more = f"; and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-    raise BadCheckpoint(f"The checkpoint {found.path.name} does not fit {variant.name}: {shown}{more}.{held}")
+    raise Mismatch(f"The checkpoint {found.path.name} does not fit {variant.name}: {shown}{more}.")
 
 
-def _classifier(model: nn.Module) -> str:
+def classifier(model: nn.Module) -> str:
     """The path of the last fully connected layer that is not attention's."""
     inside = tuple(f"{path}." for path in filled(model))
     linear = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
     return [path for path in linear if not (inside and path.startswith(inside))][-1]
 
 
-def _notes(variant: Variant, found: Source) -> tuple[str, ...]:
+def _notes(variant: Variant, found: Source, translation: key_names.Translation) -> tuple[str, ...]:
     if trained_whole(found, variant):
         return ()
-    notes = []
+    notes = [note for name in translation.libraries if (note := key_names.libraries[name].note)]
+    if translation.assumed:
+        notes.append(
+            f"{' and '.join(translation.assumed)} in its blocks is taken for {variant.attention} because its layers "
+            f"are; that it stood at {variant.placement.position!r} is taken on trust."
+        )
     if options := {**variant.backbone_options, **variant.options}:
         said = ", ".join(f"{key}={value}" for key, value in sorted(options.items()))
         notes.append(f"Options that change no shape are taken on trust: {said}.")

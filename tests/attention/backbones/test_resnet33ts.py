@@ -11,9 +11,9 @@ from attention.counting.cost import count
 from attention.errors import BadCheckpoint
 from attention.gate import gates, slots
 from attention.modules.se import SqueezeExcitation
+from attention.proposals import propose
 from attention.spec import Placement, Variant
-from attention.weights.find import Checkpoints
-from attention.weights.key_names import held
+from attention.weights.find import Checkpoints, Source
 from tests.attention.modules.numpy_layers import Array, conv, maps, norm, numbers, randomised, sigmoid
 from tests.attention.weights.checkpoint_files import State, logits, report_of, trained, write
 
@@ -152,15 +152,20 @@ def test_what_timm_would_save_fills_every_place_with_its_own_tensor(tmp_path: Pa
     assert report.loaded == len(saved) and report.missing == () and report.fresh == ()
 
 
-@pytest.mark.parametrize(("attention", "said"), [(SE, SE), (GC, GC), (ECA, ECA), ("none", None)])
-def test_what_a_file_of_timms_holds_is_told_by_its_names_and_shapes(attention: str, said: str | None) -> None:
-    assert held(timms_shapes(attention)) == said
+@pytest.mark.parametrize("attention", [SE, GC, ECA, "none"])
+def test_what_a_file_of_timms_holds_is_told_by_its_names_and_shapes(attention: str, tmp_path: Path) -> None:
+    source = Source(write(tmp_path / "timm.safetensors", timms_state(attention)), "file:timm")
+    proposed = propose(source, skeleton)
+    assert proposed is not None
+    told, expected = (skeleton(one).state_dict() for one in (proposed, Variant.parse(f"resnet33ts/{attention}")))
+    assert {name: value.shape for name, value in told.items()} == {n: value.shape for n, value in expected.items()}
+    assert proposed.attention == Variant.parse(f"resnet33ts/{attention}").attention
 
 
 def test_timms_attention_in_a_file_for_the_plain_network_is_refused_with_the_right_name(tmp_path: Path) -> None:
     write(tmp_path / "timm.safetensors", timms_state(SE))
     for name in ("none", "se(bias=true)@inner", "se(bias=true,divisor=8)"):
-        with pytest.raises(BadCheckpoint, match=r"ask for resnet33ts/se\(bias=true,divisor=8\)@inner"):
+        with pytest.raises(BadCheckpoint, match=r"Ask for resnet33ts/se\(bias=true,divisor=8\)@inner"):
             build(Variant.parse(f"resnet33ts/{name}?weights=file:timm"), Checkpoints(tmp_path))
 
 

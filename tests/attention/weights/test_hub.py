@@ -1,17 +1,13 @@
 """The hub: fetched once, then found in the cache, or refused with a sentence. The client meets a local server."""
 
-import hashlib
 import importlib
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 import torch
@@ -24,10 +20,15 @@ from attention.weights import load as weights
 from attention.weights.find import Checkpoints
 from attention.weights.hub import TORCHVISION, Hub
 from tests.attention.weights.checkpoint_files import Bomb, logits, report_of, trained, write
+from tests.attention.weights.hub_server import COMMIT, Server, needs_client, serving
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HAS_HUB = find_spec("huggingface_hub") is not None
-needs_client = pytest.mark.skipif(not HAS_HUB, reason="needs huggingface-hub: pip install 'attention-lab[hub]'")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with serving() as address:
+        yield address
 
 
 def test_a_hub_that_is_limited_to_some_owners_asks_nobody_else(tmp_path: Path) -> None:
@@ -95,62 +96,6 @@ def test_a_file_that_is_known_not_to_be_there_is_not_asked_for_again(tmp_path: P
     absent.mkdir(parents=True)
     (absent / "model.safetensors").touch()
     assert Hub(tmp_path, offline=True)("timm/tiny", "model.safetensors", None) is None
-
-
-class Server(BaseHTTPRequestHandler):
-    """As much of the hub as a download needs. What a repository is like is its name."""
-
-    weights: ClassVar[bytes] = b""
-    asked: ClassVar[list[str]] = []
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, body: bool) -> None:
-        self.asked.append(f"{self.command} {self.path}")
-        _, _, name, _, revision, file = self.path.split("/", 5)
-        refused = {"gated": (403, "GatedRepo"), "private": (401, "RepoNotFound"), "gone": (404, "RepoNotFound")}
-        if name in refused:
-            self._refuse(*refused[name])
-        elif revision not in ("main", COMMIT):
-            self._refuse(404, "RevisionNotFound")
-        elif name == "broken":
-            self._refuse(500, "")
-        elif name == "pickled" or file not in ("model.safetensors", "config.json"):
-            self._refuse(404, "EntryNotFound")
-        else:
-            data = self.weights if file == "model.safetensors" else b'{"architecture": "resnet20"}'
-            size = 1 << 40 if name == "huge" else len(data)
-            self.send_response(200)
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-            self.send_header("Content-Length", str(size))
-            self.end_headers()
-            if body:
-                self.wfile.write(data)
-
-    def _refuse(self, status: int, code: str) -> None:
-        self.send_response(status)
-        self.send_header("X-Error-Code", code)
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
 
 
 ASK = """
@@ -251,7 +196,7 @@ def test_a_published_checkpoint_brings_its_preprocessing_and_labels(tmp_path: Pa
     (tmp_path / "timm" / "tiny" / "config.json").write_text(json.dumps(CONFIG))
     checkpoints, variant = hub_of(tmp_path), Variant.parse("resnet20/none?classes=10&weights=hub:timm/tiny")
     assert torch.equal(logits(build(variant, checkpoints)), logits(trained("resnet20/none")))
-    expected = Preprocess(size=40, resize=50, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    expected = Preprocess(size=40, resize=50, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), rounding="torchvision")
     assert preprocess_of(variant, checkpoints) == expected
     assert weights.labels(variant, checkpoints) == tuple("abcdefghij")
     assert report_of(variant.name, checkpoints).architecture == "resnet20"

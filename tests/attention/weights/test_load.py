@@ -208,7 +208,7 @@ def test_numbers_that_are_not_finite_and_not_floats_are_refused(tmp_path: Path) 
             "layer1.0.standard.0.reduce.weight is (4, 16, 1, 1), expected (1, 16, 1, 1)",
         ),
         ("resnet20/se", "resnet20/se(bias=true)", "only a part of the attention of resnet20/se(bias=true)"),
-        ("resnet20/se", "resnet20/se(bias=true)", "Ask for it without biases."),
+        ("resnet20/se", "resnet20/se(bias=true)", "Ask for resnet20/se?weights=file:it."),
         ("resnet20/se(bias=true)", "resnet20/se", "no place for: layer1.0.standard.0.expand.bias"),
         ("resnet20/se", "resnet20/none", "no place for: layer1.0.standard.0.expand.weight"),
         ("resnet20/se", "resnet20/eca", "no place for: layer1.0.standard.0.expand.weight"),

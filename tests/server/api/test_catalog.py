@@ -196,3 +196,11 @@ def test_the_pages_that_describe_the_api_need_no_other_host(client: TestClient, 
     loaded = re.findall(r'(?:src|href)="([^"]+)"', html)
     assert loaded and all(address.startswith("/") for address in loaded)
     assert all(client.get(address).status_code == 200 for address in loaded)
+
+
+def test_published_networks_are_listed_with_what_to_know_before_fetching_them(client: TestClient) -> None:
+    published = {entry["repository"]: entry for entry in client.get("/v1/catalog").json()["published"]}
+    se = published["timm/seresnet33ts.ra2_in1k"]
+    assert se["name"] == "resnet33ts/se(bias=true,divisor=8)@inner?weights=hub:timm/seresnet33ts.ra2_in1k"
+    assert (se["attention"], se["licence"], se["groups"]) == ("se", "apache-2.0", ["quartet"])
+    assert se["megabytes"] == 79.1 and se["test_size"] == 288

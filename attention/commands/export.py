@@ -1,0 +1,72 @@
+"""Write a trained network as ONNX, as a program of torch.export, or as safetensors with a card, and check the file.
+
+    attention-lab export 'resnet20/eca?weights=shipped' eca.onnx
+    attention-lab export 'resnet50/eca(kernel_size=released)?weights=file:eca_resnet50' eca.pt2 --size 224
+    attention-lab export 'resnet20/se?weights=file:mine' mine --hub owner/name --licence apache-2.0
+
+The ending of the file says the format; a name without an ending is a folder laid out as the hub has it. What was
+written is read again and held against torch on noise; the largest difference is printed and written on the card.
+"""
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import Any
+
+from attention.build import build, preprocess_of, resolve
+from attention.data.files import Files
+from attention.errors import InvalidRequest
+from attention.reports.export import ExportCard
+from attention.running.export import About, export
+from attention.running.hub_layout import push, save_pretrained
+from attention.spec import Variant
+from attention.weights import load
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which network goes where."""
+    parser.add_argument("network", help="its short name, with the weights: 'resnet20/eca?weights=shipped'")
+    parser.add_argument("out", type=Path, help="a file .onnx, .pt2 or .safetensors, or a folder in the hub's layout")
+    parser.add_argument("--size", type=int, help="height and width of the input; by default the network's own")
+    parser.add_argument("--hub", metavar="OWNER/NAME", help="send the folder there, with the token of 'hf auth login'")
+    parser.add_argument("--public", action="store_true", help="the repository on the hub is for everybody to see")
+    parser.add_argument("--licence", help="licence of the weights, as the hub spells it")
+    parser.add_argument(
+        "--data", type=Path, default=Path("~/.local/share/attention"), help="the service's data folder (ATTENTION_DATA)"
+    )
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Export the network that the command line names; print how it was checked."""
+    if chosen.hub and chosen.out.suffix:
+        raise InvalidRequest("The hub takes a folder: give a name without an ending.")
+    checkpoints = Files(chosen.data.expanduser()).checkpoints
+    variant = resolve(Variant.parse(chosen.network))
+    how = preprocess_of(variant, checkpoints)
+    about = About(variant, how, load.labels(variant, checkpoints))
+    model, size, out = build(variant, checkpoints), chosen.size or how.size, chosen.out.expanduser()
+    if out.suffix:
+        print("\n".join(_told(export(model, out, size, about), out)), flush=True)
+        return
+    card = save_pretrained(model, out, size, about, chosen.licence)
+    print("\n".join(_told(card, out)), flush=True)
+    if chosen.hub:
+        print(f"Sent. Ask for weights={push(_client(), out, chosen.hub, private=not chosen.public)}.", flush=True)
+
+
+def _told(card: ExportCard, out: Path) -> list[str]:
+    """What was written and how it was checked, a line each."""
+    free = [name for name, yes in (("batch", card.free_batch), ("size", card.free_size)) if yes]
+    return [
+        f"{out}: {card.parameters:,} parameters, input (B, 3, {card.size}, {card.size})"
+        + (f", free {' and '.join(free)}." if free else ", of this size only."),
+        f"Checked in {card.runtime}: outputs differ by at most {card.largest_difference:.1e} from torch "
+        f"{card.torch} ({len(card.checks)} batches of noise).",
+    ]
+
+
+def _client() -> Any:
+    try:
+        return importlib.import_module("huggingface_hub").HfApi()
+    except ImportError:
+        raise InvalidRequest("Sending needs the package huggingface-hub: pip install 'attention-lab[hub]'.") from None

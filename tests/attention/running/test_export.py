@@ -1,0 +1,195 @@
+"""Export: what is written answers as the network does, and what does not is not kept."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attention.build import build, preprocess_of
+from attention.commands import main
+from attention.errors import BadCheckpoint, InvalidRequest
+from attention.reports.export import ExportCard
+from attention.running.export import About, export
+from attention.running.hub_layout import push, save_pretrained
+from attention.spec import Preprocess, Variant
+from attention.weights import load
+from attention.weights.find import Checkpoints
+from tests.attention.weights.checkpoint_files import logits, trained
+
+NEEDS = ("onnx", "onnxscript", "onnxruntime")
+needs_onnx = pytest.mark.skipif(
+    any(find_spec(name) is None for name in NEEDS), reason="needs ONNX: pip install 'attention-lab[onnx]'"
+)
+
+
+class Small(nn.Module):
+    """A convolution, a gate and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.gate = nn.Conv2d(4, 4, 1)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        x = x * torch.sigmoid(self.gate(x.mean((2, 3), keepdim=True)))
+        return self.fc(x.relu().mean((2, 3)))
+
+
+class OfOneSize(Small):
+    """A classifier that looks at every place for itself, so that images have one size only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4 * 16 * 16, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.conv(x).flatten(1))
+
+
+class Drifting(Small):
+    """A network that a graph does not follow: every call adds what the calls before have counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return super().forward(x) + float(self.calls)
+
+
+def test_a_program_of_torch_takes_any_batch_and_size_and_answers_alike(tmp_path: Path) -> None:
+    model = Small().train()
+    model.gate.eval()
+    card = export(model, tmp_path / "net.pt2", 16)
+    assert card.free_batch and card.free_size and card.largest_difference < 1e-5
+    assert [(check.images, check.size) for check in card.checks] == [(2, 16), (3, 16), (2, 48)]
+    assert model.training and not model.gate.training
+    program = torch.export.load(tmp_path / "net.pt2").module()
+    images = torch.randn(5, 3, 40, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(program(images), model(images))
+    assert ExportCard.model_validate_json((tmp_path / "net.json").read_bytes()) == card
+
+
+def test_a_network_of_one_size_says_so(tmp_path: Path) -> None:
+    card = export(OfOneSize(), tmp_path / "net.pt2", 16)
+    assert card.free_batch and not card.free_size and len(card.checks) == 2
+
+
+def test_what_answers_something_else_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"answers otherwise than torch|cannot be exported as one graph"):
+        export(Drifting(), tmp_path / "net.pt2", 16)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_depends_on_values_cannot_be_one_graph(tmp_path: Path) -> None:
+    class Undecided(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) if x.sum() > 0 else super().forward(-x)
+
+    with pytest.raises(InvalidRequest, match="cannot be exported as one graph"):
+        export(Undecided(), tmp_path / "net.pt2", 16)
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_onnx
+def test_onnx_answers_alike_in_its_own_runtime(tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    model = Small()
+    card = export(model, tmp_path / "net.onnx", 16)
+    assert card.free_batch and card.free_size and card.opset and card.runtime.startswith("onnxruntime")
+    session = runtime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    images = torch.randn(5, 3, 40, 24)
+    (answer,) = session.run(None, {"images": images.numpy()})
+    with torch.no_grad():
+        assert np.allclose(answer, model(images).numpy(), atol=1e-5)
+
+
+@needs_onnx
+@pytest.mark.slow
+@pytest.mark.parametrize("attention", ["se", "eca", "cbam", "gc", "coord", "simam"])
+def test_networks_with_attention_are_onnx_with_a_free_batch(tmp_path: Path, attention: str) -> None:
+    card = export(trained(f"resnet20/{attention}"), tmp_path / "net.onnx", 32)
+    assert card.free_batch
+
+
+def test_safetensors_hold_the_weights_and_the_hubs_layout_reads_back(tmp_path: Path) -> None:
+    model, labels = trained("resnet20/se?classes=10"), tuple("abcdefghij")
+    how = Preprocess(size=32, resize=36, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), filter="bilinear", mode="squash")
+    about = About(Variant.parse("resnet20/se?classes=10"), how, labels)
+    card = save_pretrained(model, tmp_path / "me" / "net", 32, about, "apache-2.0")
+    assert card.format == "safetensors" and card.largest_difference == 0
+    assert sorted(path.name for path in (tmp_path / "me" / "net").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+
+    def fetch(repository: str, file: str, revision: str | None) -> Path | None:
+        return tmp_path / repository / file
+
+    variant, checkpoints = Variant.parse("resnet20/se?classes=10&weights=hub:me/net"), Checkpoints(fetch=fetch)
+    assert torch.equal(logits(build(variant, checkpoints)), logits(model))
+    assert preprocess_of(variant, checkpoints) == how
+    assert load.labels(variant, checkpoints) == labels
+    said = json.loads((tmp_path / "me" / "net" / "config.json").read_bytes())
+    assert said["num_classes"] == 10 and said["pretrained_cfg"]["interpolation"] == "bilinear"
+    assert "license: apache-2.0" in (tmp_path / "me" / "net" / "README.md").read_text()
+
+
+class Hub:
+    """A hub that remembers what it is sent, or refuses."""
+
+    def __init__(self, refusal: Exception | None = None) -> None:
+        self.refusal = refusal
+        self.sent: list[Any] = []
+
+    def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.sent.append((repo_id, private))
+
+    def upload_folder(self, *, repo_id: str, folder_path: Path, commit_message: str) -> None:
+        self.sent.append((repo_id, folder_path))
+
+
+def test_a_folder_is_sent_to_a_private_repository_and_a_refusal_keeps_it(tmp_path: Path) -> None:
+    hub = Hub()
+    assert push(hub, tmp_path, "me/net") == "hub:me/net"
+    assert hub.sent == [("me/net", True), ("me/net", tmp_path)]
+    with pytest.raises(BadCheckpoint, match="me/net cannot be written: 401: no token. The files are in"):
+        push(Hub(OSError("401: no token.")), tmp_path, "me/net")
+    with pytest.raises(InvalidRequest, match="'net' is no repository of the hub. Write owner/name"):
+        push(hub, tmp_path, "net")
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.tflite"])
+def test_an_unknown_ending_gets_a_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"Take \.onnx, \.pt2, \.safetensors"):
+        export(Small(), tmp_path / name, 16)
+
+
+def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "net.pt2").write_bytes(b"mine")
+    with pytest.raises(InvalidRequest, match="is there already"):
+        export(Small(), tmp_path / "net.pt2", 16)
+    assert (tmp_path / "net.pt2").read_bytes() == b"mine"
+
+
+def test_the_command_exports_a_shipped_network_and_says_how_it_was_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = "resnet20(width=8)/eca?weights=shipped"
+    assert main(["export", network, str(tmp_path / "eca.safetensors"), "--data", str(tmp_path / "data")]) == 0
+    assert "outputs differ by at most 0.0e+00 from torch" in capsys.readouterr().out
+    card = ExportCard.model_validate_json((tmp_path / "eca.json").read_bytes())
+    assert card.labels[3] == "cat" and card.variant and card.variant.attention == "eca"
+    assert main(["export", network, str(tmp_path / "x.pt2"), "--hub", "me/net"]) == 2

@@ -1,0 +1,89 @@
+"""A hub on this machine, for the client library to meet: files, refusals, answers that break off."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from typing import ClassVar
+
+import pytest
+
+from attention.weights.hub import LARGEST_BYTES
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+needs_client = pytest.mark.skipif(
+    find_spec("huggingface_hub") is None, reason="needs huggingface-hub: pip install 'attention-lab[hub]'"
+)
+
+
+class Server(BaseHTTPRequestHandler):
+    """As much of the hub as a download needs. What a repository is like is its name."""
+
+    weights: ClassVar[bytes] = b""
+    config: ClassVar[bytes] = b'{"architecture": "resnet20"}'
+    asked: ClassVar[list[str]] = []
+    cuts: ClassVar[int] = 0
+    """How many answers from now on break off in the middle."""
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        self.asked.append(f"{self.command} {self.path} {self.headers.get('Range', '')}".strip())
+        _, _, name, _, revision, file = self.path.split("/", 5)
+        refused = {"gated": (403, "GatedRepo"), "private": (401, "RepoNotFound"), "gone": (404, "RepoNotFound")}
+        if name in refused:
+            self._refuse(*refused[name])
+        elif revision not in ("main", COMMIT):
+            self._refuse(404, "RevisionNotFound")
+        elif name == "broken":
+            self._refuse(500, "")
+        elif name == "pickled" or file not in ("model.safetensors", "config.json"):
+            self._refuse(404, "EntryNotFound")
+        else:
+            data = self.weights if file == "model.safetensors" else self.config
+            self._send(name, data, body)
+
+    def _send(self, name: str, data: bytes, body: bool) -> None:
+        size = {"huge": 1 << 40, "large": LARGEST_BYTES}.get(name, len(data))
+        digest = hashlib.sha256(b"else" if name == "corrupt" else data).hexdigest()
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        self.send_response(206 if start else 200)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{digest}"')
+        self.send_header("Accept-Ranges", "bytes")
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        self.send_header("Content-Length", str(size - start))
+        self.end_headers()
+        if body:
+            cut = len(data) > 10_000 and type(self).cuts > 0
+            type(self).cuts -= cut
+            self.wfile.write(data[start : len(data) * 7 // 8] if cut else data[start:])
+            self.close_connection = True
+
+    def _refuse(self, status: int, code: str) -> None:
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """Serve while inside; gives the address that HF_ENDPOINT should have."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
