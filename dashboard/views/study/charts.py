@@ -9,12 +9,9 @@ import pandas as pd
 from attention.reports.evidence import KIND_WORDS
 from attention.reports.study import Arm, StudyReport
 from dashboard.drawing import theme
-from dashboard.drawing.marks import AXES, PALETTE, SHORT, TEXT, Chart
+from dashboard.drawing.marks import PALETTE, SHORT, TEXT, Chart
 from dashboard.drawing.words import human, labels
-
-ROW = 44
-"""Height of an arm in the picture of paired differences, pixels."""
-MARGIN = "#8a94a6"
+from dashboard.views.study.paired import MARGIN, paired
 
 
 def called(report: StudyReport) -> dict[str, str]:
@@ -65,44 +62,8 @@ def differences(report: StudyReport) -> Chart | None:
         for arm in arms
         if arm.verdict and (found := arm.verdict.difference)
     ]
-    y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False))
-    colour, title = _colours(report), f"accuracy − {label[report.baseline]}, same seed (points)"
-    width = report.margin or 0.0
-    margin = alt.Chart(pd.DataFrame([{"low": -width, "high": width}]))
-    layers: list[alt.Chart] = [
-        margin.mark_rect(color=MARGIN, opacity=0.22).encode(x=alt.X("low:Q", title=title), x2="high:Q"),
-        alt.Chart(pd.DataFrame([{"zero": 0.0}]))
-        .mark_rule(color=MARGIN, strokeWidth=1.5)
-        .encode(x=alt.X("zero:Q", title=title)),
-    ]
-    if bars:
-        interval = alt.Chart(pd.DataFrame(bars)).encode(
-            y=y,
-            tooltip=[
-                alt.Tooltip("arm:N"),
-                alt.Tooltip("mean:Q", format="+.2f"),
-                alt.Tooltip("low:Q", format="+.2f"),
-                alt.Tooltip("high:Q", format="+.2f"),
-                alt.Tooltip("n:Q", title="pairs"),
-            ],
-        )
-        layers += [
-            interval.mark_bar(height=10, opacity=0.4, cornerRadius=3).encode(
-                x=alt.X("low:Q", title=title), x2="high:Q", color=colour
-            ),
-            interval.mark_tick(thickness=3, size=24).encode(x=alt.X("mean:Q", title=title), color=colour),
-        ]
-    layers.append(
-        alt.Chart(pd.DataFrame(dots))
-        .mark_circle(size=70, opacity=0.9, stroke="white", strokeWidth=1)
-        .encode(
-            y=y,
-            x=alt.X("difference:Q", title=title),
-            color=colour,
-            tooltip=[alt.Tooltip("arm:N"), alt.Tooltip("seed:O"), alt.Tooltip("difference:Q", format="+.2f")],
-        )
-    )
-    return alt.layer(*layers).properties(height=ROW * len(arms) + AXES)
+    title = f"accuracy − {label[report.baseline]}, same seed (points)"
+    return paired(dots, bars, order, report.margin, title, _colours(report))
 
 
 def shared_seeds(report: StudyReport) -> dict[str, list[int]]:

@@ -1,0 +1,157 @@
+""":material/balance: Judge my seeds: what may be said of scores that you have, without training anything."""
+
+import csv
+import io
+
+import altair as alt
+import streamlit as st
+from pydantic import ValidationError
+
+from attention.client import ServiceError
+from attention.reports.judge import JudgeReport, JudgeRequest, ResultFile
+from dashboard import connect
+from dashboard.drawing.marks import PALETTE, Chart
+from dashboard.views.study.paired import paired
+from dashboard.views.study.panels import DEFINITION, badge
+from dashboard.widgets import forms
+
+LOOKS = {"yes": 3, "no": 1}
+"""Whether seeds may be added after a verdict -> looks of the plan."""
+
+
+def main() -> None:
+    st.title("Judge my seeds")
+    st.markdown(
+        "Paste a table of scores, a run a line, or upload it: is any arm really better than the baseline, and how many "
+        "seeds would tell? Exports of TensorBoard, Weights & Biases and MLflow are read as they are."
+    )
+    asked = question()
+    if asked is None:
+        return
+    try:
+        report = connect.client().ask(asked)
+    except ServiceError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    show(report)
+
+
+def question() -> JudgeRequest | None:
+    """The question that the form asks; None with a sentence if it is none."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        text = st.text_area("Scores: arm, seed, score", example(), height=210, key="judge.text")
+        uploads = st.file_uploader("Or files", ["csv", "tsv", "txt"], accept_multiple_files=True, key="judge.files")
+    with right:
+        first, second = st.columns(2)
+        margin = first.number_input(
+            "Margin",
+            0.0,
+            value=0.5,
+            step=0.1,
+            key="judge.margin",
+            help="Smaller differences matter to nobody; 0: none.",
+        )
+        unit = second.selectbox("Unit", ["points", "share", "percent"], key="judge.unit", accept_new_options=True)
+        images = first.number_input("Test images", 0, value=0, key="judge.images", help="0: not known.")
+        planned = second.number_input("First look, seeds", 0, 10_000, 0, key="judge.first", help="0: all there are.")
+        growing = st.segmented_control(
+            "Seeds may be added after a verdict", list(LOOKS), default="yes", key="judge.looks", required=True
+        )
+        with st.expander("How runs are read", icon=":material/tune:"):
+            baseline = st.text_input("Baseline", key="judge.baseline", help="Empty: the first arm.")
+            lower = st.toggle("Lower is better", key="judge.lower")
+            pairs = st.toggle("Runs of one seed belong together", value=True, key="judge.paired")
+            majority = st.number_input("Share of the most frequent class", 0.0, 1.0, 0.0, key="judge.majority")
+            pattern = st.text_input("Names of runs", placeholder="{arm}-s{seed}", key="judge.pattern")
+            score = st.text_input("Metric of an export", key="judge.score")
+            step = st.text_input("Step of each run", placeholder="the last", key="judge.step")
+            arm_column = st.text_input("Column of the arm", key="judge.arm")
+            seed_column = st.text_input("Column of the seed", key="judge.seed")
+    files = [ResultFile(name=file.name, text=file.getvalue().decode("utf-8-sig", "replace")) for file in uploads]
+    try:
+        return JudgeRequest.model_validate(
+            {
+                "files": files or [ResultFile(name="pasted", text=text)],
+                "margin": margin or None,
+                "unit": unit,
+                "test_images": images or None,
+                "first_look": planned or None,
+                "looks": LOOKS[growing],
+                "baseline": baseline.strip() or None,
+                "lower_is_better": lower,
+                "paired": pairs,
+                "majority": majority or None,
+                "pattern": pattern.strip() or None,
+                "score": score.strip() or None,
+                "step": step.strip() or None,
+                "arm_column": arm_column.strip() or None,
+                "seed_column": seed_column.strip() or None,
+            }
+        )
+    except ValidationError as error:
+        st.info(forms.sentence(error).removeprefix("Value error, "))
+        return None
+
+
+def example() -> str:
+    """The runs of the study that comes with the service, as a table to be replaced."""
+    report = connect.client().shipped_study()
+    file = io.StringIO()
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow(["arm", "seed", "score"])
+    for run in report.runs if report is not None else ():
+        if run.test_accuracy is not None:
+            arm = run.arm.partition("?")[0].rpartition("/")[2]
+            rows.writerow([arm, run.seed, f"{100 * run.test_accuracy:.2f}"])
+    return file.getvalue()
+
+
+def show(report: JudgeReport) -> None:
+    """The verdicts first, then the table, the picture and the files."""
+    st.subheader(report.headline, anchor=False)
+    for arm in report.arms:
+        if arm.verdict is not None:
+            st.markdown(f"{badge(arm.verdict)} {arm.verdict.sentence}")
+            for note in arm.verdict.notes:
+                st.caption(note)
+    st.markdown(report.markdown().partition("\n\n")[0])
+    if (chart := differences(report)) is not None:
+        st.altair_chart(chart, width="stretch")
+    with st.expander("How a verdict is given", icon=":material/gavel:"):
+        st.markdown(DEFINITION)
+    for caveat in report.caveats:
+        st.warning(caveat, icon=":material/warning:")
+    with st.container(horizontal=True):
+        for label, data, file in (
+            ("Table (Markdown)", report.markdown(), "verdicts.md"),
+            ("Table (LaTeX)", report.latex(), "verdicts.tex"),
+            ("Arms (CSV)", report.csv(), "verdicts.csv"),
+            ("Report (JSON)", report.model_dump_json(indent=1), "verdicts.json"),
+        ):
+            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+
+
+def differences(report: JudgeReport) -> Chart | None:
+    """Each arm's paired differences with the interval of their mean."""
+    arms = [arm for arm in report.arms if arm.verdict is not None and (arm.differences or arm.verdict.difference)]
+    if not arms:
+        return None
+    names = [arm.name for arm in report.arms]
+    colours = alt.Scale(domain=names, range=[PALETTE[number % len(PALETTE)] for number in range(len(names))])
+    dots = [
+        {"arm": arm.name, "seed": seed, "difference": difference}
+        for arm in arms
+        for seed, difference in zip(arm.seeds, arm.differences, strict=True)
+    ]
+    bars = [
+        {"arm": arm.name, "low": found.low, "high": found.high, "mean": found.estimate, "n": found.n}
+        for arm in arms
+        if arm.verdict is not None and (found := arm.verdict.difference)
+    ]
+    title = f"score − {report.baseline} ({report.unit})"
+    colour = alt.Color("arm:N", scale=colours, legend=None)
+    return paired(dots, bars, [arm.name for arm in arms], report.margin, title, colour)
+
+
+main()
