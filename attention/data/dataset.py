@@ -164,7 +164,7 @@ def collect(
     splits = with_test(splits)
     origin: ValidationOrigin = "off" if not validation else "own" if "validation" in splits else "cut"
     if origin == "cut":
-        splits = with_validation(splits, labels, contents or digests, validation)
+        splits = with_validation(splits, labels, digests, validation, contents)
     numbers, where = np.array([classes.index(label) for label in labels]), np.array(splits)
     whole = torch.from_numpy(np.stack(pixels))
     parts = {

@@ -20,28 +20,36 @@ def with_test(splits: Iterable[str]) -> list[str]:
     return known if "test" in known else ["test" if split == "validation" else split for split in known]
 
 
-def with_validation(splits: Sequence[str], labels: Sequence[str], digests: Sequence[bytes], share: float) -> list[str]:
+def with_validation(
+    splits: Sequence[str],
+    labels: Sequence[str],
+    digests: Sequence[bytes],
+    share: float,
+    contents: Sequence[bytes] | None = None,
+) -> list[str]:
     """Cut a validation split from the training images, the same share of each class, by the hash of each file.
 
-    Whatever the files' order and names, the same images are cut. Files of the same content stay together, and each
+    Whatever the files' order and names, the same images are cut. Images of the same content stay together, and each
     class keeps at least one image to train on.
 
     Args:
         splits: of each image, without any ``validation``.
+        digests: of each file.
         share: of the training images of each class, to the nearest image.
+        contents: digest of each image's pixels; by default of its file.
     """
     by_class: dict[str, dict[bytes, list[int]]] = {}
-    for number, (split, label, digest) in enumerate(zip(splits, labels, digests, strict=True)):
+    for number, (split, label, content) in enumerate(zip(splits, labels, contents or digests, strict=True)):
         if split == "train":
-            by_class.setdefault(label, {}).setdefault(digest, []).append(number)
+            by_class.setdefault(label, {}).setdefault(content, []).append(number)
     cut = list(splits)
-    for contents in by_class.values():
-        count = sum(map(len, contents.values()))
+    for groups in by_class.values():
+        count = sum(map(len, groups.values()))
         wanted, taken = round(share * count), 0
-        for digest in sorted(contents):
-            if taken >= wanted or taken + len(contents[digest]) >= count:
+        for numbers in sorted(groups.values(), key=lambda same: min(digests[number] for number in same)):
+            if taken >= wanted or taken + len(numbers) >= count:
                 break
-            taken += len(contents[digest])
-            for number in contents[digest]:
+            taken += len(numbers)
+            for number in numbers:
                 cut[number] = "validation"
     return cut
