@@ -10,21 +10,28 @@ from pydantic import ValidationError
 from attention.client import ServiceError
 from attention.reports.judge import JudgeReport, JudgeRequest, ResultFile
 from dashboard import connect
-from dashboard.drawing.marks import PALETTE, Chart
+from dashboard.drawing import theme
+from dashboard.drawing.marks import Chart
+from dashboard.language import marked, say
 from dashboard.views.study.paired import paired
 from dashboard.views.study.panels import DEFINITION, badge
-from dashboard.widgets import forms
+from dashboard.widgets import forms, links
 
-LOOKS = {"yes": 3, "no": 1}
+LOOKS = {marked("yes"): 3, marked("no"): 1}
 """Whether seeds may be added after a verdict -> looks of the plan."""
+UNITS = ("points", "share", "percent")
+CSV = ("csv", "tsv", "txt")
 
 
 def main() -> None:
-    st.title("Judge my seeds")
+    st.title(say("Judge my seeds"))
     st.markdown(
-        "Paste a table of scores, a run a line, or upload it: is any arm really better than the baseline, and how many "
-        "seeds would tell? Exports of TensorBoard, Weights & Biases and MLflow are read as they are."
+        say(
+            "Paste a table of scores, a run a line, or upload it: is any arm really better than the baseline, and how "
+            "many seeds would tell? Exports of TensorBoard, Weights & Biases and MLflow are read as they are."
+        )
     )
+    links.to("study", say("Study"), ":material/science:")
     asked = question()
     if asked is None:
         return
@@ -40,34 +47,41 @@ def question() -> JudgeRequest | None:
     """The question that the form asks; None with a sentence if it is none."""
     left, right = st.columns([3, 2], gap="large")
     with left:
-        text = st.text_area("Scores: arm, seed, score", example(), height=210, key="judge.text")
-        uploads = st.file_uploader("Or files", ["csv", "tsv", "txt"], accept_multiple_files=True, key="judge.files")
+        text = st.text_area(say("Scores: arm, seed, score"), example(), height=210, key="judge.text")
+        uploads = st.file_uploader(say("Or files"), CSV, accept_multiple_files=True, key="judge.files")
     with right:
         first, second = st.columns(2)
         margin = first.number_input(
-            "Margin",
+            say("Margin"),
             0.0,
             value=0.5,
             step=0.1,
             key="judge.margin",
-            help="Smaller differences matter to nobody; 0: none.",
+            help=say("Smaller differences matter to nobody; 0: none."),
         )
-        unit = second.selectbox("Unit", ["points", "share", "percent"], key="judge.unit", accept_new_options=True)
-        images = first.number_input("Test images", 0, value=0, key="judge.images", help="0: not known.")
-        planned = second.number_input("First look, seeds", 0, 10_000, 0, key="judge.first", help="0: all there are.")
+        unit = second.selectbox(say("Unit"), UNITS, key="judge.unit", accept_new_options=True)
+        images = first.number_input(say("Test images"), 0, value=0, key="judge.images", help=say("0: not known."))
+        planned = second.number_input(
+            say("First look, seeds"), 0, 10_000, 0, key="judge.first", help=say("0: all there are.")
+        )
         growing = st.segmented_control(
-            "Seeds may be added after a verdict", list(LOOKS), default="yes", key="judge.looks", required=True
+            say("Seeds may be added after a verdict"),
+            list(LOOKS),
+            format_func=say,
+            default="yes",
+            key="judge.looks",
+            required=True,
         )
-        with st.expander("How runs are read", icon=":material/tune:"):
-            baseline = st.text_input("Baseline", key="judge.baseline", help="Empty: the first arm.")
-            lower = st.toggle("Lower is better", key="judge.lower")
-            pairs = st.toggle("Runs of one seed belong together", value=True, key="judge.paired")
-            majority = st.number_input("Share of the most frequent class", 0.0, 1.0, 0.0, key="judge.majority")
-            pattern = st.text_input("Names of runs", placeholder="{arm}-s{seed}", key="judge.pattern")
-            score = st.text_input("Metric of an export", key="judge.score")
-            step = st.text_input("Step of each run", placeholder="the last", key="judge.step")
-            arm_column = st.text_input("Column of the arm", key="judge.arm")
-            seed_column = st.text_input("Column of the seed", key="judge.seed")
+        with st.expander(say("How runs are read"), icon=":material/tune:"):
+            baseline = st.text_input(say("Baseline"), key="judge.baseline", help=say("Empty: the first arm."))
+            lower = st.toggle(say("Lower is better"), key="judge.lower")
+            pairs = st.toggle(say("Runs of one seed belong together"), value=True, key="judge.paired")
+            majority = st.number_input(say("Share of the most frequent class"), 0.0, 1.0, 0.0, key="judge.majority")
+            pattern = st.text_input(say("Names of runs"), placeholder="{arm}-s{seed}", key="judge.pattern")
+            score = st.text_input(say("Metric of an export"), key="judge.score")
+            step = st.text_input(say("Step of each run"), placeholder=say("the last"), key="judge.step")
+            arm_column = st.text_input(say("Column of the arm"), key="judge.arm")
+            seed_column = st.text_input(say("Column of the seed"), key="judge.seed")
     files = [ResultFile(name=file.name, text=file.getvalue().decode("utf-8-sig", "replace")) for file in uploads]
     try:
         return JudgeRequest.model_validate(
@@ -118,16 +132,16 @@ def show(report: JudgeReport) -> None:
     st.markdown(report.markdown().partition("\n\n")[0])
     if (chart := differences(report)) is not None:
         st.altair_chart(chart, width="stretch")
-    with st.expander("How a verdict is given", icon=":material/gavel:"):
+    with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
         st.markdown(DEFINITION)
     for caveat in report.caveats:
         st.warning(caveat, icon=":material/warning:")
     with st.container(horizontal=True):
         for label, data, file in (
-            ("Table (Markdown)", report.markdown(), "verdicts.md"),
-            ("Table (LaTeX)", report.latex(), "verdicts.tex"),
-            ("Arms (CSV)", report.csv(), "verdicts.csv"),
-            ("Report (JSON)", report.model_dump_json(indent=1), "verdicts.json"),
+            (say("Table (Markdown)"), report.markdown(), "verdicts.md"),
+            (say("Table (LaTeX)"), report.latex(), "verdicts.tex"),
+            (say("Arms (CSV)"), report.csv(), "verdicts.csv"),
+            (say("Report (JSON)"), report.model_dump_json(indent=1), "verdicts.json"),
         ):
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
 
@@ -137,8 +151,7 @@ def differences(report: JudgeReport) -> Chart | None:
     arms = [arm for arm in report.arms if arm.verdict is not None and (arm.differences or arm.verdict.difference)]
     if not arms:
         return None
-    names = [arm.name for arm in report.arms]
-    colours = alt.Scale(domain=names, range=[PALETTE[number % len(PALETTE)] for number in range(len(names))])
+    colours = theme.colours([arm.name for arm in report.arms])
     dots = [
         {"arm": arm.name, "seed": seed, "difference": difference}
         for arm in arms

@@ -6,14 +6,16 @@ from pydantic import ValidationError
 from attention.reports.study import StudyReport, StudyRequest
 from attention.schemas import Job
 from dashboard import connect
+from dashboard.language import say
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
-from dashboard.widgets import data_sets, jobs
+from dashboard.widgets import data_sets, jobs, links
 
 
 def main() -> None:
     st.title("Study")
     st.markdown("Is the gain of attention real on this data, and what does it cost? Trained here, decided by pairs.")
+    links.to("judge", say("Judge my seeds"), ":material/balance:")
     mine = [job for job in connect.client().jobs() if job.analysis == StudyRequest.analysis]
     job = jobs.linked()
     if job is not None and job.analysis != StudyRequest.analysis:
