@@ -22,7 +22,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from attention.data.colour_profile import in_srgb, kept_profile
-from attention.data.file_kinds import ADVICE, HEAD_BYTES, article, file_kind
+from attention.data.file_kinds import ADVICE, HEAD_BYTES, HEIC, UNKNOWN, article, file_kind
 from attention.data.metadata import jpeg_with_filler, png_is_cut, turn_upright, without_metadata
 from attention.data.pixel_range import (
     BITS,
@@ -227,7 +227,7 @@ def _check_kind(data: bytes) -> None:
     kind = file_kind(data[:HEAD_BYTES])
     if not data:
         raise BadImage("The file is empty. Send the bytes of a photo.")
-    readable = kind.photo or kind.name.startswith("file of") or (kind.name.startswith("HEIC") and "HEIF" in FORMATS)
+    readable = kind.photo or kind == UNKNOWN or (kind == HEIC and "HEIF" in FORMATS)
     if not readable:
         raise BadImage(f"The file is {article(kind.name)} {kind.name}, not an image of a known format. {kind.advice}")
 
@@ -237,6 +237,8 @@ def _refusal(data: bytes, max_pixels: int, error: Exception) -> AttentionError:
     if isinstance(error, AttentionError):
         return error
     kind = file_kind(data[:HEAD_BYTES])
+    if isinstance(error, UnidentifiedImageError) and kind == HEIC:
+        return BadImage(f"The HEIC photo is damaged or cut short. {HEIC.advice}")
     if isinstance(error, UnidentifiedImageError) and not kind.photo:
         return BadImage(f"These bytes are not an image of a known format. {ADVICE}")
     if isinstance(error, UnidentifiedImageError) and kind.name == "TIFF":

@@ -29,6 +29,7 @@ def test_an_upload_is_named_by_its_bytes_and_described(client: TestClient) -> No
         "sample": False,
         "title": None,
         "credit": None,
+        "label": None,
     }
     assert answer.headers["Location"] == f"/v1/images/{image['id']}"
     assert client.get(answer.headers["Location"]).json() == image
