@@ -11,8 +11,6 @@ A Variant also has one canonical short name, and parsing the name gives the vari
 A bare module name such as ``eca`` means that module on the shipped backbone with shipped weights.
 """
 
-import itertools
-import math
 from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
@@ -337,42 +335,6 @@ class Recipe(Plain):
         if self.least_crop_area < 1 and self.crop_padding:
             raise ValueError("A recipe crops in one way: set crop_padding to 0 where least_crop_area is below 1.")
         return self
-
-
-MOST_COMBINATIONS = 1024
-"""Networks that a grid may stand for: four fields of 32 values would be a million, from a line of JSON."""
-
-
-class Grid(Plain):
-    """Variants that differ in a few fields, every combination of them: r for SE, k for ECA, stages, places."""
-
-    base: Variant = Field(description="The variant whose fields are varied.")
-    vary: dict[
-        Annotated[str, Field(pattern=r"^(attention|placement|backbone|(backbone_)?options\.[A-Za-z_]\w*)$")],
-        Annotated[tuple[OptionValue, ...], Field(min_length=1, max_length=32)],
-    ] = Field(
-        min_length=1,
-        max_length=4,
-        description="Field -> its values: attention, placement, backbone, options.<name> or backbone_options.<name>.",
-    )
-
-    @model_validator(mode="after")
-    def _has_few_combinations(self) -> Self:
-        count = math.prod(map(len, self.vary.values()))
-        if count > MOST_COMBINATIONS:
-            raise ValueError(f"This makes {count:,} networks; a grid makes up to {MOST_COMBINATIONS}. Vary less.")
-        return self
-
-    def variants(self) -> tuple[Variant, ...]:
-        """Every combination, the last field varying fastest."""
-        found = []
-        for values in itertools.product(*self.vary.values()):
-            data = self.base.model_dump()
-            for field, value in zip(self.vary, values, strict=True):
-                whole, _, option = field.partition(".")
-                data[whole] = {**data[whole], option: value} if option else value
-            found.append(Variant.model_validate(data))
-        return tuple(found)
 
 
 R_co = TypeVar("R_co", bound=Plain, covariant=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from attention.grid import Grid
 from attention.reports.captions import counted, definition, p_text
 from attention.reports.evidence import KIND_WORDS, Interval, Verdict
 from attention.reports.inventory import Inventory
@@ -15,7 +16,7 @@ from attention.reports.recipes import RECIPES
 from attention.reports.study_choice import Choice
 from attention.reports.study_classes import ArmClasses, classes_csv, classes_latex
 from attention.reports.study_plan import Score, StudyPlan
-from attention.spec import Grid, Pass, Plain, Recipe, Request, Variant
+from attention.spec import Pass, Plain, Recipe, Request, Variant
 
 ValidationOrigin = Literal["own", "cut", "off"]
 

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attention.spec import Grid, Pictures, Plain, Request, Variant
+from attention.grid import Grid
+from attention.spec import Pictures, Plain, Request, Variant
 
 TITLE_LETTERS = 200
 NAMED = 3

@@ -8,11 +8,12 @@ import streamlit as st
 from pydantic import ValidationError
 
 from attention.client import ServiceError
+from attention.grid import Grid
 from attention.names import split_names
 from attention.reports.recipes import RECIPES
 from attention.reports.study import PlanRequest, StudyRequest
 from attention.schemas import Catalog, DataSet, ModuleEntry
-from attention.spec import Grid, OptionValue, Placement, Recipe, Variant
+from attention.spec import OptionValue, Placement, Recipe, Variant
 from dashboard import connect
 from dashboard.widgets import forms, jobs
 

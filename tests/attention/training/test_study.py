@@ -15,8 +15,9 @@ from attention.analyses import run
 from attention.build import build
 from attention.data.dataset import read
 from attention.errors import AttentionError, Cancelled, InvalidRequest, NotFound
+from attention.grid import Grid
 from attention.reports.study import RunReport, StudyReport, StudyRequest
-from attention.spec import Grid, Plain, Recipe, Variant
+from attention.spec import Plain, Recipe, Variant
 from attention.training.train import predict
 from tests.attention.direct_lab import DirectLab
 

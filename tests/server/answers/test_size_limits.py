@@ -14,13 +14,14 @@ from attention.analyses import analyses
 from attention.backbones import backbones
 from attention.data.files import samples
 from attention.errors import TooLarge
+from attention.grid import Grid
 from attention.modules import modules
 from attention.options import schema
 from attention.reports.compare import CompareRequest
 from attention.reports.latency import LatencyRequest
 from attention.reports.study import StudyRequest
 from attention.reports.sweep import SweepRequest
-from attention.spec import Grid, Request, Variant
+from attention.spec import Request, Variant
 from server.answers.references import images, variants
 from server.answers.size_limits import check_at_once, check_networks
 from server.app import create_app
