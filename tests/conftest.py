@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_machine")
+"""A property is true or false; how long an example took tells of the machine, and fails no test."""
 
 
 @pytest.fixture(scope="session", autouse=True)

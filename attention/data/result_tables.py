@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attention.errors import BadTable, did_you_mean
-from attention.reports.judge import JudgeRequest, ResultFile
+from attention.reports.judge import LARGEST, JudgeRequest, ResultFile
 
 PATTERNS = (
     "{arm}-s{seed}",
@@ -284,6 +284,10 @@ def _number(text: str, where: str) -> float:
         raise BadTable(f"{where}: {text[:40]!r} is no number.") from None
     if not math.isfinite(number):
         raise BadTable(f"{where}: the score is {text}. If the run diverged, give it the status diverged.")
+    if abs(number) > LARGEST:
+        raise BadTable(
+            f"{where}: the score is {text[:40]}. Scores of up to {LARGEST:g} are judged; take a larger unit."
+        )
     return number
 
 

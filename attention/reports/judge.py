@@ -14,7 +14,10 @@ from attention.spec import Plain, Request
 MOST_BYTES = 10_000_000
 """Of all tables together."""
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+LARGEST = 1e100
+"""The largest size of a score or a difference: the squares of ten thousand of them still have a sum."""
+
+Finite = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -57,7 +60,7 @@ class JudgeRequest(Request["JudgeReport"]):
     baseline: str | None = Field(
         default=None, max_length=200, description="The arm the others are compared with; None: first of the files."
     )
-    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+    margin: Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)] | None = Field(
         default=None,
         description="Differences up to this matter to nobody, in the unit; null: no difference is never said.",
     )

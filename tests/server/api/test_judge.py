@@ -58,11 +58,27 @@ def test_a_large_table_is_taken_where_other_questions_end_at_a_megabyte(client: 
     assert client.post("/v1/cost", json={"variants": ["x" * 1_100_000]}).status_code == 413
 
 
+def test_verdicts_are_the_same_in_any_unit_however_large_its_numbers(client: TestClient) -> None:
+    kinds = []
+    for size in (1.0, 1e99):
+        scaled = {arm: [size * value for value in values] for arm, values in DIFFERENCES.items()}
+        answer = client.post("/v1/judge", json={"differences": scaled, "margin": 0.3 * size, "unit": "counts"})
+        assert answer.status_code == 200
+        kinds.append([arm["verdict"]["kind"] for arm in answer.json()["arms"]])
+    assert kinds[0] == kinds[1] and "better" in kinds[0]
+
+
+@pytest.mark.parametrize("more", [{"differences": {"a": [1e200] * 6}}, {"differences": DIFFERENCES, "margin": 1e200}])
+def test_numbers_whose_squares_are_none_are_refused(client: TestClient, more: dict[str, object]) -> None:
+    problem(client.post("/v1/judge", json=more), 422, "less than or equal to 1000")
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         (table().replace("none,1,", "none,0,"), "Line 3 of results.csv repeats arm 'none', seed 0"),
         (table().replace("none,1,77.0", "none,1,nan"), "Line 3 of results.csv: the score is nan"),
+        (table().replace("none,1,77.0", "none,1,1e300"), "Line 3 of results.csv: the score is 1e300. Scores of up to"),
         (table().replace("eca,5,78.0", "eca,5,0.78"), "Line 13 of results.csv: 0.78 is a share"),
         ("arm,seed,score\nnone,0,77", "of one arm, 'none'"),
     ],

@@ -49,6 +49,9 @@ CHECKS = [
 """What an answer has to keep to. That positive data is accepted is not among them: a schema cannot say that a network
 exists, that a photo is here, or that two fields go together."""
 
+ANSWER_WITHIN_S = 600
+"""How long an answer is waited for: it only ends a hang, since a busy machine answers late."""
+
 OUR_FAULT = (503, 507)
 """The only server errors there may be, and only where the description tells of them."""
 
@@ -103,7 +106,9 @@ def there(tmp_path: Path) -> Iterator[There]:
     )
     app = create_app(chosen)
     path, photos = _stocked(app)
-    config = SchemathesisConfig.from_dict({"checks": {"negative_data_rejection": {"expected-statuses": REFUSED}}})
+    config = SchemathesisConfig.from_dict(
+        {"checks": {"negative_data_rejection": {"expected-statuses": REFUSED}}, "request-timeout": ANSWER_WITHIN_S}
+    )
     yield There(app, chosen.folder, schemathesis.openapi.from_asgi("/openapi.json", app, config=config), path, photos)
     asgi.shutdown_lifespans()
 

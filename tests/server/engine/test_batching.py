@@ -6,14 +6,41 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from attention.errors import Overloaded
 from server.engine.batching import LINGER, MicroBatcher
 
-WAIT_S = 10.0
+WAIT_S = 120.0
 """Longer than anything here takes; a test that hangs fails instead."""
+
+
+class Clock:
+    """A clock that stands still until it is set: what waits for it in the batcher leaves only when it says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The batcher's own clock."""
+    made = Clock()
+    monkeypatch.setattr("server.engine.batching.time", SimpleNamespace(monotonic=made.monotonic))
+    return made
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + WAIT_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 class Works:
@@ -72,11 +99,9 @@ def occupied(batcher: MicroBatcher[str, int, int], works: Works) -> Iterator[Non
     works.batches.remove(("first", [0]))
 
 
-def test_a_lone_item_leaves_at_once(make: Make) -> None:
-    batcher = make()
-    started = time.monotonic()
-    assert batcher.submit("a", 21).result(WAIT_S) == 42
-    assert time.monotonic() - started < 1.0
+def test_a_lone_item_leaves_at_once(make: Make, clock: Clock) -> None:
+    assert make().submit("a", 21).result(WAIT_S) == 42  # the clock stands still, so nothing was waited for
+    assert clock.now == 1000.0
 
 
 def test_items_of_one_key_that_wait_together_leave_together(make: Make, works: Works) -> None:
@@ -199,13 +224,21 @@ def test_closing_twice_is_closing(make: Make) -> None:
     batcher.close()
 
 
-def test_with_a_wait_items_gather_until_the_oldest_has_waited_long_enough(make: Make, works: Works) -> None:
-    batcher = make(batch_wait_timeout_s=0.2)
-    started = time.monotonic()
-    futures = [batcher.submit("a", item) for item in (1, 2)]
-    assert [future.result(WAIT_S) for future in futures] == [2, 4]
-    assert time.monotonic() - started >= 0.2
-    assert works.batches == [("a", [1, 2])]
+def test_with_a_wait_items_gather_until_the_oldest_has_waited_long_enough(clock: Clock) -> None:
+    batches, wait_s = list[tuple[list[int], float]](), 0.25
+
+    def run(key: str, items: Sequence[int]) -> list[int]:
+        batches.append((list(items), clock.now))
+        return [2 * item for item in items]
+
+    batcher = MicroBatcher[str, int, int](run, max_batch_size=8, batch_wait_timeout_s=wait_s)
+    first = batcher.submit("a", 1)
+    clock.now += wait_s / 2
+    second = batcher.submit("a", 2)
+    clock.now += wait_s / 2  # for the first item; the second has waited half as long
+    assert [future.result(WAIT_S) for future in (first, second)] == [2, 4]
+    assert batches == [([1, 2], 1000.0 + wait_s)]
+    batcher.close()
 
 
 def test_a_full_batch_does_not_wait_for_company(make: Make, works: Works) -> None:
@@ -217,41 +250,49 @@ def test_a_full_batch_does_not_wait_for_company(make: Make, works: Works) -> Non
     assert not early.done()
 
 
-def test_those_who_come_back_a_moment_after_their_answer_leave_together_again() -> None:
-    pass_s, batches = 1.2, list[list[int]]()
+def test_those_who_come_back_a_moment_after_their_answer_leave_together_again(clock: Clock) -> None:
+    pass_s, batches = 1.0, list[tuple[list[int], float]]()
 
     def run(key: str, items: Sequence[int]) -> list[int]:
-        batches.append(list(items))
-        time.sleep(pass_s)
+        batches.append((list(items), clock.now))
+        clock.now += pass_s
         return list(items)
 
     batcher = MicroBatcher[str, int, int](run, max_batch_size=8)
     for future in batcher.submit_all("a", [0, 1, 2, 3]):
         future.result(WAIT_S)
+    until(lambda: "a" in batcher._company)
     again = []
     for item in (4, 5, 6, 7):  # the batcher is idle, and the first would have left alone
         again.append(batcher.submit("a", item))
-        time.sleep(LINGER * pass_s / 20)
+        clock.now += LINGER * pass_s / 20 * (item < 7)
     for future in again:
         future.result(WAIT_S)
-    started = time.monotonic()
-    assert batcher.submit("a", 8).result(WAIT_S) == 8  # the others stay away, and are not waited for long
-    assert time.monotonic() - started < pass_s * 1.3
-    assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+    until(lambda: batcher._company["a"].until == clock.now + pass_s)
+    asked = clock.now
+    alone = batcher.submit("a", 8)  # the others stay away, and are not waited for long
+    clock.now += LINGER * pass_s * 1.01
+    assert alone.result(WAIT_S) == 8
+    assert [items for items, _ in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+    assert batches[-1][1] - asked == pytest.approx(LINGER * pass_s * 1.01)
     batcher.close()
 
 
-def test_company_of_long_ago_is_not_waited_for(make: Make, works: Works) -> None:
+def test_company_of_long_ago_is_not_waited_for(clock: Clock) -> None:
     """They are expected back for as long as their batch took, and then no more."""
-    batcher = make()
-    futures = batcher.submit_all("a", [1, 2, 3, 4])
-    [future.result(WAIT_S) for future in futures]
-    company = batcher._company["a"]
-    batcher._company["a"] = company._replace(seconds_per_item=5.0)  # were it waited for, it would be for a second
-    time.sleep(0.3)
-    started = time.monotonic()
-    assert batcher.submit("a", 5).result(WAIT_S) == 10
-    assert time.monotonic() - started < 0.5
+    pass_s = 4.0
+
+    def run(key: str, items: Sequence[int]) -> list[int]:
+        clock.now += pass_s
+        return list(items)
+
+    batcher = MicroBatcher[str, int, int](run, max_batch_size=8)
+    for future in batcher.submit_all("a", [1, 2, 3, 4]):
+        future.result(WAIT_S)
+    until(lambda: "a" in batcher._company)
+    clock.now += pass_s * 1.01
+    assert batcher.submit("a", 5).result(WAIT_S) == 5  # the clock stands still, so nobody was waited for
+    batcher.close()
 
 
 def test_one_thread_runs_everything_and_every_caller_gets_its_own_answer(make: Make, works: Works) -> None:
@@ -345,15 +386,18 @@ def test_items_whose_callers_left_are_gone_before_their_batch_is_made_up(make: M
 def test_an_idle_batcher_is_not_woken_by_any_timer(wait_s: float, make: Make, works: Works) -> None:
     batcher = make(batch_wait_timeout_s=wait_s)
     assert batcher.submit("a", 1).result(WAIT_S) == 2  # it has worked, and may have a timer left from that
-    time.sleep(2 * wait_s + 0.05)
     assert batcher._thread.native_id is not None
 
     def woken() -> int:
         status = Path(f"/proc/self/task/{batcher._thread.native_id}/status").read_text()
         return sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
 
+    def undisturbed() -> bool:
+        before = woken()
+        time.sleep(0.4)
+        return woken() == before
+
+    until(undisturbed)  # a busy machine lets it finish late; with a timer it would never be
     before = woken()
-    time.sleep(0.4)
-    assert woken() == before
     assert batcher.submit("a", 2).result(WAIT_S) == 4
     assert woken() > before
