@@ -125,4 +125,4 @@ def in_parallel(change: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 def _checksum(pixels: NDArray[np.uint8]) -> str:
-    return hashlib.sha256(memoryview(np.ascontiguousarray(pixels))).hexdigest()[:32]
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()[:32]

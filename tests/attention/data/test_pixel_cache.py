@@ -113,8 +113,9 @@ def test_items_are_changed_in_order_on_several_threads_with_few_held_at_a_time()
 
     def numbers() -> Iterator[int]:
         nonlocal taken
-        for taken in range(10_000):
-            yield taken
+        while taken < 10_000:
+            taken += 1
+            yield taken - 1
 
     def doubled(number: int) -> int:
         threads.add(threading.get_ident())
