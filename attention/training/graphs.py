@@ -9,6 +9,7 @@ a number that Python holds. What cannot be recorded runs as it is.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import Lock
 from typing import Protocol
 
 import torch
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 WARM_UPS = 3
 """Calls before one is recorded, in which libraries choose their algorithms and the optimiser makes its state."""
+
+_recording = Lock()
+"""Held while a run is recorded: others beside it may compute meanwhile, but not record."""
 
 Inputs = Sequence[Tensor | None]
 
@@ -62,7 +66,7 @@ class CudaRecorder:
         with torch.cuda.device(self._device):
             graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
             self._stream.wait_stream(before)
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            with _recording, torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 result = run()
             before.wait_stream(self._stream)
 
