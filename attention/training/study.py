@@ -171,9 +171,7 @@ def _record(task: Task) -> str:
 
 
 @lru_cache(maxsize=1)
-def _read(
-    folder: DataFolder, path: Path, size: int, validation: float, changed: int, cache: PixelCache
-) -> DataSet:
+def _read(folder: DataFolder, path: Path, size: int, validation: float, changed: int, cache: PixelCache) -> DataSet:
     return read(path, size, validation=validation, known=folder.intake(path.name), cache=cache)
 
 
