@@ -1,12 +1,14 @@
 """Our training loop beside the plain one that most people write: the same network, recipe and data, in one run.
 
-    python -m benchmarks.training [FOLDER] [--device cuda] [--compile] [--study]
+    python -m benchmarks.training [FOLDER] [--device cuda] [--compile] [--study] [--without-plain]
 
 The plain loop is a torch Dataset, a DataLoader, PIL transforms (random crop, flip, to tensor, normalise) and an
 eager network in float32. It gets decoded images from memory, which is kinder to it than reading files, and its
-DataLoader is tried with 0 and with 2 workers. Each turn trains every alternative from nothing: building, the epochs,
+DataLoader is tried with 0 and with 2 workers. On CUDA our loop also runs without
+recorded steps. Each turn trains every alternative from nothing: building, the epochs,
 a test after each. ``--study`` also times none, SE and ECA with six seeds each, from nothing to the verdicts.
 
+``--without-plain`` leaves the plain loop out. FOLDER is read twice: decoded, and with its decoded images known.
 Without FOLDER the data is made up: noise whose average colour depends on the class.
 """
 
@@ -29,6 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 from attention import commands
 from attention.build import build
 from attention.data.dataset import DataSet, Split, read
+from attention.data.pixel_cache import PixelCache
 from attention.running.device import best_device, device_name
 from attention.spec import Preprocess, Recipe, Variant
 from attention.training.train import learning_rate, train
@@ -107,9 +110,11 @@ def plain(variant: Variant, recipe: Recipe, data: DataSet, device: str, workers:
     return total / len(batches), right / len(data.test)
 
 
-def ours(variant: Variant, recipe: Recipe, data: DataSet, device: str, compiled: bool) -> tuple[float, float]:
+def ours(
+    variant: Variant, recipe: Recipe, data: DataSet, device: str, compiled: bool = False, graphs: bool = True
+) -> tuple[float, float]:
     """`attention.training.train.train`; last epoch's mean loss, and accuracy."""
-    run = train(variant, recipe, data, device=device, compiled=compiled)
+    run = train(variant, recipe, data, device=device, compiled=compiled, graphs=graphs)
     return run.curve[-1].loss, run.test_accuracy
 
 
@@ -138,6 +143,16 @@ def made_up(train_images: int, test_images: int, size: int = 32, classes: int = 
 
     names = tuple(f"colour{number}" for number in range(classes))
     return DataSet("made-up", names, split(train_images, 1), split(test_images, 2))
+
+
+def read_twice(source: Path, size: int) -> DataSet:
+    """Read a data set, and read it again with its decoded images known; prints the seconds of both."""
+    with tempfile.TemporaryDirectory() as folder:
+        for which in ("decoded", "known"):
+            started = time.perf_counter()
+            data = read(source, size, validation=0, cache=PixelCache(Path(folder)))
+            print(f"reading {source.name}, {which}: {time.perf_counter() - started:.2f} s", flush=True)
+    return data
 
 
 def write_folder(data: DataSet, folder: Path) -> Path:
@@ -180,21 +195,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true", help="also our loop with compiled steps")
     parser.add_argument("--study", action="store_true", help="also the time of a whole study")
+    parser.add_argument("--without-plain", action="store_true", help="only our loop")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     data = (
-        read(chosen.data, chosen.size, validation=0)
-        if chosen.data
-        else made_up(chosen.images, chosen.images // 4, chosen.size)
+        read_twice(chosen.data, chosen.size) if chosen.data else made_up(chosen.images, chosen.images // 4, chosen.size)
     )
     recipe = Recipe(epochs=chosen.epochs, batch_size=chosen.batch_size)
     variant = Variant.parse(f"{chosen.backbone}/{chosen.attention}").model_copy(update={"classes": len(data.classes)})
     alternatives: dict[str, Callable[[], tuple[float, float]]] = {
-        "ours": lambda: ours(variant, recipe, data, chosen.device, compiled=False)
+        "ours": lambda: ours(variant, recipe, data, chosen.device)
     }
     if chosen.compile:
         alternatives["ours, compiled"] = lambda: ours(variant, recipe, data, chosen.device, compiled=True)
-    for workers in WORKERS:
+    if chosen.device.startswith("cuda"):
+        alternatives["ours, steps not recorded"] = lambda: ours(variant, recipe, data, chosen.device, graphs=False)
+    for workers in () if chosen.without_plain else WORKERS:
         alternatives[f"plain loop, {workers} workers"] = lambda workers=workers: plain(  # type: ignore[misc]
             variant, recipe, data, chosen.device, workers
         )
@@ -204,12 +220,13 @@ def main() -> None:
         f"{torch.get_num_threads()} threads, torch {torch.__version__}"
     )
     outcomes: dict[str, list[Outcome]] = {name: [] for name in alternatives}
-    for turn in range(chosen.turns + 1):
+    for turn in range(chosen.turns + 1 if chosen.turns else 0):
         for name, run in alternatives.items():
             outcome = timed(run)
             if turn > 0:  # the first turn warms up
                 outcomes[name].append(outcome)
-    report(outcomes, recipe.epochs, len(data.train))
+    if chosen.turns:
+        report(outcomes, recipe.epochs, len(data.train))
     if chosen.study:
         with tempfile.TemporaryDirectory() as folder:
             whole_study(chosen.data or write_folder(data, Path(folder) / "made-up"), chosen)
@@ -227,6 +244,8 @@ def report(outcomes: dict[str, list[Outcome]], epochs: int, images: int) -> None
     def median_wall(name: str) -> float:
         return float(np.median([one.wall_s for one in outcomes[name]]))
 
+    if not any(name.startswith("plain") for name in outcomes):
+        return
     best = min((f"plain loop, {workers} workers" for workers in WORKERS), key=median_wall)
     for name in outcomes:
         if name.startswith("ours"):

@@ -33,7 +33,8 @@ def check_runs(settings: Settings) -> None:
         InvalidRequest: there is no such device, or it has no such number format or no graphs.
     """
     if settings.engine == "local":
-        check_running(choose_device(settings.device), settings.dtype, settings.compile == "graphs")
+        device = choose_device(settings.device)
+        check_running(device, settings.dtype, settings.records(device))
 
 
 def make_engine(settings: Settings) -> Engine:

@@ -48,9 +48,10 @@ class Settings(BaseSettings):
         default="float32",
         description="Number format that networks run in: float32, bfloat16, or on CUDA float16. Answers are float32.",
     )
-    compile: Literal["off", "graphs"] = Field(
-        default="off",
-        description="graphs records each network's passes as CUDA graphs, one a shape, and replays them; CUDA only.",
+    compile: Literal["auto", "off", "graphs"] = Field(
+        default="auto",
+        description="graphs records each network's passes as CUDA graphs, one a shape, and replays them; CUDA only. "
+        "auto does so where there is CUDA.",
     )
     threads: int = Field(
         default=0,
@@ -185,6 +186,10 @@ class Settings(BaseSettings):
     shutdown_timeout_s: int = Field(
         default=15, ge=1, le=3600, description="How long it then finishes what it took, before it cuts it off, seconds."
     )
+
+    def records(self, device: str) -> bool:
+        """Whether networks' passes are to be recorded on a device."""
+        return self.compile == "graphs" or (self.compile == "auto" and device.startswith("cuda"))
 
     @property
     def folder(self) -> Path:

@@ -5,7 +5,8 @@
 The first network is the baseline. Every run is kept in FOLDER under a name made of what decides its result, so the
 command goes on where it was stopped, and with more networks or more seeds it trains only what is new. Several
 processes may share a FOLDER if each has seeds of its own (``--first-seed``); the same command over all the seeds
-then trains nothing and reports on all of them. The report is written into FOLDER as ``report.json``, ``report.csv``
+then trains nothing and reports on all of them. ``--by-arm`` does all seeds of a network before the next network, so
+that some arms are whole where time runs out. The report is written into FOLDER as ``report.json``, ``report.csv``
 and ``report.tex``. ``--ship`` puts it, with one seed's checkpoints, where the service shows what comes with it.
 """
 
@@ -70,6 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", type=Path, default=Path("studies"), help="where runs, checkpoints and report are kept"
     )
+    parser.add_argument(
+        "--by-arm",
+        action="store_true",
+        help="all seeds of a network before the next network; by default all networks of a seed before the next seed",
+    )
     parser.add_argument("--plan-only", action="store_true", help="keep the plan, and train nothing yet")
     parser.add_argument(
         "--ship", action="store_true", help=f"write the result into {SHIPPED.parent.name}/{SHIPPED.name}"
@@ -101,7 +107,7 @@ def run(chosen: argparse.Namespace) -> None:
         plan = prepare(request, workshop).plan
         print(plan.sentence if plan else "Choosing by validation accuracy needs no plan.", flush=True)
         return
-    report = conduct(request, workshop, _tell)
+    report = conduct(request, workshop, _tell, by_arm=chosen.by_arm)
     write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")
     write_whole(chosen.keep / "report.csv", report.csv().encode())
     write_whole(chosen.keep / "report.tex", report.latex().encode())

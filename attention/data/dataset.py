@@ -10,7 +10,7 @@ CIFAR's binary archives; parquet files of a hub (see `attention.data.intake`).
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from torch import Tensor
 from attention.data.colour_profile import in_srgb
 from attention.data.images import decode
 from attention.data.intake import Intake, check, digest_of, placed, take_inventory
+from attention.data.pixel_cache import PixelCache, fingerprint_of, in_parallel
 from attention.data.sources import Content, Item
 from attention.data.splits import VALIDATION_SHARE, split_of, with_test, with_validation
 from attention.errors import AttentionError, BadData
@@ -88,6 +89,7 @@ def read(
     *,
     choices: Choices = AS_FOUND,
     known: Intake | None = None,
+    cache: PixelCache | None = None,
 ) -> DataSet:
     """Read a data set from a folder, a zip, a tar, a CIFAR archive or a parquet file.
 
@@ -98,6 +100,7 @@ def read(
             cut from them; 0 leaves a validation split out altogether, its own too.
         choices: how it is understood where more than one reading is possible.
         known: its inventory, if it was taken before.
+        cache: where decoded images are kept; files that it knows are read, but not decoded.
 
     Raises:
         BadData: a split or class is missing or empty, or a file is not an image.
@@ -107,7 +110,8 @@ def read(
     called = name or path.name.partition(".")[0]
     check(intake.inventory, called)
     contents = [record.content for record in intake.records if record.split is not None]
-    data = collect(placed(path, intake), size, called, validation, contents)
+    fingerprint = fingerprint_of((digest_of(item.read()) for item in placed(path, intake)), size) if cache else None
+    data = collect(placed(path, intake), size, called, validation, contents, cache, fingerprint)
     assert data.facts is not None
     found = intake.inventory
     facts = data.facts.model_copy(
@@ -128,36 +132,48 @@ def collect(
     name: str,
     validation: float = VALIDATION_SHARE,
     contents: Sequence[bytes] | None = None,
+    cache: PixelCache | None = None,
+    known: str | None = None,
 ) -> DataSet:
     """Decode a stream of images into a data set.
 
     Args:
         contents: digest of each image's pixels, so that the same pixels in two files are cut together; by default of
             its file.
+        cache: where decoded images are kept.
+        known: fingerprint that the images are looked up there by.
 
     Raises:
         BadData: see `read`.
     """
-    pixels: list[NDArray[np.uint8]] = []
     labels: list[str] = []
     splits: list[str] = []
     digests: list[bytes] = []
     given: Counter[bool] = Counter()
-    for item in source:
-        content = item.read()
-        digest = digest_of(content)
-        given[item.split is not None] += 1
-        pixels.append(_pixels(item.name, content, size))
-        labels.append(item.label)
-        digests.append(digest)
-        splits.append(item.split or split_of(digest))
-    if not pixels:
+
+    def named_files() -> Iterator[tuple[str, Content]]:
+        for item in source:
+            content = item.read()
+            digest = digest_of(content)
+            given[item.split is not None] += 1
+            labels.append(item.label)
+            digests.append(digest)
+            splits.append(item.split or split_of(digest))
+            yield item.name, content
+
+    pixels = _images(named_files(), size, cache.read(known) if cache and known else None)
+    if not labels:
         raise BadData(f"{name} holds no images. It needs a folder for each class, with photos in it.")
     if len(given) == 2:
         raise BadData(
-            f"{name} is split for {given[True]} of {len(pixels)} images only. "
+            f"{name} is split for {given[True]} of {len(labels)} images only. "
             "Put all of them under train and test, or none."
         )
+    fingerprint = fingerprint_of(digests, size)
+    if known not in (None, fingerprint):
+        raise BadData(f"The files of {name} changed while they were read. Read it again when they do not.")
+    if cache and not isinstance(pixels, np.memmap):
+        cache.keep(fingerprint, pixels)
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
         raise BadData(f"{name} has 1 class folder ({classes[0]!r}); a classifier needs at least 2.")
@@ -166,7 +182,7 @@ def collect(
     if origin == "cut":
         splits = with_validation(splits, labels, digests, validation, contents)
     numbers, where = np.array([classes.index(label) for label in labels]), np.array(splits)
-    whole = torch.from_numpy(np.stack(pixels))
+    whole = torch.from_numpy(pixels)
     parts = {
         split: Split(whole[torch.from_numpy(where == split)], torch.from_numpy(numbers[where == split]))
         for split in ("train", "validation", "test")
@@ -210,6 +226,16 @@ def opened(name: str, content: Content) -> Image.Image:
         return decode(content) if isinstance(content, bytes) else Image.fromarray(content)
     except AttentionError as error:
         raise BadData(f"{name} cannot be used: {error}") from error
+
+
+def _images(contents: Iterator[tuple[str, Content]], size: int, kept: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """Decode the images of named contents, (N, size, size, 3); those that are kept are only gone through."""
+    if kept is not None:
+        for _ in contents:
+            pass
+        return kept
+    decoded = list(in_parallel(lambda named: _pixels(*named, size), contents))
+    return np.stack(decoded) if decoded else np.empty((0, size, size, 3), np.uint8)
 
 
 def _pixels(name: str, content: Content, size: int) -> NDArray[np.uint8]:

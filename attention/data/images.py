@@ -217,10 +217,18 @@ def png(pixels: NDArray[np.uint8]) -> str:
 
 def normalise(pixels: Tensor, how: Preprocess) -> Tensor:
     """uint8 pixels (..., 3, H, W) to what the network sees, float32."""
-    mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (how.mean, how.std))
-    return (
-        pixels.contiguous().to(torch.float32, copy=True).div_(255).sub_(mean).div_(std)
-    )  # thrice as fast as out of order
+    return normaliser(how, pixels.device)(pixels)
+
+
+def normaliser(how: Preprocess, device: torch.device | str) -> Callable[[Tensor], Tensor]:
+    """Make `normalise` for many batches: mean and spread are brought to the device once."""
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (how.mean, how.std))
+
+    def normalised(pixels: Tensor) -> Tensor:
+        """Scale and shift in place of a copy in memory order, thrice as fast as out of order."""
+        return pixels.contiguous().to(torch.float32, copy=True).div_(255).sub_(mean).div_(std)
+
+    return normalised
 
 
 def _check_kind(data: bytes) -> None:

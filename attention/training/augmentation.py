@@ -145,7 +145,8 @@ def recoloured(batch: Tensor, colours: Tensor) -> Tensor:
         colours: factors of brightness, contrast and saturation, (B, 3); 1 changes nothing.
     """
     brightness, contrast, saturation = colours.to(batch.dtype)[:, :, None, None, None].unbind(1)  # (B, 1, 1, 1) each
-    grey = (batch @ batch.new_tensor(LUMA)).unsqueeze(3)  # (B, S, S, 1)
+    luma = torch.cat([batch.new_full((1,), share) for share in LUMA])  # without a copy from the CPU, which would wait
+    grey = (batch @ luma).unsqueeze(3)  # (B, S, S, 1)
     offset = brightness * (1 - contrast) * grey.mean((1, 2), keepdim=True)  # (B, 1, 1, 1)
     shared = grey.mul_(brightness * contrast * (1 - saturation)).add_(offset)
     return (batch * (brightness * contrast * saturation)).add_(shared).clamp_(0, 255)

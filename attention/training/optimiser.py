@@ -11,15 +11,19 @@ NORMALISATIONS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 """Layers whose weight is a scale: pulling it to zero would not simplify the network but shrink what passes."""
 
 
-def sgd(model: nn.Module, recipe: Recipe) -> SGD:
-    """Make SGD with Nesterov momentum whose weight decay reaches `decayed` parameters only."""
+def sgd(model: nn.Module, recipe: Recipe, fused: bool = False) -> SGD:
+    """Make SGD with Nesterov momentum whose weight decay reaches `decayed` parameters only.
+
+    Args:
+        fused: whether all parameters are updated by one kernel, which reads a rate that is a tensor on the device.
+    """
     names = decayed(model)
     parameters = dict(model.named_parameters())
     groups = [
         {"params": [parameters[name] for name in parameters if name in names], "weight_decay": recipe.weight_decay},
         {"params": [parameters[name] for name in parameters if name not in names], "weight_decay": 0.0},
     ]
-    return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+    return SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused or None)
 
 
 def decayed(model: nn.Module) -> frozenset[str]:

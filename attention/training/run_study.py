@@ -14,6 +14,7 @@ from attention.running.device import device_name
 from attention.spec import Variant
 from attention.training.conditions import check_trainable
 from attention.training.plans import recorded_plan
+from attention.training.side_by_side import MOST, SideBySide, best_count, speed_together
 from attention.training.study import Task, Workshop
 from attention.training.summary import summarise
 
@@ -88,12 +89,15 @@ def conduct(
     workshop: Workshop,
     progress: Progress,
     spread: Spread = in_order,
+    by_arm: bool = False,
 ) -> StudyReport:
     """Do every run of a study and say what they add up to.
 
     Args:
         workshop: where the runs are done and kept.
-        spread: how the runs are gone through; in order, unless something like `AnyLab.map` does better.
+        spread: how the runs are gone through; in order (on CUDA several at once), unless something like `AnyLab.map`
+            does better.
+        by_arm: whether all seeds of an arm come before the next arm: where time may run out, some arms are whole then.
 
     Raises:
         InvalidRequest: the training images do not fill one batch.
@@ -101,6 +105,9 @@ def conduct(
     """
     study, device = prepare(request, workshop), device_name(workshop.device)
     arms, tasks, records, plan, facts = study.arms, study.tasks, study.records, study.plan, study.facts
+
+    if spread is in_order and workshop.device.startswith("cuda"):
+        spread = together(workshop, tasks)
 
     def tell(task: Task, report: RunReport) -> None:
         records[task.name] = report
@@ -116,12 +123,25 @@ def conduct(
 
     progress(0, len(tasks) * request.recipe.epochs, f"{len(tasks)} runs on {facts.train_images:,} images")
     by_run = {(task.variant.name, task.seed): task for task in tasks}
-    for report in spread(partial(_run, workshop), tasks, tell, workshop.lost):  # in whatever order they finish
+    names = [arm.name for arm in arms]
+    order = sorted(tasks, key=lambda task: names.index(task.variant.name)) if by_arm else tasks
+    for report in spread(partial(_run, workshop), order, tell, workshop.lost):  # in whatever order they finish
         tell(by_run[report.arm, report.seed], report)
     runs = [records[task.name] for task in tasks]
     if all(run.failed for run in runs):
         raise AttentionError(f"No run has a result. The first: {runs[0].failed}")
     return summarise(request, arms, runs, facts, device, plan)
+
+
+def together(workshop: Workshop, tasks: Sequence[Task], most: int = MOST) -> Spread:
+    """Go through runs several at once, as many as measuring with the first of them finds best."""
+    first = tasks[0]
+
+    def speed(count: int) -> float:
+        data = workshop.data(first.data, first.size, first.validation)
+        return speed_together(first.variant, first.recipe, data, workshop.device, count)
+
+    return SideBySide[Task, RunReport](workshop.device, lambda: best_count(speed, min(most, len(tasks))))
 
 
 def _run(workshop: Workshop, task: Task, tell: Callable[[RunReport], None]) -> RunReport:

@@ -18,6 +18,7 @@ from attention.aliases import former_spellings
 from attention.backbones import backbones
 from attention.data.dataset import DataSet, read
 from attention.data.folder import DataFolder
+from attention.data.pixel_cache import PixelCache
 from attention.errors import AttentionError, Cancelled, Diverged, InvalidRequest, NotFound, StorageFailed, TooLarge
 from attention.measuring.classification import balanced_accuracy, confusion, macro_f1
 from attention.modules import modules
@@ -91,7 +92,8 @@ class Workshop:
         if path is None:
             there = ", ".join(one.last for one in folder.entries()) or "none yet"
             raise NotFound(f"There is no data set {name!r}. In the data folder there is: {there}.")
-        return _read(folder, path, size, validation, path.stat().st_mtime_ns)
+        cache = PixelCache(self.depot.root / "pixels")
+        return _read(folder, path, size, validation, path.stat().st_mtime_ns, cache)
 
     def record(self, task: Task) -> RunReport | None:
         """What is known of a run, finished or not; None if it was never started."""
@@ -169,8 +171,8 @@ def _record(task: Task) -> str:
 
 
 @lru_cache(maxsize=1)
-def _read(folder: DataFolder, path: Path, size: int, validation: float, changed: int) -> DataSet:
-    return read(path, size, validation=validation, known=folder.intake(path.name))
+def _read(folder: DataFolder, path: Path, size: int, validation: float, changed: int, cache: PixelCache) -> DataSet:
+    return read(path, size, validation=validation, known=folder.intake(path.name), cache=cache)
 
 
 def _report(task: Task, curve: Sequence[Epoch], done: bool, failed: str | None = None) -> RunReport:

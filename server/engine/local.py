@@ -170,7 +170,7 @@ class LocalEngine:
             * settings.max_batch_size,  # so a question that was let in is never refused half-way
             cpu_slots=self._cpu_slots,
             dtype=settings.dtype,
-            graphs=settings.compile == "graphs",
+            graphs=settings.records(str(torch_device)),
             seen=self.metrics.batch,
         )
         self._references: References = LRU(REFERENCES_KEPT)

@@ -54,7 +54,7 @@ def job_lab(settings: Settings, reporter: Reporter, kind: type[JobLab] = JobLab)
         batch_wait_timeout_s=0.0,
         max_queue=max(settings.max_queue, settings.max_batch_size),
         dtype=settings.dtype if on_gpu or settings.dtype != "float16" else "float32",
-        graphs=settings.compile == "graphs" and on_gpu,
+        graphs=settings.records(device) and on_gpu,
     )
     try:
         yield kind(settings, networks, reporter)

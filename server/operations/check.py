@@ -215,7 +215,7 @@ def _device(settings: Settings) -> Findings:
     variant = shipped.model_copy(update={"weights": "shipped"}) if shipped else Variant(backbone="resnet20")
     torch.set_num_threads(settings.cpu_threads)
     network = build(variant)
-    running = Running(serving_copy(network), device, settings.dtype, settings.compile == "graphs")
+    running = Running(serving_copy(network), device, settings.dtype, settings.records(device))
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = network(images).softmax(1)

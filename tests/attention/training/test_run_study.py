@@ -10,12 +10,16 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from attention.analysis import in_order
 from attention.build import build
 from attention.commands import main
 from attention.commands.study import ship
 from attention.reports.checkpoints import Card
-from attention.reports.study import StudyReport
-from attention.spec import Variant
+from attention.reports.study import StudyReport, StudyRequest
+from attention.spec import Recipe, Variant
+from attention.storage.folder import Folder
+from attention.training.run_study import conduct, prepare, together
+from attention.training.study import Workshop
 from attention.weights import load as weights
 
 ARMS = ("resnet20(width=4)/none", "resnet20(width=4)/eca")
@@ -232,3 +236,44 @@ def test_data_that_is_not_there_or_lacks_a_class_ends_with_a_sentence_and_two(
         path.unlink()
     assert main(command(data)) == 2
     assert "Class 'light' has no images in its test split." in capsys.readouterr().err
+
+
+def test_by_arm_all_seeds_of_an_arm_are_trained_before_the_next_arm(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(data, "--by-arm")) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if ": done" in line]
+    assert [("none" in line, "seed 1" in line) for line in said] == [
+        (True, False), (True, True), (False, False), (False, True)
+    ]  # fmt: skip
+    assert [run.seed for run in report_of(data).runs] == [0, 0, 1, 1], "the report is in its usual order"
+
+
+def test_a_study_whose_runs_go_side_by_side_is_the_same_study(data: Path) -> None:
+    """As on a GPU: how many at once is measured, and the report is that of runs one after the other."""
+    request = StudyRequest(
+        data="shades",
+        size=8,
+        variants=tuple(Variant.parse(arm) for arm in ARMS),
+        seeds=2,
+        recipe=Recipe(epochs=1, batch_size=16),
+    )
+    reports, told = [], 0
+
+    def progress(done: int, total: int, note: str = "", partial: StudyReport | None = None) -> None:
+        nonlocal told
+        told += partial is not None
+
+    for name in ("alone", "beside"):
+        folder = data.parent / name
+        (folder / "datasets").mkdir(parents=True)
+        (folder / "datasets" / "shades").symlink_to(data)
+        workshop = Workshop(Folder(folder), "cpu")
+        spread = together(workshop, prepare(request, workshop).tasks, most=2) if name == "beside" else in_order
+        reports.append(conduct(request, workshop, progress, spread))
+        assert told == 8, "after each epoch and each run"
+        told = 0
+    alone, beside = reports
+    for ours, theirs in zip(beside.runs, alone.runs, strict=True):
+        assert (ours.arm, ours.seed, ours.predicted) == (theirs.arm, theirs.seed, theirs.predicted)
+        assert ours.curve[0].loss == pytest.approx(theirs.curve[0].loss, rel=1e-4)

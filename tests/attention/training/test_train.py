@@ -96,9 +96,9 @@ def test_a_killed_run_resumes_to_the_same_result(data: DataSet, tmp_path: Path, 
 def test_the_test_images_are_touched_once_after_the_last_epoch(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     touched: list[str] = []
 
-    def note(model: nn.Module, split: Split, how: Preprocess) -> Tensor:
+    def note(model: nn.Module, split: Split, how: Preprocess, classes_of: Callable[[Tensor], Tensor]) -> Tensor:
         touched.append("test" if split is data.test else "validation" if split is data.validation else "train")
-        return predict(model, split, how)
+        return predict(model, split, how, classes_of)
 
     monkeypatch.setattr("attention.training.train.predict", note)
     run = train(TINY, RECIPE, data)

@@ -65,3 +65,18 @@ def test_a_service_whose_device_cannot_do_it_does_not_start(tmp_path: Path, wron
         check_runs(settings)
     with pytest.raises(InvalidRequest, match=said):
         LocalEngine(settings)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "device", "records"),
+    [
+        ("auto", "cuda:1", True),
+        ("auto", "cpu", False),
+        ("off", "cuda", False),
+        ("graphs", "cuda", True),
+        ("graphs", "cpu", True),  # and is refused with a sentence, not left out in silence
+    ],
+)
+def test_passes_are_recorded_by_default_where_there_is_cuda(chosen: str, device: str, records: bool) -> None:
+    assert Settings(compile=chosen).records(device) is records  # type: ignore[arg-type]
+    assert Settings().compile == "auto"
