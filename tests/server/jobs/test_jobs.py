@@ -205,7 +205,7 @@ def test_a_job_whose_process_is_killed_begins_again_where_it_was(api: Running) -
 
 def test_a_job_that_always_dies_fails_with_the_reason(api: Running) -> None:
     job = api.ended(api.submit(name="doomed", to=2, end="death"))
-    assert (job["state"], job["attempts"]) == ("failed", 2)
+    assert (job["state"], job["attempts"]) == ("failed", 3)
     assert "killed, as happens when the machine runs out of memory" in job["error"]
 
 
