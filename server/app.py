@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from attention.analyses import analyses
+from attention.errors import AttentionError
 from server import problems
 from server.access.keys import KeyRing
 from server.access.middleware import Access, Accounts
@@ -53,7 +54,12 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         chosen.folder.mkdir(parents=True, exist_ok=True)
         store = Store(chosen.database_url)
-        answering: Engine = engine if engine is not None else await run_in_threadpool(make_engine, chosen)
+        try:
+            answering: Engine = engine if engine is not None else await run_in_threadpool(make_engine, chosen)
+        except AttentionError as error:
+            app.state.obstacle = str(error)
+            store.close()
+            raise
         queue = make_job_queue(chosen)
         app.state.service = Service(chosen, answering, queue, store)
         await run_in_threadpool(_say_what_is_here, store, answering)
@@ -81,6 +87,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         "What takes its time becomes a job: `POST /v1/jobs`.",
         lifespan=lifespan,
     )
+    app.state.obstacle = None  # a sentence on why the service could not start
     routes, schemas = router(analyses)
     app.include_router(routes)
     metrics.add_to(app, numbers)
