@@ -16,6 +16,7 @@ from server import problems
 from server.access.keys import KeyRing
 from server.access.middleware import Access, Accounts
 from server.api.analyses import answered_at_once
+from server.api.entrance import add_entrance
 from server.api.openapi import describe
 from server.api.router import router
 from server.catalog import version
@@ -29,12 +30,13 @@ from server.settings import Settings
 from server.store import Store
 from server.web.bodies import BodyBudget, BodyLimits
 from server.web.browser_security import BrowserSecurity
+from server.web.methods import Methods
 from server.web.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 
 ASKED_WITH = ("Authorization", "Content-Type", "Last-Event-ID", "X-API-Key", "X-Request-ID")
-ANSWERED_WITH = ("ETag", "Link", "Location", "Report-Id", "Retry-After", "X-Request-ID")
+ANSWERED_WITH = ("ETag", "Link", "Location", "Report-Id", "Report-Not-Kept", "Retry-After", "X-Request-ID")
 """Headers that pages of allowed origins may send and read, besides the few that all may."""
 
 
@@ -91,6 +93,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     routes, schemas = router(analyses)
     app.include_router(routes)
     metrics.add_to(app, numbers)
+    add_entrance(app)
+    app.add_middleware(Methods, router=app.router)
     app.add_middleware(BodyLimits, settings=chosen, budget=BodyBudget(chosen), questions=answered_at_once(analyses))
     problems.add_to(app)
     _surround(app, chosen, accounts, numbers)
