@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_flat_dependant
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
