@@ -96,7 +96,10 @@ class Job(Plain):
     eta_s: float | None = Field(description="Seconds until it is done, if it goes on as it did; None while unknown.")
     report: Literal["none", "partial", "final"] = Field(description="Whether there is a report to read already.")
     error: str | None = Field(description="Why it failed, or why it had to begin again, as a sentence.")
-    attempts: int = Field(description="How often the work began; one that dies half-way is begun a second time.")
+    attempts: int = Field(
+        description="How often the work began. A job whose process dies begins again, as long as it makes progress; "
+        "it fails when its process has died three times without."
+    )
     links: JobLinks
 
     @property

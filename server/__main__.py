@@ -10,6 +10,7 @@ python -m server settings               all settings with their defaults, as a t
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
 import tempfile
@@ -17,7 +18,9 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from pydantic import ValidationError
+from starlette.types import Message, Receive, Scope, Send
 
+from attention.commands import may_be_cut_short
 from attention.errors import AttentionError
 from server import logs
 from server.access.keys import UnreadableKeys, create_key, read_keys, revoke_key
@@ -27,11 +30,17 @@ from server.settings import Settings, table
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Do what the command line says."""
-    asked = _parse(arguments)
+    with may_be_cut_short():
+        _carry_out(_parse(arguments))
+
+
+def _carry_out(asked: Namespace) -> None:
     if asked.command == "check":
+        check_platform()
+        from server.engines import try_engine
         from server.operations.check import main as check
 
-        sys.exit(check())
+        sys.exit(check(try_engine))
     if asked.command == "settings":
         print(table())
         return
@@ -44,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def serve(settings: Settings) -> None:
     """Serve until told to stop."""
+    check_platform()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also while it starts, and when uvicorn has stopped cleanly
+        signal.signal(number, lambda *_: sys.exit(0))
     prepare_process(settings)
     logs.configure(settings)
     check_folder(settings)
@@ -65,8 +77,15 @@ def serve(settings: Settings) -> None:
             await asyncio.sleep(settings.drain_s)
             await super().shutdown(sockets)
 
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        async def without_traceback(message: Message) -> None:
+            obstacle = app.state.obstacle if message["type"] == "lifespan.startup.failed" else None
+            await send({**message, "message": ""} if obstacle else message)
+
+        await app(scope, receive, without_traceback if scope["type"] == "lifespan" else send)
+
     config = uvicorn.Config(
-        app,
+        application,
         http=bounded(settings),
         log_config=None,
         access_log=False,
@@ -74,7 +93,10 @@ def serve(settings: Settings) -> None:
     )
     host, port = listener.getsockname()[:2]
     print(f"The API listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    Server(config).run(sockets=[listener])
+    try:
+        Server(config).run(sockets=[listener])
+    except SystemExit as end:
+        sys.exit(app.state.obstacle or end.code)
 
 
 def keys(settings: Settings, asked: Namespace) -> None:
@@ -108,6 +130,12 @@ def read_settings() -> Settings:
     except ValidationError as error:
         faults = [f"ATTENTION_{str(fault['loc'][0]).upper()}: {fault['msg']}." for fault in error.errors()]
         sys.exit("These settings are not right:\n  " + "\n  ".join(faults))
+
+
+def check_platform(platform: str = sys.platform) -> None:
+    """Make sure that this is a system on which jobs can run in process groups, or say what to use instead."""
+    if platform == "win32":
+        sys.exit("The service runs on Linux and macOS. On Windows, run it in WSL 2 or in its container.")
 
 
 def check_folder(settings: Settings) -> None:

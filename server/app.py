@@ -11,10 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from attention.analyses import analyses
+from attention.errors import AttentionError
 from server import problems
 from server.access.keys import KeyRing
 from server.access.middleware import Access, Accounts
 from server.api.analyses import answered_at_once
+from server.api.entrance import add_entrance
 from server.api.openapi import describe
 from server.api.router import router
 from server.catalog import version
@@ -28,12 +30,13 @@ from server.settings import Settings
 from server.store import Store
 from server.web.bodies import BodyBudget, BodyLimits
 from server.web.browser_security import BrowserSecurity
+from server.web.methods import Methods
 from server.web.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 
 ASKED_WITH = ("Authorization", "Content-Type", "Last-Event-ID", "X-API-Key", "X-Request-ID")
-ANSWERED_WITH = ("ETag", "Link", "Location", "Report-Id", "Retry-After", "X-Request-ID")
+ANSWERED_WITH = ("ETag", "Link", "Location", "Report-Id", "Report-Not-Kept", "Retry-After", "X-Request-ID")
 """Headers that pages of allowed origins may send and read, besides the few that all may."""
 
 
@@ -53,7 +56,12 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         chosen.folder.mkdir(parents=True, exist_ok=True)
         store = Store(chosen.database_url)
-        answering: Engine = engine if engine is not None else await run_in_threadpool(make_engine, chosen)
+        try:
+            answering: Engine = engine if engine is not None else await run_in_threadpool(make_engine, chosen)
+        except AttentionError as error:
+            app.state.obstacle = str(error)
+            store.close()
+            raise
         queue = make_job_queue(chosen)
         app.state.service = Service(chosen, answering, queue, store)
         await run_in_threadpool(_say_what_is_here, store, answering)
@@ -81,9 +89,12 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         "What takes its time becomes a job: `POST /v1/jobs`.",
         lifespan=lifespan,
     )
+    app.state.obstacle = None  # a sentence on why the service could not start
     routes, schemas = router(analyses)
     app.include_router(routes)
     metrics.add_to(app, numbers)
+    add_entrance(app)
+    app.add_middleware(Methods, router=app.router)
     app.add_middleware(BodyLimits, settings=chosen, budget=BodyBudget(chosen), questions=answered_at_once(analyses))
     problems.add_to(app)
     _surround(app, chosen, accounts, numbers)

@@ -1,8 +1,10 @@
 """The engine and the job queue that the settings ask for: those of this machine, or those of a Ray cluster."""
 
+import asyncio
 from importlib.util import find_spec
 
 from attention.errors import InvalidRequest
+from attention.reports.modules import PublishedRequest
 from attention.running.runner import check_running
 from attention.storage.s3 import check_url
 from server.engine import Engine
@@ -35,6 +37,26 @@ def check_runs(settings: Settings) -> None:
     if settings.engine == "local":
         device = choose_device(settings.device)
         check_running(device, settings.dtype, settings.records(device))
+
+
+def try_engine(settings: Settings) -> str:
+    """Try out the engine that the settings ask for; gives in words what is there. On a cluster nothing is started.
+
+    Raises:
+        InvalidRequest: it is not installed, or its cluster is not there.
+    """
+    check_installed(settings)
+    if settings.engine == "ray":
+        from server.cluster.ray import cluster_description
+
+        return cluster_description(settings)
+    engine = LocalEngine(settings)
+    try:
+        asyncio.run(engine.answer(PublishedRequest()))
+    finally:
+        engine.close()
+    jobs = f"{settings.jobs} job{'' if settings.jobs == 1 else 's'} at a time"
+    return f"This machine answered a question; it works on {settings.workers} requests and {jobs}."
 
 
 def make_engine(settings: Settings) -> Engine:

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attention import errors
@@ -40,6 +41,11 @@ MOST_TOLD = 50
 LONGEST_FIELD, LONGEST_PATH = 200, 2000
 """Letters of a field's name, and of an address, that an answer repeats."""
 
+RETRY_AFTER_S = 5
+"""When to come back after a 503 whose cause does not say."""
+
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -47,9 +53,27 @@ GONE = 499
 """What is noted of a request whose client hung up; the number is nginx's, and never sent."""
 
 
-def status_of(error: AttentionError) -> int:
-    """The HTTP status of an error."""
-    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+def status_of(error: AttentionError | type[AttentionError]) -> int:
+    """The HTTP status of an error, or of a class of errors."""
+    kind = error if isinstance(error, type) else type(error)
+    return next(STATUS[cls] for cls in kind.__mro__ if cls in STATUS)
+
+
+def kind_of(error: type[AttentionError] | int) -> str:
+    """The name under which a class of errors, or an HTTP status, is a kind of problem: ``unknown-name``."""
+    return _kebab(error.__name__ if isinstance(error, type) else HTTPStatus(error).phrase)
+
+
+def allowed_methods(router: Router, scope: Scope) -> tuple[str, ...]:
+    """Every method that the path of a request has, in order; none if there is no such path."""
+    methods = {
+        method
+        for method in METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in router.routes)
+    }
+    if "GET" in methods:
+        methods.add("HEAD")
+    return tuple(sorted({*methods, "OPTIONS"})) if methods else ()
 
 
 def add_to(app: FastAPI) -> None:
@@ -110,8 +134,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
             hint = did_you_mean(path, _paths(request.app)) if path.startswith("/v1") else ""
             detail = f"There is nothing at {path[:200]}.{hint} GET /openapi.json lists what there is."
         elif status == 405:
-            allowed = (error.headers or {}).get("Allow", "another method")
+            allowed = ", ".join(allowed_methods(request.app.router, request.scope))
             detail = f"{request.method} is not possible at {path[:200]}; it takes {allowed}."
+            return respond(path, status, kind_of(status), detail, {"Allow": allowed})
     return respond(path, status, _kebab(HTTPStatus(status).phrase), detail, error.headers)
 
 
@@ -166,6 +191,8 @@ def respond(
         errors=tuple(faults),
     )
     kept = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
+    if status == 503 and not any(name.lower() == "retry-after" for name in kept):
+        kept["Retry-After"] = str(RETRY_AFTER_S)
     return Response(problem.model_dump_json(), status, kept, MEDIA_TYPE)
 
 
@@ -199,7 +226,8 @@ def _sentence(where: str, place: Sequence[Any], fault: Mapping[str, Any]) -> str
             return f"The field {where!r} is missing."
         case "extra_forbidden":
             hint = did_you_mean(str(place[-1]), fault.get("known", ())) if len(place) == 1 else ""
-            return f"There is no field {where!r} here.{hint}"
+            kind = "parameter" if fault["loc"][:1] == ("query",) else "field"
+            return f"There is no {kind} {where!r} here.{hint}"
         case "too_long":
             count = about.get("actual_length") or "more"
             return f"The field {where!r} has {count} entries; at most {about['max_length']} are taken."

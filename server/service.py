@@ -1,18 +1,20 @@
 """Service: the live things that routes use, made when the app starts."""
 
+import asyncio
+import shutil
 from collections.abc import Hashable, Mapping
-from contextlib import suppress
 from functools import cached_property, partial
 from threading import Event
 from typing import Annotated, Any, NamedTuple
 
+import anyio
 from cachetools import LRUCache
 from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
 
 from attention.build import skeleton
-from attention.errors import InvalidRequest
+from attention.errors import AttentionError, InvalidRequest
 from attention.schemas import Conditions, Job
 from attention.spec import Request
 from server.access.limits import account
@@ -33,12 +35,26 @@ SHORT = 100_000
 
 MOST_FITTING = 4096
 
+LEAST_FREE_BYTES = 20_000_000
+"""Room on the disk of the data folder below which a service says that it keeps nothing reliably."""
+
+
+KEPT_WITHIN_S = 2.0
+"""How long an answer waits for the database to keep it; without that it goes out without an id, and says so."""
+
+
+class Kept(NamedTuple):
+    """Under which id an answer is kept, or a sentence on why it is not; neither where answers are not kept."""
+
+    id: str | None = None
+    obstacle: str | None = None
+
 
 class Answered(NamedTuple):
-    """An answer as it goes out, and the id it is kept under, if it is."""
+    """An answer as it goes out, and whether it is kept."""
 
     json: bytes
-    report_id: str | None
+    kept: Kept
 
 
 class Service:
@@ -55,7 +71,10 @@ class Service:
         self.answer_cache: AnswerCache[bytes] = AnswerCache(len, settings.remembered_bytes)
         self._fitting: LRUCache[Hashable, None] = LRUCache(MOST_FITTING)
         """Sizes of questions that were found to fit."""
+        self._database_slow = False  # the last answer waited in vain, and its write has not ended yet
         self.version = version()
+        self.readiness = anyio.CapacityLimiter(2)
+        """Threads of their own for the question whether the database is there, when all others wait for it."""
         self.leaving = Event()
         """Set when the service is told to stop: answers without an end come to one."""
 
@@ -80,13 +99,24 @@ class Service:
             return self._provenance.conditions(question)
         return await run_in_threadpool(self._provenance.conditions, question)
 
-    async def keep(self, question: Request[Any], conditions: Conditions, report: bytes) -> str | None:
-        """Keep an answer; the id it is kept under, None where answers are not kept."""
+    async def keep(self, question: Request[Any], conditions: Conditions, report: bytes) -> Kept:
+        """Keep an answer. Its id is given only when the database has it, for an id is a promise."""
         keep = partial(self.archive.keep, question, conditions, report)
-        if len(report) <= SHORT:
-            with suppress(BlockingIOError):
-                return keep(may_wait=False)
-        return await run_in_threadpool(keep)
+        written = keep() if len(report) <= SHORT else await run_in_threadpool(keep)
+        if written is None:
+            return Kept()
+        slow = self._database_slow and not written.done()
+        try:
+            # Shielded, because others may wait for the same answer when this client hangs up.
+            waiting = asyncio.shield(asyncio.wrap_future(written))
+            kept = Kept(await asyncio.wait_for(waiting, 0.0 if slow else KEPT_WITHIN_S))
+        except TimeoutError:
+            self._database_slow = True
+            written.add_done_callback(lambda _: setattr(self, "_database_slow", False))
+            return Kept(obstacle=f"The database took longer than {KEPT_WITHIN_S:g} s, so no id is promised.")
+        except AttentionError as error:
+            return Kept(obstacle=str(error))
+        return kept
 
     async def work_out(self, question: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
         """The report of a quick question as JSON, worked out now.
@@ -111,6 +141,12 @@ class Service:
             AttentionError: something in it is not there, or too many jobs wait.
         """
         return await run_in_threadpool(self._submit, request, photos or {})
+
+    def storage_obstacle(self) -> str | None:
+        """Why what users send may not be kept now, as a sentence; None if nothing is known to be in the way."""
+        if shutil.disk_usage(self.settings.folder).free < LEAST_FREE_BYTES:
+            return f"The disk of the data folder has less than {LEAST_FREE_BYTES / 1e6:.0f} MB left."
+        return self.archive.obstacle
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job; one that has ended stays as it is.

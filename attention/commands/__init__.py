@@ -7,8 +7,10 @@ such a module. Only the verb that was asked for is imported.
 
 import argparse
 import ast
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -27,8 +29,28 @@ def verbs() -> Mapping[str, str]:
     return dict(sorted({**added, **own}.items()))
 
 
+@contextmanager
+def may_be_cut_short() -> Iterator[None]:
+    """Let what reads a command's output stop reading, as in ``command | head``, and the command then end quietly.
+
+    Raises:
+        SystemExit: nobody reads the output any more.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+        sys.exit(1)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out the verb that the command line names; the exit code is 0, 1 or, after a sentence on what to mend, 2."""
+    with may_be_cut_short():
+        return _carry_out(arguments)
+
+
+def _carry_out(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     modules = verbs()
     if not words or words[0] not in modules:

@@ -14,7 +14,7 @@ from server.settings import Settings
 
 log = logging.getLogger(__name__)
 
-OPEN = ("/v1/health", "/v1/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
+OPEN = ("/", "/v1/health", "/v1/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
 """What needs no key: signs of life for what watches the service, and what the API says of itself."""
 
 OPEN_BELOW = "/static-offline-docs/"

@@ -16,16 +16,19 @@ from attention.schemas import Job
 from attention.spec import Request
 from server.api.openapi import Schemas, problems
 from server.api.request_body import read_question
+from server.api.responses import NOT_KEPT, REPORT_ID, report_links
 from server.catalog import request_type, title
 from server.service import service
 from server.web.bodies import while_connected
 
-REPORT_ID = "Report-Id"
-
 REPORT_HEADERS: dict[str, Any] = {
     REPORT_ID: {
         "description": "Under which id GET /v1/reports/{id} gives this answer with its question. Absent where answers "
-        "are not kept, or not ones as long as this.",
+        "are not kept, or not ones as long as this, and where Report-Not-Kept says why.",
+        "schema": {"type": "string"},
+    },
+    NOT_KEPT: {
+        "description": "Why this answer could not be kept, as a sentence: the disk is full, or the database slow.",
         "schema": {"type": "string"},
     },
     "Link": {"description": "The same as an address, with rel=describedby.", "schema": {"type": "string"}},
@@ -70,19 +73,9 @@ def _ask(request: type[Request[Any]]) -> Callable[[HTTPRequest], Coroutine[Any, 
         if question.slow:
             return accepted(await service(http).submit(question, photos))
         answer = await while_connected(http, service(http).answer(question, photos))
-        return Response(answer.json, headers=report_links(answer.report_id), media_type="application/json")
+        return Response(answer.json, headers=report_links(answer.kept), media_type="application/json")
 
     return ask
-
-
-def report_links(report_id: str | None) -> dict[str, str]:
-    """The headers that tell of an answer's stored report; none if it is not kept.
-
-    The report with its question, time and conditions describes the answer, so the relation is ``describedby``.
-    """
-    if report_id is None:
-        return {}
-    return {REPORT_ID: report_id, "Link": f'</v1/reports/{report_id}>; rel="describedby"'}
 
 
 def accepted(job: Job) -> Response:

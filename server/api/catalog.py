@@ -1,10 +1,12 @@
 """The route of the catalogue: all that can be asked for."""
 
 from fastapi import APIRouter
+from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from attention.schemas import Catalog
 from server.api.openapi import problems
+from server.api.responses import validated
 from server.service import Live
 
 routes = APIRouter(tags=["catalog"])
@@ -18,6 +20,6 @@ routes = APIRouter(tags=["catalog"])
     response_description="Modules, backbones, placements, checkpoints and analyses.",
     responses=problems(),
 )
-def catalog(service: Live) -> Response:
+def catalog(http: HTTPRequest, service: Live) -> Response:
     """Modules with options, documentation and papers; backbones; placements; shipped checkpoints; analyses."""
-    return Response(service.catalog_json, media_type="application/json")
+    return validated(http, service.catalog_json)

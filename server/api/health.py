@@ -1,5 +1,6 @@
 """Routes of health: whether the service lives, and whether it can answer."""
 
+import anyio
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -7,6 +8,9 @@ from starlette.exceptions import HTTPException
 from attention.schemas import Health
 from server.api.openapi import problems
 from server.service import Live, Service
+
+READY_WITHIN_S = 2.0
+"""How long the database may take to say that it is there."""
 
 routes = APIRouter(tags=["health"])
 
@@ -23,13 +27,18 @@ async def ready(service: Live) -> Health:
     if service.leaving.is_set():
         raise HTTPException(503, "The service is shutting down. Ask another one, or this one in a while.")
     try:
-        await run_in_threadpool(service.store.check)
+        with anyio.fail_after(READY_WITHIN_S):
+            await anyio.to_thread.run_sync(service.store.check, limiter=service.readiness, abandon_on_cancel=True)
+    except TimeoutError as error:
+        raise HTTPException(503, f"The database does not answer within {READY_WITHIN_S:g} s.") from error
     except Exception as error:
         raise HTTPException(503, f"The database does not answer ({type(error).__name__}).") from error
     if not service.engine.alive:
         raise HTTPException(503, "The engine is not running.")
+    if obstacle := await run_in_threadpool(service.storage_obstacle):
+        return _health(service, f"degraded: questions are answered, but {obstacle[:1].lower()}{obstacle[1:]}")
     return _health(service)
 
 
-def _health(service: Service) -> Health:
-    return Health(status="ok", version=service.version, device=service.engine.device)
+def _health(service: Service, status: str = "ok") -> Health:
+    return Health(status=status, version=service.version, device=service.engine.device)

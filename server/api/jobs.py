@@ -180,7 +180,7 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
         if job.state in ("cancelled", "failed"):
             report = _ended(kind, report, job.state)
         if format != "json":
-            report = _written(kind, report, format)
+            report = written(kind, report, format)
         return Response(report, headers={"Cache-Control": "no-cache"}, media_type=MEDIA_TYPES[format])
 
 
@@ -195,7 +195,7 @@ def _ended(kind: type[Any] | None, json: str, state: JobState) -> str:
         return json
 
 
-def _written(kind: type[Any] | None, json: str, format: Format) -> str:
+def written(kind: type[Any] | None, json: str, format: Format) -> str:
     """A report as CSV or LaTeX, if its class can write that.
 
     Raises:

@@ -54,6 +54,9 @@ def problems(*faults: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": FAULTS[status], "content": content} for status in sorted({*faults, 500})}
 
 
+SEEN_ALREADY: dict[str, Any] = {"description": "The caller has it already: If-None-Match names its ETag."}
+
+
 class Schemas:
     """The JSON Schemas of questions and reports under ``components``, and references to them."""
 
@@ -103,9 +106,9 @@ class Schemas:
 
 def _guard(operation: dict[str, Any], needs_key: bool) -> None:
     """Let a route's description tell of what every request passes before it gets there."""
-    before = [401, 403, 421, 429] if needs_key else [403, 421]
+    before = [401, 403, 421, 422, 429, 503] if needs_key else [403, 421, 422]
     if "requestBody" in operation:
-        before += [408, 503]
+        before += [408]
     refused = {str(status): answer for status, answer in problems(*before).items()}
     operation["responses"] = dict(sorted({**refused, **operation["responses"]}.items()))
     if needs_key:

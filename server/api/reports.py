@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from json import loads
+from json import dumps, loads
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query
@@ -18,9 +18,11 @@ from attention.spec import Request
 from server.answers.differences import Found, differences
 from server.answers.provenance import changes
 from server.answers.references import photos, title
-from server.api.analyses import FAULTS, accepted, report_links
-from server.api.openapi import problems
+from server.api.analyses import FAULTS, accepted
+from server.api.jobs import MEDIA_TYPES, Format, written
+from server.api.openapi import SEEN_ALREADY, problems
 from server.api.request_body import FILES, MAX_FILES, read_photos
+from server.api.responses import report_links, validated
 from server.service import Live, Service
 from server.store.reports import Listed
 from server.stored.reports import is_answer
@@ -52,11 +54,24 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         tags=["reports"],
         summary="A finished report with its request",
         response_description="The report, the request that made it, and when.",
-        responses=problems(404, 422),
+        response_model=StoredReport,
+        responses={304: SEEN_ALREADY, **problems(404, 422)},
     )
-    def report(service: Live, report_id: str) -> StoredReport:
+    def report(
+        http: HTTPRequest,
+        service: Live,
+        report_id: str,
+        format: Annotated[Format, Query(description="JSON, or the report's table as CSV or LaTeX.")] = "json",
+    ) -> Response:
         """An answer by the id that its `Report-Id` told, or a job's by the job's: enough to ask again."""
-        return _stored(service, report_id)
+        stored = _stored(service, report_id)
+        if format == "json":
+            return validated(http, stored.model_dump_json())
+        kind = requests[stored.analysis].report if stored.analysis in requests else None
+        if not hasattr(kind, format):
+            raise InvalidRequest(f"The parameter 'format' is {format}, and this report comes as json only.")
+        table = written(kind, dumps(stored.report), format)
+        return Response(table, headers={"Cache-Control": "private, no-cache"}, media_type=MEDIA_TYPES[format])
 
     @routes.post(
         "/reports/{report_id}/again",
@@ -86,7 +101,7 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         conditions = await service.conditions(question)
         kept = await service.keep(question, conditions, now)
         response.headers.update(report_links(kept))
-        return await run_in_threadpool(_compared, stored, Now(kept, conditions, now))
+        return await run_in_threadpool(_compared, stored, Now(kept.id, conditions, now))
 
 
 def _form() -> dict[str, Any]:

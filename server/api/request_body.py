@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_flat_dependant
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
@@ -36,6 +38,36 @@ MAX_FILES = 32
 def takes_files(request_type: type[Request[Any]]) -> bool:
     """Whether photos may come along with a question of this type."""
     return "images" in request_type.model_fields
+
+
+async def refuse_unknown_parameters(http: HTTPRequest) -> None:
+    """Return if a route knows every parameter of the address, as it has to know every field of a body.
+
+    Raises:
+        RequestValidationError: it does not know one.
+    """
+    if not http.scope.get("query_string"):
+        return
+    known = _parameters(http.scope["route"].dependant)
+    faults = [
+        {"type": "extra_forbidden", "loc": ("query", name), "msg": "", "ctx": {}}
+        for name in dict.fromkeys(http.query_params)
+        if name not in known
+    ]
+    if faults:
+        raise invalid(faults, known)
+
+
+def _parameters(dependant: Dependant) -> list[str]:
+    """Names of the parameters that a route and what it depends on take, those that are fields of a model too."""
+    names: list[str] = []
+    for field in get_flat_dependant(dependant).query_params:
+        model = field.field_info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            names += [info.alias or name for name, info in model.model_fields.items()]
+        else:
+            names.append(field.alias)
+    return names
 
 
 async def read_question(http: HTTPRequest, request_type: type[Q]) -> tuple[Q, dict[str, bytes]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from attention.analysis import Analysis
 from server.api import catalog, checkpoints, data_sets, health, images
@@ -10,6 +10,7 @@ from server.api.analyses import add_analysis
 from server.api.jobs import add_jobs
 from server.api.openapi import Schemas
 from server.api.reports import add_reports
+from server.api.request_body import refuse_unknown_parameters
 from server.catalog import request_type
 
 
@@ -17,7 +18,7 @@ def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
     """Every route under /v1, and the schemas that the descriptions of analyses refer to."""
     requests = {name: request_type(analysis) for name, analysis in analyses.items()}
     schemas = Schemas(requests.values())
-    routes = APIRouter(prefix="/v1")
+    routes = APIRouter(prefix="/v1", dependencies=[Depends(refuse_unknown_parameters)])
     for name, request in requests.items():
         add_analysis(routes, schemas, name, request)
     add_jobs(routes, schemas, requests)

@@ -197,6 +197,23 @@ def _join(settings: Settings) -> None:
         ) from None
 
 
+def cluster_description(settings: Settings) -> str:
+    """Join the cluster for a moment, and say in words what it has.
+
+    Raises:
+        InvalidRequest: there is no Ray cluster where the settings say.
+    """
+    joined = not ray.is_initialized()
+    _join(settings)
+    try:
+        room = ray.cluster_resources()
+        nodes = sum(bool(node["Alive"]) for node in ray.nodes())
+    finally:
+        if joined:
+            ray.shutdown()
+    return f"A Ray cluster of {nodes} nodes with {room.get('CPU', 0):g} CPUs and {room.get('GPU', 0):g} GPUs answers."
+
+
 def _deployed(settings: Settings) -> tuple["DeploymentHandle[Any]", str]:
     """The replicas' handle and device. They are started, or one after the other replaced, unless they are as asked."""
     chosen, stamp = worker_settings(settings)

@@ -10,7 +10,9 @@ from contextlib import suppress
 from server.jobs.order import Order
 from server.settings import Settings
 
-COMMAND = (sys.executable, "-m", "server.jobs")
+COMMAND = (sys.executable, "-P", "-m", "server.jobs")
+"""What runs a job. -P keeps the folder in which the service was started off the module path: a file ``dis.py`` there
+would be imported in place of the standard module."""
 
 
 class JobProcess:

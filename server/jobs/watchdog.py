@@ -45,7 +45,7 @@ class Watchdog:
             if not gone:
                 logged = f"gave no sign of life for {silent * WATCH_EVERY_S:.0f} s"
                 sentence = f"The process that worked on this job {logged}."
-            if went := self._table.died(work.claim, sentence, work.beats):
+            if went := self._table.died(work.claim, sentence, work.beats, "interruption"):
                 log.warning("Job %s %s; it is %s now.", work.claim.job_id, logged, went)
                 moved += 1
         self._seen = seen

@@ -32,7 +32,10 @@ PREFIX = "ATTENTION_"
 LITTLE_ROOM = 1_000_000_000
 """Bytes below which a data folder is as good as full."""
 
-OTHERS = ("ATTENTION_API", "ATTENTION_API_KEY", "ATTENTION_BIND", "ATTENTION_DASHBOARD_PORT")
+OTHERS = tuple(
+    f"ATTENTION_{name}"
+    for name in ("API", "API_KEY", "BIND", "DASHBOARD_MEMORY_LIMIT", "DASHBOARD_PORT", "MEMORY_LIMIT")
+)
 """Variables of the dashboard, of `make run` and of the compose file."""
 
 ANSWER_TIMEOUT_S = 3.0
@@ -51,16 +54,20 @@ class Finding:
         return f"{self.verdict:<4}  {self.about:<11}  {self.sentence}"
 
 
-def main() -> int:
-    """Print what was found; 1 if anything failed."""
+def main(try_engine: Callable[[Settings], str]) -> int:
+    """Print what was found; 1 if anything failed.
+
+    Args:
+        try_engine: tries out the engine that settings ask for, and gives in words what is there.
+    """
     failed = False
-    for finding in findings(os.environ):
+    for finding in findings(os.environ, try_engine):
         print(finding, flush=True)
         failed = failed or finding.verdict == "FAIL"
     return int(failed)
 
 
-def findings(environment: Mapping[str, str]) -> Iterator[Finding]:
+def findings(environment: Mapping[str, str], try_engine: Callable[[Settings], str]) -> Iterator[Finding]:
     """All that can be found out, in the order in which one thing needs another."""
     try:
         settings = Settings()
@@ -69,7 +76,11 @@ def findings(environment: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("FAIL", "settings", f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}.")
         return
     yield from _settings(settings, environment)
-    for about, look in _LOOKS.items():
+
+    def engine(settings: Settings) -> Findings:
+        yield "OK", try_engine(settings)
+
+    for about, look in {**_LOOKS, "engine": engine}.items():
         try:
             yield from (Finding(verdict, about, sentence) for verdict, sentence in look(settings))
         except AttentionError as error:

@@ -21,8 +21,15 @@ from server.store.database import alone
 from server.store.owner import this_process
 from server.store.tables import JobRow, ReportRow
 
-MAX_ATTEMPTS = 2
-"""How often a job whose process dies is begun."""
+MAX_CRASHES = 3
+"""How often a job's process may die by itself without progress in between, until the job fails."""
+
+MAX_INTERRUPTIONS = 50
+"""The same where the service or its machine ended, which is rarely the job's fault; a job that always takes them along
+must not do so for ever."""
+
+Death = Literal["crash", "interruption"]
+"""The process of a job died by itself, or because the service that had started it, or its machine, ended."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,15 @@ class JobTable:
     ) -> bool:
         """Say how far a job is, and keep a partial report; False if the claim is not good any more."""
         expected = None if eta_s is None else datetime.now(UTC) + timedelta(seconds=eta_s)
-        values = {"done": done, "total": total, "note": note, "expected": expected}
+        further = JobRow.furthest < done
+        values = {
+            "done": done,
+            "total": total,
+            "note": note,
+            "expected": expected,
+            "furthest": case((further, done), else_=JobRow.furthest),
+            **{column.key: case((further, 0), else_=column) for column, _ in _DEATHS.values()},
+        }
         return self._move(claim, values, (partial, False) if partial is not None else None)
 
     def finish(self, claim: Claim, report: Plain) -> bool:
@@ -161,23 +176,31 @@ class JobTable:
 
     # ---------------------------------------------------------------- when its worker is gone
 
-    def died(self, claim: Claim, sentence: str, beats: int | None = None) -> Literal["queued", "failed"] | None:
-        """The worker of a job is gone: queue it again, or let it fail if that was its last attempt.
+    def died(
+        self, claim: Claim, sentence: str, beats: int | None = None, death: Death = "crash"
+    ) -> Literal["queued", "failed"] | None:
+        """The worker of a job is gone: queue it again, or let it fail if that happened too often without progress.
+
+        Progress is a step beyond the furthest one of all attempts, so a job that begins anew each time and dies at the
+        same step makes none, and one that gets a little further each time may be begun any number of times.
 
         Args:
             beats: how many signs of life it had given; one more, and it is not dead after all.
+            death: what ended the worker.
 
         Returns:
             where the job went; None if the claim is not good any more.
         """
         held = [*_held(claim), *([] if beats is None else [JobRow.beats == beats])]
-        last = update(JobRow).where(*held, JobRow.attempts >= MAX_ATTEMPTS)
-        again = update(JobRow).where(*held).values(state="queued", started=None, expected=None, error=sentence)
-        told = f"{sentence} That was attempt {MAX_ATTEMPTS} of {MAX_ATTEMPTS}."
+        column, most = _DEATHS[death]
+        last = update(JobRow).where(*held, column >= most - 1)
+        again = update(JobRow).where(*held)
+        queued = {"state": "queued", "started": None, "expected": None, "error": sentence, column.key: column + 1}
+        reason = f"{sentence} It happened {most} times without progress in between, so the job is not begun again."
         with self._engine.begin() as connection:
-            if _moves(connection, last.values(**_failure(told))):
+            if _moves(connection, last.values(**_failure(reason))):
                 return "failed"
-            return "queued" if _moves(connection, again) else None
+            return "queued" if _moves(connection, again.values(**queued)) else None
 
     def give_back(self, claim: Claim) -> bool:
         """Queue a job again as if it had not been taken up, because the service stops."""
@@ -249,6 +272,10 @@ _JOBS = select(
     JobRow.expected,
     ReportRow.final,
 ).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
+
+
+_DEATHS = {"crash": (JobRow.crashes, MAX_CRASHES), "interruption": (JobRow.interruptions, MAX_INTERRUPTIONS)}
+"""Where each kind of death since the last progress is counted, and how many of them end a job."""
 
 
 def _held(claim: Claim) -> Sequence[Any]:

@@ -74,6 +74,8 @@ class JobRow(Base):
 
     ``beats`` goes up every few seconds while a process works on the job, so that others see that it is in good hands
     whatever their clocks say.
+
+    ``crashes`` and ``interruptions`` count how often its worker died since ``furthest`` last went up.
     """
 
     __tablename__ = "jobs"
@@ -92,6 +94,9 @@ class JobRow(Base):
     note: Mapped[str] = mapped_column(Prose, default="")
     error: Mapped[str | None] = mapped_column(Prose)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
+    furthest: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # most steps done in any attempt
+    crashes: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    interruptions: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     claims: Mapped[int] = mapped_column(Integer, default=0)
     owner: Mapped[str | None] = mapped_column(Word(255))  # the process that took it up, see server/store/owner.py
     beats: Mapped[int] = mapped_column(Integer, default=0, server_default="0")

@@ -81,8 +81,9 @@ class Photos:
         """
         if image_id in self._samples:
             raise InvalidRequest("This photo belongs to the sample gallery, which comes with the service and stays.")
+        self._store.image(image_id)
+        self._files.remove_image(image_id)  # first, for on a full disk it makes the room that the database needs
         self._store.delete_image(image_id)
-        self._files.remove_image(image_id)
 
     def uploaded_before(self, moment: float) -> tuple[str, ...]:
         """Ids of uploads that came, the last time they did, before a moment (seconds since 1970)."""
@@ -90,9 +91,9 @@ class Photos:
 
     def forget(self, image_id: str) -> None:
         """Forget one upload, also one that is known only by half; of a sample, a copy that was uploaded."""
+        self._files.remove_image(image_id)
         with suppress(NotFound):
             self._store.delete_image(image_id)
-        self._files.remove_image(image_id)
 
     @cached_property
     def _samples(self) -> dict[str, Image]:

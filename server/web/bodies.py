@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from attention.errors import Overloaded, TooLarge
+from attention.errors import Overloaded, StorageFailed, TooLarge
 from server.problems import overloaded
 from server.settings import Settings
 
@@ -209,9 +209,7 @@ async def save_body(request: Request, limit: int, what: str, path: Path) -> None
                 await run_in_threadpool(file.write, chunk)
                 _release(request.scope, len(chunk))
     except OSError as error:
-        raise HTTPException(
-            507, f"The {what} cannot be kept: {error.strerror}. Make room in the data folder."
-        ) from None
+        raise StorageFailed(f"The {what} cannot be kept: {error.strerror}. Make room in the data folder.") from None
 
 
 async def chunks(request: Request, limit: int, what: str) -> AsyncIterator[bytes]:

@@ -52,7 +52,7 @@ exists, that a photo is here, or that two fields go together."""
 ANSWER_WITHIN_S = 600
 """How long an answer is waited for: it only ends a hang, since a busy machine answers late."""
 
-OUR_FAULT = (503, 507)
+OUR_FAULT = (503,)
 """The only server errors there may be, and only where the description tells of them."""
 
 REFUSED = [404, 406, 409, 413, 415, 422]

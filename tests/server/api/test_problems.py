@@ -329,11 +329,11 @@ def test_an_upload_without_a_file_says_how(client: TestClient) -> None:
 
 
 def test_an_unknown_path_and_a_wrong_method_are_problems(client: TestClient) -> None:
-    problem(client.get("/"), 404, "nothing at /")
+    problem(client.get("/nowhere"), 404, "nothing at /nowhere")
     problem(client.post("/v1/compar", json={}), 404, "Did you mean '/v1/compare'?")
     wrong = client.get("/v1/compare")
     problem(wrong, 405, "GET is not possible", "POST")
-    assert wrong.headers["Allow"] == "POST"
+    assert wrong.headers["Allow"] == "OPTIONS, POST"
 
 
 class Refusing(LocalEngine):

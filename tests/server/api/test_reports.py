@@ -109,7 +109,7 @@ def test_a_report_that_is_not_here_is_not_found(client: TestClient) -> None:
 
 def test_the_description_tells_of_ids(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths["/v1/compare"]["post"]["responses"]["200"]["headers"]) == {"Report-Id", "Link"}
+    assert set(paths["/v1/compare"]["post"]["responses"]["200"]["headers"]) == {"Report-Id", "Report-Not-Kept", "Link"}
     assert set(paths["/v1/reports/{report_id}/again"]["post"]["responses"]) >= {"200", "202", "404", "409"}
 
 

@@ -212,7 +212,7 @@ def test_a_job_whose_process_is_killed_begins_again_where_it_was(api: Running) -
 
 def test_a_job_that_always_dies_fails_with_the_reason(api: Running) -> None:
     job = api.ended(api.submit(name="doomed", to=2, end="death"))
-    assert (job["state"], job["attempts"]) == ("failed", 2)
+    assert (job["state"], job["attempts"]) == ("failed", 3)
     assert "killed, as happens when the machine runs out of memory" in job["error"]
 
 
@@ -236,7 +236,7 @@ def test_a_service_that_is_killed_leaves_no_orphan_and_its_jobs_begin_again(proj
             assert next(changes)[0] == "running"
             second.process.send_signal(signal.SIGTERM)
             assert all(name == "running" for name, _ in changes)  # the stream ends, and does not hold the service up
-        assert second.process.wait(WITHIN_S) in (0, 143, -signal.SIGTERM)
+        assert second.process.wait(WITHIN_S) == 0
         assert not alive(process)
     with running(project, tmp_path / "data") as third:
         job = third.ended(job_id)

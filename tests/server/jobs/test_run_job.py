@@ -199,7 +199,7 @@ def test_an_end_is_told_in_a_sentence() -> None:
     assert "code 3" in exit_description(3)
 
 
-def test_a_job_whose_process_dies_at_once_fails_after_two_attempts(settings: Settings, store: Store) -> None:
+def test_a_job_whose_process_dies_at_once_fails_after_three_attempts(settings: Settings, store: Store) -> None:
     job = store.jobs.add(SMALL, 9)
     queue = JobQueue(settings, partial(start_process, command=(sys.executable, "-c", "raise SystemExit(3)")))
     queue.open()
@@ -210,7 +210,7 @@ def test_a_job_whose_process_dies_at_once_fails_after_two_attempts(settings: Set
             time.sleep(0.01)
     finally:
         queue.close()
-    assert (now.state, now.attempts) == ("failed", 2)
+    assert (now.state, now.attempts) == ("failed", 3)
     assert now.error is not None and "code 3" in now.error
 
 

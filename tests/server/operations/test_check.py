@@ -6,13 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from server.access.keys import create_key, revoke_key
+from server.engines import try_engine
 from server.operations.check import findings
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +34,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str,
 def found(environment: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
     """Verdicts and sentences by what they are about."""
     every: dict[str, list[tuple[str, str]]] = {}
-    for finding in findings(environment):
+    for finding in findings(environment, try_engine):
         assert "\n" not in str(finding)
         every.setdefault(finding.about, []).append((finding.verdict, finding.sentence))
     return every
@@ -41,7 +42,7 @@ def found(environment: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
 
 def test_a_fresh_configuration_is_fine_and_nothing_is_made(environment: Mapping[str, str], tmp_path: Path) -> None:
     every = found(environment)
-    assert list(every) == ["settings", "data folder", "database", "weights", "device", "port", "access"]
+    assert list(every) == ["settings", "data folder", "database", "weights", "device", "port", "access", "engine"]
     assert {verdict for lines in every.values() for verdict, _ in lines} == {"OK"}
     assert "agrees with the CPU" in every["device"][0][1]
     assert list(tmp_path.iterdir()) == []
@@ -68,6 +69,36 @@ def test_the_command_prints_a_line_each_and_its_code_says_whether_anything_faile
         ["FAIL", "settings", "ATTENTION_PORT:"],
         ["FAIL", "settings", "ATTENTION_JOBS:"],
     ]
+
+
+@pytest.mark.parametrize("command", [("server", "check"), ("server", "settings"), ("attention.commands", "--help")])
+def test_output_that_nobody_reads_on_ends_a_command_without_a_traceback(command: Sequence[str], tmp_path: Path) -> None:
+    """As ``command | head`` does, whose reader is gone before the command has written all; here before it begins."""
+    environment = {**os.environ, "ATTENTION_DATA": str(tmp_path / "data"), "ATTENTION_DEVICE": "tpu"}
+    run = f"import sys; from {command[0]}{'.__main__' if command[0] == 'server' else ''} import main; "
+    run += f"sys.exit(main({list(command[1:])!r}))"
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-c", run], cwd=ROOT, env=environment, stdout=writer, stderr=subprocess.PIPE, timeout=120
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_a_cluster_that_is_not_there_fails(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTENTION_ENGINE", "ray")
+    monkeypatch.setenv("ATTENTION_RAY_ADDRESS", "127.0.0.1:1")
+    ((verdict, sentence),) = found(environment)["engine"]
+    assert verdict == "FAIL" and ("There is no Ray cluster" in sentence or "Ray is not installed" in sentence)
+
+
+def test_an_engine_that_answers_says_what_it_is(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTENTION_JOBS", "3")
+    ((verdict, sentence),) = found(environment)["engine"]
+    assert verdict == "OK" and "answered a question" in sentence and "3 jobs" in sentence
 
 
 def test_a_folder_that_cannot_be_written_fails(

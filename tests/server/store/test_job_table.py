@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ import pytest
 from attention.errors import NotFound, Overloaded
 from attention.reports.cost import CostReport, CostRequest
 from server.store import Store
-from server.store.jobs import Claim
+from server.store.jobs import MAX_CRASHES, MAX_INTERRUPTIONS, Claim, Death
 
 REPORT = CostReport(variants=(), convention="none")
 PART = CostReport(variants=(), convention="some")
@@ -124,7 +124,7 @@ def test_a_job_that_ended_stays_as_it_is(store: Store) -> None:
     assert store.jobs.claim(claim.job_id) is None
 
 
-def test_a_job_whose_worker_dies_has_a_second_attempt_and_no_third(store: Store) -> None:
+def test_a_job_whose_worker_dies_is_queued_again_with_what_it_had_found(store: Store) -> None:
     claim = claimed(store)
     store.jobs.progress(claim, 3, 9, "", 60.0, PART)
     assert store.jobs.died(claim, "It was killed.") == "queued"
@@ -132,9 +132,52 @@ def test_a_job_whose_worker_dies_has_a_second_attempt_and_no_third(store: Store)
     assert (job.state, job.error, job.eta_s, job.done, job.report) == ("queued", "It was killed.", None, 3, "partial")
     again = store.jobs.claim_next()
     assert again is not None and again.job_id == claim.job_id
-    assert store.jobs.died(again, "It was killed.") == "failed"
+
+
+def deaths_until_it_fails(store: Store, claim: Claim, death: Death, steps: Iterable[int]) -> int:
+    """How often a job dies until it fails, each time after so many steps done; 0 if it does not fail."""
+    for number, done in enumerate(steps, 1):
+        store.jobs.progress(claim, 0, 99, "", None)  # where it begins to look for what is done already
+        store.jobs.progress(claim, done, 99, "", None)
+        if store.jobs.died(claim, "It was killed.", death=death) == "failed":
+            return number
+        again = store.jobs.claim(claim.job_id)
+        assert again is not None
+        claim = again
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("death", "steps", "fails_after"),
+    [
+        ("crash", [0, 0, 0], 3),  # dies before it does anything
+        ("crash", [4, 4, 4], 3),  # gets as far as the step that kills it, each time anew
+        ("crash", [4, 2, 3], 3),  # is not even as far again
+        ("crash", range(1, 99), 0),  # one step a life finishes in the end
+        ("crash", [0, 0, 1, 1, 2, 2, 2], 7),  # stumbles, and then stays where it is
+        ("interruption", [0] * 40, 0),  # forty restarts in a row before its first step
+        ("interruption", [0] * 60, MAX_INTERRUPTIONS),
+        ("interruption", [step // 3 for step in range(290)], 0),
+    ],
+)
+def test_a_death_counts_only_without_progress_since_the_last(
+    store: Store, death: Death, steps: Iterable[int], fails_after: int
+) -> None:
+    claim = claimed(store)
+    assert deaths_until_it_fails(store, claim, death, steps) == fails_after
     job = store.jobs.get(claim.job_id)
-    assert (job.state, job.attempts, job.error) == ("failed", 2, "It was killed. That was attempt 2 of 2.")
+    if fails_after:
+        assert (job.state, job.attempts) == ("failed", fails_after)
+        assert job.error is not None and job.error.startswith("It was killed. It happened")
+    else:
+        assert job.state == "running"
+
+
+def test_restarts_of_the_service_do_not_use_up_what_a_job_may_crash(store: Store) -> None:
+    claim = claimed(store)
+    assert deaths_until_it_fails(store, claim, "interruption", [0] * 10) == 0
+    taken = store.jobs.running()[0].claim
+    assert deaths_until_it_fails(store, taken, "crash", [0] * 5) == MAX_CRASHES
 
 
 def test_stopping_the_service_costs_no_attempt(store: Store) -> None:

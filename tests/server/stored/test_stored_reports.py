@@ -1,45 +1,44 @@
-"""The archive: nobody waits for it, nothing is lost, what was told can be read, and old answers leave."""
+"""The archive: an id is told when its answer is kept and not before, and old answers leave."""
 
 import json
-import logging
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event, current_thread
+from threading import Event
 
 import pytest
 from sqlalchemy import select
+from starlette.testclient import TestClient
 
-from attention.errors import NotFound
+from attention.errors import Overloaded, StorageFailed
 from attention.reports.modules import KernelRequest
 from attention.schemas import Conditions
+from server.service import Service
 from server.settings import Settings
 from server.store import Store
 from server.store.reports import Answer, AnswerTable
 from server.store.tables import AnswerRow
-from server.stored import reports as archive
 from server.stored.reports import Archive
 
 HERE = Conditions(version="1", torch="2", device="cpu", threads=1)
 
 
 class Slow(AnswerTable):
-    """A table that writes when it may, and remembers who wrote."""
+    """A table that writes when it may, and remembers how many answers it wrote at a time."""
 
     def __init__(self, store: Store) -> None:
         self._engine = store.answers._engine
         self.may = Event()
-        self.writers: list[str] = []
-        self.broken = 0
+        self.batches: list[int] = []
+        self.broken: Exception | None = None
 
     def put(self, answers: Sequence[Answer], pack_above: int) -> int:
-        if current_thread().name == "archive":
-            assert self.may.wait(30)
-        self.writers += [current_thread().name] * len(answers)
+        assert self.may.wait(30)
         if self.broken:
-            self.broken -= 1
-            raise OSError("the disk is on fire")
+            raise self.broken
+        self.batches.append(len(answers))
         return super().put(answers, pack_above)
 
 
@@ -51,9 +50,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def slow(store: Store, monkeypatch: pytest.MonkeyPatch) -> Slow:
-    monkeypatch.setattr(archive, "TRY_AGAIN_S", 0.01)
-    monkeypatch.setattr(archive, "GATHER_S", 0.0)
+def slow(store: Store) -> Slow:
     return Slow(store)
 
 
@@ -65,42 +62,56 @@ def report(number: int) -> bytes:
     return json.dumps({"number": number}).encode()
 
 
+def handed_over(to: Archive, number: int) -> Future[str]:
+    written = to.keep(question(number), HERE, report(number))
+    assert written is not None
+    return written
+
+
 def keep(to: Archive, number: int) -> str:
-    kept = to.keep(question(number), HERE, report(number))
-    assert kept is not None
-    return kept
+    return handed_over(to, number).result(30)
 
 
-def test_nobody_waits_for_the_database(slow: Slow) -> None:
+def test_an_id_is_told_when_the_database_has_the_answer_and_not_before(slow: Slow, store: Store) -> None:
     held = Archive(slow, Settings())
-    names = [keep(held, number) for number in range(20)]  # returns, although nothing can be written
-    assert slow.writers == []
+    written = [handed_over(held, number) for number in range(20)]  # returns, although nothing can be written
+    assert not any(future.done() for future in written)
+    assert store.answers.newest(99) == ()
     slow.may.set()
-    assert [held.get(name).report["number"] for name in names] == list(range(20))
-    assert set(slow.writers) == {"archive"}
+    names = [future.result(30) for future in written]
+    assert [store.answers.get(name).report["number"] for name in names] == list(range(20))
+    assert sum(slow.batches) == 20 and len(slow.batches) <= 2  # what came while the writer was busy goes together
     held.close()
 
 
-def test_with_no_room_left_whoever_brings_an_answer_writes_it(slow: Slow) -> None:
+def test_the_same_answer_at_the_same_moment_is_written_once(slow: Slow) -> None:
+    held = Archive(slow, Settings())
+    written = [handed_over(held, 7) for _ in range(5)]
+    slow.may.set()
+    assert len({future.result(30) for future in written}) == 1 == len(held.newest(99))
+    held.close()
+    assert sum(slow.batches) == 1
+
+
+def test_with_no_room_left_no_id_is_told(slow: Slow) -> None:
     held = Archive(slow, Settings(), most_waiting=3)
-    names = [keep(held, number) for number in range(5)]
-    assert slow.writers == [current_thread().name] * 2
-    with pytest.raises(BlockingIOError):  # who may not wait is told so
-        held.keep(question(9), HERE, report(9), may_wait=False)
-    assert slow.get(names[4]).report == {"number": 4}
+    written = [handed_over(held, number) for number in range(5)]
+    for future in written[3:]:
+        with pytest.raises(Overloaded, match="not kept"):
+            future.result(0)
     slow.may.set()
+    names = {future.result(30) for future in written[:3]}
     held.close()
-    assert {one.id for one in slow.newest(10)} == set(names)
+    assert {one.id for one in slow.newest(10)} == names
 
 
-def test_what_waits_is_written_when_the_archive_closes_and_later_ones_at_once(store: Store) -> None:
+def test_what_waits_is_written_when_the_archive_closes_and_later_ones_are_not(store: Store) -> None:
     held = Archive(store.answers, Settings())
-    names = [keep(held, number) for number in range(300)]
+    written = [handed_over(held, number) for number in range(300)]
     held.close()
-    assert len(store.answers.newest(1000)) == 300
-    late = keep(held, 300)
-    assert store.answers.get(late).report == {"number": 300}
-    assert store.answers.get(names[7]).request == question(7).model_dump(mode="json")
+    assert {one.id for one in store.answers.newest(1000)} == {future.result(0) for future in written}
+    with pytest.raises(Overloaded, match="shutting down"):
+        handed_over(held, 300).result(0)
 
 
 def test_everybody_reads_what_he_was_told_at_once(store: Store) -> None:
@@ -115,31 +126,79 @@ def test_everybody_reads_what_he_was_told_at_once(store: Store) -> None:
     assert len(store.answers.newest(1000)) == 60
 
 
-def test_trouble_that_passes_loses_nothing_and_trouble_that_stays_is_told(
-    slow: Slow, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (StorageFailed("The disk with the database is full, so this was not kept."), "disk .* is full"),
+        (OSError("the disk is on fire"), "does not work"),
+    ],
+)
+def test_trouble_is_told_instead_of_an_id_and_the_writer_goes_on(slow: Slow, fault: Exception, words: str) -> None:
     slow.may.set()
     held = Archive(slow, Settings())
-    slow.broken = 1
-    assert held.get(keep(held, 1)).report == {"number": 1}
-    slow.broken = 2
-    with caplog.at_level(logging.ERROR):
-        lost = keep(held, 2)
-        held.flush()
-    assert lost in caplog.text and "could not be kept" in caplog.text
-    with pytest.raises(NotFound, match=r"no report .* GET /v1/reports"):
-        held.get(lost)
-    assert held.get(keep(held, 3)).report == {"number": 3}  # the writer goes on
+    slow.broken = fault
+    with pytest.raises(StorageFailed, match=words):
+        keep(held, 2)
+    assert "not kept" in str(held.obstacle)
+    slow.broken = None
+    assert held.get(keep(held, 3)).report == {"number": 3}
+    assert str(held.obstacle) == "None"
     held.close()
-    slow.broken = 1
-    assert held.keep(question(4), HERE, report(4)) is None  # nobody is told an id that leads nowhere
+
+
+def full(store: Store, is_full: bool) -> None:
+    """Let SQLite take no page more than it has, as on a full disk; or again as many as it likes."""
+    with store._engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one() if is_full else 2**30
+    for _ in range(8):  # a limit of each connection
+        connections = [store._engine.connect() for _ in range(8)]
+        for connection in connections:
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+            connection.close()
+
+
+def test_on_a_full_disk_the_answer_comes_without_an_id_and_says_why(client: TestClient) -> None:
+    of: Service = client.app.state.service  # type: ignore[attr-defined]
+    text = {"variants": ["resnet20/se"] * 2}
+    assert "Report-Id" in client.post("/v1/cost", json=text).headers
+    full(of.store, True)
+    answers = [client.post("/v1/cost", json={"variants": [f"resnet20/se?seed={seed}"]}) for seed in range(40)]
+    assert all(answer.status_code == 200 for answer in answers)
+    assert "Report-Id" not in answers[-1].headers and "full" in answers[-1].headers["Report-Not-Kept"]
+    for answer in answers:
+        if name := answer.headers.get("Report-Id"):
+            assert client.get(f"/v1/reports/{name}").status_code == 200
+    ready = client.get("/v1/ready")
+    assert ready.status_code == 200 and "degraded" in ready.json()["status"] and "full" in ready.json()["status"]
+    full(of.store, False)
+    name = client.post("/v1/cost", json={"variants": ["resnet20/eca"]}).headers["Report-Id"]
+    assert client.get(f"/v1/reports/{name}").status_code == 200
+    assert client.get("/v1/ready").json()["status"] == "ok"
+
+
+def test_a_slow_database_holds_an_answer_up_only_so_long(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    of: Service = client.app.state.service  # type: ignore[attr-defined]
+    table = Slow(of.store)
+    monkeypatch.setattr(of.archive, "_table", table)
+    monkeypatch.setattr("server.service.KEPT_WITHIN_S", 0.05)
+    for seed in range(3):
+        answer = client.post("/v1/cost", json={"variants": [f"resnet20/se?seed={seed}"]})
+        assert answer.status_code == 200 and "Report-Id" not in answer.headers
+        assert "database" in answer.headers["Report-Not-Kept"]
+    table.may.set()
+    monkeypatch.setattr("server.service.KEPT_WITHIN_S", 30.0)
+    until = time.monotonic() + 30
+    while "Report-Id" not in client.post("/v1/cost", json={"variants": ["resnet20/eca"]}).headers:
+        assert time.monotonic() < until
 
 
 def test_an_id_stands_for_question_conditions_and_report(store: Store) -> None:
     held = Archive(store.answers, Settings())
     first = keep(held, 1)
     assert keep(held, 1) == first and len(first) == 32
-    others = {keep(held, 2), held.keep(question(1), HERE, report(2))}
+    other = held.keep(question(1), HERE, report(2))
+    assert other is not None
+    others = {keep(held, 2), other.result(30)}
     assert first not in others and len(others) == 2
     held.close()
 
@@ -149,8 +208,9 @@ def test_long_reports_are_packed_and_too_long_ones_are_not_kept(store: Store) ->
     sizes: dict[int, int] = {}
     for length in (1_000, 10_000):
         text = json.dumps({"text": "x" * length}).encode()
-        name = held.keep(question(length), HERE, text)
-        assert name is not None
+        written = held.keep(question(length), HERE, text)
+        assert written is not None
+        name = written.result(30)
         assert held.get(name).report == {"text": "x" * length}
         sizes[length] = size_of(store, name)
     assert sizes[1_000] == 1_000 + len('{"text": ""}')
@@ -193,7 +253,6 @@ def test_the_writer_prunes_by_itself(store: Store) -> None:
     held = Archive(store.answers, Settings(reports_kept=5))
     for number in range(12):
         keep(held, number)
-        held.flush()
     held.close()
     assert [one.request["b"] for one in store.answers.newest(100)] == [0.11, 0.1, 0.09, 0.08, 0.07]
 

@@ -1,0 +1,37 @@
+"""Answers that clients keep: JSON under an ETag, and the headers that tell of a stored report."""
+
+import hashlib
+
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+
+from server.service import Kept
+
+REPORT_ID = "Report-Id"
+NOT_KEPT = "Report-Not-Kept"
+
+
+def validated(http: HTTPRequest, json: str | bytes) -> Response:
+    """JSON under an ETag, to be kept by the client and asked for again with If-None-Match: 304 if it is still the same.
+
+    The tag is a weak one, because what goes out may be compressed.
+    """
+    body = json.encode() if isinstance(json, str) else json
+    tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    asked = [name.strip().removeprefix("W/") for name in http.headers.get("if-none-match", "").split(",")]
+    if "*" in asked or tag.removeprefix("W/") in asked:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def report_links(kept: Kept) -> dict[str, str]:
+    """The headers that tell of an answer's stored report, or why there is none.
+
+    The report with its question, time and conditions describes the answer, so the relation is ``describedby``.
+    """
+    if kept.obstacle is not None:
+        return {NOT_KEPT: kept.obstacle.encode("ascii", "replace").decode()}
+    if kept.id is None:
+        return {}
+    return {REPORT_ID: kept.id, "Link": f'</v1/reports/{kept.id}>; rel="describedby"'}
