@@ -98,6 +98,11 @@ def catalog() -> Catalog:
     return _remembered("catalog", client().catalog)
 
 
+def report(job_id: str, kind: type[R]) -> R:
+    """``client().report`` of a finished job, remembered for the session."""
+    return _remembered((job_id, kind), lambda: client().report(job_id, kind))
+
+
 def picture(image: Image, size: int) -> bytes:
     """A small picture of a stored photo, remembered for the session."""
     return _remembered((image.id, size), lambda: client().image_file(image.id, size))

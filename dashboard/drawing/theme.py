@@ -50,6 +50,31 @@ FAMILIES: dict[str, Sequence[str]] = {
 }
 """Relatives, drawn in the colour of their family with a hollow mark."""
 
+NAMES = {
+    PLAIN: "None",
+    "coord": "CA",
+    "danet": "DANet",
+    "simam": "SimAM",
+    "triplet": "Triplet",
+    "identity": "Identity",
+    "static": "Static",
+    "random": "Random",
+}
+"""Modules that are not called by their letters."""
+
+SIGNS = {
+    "square": "■",
+    "circle": "●",
+    "diamond": "◆",
+    "cross": "✚",
+    "triangle-up": "▲",
+    "triangle-down": "▼",
+    "triangle-right": "▶",
+    "triangle-left": "◀",
+}
+"""Marks as characters, to stand beside words."""
+HOLLOW = {"■": "□", "●": "○", "◆": "◇", "✚": "✛", "▲": "△", "▼": "▽", "▶": "▷", "◀": "◁"}
+
 UNKNOWN = Look("#6b7583", "#979ea5", "circle", filled=False)
 """A module of no family."""
 
@@ -107,6 +132,18 @@ def module(name: str) -> str:
     """The module of a network's short name: 'resnet20/se(reduction=8)@standard:3' -> 'se'; a bare name is its own."""
     attention = name.partition("?")[0].rpartition("/")[2]
     return attention.partition("(")[0].partition("@")[0] or PLAIN
+
+
+def called(name: str) -> str:
+    """What people call the module of a network: 'resnet20/coord' -> 'CA'."""
+    attention = module(name)
+    return NAMES.get(attention, attention.upper().replace("_", "-"))
+
+
+def sign(name: str) -> str:
+    """The mark of a network's module as a character."""
+    chosen = look(name)
+    return SIGNS[chosen.mark] if chosen.filled else HOLLOW[SIGNS[chosen.mark]]
 
 
 def look(name: str) -> Look:

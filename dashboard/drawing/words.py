@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from attention.reports.compare import Comparison, GateSummary, Prediction
 from attention.reports.cost import CostReport
 from attention.reports.subjects import GatePlace
+from dashboard.language import marked
 
 
 def labels(names: Sequence[str]) -> dict[str, str]:
@@ -76,3 +77,18 @@ def channel_gates(report: Comparison, image: str) -> list[str]:
             if gate.kind == "channel":
                 found.setdefault(labelled[gate.gate], (gate.stage, gate.block))
     return sorted(found, key=lambda label: found[label])
+
+
+CLASSES = (
+    marked("airplane"),
+    marked("automobile"),
+    marked("bird"),
+    marked("cat"),
+    marked("deer"),
+    marked("dog"),
+    marked("frog"),
+    marked("horse"),
+    marked("ship"),
+    marked("truck"),
+)
+"""Classes of the shipped networks, which have words in every language; those of users have not."""

@@ -92,9 +92,8 @@ def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str
 
 
 def _shown(name: str) -> str:
-    """A name in the list of networks: shipped ones say that they are trained."""
-    network, mark, rest = name.partition("?")
-    return f"{network} · trained" if mark and rest == "weights=shipped" else name
+    """A name in the list of networks, without what every shipped one says."""
+    return name.removesuffix("?classes=10&weights=shipped") + (" · trained" if "weights=" in name else "")
 
 
 def _canonical(name: str) -> str:

@@ -2,13 +2,16 @@
 
 import streamlit as st
 
-from attention.client import Client, ServiceError
+from attention.client import ServiceError
 from attention.reports.compare import CompareRequest
 from attention.schemas import Image
 from dashboard import connect
+from dashboard.language import say
 from dashboard.widgets import linked
 
 COLUMNS = 9
+UPLOADS = "uploads"
+"""In the session: ids of this visitor's uploads, newest first."""
 # A photo is its own button: the real one lies over it, unseen, so that keyboards and screen readers find it too.
 _STYLE = """<style>
 .st-key-gallery [class*="st-key-photo-"] { position: relative; }
@@ -21,27 +24,21 @@ _STYLE = """<style>
 </style>"""
 
 
-def choose(key: str = "image", start: int = 1) -> tuple[Image, ...]:
-    """The photos to look at. Before anybody chooses, they are the first ``start`` samples."""
+def choose(key: str = "image", first: int = 1) -> tuple[Image, ...]:
+    """The photos to look at. Before anybody chooses, they are the first samples."""
     stored = {image.id: image for image in connect.client().images()}
     samples = [image for image in stored.values() if image.sample]
-    lost = [id for id in linked.given(key) or () if id not in stored]
-    if lost:
-        st.warning(f"The link names {len(lost)} photo(s) that are not stored here, such as {lost[0][:80]!r}.")
-    first = [image.id for image in samples[:start]]
-    linked.start(key, first, lambda said: [id for id in said if id in stored] or None)
-    uploads: list[str] = st.session_state.setdefault("uploads", [])
-    uploads += [id for id in st.session_state[key] if id in stored and not stored[id].sample and id not in uploads]
+    start(stored, key, first)
 
     left, right = st.columns([4, 1], gap="medium")
     with right:
-        _upload(connect.client(), stored, key)
-        several = st.toggle("Choose several photos", value=len(st.session_state[key]) > 1, key=f"{key}.several")
+        upload(stored, key)
+        several = st.toggle(say("Choose several photos"), value=len(st.session_state[key]) > 1, key=f"{key}.several")
     with left, st.container(key="gallery"):
         st.html(_STYLE)
-        shown = [stored[id] for id in st.session_state["uploads"] if id in stored] + samples
-        for start in range(0, len(shown), COLUMNS):
-            for image, column in zip(shown[start : start + COLUMNS], st.columns(COLUMNS), strict=False):
+        shown = [stored[id] for id in st.session_state[UPLOADS] if id in stored] + samples
+        for begin in range(0, len(shown), COLUMNS):
+            for image, column in zip(shown[begin : begin + COLUMNS], st.columns(COLUMNS), strict=False):
                 with column.container(key=f"photo-{image.id}"):
                     st.image(connect.picture(image, 192), width="stretch")
                     st.button(
@@ -69,32 +66,54 @@ def title(image: Image) -> str:
     return image.title or image.name
 
 
-def _upload(client: Client, stored: dict[str, Image], key: str) -> None:
-    """An upload box. What arrives is stored once and chosen; what is refused says why."""
+def start(stored: dict[str, Image], key: str, first: int) -> None:
+    """Put the photos that the address names into the session, or the first samples; lost ones are said."""
+    lost = [id for id in linked.given(key) or () if id not in stored]
+    if lost:
+        st.warning(
+            say(
+                "The link names %(count)s photos that are not stored here, such as %(id)s.",
+                count=len(lost),
+                id=repr(lost[0][:80]),
+            )
+        )
+    samples = [image.id for image in stored.values() if image.sample][:first]
+    linked.start(key, samples, lambda said: [id for id in said if id in stored] or None)
+    uploads: list[str] = st.session_state.setdefault(UPLOADS, [])
+    uploads += [id for id in st.session_state[key] if id in stored and not stored[id].sample and id not in uploads]
+
+
+def upload(stored: dict[str, Image], key: str) -> None:
+    """An upload box. What arrives is stored once and chosen; what is refused or too much is said by name."""
     files = st.file_uploader(
-        "Your own photos",
+        say("Your own photos"),
         accept_multiple_files=True,
-        help="JPEG, PNG, WebP, TIFF, … up to 20 MB each. They are stored by the API under their content's hash.",
+        label_visibility="collapsed",
+        help=say("JPEG, PNG, WebP, TIFF, … up to 20 MB each. They are stored by the API under their content's hash."),
     )
     seen: dict[str, Image | str] = st.session_state.setdefault("seen_uploads", {})
-    fresh = []
-    for file in files:
-        if file.file_id not in seen:
-            with st.spinner(f"Uploading {file.name} …"):
-                try:
-                    seen[file.file_id] = client.upload(file.name, file.getvalue())
-                except ServiceError as error:
-                    seen[file.file_id] = f"{file.name}: {error}"
-                else:
-                    fresh.append(file.file_id)
-        if isinstance(refusal := seen[file.file_id], str):
-            st.error(refusal)
-    images = [image for id in fresh if isinstance(image := seen[id], Image)]
+    fresh = [file for file in files if file.file_id not in seen]
+    for file in fresh[: most()]:
+        with st.spinner(say("Uploading %(name)s …", name=file.name)):
+            try:
+                seen[file.file_id] = connect.client().upload(file.name, file.getvalue())
+            except ServiceError as error:
+                seen[file.file_id] = f"{file.name}: {error}"
+    for file in fresh[most() :]:
+        seen[file.file_id] = say(
+            "%(name)s: not taken, since %(most)s at once are the most.", name=file.name, most=most()
+        )
+    for outcome in (seen[file.file_id] for file in files):
+        if isinstance(outcome, str):
+            st.error(outcome)
+    images = [image for file in fresh if isinstance(image := seen[file.file_id], Image)]
     if images:
         stored.update({image.id: image for image in images})
-        ids = list(dict.fromkeys(image.id for image in images))
-        st.session_state["uploads"] = list(dict.fromkeys([*ids, *st.session_state["uploads"]]))
-        st.session_state[key] = ids[: _most()]
+        # A copy of a sample is that sample, which stands in the gallery already.
+        kept = st.session_state.get(UPLOADS, [])
+        own = [image.id for image in images if not image.sample]
+        st.session_state[UPLOADS] = list(dict.fromkeys([*own, *kept]))
+        st.session_state[key] = list(dict.fromkeys(image.id for image in images))[: most()]
 
 
 def _click(key: str, id: str, several: bool) -> None:
@@ -107,7 +126,7 @@ def _click(key: str, id: str, several: bool) -> None:
         st.session_state[key] = [other for other in chosen if other != id]
 
 
-def _most() -> int:
+def most() -> int:
     """How many images one comparison takes."""
     limits = [getattr(rule, "max_length", None) for rule in CompareRequest.model_fields["images"].metadata]
     return min(limit for limit in limits if isinstance(limit, int))

@@ -51,7 +51,7 @@ def subjects() -> Subjects | None:
 
 
 def _photos() -> Subjects | None:
-    chosen = photos.choose(start=photos.COLUMNS)
+    chosen = photos.choose(first=photos.COLUMNS)
     if not chosen:
         return None
     if len(chosen) == 1:

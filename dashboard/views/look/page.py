@@ -1,53 +1,92 @@
-""":material/compare: Compare: what networks see in a photo, and what their attention does."""
-
-from collections.abc import Sequence
+""":material/visibility: Look: one photo, the same backbone, different attention."""
 
 import streamlit as st
 from pydantic import ValidationError
 
-from attention.reports.compare import CompareRequest
-from attention.schemas import Catalog
+from attention.client import ServiceError, Unreachable
+from attention.reports.compare import CompareRequest, Comparison
 from attention.spec import Variant
 from dashboard import connect
-from dashboard.drawing import tables
 from dashboard.language import say
-from dashboard.views.look import cam as cam_panels
-from dashboard.views.look import panels
-from dashboard.widgets import forms, links, photos
+from dashboard.views.look import answers, cam, layers, panels, places
+from dashboard.widgets import forms, gallery, links, networks
+
+TOP = 10
+"""Classes that are asked for: all of the shipped networks."""
 
 
-def default_variants(catalog: Catalog) -> Sequence[Variant]:
-    """The shipped trio; the same networks untrained where nothing is shipped."""
-    trio: tuple[Variant, ...] = CompareRequest.model_fields["variants"].default
-    return trio if catalog.shipped else [variant.model_copy(update={"weights": None}) for variant in trio]
+def main() -> None:
+    st.title(say("Look"), anchor=False)
+    st.caption(say("One photo, the same backbone, different attention."))
+    image = gallery.choose()
+    variants = networks.choose(connect.catalog())
+    if image is None or not variants:
+        st.info(say("Choose a photo and at least one network."))
+        return
+    report = compared(image.id, variants)
+    if report is None:
+        return
+    for warning, names in answers.warned(report).items():
+        st.warning(f"**{', '.join(names)}.** {warning}", icon=":material/warning:")
+    answers.show(report, image)
+    fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
+    if fresh:
+        said = ", ".join(networks.labels(fresh).values())
+        text = say("%(networks)s: random weights, which show where gates sit and not what they learn.", networks=said)
+        st.caption(f":material/info: {text}")
+        modules = [variant.variant.attention for variant in report.variants if variant.state == "untrained"]
+        links.to("study", say("Train it"), ":material/science:", {"arm": [name for name in modules if name]})
+    layers.show(report, image)
+    places.show(report, image)
+    with st.expander(say("Where they look, statistics of every gate, numbers"), icon=":material/query_stats:"):
+        cam.where(image, tuple(variant.variant for variant in report.variants))
+        panels.statistics(report, image)
+        panels.downloads(report)
+    _onward(image.id, report)
 
 
-st.title("Compare")
-st.markdown("One photo through several networks: what each of them says, and how its attention weighs the channels.")
-catalog = connect.catalog()
-images = photos.choose()
-variants = forms.variants(catalog, default_variants(catalog), "variant")
-if not images or not variants:
-    st.info("Choose at least one photo and one network.")
-    st.stop()
-try:
-    request = CompareRequest(images=tuple(image.id for image in images), variants=variants, gates="base64")
-except ValidationError as error:
-    st.error(forms.sentence(error))
-    st.stop()
-with st.spinner("Running the networks …"):
-    report = connect.ask(request)
+def compared(image: str, variants: tuple[Variant, ...]) -> Comparison | None:
+    """The comparison; networks that the service refuses are named with its sentence, and the others are shown."""
+    try:
+        return connect.ask(request(image, variants))
+    except ValidationError as error:
+        st.error(forms.sentence(error))
+        return None
+    except Unreachable:
+        raise
+    except ServiceError as error:
+        if error.status is None or len(variants) == 1:
+            st.error(str(error), icon=":material/error:")
+            return None
+    good = tuple(variant for variant in variants if _answers(image, variant))
+    return connect.ask(request(image, good)) if good else None
 
-panels.warnings(report)
-st.subheader("What each network says")
-image = images[0]
-if len(images) > 1:
-    titles = {image.id: f"{number}. {photos.title(image)}" for number, image in enumerate(images, 1)}
-    st.table(tables.first_classes(report, titles))
-    picked = st.segmented_control("Photo", list(titles), format_func=titles.__getitem__, default=image.id)
-    image = next((one for one in images if one.id == picked), image)
-panels.predictions(report, image)
-cam_panels.where(image, variants)
-panels.gates(report, image)
-panels.downloads(report)
-links.to("classes", say("How gates differ from class to class"), ":material/stacked_line_chart:")
+
+def _answers(image: str, variant: Variant) -> bool:
+    try:
+        connect.ask(request(image, (variant,)))
+    except Unreachable:
+        raise
+    except ServiceError as error:
+        st.error(f"`{variant.name}`: {error}", icon=":material/error:")
+        return False
+    return True
+
+
+def request(image: str, variants: tuple[Variant, ...]) -> CompareRequest:
+    """All that the page draws, in one question."""
+    return CompareRequest(images=(image,), variants=variants, top_k=TOP, gates="base64")
+
+
+def _onward(image: str, report: Comparison) -> None:
+    """Links to go on with this photo and these networks."""
+    attended = [variant.name for variant in report.variants if variant.variant.attention]
+    with st.container(horizontal=True):
+        if attended:
+            state = {"image": image, "network": attended[-1]}
+            links.to("ablate", say("Take gates away from this photo"), ":material/toggle_off:", state)
+        links.to("learn", say("How a gate is computed"), ":material/school:", {"image": image})
+        links.to("classes", say("How gates differ from class to class"), ":material/stacked_line_chart:")
+
+
+main()

@@ -1,0 +1,53 @@
+// Attention weights over a photo: what is held back is dark. A click asks from which place to look.
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".overlays");
+  const photo = new Image();
+  photo.onload = () => root.replaceChildren(...data.items.map(draw));
+  photo.src = data.photo;
+
+  const draw = (item) => {
+    const figure = document.createElement("figure");
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 132;
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", item.alt);
+    paint(canvas, item);
+    if (data.asks) {
+      canvas.tabIndex = 0;
+      canvas.onclick = (event) => {
+        const box = canvas.getBoundingClientRect();
+        const row = Math.floor(((event.clientY - box.top) / box.height) * item.rows);
+        const column = Math.floor(((event.clientX - box.left) / box.width) * item.columns);
+        setTriggerValue("place", { row, column, rows: item.rows, columns: item.columns });
+      };
+    }
+    const caption = document.createElement("figcaption");
+    caption.textContent = item.caption;
+    figure.append(canvas, caption);
+    return figure;
+  };
+
+  const paint = (canvas, item) => {
+    const context = canvas.getContext("2d");
+    const side = Math.min(photo.width, photo.height) * data.share;
+    const left = (photo.width - side) / 2;
+    const top = (photo.height - side) / 2;
+    context.drawImage(photo, left, top, side, side, 0, 0, canvas.width, canvas.height);
+    const range = item.high - item.low || 1;
+    const height = canvas.height / item.rows;
+    const width = canvas.width / item.columns;
+    item.weights.forEach((weight, index) => {
+      const share = item.high > item.low ? (weight - item.low) / range : 1;
+      context.fillStyle = `rgba(0, 0, 0, ${1 - (0.18 + 0.82 * share)})`;
+      const row = Math.floor(index / item.columns);
+      const column = index % item.columns;
+      const [x, y] = [Math.round(column * width), Math.round(row * height)]; // whole pixels, so that no seam is seen
+      context.fillRect(x, y, Math.round((column + 1) * width) - x, Math.round((row + 1) * height) - y);
+    });
+    if (item.place) {
+      context.strokeStyle = data.colour;
+      context.lineWidth = 3;
+      context.strokeRect(item.place[1] * width, item.place[0] * height, Math.max(width, 10), Math.max(height, 10));
+    }
+  };
+}

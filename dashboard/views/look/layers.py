@@ -1,0 +1,140 @@
+"""Gates of channels: layer by layer as sorted curves, and one layer opened into the maps that it weighs."""
+
+from collections.abc import Sequence
+from html import escape
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from attention.reports.compare import Comparison
+from attention.reports.maps import MapsRequest
+from attention.schemas import Image
+from dashboard import connect
+from dashboard.drawing import theme
+from dashboard.drawing.marks import Chart, Row, channel_weights
+from dashboard.language import say
+from dashboard.widgets import linked, networks
+
+LAYER = "layer"
+STEPS = 64
+"""Points of a curve: more are not told apart at its size."""
+WIDE, HIGH = 78, 56
+"""Of one layer's curve, pixels."""
+
+
+def show(report: Comparison, image: Image) -> None:
+    """The grid of curves, and the layer that is open."""
+    rows = [row for row in channel_weights(report, image.id) if row.gate.kind == "channel"]
+    if not rows:
+        return
+    called = networks.labels([variant.name for variant in report.variants])
+    st.subheader(say("Their gates, layer by layer"), anchor=False)
+    st.caption(
+        say(
+            "Each square is one layer: its channel weights, sorted from closed to open. The dashed line is where a "
+            "fresh gate starts; a flat line on it is a gate that does nothing. Choose a layer below to open it."
+        )
+    )
+    layers = list(dict.fromkeys(row.layer for row in sorted(rows, key=lambda row: (row.gate.stage, row.gate.block))))
+    grid = st.container(key="gate-grid")
+    st.subheader(say("Open one layer"), anchor=False)
+    options = {layer: say("layer %(layer)s", layer=layer) for layer in layers}
+    layer = linked.choice(
+        st.segmented_control,
+        say("Layer"),
+        options,
+        LAYER,
+        layers[0],
+        state=f"{LAYER}.{hash(tuple(layers))}",
+        label_visibility="collapsed",
+        wrap=False,
+    )
+    with grid:
+        for name in dict.fromkeys(row.variant for row in rows):
+            own = [row for row in rows if row.variant == name]
+            with st.container(horizontal=True, wrap=False, key=f"curves-{len(called)}-{list(called).index(name)}"):
+                st.altair_chart(
+                    curves(own, called[name], layer),
+                    width="content",
+                    alt=say("Sorted channel weights of %(network)s in every layer.", network=called[name]),
+                )
+    for name in dict.fromkeys(row.variant for row in rows):
+        opened = next((row for row in rows if row.variant == name and row.layer == layer), None)
+        if opened is not None:
+            st.html(maps(report, image, opened, called[name]))
+
+
+def curves(rows: Sequence[Row], name: str, layer: str) -> Chart:
+    """A network's channel weights, sorted, a small chart a layer, all on the fixed scale of its kind of gate."""
+    axis = theme.weights(
+        "channel",
+        rows[0].gate.neutral,
+        min(row.gate.min for row in rows),
+        max(row.gate.max for row in rows),
+    )
+    parts = []
+    for row in rows:
+        ordered = np.sort(row.weights)
+        at = np.linspace(0, len(ordered) - 1, min(STEPS, len(ordered))).round().astype(int)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "layer": row.layer,
+                    "rank": at / max(len(ordered) - 1, 1),
+                    "weight": ordered[at],
+                    "base": max(axis.low, 0.0) if axis.low >= 0 else 0.0,
+                    "start": axis.start,
+                    "open": row.layer == layer,
+                }
+            )
+        )
+    hue, title = theme.hue(rows[0].variant), name
+    frame, scale = pd.concat(parts), alt.Scale(domain=[axis.low, axis.high], nice=False)
+    ticks = alt.Axis(values=[axis.low, axis.start, axis.high], format="~g", grid=False, titleFontSize=13)
+    base = alt.Chart(frame).encode(
+        x=alt.X("rank:Q", axis=None, scale=alt.Scale(domain=[0, 1], nice=False)),
+        y=alt.Y("weight:Q", title=title, scale=scale, axis=ticks),
+    )
+    area = base.mark_area(interpolate="step-after", color=hue).encode(
+        y2="base:Q", opacity=alt.condition("datum.open", alt.value(0.45), alt.value(0.16))
+    )
+    line = base.mark_line(interpolate="step-after", color=hue, strokeWidth=1.6)
+    start = alt.Chart(frame).mark_rule(color=theme.ink(), strokeDash=[2, 2], strokeWidth=0.8)
+    start = start.encode(y=alt.Y("mean(start):Q", title=title, scale=scale, axis=ticks))
+    layered = alt.layer(area, line, start).properties(width=WIDE, height=HIGH)
+    return layered.facet(
+        column=alt.Column(
+            "layer:N",
+            sort=[row.layer for row in rows],
+            title=None,
+            header=alt.Header(labelColor=theme.ink(), labelPadding=2),
+        ),
+        spacing=10,
+    )
+
+
+def maps(report: Comparison, image: Image, row: Row, name: str) -> str:
+    """The maps that arrive at a gate, from most open to most closed, each dimmed by its weight."""
+    variant = next(variant.variant for variant in report.variants if variant.name == row.variant)
+    answer = connect.ask(MapsRequest(image=image.id, variant=variant, gate=row.gate.gate))
+    hue, figures = theme.hue(row.variant), []
+    cut = answer.channels > len(answer.maps)
+    for number, drawn in enumerate(answer.maps):
+        if cut and number == len(answer.maps) // 2:
+            figures.append("<span>…</span>")
+        weight = 0.0 if drawn.weight is None else drawn.weight
+        text = say("ch. %(channel)s", channel=drawn.channel)
+        alt_text = say("Map of channel %(channel)s, weight %(weight)s", channel=drawn.channel, weight=f"{weight:.2f}")
+        shade = 0.18 + 0.82 * min(max(abs(weight), 0.0), 1.0)
+        figures.append(
+            f'<figure><img class="lab-pixels" style="border-color:{hue};filter:brightness({shade:.2f})" '
+            f'src="data:image/png;base64,{drawn.png_base64}" alt="{escape(alt_text)}">'
+            f"<figcaption>{escape(text)} · <b>{weight:.2f}</b></figcaption></figure>"
+        )
+    head = (
+        f'<div class="lab-head"><span style="color:{hue}" aria-hidden="true">{theme.sign(row.variant)}</span> '
+        f"<b>{escape(name)}</b><br><small>{escape(say('most open → most closed'))}</small></div>"
+    )
+    return f'<div class="lab-maps">{head}{"".join(figures)}</div>'

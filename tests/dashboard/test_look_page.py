@@ -1,0 +1,217 @@
+"""The Look page: one photo through several networks, alive at once, and every mistake is a sentence."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import save_file
+from streamlit.testing.v1 import AppTest
+
+from attention.build import build
+from attention.client import Client
+from attention.reports.compare import CompareRequest
+from attention.spec import Variant
+from dashboard import connect
+from dashboard.drawing import theme
+from dashboard.views.look import answers, places
+from dashboard.widgets import networks
+from tests.dashboard.page_parts import linked, page_of, table, texts
+
+TRIO = tuple(Variant.parse(name) for name in ("none", "se", "eca"))
+
+
+@pytest.fixture
+def page(client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setattr(connect, "client", lambda: client)
+    return AppTest.from_file(page_of("look/page"), default_timeout=120)
+
+
+def htmls(page: AppTest) -> str:
+    return "\n".join(str(element.proto.body) for element in page.get("html"))
+
+
+def whole(page: AppTest) -> AppTest:
+    page.run()
+    assert not page.exception and not page.error
+    return page
+
+
+def test_it_is_alive_before_any_click(page: AppTest, client: Client) -> None:
+    whole(page)
+    photo = client.images()[0]
+    drawn = table(page, "class", "probability", "network")
+    report = client.ask(CompareRequest(images=(photo.id,), variants=TRIO, top_k=10))
+    for name, variant in zip(("None", "SE", "ECA"), report.variants, strict=True):
+        told = {s.label: s.probability for p in report.predictions if p.variant == variant.name for s in p.top}
+        shown = drawn[drawn["network"] == name]
+        assert dict(zip(shown["class"], shown["probability"], strict=True)) == {c: told[c] for c in shown["class"]}
+    order = list(dict.fromkeys(drawn["class"]))
+    assert order == sorted(order, key=lambda c: -drawn[drawn["class"] == c]["probability"].max())
+    shown = htmls(page)
+    assert "what the networks see: 32 × 32" in shown and 'lab-true">cat' in shown
+    assert "✓" in shown and "✗" in shown, "the kitten is a cat, and one of the three says airplane"
+
+
+def test_a_photo_of_no_known_class_is_said(page: AppTest, client: Client) -> None:
+    panda = next(image for image in client.images() if image.title == "Giant panda")
+    page.query_params["image"] = [panda.id]
+    whole(page)
+    assert "this photo shows none of them" in texts(page.info)
+    assert "lab-true" not in htmls(page) and "✓" not in htmls(page)
+
+
+def test_an_untrained_network_never_shows_an_accuracy(page: AppTest) -> None:
+    page.query_params["net"] = ["se", "cbam"]
+    whole(page)
+    rows = {row.split("</th>")[0].rpartition("> ")[2]: row for row in htmls(page).split("<tr>")[2:]}
+    assert "82." in rows["SE"].split("</table>")[0]
+    assert "untrained" in rows["CBAM"] and not re.search(r"\d\.\d%</td></tr>", rows["CBAM"].split("</table>")[0])
+    assert "random weights" in texts(page.caption)
+    chips = next(group for group in page.button_group if str(group.key).startswith("net."))
+    assert any("untrained" in str(option) for option in chips.options), "and the chips say so"
+
+
+@pytest.mark.parametrize("module", ["cbam", "coord", "sk", "danet", "gc"])
+def test_no_module_vanishes_and_the_answer_stays_small(module: str, page: AppTest, client: Client) -> None:
+    page.query_params["net"] = ["se", module]
+    whole(page)
+    assert theme.called(module) in htmls(page)
+    assert "Gates that know where" in texts(page.subheader)
+    asked = networks.untrained(module)
+    photo = client.images()[0].id
+    body = CompareRequest(images=(photo,), variants=(asked,), gates="base64", top_k=10).model_dump(mode="json")
+    assert len(client.http.post("/v1/compare", json=body).content) < 400_000
+
+
+def test_one_bad_name_is_a_sentence_and_the_others_are_shown(page: AppTest) -> None:
+    page.query_params["net"] = ["cbma", "se"]
+    page.query_params["variant"] = ["resnet20/ecaa", "resnet20/eca(kernel_size=5)@standard:3"]
+    page.run()
+    assert not page.exception
+    assert "Did you mean cbam" in texts(page.warning) or "Did you mean" in texts(page.warning)
+    assert "Did you mean 'eca'" in texts(page.error)
+    assert set(table(page, "class", "probability", "network")["network"]) == {"SE", "ECA (kernel_size=5)@standard:3"}
+
+
+def test_fresh_attention_in_trained_weights_is_named_and_what_was_loaded_is_listed(
+    page: AppTest, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "data" / "checkpoints" / "plain.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    save_file(build(Variant.parse("resnet20/none?weights=shipped")).state_dict(), checkpoint)
+    page.query_params["variant"] = ["resnet20/eca?weights=file:plain"]
+    whole(page)
+    shown = texts(page.markdown)
+    assert "trained, with fresh attention" in htmls(page)
+    assert "tensors from `plain.safetensors`" in shown
+    assert re.search(r"Fresh attention at `layer1\.0\.standard`: leaves [3-6]\d% of the spread", shown), "about half"
+    assert "layer1.0.standard.0.conv.weight" in shown, "what the file does not have is named"
+
+
+def test_an_upload_is_chosen_and_stands_in_the_address(
+    page: AppTest, client: Client, photo: Callable[[int], bytes]
+) -> None:
+    whole(page)
+    page.file_uploader[0].upload("holiday.jpg", photo(1), "image/jpeg").run()
+    assert not page.exception and not page.error
+    stored = next(image for image in client.images() if not image.sample)
+    assert linked(page, "image") == [stored.id]
+    assert "holiday.jpg, 40 × 30" in htmls(page)
+
+
+def test_a_byte_equal_copy_of_a_sample_is_that_sample(page: AppTest, client: Client) -> None:
+    whole(page)
+    sample = client.images()[3]
+    page.file_uploader[0].upload("copy.jpg", client.image_file(sample.id), "image/jpeg").run()
+    assert not page.exception and not page.error
+    assert linked(page, "image") == [sample.id]
+    assert page.session_state["uploads"] == []
+
+
+def test_photos_over_the_limit_are_named(page: AppTest, client: Client, photo: Callable[[int], bytes]) -> None:
+    whole(page)
+    page.file_uploader[0].set_value([(f"{n}.jpg", photo(n), "image/jpeg") for n in range(34)]).run()
+    assert not page.exception
+    assert [error.value.partition(":")[0] for error in page.error] == ["32.jpg", "33.jpg"]
+    assert len([image for image in client.images() if not image.sample]) == 32
+
+
+def test_a_file_that_is_no_photo_is_refused_in_a_sentence_and_the_page_lives_on(
+    page: AppTest, photo: Callable[[int], bytes]
+) -> None:
+    whole(page)
+    page.file_uploader[0].set_value(
+        [
+            ("notes.png", b"these are only words", "image/png"),
+            ("cut.jpg", photo(1)[:400], "image/jpeg"),
+            ("good.jpg", photo(2), "image/jpeg"),
+        ]
+    ).run()
+    assert not page.exception
+    assert [error.value.partition(":")[0] for error in page.error] == ["notes.png", "cut.jpg"]
+    assert "good.jpg" in htmls(page)
+
+
+def test_a_link_to_a_photo_that_is_gone_says_so_and_shows_a_sample(page: AppTest, client: Client) -> None:
+    page.query_params["image"] = ["0" * 64]
+    whole(page)
+    assert "not stored here" in texts(page.warning)
+    assert linked(page, "image") == [client.images()[0].id]
+
+
+def test_a_layer_is_opened_and_stands_in_the_address(page: AppTest) -> None:
+    page.query_params["layer"] = "3.2"
+    whole(page)
+    assert htmls(page).count("ch. ") == 2 * 16, "eight of either end for each of two networks"
+    grid = table(page, "layer", "rank", "weight", "open")
+    assert set(grid[grid["open"]]["layer"]) == {"3.2"}
+
+
+def test_the_form_builds_a_variant_and_adds_it(page: AppTest) -> None:
+    page.query_params["variant"] = ["resnet20/se"]
+    whole(page)
+    page.selectbox(key="variant.new.backbone").select("resnet20").run()
+    page.selectbox(key="variant.new.attention").select("se").run()
+    page.number_input(key="variant.new.attention.se.reduction").set_value(4)
+    page.multiselect(key="variant.new.resnet20.standard.stages").select(3).run()
+    page.button(key="variant.add").click().run()
+    assert not page.exception
+    assert linked(page, "variant") == ["resnet20/se", "resnet20/se(reduction=4)@standard:3"]
+
+
+def test_the_form_says_what_a_module_needs(page: AppTest) -> None:
+    page.run()
+    page.selectbox(key="variant.new.backbone").select("resnet50").run()
+    page.selectbox(key="variant.new.attention").select("bam").run()
+    captions = texts(page.caption)
+    assert "Its paper's place here: `stage:1-3`" in captions
+    assert "at least 2 images a batch" in captions
+
+
+def test_rows_times_columns_is_the_weight_of_a_place() -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = rng.random((5, 4, 1)), rng.random((5, 1, 6))
+    naive = [[np.mean([rows[c, h, 0] * columns[c, 0, w] for c in range(5)]) for w in range(6)] for h in range(4)]
+    assert np.allclose(places.product({"rows": rows, "columns": columns}), naive)
+    assert np.allclose(places.product({"rows": rows}), np.broadcast_to(rows.mean(0), (4, 4)))
+    spatial = rng.random((1, 4, 6))
+    assert np.allclose(places.product({"spatial": spatial}), spatial[0])
+
+
+def test_random_weights_have_no_say_in_which_classes_are_drawn(client: Client) -> None:
+    photo = client.images()[0].id
+    variants = (TRIO[2], networks.untrained("sk"))
+    report = client.ask(CompareRequest(images=(photo,), variants=variants, top_k=10))
+    drawn = answers.dots(report, photo).to_dict()
+    (data,) = drawn["datasets"].values()
+    order = list(dict.fromkeys(row["class"] for row in data))
+    assert order == [score.label for score in report.predictions[0].top[:5]]
+
+
+def test_networks_are_called_as_people_say() -> None:
+    said = networks.labels([v.name for v in TRIO])
+    assert list(said.values()) == ["None", "SE", "ECA"]
+    several = networks.labels(["resnet20/coord", "resnet50/se(reduction=8)", "resnet20(width=8)/danet"])
+    assert list(several.values()) == ["CA · resnet20", "SE · resnet50 (reduction=8)", "DANet · resnet20(width=8)"]
