@@ -10,6 +10,7 @@ import httpx2
 import streamlit as st
 
 from attention.client import Client
+from attention.reports.study import StudyReport
 from attention.schemas import Catalog, Image
 from attention.spec import Plain, Request
 
@@ -101,6 +102,11 @@ def catalog() -> Catalog:
 def report(job_id: str, kind: type[R]) -> R:
     """``client().report`` of a finished job, remembered for the session."""
     return _remembered((job_id, kind), lambda: client().report(job_id, kind))
+
+
+def shipped_study() -> StudyReport | None:
+    """``client().shipped_study()``, remembered for the session."""
+    return _remembered("shipped study", client().shipped_study)
 
 
 def picture(image: Image, size: int) -> bytes:

@@ -1,31 +1,40 @@
-""":material/toggle_off: Gates: what a network loses without each of its gates, on a photo or a data set."""
+""":material/toggle_off: Ablate: replace gates by something that knows nothing of the image, and see what is lost."""
 
 import streamlit as st
 
 from attention.reports.fold import FoldRequest
 from attention.reports.sweep import SweepRequest
 from dashboard import connect
-from dashboard.language import say
+from dashboard.language import marked, say
 from dashboard.views.ablate import fold as fold_panels
 from dashboard.views.ablate import panels as gate_panels
-from dashboard.widgets import gates, job_desk, jobs, linked, links, photos
+from dashboard.widgets import gallery, gates, job_desk, jobs, linked, links
 
 PHOTO, DATA, FOLD = "photo", "data", "fold"
-WAYS = {PHOTO: "A photo", DATA: "A data set", FOLD: "Fold it away"}
+WAYS = {PHOTO: marked("This photo"), DATA: marked("A data set"), FOLD: marked("Fold it away")}
 
 
 def main() -> None:
-    st.title("Gates")
-    st.markdown(
-        "Replace a gate by something that knows nothing of the image, and see what is lost. Each replacement asks "
-        "another question; letting everything through is not an honest “off”."
+    st.title(say("Ablate"), anchor=False)
+    st.caption(
+        say(
+            "Replace gates by something that knows nothing of the image, and see what is lost. Each replacement asks "
+            "another question; letting everything through is not an honest “off”."
+        )
     )
     gate_panels.definitions()
     job = jobs.linked()
     if job is not None and linked.given(jobs.ADDRESS):
         st.session_state["on"] = FOLD if job.analysis == FoldRequest.analysis else DATA
         linked.write(jobs.ADDRESS, [job.id])
-    way = linked.choice(st.segmented_control, "Look at", WAYS, "on", PHOTO)
+    way = linked.choice(
+        st.segmented_control,
+        say("Look at"),
+        {name: say(label) for name, label in WAYS.items()},
+        "on",
+        PHOTO,
+        wrap=False,
+    )
     if way == DATA:
         job_desk.desk(SweepRequest, "sweep", gate_panels.sweep_described, gate_panels.show, gate_panels.sweep_form)
     elif way == FOLD:
@@ -33,19 +42,25 @@ def main() -> None:
     else:
         jobs.open_job("")
         one_photo()
+    if way == PHOTO:
+        with st.container(horizontal=True):
+            links.to("look", say("Look at these gates"), ":material/visibility:", _looked_at())
+            links.to("price", say("Their price on your network"), ":material/payments:")
     links.to("disagreement", say("Find images on which networks differ"), ":material/difference:")
+
+
+def _looked_at() -> links.Parameters:
+    """The photo and network of this page, for Look."""
+    return {"image": linked.words("image"), "variant": linked.words("network")}
 
 
 def one_photo() -> None:
     """One photo and one network: every gate at once, and switches for a set of one's own."""
-    chosen = photos.choose()
+    image = gallery.choose()
     variant = gates.network(connect.catalog())
-    if not chosen or variant is None:
-        st.info("Choose a photo and a network.")
+    if image is None or variant is None:
+        st.info(say("Choose a photo and a network."))
         return
-    image = chosen[0]
-    if len(chosen) > 1:
-        st.caption(f"Only the first of the {len(chosen)} photos is looked at here; a data set takes many.")
     gate_panels.photo(image, variant)
 
 

@@ -34,8 +34,8 @@ def main() -> None:
         said = ", ".join(networks.labels(fresh).values())
         text = say("%(networks)s: random weights, which show where gates sit and not what they learn.", networks=said)
         st.caption(f":material/info: {text}")
-        modules = [variant.variant.attention for variant in report.variants if variant.state == "untrained"]
-        links.to("study", say("Train it"), ":material/science:", {"arm": [name for name in modules if name]})
+        arms = [name for name in fresh if not name.partition("?")[0].endswith("/none")]
+        links.to("study", say("Train it"), ":material/science:", {"arm": arms})
     layers.show(report, image)
     places.show(report, image)
     with st.expander(say("Where they look, statistics of every gate, numbers"), icon=":material/query_stats:"):

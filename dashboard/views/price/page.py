@@ -1,4 +1,4 @@
-""":material/calculate: Cost: what attention adds to a network, in the unit you choose, and what other counters say."""
+""":material/payments: Price: four prices of a module: parameters, multiply-accumulates, bytes moved, measured time."""
 
 import streamlit as st
 from pydantic import ValidationError
@@ -7,6 +7,7 @@ from attention.reports.cost import CostReport, CostRequest
 from attention.reports.modules import FitRequest
 from attention.spec import Placement
 from dashboard import connect
+from dashboard.language import say
 from dashboard.views.price import counted as bills
 from dashboard.widgets import forms, linked
 
@@ -15,8 +16,8 @@ FIRST = ("se", "eca")
 """Modules that the page opens with."""
 
 
-st.title("Cost")
-st.markdown("What a network costs for one image, and what attention adds to its plain twin. Counted, not measured.")
+st.title(say("Price"), anchor=False)
+st.caption(say("What a network costs for one image, and what attention adds to its plain twin. Counted, not measured."))
 catalog = connect.catalog()
 
 left, second, third, right = st.columns([3, 2, 3, 8])

@@ -17,6 +17,8 @@ from attention.spec import OptionValue, Placement, Recipe, Variant
 from dashboard import connect
 from dashboard.widgets import forms, jobs
 
+ARM = "arm"
+"""In the address: networks that a link wants trained."""
 FIRST = ("se", "eca")
 """Modules that the form opens with."""
 SMALL = "resnet20"
@@ -60,7 +62,7 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
             "A fair table also holds a plain network as large as those with attention, such as "
             f"`{backbone.name}(width=…)/none`, and a gate that learns but does not look, `static`."
         )
-        more = forms.variants(catalog, (), "arm", "More arms", "They are trained from scratch.")
+        more = forms.variants(catalog, (), ARM, "More arms", "They are trained from scratch.")
     grids = _sweep(catalog, backbone.name, position)
     recipe = _recipe()
     first, second, third, fourth, fifth = st.columns(5)

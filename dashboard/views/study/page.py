@@ -9,26 +9,47 @@ from dashboard import connect
 from dashboard.language import say
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
-from dashboard.widgets import data_sets, jobs, links
+from dashboard.widgets import data_sets, jobs, linked, links, networks
 
 
 def main() -> None:
-    st.title("Study")
-    st.markdown("Is the gain of attention real on this data, and what does it cost? Trained here, decided by pairs.")
+    st.title(say("Study"), anchor=False)
+    st.caption(
+        say("Is the gain of attention real on this data, and what does it cost? Trained here, decided by pairs.")
+    )
     links.to("judge", say("Judge my seeds"), ":material/balance:")
     mine = [job for job in connect.client().jobs() if job.analysis == StudyRequest.analysis]
     job = jobs.linked()
     if job is not None and job.analysis != StudyRequest.analysis:
         st.warning(f"The link names a job of another kind ({job.analysis}).", icon=":material/link_off:")
         job = None
+    for other in [one for one in mine if not one.ended and (job is None or one.id != job.id)]:
+        running(other)
     shown = show_job(job) if job is not None else show_shipped()
     if not shown and not mine:
         study_form.about()
-    with st.expander("New study", expanded=not shown, icon=":material/add_circle:"):
+    wanted = not shown or bool(linked.words(study_form.ARM))
+    with st.expander(say("New study"), expanded=wanted, icon=":material/add_circle:"):
         new_study()
     if mine:
         with st.expander(f"Studies of this service ({len(mine)})", icon=":material/history:", expanded=not shown):
             jobs.earlier(mine, described)
+
+
+def running(job: Job) -> None:
+    """A study that runs and is not the one shown: what it is, how far, and the way to what it knows so far."""
+    with st.container(border=True):
+        st.markdown(described(job))
+        jobs.follow(job, lambda now: None, key=f"cancel.{job.id}")
+        st.button(say("So far"), on_click=jobs.open_job, args=(job.id,), key=f"so_far.{job.id}")
+
+
+def onward(job: Job) -> None:
+    """Links to go on with the networks of a study."""
+    with st.container(horizontal=True):
+        state = {networks.SOURCE: networks.YOURS, networks.STUDY: job.id}
+        links.to("look", say("Look at a photo with these"), ":material/visibility:", state)
+        links.to("overview", say("In the answer table"), ":material/table_chart:", {"evidence": job.id})
 
 
 def show_job(job: Job) -> bool:
@@ -45,6 +66,8 @@ def show_job(job: Job) -> bool:
         st.info("Nothing was finished before it ended.")
     else:
         show_report(connect.client().report(job.id, StudyReport))
+        if job.report == "final":
+            onward(job)
     return True
 
 

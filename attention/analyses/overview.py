@@ -1,0 +1,160 @@
+"""Does attention pay? What does each module gain on the same network, and what does it cost?"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import attention
+from attention.analyses import analyses
+from attention.analysis import AnyLab
+from attention.build import resolve
+from attention.counting.cost import count
+from attention.counting.published import GROUPS, Group
+from attention.errors import AttentionError, InvalidRequest, did_you_mean
+from attention.reports.cost import VariantCost
+from attention.reports.overview import SHIPPED, OverviewReport, OverviewRequest, OverviewRow
+from attention.reports.study import Arm, StudyReport
+from attention.spec import Variant
+
+STUDY = Path(attention.__file__).parent / "weights" / "shipped" / "study.json"
+PLAIN = "none"
+
+
+@analyses.register("overview")
+def overview(request: OverviewRequest, lab: AnyLab) -> OverviewReport:
+    """Does attention pay? What does each module gain on the same network, and what does it cost?"""
+    if request.study is not None:
+        return _of_study(request.study, request.modules)
+    if request.evidence == SHIPPED:
+        if not STUDY.exists():
+            raise InvalidRequest(
+                "No study comes with this service. Name a group of published results, or give a study."
+            )
+        return _of_study(StudyReport.model_validate_json(STUDY.read_bytes()), request.modules)
+    groups = {group.key: group for group in GROUPS}
+    if request.evidence not in groups:
+        known = [SHIPPED, *groups]
+        raise InvalidRequest(
+            f"There is no evidence {request.evidence!r}.{did_you_mean(request.evidence, known)} There is: "
+            f"{', '.join(known)}."
+        )
+    return _of_group(groups[request.evidence], request.modules)
+
+
+def _of_study(study: StudyReport, modules: Iterable[str]) -> OverviewReport:
+    baseline = next(arm for arm in study.arms if arm.name == study.baseline)
+    rows = [_arm(arm, study, baseline) for arm in study.arms]
+    seeds = max((arm.n for arm in study.arms), default=0)
+    recipe = study.recipe
+    return OverviewReport(
+        evidence=f"{baseline.variant.backbone}, {study.data.name}, n = {seeds}",
+        ranked=True,
+        warning=None if study.complete else "This study is not complete: its numbers may change.",
+        conditions=f"{study.data.name}, {study.data.size} x {study.data.size} pixels, {recipe.epochs} epochs, batch "
+        f"{recipe.batch_size}, {seeds} paired seeds, {study.device}",
+        margin=study.margin,
+        rows=_ordered(rows, _missing(baseline.variant, study.data.size, modules, rows)),
+    )
+
+
+def _arm(arm: Arm, study: StudyReport, baseline: Arm) -> OverviewRow:
+    plain, verdict = arm.name == baseline.name, arm.verdict
+    interval = verdict.difference if verdict else None
+    mean = sum(arm.differences) / len(arm.differences) if arm.differences else None
+    weights = next((run.weights for run in study.runs if run.arm == arm.name and run.weights), None)
+    look = resolve(arm.variant.model_copy(update={"weights": weights, "seed": 0})).name if weights else None
+    bill = _bill(arm.variant, study.data.size)
+    return OverviewRow(
+        module=arm.variant.attention or PLAIN,
+        title=arm.name,
+        network=arm.name,
+        state="baseline" if plain else "measured",
+        accuracy=arm.accuracy.estimate if arm.accuracy else None,
+        gain=0.0 if plain else interval.estimate if interval else mean,
+        interval=interval,
+        verdict=verdict,
+        runs=arm.n,
+        added_parameters=arm.extra_parameters,
+        added_macs=arm.extra_macs,
+        added_bytes=bill.delta.bytes if bill else None,
+        look=look,
+    )
+
+
+def _of_group(group: Group, modules: Iterable[str]) -> OverviewReport:
+    plain = next((result for result in group.results if result.attention == PLAIN), None)
+    rows = []
+    for result in group.results:
+        variant = Variant.parse(result.variant)
+        bill = _bill(variant, group.input_size)
+        rows.append(
+            OverviewRow(
+                module=variant.attention or PLAIN,
+                title=result.name,
+                network=variant.name,
+                state="baseline" if result is plain else "one run",
+                accuracy=result.top1,
+                gain=round(result.top1 - plain.top1, 2) if plain else None,
+                interval=None,
+                verdict=None,
+                runs=1,
+                **_price(bill),
+                look=None,
+            )
+        )
+    base = Variant.parse((plain or group.results[0]).variant).model_copy(update={"attention": None, "options": {}})
+    return OverviewReport(
+        evidence=group.title,
+        ranked=group.same_recipe,
+        warning=group.warning,
+        conditions=f"{group.source}. {group.recipe}",
+        margin=None,
+        rows=_ordered(rows, _missing(base, group.input_size, modules, rows)),
+    )
+
+
+def _missing(base: Variant, size: int, modules: Iterable[str], rows: Iterable[OverviewRow]) -> list[OverviewRow]:
+    """Modules that the evidence lacks, with their price on its backbone."""
+    there, missing = {row.module for row in rows}, []
+    for module in dict.fromkeys(modules):
+        if module in there:
+            continue
+        variant = Variant(backbone=base.backbone, backbone_options=base.backbone_options, attention=module)
+        missing.append(
+            OverviewRow(
+                module=module,
+                title=module,
+                network=variant.name,
+                state="no evidence",
+                accuracy=None,
+                gain=None,
+                interval=None,
+                verdict=None,
+                runs=0,
+                **_price(_bill(variant, size)),
+                look=None,
+            )
+        )
+    return missing
+
+
+def _bill(variant: Variant, size: int) -> VariantCost | None:
+    """What a network costs; None if it cannot be built, as where a module does not fit its backbone."""
+    try:
+        return count(variant.model_copy(update={"weights": None}), size)
+    except AttentionError:
+        return None
+
+
+def _price(bill: VariantCost | None) -> dict[str, int | None]:
+    return {
+        "added_parameters": bill.delta.parameters if bill else None,
+        "added_macs": bill.delta.macs if bill else None,
+        "added_bytes": bill.delta.bytes if bill else None,
+    }
+
+
+def _ordered(rows: list[OverviewRow], missing: list[OverviewRow]) -> tuple[OverviewRow, ...]:
+    """The plain network, then the others by gain, then those without evidence."""
+    measured = [row for row in rows if row.state != "baseline"]
+    measured.sort(key=lambda row: (row.gain is None, -(row.gain or 0.0)))
+    return (*(row for row in rows if row.state == "baseline"), *measured, *missing)

@@ -1,0 +1,65 @@
+"""Does attention pay? The question and its answer: what each module gains by one body of evidence, and its price."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from attention.reports.evidence import Interval, Verdict
+from attention.reports.study import StudyReport
+from attention.spec import Plain, Request
+
+SHIPPED = "shipped"
+"""The study that comes with the service."""
+
+FAMILIAR = ("se", "eca", "cbam", "coord", "sk", "danet", "gc")
+"""Modules that an answer names although its evidence may lack them."""
+
+
+class OverviewRequest(Request["OverviewReport"]):
+    """Does attention pay? What does each module gain on the same network, and what does it cost?"""
+
+    model_config = {"json_schema_extra": {"examples": [{"evidence": "shipped"}, {"evidence": "timm_resnet33ts"}]}}
+    analysis: ClassVar = "overview"
+    counts_only: ClassVar = True
+
+    evidence: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+        default=SHIPPED, description="'shipped', or the key of a group of published results, as /v1/published lists it."
+    )
+    study: StudyReport | None = Field(
+        default=None, description="The report of a study, which is then the evidence in place of `evidence`."
+    )
+    modules: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+        default=FAMILIAR, max_length=64, description="Modules that are named with their price where evidence lacks."
+    )
+
+
+class OverviewRow(Plain):
+    """One module: what it gains over the plain network, and what it adds to its price."""
+
+    module: str = Field(description="Name of the module; 'none' is the plain network.")
+    title: str = Field(description="What the evidence calls the network.")
+    network: str = Field(description="Short name of the network that was counted.")
+    state: Literal["baseline", "measured", "one run", "no evidence"] = Field(description="What is known of its gain.")
+    accuracy: float | None = Field(description="Accuracy, per cent; a mean over runs where there are several.")
+    gain: float | None = Field(description="Accuracy minus the plain network's, points.")
+    interval: Interval | None = Field(description="The gain with its interval; None for single runs.")
+    verdict: Verdict | None = Field(description="What may be said of the gain; None for single runs.")
+    runs: int = Field(description="Runs that it rests on.")
+    added_parameters: int | None = Field(description="Parameters beyond the plain twin's; None if it does not fit.")
+    added_macs: int | None = Field(description="Multiply-accumulates beyond the plain twin's, one image.")
+    added_bytes: int | None = Field(description="Bytes read and written beyond the plain twin's, one image.")
+    look: str | None = Field(description="Short name of a trained network to look at; None where there is none here.")
+
+
+class OverviewReport(Plain):
+    """The answer of overview: the plain network, then modules by gain, then those without evidence."""
+
+    evidence: str = Field(description="What the evidence is called.")
+    ranked: bool = Field(description="Whether gains compare: one recipe, one data set, one resolution.")
+    warning: str | None = Field(description="What to know before reading differences.")
+    conditions: str = Field(description="Data, recipe, runs and device in a line.")
+    margin: float | None = Field(description="Differences up to this many points are called none.")
+    rows: tuple[OverviewRow, ...] = Field(description="The plain network first.")
+
+
+OverviewRequest.report = OverviewReport

@@ -1,0 +1,1 @@
+"""A module: what it is, its price, its evidence."""

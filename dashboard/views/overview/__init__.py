@@ -1,0 +1,1 @@
+"""Does attention pay: the answer table."""

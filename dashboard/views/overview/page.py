@@ -1,0 +1,147 @@
+""":material/table_chart: Overview: does attention pay? What each module gains, what it costs, what it looks at."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from attention.reports.modules import PublishedRequest
+from attention.reports.overview import SHIPPED, OverviewReport, OverviewRequest
+from attention.reports.study import StudyReport
+from dashboard import connect
+from dashboard.drawing import draw as drawing
+from dashboard.drawing import theme
+from dashboard.drawing.marks import Chart
+from dashboard.language import marked, say
+from dashboard.views.overview import table
+from dashboard.widgets import linked, links, markup, networks
+
+EVIDENCE = "evidence"
+GROUPS = ("timm_resnet33ts", "eca_resnet50", "timm_a1")
+"""Published results that the page offers, those of one recipe and many modules first."""
+PRICES = {
+    "added_parameters": marked("parameters added"),
+    "added_macs": marked("multiply-accumulates added"),
+    "added_bytes": marked("bytes moved, added"),
+}
+
+
+def main() -> None:
+    st.title(say("Does attention pay?"), anchor=False)
+    st.caption(say("What each attention module gains on the same network, what it costs, and what it looks at."))
+    options = evidence()
+    chosen = linked.choice(st.segmented_control, say("Evidence"), options, EVIDENCE, next(iter(options)), wrap=False)
+    report = connect.ask(request(chosen))
+    st.info(table.sentence(report), icon=":material/gavel:")
+    catalog = connect.catalog()
+    gates = {entry.name: entry.gates for entry in catalog.modules}
+    markup.draw(table.html(report, gates), key="answers")
+    st.caption(conditions(report))
+    left, right = st.columns([2, 1], gap="large")
+    with left:
+        _price(report)
+    with right:
+        counts = {"modules": len(catalog.modules), "backbones": len(catalog.backbones)}
+        _way("look", say("Look at a photo"), say("See what the networks answer and which channels they open."))
+        counts = say(
+            "Any of %(modules)s modules on any of %(backbones)s backbones.", modules=modules, backbones=backbones
+        )
+        _way("price", say("Price your network"), counts)
+        _way("study", say("Settle it on your data"), say("Upload folders of photos; the same seeds for all decide."))
+
+
+def evidence() -> dict[str, str]:
+    """Bodies of evidence: the shipped study, published results, and each finished study of this service."""
+    offered: dict[str, str] = {}
+    shipped = connect.shipped_study()
+    if shipped is not None:
+        offered[SHIPPED] = _named(shipped)
+    titles = connect.ask(PublishedRequest(groups=GROUPS[:1])).titles
+    offered |= {group: titles[group] for group in GROUPS if group in titles}
+    for job in networks.finished():
+        offered[job.id] = f"{job.request.get('data', '')} · {job.created:%d %b %H:%M}"
+    return offered
+
+
+def _named(study: StudyReport) -> str:
+    backbone = study.baseline.partition("/")[0]
+    seeds = max(arm.n for arm in study.arms)
+    return say("%(backbone)s, %(data)s · %(seeds)s seeds", backbone=backbone, data=study.data.name, seeds=seeds)
+
+
+def request(chosen: str) -> OverviewRequest:
+    """The question for a body of evidence."""
+    if chosen == SHIPPED or chosen in GROUPS:
+        return OverviewRequest(evidence=chosen)
+    return OverviewRequest(study=connect.report(chosen, StudyReport))
+
+
+def conditions(report: OverviewReport) -> str:
+    """Data, recipe, runs and device, and what the marks are."""
+    parts = [report.conditions.rstrip(".") + "."]
+    if any(row.interval for row in report.rows):
+        parts.insert(0, say("Bars: interval of the paired difference over seeds; the grey band is the margin."))
+    if report.warning:
+        parts.append(report.warning)
+    return " ".join(parts)
+
+
+def _price(report: OverviewReport) -> None:
+    st.subheader(say("Gain against price"), anchor=False)
+    labels = {name: say(text) for name, text in PRICES.items()}
+    price = linked.choice(
+        st.segmented_control, say("Price"), labels, "price", "added_parameters", label_visibility="collapsed"
+    )
+    chart = scatter(report, price, labels[price])
+    if chart is None:
+        st.caption(say("No module of this evidence has both a gain and such a price."))
+    else:
+        drawing.draw(
+            chart,
+            f"gain-against-{price.removeprefix('added_')}",
+            alt=say("Gain against %(price)s.", price=labels[price]),
+        )
+
+
+def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
+    """Gain against a price on a log axis, a mark a module with its interval and its name in ink."""
+    rows = [
+        {
+            "module": row.module,
+            "name": theme.called(row.module),
+            "price": getattr(row, price),
+            "gain": row.gain,
+            "low": row.interval.low if row.interval else row.gain,
+            "high": row.interval.high if row.interval else row.gain,
+        }
+        for row in report.rows
+        if row.state != "baseline" and row.gain is not None and (getattr(row, price) or 0) > 0
+    ]
+    if not rows:
+        return None
+    amounts = [float(row["price"]) for row in rows]
+    modules: Sequence[str] = list(dict.fromkeys(str(row["module"]) for row in rows))
+    scale = alt.Scale(type="log", domain=[min(amounts) / 3, max(amounts) * 6], nice=False)
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("price:Q", title=f"{title} ({say('log scale')})", scale=scale, axis=alt.Axis(format="~s", tickCount=5)),
+        color=alt.Color("module:N", scale=theme.colours(modules), legend=None),
+        tooltip=["name:N", alt.Tooltip("gain:Q", format="+.2f"), alt.Tooltip("price:Q", format=",d")],
+    )
+    y = alt.Y("gain:Q", title=say("gain, points"))
+    bars = base.mark_rule(strokeWidth=3, opacity=0.55).encode(y=alt.Y("low:Q", title=say("gain, points")), y2="high:Q")
+    marks = base.mark_point(size=140, filled=True, opacity=1).encode(
+        y=y, shape=alt.Shape("module:N", scale=theme.shapes(modules), legend=None)
+    )
+    words = base.mark_text(align="left", dx=11, fontSize=12).encode(y=y, text="name:N", color=alt.value(theme.ink()))
+    zero = alt.Chart(pd.DataFrame([{"gain": 0.0}])).mark_rule(strokeDash=[3, 3], color=theme.ink()).encode(y=y)
+    return alt.layer(zero, bars, marks, words).properties(height=280)
+
+
+def _way(address: str, label: str, about: str) -> None:
+    with st.container(border=True):
+        links.to(address, label, ":material/arrow_forward:")
+        st.caption(about)
+
+
+main()

@@ -1,0 +1,159 @@
+"""The answer table: gain with its interval on one axis, verdict, prices, and where to go on; cards on a phone."""
+
+from collections.abc import Mapping
+from html import escape
+
+from attention.reports.overview import OverviewReport, OverviewRow
+from attention.spec import GateKind
+from dashboard.drawing import theme, verdicts
+from dashboard.drawing.words import human
+from dashboard.language import marked, say
+from dashboard.widgets.markup import href
+
+ABOUT = {
+    "none": marked("the plain network"),
+    "se": marked("squeeze and excitation"),
+    "eca": marked("efficient channel attention"),
+    "cbam": marked("channel, then place"),
+    "coord": marked("by row and by column"),
+    "sk": marked("choice of kernel size"),
+    "danet": marked("every place to every place"),
+    "gc": marked("global context"),
+}
+"""Well-known modules in four words."""
+HEADS = (
+    marked("module"),
+    marked("gain over none, points"),
+    "",
+    marked("verdict"),
+    marked("parameters"),
+    marked("MACs"),
+    marked("gates"),
+    "",
+)
+"""Of the columns."""
+KINDS: dict[GateKind, str] = {
+    "channel": marked("per channel"),
+    "spatial": marked("per place"),
+    "rows": marked("per row"),
+    "columns": marked("per column"),
+    "full": marked("per channel and place"),
+    "branch": marked("per branch"),
+    "matrix": marked("place to place"),
+}
+"""What the gates of a kind run over."""
+
+
+def html(report: OverviewReport, gates: Mapping[str, tuple[GateKind, ...]]) -> str:
+    """The table.
+
+    Args:
+        gates: module -> kinds of its gates.
+    """
+    reach = scale(report)
+    head = "".join(f'<th scope="col">{escape(say(name)) if name else ""}</th>' for name in HEADS)
+    body = "".join(_row(row, report, reach, gates.get(row.module, ())) for row in report.rows)
+    return f'<table class="lab-answers"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def scale(report: OverviewReport) -> float:
+    """Points that the axis of gains reaches to either side: all intervals, and at least twice the margin."""
+    ends = [abs(end) for row in report.rows if row.interval for end in (row.interval.low, row.interval.high)]
+    ends += [abs(row.gain) for row in report.rows if row.gain is not None]
+    return 1.1 * max([*ends, 2 * (report.margin or 0.25)])
+
+
+def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[GateKind, ...]) -> str:
+    about = say(ABOUT[row.module]) if row.module in ABOUT else ""
+    named = theme.called(row.module)
+    title = row.title if row.state == "one run" else about
+    cells = (
+        f'<th scope="row"><span style="color:{theme.hue(row.module)}" aria-hidden="true">'
+        f"{theme.sign(row.module)}</span> "
+        f'<a href="{href("module", name=row.module)}">{escape(named)}</a><small>{escape(title)}</small></th>',
+        f'<td class="lab-axis">{_axis(row, report, reach)}</td>'
+        if row.gain is not None
+        else '<td class="lab-empty"></td>',
+        f"<td>{_gain(row, report)}</td>",
+        f"<td>{_verdict(row, report)}</td>",
+        f'<td data-name="{escape(say("parameters"))}">{_added(row.added_parameters)}</td>',
+        f'<td data-name="{escape(say("MACs"))}">{_added(row.added_macs)}</td>',
+        f"<td>{escape(', '.join(dict.fromkeys(say(KINDS[kind]) for kind in kinds)))}</td>",
+        f"<td>{_onward(row)}</td>",
+    )
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _axis(row: OverviewRow, report: OverviewReport, reach: float) -> str:
+    """Interval and estimate on the axis that all rows share, with the band of the margin."""
+
+    def at(points: float) -> float:
+        return 50 + 50 * max(-1.0, min(1.0, points / reach))
+
+    band = ""
+    if report.margin is not None:
+        band = f'<i class="lab-band" style="left:{at(-report.margin):.2f}%;right:{100 - at(report.margin):.2f}%"></i>'
+    marks, hue = "", theme.hue(row.module)
+    if row.interval is not None:
+        left, right = at(row.interval.low), at(row.interval.high)
+        marks += f'<i class="lab-bar" style="left:{left:.2f}%;right:{100 - right:.2f}%;background:{hue}"></i>'
+    if row.gain is not None and row.state != "baseline":
+        pale = ";opacity:.45" if not report.ranked else ""
+        marks += f'<i class="lab-dot" style="left:{at(row.gain):.2f}%;background:{hue}{pale}"></i>'
+    return f'<div aria-hidden="true">{band}<i class="lab-zero"></i>{marks}</div>'
+
+
+def _gain(row: OverviewRow, report: OverviewReport) -> str:
+    if row.gain is None or row.state == "baseline":
+        return ""
+    grey = "" if report.ranked else ' class="lab-grey"'
+    spread = f"<small>{verdicts.interval(row.interval)}</small>" if row.interval else ""
+    return f"<b{grey}>{verdicts.points(row.gain)}</b>{spread}"
+
+
+def _verdict(row: OverviewRow, report: OverviewReport) -> str:
+    if row.state == "baseline":
+        return escape(say("baseline"))
+    if row.state == "no evidence":
+        return f"<span>{escape(say('not trained yet'))}</span>"
+    if row.state == "one run":
+        return escape(say("one run: not decided") if report.ranked else say("not one recipe"))
+    return escape(verdicts.word(row.verdict.kind)) if row.verdict else ""
+
+
+def _added(amount: int | None) -> str:
+    if amount is None:
+        return escape(say("does not fit"))
+    return "0" if amount == 0 else f"+{amount:,}" if abs(amount) < 100_000 else f"+{human(amount)}"
+
+
+def _onward(row: OverviewRow) -> str:
+    if row.look:
+        return f'<a href="{href("look", variant=row.look)}">{escape(say("Look at it"))}</a>'
+    if row.state == "no evidence":
+        return f'<a href="{href("study", arm=row.network)}">{escape(say("Train it"))}</a>'
+    return ""
+
+
+def sentence(report: OverviewReport) -> str:
+    """What the evidence shows, in one sentence."""
+    by_kind: dict[str, list[str]] = {}
+    for row in report.rows:
+        if row.verdict is not None:
+            by_kind.setdefault(row.verdict.kind, []).append(theme.called(row.module))
+    if not report.ranked:
+        return say("Not one recipe: these differences may be the training and not the module, so they are not ranked.")
+    if not by_kind:
+        return say("One run each: how much another seed would change is not known, so nothing is decided.")
+    parts = []
+    for kind, text in (
+        ("better", say("shown to help: %(names)s")),
+        ("worse", say("shown to hurt: %(names)s")),
+        ("equivalent", say("no difference larger than the margin: %(names)s")),
+        ("undecided", say("not decided: %(names)s")),
+    ):
+        if kind in by_kind:
+            parts.append(text % {"names": ", ".join(by_kind[kind])})
+    if "better" not in by_kind:
+        parts.insert(0, say("No module is shown to help"))
+    return "; ".join(parts) + say(".")

@@ -1,0 +1,75 @@
+"""The answer table equals the evidence it is made of, and prices equal the counts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from attention.analyses import run
+from attention.analyses.overview import STUDY
+from attention.counting.cost import count
+from attention.errors import InvalidRequest
+from attention.reports.modules import PublishedRequest
+from attention.reports.overview import FAMILIAR, OverviewRequest
+from attention.reports.study import StudyReport
+from attention.spec import Variant
+from tests.attention.direct_lab import DirectLab
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> DirectLab:
+    return DirectLab(tmp_path)
+
+
+def test_the_shipped_study_is_told_as_it_is(lab: DirectLab) -> None:
+    report = run(OverviewRequest(), lab)
+    told = {arm["name"]: arm for arm in json.loads(STUDY.read_text("utf-8"))["arms"]}
+    measured = [row for row in report.rows if row.state == "measured"]
+    assert {row.network for row in measured} | {report.rows[0].network} == set(told)
+    for row in measured:
+        arm = told[row.network]
+        assert row.gain == arm["verdict"]["difference"]["estimate"]
+        assert row.gain == pytest.approx(sum(arm["differences"]) / len(arm["differences"]))
+        assert row.verdict is not None and row.verdict.kind == arm["verdict"]["kind"]
+        assert (row.added_parameters, row.added_macs) == (arm["extra_parameters"], arm["extra_macs"])
+        assert row.look is not None and "weights=shipped" in row.look
+    gains = [row.gain for row in measured if row.gain is not None]
+    assert gains == sorted(gains, reverse=True)
+
+
+def test_modules_without_evidence_come_last_with_their_price(lab: DirectLab) -> None:
+    report = run(OverviewRequest(), lab)
+    missing = [row for row in report.rows if row.state == "no evidence"]
+    assert report.rows[-len(missing) :] == tuple(missing)
+    assert {row.module for row in report.rows} >= set(FAMILIAR)
+    for row in missing:
+        bill = count(Variant.parse(row.network), 32)
+        price = (row.added_parameters, row.added_macs, row.added_bytes)
+        assert price == (bill.delta.parameters, bill.delta.macs, bill.delta.bytes)
+        assert row.gain is None and row.look is None
+
+
+def test_published_results_have_no_verdict_and_are_ranked_only_within_one_recipe(lab: DirectLab) -> None:
+    for group in run(PublishedRequest(), lab).groups:
+        report = run(OverviewRequest(evidence=group.key), lab)
+        assert report.ranked == group.same_recipe
+        plain = next((result.top1 for result in group.results if result.attention == "none"), None)
+        told = {row.title: row for row in report.rows if row.state in ("baseline", "one run")}
+        for result in group.results:
+            row = told[result.name]
+            assert row.accuracy == result.top1 and row.verdict is None and row.interval is None
+            if plain is not None:
+                assert row.gain == pytest.approx(result.top1 - plain, abs=0.006)
+
+
+def test_a_study_of_ones_own_is_evidence(lab: DirectLab) -> None:
+    study = StudyReport.model_validate_json(STUDY.read_bytes())
+    runs = tuple(one.model_copy(update={"weights": None}) for one in study.runs)
+    report = run(OverviewRequest(study=study.model_copy(update={"runs": runs, "complete": False})), lab)
+    assert not any(row.look for row in report.rows)
+    assert report.warning is not None and "not complete" in report.warning
+
+
+def test_evidence_that_is_not_there_is_a_sentence(lab: DirectLab) -> None:
+    with pytest.raises(InvalidRequest, match="There is: shipped"):
+        run(OverviewRequest(evidence="shiped"), lab)
