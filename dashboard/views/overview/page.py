@@ -44,10 +44,8 @@ def main() -> None:
     with right:
         counts = {"modules": len(catalog.modules), "backbones": len(catalog.backbones)}
         _way("look", say("Look at a photo"), say("See what the networks answer and which channels they open."))
-        counts = say(
-            "Any of %(modules)s modules on any of %(backbones)s backbones.", modules=modules, backbones=backbones
-        )
-        _way("price", say("Price your network"), counts)
+        about = say("Any of %(modules)s modules on any of %(backbones)s backbones.", **counts)
+        _way("price", say("Price your network"), about)
         _way("study", say("Settle it on your data"), say("Upload folders of photos; the same seeds for all decide."))
 
 

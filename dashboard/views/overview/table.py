@@ -84,6 +84,12 @@ def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[Ga
     return f"<tr>{''.join(cells)}</tr>"
 
 
+def _axis_cell(row: OverviewRow, report: OverviewReport, reach: float) -> str:
+    if row.gain is None:
+        return '<td class="lab-empty"></td>'
+    return f'<td class="lab-axis">{_axis(row, report, reach)}</td>'
+
+
 def _axis(row: OverviewRow, report: OverviewReport, reach: float) -> str:
     """Interval and estimate on the axis that all rows share, with the band of the margin."""
 
