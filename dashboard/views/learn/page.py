@@ -3,13 +3,17 @@
 import streamlit as st
 
 from dashboard import connect
-from dashboard.views.learn import lessons
+from dashboard.language import say
+from dashboard.views.learn import lesson0, lessons
 
-st.title("Learn")
-st.markdown(
-    "Channel attention in six lessons. Nothing is drawn by hand: every picture is computed by the modules that this "
-    "service runs, or shows published numbers with their source."
+st.title(say("Learn"), anchor=False)
+st.caption(
+    say(
+        "Channel attention in seven lessons. Nothing is drawn by hand: every picture is computed by the modules that "
+        "this service runs, or shows published numbers with their source."
+    )
 )
+lesson0.show()
 lessons.gate()
 lessons.operator()
 lessons.kernel()

@@ -71,9 +71,7 @@ def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[Ga
         f'<th scope="row"><span style="color:{theme.hue(row.module)}" aria-hidden="true">'
         f"{theme.sign(row.module)}</span> "
         f'<a href="{href("module", name=row.module)}">{escape(named)}</a><small>{escape(title)}</small></th>',
-        f'<td class="lab-axis">{_axis(row, report, reach)}</td>'
-        if row.gain is not None
-        else '<td class="lab-empty"></td>',
+        _axis_cell(row, report, reach),
         f"<td>{_gain(row, report)}</td>",
         f"<td>{_verdict(row, report)}</td>",
         f'<td data-name="{escape(say("parameters"))}">{_added(row.added_parameters)}</td>',
