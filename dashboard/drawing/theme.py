@@ -225,6 +225,11 @@ def change(largest: float) -> alt.Scale:
     )
 
 
+def agreement() -> alt.Scale:
+    """The scale of an agreement from 0 to 100 %: full agreement is the page, and orange is what is lost."""
+    return alt.Scale(domain=[0, 50, 100], range=list(CHANGE[dark()][:3]), interpolate="rgb", clamp=True)
+
+
 def named_axis(**more: Any) -> alt.Axis:
     """An axis of names that drops none and moves none off its row."""
     fixed: dict[str, Any] = {

@@ -6,9 +6,11 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from attention.reports.compare import ClassScore
 from attention.reports.sweep import Effect, Family, PhotoEffect, Redundancy, Scope, Site, SweepReport, WhatIfReport
 from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, PALETTE, STEP, TEXT, Chart
+from dashboard.language import say
 
 KINDS = {
     "mean": "mean",
@@ -51,18 +53,19 @@ def photo_map(report: WhatIfReport, image: str) -> Chart:
 
 
 def sweep_map(report: SweepReport) -> Chart:
-    """Gate x kind over many images: change of accuracy, or where nothing is labelled how far predictions move."""
+    """Gate x kind over many images: change of accuracy, or where nothing is labelled how many first classes stay."""
     effects = [effect for effect in report.effects if effect.family in ROWS and not effect.reestimated]
     rows = [{"scope": effect.label, "kind": kind(effect.kind), **_effect(effect)} for effect in effects]
-    title = "change of top-1 accuracy, points" if report.labelled else "share of images with another first class, %"
+    title = "change of top-1 accuracy, points" if report.labelled else "images with the same first class, %"
     tips = [alt.Tooltip("interval:N"), alt.Tooltip("p:N", title="p (Holm)"), alt.Tooltip("kl:Q", format=".3~g")]
-    return _heat_map(rows, _labels(report.scopes), [kind(one) for one in report.kinds], title, tips)
+    names = [kind(one) for one in report.kinds]
+    return _heat_map(rows, _labels(report.scopes), names, title, tips, agreement=not report.labelled)
 
 
 def _effect(effect: Effect) -> dict[str, object]:
     change = effect.accuracy_change
     return {
-        "change": change.estimate if change else -POINTS * (1 - effect.agreement),
+        "change": change.estimate if change else POINTS * effect.agreement,
         "interval": f"{change.estimate:+.2f} [{change.low:+.2f}, {change.high:+.2f}]" if change else "no labels",
         "p": "" if effect.p_holm is None else f"{effect.p_holm:.2g}",
         "kl": effect.kl,
@@ -80,9 +83,12 @@ def _heat_map(
     title: str,
     tips: list[alt.Tooltip],
     dots: str | None = None,
+    agreement: bool = False,
 ) -> Chart:
-    frame = pd.DataFrame(rows)
-    reach = max(float(frame["change"].abs().max()), 0.5)
+    """Cells with a change in points, or with an agreement from 0 to 100 % in which nothing is lost at 100."""
+    frame, signed = pd.DataFrame(rows), "" if agreement else "+"
+    reach = POINTS if agreement else max(float(frame["change"].abs().max()), 0.5)
+    scale = theme.agreement() if agreement else theme.change(reach)
     base = alt.Chart(frame).encode(
         x=alt.X("kind:N", sort=kinds, title="gates replaced by", axis=alt.Axis(orient="top", labelAngle=0)),
         y=alt.Y("scope:N", sort=order, title="which gates (stage.block), from input to output"),
@@ -91,14 +97,15 @@ def _heat_map(
         color=alt.Color(
             "change:Q",
             title=title,
-            scale=theme.change(reach),
-            legend=alt.Legend(orient="bottom", gradientLength=260, titleLimit=400, format="+.2~f"),
+            scale=scale,
+            legend=alt.Legend(orient="bottom", gradientLength=260, titleLimit=400, format=f"{signed}.2~f"),
         ),
-        tooltip=[alt.Tooltip("scope:N"), alt.Tooltip("kind:N"), alt.Tooltip("change:Q", format="+.2f"), *tips],
+        tooltip=[alt.Tooltip("scope:N"), alt.Tooltip("kind:N"), alt.Tooltip("change:Q", format=f"{signed}.2f"), *tips],
     )
-    strong = f"abs(datum.change) > {0.55 * max(reach, theme.LEAST_CHANGE)}"
+    lost = f"{POINTS} - datum.change" if agreement else "abs(datum.change)"
+    strong = f"{lost} > {0.55 * max(reach, theme.LEAST_CHANGE)}"
     figures = base.mark_text(fontSize=11).encode(
-        text=alt.Text("change:Q", format="+.1f"),
+        text=alt.Text("change:Q", format=f"{signed}.1f"),
         color=alt.condition(strong, alt.value(theme.paper()), alt.value(theme.ink())),
     )
     layers = [cells, figures]
@@ -110,32 +117,37 @@ def _heat_map(
 
 
 def before_after(report: WhatIfReport, effect: PhotoEffect) -> Chart:
-    """The classes of the untouched prediction, with their probability as it is and with gates replaced."""
+    """The classes of the untouched prediction: a ring as gates are, a disc with gates replaced, a line between."""
     photo = next(photo for photo in report.photos if photo.image == effect.image)
     rows = [
-        {"class": score.label or f"class {score.index}", "probability": share, "gates": gates}
+        {"class": said(score), "before": score.probability, "after": after}
         for score, after in zip(photo.top, effect.probabilities, strict=True)
-        for gates, share in (("as they are", score.probability), ("replaced", after))
     ]
+    hue = theme.hue(report.network)
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        y=alt.Y("class:N", sort=[str(row["class"]) for row in rows[::2]], title=None, axis=theme.named_axis()),
-        yOffset=alt.YOffset("gates:N", sort=["as they are", "replaced"]),
-        x=alt.X(
-            "probability:Q",
-            scale=alt.Scale(domain=[0, 1.12], nice=False),
-            axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], title="softmax probability"),
-        ),
-        tooltip=["class:N", "gates:N", alt.Tooltip("probability:Q", format=".2%")],
+        y=alt.Y("class:N", sort=[str(row["class"]) for row in rows], title=None, axis=theme.named_axis()),
+        tooltip=[
+            alt.Tooltip("class:N", title=say("class")),
+            alt.Tooltip("before:Q", format=".1%", title=say("as they are")),
+            alt.Tooltip("after:Q", format=".1%", title=say("replaced")),
+        ],
     )
-    bars = base.mark_bar(cornerRadiusEnd=3).encode(
-        color=alt.Color(
-            "gates:N",
-            scale=alt.Scale(domain=["as they are", "replaced"], range=[PALETTE[2], PALETTE[1]]),
-            legend=alt.Legend(orient="top", title="gates"),
-        )
+    title = say("probability")
+    lines = base.mark_rule(color=hue, opacity=0.5, strokeWidth=2).encode(
+        x=theme.percent_axis(title, shorthand="before:Q"), x2="after:Q"
     )
-    figures = base.mark_text(align="left", dx=4, color=TEXT).encode(text=alt.Text("probability:Q", format=".2~p"))
-    return alt.layer(bars, figures).properties(height=1.6 * STEP * len(photo.top) + AXES)
+    rings = base.mark_point(size=130, strokeWidth=2.5, color=hue, fill=theme.paper()).encode(
+        x=theme.percent_axis(title, shorthand="before:Q")
+    )
+    discs = base.mark_point(size=130, filled=True, color=hue, opacity=1).encode(
+        x=theme.percent_axis(title, shorthand="after:Q")
+    )
+    return alt.layer(lines, rings, discs).properties(height=1.4 * STEP * len(photo.top) + AXES)
+
+
+def said(score: ClassScore) -> str:
+    """A class in the reader's language; its number where it has no name."""
+    return say(score.label) if score.label else say("class %(index)s", index=score.index)
 
 
 def stages(report: SweepReport) -> Chart | None:

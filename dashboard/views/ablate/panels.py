@@ -10,6 +10,7 @@ from attention.schemas import Image
 from attention.spec import ABLATIONS, AblationKind, Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
+from dashboard.language import say
 from dashboard.views.ablate import charts as gate_charts
 from dashboard.views.ablate import form as gate_form
 from dashboard.widgets import data_sets, gates, photos
@@ -60,15 +61,19 @@ def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> 
         return
     effect = mine.effects[-1]
     before = mine.photos[0].top[0]
-    now = effect.first.label or f"class {effect.first.index}"
+    now, share = gate_charts.said(effect.first), f"{effect.first.probability:.0%}"
     if effect.flips:
-        st.warning(f"It says **{now}** now ({effect.first.probability:.0%}).", icon=":material/swap_horiz:")
+        st.warning(say("Now it says **%(now)s** (%(share)s).", now=now, share=share), icon=":material/swap_horiz:")
     else:
-        st.success(
-            f"It still says **{now}**: {before.probability:.1%} → {effect.first.probability:.1%}.",
-            icon=":material/check:",
+        text = say(
+            "It still says **%(now)s**: %(before)s → %(share)s.",
+            now=now,
+            before=f"{before.probability:.0%}",
+            share=share,
         )
+        st.success(text, icon=":material/check:")
     drawing.draw(gate_charts.before_after(mine, effect), "before-and-after")
+    st.caption(say("Ring: as they are; disc: replaced."))
     st.caption(
         f"{effect.gates} of {len(mine.sites)} gates replaced by {gate_charts.kind(by)}: {ABLATIONS[effect.kind]}"
     )
@@ -131,7 +136,8 @@ def show(report: SweepReport, final: bool) -> None:
         st.markdown("**Gate by gate**")
         drawing.draw(gate_charts.sweep_map(report), "sweep")
         st.caption(
-            "Orange costs accuracy. Look for rows that stay pale under “mean”: those gates could be constants, and a "
+            ("Orange costs accuracy. " if report.labelled else "Cells count first classes that stay. ")
+            + "Look for rows that stay pale under “mean”: those gates could be constants, and a "
             "constant can be folded away. Intervals are under the pointer."
         )
     with right:

@@ -1,0 +1,118 @@
+"""What was wrong once, in a real browser: order after two clicks, links in a fresh session, phones, two languages."""
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.test_dashboard import settle
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+PAGES = ("/", "/look", "/ablate", "/price", "/study", "/learn", "/module?name=eca")
+
+
+def classes(page: "Page") -> list[str]:
+    """Class names on the axis of the first chart, from top to bottom."""
+    labels = page.locator("[data-testid=stVegaLiteChart]").first.locator(".role-axis-label text")
+    texts = [(label.bounding_box(), label.text_content() or "") for label in labels.all()]
+    return [text for box, text in sorted((box["y"], text) for box, text in texts if box) if "%" not in text]
+
+
+def marks(page: "Page") -> dict[str, float]:
+    """Class -> the largest probability that the first chart draws for it, from the names of its marks."""
+    found: dict[str, float] = {}
+    for mark in page.locator("[data-testid=stVegaLiteChart]").first.locator("[aria-roledescription=point]").all():
+        told = dict(
+            part.split(": ", 1) for part in (mark.get_attribute("aria-label") or "").split("; ") if ": " in part
+        )
+        share = float(told["probability"].rstrip("%")) / (100 if told["probability"].endswith("%") else 1)
+        found[told["class"]] = max(found.get(told["class"], 0.0), share)
+    return found
+
+
+def test_classes_stand_in_the_order_of_the_second_photo_too(page: "Page", address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address + "/look")
+    for title in ("German shepherd", "Four horses and a foal", "Giant panda"):
+        page.get_by_role("radio", name=title).click()
+        expect(page.locator("figcaption", has_text=title)).to_be_visible()
+        settle(page)
+        drawn = marks(page)
+        assert classes(page) == sorted(drawn, key=lambda name: -drawn[name]), title
+
+
+def test_the_gallery_is_one_tab_stop_and_arrow_keys_move_in_it(page: "Page", address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address + "/look")
+    first = page.get_by_role("radio", name="Kitten with a ball of wool")
+    first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("figcaption", has_text="German shepherd")).to_be_visible()
+    stops = page.locator("[role=radiogroup] [role=radio][tabindex='0']").filter(has=page.locator("img"))
+    assert stops.count() == 1
+
+
+def test_a_choice_is_in_the_address_and_a_fresh_session_shows_it_in_the_other_language(
+    page: "Page", address: str
+) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address + "/look")
+    page.get_by_role("radio", name="Giant panda").click()
+    expect(page.get_by_text("this photo shows none of them")).to_be_visible()
+    page.get_by_role("radio", name="layer 3.2").click()
+    page.wait_for_url(re.compile(r"layer=3\.2"))
+    settle(page)
+    context = page.context.browser.new_context(locale="zh-CN")  # type: ignore[union-attr]
+    try:
+        other = context.new_page()
+        other.set_default_timeout(60_000)
+        other.goto(page.url)
+        expect(other.get_by_role("heading", name="观察")).to_be_visible()
+        expect(other.get_by_text("不属于任何一类")).to_be_visible()
+        expect(other.get_by_role("radio", name="第 3.2 层")).to_be_checked()
+        expect(other.locator("html")).to_have_attribute("lang", "zh-Hans")
+    finally:
+        context.close()
+
+
+def test_the_language_stays_from_page_to_page(page: "Page", address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address)
+    page.get_by_role("radio", name="中文").click()
+    expect(page.get_by_role("heading", name="注意力值得吗？")).to_be_visible()
+    page.get_by_role("link", name="看一看").first.click()
+    expect(page.get_by_role("heading", name="观察")).to_be_visible()
+    page.get_by_role("link", name="消融", exact=True).first.click()
+    expect(page.get_by_role("heading", name="消融", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("where", PAGES)
+def test_no_page_is_wider_than_a_phone_and_every_picture_has_a_name(page: "Page", address: str, where: str) -> None:
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.goto(address + where)
+    page.get_by_test_id("stMainBlockContainer").locator("h1").first.wait_for()
+    settle(page)
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 420
+    for image in page.locator("img:visible").all():
+        name = image.get_attribute("alt")
+        assert name or image.evaluate("e => !!e.closest('button, a, [aria-label]')"), image.get_attribute("src")
+
+
+def test_the_lesson_follows_the_channel_that_is_chosen(page: "Page", address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address + "/learn")
+    chosen = page.get_by_role("radio", name="channel 0", exact=True)
+    chosen.click()
+    expect(page.get_by_role("cell", name="beyond the edge")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("cell", name="beyond the edge")).to_have_count(0)
+    expect(page.get_by_role("radio", name="channel 1", exact=True)).to_have_attribute("aria-checked", "true")
