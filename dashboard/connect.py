@@ -115,7 +115,7 @@ def picture(image: Image, size: int) -> bytes:
 
 
 def _remembered(key: Hashable, find: Callable[[], T]) -> T:
-    answers: dict[Hashable, T] = st.session_state.setdefault("answers", {})
+    answers: dict[Hashable, T] = st.session_state.setdefault("connect.answers", {})
     if key not in answers:
         answers[key] = find()
         while len(answers) > KEPT:

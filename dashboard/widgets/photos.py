@@ -40,7 +40,7 @@ def choose(key: str = "image", first: int = 1) -> tuple[Image, ...]:
         for begin in range(0, len(shown), COLUMNS):
             for image, column in zip(shown[begin : begin + COLUMNS], st.columns(COLUMNS), strict=False):
                 with column.container(key=f"photo-{image.id}"):
-                    st.image(connect.picture(image, 192), width="stretch")
+                    st.image(connect.picture(image, 192), width="stretch", alt=title(image))
                     st.button(
                         title(image),
                         key=f"{key}.{image.id}",

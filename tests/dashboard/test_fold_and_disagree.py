@@ -62,7 +62,7 @@ def test_a_class_that_is_not_there_is_a_sentence(client: Client, monkeypatch: py
     shown.run()
     shown.text_input(key="cam.class").set_value("unicorn").run()
     assert not shown.exception and "unicorn" in texts(shown.error)
-    assert "Channel weights, layer by layer" in texts(shown.subheader), "the rest of the page stands"
+    assert "Their gates, layer by layer" in texts(shown.subheader), "the rest of the page stands"
 
 
 def test_a_heat_map_lies_where_the_network_saw_the_photo(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""The Gates page: a photo with its switches at once, a sweep over a data set as a job, an address that keeps both."""
+"""The Ablate page: a photo with its switches at once, a sweep over a data set as a job, an address that keeps both."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_photo_shows_at_once_what_every_gate_is_worth_to_it(page: AppTest, cli
     page.query_params["kinds"] = ["mean", "scalar"]
     page.run()
     assert not page.exception and not page.error
-    assert page.title[0].value == "Gates"
+    assert page.title[0].value == "Ablate"
     report = client.ask(WhatIfRequest(variant=ECA, images=(photo(client),), kinds=("mean", "scalar")))
     cells = table(page, "scope", "kind", "change")
     assert len(cells) == (9 + 3 + 1) * 2, "nine gates, three stages, all of them; two kinds"

@@ -57,7 +57,7 @@ def show(report: DisagreementReport, final: bool) -> None:
         for entry, column in zip(row, st.columns(COLUMNS), strict=False):
             with column.container(border=True):
                 if entry.thumbnail:
-                    st.image(base64.b64decode(entry.thumbnail), width="stretch")
+                    st.image(base64.b64decode(entry.thumbnail), width="stretch", alt=said(entry, labels))
                 st.markdown(said(entry, labels))
     left, right = st.columns(2, gap="large")
     with left:

@@ -36,7 +36,7 @@ def photo(image: Image, variant: Variant) -> None:
         st.caption(f":material/info: {caveat}")
     off, by = gate_form.switches(report.sites, tried)
     left, middle, right = st.columns([1, 2, 3], gap="medium")
-    left.image(connect.picture(image, 480), width="stretch")
+    left.image(connect.picture(image, 480), width="stretch", alt=photos.title(image))
     left.caption(photos.title(image))
     with middle:
         _switched(image, variant, off, by)

@@ -36,7 +36,7 @@ def main() -> None:
     st.info(table.sentence(report), icon=":material/gavel:")
     catalog = connect.catalog()
     gates = {entry.name: entry.gates for entry in catalog.modules}
-    markup.draw(table.html(report, gates), key="answers")
+    markup.draw(table.html(report, gates), key="answer-table")
     st.caption(conditions(report))
     left, right = st.columns([2, 1], gap="large")
     with left:
