@@ -245,7 +245,7 @@ def test_the_cost_page_leads_here_with_its_networks(client: Client, monkeypatch:
     cost.query_params["backbone"], cost.query_params["size"] = "resnet20", "40"
     cost.run()
     assert not cost.exception
-    link = next(one.value for one in cost.markdown if "latency?" in one.value)
+    link = next(one.value for one in cost.markdown if "measured?" in one.value)
     asked = parse_qs(urlparse(link.partition("](")[2].partition(")")[0]).query)
     names = [
         bill.name for bill in client.ask(CostRequest(variants=tuple(map(Variant.parse, asked["variant"])))).variants

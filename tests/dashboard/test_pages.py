@@ -29,7 +29,11 @@ def test_cost_shows_the_papers_numbers(app: AppTest) -> None:
     assert table.loc["resnet50/none", "parameters"] == "25,557,032  (25.6 M)"
     assert table.loc["resnet50/eca", "Δ MACs"] == "+87,808  (87.8 k)"
     assert table.loc["resnet50/se", "Δ parameters"] == "+2,514,944  (2.51 M)"
-    assert len(app.get(CHART)) == 2 + 2 + 1
+    assert len(app.get(CHART)) == 3 + 2 + 2 + 1
+    assert "Within 20 % by every count: **SE, ECA**" in texts(app.info), "18.0 % and 15.6 % of the bytes"
+    app.slider(key="budget_percent").set_value(16).run()
+    assert "Within 16 % by every count: **ECA**" in texts(app.info)
+    assert linked(app, "budget_percent") == ["16"]
     assert "Convention" in texts(app.caption)
     assert "Not counted" in texts(app.caption)
 

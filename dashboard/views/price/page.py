@@ -8,6 +8,7 @@ from attention.reports.modules import FitRequest
 from attention.spec import Placement
 from dashboard import connect
 from dashboard.language import say
+from dashboard.views.price import budget
 from dashboard.views.price import counted as bills
 from dashboard.widgets import forms, linked
 
@@ -60,6 +61,7 @@ report: CostReport = fit.costs.model_copy(
     update={"variants": (*fit.costs.variants, *(bill for bill in extra if bill.name not in known))}
 )
 
+budget.show(report)
 convention = bills.convention(report)
 bills.table(report, fit, convention)
 bills.pictures(report, convention)
