@@ -1,7 +1,5 @@
 """Report -> table or file: pure functions. A table to be read has few digits; a file has all of them."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
@@ -11,18 +9,6 @@ from attention.reports.cost import Cost, CostReport
 from attention.reports.court import CourtReport
 from attention.reports.modules import FitReport
 from dashboard.drawing.words import about, called, gate_labels, human, unit
-
-
-def first_classes(report: Comparison, titles: Mapping[str, str]) -> pd.DataFrame:
-    """Photo x variant: the most probable class and its probability."""
-    label = called(report)
-    rows: dict[str, dict[str, str]] = {title: {} for title in titles.values()}
-    for prediction in report.predictions:
-        best = prediction.top[0]
-        rows[titles[prediction.image]][label[prediction.variant]] = (
-            f"{best.label or f'class {best.index}'} · {best.probability:.0%}"
-        )
-    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def statistics(report: Comparison, image: str) -> pd.DataFrame:

@@ -68,17 +68,6 @@ def gate_labels(gates: Sequence[GateSummary | GatePlace]) -> dict[str, str]:
     }
 
 
-def channel_gates(report: Comparison, image: str) -> list[str]:
-    """Labels of all per-channel gates of any variant, from input to output."""
-    found: dict[str, tuple[int, int]] = {}
-    for prediction in about(report, image):
-        labelled = gate_labels(prediction.gates)
-        for gate in prediction.gates:
-            if gate.kind == "channel":
-                found.setdefault(labelled[gate.gate], (gate.stage, gate.block))
-    return sorted(found, key=lambda label: found[label])
-
-
 CLASSES = (
     marked("airplane"),
     marked("automobile"),

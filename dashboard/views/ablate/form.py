@@ -1,4 +1,4 @@
-"""What the Gates page asks: which network, which replacement, which gates, which images."""
+"""What Ablate asks: which network, which replacement, which gates, which images."""
 
 from collections.abc import Sequence
 

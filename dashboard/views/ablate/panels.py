@@ -1,4 +1,4 @@
-"""What the Gates page shows: a photo with its switches, a sweep over a data set while it runs and when it is done."""
+"""What Ablate shows: a photo with its switches, a sweep over a data set while it runs and when it is done."""
 
 from collections.abc import Callable
 from typing import Any, get_args

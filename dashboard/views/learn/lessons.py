@@ -152,7 +152,7 @@ def places() -> None:
         "Look for the orange bars: each is one ECA module, as high as the map it gates. Maps shrink while channels "
         "grow, so k grows to the right (5, 5, 5, 7). The blue bars are the levels of a feature pyramid, each fed by "
         "the stage that its dashed line comes from. Drawn from the networks of this service: type any of the names "
-        "into Cost or Compare."
+        "into Price or Look."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the Classes page asks: which networks, and the images of which classes, or photos that stand for themselves."""
+"""What Classes asks: which networks, and the images of which classes, or photos that stand for themselves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

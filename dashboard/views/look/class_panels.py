@@ -1,4 +1,4 @@
-"""What the Classes page shows of many images: curves by class and stage, and the stripe test of several networks."""
+"""What Classes shows of many images: curves by class and stage, and the stripe test of several networks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar

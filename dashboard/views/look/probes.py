@@ -1,4 +1,4 @@
-"""What the Classes page shows when it is opened: what gates listen to, whether order matters, what branches follow."""
+"""What Classes shows when it is opened: what gates listen to, whether order matters, what branches follow."""
 
 from collections.abc import Sequence
 

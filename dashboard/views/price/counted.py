@@ -1,4 +1,4 @@
-"""What the Cost page shows of a report: the bills, pictures of them, their conventions, the counter court."""
+"""What Price shows of a report: the bills, pictures of them, their conventions, the counter court."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""What the Latency page asks: which networks, beside which, and under which conditions. All of it is in the address."""
+"""What Measured time asks: which networks, beside which, and under which conditions. All of it is in the address."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""What the Latency page shows of a report: which networks fit, the pictures, the numbers, the conditions, the files."""
+"""What Measured time shows of a report: which networks fit, the pictures, the numbers, the conditions, the files."""
 
 import streamlit as st
 
