@@ -84,16 +84,16 @@ def _of_group(group: Group, modules: Iterable[str]) -> OverviewReport:
     plain = next((result for result in group.results if result.attention == PLAIN), None)
     rows = []
     for result in group.results:
-        variant = Variant.parse(result.variant)
-        bill = _bill(variant, group.input_size)
+        variant = Variant.parse(result.variant) if result.variant else None
+        bill = _bill(variant, group.input_size) if variant else None
         rows.append(
             OverviewRow(
-                module=variant.attention or PLAIN,
+                module=result.attention,
                 title=result.name,
-                network=variant.name,
+                network=variant.name if variant else None,
                 state="baseline" if result is plain else "one run",
-                accuracy=result.top1,
-                gain=round(result.top1 - plain.top1, 2) if plain else None,
+                accuracy=result.score,
+                gain=round(result.score - plain.score, 2) if plain else None,
                 interval=None,
                 verdict=None,
                 runs=1,
@@ -101,14 +101,15 @@ def _of_group(group: Group, modules: Iterable[str]) -> OverviewReport:
                 look=None,
             )
         )
-    base = Variant.parse((plain or group.results[0]).variant).model_copy(update={"attention": None, "options": {}})
+    counted = [Variant.parse(result.variant) for result in group.results if result.variant]
+    missing = _missing(counted[0], group.input_size, modules, rows) if counted else []
     return OverviewReport(
         evidence=group.title,
         ranked=group.same_recipe,
         warning=group.warning,
-        conditions=f"{group.source}. {group.recipe}",
+        conditions=f"{group.source}. {group.metric}. {group.recipe}",
         margin=None,
-        rows=_ordered(rows, _missing(base, group.input_size, modules, rows)),
+        rows=_ordered(rows, missing),
     )
 
 

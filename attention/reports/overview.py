@@ -38,7 +38,7 @@ class OverviewRow(Plain):
 
     module: str = Field(description="Name of the module; 'none' is the plain network.")
     title: str = Field(description="What the evidence calls the network.")
-    network: str = Field(description="Short name of the network that was counted.")
+    network: str | None = Field(description="Short name of the network that was counted; None if it is not built here.")
     state: Literal["baseline", "measured", "one run", "no evidence"] = Field(description="What is known of its gain.")
     accuracy: float | None = Field(description="Accuracy, per cent; a mean over runs where there are several.")
     gain: float | None = Field(description="Accuracy minus the plain network's, points.")

@@ -11,7 +11,6 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from fastapi.dependencies.models import Dependant
-from fastapi.dependencies.utils import get_flat_dependant
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
@@ -60,8 +59,8 @@ async def refuse_unknown_parameters(http: HTTPRequest) -> None:
 
 def _parameters(dependant: Dependant) -> list[str]:
     """Names of the parameters that a route and what it depends on take, those that are fields of a model too."""
-    names: list[str] = []
-    for field in get_flat_dependant(dependant).query_params:
+    names = [name for inner in dependant.dependencies for name in _parameters(inner)]
+    for field in dependant.query_params:
         model = field.field_info.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
             names += [info.alias or name for name, info in model.model_fields.items()]

@@ -43,7 +43,7 @@ def test_modules_without_evidence_come_last_with_their_price(lab: DirectLab) -> 
     assert report.rows[-len(missing) :] == tuple(missing)
     assert {row.module for row in report.rows} >= set(FAMILIAR)
     for row in missing:
-        bill = count(Variant.parse(row.network), 32)
+        bill = count(Variant.parse(row.network or ""), 32)
         price = (row.added_parameters, row.added_macs, row.added_bytes)
         assert price == (bill.delta.parameters, bill.delta.macs, bill.delta.bytes)
         assert row.gain is None and row.look is None
@@ -53,13 +53,13 @@ def test_published_results_have_no_verdict_and_are_ranked_only_within_one_recipe
     for group in run(PublishedRequest(), lab).groups:
         report = run(OverviewRequest(evidence=group.key), lab)
         assert report.ranked == group.same_recipe
-        plain = next((result.top1 for result in group.results if result.attention == "none"), None)
+        plain = next((result.score for result in group.results if result.attention == "none"), None)
         told = {row.title: row for row in report.rows if row.state in ("baseline", "one run")}
         for result in group.results:
             row = told[result.name]
-            assert row.accuracy == result.top1 and row.verdict is None and row.interval is None
+            assert row.accuracy == result.score and row.verdict is None and row.interval is None
             if plain is not None:
-                assert row.gain == pytest.approx(result.top1 - plain, abs=0.006)
+                assert row.gain == pytest.approx(result.score - plain, abs=0.006)
 
 
 def test_a_study_of_ones_own_is_evidence(lab: DirectLab) -> None:

@@ -220,11 +220,11 @@ def test_every_number_that_may_be_chosen_has_bounds(name: str) -> None:
                 assert {"maximum", "exclusiveMaximum"} & kind.keys(), option
 
 
-class Operations(TorchDispatchMode):
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what is done with tensors inside, and the numbers that are worked out."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = self.numbers = 0
 
     def __torch_dispatch__(
