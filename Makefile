@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test testall test-models check docs format words clean
+.PHONY: help install run test testall models-environment test-models check docs format words clean
 
 help:  ## this list
 	@echo "make run is the one to start with."
@@ -24,6 +24,8 @@ test: $(VENV)/dev.stamp  ## run the quick tests; make test TESTS=tests/server ru
 
 testall: $(VENV)/scale.stamp  ## run every test, the slow ones and those on Ray too; takes TESTS as well
 	$(BIN)/python -m pytest $(PARALLEL) -m "" $(TESTS)
+
+models-environment: $(VENV)-models/models.stamp
 
 # An environment of its own, .venv-models: torchvision must belong to its torch. MODEL_LIBRARIES names less of it.
 test-models: $(VENV)-models/models.stamp  ## look into models of timm, torchvision and others; takes TESTS as well
