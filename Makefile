@@ -76,7 +76,7 @@ $(VENV)/docs.stamp: $(VENV)/dev.stamp
 MODEL_LIBRARIES ?= tests/models/requirements.txt tests/models/others.txt
 $(VENV)-models/models.stamp: pyproject.toml $(MODEL_LIBRARIES)
 	$(PYTHON) -m venv $(VENV)-models
-	$(VENV)-models/bin/python -m pip install --disable-pip-version-check --editable '.[models]' 'pytest>=9.0' \
+	$(VENV)-models/bin/python -m pip install --disable-pip-version-check --editable '.[models]' 'pytest>=9.0' 'hypothesis>=6.150' \
 		$(addprefix --requirement ,$(MODEL_LIBRARIES))
 	@touch $@
 
