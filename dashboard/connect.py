@@ -48,7 +48,7 @@ class Watched(httpx2.BaseTransport):
         health_s: how long the service may take to say that it lives.
     """
 
-    def __init__(self, inner: httpx2.BaseTransport, patience_s: float = 3.0, health_s: float = 2.0) -> None:
+    def __init__(self, inner: httpx2.BaseTransport, patience_s: float = 2.0, health_s: float = 1.5) -> None:
         self._inner, self._patience_s, self._health_s = inner, patience_s, health_s
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

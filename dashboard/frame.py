@@ -26,7 +26,7 @@ VIEWS = Path(__file__).parent / "views"
 LOGO = Path(__file__).with_name("logo.svg")
 ICON = Path(__file__).with_name("icon.svg")
 STYLE = Path(__file__).with_name("frame.css")
-EVERY_S = 4
+EVERY_S = 3
 """Seconds between two looks at the jobs, and at whether the API answers."""
 SILENT, LOOKED_AT = "frame.silent", "frame.looked_at"
 NAME = marked("Attention lab")

@@ -88,9 +88,9 @@ def _of_group(group: Group, modules: Iterable[str]) -> OverviewReport:
         bill = _bill(variant, group.input_size) if variant else None
         rows.append(
             OverviewRow(
-                module=result.attention,
+                module=(variant.attention or PLAIN) if variant else result.attention,
                 title=result.name,
-                network=variant.name if variant else None,
+                network=variant.name if variant else result.name,
                 state="baseline" if result is plain else "one run",
                 accuracy=result.score,
                 gain=round(result.score - plain.score, 2) if plain else None,
@@ -101,13 +101,13 @@ def _of_group(group: Group, modules: Iterable[str]) -> OverviewReport:
                 look=None,
             )
         )
-    counted = [Variant.parse(result.variant) for result in group.results if result.variant]
-    missing = _missing(counted[0], group.input_size, modules, rows) if counted else []
+    named = next((result.variant for result in group.results if result.variant), None)
+    missing = _missing(Variant.parse(named), group.input_size, modules, rows) if named else []
     return OverviewReport(
         evidence=group.title,
         ranked=group.same_recipe,
         warning=group.warning,
-        conditions=f"{group.source}. {group.metric}. {group.recipe}",
+        conditions=f"{group.source}, {group.metric}. {group.recipe}",
         margin=None,
         rows=_ordered(rows, missing),
     )

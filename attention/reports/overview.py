@@ -38,9 +38,11 @@ class OverviewRow(Plain):
 
     module: str = Field(description="Name of the module; 'none' is the plain network.")
     title: str = Field(description="What the evidence calls the network.")
-    network: str | None = Field(description="Short name of the network that was counted; None if it is not built here.")
+    network: str = Field(description="Short name of the network that was counted.")
     state: Literal["baseline", "measured", "one run", "no evidence"] = Field(description="What is known of its gain.")
-    accuracy: float | None = Field(description="Accuracy, per cent; a mean over runs where there are several.")
+    accuracy: float | None = Field(
+        description="Accuracy, per cent, or the figure of a published group's metric; a mean over runs."
+    )
     gain: float | None = Field(description="Accuracy minus the plain network's, points.")
     interval: Interval | None = Field(description="The gain with its interval; None for single runs.")
     verdict: Verdict | None = Field(description="What may be said of the gain; None for single runs.")

@@ -9,8 +9,8 @@ export default function ({ data, parentElement }) {
     made.append(...children);
     return made;
   };
-  const picture = (channel, shade = 1) => {
-    const image = element("img", { src: `data:image/png;base64,${trace.maps[channel].png_base64}`, alt: "" });
+  const picture = (channel, shade = 1, alt = "") => {
+    const image = element("img", { src: `data:image/png;base64,${trace.maps[channel].png_base64}`, alt });
     image.style.filter = `brightness(${0.18 + 0.82 * shade})`;
     return image;
   };
@@ -88,11 +88,11 @@ export default function ({ data, parentElement }) {
     const weight = trace.weights[channel];
     const large = element("p", { class: "large" }, number(weight));
     steps.replaceChildren(
-      step(words.map, picture(channel), element("small", {}, `${trace.height} × ${trace.width}`)),
+      step(words.map, picture(channel, 1, `${words.channel} ${channel}`), element("small", {}, `${trace.height} × ${trace.width}`)),
       step(words.squeeze, element("p", { class: "large" }, number(trace.pooled[channel])), bars()),
       step(words.decide, ...sum()),
       step(words.sigmoid, large, element("small", {}, words.formula)),
-      step(words.scale, picture(channel, weight), element("small", {}, `× ${number(weight)}`)),
+      step(words.scale, picture(channel, weight, `${words.channel} ${channel} × ${number(weight)}`), element("small", {}, `× ${number(weight)}`)),
     );
   };
 

@@ -118,7 +118,7 @@ def _gain(row: OverviewRow, report: OverviewReport) -> str:
 def _verdict(row: OverviewRow, report: OverviewReport) -> str:
     if row.state == "baseline":
         return escape(say("baseline"))
-    if row.state == "no evidence" and row.network:
+    if row.state == "no evidence":
         return f"<span>{escape(say('not trained yet'))}</span>"
     if row.state == "one run":
         return escape(say("one run: not decided") if report.ranked else say("not one recipe"))
@@ -134,7 +134,7 @@ def _added(amount: int | None) -> str:
 def _onward(row: OverviewRow) -> str:
     if row.look:
         return f'<a href="{href("look", variant=row.look)}">{escape(say("Look at it"))}</a>'
-    if row.state == "no evidence" and row.network:
+    if row.state == "no evidence":
         return f'<a href="{href("study", arm=row.network)}">{escape(say("Train it"))}</a>'
     return ""
 

@@ -43,7 +43,7 @@ def test_modules_without_evidence_come_last_with_their_price(lab: DirectLab) -> 
     assert report.rows[-len(missing) :] == tuple(missing)
     assert {row.module for row in report.rows} >= set(FAMILIAR)
     for row in missing:
-        bill = count(Variant.parse(row.network or ""), 32)
+        bill = count(Variant.parse(row.network), 32)
         price = (row.added_parameters, row.added_macs, row.added_bytes)
         assert price == (bill.delta.parameters, bill.delta.macs, bill.delta.bytes)
         assert row.gain is None and row.look is None
