@@ -48,7 +48,17 @@ def loaded_by(*modules: str) -> set[str]:
 
 
 REPORTS = sorted(path.stem for path in (ROOT / "attention" / "reports").glob("[a-z]*.py"))
-PLAIN = ("spec", "names", "aliases", "errors", "precision", "reports", *(f"reports.{name}" for name in REPORTS))
+PLAIN = (
+    "plain",
+    "grid",
+    "spec",
+    "names",
+    "aliases",
+    "errors",
+    "precision",
+    "reports",
+    *(f"reports.{name}" for name in REPORTS),
+)
 """The files of the library that are plain data: questions, answers, errors."""
 
 

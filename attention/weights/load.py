@@ -77,10 +77,13 @@ def check(variant: Variant) -> Card | None:
     if found is None:
         names = ", ".join(f"{network.name}?weights=shipped" for network in shipped()) or "none yet"
         similar = [network.name for network in shipped() if _differ_in_options(network, variant)]
-        successor = f" One with the same attention, but other options, comes along: {similar[0]}?weights=shipped."
+        successor = "".join(
+            f" One with the same attention, but other options, comes along: {name}?weights=shipped."
+            for name in similar[:1]
+        )
         raise BadCheckpoint(
             f"No trained weights for {bare(variant).name} come with the service. Shipped are: {names}."
-            f"{successor if similar else ''} Leave weights out to get it untrained: {bare(variant).name}."
+            f"{successor} Leave weights out to get it untrained: {bare(variant).name}."
         )
     if variant.classes not in (None, len(found.labels)):
         raise BadCheckpoint(

@@ -141,7 +141,7 @@ def test_a_card_that_is_not_one_and_a_card_that_promises_more_get_sentences(tmp_
     with pytest.raises(BadCheckpoint, match="lacks tensors of what its card says it is"):
         build(variant, Checkpoints(tmp_path))
     write(tmp_path / "it.safetensors", trained("resnet20/se").state_dict())
-    with pytest.raises(BadCheckpoint, match="Its card says that it is resnet20/se."):
+    with pytest.raises(BadCheckpoint, match=r"Ask for resnet20/se\?weights=file:it\."):
         build(Variant.parse("resnet20/none?classes=10&weights=file:it"), Checkpoints(tmp_path))
 
 

@@ -187,7 +187,7 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
 def test_the_command_exports_a_shipped_network_and_says_how_it_was_checked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    network = "resnet20(width=8)/eca?weights=shipped"
+    network = "resnet20/eca?weights=shipped"
     assert main(["export", network, str(tmp_path / "eca.safetensors"), "--data", str(tmp_path / "data")]) == 0
     assert "outputs differ by at most 0.0e+00 from torch" in capsys.readouterr().out
     card = ExportCard.model_validate_json((tmp_path / "eca.json").read_bytes())

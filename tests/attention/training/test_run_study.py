@@ -138,6 +138,7 @@ def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
 
     monkeypatch.setattr(weights, "SHIPPED", shipped)
     weights.shipped.cache_clear()
+    weights._shipped_files.cache_clear()
     try:
         for arm, run in zip(ARMS, study.runs[:2], strict=True):
             variant = Variant.parse(f"{arm}?weights=shipped")
@@ -151,6 +152,7 @@ def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
             assert all(torch.equal(kept[name], value) for name, value in model.state_dict().items())
     finally:
         weights.shipped.cache_clear()
+        weights._shipped_files.cache_clear()
 
 
 def first_run(data: Path, arm: str) -> str:

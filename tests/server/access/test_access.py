@@ -70,7 +70,8 @@ def test_every_route_wants_the_key_but_for_signs_of_life_and_documentation(close
             assert (status == 401) is (path not in ("/v1/health", "/v1/ready")), (method, path, status)
     for path in ("/docs", "/redoc", "/static-offline-docs/swagger-ui.css"):
         assert closed.get(path).status_code == 200
-    for path in ("/metrics", "/v1", "/", "/v1/nothing", "/v1/health/", "/docs/../v1/images", "/docsx"):
+    assert closed.get("/", follow_redirects=False).headers["Location"] == "/docs"
+    for path in ("/metrics", "/v1", "/v1/nothing", "/v1/health/", "/docs/../v1/images", "/docsx"):
         assert closed.get(path, follow_redirects=False).status_code == 401, path
 
 

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from attention.analyses import analyses
 from attention.backbones import backbones
+from attention.counting import cost
 from attention.counting.cost import count
 from attention.data.files import samples
 from attention.errors import TooLarge
@@ -108,6 +109,10 @@ def questions() -> Iterator[tuple[str, dict[str, Any]]]:
                 asked[field] = [PHOTO]
         if "image" in fields:
             asked["image"] = PHOTO
+        if "gate" in fields:
+            asked["gate"] = "layer1.0.standard.0.gate"
+        if "photos" in fields:
+            asked |= {"photos": [PHOTO], "own": {"data": "pets"}}
         asked |= {"variant": HUGE} if "variant" in fields else {"variants": ["resnet20/se", HUGE]}
         yield name, asked
 
@@ -239,7 +244,8 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def counting(name: str) -> Operations:
-    """What counting a network takes."""
+    """What counting a network takes that was not counted before."""
+    cost._count.cache_clear()
     with Operations() as operations:
         count(Variant.parse(name), None)
     return operations
@@ -265,5 +271,5 @@ def test_at_its_bounds_a_network_is_counted_with_the_work_of_a_usual_one(
 def test_a_question_says_that_it_only_counts() -> None:
     kinds: list[type[Request[Any]]] = [request_type(analysis) for analysis in analyses.values()]
     counting = {kind.analysis for kind in kinds if kind.counts_only}
-    assert counting == {"cost", "court", "fit", "kernel", "match", "places", "plan", "published"}
+    assert counting == {"cost", "court", "fit", "kernel", "match", "overview", "places", "plan", "published"}
     assert Variant.parse(HUGE) in set(variants(asked_of(HUGE)))

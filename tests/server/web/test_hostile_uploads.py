@@ -348,6 +348,7 @@ def test_pickles_are_opened_nowhere() -> None:
         and "'" not in line.partition(word)[0]
         and '"' not in line.partition(word)[0]
         and "#" not in line
+        and "weights_only=True" not in line  # tensors only, in the process of the user who converts a file
     }
     assert found == set(), found
 
