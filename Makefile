@@ -22,8 +22,12 @@ install: $(VENV)/run.stamp  ## only install what make run needs
 test: $(VENV)/dev.stamp  ## run the quick tests; make test TESTS=tests/server runs some
 	$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
+# A process has one Ray, and another one in it can end it without a word: these have a process of their own.
+RAY_TESTS := tests/server/engine/test_engine_contract.py
+
 testall: $(VENV)/scale.stamp  ## run every test, the slow ones and those on Ray too; takes TESTS as well
-	$(BIN)/python -m pytest $(PARALLEL) -m "" $(TESTS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "" $(if $(TESTS),$(TESTS),--ignore $(RAY_TESTS))
+	$(if $(TESTS),,$(BIN)/python -m pytest -m "" $(RAY_TESTS))
 
 models-environment: $(VENV)-models/models.stamp
 
