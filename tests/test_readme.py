@@ -146,7 +146,7 @@ def test_every_position_is_explained() -> None:
 
 
 def test_every_route_is_in_the_table_and_the_other_way_round(http: TestClient) -> None:
-    shown = set(re.findall(r"`(GET|POST|DELETE) (/v1/[^`]*)`", README))
+    shown = set(re.findall(r"`(GET|POST|PATCH|DELETE) (/v1/[^`]*)`", README))
     paths = http.get("/openapi.json").json()["paths"]
     there = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     assert {(method, re.sub(r"\{\w+\}", "{id}", path)) for method, path in there} == shown

@@ -211,7 +211,8 @@ def test_replicas_and_jobs_share_a_gpu_without_waiting_for_each_other_for_ever()
 def test_every_setting_is_one(name: str) -> None:
     text = (ROOT / ("docs/kuberay.yaml" if name == "kuberay" else "docker-compose.yml")).read_text("utf-8")
     settings = set(re.findall(r"ATTENTION_([A-Z_]+)", text)) - {
-        *("API", "API_KEY", "BIND", "DASHBOARD_PORT", "POSTGRES_PASSWORD", "RAY_WORKERS")
+        *("API", "API_KEY", "BIND", "DASHBOARD_HOSTS", "DASHBOARD_PORT", "POSTGRES_PASSWORD", "RAY_WORKERS"),
+        *("MEMORY_LIMIT", "DASHBOARD_MEMORY_LIMIT"),
     }
     assert settings <= {field.upper() for field in Settings.model_fields}
 
