@@ -9,7 +9,7 @@ from server.api.openapi import problems
 from server.api.responses import validated
 from server.service import Live
 
-routes = APIRouter(tags=["catalog"])
+routes = APIRouter(prefix="/v1", tags=["catalog"])
 
 
 @routes.get(

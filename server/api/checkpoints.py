@@ -17,7 +17,7 @@ PIECE = 1 << 20
 """Bytes that are read at a time."""
 
 
-routes = APIRouter(tags=["checkpoints"])
+routes = APIRouter(prefix="/v1", tags=["checkpoints"])
 
 
 @routes.get(

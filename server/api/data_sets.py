@@ -59,7 +59,7 @@ class UploadQuery(Choices):
         return Choices.model_validate(self.model_dump(include=set(Choices.model_fields)))
 
 
-routes = APIRouter()
+routes = APIRouter(prefix="/v1")
 
 
 @routes.get(

@@ -12,7 +12,7 @@ from server.service import Live, Service
 READY_WITHIN_S = 2.0
 """How long the database may take to say that it is there."""
 
-routes = APIRouter(tags=["health"])
+routes = APIRouter(prefix="/v1", tags=["health"])
 
 
 @routes.get("/health", operation_id="health", summary="Whether the service lives", responses=problems())

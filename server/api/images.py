@@ -36,7 +36,7 @@ UPLOAD: dict[str, Any] = {
 }
 """A photo as the body of a request, in the words of OpenAPI."""
 
-routes = APIRouter(prefix="/images", tags=["images"])
+routes = APIRouter(prefix="/v1/images", tags=["images"])
 
 
 @routes.post(

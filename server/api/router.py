@@ -18,11 +18,12 @@ def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
     """Every route under /v1, and the schemas that the descriptions of analyses refer to."""
     requests = {name: request_type(analysis) for name, analysis in analyses.items()}
     schemas = Schemas(requests.values())
-    routes = APIRouter(prefix="/v1", dependencies=[Depends(refuse_unknown_parameters)])
+    asked = APIRouter(prefix="/v1")
     for name, request in requests.items():
-        add_analysis(routes, schemas, name, request)
-    add_jobs(routes, schemas, requests)
-    add_reports(routes, requests)
-    for module in (catalog, images, data_sets, checkpoints, health):
-        routes.include_router(module.routes)
-    return routes, schemas
+        add_analysis(asked, schemas, name, request)
+    add_jobs(asked, schemas, requests)
+    add_reports(asked, requests)
+    whole = APIRouter(dependencies=[Depends(refuse_unknown_parameters)])
+    for routes in (asked, *(module.routes for module in (catalog, images, data_sets, checkpoints, health))):
+        whole.include_router(routes)  # each has its whole path, by which logs and metrics name a route
+    return whole, schemas

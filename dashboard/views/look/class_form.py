@@ -10,6 +10,8 @@ from attention.spec import Pictures, Variant
 from dashboard.widgets import data_sets, forms, gates, linked, photos
 
 PHOTOS, DATA = "Photos", "A data set"
+BESIDE = "se"
+"""The module that a network is compared with unless another is chosen."""
 START = 200
 """Images before anybody chooses: quick, and twenty a class of ten."""
 MANY = "The SE paper takes 50 a class. Above 500 it becomes a job."
@@ -36,6 +38,7 @@ def networks(catalog: Catalog) -> tuple[Variant, ...]:
     if first is None:
         return ()
     shipped = [Variant.parse(entry.name) for entry in catalog.shipped if entry.card.variant.attention]
+    shipped.sort(key=lambda variant: variant.attention != BESIDE)
     other = [variant for variant in shipped if variant.name != first.name][:1]
     with right:
         beside = forms.variants(catalog, other, "beside", "Compared with")

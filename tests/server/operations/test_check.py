@@ -144,7 +144,7 @@ def test_a_port_that_is_taken_fails_unless_by_the_service_itself(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv("ATTENTION_PORT", str(taken.getsockname()[1]))
-        monkeypatch.setattr("server.operations.check.PATIENCE_S", 0.2)
+        monkeypatch.setattr("server.operations.check.ANSWER_TIMEOUT_S", 0.2)
         assert found(environment)["port"][0][0] == "FAIL"
 
     class Health(BaseHTTPRequestHandler):

@@ -98,7 +98,6 @@ def test_all_that_was_taken_is_answered_and_others_are_told_to_go_elsewhere(star
         assert watcher.get("/v1/health").status_code == 200
         assert watcher.post("/v1/cost", json={"variants": ["resnet20/se"]}).status_code == 200  # it only drains yet
         until(lambda: refused(address))
-        assert not any(future.done() for future in asked)
         assert [future.result() for future in asked] == [2] * CLIENTS
     assert process.wait(120) == 0
 
