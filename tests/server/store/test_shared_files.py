@@ -68,7 +68,7 @@ def test_a_data_set_given_to_one_is_listed_planned_with_and_looked_into_at_the_o
     (told,) = there.get("/v1/datasets").json()["datasets"]
     assert (told["name"], told["images"]) == ("pets", 8)
     problem(upload(there, zipped(SPLIT)), 409, "pets")
-    plan = there.post("/v1/plan", json={"study": {"data": "pets", "variants": VARIANTS}})
+    plan = there.post("/v1/plan", json={"study": {"data": "pets", "variants": VARIANTS, "recipe": {"batch_size": 4}}})
     assert plan.status_code == 200, plan.text
     pictures = {"data": "pets", "split": "test", "limit": 2}
     asked = there.post("/v1/excitation", json={"variant": "resnet20/se", "pictures": pictures})
