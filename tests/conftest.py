@@ -18,7 +18,7 @@ settings.load_profile("any_machine")
 """A property is true or false; how long an example took tells of the machine, and fails no test."""
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
 
