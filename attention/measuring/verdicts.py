@@ -23,7 +23,7 @@ from attention.measuring.decision import (
     welch,
 )
 from attention.measuring.planning import MOST_SEEDS, seeds_needed, seeds_needed_range, telling
-from attention.reports.evidence import Interval, Verdict
+from attention.reports.evidence import Interval, Verdict, printed_end
 
 EARLY = 16
 """Seeds below which "better" is found mostly where chance helped."""
@@ -324,7 +324,7 @@ class _Teller:
         assert verdict.difference is not None
         mean, low, high = verdict.difference.estimate, verdict.difference.low, verdict.difference.high
         margin, unit = verdict.margin, self.unit
-        ends = f"[{_end(low, margin)}, {_end(high, margin)}], n = {verdict.n}{scope}"
+        ends = f"[{printed_end(low, margin)}, {printed_end(high, margin)}], n = {verdict.n}{scope}"
         if verdict.kind == "equivalent":
             sign = "above" if low > 0 else "below"
             sure = f": surely {sign} zero, but within the margin" if low > 0 or high < 0 else ""
@@ -353,7 +353,7 @@ class _Teller:
         assert verdict.difference is not None
         notes = []
         if verdict.kind == "better" and verdict.n < EARLY:
-            low = _end(verdict.difference.low, verdict.margin)
+            low = printed_end(verdict.difference.low, verdict.margin)
             notes.append(f"An effect found early is on average overstated; the lower end {low} is what is shown.")
         points = self.rule.image_points
         if self.rule.margin is not None and not self.rule.margin_is_visible and points is not None:
@@ -367,12 +367,6 @@ class _Teller:
 
 def _two(number: float) -> str:
     return f"{round(number, 2) + 0.0:+.2f}"
-
-
-def _end(number: float, margin: float | None) -> str:
-    """An end of an interval with two decimals, or four where two would put it on zero or on the margin."""
-    on_a_line = round(number, 2) in (0, *(() if margin is None else (round(margin, 2), -round(margin, 2))))
-    return f"{number:+.4f}" if on_a_line else f"{number:+.2f}"
 
 
 def _seeds(seeds: Sequence[int]) -> str:

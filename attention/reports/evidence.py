@@ -17,6 +17,16 @@ class Interval(Plain):
     n: int = Field(description="Independent observations: seeds, or images.")
     method: str = Field(description="How it was computed.")
 
+    def ends(self, margin: float | None = None) -> tuple[str, str]:
+        """Print both ends of a difference in points, with the sign."""
+        return printed_end(self.low, margin), printed_end(self.high, margin)
+
+
+def printed_end(number: float, margin: float | None = None) -> str:
+    """Print an end of an interval with two decimals, or four where two would put it on zero or on the margin."""
+    on_a_line = round(number, 2) in (0, *(() if margin is None else (round(margin, 2), -round(margin, 2))))
+    return f"{number:+.4f}" if on_a_line else f"{number:+.2f}"
+
 
 VerdictKind = Literal["better", "worse", "equivalent", "undecided", "too few seeds", "nothing learned", "withheld"]
 

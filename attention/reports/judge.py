@@ -159,7 +159,7 @@ class JudgeReport(Plain):
             gain, p, said = "--", "--", "baseline"
             if arm.verdict is not None:
                 said, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
-                gain = f"{found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if found else "--"
+                gain = f"{found.estimate:+.2f} [{', '.join(found.ends(arm.verdict.margin))}]" if found else "--"
                 p = p_text(arm.verdict.p_adjusted)
             rows.append([arm.name, str(arm.n), score, gain, p, said])
         return rows

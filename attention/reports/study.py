@@ -339,7 +339,7 @@ class StudyReport(Plain):
             gain, p, verdict = "--", "--", "baseline"
             if arm.verdict:
                 verdict, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
-                gain = f"{found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if found else "--"
+                gain = f"{found.estimate:+.2f} [{', '.join(found.ends(arm.verdict.margin))}]" if found else "--"
                 p = p_text(arm.verdict.p_adjusted).replace("<", "$<$")
             name = escaped(arm.name)
             rows.append((name, f"{arm.parameters:,}", f"{arm.macs / 1e6:.2f}", shown, gain, p, verdict))

@@ -26,6 +26,6 @@ def points(value: float, digits: int = 2) -> str:
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
-def interval(found: Interval) -> str:
-    """−0.89 … −0.20"""
-    return f"{points(found.low)} … {points(found.high)}"
+def interval(found: Interval, margin: float | None = None) -> str:
+    """An interval in points, its ends never printed as the zero or the margin that they are not: −0.89 … −0.20."""
+    return " … ".join(found.ends(margin)).replace("-", "−")

@@ -111,7 +111,7 @@ def _gain(row: OverviewRow, report: OverviewReport) -> str:
     if row.gain is None or row.state == "baseline":
         return ""
     grey = "" if report.ranked else ' class="lab-grey"'
-    spread = f"<small>{verdicts.interval(row.interval)}</small>" if row.interval else ""
+    spread = f"<small>{verdicts.interval(row.interval, report.margin)}</small>" if row.interval else ""
     return f"<b{grey}>{verdicts.points(row.gain)}</b>{spread}"
 
 

@@ -231,7 +231,7 @@ def _difference(arm: Arm) -> dict[str, str]:
     found = verdict.difference
     return {
         "difference": f"{found.estimate:+.2f}" if found else "",
-        "interval of it": f"{found.low:+.2f} to {found.high:+.2f}" if found else "",
+        "interval of it": " to ".join(found.ends(verdict.margin)) if found else "",
         "p": _p(verdict.p_adjusted),
         "verdict": KIND_WORDS[verdict.kind],
     }

@@ -11,9 +11,11 @@ from attention.data.images import preprocess
 from attention.errors import BadCheckpoint
 from attention.measuring.decision import Rule
 from attention.measuring.verdicts import judge_differences
+from attention.reports.evidence import printed_end
 from attention.reports.study import StudyReport
 from attention.spec import Variant
 from attention.weights import load as weights
+from dashboard.drawing.verdicts import interval
 
 NAMES = ("none", "se", "eca", "coord")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -124,3 +126,16 @@ def test_the_readme_tells_the_study_as_it_is() -> None:
             least, most = arm.verdict.seeds_needed_range or (None, None)
             assert arm.verdict.kind == "undecided" and not found.low > 0 and not found.high < 0
             assert f"{arm.verdict.seeds_needed} seeds in all ({least} to {most})" in text
+
+
+def test_an_end_of_an_interval_is_never_printed_as_the_zero_that_it_is_not() -> None:
+    """The Overview said +0.00 of CA's upper end beside "not decided", where the verdict's sentence said +0.0005."""
+    (arm,) = (arm for arm in study().arms if arm.variant.attention == "coord")
+    assert arm.verdict and arm.verdict.difference
+    assert arm.verdict.difference.ends(arm.verdict.margin) == ("-1.09", "+0.0005")
+    assert "+0.0005" in study().latex() and interval(arm.verdict.difference) == "−1.09 … +0.0005"
+    assert (printed_end(0.3004, 0.3), printed_end(-0.2996, 0.3), printed_end(0.31, 0.3)) == (
+        "+0.3004",
+        "-0.2996",
+        "+0.31",
+    )
