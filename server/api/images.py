@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
@@ -12,6 +12,7 @@ from attention.errors import InvalidRequest
 from attention.schemas import Image, Images
 from server.api.openapi import problems
 from server.api.request_body import FILES
+from server.api.responses import is_known
 from server.service import Live
 from server.settings import Settings
 from server.web.bodies import media_type, read_body
@@ -97,17 +98,17 @@ def image(service: Live, image_id: str) -> Image:
     },
 )
 def image_file(
+    http: HTTPRequest,
     service: Live,
     image_id: str,
     size: Annotated[
         int | None,
         Query(ge=16, le=2048, description="Longer side of a JPEG thumbnail, pixels; without it the file."),
     ] = None,
-    if_none_match: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
     """The photo as it came, or as a thumbnail."""
     tag = f'"{image_id}-{size or "file"}"'
-    if if_none_match == tag:
+    if is_known(http, tag):
         service.photos.image(image_id)  # it may be gone
         return Response(status_code=304, headers={"ETag": tag, **FOREVER})
     if size is None:

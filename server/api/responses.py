@@ -19,10 +19,15 @@ def validated(http: HTTPRequest, json: str | bytes) -> Response:
     body = json.encode() if isinstance(json, str) else json
     tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
-    asked = [name.strip().removeprefix("W/") for name in http.headers.get("if-none-match", "").split(",")]
-    if "*" in asked or tag.removeprefix("W/") in asked:
+    if is_known(http, tag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")
+
+
+def is_known(http: HTTPRequest, tag: str) -> bool:
+    """Whether a client has what is behind an ETag, by its lines of If-None-Match, compared weakly (RFC 9110)."""
+    names = [name.strip().removeprefix("W/") for name in ",".join(http.headers.getlist("if-none-match")).split(",")]
+    return "*" in names or tag.removeprefix("W/") in names
 
 
 def report_links(kept: Kept) -> dict[str, str]:

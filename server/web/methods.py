@@ -38,7 +38,7 @@ class Methods:
         if scope["type"] != "http" or method not in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
         elif method == "GET":
-            await self._packing(scope, receive, send)
+            await self._packing(_with_one_line(scope), receive, send)
         elif method == "HEAD":
             await self._head(scope, receive, send)
         elif methods := allowed_methods(self._router, scope):
@@ -58,8 +58,17 @@ class Methods:
 
         scope["method"] = "GET"  # in place, so that the route which is found is seen by whatever notes the request
         try:
-            await self._packing(scope, receive, without_body)
+            await self._packing(_with_one_line(scope), receive, without_body)
         except HeadIsSent:
             pass
         finally:
             scope["method"] = "HEAD"
+
+
+def _with_one_line(scope: Scope) -> Scope:
+    """Join the lines of Accept-Encoding, which RFC 9110 lets a client send several of; only the first was read."""
+    lines = [value for name, value in scope["headers"] if name == b"accept-encoding"]
+    if len(lines) > 1:
+        others = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+        scope["headers"] = [*others, (b"accept-encoding", b", ".join(lines))]
+    return scope

@@ -120,10 +120,19 @@ def test_what_does_not_change_is_not_sent_twice(client: TestClient, report_id: s
     assert client.get(f"/v1/reports/{other}").headers["ETag"] != tag
 
 
+def test_what_a_client_has_is_known_by_any_of_its_lines(client: TestClient, image_id: str) -> None:
+    for path in ("/v1/catalog", f"/v1/images/{image_id}/file"):
+        tag = client.get(path).headers["ETag"]
+        for lines in ([("If-None-Match", '"x"'), ("If-None-Match", tag)], [("If-None-Match", f'"x", {tag}')]):
+            assert client.get(path, headers=lines).status_code == 304, (path, lines)
+
+
 def test_answers_to_get_are_compressed_where_that_helps(client: TestClient, image_id: str) -> None:
     with client.stream("GET", "/v1/catalog", headers={"Accept-Encoding": "gzip"}) as answer:
         packed = b"".join(answer.iter_raw())
         assert answer.headers["Content-Encoding"] == "gzip" and "Accept-Encoding" in answer.headers["Vary"]
+    lines = [("Accept-Encoding", "identity"), ("Accept-Encoding", "gzip")]  # as Python's http.client sends it
+    assert client.get("/v1/catalog", headers=lines).headers["Content-Encoding"] == "gzip"
     plain = client.get("/v1/catalog", headers={"Accept-Encoding": "identity"})
     assert gzip.decompress(packed) == plain.content and len(packed) < len(plain.content) / 3
     for path in ("/v1/health", f"/v1/images/{image_id}/file"):  # short; and not to be made shorter

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from pydantic import ValidationError
 from safetensors.torch import save_file
 from starlette.testclient import TestClient
 
@@ -228,7 +229,11 @@ def test_every_quick_analysis_that_needs_nothing_is_kept(client: TestClient) -> 
     asked = 0
     for name, analysis in analyses.items():
         request = request_type(analysis)
-        if request.slow or any(field.is_required() for field in request.model_fields.values()):
+        try:
+            slow = request.model_validate({}).slow
+        except ValidationError:
+            continue
+        if slow:
             continue
         answer = ask(client, name)
         stored = client.get(f"/v1/reports/{answer.headers['Report-Id']}").json()
