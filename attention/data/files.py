@@ -13,7 +13,7 @@ from PIL import Image
 
 from attention.data.images import decode
 from attention.errors import NotFound
-from attention.storage import depot
+from attention.storage import open_file_store
 from attention.weights.find import Checkpoints
 from attention.weights.hub import Hub
 
@@ -80,24 +80,24 @@ class Files:
     def __init__(self, root: Path, url: str | None = None) -> None:
         self.root = root
         self.url = url
-        self.depot = depot(root, url)
+        self.file_store = open_file_store(root, url)
 
     @property
     def checkpoints(self) -> Checkpoints:
         """Checkpoints by name under ``checkpoints/``, and published ones under ``hub/``; no other path is read."""
-        kept = self.depot
-        return Checkpoints(kept.root / "checkpoints", Hub(self.root / "hub", PUBLISHERS), depot=kept)
+        kept = self.file_store
+        return Checkpoints(kept.root / "checkpoints", Hub(self.root / "hub", PUBLISHERS), file_store=kept)
 
     def put_image(self, data: bytes) -> str:
         """Keep an image's bytes; the same bytes twice are kept once, as new. Returns the id."""
         name = image_id(data)
-        if not self.depot.renew(_place(name)):
-            self.depot.write(_place(name), data)
+        if not self.file_store.renew(_place(name)):
+            self.file_store.write(_place(name), data)
         return name
 
     def images_before(self, moment: float) -> list[str]:
         """Ids of uploaded images that came, the last time they did, before a moment (seconds since 1970)."""
-        found = self.depot.entries("images", deep=True)
+        found = self.file_store.entries("images", deep=True)
         return sorted(one.last for one in found if IMAGE.fullmatch(one.last) and one.changed < moment * 1e9)
 
     def sweep(self) -> int:
@@ -120,7 +120,7 @@ class Files:
             if sample.id == name:
                 return sample.path.read_bytes()
         try:
-            return self.depot.read(place)
+            return self.file_store.read(place)
         except FileNotFoundError:
             raise NotFound(f"There is no image {name!r} here. Upload it first: POST /v1/images.") from None
 
@@ -134,7 +134,7 @@ class Files:
 
     def remove_image(self, name: str) -> None:
         """Forget an uploaded image; nothing happens if it is not here."""
-        self.depot.remove(_place(name))
+        self.file_store.remove(_place(name))
 
 
 def _place(name: str) -> str:

@@ -256,7 +256,7 @@ def _data_sets_of(request: Any) -> Iterator[str]:
 
 
 def _folder(service: Service) -> DataFolder:
-    return DataFolder(service.engine.files.depot)
+    return DataFolder(service.engine.files.file_store)
 
 
 def _free(folder: DataFolder) -> int:
