@@ -20,9 +20,10 @@ from attention.backbones import Backbone, backbones
 from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, UnknownName
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
+from attention.names import BARE
 from attention.options import check
 from attention.reports.checkpoints import LoadReport
-from attention.spec import SHIPPED_BACKBONE, Placement, Preprocess, Variant
+from attention.spec import Placement, Preprocess, Variant
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.outputs import map_shape, outlines
 from attention.tracing.paths import submodules
@@ -82,7 +83,7 @@ def _module_hint(variant: Variant) -> str:
         return f" It is a backbone: write {backbone.name}/none."
     if written := _tag_hint(name) or _written_apart(name):
         return written
-    bare = (variant.backbone, variant.weights) == (SHIPPED_BACKBONE, "shipped")
+    bare = (variant.backbone, variant.weights) == (BARE["backbone"], BARE["weights"])
     return hint(name, modules.names) + (f" {_timm_hint(name, '/none')}" if bare else "")
 
 

@@ -28,6 +28,12 @@ _NAME = re.compile(
 LONGEST = 10_000
 """Letters of a name: all fifty blocks of ResNet-152, one by one, take three hundred."""
 
+BARE: Mapping[str, Any] = {"backbone": "resnet18", "backbone_options": {"width": 0.25}, "weights": "shipped"}
+"""What a module's name alone means: the network of its family that comes along, trained on photos of 96 x 96 pixels."""
+
+BARE_POSITIONS: Mapping[str, str] = {"danet": "tail"}
+"""Where such a network has its module, if not at the standard place: DANet stands at the end, as its paper puts it."""
+
 _FORM = "backbone/attention(option=value)@position:stages, such as resnet50/se(reduction=8)@standard:3-4"
 
 
@@ -57,7 +63,9 @@ def parse_variant(name: str) -> dict[str, Any]:
         raise BadVariantName(f"{text[:200]!r} is not a variant's name. A name has the form {_FORM}.")
     fields: dict[str, Any] = {"attention": match["attention"]}
     if match["backbone"] is None:
-        fields["weights"] = "shipped"
+        fields |= BARE
+        if position := BARE_POSITIONS.get(str(match["attention"]).casefold()):
+            fields["placement"] = {"position": position}
     else:
         fields["backbone"] = match["backbone"]
     for key in ("backbone_options", "options"):

@@ -49,6 +49,7 @@ class DataSet(Plain):
     split: bool | None = Field(description="Whether it has train and test; if not, a fifth is kept for the test.")
     bytes: int | None = Field(default=None, description="Size of its files.")
     inventory: Inventory | None = Field(default=None, description="What was understood; None until it was read.")
+    shipped: bool = Field(default=False, description="Whether it comes along, and can be neither deleted nor renamed.")
 
 
 class DataSets(Plain):

@@ -8,7 +8,7 @@ A Variant also has one canonical short name, and parsing the name gives the vari
     resnet50/se(reduction=8)@standard:3-4?classes=10&seed=1&weights=shipped
     backbone/attention(options)@position:stages?what differs from the defaults
 
-A bare module name such as ``eca`` means that module on the shipped backbone with shipped weights.
+A module's name alone, such as ``eca``, means the network with it that comes along, trained on photos (`names.BARE`).
 """
 
 from contextlib import suppress
@@ -67,9 +67,6 @@ OptionValue = (
     | Annotated[str, Field(max_length=100, pattern=r"^[\w.:/+-]+$")]
 )
 Options = dict[Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z_]\w*$")], OptionValue]
-
-SHIPPED_BACKBONE = "resnet20"
-"""The backbone that a bare module name means."""
 
 
 Number = Annotated[int, Field(ge=1, le=99)]
@@ -153,7 +150,7 @@ class Variant(Plain):
         }
     )
 
-    backbone: str = Field(default=SHIPPED_BACKBONE, min_length=1, max_length=200, description="A backbone's name.")
+    backbone: str = Field(default="resnet20", min_length=1, max_length=200, description="A backbone's name.")
     backbone_options: Options = Field(default={}, description="Options of the backbone that differ from its defaults.")
     attention: str | None = Field(
         default=None, min_length=1, max_length=200, description="A module's name; None is the plain network."

@@ -13,9 +13,12 @@ and ``report.tex``. ``--ship`` puts it, with one seed's checkpoints, where the s
 import argparse
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+from safetensors.torch import load_file, save
+from torch import Tensor
 
 from attention.commands import training_options
 from attention.data.folder import data_set_name
@@ -31,7 +34,7 @@ from attention.weights.load import SHIPPED, checkpoint_name
 
 
 def ship(report: StudyReport, kept: Path, folder: Path, command: str, data: str) -> None:
-    """Write a study for the service to show: its report, and for each arm the checkpoint of the first seed.
+    """Write a study for the service to show: its report, and the networks of its first seed.
 
     Args:
         kept: the folder whose ``checkpoints`` the runs lie in.
@@ -39,22 +42,40 @@ def ship(report: StudyReport, kept: Path, folder: Path, command: str, data: str)
         command: what a reader types to get this study; the checkpoints' cards name it.
         data: what the data set is called where the study is shown; the name of its folder may have fewer letters.
     """
-    first = min(run.seed for run in report.runs)
-    runs: list[RunReport] = []
-    for one in report.runs:
+    runs = ship_networks(report.runs, kept, folder, command, data)
+    facts = report.data.model_copy(update={"name": data})
+    shown = report.model_copy(update={"runs": runs, "data": facts})
+    write_whole(folder / "study.json", shown.model_dump_json(indent=1).encode() + b"\n")
+
+
+def ship_networks(
+    runs: Sequence[RunReport], kept: Path, folder: Path, command: str, data: str
+) -> tuple[RunReport, ...]:
+    """Write the networks of the first seed for the service to load, as float16 with statistics in float32.
+
+    Returns:
+        The runs, naming the weights that come along and no others.
+    """
+    first = min(run.seed for run in runs)
+    shown: list[RunReport] = []
+    for report in runs:
         weights = None
-        if one.seed == first and one.weights is not None:
-            source = kept / "checkpoints" / one.weights.removeprefix("file:")
+        if report.seed == first and report.weights is not None:
+            source = kept / "checkpoints" / report.weights.removeprefix("file:")
             card = Card.model_validate_json(source.with_suffix(".json").read_bytes())
             card = card.model_copy(update={"command": command, "data": data})
             name = checkpoint_name(card.variant)
-            write_whole(folder / f"{name}.safetensors", source.with_suffix(".safetensors").read_bytes())
+            state = {key: _half(key, tensor) for key, tensor in load_file(source.with_suffix(".safetensors")).items()}
+            write_whole(folder / f"{name}.safetensors", save(state))
             write_whole(folder / f"{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
             weights = "shipped"
-        runs.append(one.model_copy(update={"weights": weights}))
-    facts = report.data.model_copy(update={"name": data})
-    shown = report.model_copy(update={"runs": tuple(runs), "data": facts})
-    write_whole(folder / "study.json", shown.model_dump_json(indent=1).encode() + b"\n")
+        shown.append(report.model_copy(update={"weights": weights}))
+    return tuple(shown)
+
+
+def _half(key: str, tensor: Tensor) -> Tensor:
+    """Return weights in float16; means and variances of BatchNorm may be beyond its range and stay as they are."""
+    return tensor if key.rpartition(".")[2] in ("running_mean", "running_var") else tensor.half()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +98,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="all seeds of a network before the next network; by default all networks of a seed before the next seed",
     )
     parser.add_argument("--plan-only", action="store_true", help="keep the plan, and train nothing yet")
+    parser.add_argument(
+        "--ship-networks",
+        metavar="TITLE",
+        help="train nothing, but write the networks of the first seed that are there into "
+        f"{SHIPPED.parent.name}/{SHIPPED.name}; TITLE is what their data are called",
+    )
     parser.add_argument(
         "--ship", action="store_true", help=f"write the result into {SHIPPED.parent.name}/{SHIPPED.name}"
     )
@@ -106,6 +133,10 @@ def run(chosen: argparse.Namespace) -> None:
     if chosen.plan_only:
         plan = prepare(request, run_store).plan
         print(plan.sentence if plan else "Choosing by validation accuracy needs no plan.", flush=True)
+        return
+    if chosen.ship_networks:
+        ended = [record for record in prepare(request, run_store).records.values() if record.done]
+        ship_networks(ended, chosen.keep, SHIPPED, command, chosen.ship_networks)
         return
     report = run_study(request, run_store, _tell, by_arm=chosen.by_arm)
     write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")

@@ -25,6 +25,10 @@ from attention.data.system_files import left_by_system
 from attention.errors import AttentionError, BadData, InvalidRequest, NotFound
 from attention.reports.inventory import AS_FOUND, Choices, Inventory
 from attention.storage.base import Entry, FileStore, State
+from attention.storage.folder import FolderStore
+
+SHIPPED = FolderStore(Path(__file__).parent / "shipped")
+"""Where the data sets lie that come along; one of the service's own of the same name hides them."""
 
 ENDINGS = {b"PK": ".zip", b"\x1f\x8b": ".tar.gz", b"BZ": ".tar.bz2", b"\xfd7": ".tar.xz", b"PA": ".parquet"}
 """First bytes of an archive -> the ending that it is kept under."""
@@ -44,6 +48,8 @@ class Listed:
     split: bool | None = None
     bytes: int | None = None
     inventory: Inventory | None = None
+    shipped: bool = False
+    """Whether it comes along; such a one can be neither deleted nor renamed."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def data_set_name(text: str) -> str:
 
 @dataclass(frozen=True)
 class DataFolder:
-    """The folder ``datasets`` among a service's files. Every method blocks."""
+    """The folder ``datasets`` among a service's files, with the data sets that come along. Every method blocks."""
 
     file_store: FileStore
 
@@ -84,9 +90,23 @@ class DataFolder:
         """Where on this machine a data set is made that is to be adopted."""
         return self.file_store.root / "datasets"
 
-    def entries(self) -> tuple[Entry, ...]:
-        """The files and folders there."""
+    def own(self) -> tuple[Entry, ...]:
+        """List the files and folders of the service's own."""
         return tuple(self.file_store.entries("datasets"))
+
+    def entries(self) -> tuple[Entry, ...]:
+        """List the service's own files and folders, and after them those that come along."""
+        own = self.own()
+        taken = {_stem(entry.last) for entry in own}
+        more = (entry for entry in SHIPPED.entries("datasets") if not entry.last.endswith(".csv"))
+        return (*own, *(entry for entry in more if _stem(entry.last) not in taken))
+
+    def _store(self, name: str) -> FileStore:
+        """The store that holds the data set of a name: the one that comes along only where there is no other."""
+        called = _stem(name)
+        if any(_stem(entry.last) == called for entry in self.own()):
+            return self.file_store
+        return SHIPPED if any(_stem(entry.last) == called for entry in self.entries()) else self.file_store
 
     def all(self) -> tuple[Listed, ...]:
         """Every data set that a study can name, by name."""
@@ -106,12 +126,13 @@ class DataFolder:
     def path(self, name: str) -> Path | None:
         """Where on this machine the data set of a name can be read now; None if there is none."""
         found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
-        return self.file_store.path(found[0].name) if found else None
+        return self._store(name).path(found[0].name) if found else None
 
     def state(self, name: str) -> State:
         """Changes when the data set of a name may have; empty if there is none."""
         found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
-        return [one for entry in found for one in self.file_store.state(entry.name)]
+        store = self._store(name)
+        return [one for entry in found for one in store.state(entry.name)]
 
     def check_free(self, name: str) -> None:
         """Raise Taken if a name is taken."""
@@ -140,7 +161,7 @@ class DataFolder:
         if not replaces:
             self.check_free(name)
         ending = _ending(made)
-        before = [entry.name for entry in self.entries() if _stem(entry.last) == name] if replaces else []
+        before = [entry.name for entry in self.own() if _stem(entry.last) == name] if replaces else []
         aside = f"datasets/.{name}.replaced"
         self.file_store.remove(aside)
         try:
@@ -210,8 +231,9 @@ class DataFolder:
 
         Raises:
             NotFound: there is none of that name.
+            InvalidRequest: it comes along.
         """
-        for entry in self._named(name):
+        for entry in self._changeable(name):
             self.file_store.remove(entry.name)
         self.file_store.remove(_sidecar(_stem(name)))
 
@@ -222,7 +244,7 @@ class DataFolder:
             NotFound: there is none of that name.
             Taken: the new name is taken.
         """
-        entries = self._named(name)
+        entries = self._changeable(name)
         self.check_free(new)
         known = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
         ending = entries[0].last.removeprefix(_stem(entries[0].last))
@@ -244,6 +266,12 @@ class DataFolder:
             raise NotFound(f"There is no data set {name!r}.")
         return found
 
+    def _changeable(self, name: str) -> list[Entry]:
+        entries = self._named(name)
+        if self._store(name) is SHIPPED:
+            raise InvalidRequest(f"The data set {name!r} comes with the service: it cannot be deleted or renamed.")
+        return entries
+
     def _keep(self, name: str, intake: Intake) -> None:
         """Keep what is known of a data set beside it, for as long as its files are the same."""
         rows = [(one.name, one.label, one.split, one.digest.hex(), one.content.hex()) for one in intake.records]
@@ -258,16 +286,19 @@ class DataFolder:
 
     def _files(self, name: str) -> str:
         """Changes whenever any file of a data set does, however deep it lies."""
-        whole = hashlib.sha256()
+        whole, store = hashlib.sha256(), self._store(name)
         for entry in self._named(name):
-            for file in self.file_store.entries(entry.name, deep=True) if entry.folder else (entry,):
+            for file in store.entries(entry.name, deep=True) if entry.folder else (entry,):
                 whole.update(repr((file.name, file.size, file.changed)).encode())
         return whole.hexdigest()
 
     def _look(self, entry: Entry) -> Listed | None:
         name = _stem(entry.last)
-        state = json.dumps(self.file_store.state(entry.name))
-        listed = _listed(self.file_store, entry, hash(state) if entry.folder else 0)
+        store = self._store(name)
+        state = json.dumps(store.state(entry.name))
+        listed = _listed(store, entry, hash(state) if entry.folder else 0)
+        if listed is not None and store is SHIPPED:
+            listed = replace(listed, shipped=True)
         kept = _kept(self.file_store, name, state)
         if listed is None or kept is None:
             return listed

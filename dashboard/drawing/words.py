@@ -69,6 +69,11 @@ def gate_labels(gates: Sequence[GateSummary | GatePlace]) -> dict[str, str]:
 
 
 CLASSES = (
+    marked("daisy"),
+    marked("dandelion"),
+    marked("roses"),
+    marked("sunflowers"),
+    marked("tulips"),
     marked("airplane"),
     marked("automobile"),
     marked("bird"),
@@ -80,4 +85,7 @@ CLASSES = (
     marked("ship"),
     marked("truck"),
 )
-"""Classes of the shipped networks, which have words in every language; those of users have not."""
+"""Classes of the networks that come along, which have words in every language; those of users have not."""
+
+DATA = (marked("Five flowers"), marked("CIFAR-10 (JPEG q75)"))
+"""Data that the networks that come along were trained on."""

@@ -14,9 +14,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from attention.aliases import canonical, renamings
 from attention.errors import AttentionError
-from attention.names import split_names
+from attention.names import BARE, split_names
 from attention.schemas import BackboneEntry, Catalog, ModuleEntry
-from attention.spec import SHIPPED_BACKBONE, Options, OptionValue, Placement, Variant
+from attention.spec import Options, OptionValue, Placement, Variant
 from dashboard.widgets import linked
 
 NUMBER = "a number"
@@ -93,7 +93,7 @@ def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str
 
 def _shown(name: str) -> str:
     """A name in the list of networks, without what every shipped one says."""
-    return name.removesuffix("?classes=10&weights=shipped") + (" · trained" if "weights=" in name else "")
+    return name.partition("?")[0] + (" · trained" if "weights=" in name else "")
 
 
 def _canonical(name: str) -> str:
@@ -152,7 +152,7 @@ def _same_network(made: Variant, shipped: Variant) -> bool:
 
 def _entry(label: str, entries: Sequence[BackboneEntry], key: str) -> BackboneEntry:
     titles = {entry.name: entry.title for entry in entries}
-    start = list(titles).index(SHIPPED_BACKBONE) if SHIPPED_BACKBONE in titles else 0
+    start = list(titles).index(BARE["backbone"]) if BARE["backbone"] in titles else 0
     name = st.selectbox(
         label, list(titles), start, key=key, help="  \n".join(f"**{n}** {t}" for n, t in titles.items())
     )

@@ -1,14 +1,16 @@
 """Choosing networks by module: chips of those that are trained, of those that are not, and of one's own studies."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 from pydantic import ValidationError
 
+from attention.names import BARE
 from attention.reports.study import StudyReport, StudyRequest
 from attention.schemas import Catalog, Job
-from attention.spec import SHIPPED_BACKBONE, Variant
+from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.language import say
@@ -16,7 +18,7 @@ from dashboard.widgets import forms, linked
 
 KEY, SOURCE, STUDY, OTHER = "net", "trained", "study", "variant"
 """In the address: modules, what the networks were trained for, whose study, and networks by their full names."""
-SMALL, YOURS = "small", "yours"
+YOURS = "yours"
 FIRST = (theme.PLAIN, "se", "eca")
 
 
@@ -29,7 +31,9 @@ class Offer:
     trained: frozenset[str] = frozenset()
     """Modules whose network has trained weights."""
     arms: Mapping[str, str] = field(default_factory=dict)
-    """Key -> label, where a study's arms differ in more than their module."""
+    """Key -> label of the trained ones, which may differ in more than their module."""
+    title: str = ""
+    """What they were trained for."""
 
 
 def choose(catalog: Catalog, default: Sequence[str] = FIRST) -> tuple[Variant, ...]:
@@ -55,34 +59,52 @@ def choose(catalog: Catalog, default: Sequence[str] = FIRST) -> tuple[Variant, .
 
 
 def _source(catalog: Catalog) -> Offer:
-    """What the networks were trained for: the shipped ten classes, or a finished study of this service."""
-    studies = finished()
-    sources = {SMALL: say("10 small classes")} | ({YOURS: say("yours")} if studies else {})
-    source = linked.choice(st.segmented_control, say("Trained for"), sources, SOURCE, SMALL, wrap=False)
-    if source == SMALL:
-        return shipped(catalog)
+    """What the networks were trained for: the classes of those that come along, or a finished study of this service."""
+    studies, offers = finished(), shipped(catalog)
+    sources = {key: say(offer.title) for key, offer in offers.items()} | ({YOURS: say("yours")} if studies else {})
+    source = linked.choice(st.segmented_control, say("Trained for"), sources, SOURCE, next(iter(sources)), wrap=False)
+    if source in offers:
+        return offers[source]
     names = {job.id: f"{job.request.get('data', '')} · {job.created:%d %b %H:%M}" for job in studies}
     job = linked.choice(st.selectbox, say("Study"), names, STUDY, next(iter(names)))
     return of_study(connect.report(job, StudyReport))
 
 
-def shipped(catalog: Catalog) -> Offer:
-    """The shipped networks of the shipped backbone, and the well-known modules without weights on it."""
-    trained: dict[str, Variant] = {}
+def shipped(catalog: Catalog) -> dict[str, Offer]:
+    """Networks that come along, by the data they were trained on; those that a module's name alone means come first.
+
+    Beside them stand the well-known modules on the same backbone without weights.
+    """
+    by_data: dict[str, list[Variant]] = {}
     for entry in catalog.shipped:
-        variant = Variant.parse(entry.name)
-        if variant.backbone == SHIPPED_BACKBONE and not variant.backbone_options:
-            trained.setdefault(variant.attention or theme.PLAIN, variant)
+        by_data.setdefault(entry.card.data, []).append(Variant.parse(entry.name))
     shelf = {theme.PLAIN, *(entry.name for entry in catalog.modules)}
     known = [module for module in theme.MODULES if module in shelf]
-    every = sorted({*known, *trained}, key=lambda module: (module not in trained, _place(module)))
-    variants = {module: trained.get(module) or untrained(module) for module in every}
-    return Offer(variants, frozenset(trained))
+    offers = {}
+    for data in sorted(by_data, key=lambda data: by_data[data][0].backbone != BARE["backbone"]):
+        networks = sorted(
+            by_data[data], key=lambda network: (_place(network.attention or theme.PLAIN), len(network.options))
+        )
+        offer = _offer([(network, network.name.partition("?")[0].partition("/")[2]) for network in networks])
+        host = networks[0].plain
+        fresh = {
+            module: host.model_copy(update={"attention": module}) for module in known if module not in offer.variants
+        }
+        key = re.sub(r"\W+", "-", data.casefold()).strip("-")
+        offers[key] = replace(offer, variants={**offer.variants, **fresh}, title=data)
+    return offers
 
 
-def untrained(module: str) -> Variant:
-    """A network of the shipped backbone with a module, with random weights."""
-    return Variant(backbone=SHIPPED_BACKBONE, attention=None if module == theme.PLAIN else module)
+def _offer(networks: Sequence[tuple[Variant, str]]) -> Offer:
+    """Trained networks by their module; a further one of the same module by what it is called."""
+    variants: dict[str, Variant] = {}
+    labels: dict[str, str] = {}
+    for variant, called in networks:
+        module = variant.attention or theme.PLAIN
+        key = module if module not in variants else called
+        variants[key] = variant
+        labels[key] = theme.called(called) if key == module else called
+    return Offer(variants, frozenset(variants), labels)
 
 
 def _place(module: str) -> int:
@@ -92,17 +114,17 @@ def _place(module: str) -> int:
 
 def of_study(report: StudyReport) -> Offer:
     """The first finished run of each arm of a study."""
-    variants: dict[str, Variant] = {}
-    labels: dict[str, str] = {}
-    for arm in report.arms:
-        run = next((run for run in report.runs if run.arm == arm.name and run.weights), None)
-        if run is None or run.weights is None:
-            continue
-        module = arm.variant.attention or theme.PLAIN
-        key = module if module not in variants else arm.name
-        variants[key] = arm.variant.model_copy(update={"weights": run.weights, "seed": 0})
-        labels[key] = theme.called(arm.name) if key == module else arm.name
-    return Offer(variants, frozenset(variants), labels)
+    weights: dict[str, str] = {}
+    for run in report.runs:
+        if run.weights is not None:
+            weights.setdefault(run.arm, run.weights)
+    return _offer(
+        [
+            (arm.variant.model_copy(update={"weights": weights[arm.name], "seed": 0}), arm.name)
+            for arm in report.arms
+            if arm.name in weights
+        ]
+    )
 
 
 def finished() -> list[Job]:

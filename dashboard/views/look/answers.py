@@ -81,7 +81,7 @@ def table(report: Comparison, image: Image) -> str:
         first = prediction.top[0]
         answer = escape(_name(first, known))
         right = ""
-        if variant.trained and image.label:
+        if variant.card and variant.trained and image.label in variant.card.labels:
             right = "✓" if first.label == image.label else "✗"
         accuracy = f"{variant.card.test_accuracy:.1%}" if variant.card and variant.state == "trained" else ""
         if variant.state == "untrained":

@@ -1,17 +1,23 @@
 """The checkpoints that come with the project: they load, say where they come from, and have learnt something."""
 
+import csv
+import json
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from attention.build import build, preprocess_of
 from attention.data.files import Files, samples
-from attention.data.images import preprocess
+from attention.data.folder import SHIPPED
+from attention.data.images import decode, preprocess
 from attention.errors import BadCheckpoint
 from attention.measuring.decision import Rule
 from attention.measuring.verdicts import judge_differences
 from attention.reports.evidence import printed_end
+from attention.reports.predictions import PackedClasses
 from attention.reports.study import StudyReport
 from attention.spec import Variant
 from attention.weights import load as weights
@@ -19,11 +25,17 @@ from dashboard.drawing.verdicts import interval
 
 NAMES = ("none", "se", "eca", "coord")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+FLOWERS = ("none", "se", "se(reduction=4)", "eca", "cbam", "coord", "sk", "danet")
+ROOT = Path(__file__).parents[3]
+
+
+def cifar(name: str) -> Variant:
+    return Variant.parse(f"resnet20/{name}?weights=shipped")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_says_what_was_trained_on_what_and_how_well_it_does(name: str) -> None:
-    card = weights.card(Variant.parse(name))
+    card = weights.card(cifar(name))
     assert card is not None and card.labels == CIFAR10
     assert card.data == "CIFAR-10 (JPEG q75)", "accuracies on these copies must not pass for those on the originals"
     assert (card.train_images, card.test_images) == (50_000, 10_000)
@@ -32,20 +44,71 @@ def test_a_card_says_what_was_trained_on_what_and_how_well_it_does(name: str) ->
     assert card.preprocess.size == 32 and card.device and card.date and card.torch
 
 
+@pytest.mark.parametrize("name", FLOWERS)
+def test_a_modules_name_alone_is_its_network_of_flowers(name: str) -> None:
+    variant = Variant.parse(name)
+    at = "@tail" if name == "danet" else ""
+    assert variant.name == f"resnet18(width=0.25)/{name}{at}?weights=shipped"
+    card = weights.card(variant)
+    assert card is not None and card.labels == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
+    assert (card.train_images, card.validation_images, card.test_images) == (2640, 294, 736)
+    assert card.test_accuracy > 0.75 and card.preprocess.size == 96 and card.seed == 0
+    assert card.command.startswith("attention-lab study ") and variant.name.partition("?")[0] in card.command
+
+
 def test_all_were_trained_alike() -> None:
-    cards = [weights.card(Variant.parse(name)) for name in NAMES]
-    assert len({(card.recipe, card.seed, card.preprocess, card.data) for card in cards if card}) == 1
+    for variants in (map(cifar, NAMES), map(Variant.parse, FLOWERS)):
+        cards = [weights.card(variant) for variant in variants]
+        assert len({(card.recipe, card.seed, card.preprocess, card.data) for card in cards if card}) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("photo", "label"), [("horses.jpg", "horse"), ("moose.jpg", "deer")])
 def test_it_sees_in_a_real_photo_what_a_person_would(name: str, photo: str, label: str, tmp_path: Path) -> None:
-    variant = Variant.parse(name)
+    sees(cifar(name), photo, label, tmp_path)
+
+
+@pytest.mark.parametrize("name", FLOWERS)
+@pytest.mark.parametrize("photo", ["sunflowers_22183529245.jpg", "tulips_142235237.jpg", "daisy_2473825306.jpg"])
+def test_it_names_the_flowers_of_the_gallery(name: str, photo: str, tmp_path: Path) -> None:
+    sees(Variant.parse(name), photo, photo.partition("_")[0], tmp_path)
+
+
+def sees(variant: Variant, photo: str, label: str, folder: Path) -> None:
     (sample,) = (sample for sample in samples() if sample.name == photo)
-    image = preprocess(Files(tmp_path).image(sample.id), preprocess_of(variant))[None]
+    card = weights.card(variant)
+    assert card is not None and sample.label == label
+    image = preprocess(Files(folder).image(sample.id), preprocess_of(variant))[None]
     with torch.inference_mode():
         share = build(variant)(image).softmax(1)[0]
-    assert CIFAR10[int(share.argmax())] == label and share.max() > 0.5
+    assert card.labels[int(share.argmax())] == label and share.max() > 0.5
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", FLOWERS)
+def test_in_half_precision_it_tells_photos_as_its_run_told_them(name: str) -> None:
+    """Each run kept the class that it gave every test photo, in float32; some of the photos come along."""
+    variant = Variant.parse(name)
+    arm = variant.model_copy(update={"weights": None, "classes": 5}).name
+    records = [json.loads(path.read_text()) for path in (ROOT / "examples/flowers_study/runs").glob("*.json")]
+    (run,) = (record for record in records if record["arm"] == arm and record["seed"] == 0)
+    told = PackedClasses.model_validate(run["predicted"]).numbers()
+    assert len(told) == 736
+    with zipfile.ZipFile(SHIPPED.path("datasets/flowers-sample.zip")) as photos:
+        rows = list(csv.DictReader((ROOT / "attention/data/shipped/datasets/flowers-sample.csv").open()))
+        images = [preprocess(decode(photos.read(row["file"])), preprocess_of(variant)) for row in rows]
+    with torch.inference_mode():
+        answers = build(variant)(torch.stack(images)).argmax(1).tolist()
+    assert len(rows) == 200
+    assert sum(answer != told[int(row["position"])] for answer, row in zip(answers, rows, strict=True)) <= 1
+
+
+def test_the_weights_that_come_along_take_little_room() -> None:
+    assert sum(path.stat().st_size for path in weights.SHIPPED.glob("*.safetensors")) < 18e6
+    for path in weights.SHIPPED.glob("resnet18*.safetensors"):
+        with safe_open(path, framework="pt") as tensors:
+            kinds = {key.rpartition(".")[2]: tensors.get_slice(key).get_dtype() for key in tensors.keys()}  # noqa: SIM118
+        assert (kinds["running_mean"], kinds["running_var"], kinds["weight"]) == ("F32", "F32", "F16")
 
 
 def study() -> StudyReport:
@@ -96,7 +159,7 @@ def test_its_verdicts_are_those_worked_out_apart(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_seed_of_every_network_of_the_study_comes_along(name: str) -> None:
-    variant = Variant.parse(name)
+    variant = cifar(name)
     card, report = weights.card(variant), study()
     first = next(run for run in report.runs if run.seed == 0 and f"/{name}?" in run.arm)
     assert card is not None and card.test_accuracy == first.test_accuracy and first.weights == "shipped"
