@@ -1,6 +1,6 @@
 """Write a trained network as ONNX, as a program of torch.export, or as safetensors with a card, and check the file.
 
-    attention-lab export 'resnet20/eca?weights=shipped' eca.onnx
+    attention-lab export eca eca.onnx
     attention-lab export 'resnet50/eca(kernel_size=released)?weights=file:eca_resnet50' eca.pt2 --size 224
     attention-lab export 'resnet20/se?weights=file:mine' mine --hub owner/name --licence apache-2.0
 
@@ -25,7 +25,7 @@ from attention.weights import load
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which network goes where."""
-    parser.add_argument("network", help="its short name, with the weights: 'resnet20/eca?weights=shipped'")
+    parser.add_argument("network", help="its short name, with the weights: eca, or 'resnet20/eca?weights=shipped'")
     parser.add_argument("out", type=Path, help="a file .onnx, .pt2 or .safetensors, or a folder in the hub's layout")
     parser.add_argument("--size", type=int, help="height and width of the input; by default the network's own")
     parser.add_argument("--hub", metavar="OWNER/NAME", help="send the folder there, with the token of 'hf auth login'")

@@ -23,7 +23,7 @@ class CompareRequest(Request["Comparison"]):
         default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
         min_length=1,
         max_length=12,
-        description="Networks to compare, as objects or short names; a bare module name is a shipped network.",
+        description="Networks to compare, as objects or short names; a module's name alone is a trained network.",
     )
     top_k: int = Field(default=5, ge=1, le=100, description="How many classes to name, most probable first.")
     gates: Literal["none", "json", "base64"] = Field(

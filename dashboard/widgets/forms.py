@@ -21,7 +21,7 @@ from dashboard.widgets import linked
 
 NUMBER = "a number"
 PLAIN = "none"
-NAMES = "A name is backbone/attention(option=value)@position:stages. A bare module name is a shipped, trained network."
+NAMES = "A name is backbone/attention(option=value)@position:stages. A module's name alone is a trained network."
 
 
 def sentence(error: ValidationError) -> str:

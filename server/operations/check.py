@@ -203,7 +203,7 @@ def _weights(settings: Settings) -> Findings:
     for variant in shipped:
         build(variant.model_copy(update={"weights": "shipped"}))
     if not shipped:
-        yield "WARN", "None come with this installation, so bare module names mean nothing here."
+        yield "WARN", "None come with this installation, so the name of a module alone means nothing here."
     else:
         yield "OK", f"All {len(shipped)} shipped checkpoints can be read and fit their networks."
 

@@ -61,9 +61,12 @@ def test_a_name_says_backbone_module_options_place_and_the_rest() -> None:
     assert variant.name == "resnet50/se(bias=true,reduction=8)@standard:1+3-4?classes=10&seed=1&weights=shipped"
 
 
-def test_a_bare_module_means_the_shipped_network() -> None:
-    assert Variant.parse("eca") == Variant(attention="eca", weights="shipped")
-    assert Variant.parse("none").attention is None
+def test_a_modules_name_alone_means_the_network_that_comes_along() -> None:
+    usual = {"backbone": "resnet18", "backbone_options": {"width": 0.25}, "weights": "shipped"}
+    assert Variant.parse("eca") == Variant(attention="eca", **usual)
+    assert Variant.parse("none") == Variant(**usual)
+    assert Variant.parse("danet") == Variant(attention="danet", placement=Placement(position="tail"), **usual)
+    assert Variant.parse("danet@standard:4").placement == Placement(position="standard", stages=(4,))
 
 
 def test_a_plain_network_has_one_form_only() -> None:

@@ -30,7 +30,9 @@ def lab(tmp_path: Path) -> DirectLab:
 
 
 def ask(**changes: Any) -> CamRequest:
-    return CamRequest(**{"images": IDS, "variants": ("none", "eca"), **changes})
+    return CamRequest(
+        **{"images": IDS, "variants": ("resnet20/none?weights=shipped", "resnet20/eca?weights=shipped"), **changes}
+    )
 
 
 def seen_by(name: str, lab: DirectLab) -> Tensor:
@@ -50,7 +52,9 @@ def last_map(model: nn.Module, images: Tensor) -> Tensor:
 # ------------------------------------------------------------------ what it must be equal to
 
 
-@pytest.mark.parametrize("name", ["none", "se", "eca"])
+@pytest.mark.parametrize(
+    "name", ["resnet20/none?weights=shipped", "resnet20/se?weights=shipped", "resnet20/eca?weights=shipped"]
+)
 def test_on_a_linear_head_on_the_mean_it_is_the_class_activation_map(name: str, lab: DirectLab) -> None:
     """Zhou et al. 2016: M_c = sum_k w_kc A_k; Grad-CAM's weights are w_kc / HW, and it cuts M off at 0."""
     model, images = build(Variant.parse(name)), seen_by(name, lab)
@@ -89,7 +93,14 @@ def test_a_channels_importance_is_what_raising_it_everywhere_does_to_the_logit()
 
 def test_scores_are_those_of_a_comparison(lab: DirectLab) -> None:
     report = run(ask(), lab)
-    compared = run(CompareRequest(images=IDS, variants=(Variant.parse("none"), Variant.parse("eca")), top_k=1), lab)
+    compared = run(
+        CompareRequest(
+            images=IDS,
+            variants=(Variant.parse("resnet20/none?weights=shipped"), Variant.parse("resnet20/eca?weights=shipped")),
+            top_k=1,
+        ),
+        lab,
+    )
     for one, prediction in zip(report.maps, compared.predictions, strict=True):
         assert (one.image, one.network) == (prediction.image, prediction.variant)
         assert one.first == one.target and one.first.index == prediction.top[0].index
@@ -98,14 +109,17 @@ def test_scores_are_those_of_a_comparison(lab: DirectLab) -> None:
 
 
 def test_a_photos_map_does_not_depend_on_the_photos_beside_it(lab: DirectLab) -> None:
-    both, alone = run(ask(variants=("se",)), lab), run(ask(variants=("se",), images=IDS[1:]), lab)
+    both, alone = (
+        run(ask(variants=("resnet20/se?weights=shipped",)), lab),
+        run(ask(variants=("resnet20/se?weights=shipped",), images=IDS[1:]), lab),
+    )
     assert both.maps[1].maximum == pytest.approx(alone.maps[0].maximum, rel=1e-4)
     for one, other in zip(both.maps[1].grid, alone.maps[0].grid, strict=True):
         assert one == pytest.approx(other, abs=2e-4)
 
 
 def test_it_works_in_a_thread_that_infers_and_leaves_no_hook_behind(lab: DirectLab) -> None:
-    model, images = build(Variant.parse("eca")), seen_by("eca", lab)
+    model, images = build(Variant.parse("resnet20/eca?weights=shipped")), seen_by("resnet20/eca?weights=shipped", lab)
     place = model.get_submodule("tail")
     truth = grad_cam(model, place, images, 2)
     with torch.inference_mode():
@@ -117,7 +131,7 @@ def test_it_works_in_a_thread_that_infers_and_leaves_no_hook_behind(lab: DirectL
 
 
 def test_maps_are_divided_by_their_maximum_and_say_where_they_were_taken(lab: DirectLab) -> None:
-    report = run(ask(variants=("none", "resnet18(width=0.125)/eca"), stage=2), lab)
+    report = run(ask(variants=("resnet20/none?weights=shipped", "resnet18(width=0.125)/eca"), stage=2), lab)
     first, second = report.networks
     assert (first.layer, first.stage, first.channels, first.height, first.width) == ("after2", 2, 32, 16, 16)
     assert (second.layer, second.channels, second.height, second.classes) == ("after2", 16, 28, 1000)
@@ -148,7 +162,7 @@ def test_a_map_of_which_nothing_speaks_for_the_class_is_empty_and_said_to_be(tmp
                 model.get_submodule("fc").get_parameter("weight")[3] = -1.0  # the last map is not negative
             return model
 
-    report = run(ask(images=IDS[:1], variants=("none",), target=3), Against(tmp_path))
+    report = run(ask(images=IDS[:1], variants=("resnet20/none?weights=shipped",), target=3), Against(tmp_path))
     assert report.maps[0].maximum == 0 and {entry for row in report.maps[0].grid for entry in row} == {0.0}
     assert any("1 of 1 maps are empty" in caveat for caveat in report.caveats)
 
@@ -198,7 +212,17 @@ def test_photos_that_are_not_here_or_too_many_maps_get_a_sentence(lab: DirectLab
     with pytest.raises(NotFound, match="no image"):
         run(ask(images=("0" * 64,)), lab)
     with pytest.raises(ValidationError, match="60 heat maps are asked for; at most 48"):
-        ask(images=IDS * 5, variants=("none", "se", "eca", "resnet20/srm", "resnet20/gct", "resnet20/simam"))
+        ask(
+            images=IDS * 5,
+            variants=(
+                "resnet20/none?weights=shipped",
+                "resnet20/se?weights=shipped",
+                "resnet20/eca?weights=shipped",
+                "resnet20/srm",
+                "resnet20/gct",
+                "resnet20/simam",
+            ),
+        )
 
 
 def test_every_backbone_says_where_its_last_map_is() -> None:

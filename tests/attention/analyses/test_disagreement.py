@@ -26,7 +26,7 @@ from attention.spec import Ablation, Pictures, Variant
 from attention.weights.load import labels
 from tests.attention.analyses.test_sweep import NaiveLab, write
 
-NAMES = ("none", "se", "eca")
+NAMES = ("resnet20/none?weights=shipped", "resnet20/se?weights=shipped", "resnet20/eca?weights=shipped")
 WITHOUT = " without attention"
 
 
@@ -118,7 +118,7 @@ def test_the_list_is_what_a_naive_search_finds(lab: NaiveLab) -> None:
     assert scores == sorted(scores, reverse=True) and [one.rank for one in report.entries] == [
         *range(1, len(truth) + 1)
     ]
-    classes = labels(resolve(Variant.parse("none")))
+    classes = labels(resolve(Variant.parse("resnet20/none?weights=shipped")))
     right = {
         name: np.array([classes[int(own[number].argmax())] == one.label for number, one in enumerate(every)])
         for name, own in shares.items()
@@ -160,7 +160,7 @@ def test_the_list_can_be_of_networks_only_or_of_removal_only(lab: NaiveLab) -> N
     assert all(entry.flips and entry.score == entry.removal for entry in removal.entries)
     both = {entry.image for entry in (*networks.entries, *removal.entries)}
     assert both == {entry.image for entry in run(ask(limit=500), lab).entries}
-    alone = run(ask(variants=("eca",), limit=500), lab)
+    alone = run(ask(variants=("resnet20/eca?weights=shipped",), limit=500), lab)
     assert alone.entries and all(entry.networks is None and entry.flips for entry in alone.entries)
     assert alone.headline.startswith("Replacing all gates ('mean')")
     plain = run(ask(removal=None), lab)
@@ -205,7 +205,14 @@ def test_photos_are_ranked_without_labels(lab: NaiveLab) -> None:
 def test_what_is_known_so_far_can_be_read_on_the_way(tmp_path: Path) -> None:
     write(tmp_path, "many", ("cat", "dog"), 50)
     lab = NaiveLab(tmp_path)
-    report = run(ask(images={"data": "many"}, variants=("none", "resnet20/none?classes=10"), removal=None), lab)
+    report = run(
+        ask(
+            images={"data": "many"},
+            variants=("resnet20/none?weights=shipped", "resnet20/none?classes=10"),
+            removal=None,
+        ),
+        lab,
+    )
     assert lab.told == [(64, 100), (100, 100)]
     part = lab.partial[0]
     assert isinstance(part, DisagreementReport) and part.n == 64 and not part.complete and report.complete
@@ -215,7 +222,7 @@ def test_what_is_known_so_far_can_be_read_on_the_way(tmp_path: Path) -> None:
 def test_gates_that_have_no_neutral_weight_cannot_be_taken_away_so(lab: NaiveLab) -> None:
     with pytest.raises(InvalidRequest, match="no neutral weight"):
         run(ask(variants=("resnet20(width=4)/sk@spatial?classes=10",), removal="neutral"), lab)
-    report = run(ask(variants=("se",), removal="neutral"), lab)
+    report = run(ask(variants=("resnet20/se?weights=shipped",), removal="neutral"), lab)
     assert any("not attention's value" in caveat or "scale artefact" in caveat for caveat in report.caveats)
 
 
@@ -224,8 +231,10 @@ def test_gates_that_have_no_neutral_weight_cannot_be_taken_away_so(lab: NaiveLab
 
 def test_networks_of_other_classes_cannot_disagree(lab: NaiveLab) -> None:
     with pytest.raises(InvalidRequest, match="tells 10 classes apart, and .* 7"):
-        run(ask(variants=("none", "resnet20/none?classes=7")), lab)
-    nameless = run(ask(variants=("none", "resnet20(width=4)/none?classes=10"), removal=None), lab)
+        run(ask(variants=("resnet20/none?weights=shipped", "resnet20/none?classes=7")), lab)
+    nameless = run(
+        ask(variants=("resnet20/none?weights=shipped", "resnet20(width=4)/none?classes=10"), removal=None), lab
+    )
     assert nameless.labelled and any("does not say what its classes are called" in one for one in nameless.caveats)
     assert any("Untrained" in one for one in nameless.caveats)
 
@@ -233,11 +242,14 @@ def test_networks_of_other_classes_cannot_disagree(lab: NaiveLab) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"variants": ("se", "se")}, "named twice"),
-        ({"variants": ("none",)}, "nothing to disagree with"),
-        ({"variants": ("se",), "removal": None}, "nothing to disagree with"),
-        ({"variants": ("se",), "rank_by": "networks"}, "at least two networks"),
-        ({"variants": ("none", "resnet20/none"), "rank_by": "removal"}, "a network with attention"),
+        ({"variants": ("resnet20/se?weights=shipped", "resnet20/se?weights=shipped")}, "named twice"),
+        ({"variants": ("resnet20/none?weights=shipped",)}, "nothing to disagree with"),
+        ({"variants": ("resnet20/se?weights=shipped",), "removal": None}, "nothing to disagree with"),
+        ({"variants": ("resnet20/se?weights=shipped",), "rank_by": "networks"}, "at least two networks"),
+        (
+            {"variants": ("resnet20/none?weights=shipped", "resnet20/none"), "rank_by": "removal"},
+            "a network with attention",
+        ),
     ],
 )
 def test_a_question_without_two_sides_is_refused(changes: dict[str, Any], sentence: str) -> None:

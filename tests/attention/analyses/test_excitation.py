@@ -80,12 +80,12 @@ def gates_of(variant: str, root: Path, path: str) -> tuple[NDArray[np.float64], 
 
 
 def test_every_curve_is_the_mean_and_spread_of_its_class(root: Path) -> None:
-    report = run(excite(variant="eca", pictures=ALL, channels=20), DirectLab(root))
+    report = run(excite(variant="resnet20/eca?weights=shipped", pictures=ALL, channels=20), DirectLab(root))
     assert [gate.gate for gate in report.gates] == [f"layer{stage}.2.standard.0.gate" for stage in (1, 2, 3)]
     assert [(one.label, one.images) for one in report.classes] == [("black", 6), ("grey", 7), ("white", 6)]
     assert (report.images, report.total) == (19, 19)
     last = report.gates[-1]
-    gates, labels = gates_of("eca", root, last.gate)
+    gates, labels = gates_of("resnet20/eca?weights=shipped", root, last.gate)
     shown = list(last.shown)
     assert len(shown) == 20 and last.channels == 64 and (shown[0], shown[-1]) == (0, 63)
     means = np.stack([gates[labels == label].mean(0) for label in SHADES])
@@ -107,7 +107,7 @@ def test_the_batches_that_images_come_in_change_nothing(root: Path, monkeypatch:
     reports = []
     for size in (1, 5, 100):
         monkeypatch.setattr(excitation_file, "BATCH", size)
-        reports.append(run(excite(variant="se", pictures=ALL), DirectLab(root)))
+        reports.append(run(excite(variant="resnet20/se?weights=shipped", pictures=ALL), DirectLab(root)))
     for report in reports[1:]:
         for gate, other in zip(reports[0].gates, report.gates, strict=True):
             np.testing.assert_allclose(gate.mean, other.mean, atol=1e-6)
@@ -129,7 +129,7 @@ def test_what_is_known_so_far_is_a_report(root: Path, monkeypatch: pytest.Monkey
         def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
             told.append((done, total, partial))
 
-    report = run(excite(variant="eca", pictures=ALL), Watching(root))
+    report = run(excite(variant="resnet20/eca?weights=shipped", pictures=ALL), Watching(root))
     assert [(done, total) for done, total, _ in told] == [(0, 19), (8, 19), (16, 19), (19, 19)]
     part = told[1][2]
     assert isinstance(part, ExcitationReport) and (part.images, part.total) == (8, 19)
@@ -148,7 +148,7 @@ def test_channels_are_drawn_by_seed_or_evenly_spaced(root: Path) -> None:
 
 
 def test_photos_are_classes_of_their_own(root: Path) -> None:
-    report = run(excite(variant="eca", pictures=PHOTOS, gates=("layer3",)), DirectLab(root))
+    report = run(excite(variant="resnet20/eca?weights=shipped", pictures=PHOTOS, gates=("layer3",)), DirectLab(root))
     assert [one.label for one in report.classes] == list(PHOTOS)
     assert [gate.block for gate in report.gates] == [1, 2, 3]
     assert all(curve.std is None for gate in report.gates for curve in gate.curves)
@@ -187,10 +187,10 @@ def test_a_gate_of_the_class_alone_has_a_class_share_of_one(root: Path) -> None:
 
 
 def test_every_number_of_the_table_is_that_of_the_whole_matrix(root: Path) -> None:
-    report = run(stripes(variants=("eca",), pictures=ALL), DirectLab(root))
+    report = run(stripes(variants=("resnet20/eca?weights=shipped",), pictures=ALL), DirectLab(root))
     assert len(report.gates) == 9 and all(gate.variant == report.networks[0].name for gate in report.gates)
     for row in report.gates:
-        gates, _ = gates_of("eca", root, row.gate)
+        gates, _ = gates_of("resnet20/eca?weights=shipped", root, row.gate)
         assert row.static_share == pytest.approx(gates.mean(0).var() / gates.var(), abs=1e-5)
         assert (row.mean, row.std) == pytest.approx((gates.mean(), gates.std()), abs=1e-6)
         assert (row.min, row.max) == pytest.approx((gates.min(), gates.max()), abs=1e-6)
@@ -202,20 +202,23 @@ def test_every_number_of_the_table_is_that_of_the_whole_matrix(root: Path) -> No
 
 
 def test_excitation_and_stripe_agree_on_shares(root: Path) -> None:
-    curves = run(excite(variant="se", pictures=ALL), DirectLab(root)).gates
-    table = {gate.gate: gate for gate in run(stripes(variants=("se",), pictures=ALL), DirectLab(root)).gates}
+    curves = run(excite(variant="resnet20/se?weights=shipped", pictures=ALL), DirectLab(root)).gates
+    table = {
+        gate.gate: gate
+        for gate in run(stripes(variants=("resnet20/se?weights=shipped",), pictures=ALL), DirectLab(root)).gates
+    }
     for gate in curves:
         assert gate.static_share == pytest.approx(table[gate.gate].static_share, abs=1e-6)
         assert gate.class_share == pytest.approx(table[gate.gate].class_share, abs=1e-6)
 
 
 def test_orders_of_two_networks_are_compared_place_by_place(root: Path) -> None:
-    names = ("se", "eca", "resnet20/simam@inner")
+    names = ("resnet20/se?weights=shipped", "resnet20/eca?weights=shipped", "resnet20/simam@inner")
     report = run(stripes(variants=names, pictures=ALL), DirectLab(root))
     assert len(report.between) == 9 and len(report.maps) == 3
     pair = report.between[-1]
-    ours, _ = gates_of("se", root, pair.first_gate)
-    theirs, _ = gates_of("eca", root, pair.second_gate)
+    ours, _ = gates_of("resnet20/se?weights=shipped", root, pair.first_gate)
+    theirs, _ = gates_of("resnet20/eca?weights=shipped", root, pair.second_gate)
     assert (pair.stage, pair.block, pair.channels) == (3, 3, 64)
     assert pair.of_means == pytest.approx(spearmanr(ours.mean(0), theirs.mean(0)).statistic, abs=1e-3)
     rows = [spearmanr(one, other).statistic for one, other in zip(ours, theirs, strict=True)]
@@ -225,21 +228,26 @@ def test_orders_of_two_networks_are_compared_place_by_place(root: Path) -> None:
 
 
 def test_a_network_against_itself_has_the_same_order(root: Path) -> None:
-    report = run(stripes(variants=("eca", "eca"), pictures=ALL), DirectLab(root))
+    report = run(
+        stripes(variants=("resnet20/eca?weights=shipped", "resnet20/eca?weights=shipped"), pictures=ALL),
+        DirectLab(root),
+    )
     assert all(pair.of_means == pytest.approx(1) == pair.of_images for pair in report.between)
 
 
 def test_maps_are_cut_to_the_size_asked_for(root: Path) -> None:
-    asked = stripes(variants=("eca",), pictures=ALL, rows=5, columns=7, gate="layer2.1.standard.0.gate")
+    asked = stripes(
+        variants=("resnet20/eca?weights=shipped",), pictures=ALL, rows=5, columns=7, gate="layer2.1.standard.0.gate"
+    )
     (map,) = run(asked, DirectLab(root)).maps
     assert map.gate == asked.gate and np.shape(map.values) == (5, 7)
     assert (map.shown[0], map.shown[-1]) == (0, 31) and (map.labels[0], map.labels[-1]) == ("black", "white")
-    gates, _ = gates_of("eca", root, map.gate)
+    gates, _ = gates_of("resnet20/eca?weights=shipped", root, map.gate)
     assert map.centre == pytest.approx(gates.mean(), abs=1e-6)
 
 
 def test_gates_without_a_number_for_each_channel_are_named(root: Path) -> None:
-    report = run(stripes(variants=("resnet20/cbam", "none"), pictures=PHOTOS), DirectLab(root))
+    report = run(stripes(variants=("resnet20/cbam", "resnet20/none?weights=shipped"), pictures=PHOTOS), DirectLab(root))
     assert {gate.kind for gate in report.gates} == {"channel"}
     assert any("'spatial'" in one and "shared by all channels" in one for one in report.caveats)
     assert any("has no attention" in one for one in report.caveats)
@@ -251,9 +259,9 @@ def test_gates_without_a_number_for_each_channel_are_named(root: Path) -> None:
     ("changes", "reason"),
     [
         ({"pictures": PHOTOS[:1]}, "at least two"),
-        ({"variants": ("none",)}, "no attention, so it has no gates"),
+        ({"variants": ("resnet20/none?weights=shipped",)}, "no attention, so it has no gates"),
         ({"variants": ("resnet20/danet",)}, "between pairs"),
-        ({"gate": "layer9"}, "layer3.2.standard.0.gate"),
+        ({"gate": "layer9"}, "layer3.1.standard.0.gate"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_with_a_sentence(root: Path, changes: dict[str, object], reason: str) -> None:
@@ -262,7 +270,10 @@ def test_what_cannot_be_shown_is_refused_with_a_sentence(root: Path, changes: di
 
 
 def test_excitation_refuses_with_a_sentence_too(root: Path) -> None:
-    for variant, gates, reason in (("none", None, "no gates"), ("se", ("layer7",), "'layer7'")):
+    for variant, gates, reason in (
+        ("resnet20/none?weights=shipped", None, "no gates"),
+        ("resnet20/se?weights=shipped", ("layer7",), "'layer7'"),
+    ):
         with pytest.raises(InvalidRequest, match=reason):
             run(excite(variant=variant, pictures=ALL, gates=gates), DirectLab(root))
     with pytest.raises(NotFound, match="'blue'"):

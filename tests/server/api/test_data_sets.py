@@ -36,11 +36,13 @@ def stored(settings: Settings) -> list[str]:
 
 
 def test_an_uploaded_zip_can_be_named_and_planned_with(client: TestClient, settings: Settings) -> None:
-    assert client.get("/v1/datasets").json()["datasets"] == []
+    (shipped,) = client.get("/v1/datasets").json()["datasets"]
+    assert shipped["shipped"]
     answer = upload(client, zipped(SPLIT))
     told = {"name": "pets", "kind": "zip", "images": 8, "classes": ["cats", "dogs"], "split": True}
     assert answer.status_code == 201 and answer.json().items() >= told.items()
-    assert client.get("/v1/datasets").json()["datasets"] == [answer.json()] == [client.get("/v1/datasets/pets").json()]
+    assert client.get("/v1/datasets").json()["datasets"] == [shipped, answer.json()]
+    assert client.get("/v1/datasets/pets").json() == answer.json()
     assert answer.headers["Location"] == "/v1/datasets/pets"
     assert stored(settings) == ["pets.zip"]
     study = {"data": "pets", "variants": ["resnet20/none", "resnet20/eca"], "seeds": 2, "recipe": {"batch_size": 4}}
@@ -66,7 +68,7 @@ def test_folders_and_archives_are_listed_by_their_names(client: TestClient, sett
     (folder / "notes.txt").write_text("not a data set")
     (folder / ".hidden").mkdir()
     found = {one["name"]: one for one in client.get("/v1/datasets").json()["datasets"]}
-    assert list(found) == ["birds", "cifar-10-binary"]
+    assert list(found) == ["birds", "cifar-10-binary", "flowers-sample"]
     birds = {"name": "birds", "kind": "folder", "images": 3, "classes": ["jay", "owl"], "split": False}
     assert found["birds"].items() >= birds.items()
     assert found["cifar-10-binary"]["images"] is None  # nobody counted them
