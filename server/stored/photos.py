@@ -6,9 +6,9 @@ from functools import cached_property
 
 from PIL import Image as PillowImage
 
-from attention.data.colour_profile import in_srgb
 from attention.data.files import Files, samples
 from attention.data.images import ImageFacts, inspect
+from attention.data.preprocessing import in_srgb
 from attention.errors import InvalidRequest, NotFound
 from attention.schemas import Image, Images
 from server.store import Store

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention.build import build, load_report, resolve
+from attention.build import build, resolve
 from attention.data.files import Files
 from attention.errors import AttentionError, BadCheckpoint, NotFound
+from attention.network import describe
 from attention.spec import Variant
 from attention.weights import load as weights
 from attention.weights.find import NOWHERE, Checkpoints, check_name
@@ -219,7 +220,7 @@ def test_what_does_not_match_is_refused_with_what_was_expected(
     tmp_path: Path, stored_name: str, asked: str, sentence: str
 ) -> None:
     variant = resolve(Variant.parse(asked)).model_copy(update={"weights": "file:it"})
-    for look in (build, load_report):
+    for look in (build, describe):
         with pytest.raises(BadCheckpoint) as caught:
             look(variant, stored(tmp_path, stored_name))
         assert sentence in str(caught.value)
