@@ -81,9 +81,8 @@ def diagnose_model(
 
 
 def in_order(statements: Iterable[Statement]) -> tuple[Statement, ...]:
-    """Statements in the order of the questions."""
-    topics = list(TOPICS)
-    return tuple(sorted(statements, key=lambda statement: topics.index(statement.topic)))
+    """Statements in the order of their topics."""
+    return tuple(sorted(statements, key=lambda statement: TOPICS.index(statement.topic)))
 
 
 # ---------------------------------------------------------------- what the gates do

@@ -1,6 +1,6 @@
 """Why does a module not help: the question, and statements that each have number, threshold, source and verdict."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -11,20 +11,11 @@ from attention.spec import GateKind, Pictures, Plain, Request, Variant
 Topic = Literal[
     "mean", "scalar", "neutral", "constant", "saturated", "dead", "start", "bottleneck", "place", "seeds", "images"
 ]
-TOPICS: dict[Topic, str] = {
-    "mean": "Does it matter what the gates see in the image?",
-    "scalar": "Do differences between channels matter?",
-    "neutral": "Does the module change the function at all?",
-    "constant": "Are gates the same for every image?",
-    "saturated": "Are gates saturated?",
-    "dead": "Are units of the bottleneck dead?",
-    "start": "What did inserting the module do to the activations?",
-    "bottleneck": "Is the bottleneck too narrow?",
-    "place": "Is it where its paper puts it?",
-    "seeds": "How many seeds would show a gain of the published size?",
-    "images": "Are the test images enough for such a gain?",
-}
-"""What each statement answers, in the order of the report."""
+TOPICS: tuple[Topic, ...] = get_args(Topic)
+"""What is checked, in the order of the report: what replacing gates by their mean, by one number for all channels and
+by the neutral weight changes; constant and saturated gates; dead hidden units; activations at the start; width of the
+bottleneck; place; seeds and test images that a gain takes.
+"""
 
 Finding = Literal["ok", "notice", "trouble"]
 
@@ -68,7 +59,7 @@ class Units(Plain):
 class Statement(Plain):
     """One thing that was checked."""
 
-    topic: Topic = Field(description="What was asked.")
+    topic: Topic = Field(description="What was checked.")
     finding: Finding = Field(description="ok, notice (worth knowing, or not decided), or trouble (a likely reason).")
     sentence: str = Field(description="The statement in words, with its numbers.")
     number: float | None = Field(description="The number it rests on; null where it is about words.")
@@ -110,7 +101,7 @@ class DiagnoseReport(Plain):
     calibration: str = Field(description="The images whose mean gates were put in, in words.")
     n: int = Field(description="Images tried so far.")
     accuracy: float | None = Field(description="Top-1 accuracy of the network as it is, points; null without labels.")
-    statements: tuple[Statement, ...] = Field(description="What was checked, in the order of the questions.")
+    statements: tuple[Statement, ...] = Field(description="What was checked, in the order of the topics.")
     gates: tuple[GateHealth, ...] = Field(description="Every gate from input to output.")
     layers: tuple[LayerHealth, ...] = Field(description="Every hidden layer with ReLUs in attention modules.")
     caveats: tuple[str, ...] = Field(description="What to know before reading the statements.")
