@@ -15,7 +15,7 @@ from dashboard.widgets import data_sets, gates
 FINDINGS: dict[Finding, tuple[str, str]] = {
     "ok": (":green[:material/check_circle:]", marked("in order")),
     "notice": (":orange[:material/info:]", marked("worth knowing")),
-    "trouble": (":red[:material/error:]", marked("trouble")),
+    "trouble": (":red[:material/warning:]", marked("trouble")),
 }
 """Finding -> its icon and its word."""
 
@@ -147,8 +147,9 @@ def show(report: DiagnoseReport, final: bool) -> None:
     st.caption(f"{report.network.name.partition('?')[0]}, {report.images}, {accuracy}n = {report.n:,}")
     for caveat in report.caveats:
         st.caption(f":material/info: {caveat}")
-    for statement in report.statements:
-        _statement(statement)
+    with st.container(border=True, gap="small"):
+        for statement in report.statements:
+            _statement(statement)
     if final:
         panels.downloads(report, "diagnosis", report.network.device)
 
@@ -156,27 +157,19 @@ def show(report: DiagnoseReport, final: bool) -> None:
 def _statement(statement: Statement) -> None:
     icon, word = FINDINGS[statement.finding]
     question, meanings = MEANINGS[statement.topic]
-    with st.container(border=True):
-        left, right = st.columns([5, 1], vertical_alignment="center")
-        left.markdown(f"{icon} **{say(question)}** {say(word)}  \n{say(meanings[statement.finding])}")
-        if numbers := said(statement):
-            left.markdown(numbers)
-        left.caption(statement.source)
-        if statement.where:
-            with right.popover(say("Where"), icon=":material/location_on:", width="stretch"):
-                st.markdown(
-                    "\n".join(
-                        f"- `{one.path}`: {len(one.units)} / {one.of}"
-                        + (f" ({_list(one.units)})" if one.of > 1 else "")
-                        for one in statement.where
-                    )
-                )
+    left, right = st.columns([5, 1])
+    numbers = f" · {said(statement)}" if statement.number is not None or statement.interval else ""
+    left.markdown(f"{icon} **{say(question)}** {say(word)}{numbers}  \n{say(meanings[statement.finding])}")
+    left.caption(statement.source)
+    if statement.where:
+        with right.popover(say("Where"), icon=":material/location_on:", width="stretch"):
+            for one in statement.where:
+                units = f" ({_list(one.units)})" if one.of > 1 else ""
+                st.markdown(f"`{one.path}`: {len(one.units)} / {one.of}{units}")
 
 
 def said(statement: Statement) -> str:
-    """Number, interval and threshold of a statement; empty if it has none."""
-    if statement.number is None and statement.interval is None:
-        return ""
+    """Number, interval and threshold of a statement that has them."""
     unit, signed = say(UNITS[statement.unit]), statement.topic in ("mean", "scalar", "neutral")
     number = "> 10,000" if statement.number is None else f"{statement.number:{'+.2f' if signed else ',.3g'}}"
     parts = f"**{number}** {unit}".replace("-", "−")
