@@ -116,7 +116,7 @@ def _surround(app: FastAPI, settings: Settings, accounts: Accounts, numbers: Met
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=("GET", "POST", "DELETE"),
+            allow_methods=("GET", "POST", "PATCH", "DELETE"),
             allow_headers=ASKED_WITH,
             expose_headers=ANSWERED_WITH,
         )

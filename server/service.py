@@ -14,19 +14,26 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
 
 from attention.build import skeleton
+from attention.data.folder import DataFolder
 from attention.errors import AttentionError, InvalidRequest
-from attention.schemas import Conditions, Job
+from attention.schemas import Conditions, Job, Storage
+from attention.schemas import StoredKind as KindOf
 from attention.spec import Request
 from server.access.limits import account
 from server.answers.answer_cache import AnswerCache
 from server.answers.provenance import Provenance
-from server.answers.references import images, variants
+from server.answers.references import images, named_photos, variants
 from server.answers.size_limits import check_at_once, check_networks
 from server.catalog import catalog, version
 from server.engine import Engine
 from server.jobs.queue import JobQueue
 from server.settings import Settings
 from server.store import Store
+from server.stored.answers import StoredAnswers
+from server.stored.checkpoints import StoredCheckpoints
+from server.stored.data_sets import DataSets
+from server.stored.jobs import StoredJobs
+from server.stored.kinds import StoredKind
 from server.stored.photos import Photos
 from server.stored.reports import Archive
 
@@ -65,7 +72,13 @@ class Service:
         self.engine = engine
         self.queue = queue
         self.store = store
-        self.photos = Photos(engine.files, store)
+        files, jobs = engine.files, store.jobs
+        self.photos = Photos(files, store, settings.keep_uploads_days)
+        self.data_sets = DataSets(DataFolder(files.depot), jobs, settings.keep_data_sets_days)
+        self.checkpoints = StoredCheckpoints(files.checkpoints, jobs, settings.keep_checkpoints_days)
+        self.jobs = StoredJobs(jobs, settings.keep_jobs_days)
+        self.answers = StoredAnswers(store.answers, jobs, settings.reports_kept_days)
+        self.shelf: tuple[StoredKind, ...] = (self.photos, self.data_sets, self.checkpoints, self.jobs, self.answers)
         self._provenance = Provenance(engine, settings)
         self.archive = Archive(store.answers, settings)
         self.answer_cache: AnswerCache[bytes] = AnswerCache(len, settings.remembered_bytes)
@@ -89,6 +102,9 @@ class Service:
         Raises:
             AttentionError: whatever the caller can mend; Overloaded if too many requests wait already.
         """
+        brought = photos or {}
+        if any(name not in brought and name not in self.photos.samples for name in named_photos(question)):
+            await run_in_threadpool(self.photos.check, question.model_dump(mode="json"), brought)
         conditions = await self.conditions(question)
         json = await self.answer_cache.get((question, conditions), partial(self.work_out, question, photos))
         return Answered(json, await self.keep(question, conditions, json))  # also if remembered: it is the newest again
@@ -142,6 +158,17 @@ class Service:
         """
         return await run_in_threadpool(self._submit, request, photos or {})
 
+    def storage(self) -> Storage:
+        """What users keep here, each kind summed up, and the room that is left; it blocks."""
+        kinds = [KindOf(kind=kind.name, keep_days=kind.keep_days, **vars(kind.extent())) for kind in self.shelf]
+        disk = shutil.disk_usage(self.settings.folder)
+        return Storage(
+            kinds=tuple(kinds),
+            bytes=sum(kind.bytes for kind in kinds),
+            free_bytes=disk.free,
+            disk_bytes=disk.total,
+        )
+
     def storage_obstacle(self) -> str | None:
         """Why what users send may not be kept now, as a sentence; None if nothing is known to be in the way."""
         if shutil.disk_usage(self.settings.folder).free < LEAST_FREE_BYTES:
@@ -165,6 +192,7 @@ class Service:
                 "Let ATTENTION_DATABASE name a file or a server."
             )
         check_networks(request, self.settings)
+        self.photos.check(request.model_dump(mode="json"), photos)
         for variant in dict.fromkeys(variants(request)):
             skeleton(variant)
         for image_id, data in photos.items():

@@ -168,6 +168,13 @@ class Settings(BaseSettings):
         ge=0,
         description="Days after which an uploaded photo is deleted; 0 keeps it until it is deleted by hand.",
     )
+    keep_data_sets_days: float = Field(
+        default=0.0, ge=0, description="The same of a data set, since its files last changed."
+    )
+    keep_checkpoints_days: float = Field(
+        default=0.0, ge=0, description="The same of a checkpoint; a study that made one would train it again."
+    )
+    keep_jobs_days: float = Field(default=0.0, ge=0, description="The same of a job that has ended, with its report.")
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         default="info", description="What is logged."
     )

@@ -5,6 +5,7 @@ import hashlib
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from attention.data.images import decode
 from attention.errors import NotFound
 from attention.storage import depot
+from attention.storage.base import Entry
 from attention.weights.find import Checkpoints
 from attention.weights.hub import Hub
 
@@ -95,10 +97,18 @@ class Files:
             self.depot.write(_place(name), data)
         return name
 
-    def images_before(self, moment: float) -> list[str]:
-        """Ids of uploaded images that came, the last time they did, before a moment (seconds since 1970)."""
-        found = self.depot.entries("images", deep=True)
-        return sorted(one.last for one in found if IMAGE.fullmatch(one.last) and one.changed < moment * 1e9)
+    def images(self) -> Iterator[Entry]:
+        """The files of uploaded images, by id; each changed when it came, the last time it did."""
+        return (file for file in self.depot.entries("images", deep=True) if IMAGE.fullmatch(file.last))
+
+    def has_image(self, name: str) -> bool:
+        """Whether an image is here, a sample or an upload."""
+        if any(sample.id == name for sample in samples()):
+            return True
+        try:
+            return bool(self.depot.state(_place(name)))
+        except FileNotFoundError:
+            return False
 
     def sweep(self) -> int:
         """Remove what uploads that were cut off left behind; nobody could read it. Gives how many files that were."""

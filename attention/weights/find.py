@@ -44,7 +44,7 @@ MOST_NAMES = 30
 
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".tar")
 
-_NAME = re.compile(r"[A-Za-z0-9][\w.=-]{0,199}")
+NAME = re.compile(r"[A-Za-z0-9][\w.=-]{0,199}")
 _HUB = re.compile(
     r"(?P<repository>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
     r"(?:/(?P<file>(?:[\w=-][\w.=-]*/)*[\w=-][\w.=-]*\.safetensors))?"
@@ -108,9 +108,9 @@ class Checkpoints:
         if name.lower().endswith(PICKLES):
             raise BadCheckpoint(_pickle(name))
         stem = name.removesuffix(".safetensors")
-        if self.any_path and (self.folder is None or not _NAME.fullmatch(stem)):
+        if self.any_path and (self.folder is None or not NAME.fullmatch(stem)):
             path = Path(f"{stem}.safetensors").expanduser()
-        elif self.folder is not None and _NAME.fullmatch(stem):
+        elif self.folder is not None and NAME.fullmatch(stem):
             path = self._brought(f"{stem}.safetensors")
         else:
             raise BadCheckpoint(
@@ -137,6 +137,14 @@ class Checkpoints:
             return []
         there = self.kept.entries(self.folder.name)
         return sorted(one.last.removesuffix(".safetensors") for one in there if one.last.endswith(".safetensors"))
+
+    def card(self, name: str) -> Card | Conversion | None:
+        """What is written beside the checkpoint ``file:NAME``; None if nothing is.
+
+        Raises:
+            BadCheckpoint: what is there is no card.
+        """
+        return _card(self._brought(f"{name}.json"))
 
     @property
     def kept(self) -> Depot:

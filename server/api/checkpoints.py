@@ -1,12 +1,14 @@
-"""The REST API of checkpoints: the weights of a trained or folded network, as a file to take away."""
+"""Routes of checkpoints: the weights of trained, folded and converted networks, listed, taken away, named, deleted."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
+from attention.schemas import Checkpoint, Checkpoints
 from server.api.openapi import problems
 from server.service import Live
 
@@ -18,6 +20,18 @@ PIECE = 1 << 20
 
 
 routes = APIRouter(prefix="/v1", tags=["checkpoints"])
+
+
+@routes.get(
+    "/checkpoints",
+    operation_id="checkpoints",
+    summary="List checkpoints",
+    response_description="By name, without those that come with the service.",
+    responses=problems(),
+)
+def checkpoints(service: Live) -> Checkpoints:
+    """Weights that a variant can name: those of studies and folds, and those that were sent or converted."""
+    return Checkpoints(checkpoints=tuple(service.checkpoints.list()))
 
 
 @routes.get(
@@ -46,6 +60,35 @@ def checkpoint(service: Live, name: str) -> Response:
         "X-Content-Type-Options": "nosniff",
     }
     return StreamingResponse(_pieces(path), headers=headers, media_type=MEDIA_TYPE)
+
+
+@routes.delete(
+    "/checkpoints/{name}",
+    operation_id="delete_checkpoint",
+    summary="Delete a checkpoint",
+    status_code=204,
+    response_description="It is gone, and its name is free.",
+    responses=problems(404, 409, 422),
+)
+def delete_checkpoint(service: Live, name: str) -> None:
+    """Delete a checkpoint and its card, unless a job that has not ended names it; its study would train it again."""
+    service.checkpoints.delete(name)
+
+
+@routes.patch(
+    "/checkpoints/{name}",
+    operation_id="rename_checkpoint",
+    summary="Rename a checkpoint",
+    response_description="It has its new name.",
+    responses=problems(404, 409, 422),
+)
+def rename_checkpoint(
+    service: Live,
+    name: str,
+    new_name: Annotated[str, Query(min_length=1, max_length=300, description="What to call it from now on.")],
+) -> Checkpoint:
+    """Give a checkpoint another name; reports that tell of it keep the one it had."""
+    return service.checkpoints.rename(name, new_name)
 
 
 def _called(name: str) -> str:

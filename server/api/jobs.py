@@ -69,6 +69,19 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
             raise HTTPException(409, f"This job is {job.state} already; there is nothing left to cancel.")
         return job
 
+    @routes.delete(
+        "/jobs/{job_id}",
+        operation_id="delete_job",
+        tags=["jobs"],
+        summary="Delete a job that has ended",
+        status_code=204,
+        response_description="It is gone, and its report with it.",
+        responses=problems(404, 409, 422),
+    )
+    def delete_job(service: Live, job_id: str) -> None:
+        """Delete a job with its report; checkpoints that it made stay. One that waits or runs is cancelled first."""
+        service.jobs.delete(job_id)
+
 
 def _add_following(routes: APIRouter) -> None:
     @routes.get(

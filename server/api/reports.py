@@ -73,6 +73,19 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         table = written(kind, dumps(stored.report), format)
         return Response(table, headers={"Cache-Control": "private, no-cache"}, media_type=MEDIA_TYPES[format])
 
+    @routes.delete(
+        "/reports/{report_id}",
+        operation_id="delete_report",
+        tags=["reports"],
+        summary="Delete a stored report",
+        status_code=204,
+        response_description="It is gone.",
+        responses=problems(404, 409, 422),
+    )
+    def delete_report(service: Live, report_id: str) -> None:
+        """Delete a report by its id; a job's report goes with its job."""
+        (service.answers if is_answer(report_id) else service.jobs).delete(report_id)
+
     @routes.post(
         "/reports/{report_id}/again",
         operation_id="again",
@@ -123,7 +136,8 @@ def _entry(one: Listed | Job, created: datetime, requests: Requests) -> ReportEn
         text = title(requests[one.analysis].model_validate(one.request))
     except (KeyError, ValidationError):
         text = "asked of another version of the service"
-    return ReportEntry(id=one.id, analysis=one.analysis, title=text, created=created, job=isinstance(one, Job))
+    job, size = isinstance(one, Job), one.bytes if isinstance(one, Job) else one.size
+    return ReportEntry(id=one.id, analysis=one.analysis, title=text, created=created, bytes=size, job=job)
 
 
 def _stored(service: Service, report_id: str) -> StoredReport:

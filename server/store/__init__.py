@@ -15,7 +15,7 @@ from server.store.migrations import migrate
 from server.store.reports import AnswerTable
 from server.store.tables import AnswerRow, ImageRow, JobRow
 
-_IMAGE_COLUMNS = ("id", "name", "format", "width", "height", "bytes", "note")
+_IMAGE_COLUMNS = ("id", "name", "format", "width", "height", "bytes", "note", "created")
 
 
 class Store:
@@ -34,9 +34,10 @@ class Store:
         self.jobs = JobTable(self._engine)
         self.answers = AnswerTable(self._engine)
 
-    def add_image(self, image: Image) -> None:
+    def add_image(self, image: Image) -> Image:
         """Remember an image; one that is known becomes the newest, under the name it has now."""
-        values = {column: getattr(image, column) for column in _IMAGE_COLUMNS} | {"created": datetime.now(UTC)}
+        image = image.model_copy(update={"created": datetime.now(UTC)})
+        values = {column: getattr(image, column) for column in _IMAGE_COLUMNS}
         newer = update(ImageRow).where(ImageRow.id == image.id).values(**values)
         try:
             with self._engine.begin() as connection:
@@ -45,6 +46,18 @@ class Store:
         except IntegrityError:  # another process added it in between
             with self._engine.begin() as connection:
                 connection.execute(newer)
+        return image
+
+    def rename_image(self, image_id: str, name: str) -> Image:
+        """Give an image another name.
+
+        Raises:
+            NotFound: it is not here.
+        """
+        renamed = update(ImageRow).where(ImageRow.id == image_id).values(name=name)
+        with self._engine.begin() as connection:
+            connection.execute(renamed)
+        return self.image(image_id)
 
     def image(self, image_id: str) -> Image:
         """One image.

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Update, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Update, case, delete, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from attention.errors import NotFound, Overloaded
-from attention.schemas import Job, JobLinks, JobState, StoredReport
+from attention.schemas import ENDED, Job, JobLinks, JobState, StoredReport
 from attention.spec import Plain, Request
 from server.store.database import alone
 from server.store.owner import this_process
@@ -174,6 +174,33 @@ class JobTable:
             connection.execute(stopped)
         return self.get(job_id)
 
+    # ---------------------------------------------------------------- when it has ended
+
+    def ended(self) -> tuple[tuple[str, int, datetime], ...]:
+        """Each job that has ended: its id, the bytes of its report, and when it ended."""
+        columns = select(JobRow.id, func.coalesce(ReportRow.size, 0), JobRow.finished, JobRow.created)
+        rows = columns.outerjoin(ReportRow, ReportRow.job_id == JobRow.id).where(JobRow.state.in_(ENDED))
+        with self._engine.connect() as connection:
+            return tuple(
+                (name, size, finished or created) for name, size, finished, created in connection.execute(rows)
+            )
+
+    def extent(self) -> tuple[int, int, datetime | None]:
+        """How many jobs there are, the bytes of their reports, and when the oldest was asked for."""
+        summed = select(func.count(JobRow.id), func.coalesce(func.sum(ReportRow.size), 0), func.min(JobRow.created))
+        with self._engine.connect() as connection:
+            count, size, oldest = connection.execute(
+                summed.select_from(JobRow).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
+            ).one()
+        return count, int(size), oldest
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job that has ended, with its report; nothing happens if it has not, or is not here."""
+        gone = select(JobRow.id).where(JobRow.id == job_id, JobRow.state.in_(ENDED))
+        with self._engine.begin() as connection:
+            connection.execute(delete(ReportRow).where(ReportRow.job_id.in_(gone)))
+            connection.execute(delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(ENDED)))
+
     # ---------------------------------------------------------------- when its worker is gone
 
     def died(
@@ -261,16 +288,17 @@ class JobTable:
             if not _moves(connection, update(JobRow).where(*_held(claim)).values(beats=JobRow.beats + 1, **values)):
                 return False
             if report:
-                kept = {"json": json, "final": report[1]}
+                kept = {"json": json, "final": report[1], "size": len(json.encode())}
                 if not _moves(connection, update(ReportRow).where(ReportRow.job_id == claim.job_id).values(**kept)):
                     connection.execute(insert(ReportRow).values(job_id=claim.job_id, **kept))
         return True
 
 
 _JOBS = select(
-    *(getattr(JobRow, name) for name in Job.model_fields if name not in ("eta_s", "report", "links")),
+    *(getattr(JobRow, name) for name in Job.model_fields if name not in ("eta_s", "report", "links", "bytes")),
     JobRow.expected,
     ReportRow.final,
+    func.coalesce(ReportRow.size, 0).label("bytes"),
 ).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
 
 
