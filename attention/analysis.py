@@ -69,13 +69,13 @@ class AnyLab(Protocol):
         """A network of the caller's own, in eval mode on `device`: to differentiate, to change, to time."""
 
     def map(
-        self, fn: "Step[T, S]", items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+        self, fn: "Step[T, S]", items: Sequence[T], on_progress: Callable[[T, S], None], lost: Callable[[T, str], S]
     ) -> Iterator[S]:
-        """Apply ``fn`` to every item, perhaps elsewhere; results come as they finish.
+        """Apply ``fn`` to every item, perhaps on other machines; results come as they finish.
 
         Args:
             fn: the work on one item; plain enough to travel. It says what it has come to so far as often as it likes.
-            tell: told of that here, whose item it is and what it has come to; what it raises ends the work on all.
+            on_progress: called here with an item and what it has come to; what it raises ends the work on all.
             lost: the result of an item whose machine went away in the middle of it, twice, and how that was.
         """
 
@@ -83,7 +83,7 @@ class AnyLab(Protocol):
         """Say how far the work is, and show what is known so far as a report that is not complete yet.
 
         Raises:
-            Cancelled: whoever asked no longer wants the answer.
+            Cancelled: the answer is no longer wanted.
         """
 
 
@@ -92,10 +92,10 @@ Step = Callable[[T, Callable[[S], None]], S]
 
 
 def in_order(
-    fn: Step[T, S], items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+    fn: Step[T, S], items: Sequence[T], on_progress: Callable[[T, S], None], lost: Callable[[T, str], S]
 ) -> Iterator[S]:
-    """`AnyLab.map` without anybody else: one item after the other, here."""
-    return (fn(item, partial(tell, item)) for item in items)
+    """Do the work of `AnyLab.map` in this process, one item after the other."""
+    return (fn(item, partial(on_progress, item)) for item in items)
 
 
 Analysis = Callable[[Any, AnyLab], Plain]

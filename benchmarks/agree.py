@@ -28,7 +28,7 @@ from attention.errors import InvalidRequest
 from attention.gate import ablate
 from attention.precision import APART, DType
 from attention.running.device import best_device, check_device, device_name
-from attention.running.fused import serving_copy
+from attention.running.fused import fused_copy
 from attention.running.runner import Found, Running, fetched, plain
 from attention.spec import Ablation, Recipe, Variant
 from attention.training.graphs import Recorder
@@ -113,7 +113,7 @@ def compared(variant: Variant, device: str, dtypes: Iterable[DType], ways: Seque
 
 def _as(way: Way, network: Backbone) -> Backbone:
     """The network in the form that a way runs, and the caller's to move."""
-    return copy.deepcopy(network) if way == "eager" else serving_copy(network)
+    return copy.deepcopy(network) if way == "eager" else fused_copy(network)
 
 
 def _through(running: Running, images: Tensor, ablation: Ablation | None = None) -> Found:

@@ -18,7 +18,7 @@ import torch
 
 from attention.build import build
 from attention.running.device import best_device, device_name
-from attention.running.fused import serving_copy
+from attention.running.fused import fused_copy
 from attention.running.timing import synchroniser
 from attention.spec import Variant
 from benchmarks import crowd, service
@@ -45,7 +45,7 @@ def bare(variant: str, device: str, dtype: str, batch: int, seconds: float) -> f
     """Images a second of the network by itself, in the form that the service runs."""
     network = build(Variant.parse(variant))
     side, number_format = network.input_size, getattr(torch, dtype)
-    ready = serving_copy(network).to(device, number_format, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ready = fused_copy(network).to(device, number_format, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.randn(batch, 3, side, side).to(device, number_format, memory_format=torch.channels_last)
     wait, count = synchroniser(device), 0
     with torch.inference_mode():

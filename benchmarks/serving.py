@@ -21,7 +21,7 @@ from torch import nn
 from attention.backbones.resnet import Block
 from attention.build import build
 from attention.running.device import device_name
-from attention.running.fused import serving_copy
+from attention.running.fused import fused_copy
 from attention.running.runner import Running
 from attention.running.timing import median_interval, synchroniser
 from attention.spec import Variant
@@ -52,7 +52,7 @@ def main() -> None:
     networks: dict[str, nn.Module] = {}
     for name in ("none", "se", "eca"):
         written = build(Variant.parse(f"{chosen.backbone}/{name}"))
-        served = serving_copy(written)
+        served = fused_copy(written)
         with torch.inference_mode():
             off = (served(images[:2].cpu()) - written(images[:2].cpu())).abs().max().item()
         print(f"{chosen.backbone}/{name}: served and written form differ by at most {off:.1e} in logits")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attention.build import build
 from attention.gate import ablate, gates
-from attention.running.fused import serving_copy
+from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Variant
 from benchmarks.measure import line, paired_ratio, side_by_side
@@ -30,7 +30,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     network = build(Variant.parse(NAME))
-    model = (serving_copy(network) if chosen.served else network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = (fused_copy(network) if chosen.served else network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     photo = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     photo = photo.contiguous(memory_format=torch.channels_last)
     ablations = [Ablation(kind="neutral", gates=(path,)) for path in gates(model)]

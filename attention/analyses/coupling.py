@@ -17,7 +17,7 @@ from attention.data.images import preprocess
 from attention.errors import InvalidRequest
 from attention.gate import AttentionModule, gates, slots
 from attention.measuring.channel_gates import channel_sites, named, per_channel, place, ran, require, spaced
-from attention.measuring.traits import scramble
+from attention.measuring.traits import randomise
 from attention.reports.coupling import CouplingReport, CouplingRequest
 from attention.reports.gates import GateSite
 
@@ -125,7 +125,7 @@ def _means_only(module: AttentionModule, inner: str, site: GateSite, x: Tensor) 
     maps = torch.randn(TRIES, *x.shape[1:], dtype=x.dtype, generator=torch.Generator().manual_seed(0))
     flat = maps.mean((2, 3), keepdim=True).expand_as(maps)
     for seed in range(TRIES):
-        scramble(tried, seed)
+        randomise(tried, seed)
         with torch.no_grad():
             whole, means = (gate_of(tried, inner, site, one) for one in (maps, flat))
         if not torch.allclose(whole, means):

@@ -9,7 +9,7 @@ from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.errors import InvalidRequest
 from attention.gate import AttentionModule, gates
-from attention.measuring.traits import lone, noise, scramble
+from attention.measuring.traits import module_alone, noise, randomise
 from attention.modules import modules
 from attention.options import present, schema
 from attention.reports.modules import Interaction, InteractionReport, InteractionRequest
@@ -38,7 +38,7 @@ def interaction(request: InteractionRequest, lab: AnyLab) -> InteractionReport:
 
 def _interaction(name: str, request: InteractionRequest, pooled: Tensor) -> Interaction:
     options = _options(name, request)
-    module = lone(name, request.channels, options, request.seed).double()
+    module = module_alone(name, request.channels, options, request.seed).double()
     _check(name, module)
 
     def summed(features: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ def _check(name: str, module: AttentionModule) -> None:
             "such as eca, se or ese."
         )
     tried = copy.deepcopy(module)
-    scramble(tried)
+    randomise(tried)
     x = noise(channels=module.channels).double()
     with torch.no_grad():
         whole, means = (channel_gate(tried, one) for one in (x, x.mean((2, 3), keepdim=True)))

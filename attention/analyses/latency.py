@@ -16,7 +16,7 @@ from attention.reports.cost import Cost
 from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing, Verdict
 from attention.running.device import device_name
-from attention.running.fused import serving_copy
+from attention.running.fused import fused_copy
 from attention.running.runner import Running, check_running
 from attention.running.timing import bandwidth, median_interval, rounds, synchroniser
 from attention.spec import Variant
@@ -62,7 +62,7 @@ def _passes(
     for number, variant in enumerate(dict.fromkeys(variants)):
         lab.progress(0, request.rounds, f"preparing {variant.name} ({number + 1} of {len(set(variants))})")
         network = build(variant)
-        ready: nn.Module = serving_copy(network) if request.mode in ("served", "graphs") else network
+        ready: nn.Module = fused_copy(network) if request.mode in ("served", "graphs") else network
         if request.mode == "graphs":
             made[variant.name] = _recorded(Running(ready, device, request.dtype, graphs=True), images, variant)
             continue

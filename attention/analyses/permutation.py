@@ -18,7 +18,7 @@ from attention.build import input_size, preprocess_of, resolve, skeleton
 from attention.data.images import preprocess
 from attention.errors import AttentionError, InvalidRequest
 from attention.gate import AttentionModule, Slot, capture, gates, slots
-from attention.measuring.traits import SIDE, lone, noise, scramble
+from attention.measuring.traits import SIDE, module_alone, noise, randomise
 from attention.modules import modules
 from attention.reports.permutation import Order, PermutationReport, PermutationRequest, PermutedModule
 from attention.spec import GateKind, Variant
@@ -62,10 +62,10 @@ def permutation(request: PermutationRequest, lab: AnyLab) -> PermutationReport:
 def _lone(name: str, request: PermutationRequest) -> PermutedModule:
     name = modules.canonical(name)  # a name that is not there is the caller's mistake, not a row
     try:
-        module = lone(name, request.channels)
+        module = module_alone(name, request.channels)
     except AttentionError as error:
         return _row(name, request.channels, sentence=f"It does not take {request.channels} channels: {error}")
-    scramble(module, request.seed)
+    randomise(module, request.seed)
     side = SIDE if request.channels != SIDE**2 else SIDE + 1  # tells maps of places from those of channels
     x = noise(side, request.channels)
     return _probed(name, module, (x,), request.seed)

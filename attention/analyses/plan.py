@@ -20,7 +20,7 @@ from attention.reports.checkpoints import Card
 from attention.reports.study import Plan, PlanRequest, StudyRequest
 from attention.running.device import device_name
 from attention.spec import Variant
-from attention.storage.base import Depot
+from attention.storage.base import FileStore
 from attention.training.conditions import check_trainable, earlier_spread, seeds_advice, unseen_images
 from attention.weights.load import current
 
@@ -35,7 +35,7 @@ ROUGH_MACS_PER_S = {"cpu": 1e10, "cuda": 2e12}
 def plan(request: PlanRequest, lab: AnyLab) -> Plan:
     """How long would this study take?"""
     study = request.study
-    data = DataFolder(lab.files.depot).get(study.data)
+    data = DataFolder(lab.files.file_store).get(study.data)
     if data is None:
         raise NotFound(f"There is no data set {study.data!r} in the data folder.")
     classes = len(data.classes) if data.classes else None
@@ -44,7 +44,7 @@ def plan(request: PlanRequest, lab: AnyLab) -> Plan:
     if data.images is not None:
         check_trainable(study.recipe, data.images, study.data, "images in all splits")
     arms = [resolve(arm.model_copy(update={"classes": classes})) for arm in study.arms()]
-    cards = [card for card in _cards(lab.files.depot) if card.data == data.name]
+    cards = [card for card in _cards(lab.files.file_store) if card.data == data.name]
     cards = [card for card in cards if card.preprocess.size == study.size]
     trained = {(_key(card.variant), card.seed) for card in cards if card.recipe == study.recipe}
     seeds = range(study.first_seed, study.first_seed + study.seeds)
@@ -127,13 +127,13 @@ def _key(variant: Variant) -> str:
     return current(variant).model_copy(update={"classes": None, "seed": 0, "weights": None}).name
 
 
-def _cards(depot: Depot) -> Iterable[Card]:
+def _cards(file_store: FileStore) -> Iterable[Card]:
     """The cards of the runs that were kept; a file that is none is passed over."""
-    for entry in depot.entries("checkpoints"):
+    for entry in file_store.entries("checkpoints"):
         if not fnmatch(entry.last, "run-*.json"):
             continue
         try:
-            yield Card.model_validate_json(depot.path(entry.name).read_bytes())
+            yield Card.model_validate_json(file_store.path(entry.name).read_bytes())
         except (ValidationError, OSError):
             continue
 

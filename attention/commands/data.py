@@ -19,7 +19,7 @@ from attention.commands import data_options
 from attention.data.folder import DataFolder, data_set_name
 from attention.data.intake import take_inventory
 from attention.errors import NotFound
-from attention.storage.folder import Folder
+from attention.storage.folder import FolderStore
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """Do what the command line says."""
-    folder = DataFolder(Folder(chosen.data.expanduser()))
+    folder = DataFolder(FolderStore(chosen.data.expanduser()))
     match chosen.action:
         case "list":
             for listed in folder.all():

@@ -22,7 +22,7 @@ from attention.commands import data_options
 from attention.data.files import Files
 from attention.data.folder import DataFolder, data_set_name
 from attention.errors import AttentionError, BadData, InvalidRequest
-from attention.storage.folder import Folder
+from attention.storage.folder import FolderStore
 from attention.weights.find import Checkpoints
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork, find_networks
 
@@ -49,7 +49,7 @@ def fetch(client: Client, repository: str, root: Path, *, name: str | None = Non
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository):
         raise InvalidRequest(f"{repository!r} is no repository of the hub. Write owner/name, such as uoft-cs/cifar10.")
     called = data_set_name(name or repository.partition("/")[2])
-    folder = DataFolder(Folder(root))
+    folder = DataFolder(FolderStore(root))
     folder.check_free(called)
     coming, final = folder.folder / f".{called}.part", folder.folder / called
     try:

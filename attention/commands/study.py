@@ -24,9 +24,9 @@ from attention.reports.checkpoints import Card
 from attention.reports.study import RunReport, StudyReport, StudyRequest
 from attention.spec import Plain
 from attention.storage.base import write_whole
-from attention.storage.folder import Folder
-from attention.training.run_study import conduct, prepare
-from attention.training.study import Workshop
+from attention.storage.folder import FolderStore
+from attention.training.run_study import prepare, run_study
+from attention.training.study import RunStore
 from attention.weights.load import SHIPPED, checkpoint_name
 
 
@@ -102,12 +102,12 @@ def run(chosen: argparse.Namespace) -> None:
         )
     _link(chosen.data, chosen.keep / "datasets", name)
     command = _command(chosen, request)
-    workshop = Workshop(Folder(chosen.keep), chosen.device, compiled=chosen.compile, made_by=command)
+    run_store = RunStore(FolderStore(chosen.keep), chosen.device, compiled=chosen.compile, made_by=command)
     if chosen.plan_only:
-        plan = prepare(request, workshop).plan
+        plan = prepare(request, run_store).plan
         print(plan.sentence if plan else "Choosing by validation accuracy needs no plan.", flush=True)
         return
-    report = conduct(request, workshop, _tell, by_arm=chosen.by_arm)
+    report = run_study(request, run_store, _tell, by_arm=chosen.by_arm)
     write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")
     write_whole(chosen.keep / "report.csv", report.csv().encode())
     write_whole(chosen.keep / "report.tex", report.latex().encode())

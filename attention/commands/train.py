@@ -12,7 +12,7 @@ from attention.build import resolve
 from attention.commands import training_options
 from attention.data.dataset import DataSet, read
 from attention.spec import Recipe, Variant
-from attention.storage.folder import Folder
+from attention.storage.folder import FolderStore
 from attention.training.cards import card_of
 from attention.training.checkpointing import Epoch, write_checkpoint
 from attention.training.train import train
@@ -42,7 +42,7 @@ def run(chosen: argparse.Namespace) -> None:
 def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: argparse.Namespace) -> None:
     watched = "test" if data.validation is None else "validation"
 
-    def tell(epoch: Epoch) -> None:
+    def on_progress(epoch: Epoch) -> None:
         print(
             f"{variant.name}  epoch {epoch.epoch}/{recipe.epochs}  loss {epoch.loss:.3f}  "
             f"{watched} accuracy {epoch.accuracy:.4f}  {epoch.seconds:.0f} s",
@@ -61,13 +61,13 @@ def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: ar
         device=chosen.device,
         compiled=chosen.compile,
         resume=resume,
-        on_epoch=tell,
+        on_epoch=on_progress,
     )
     words = [identity.name, *training_options.decisive(chosen), "--seed", str(chosen.seed)]
     command = f"attention-lab train DATA {shlex.join(words)}"
     card = card_of(identity, recipe, chosen.seed, data, run, command)
     name = checkpoint_name(card.variant)
-    write_checkpoint(Folder(chosen.out), name, run.model, card)
+    write_checkpoint(FolderStore(chosen.out), name, run.model, card)
     resume.unlink(missing_ok=True)
     wrote = chosen.out / f"{name}.safetensors"
     print(f"wrote {wrote}  test accuracy {card.test_accuracy:.4f}  {card.seconds:.0f} s", flush=True)

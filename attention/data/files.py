@@ -14,7 +14,7 @@ from PIL import Image
 
 from attention.data.images import decode
 from attention.errors import NotFound
-from attention.storage import depot
+from attention.storage import open_file_store
 from attention.storage.base import Entry
 from attention.weights.find import Checkpoints
 from attention.weights.hub import Hub
@@ -82,31 +82,31 @@ class Files:
     def __init__(self, root: Path, url: str | None = None) -> None:
         self.root = root
         self.url = url
-        self.depot = depot(root, url)
+        self.file_store = open_file_store(root, url)
 
     @property
     def checkpoints(self) -> Checkpoints:
         """Checkpoints by name under ``checkpoints/``, and published ones under ``hub/``; no other path is read."""
-        kept = self.depot
-        return Checkpoints(kept.root / "checkpoints", Hub(self.root / "hub", PUBLISHERS), depot=kept)
+        kept = self.file_store
+        return Checkpoints(kept.root / "checkpoints", Hub(self.root / "hub", PUBLISHERS), file_store=kept)
 
     def put_image(self, data: bytes) -> str:
         """Keep an image's bytes; the same bytes twice are kept once, as new. Returns the id."""
         name = image_id(data)
-        if not self.depot.renew(_place(name)):
-            self.depot.write(_place(name), data)
+        if not self.file_store.renew(_place(name)):
+            self.file_store.write(_place(name), data)
         return name
 
     def images(self) -> Iterator[Entry]:
         """The files of uploaded images, by id; each changed when it came, the last time it did."""
-        return (file for file in self.depot.entries("images", deep=True) if IMAGE.fullmatch(file.last))
+        return (file for file in self.file_store.entries("images", deep=True) if IMAGE.fullmatch(file.last))
 
     def has_image(self, name: str) -> bool:
         """Whether an image is here, a sample or an upload."""
         if any(sample.id == name for sample in samples()):
             return True
         try:
-            return bool(self.depot.state(_place(name)))
+            return bool(self.file_store.state(_place(name)))
         except FileNotFoundError:
             return False
 
@@ -130,7 +130,7 @@ class Files:
             if sample.id == name:
                 return sample.path.read_bytes()
         try:
-            return self.depot.read(place)
+            return self.file_store.read(place)
         except FileNotFoundError:
             raise NotFound(f"There is no image {name!r} here. Upload it first: POST /v1/images.") from None
 
@@ -144,7 +144,7 @@ class Files:
 
     def remove_image(self, name: str) -> None:
         """Forget an uploaded image; nothing happens if it is not here."""
-        self.depot.remove(_place(name))
+        self.file_store.remove(_place(name))
 
 
 def _place(name: str) -> str:

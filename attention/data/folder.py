@@ -25,7 +25,7 @@ from attention.data.sources import SUFFIXES
 from attention.data.system_files import left_by_system
 from attention.errors import AttentionError, BadData, Conflict, InvalidRequest, NotFound
 from attention.reports.inventory import AS_FOUND, Choices, Inventory
-from attention.storage.base import Depot, Entry, State
+from attention.storage.base import Entry, FileStore, State
 
 ENDINGS = {b"PK": ".zip", b"\x1f\x8b": ".tar.gz", b"BZ": ".tar.bz2", b"\xfd7": ".tar.xz", b"PA": ".parquet"}
 """First bytes of an archive -> the ending that it is kept under."""
@@ -75,16 +75,16 @@ def data_set_name(text: str) -> str:
 class DataFolder:
     """The folder ``datasets`` among a service's files. Every method blocks."""
 
-    depot: Depot
+    file_store: FileStore
 
     @property
     def folder(self) -> Path:
         """Where on this machine a data set is made that is to be adopted."""
-        return self.depot.root / "datasets"
+        return self.file_store.root / "datasets"
 
     def entries(self) -> tuple[Entry, ...]:
         """The files and folders there."""
-        return tuple(self.depot.entries("datasets"))
+        return tuple(self.file_store.entries("datasets"))
 
     def all(self) -> tuple[Listed, ...]:
         """Every data set that a study can name, by name."""
@@ -104,12 +104,12 @@ class DataFolder:
     def path(self, name: str) -> Path | None:
         """Where on this machine the data set of a name can be read now; None if there is none."""
         found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
-        return self.depot.path(found[0].name) if found else None
+        return self.file_store.path(found[0].name) if found else None
 
     def state(self, name: str) -> State:
         """Changes when the data set of a name may have; empty if there is none."""
         found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
-        return [one for entry in found for one in self.depot.state(entry.name)]
+        return [one for entry in found for one in self.file_store.state(entry.name)]
 
     def check_free(self, name: str) -> None:
         """Raise Conflict if a name is taken."""
@@ -140,19 +140,19 @@ class DataFolder:
         ending = _ending(made)
         before = [entry.name for entry in self.entries() if _stem(entry.last) == name] if replaces else []
         aside = f"datasets/.{name}.replaced"
-        self.depot.remove(aside)
+        self.file_store.remove(aside)
         try:
             for entry in before:
-                self.depot.move(entry, aside)
-            self.depot.create(f"datasets/{name}{ending}", made)
+                self.file_store.move(entry, aside)
+            self.file_store.create(f"datasets/{name}{ending}", made)
         except BaseException as error:
             for entry in before:
                 with suppress(FileNotFoundError, FileExistsError):
-                    self.depot.move(aside, entry)
+                    self.file_store.move(aside, entry)
             if isinstance(error, FileExistsError):
                 raise Conflict(f"There is a data set {name!r} already. Give this one another name.") from None
             raise
-        self.depot.remove(aside)
+        self.file_store.remove(aside)
         self._keep(name, intake)
         listed = self.get(name)
         if listed is None:
@@ -188,7 +188,7 @@ class DataFolder:
         path = self.path(name)
         if path is None:
             raise NotFound(f"There is no data set {name!r}.")
-        kept = _kept(self.depot, _stem(name), json.dumps(self.state(name)))
+        kept = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
         if kept is not None and kept.files == self._files(name):
             return kept.intake
         intake = take_inventory(path, self.choices(name))
@@ -198,7 +198,7 @@ class DataFolder:
     def choices(self, name: str) -> Choices:
         """What was chosen for a data set when it was brought in."""
         try:
-            kept = json.loads(self.depot.read(_sidecar(_stem(name))))
+            kept = json.loads(self.file_store.read(_sidecar(_stem(name))))
             return Choices.model_validate(kept["inventory"]["choices"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return AS_FOUND
@@ -210,8 +210,8 @@ class DataFolder:
             NotFound: there is none of that name.
         """
         for entry in self._named(name):
-            self.depot.remove(entry.name)
-        self.depot.remove(_sidecar(_stem(name)))
+            self.file_store.remove(entry.name)
+        self.file_store.remove(_sidecar(_stem(name)))
 
     def rename(self, name: str, new: str) -> Listed:
         """Give a data set another name.
@@ -222,13 +222,13 @@ class DataFolder:
         """
         entries = self._named(name)
         self.check_free(new)
-        known = _kept(self.depot, _stem(name), json.dumps(self.state(name)))
+        known = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
         ending = entries[0].last.removeprefix(_stem(entries[0].last))
         try:
-            self.depot.move(entries[0].name, f"datasets/{new}{ending}")
+            self.file_store.move(entries[0].name, f"datasets/{new}{ending}")
         except FileExistsError:
             raise Conflict(f"There is a data set {new!r} already. Give this one another name.") from None
-        self.depot.remove(_sidecar(_stem(name)))
+        self.file_store.remove(_sidecar(_stem(name)))
         if known is not None:
             self._keep(new, known.intake)
         listed = self.get(new)
@@ -252,21 +252,21 @@ class DataFolder:
             "used": vars(intake.used) if intake.used else None,
             "records": rows,
         }
-        self.depot.write(_sidecar(name), json.dumps(told, ensure_ascii=False).encode())
+        self.file_store.write(_sidecar(name), json.dumps(told, ensure_ascii=False).encode())
 
     def _files(self, name: str) -> str:
         """Changes whenever any file of a data set does, however deep it lies."""
         whole = hashlib.sha256()
         for entry in self._named(name):
-            for file in self.depot.entries(entry.name, deep=True) if entry.folder else (entry,):
+            for file in self.file_store.entries(entry.name, deep=True) if entry.folder else (entry,):
                 whole.update(repr((file.name, file.size, file.changed)).encode())
         return whole.hexdigest()
 
     def _look(self, entry: Entry) -> Listed | None:
         name = _stem(entry.last)
-        state = json.dumps(self.depot.state(entry.name))
-        listed = _listed(self.depot, entry, hash(state) if entry.folder else 0)
-        kept = _kept(self.depot, name, state)
+        state = json.dumps(self.file_store.state(entry.name))
+        listed = _listed(self.file_store, entry, hash(state) if entry.folder else 0)
+        kept = _kept(self.file_store, name, state)
         if listed is not None and entry.changed:  # a store of objects knows no time of a folder
             listed = replace(listed, created=datetime.fromtimestamp(entry.changed / 1e9, UTC))
         if listed is None or kept is None:
@@ -282,10 +282,10 @@ def _sidecar(name: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _read_sidecar(depot: Depot, name: str, changed: int) -> Kept | None:
+def _read_sidecar(file_store: FileStore, name: str, changed: int) -> Kept | None:
     """What is kept of a data set; None if nothing is, or if it is damaged."""
     try:
-        told = json.loads(depot.read(_sidecar(name)))
+        told = json.loads(file_store.read(_sidecar(name)))
         records = tuple(
             Record(title, label, split, bytes.fromhex(digest), bytes.fromhex(content))
             for title, label, split, digest, content in told["records"]
@@ -297,10 +297,10 @@ def _read_sidecar(depot: Depot, name: str, changed: int) -> Kept | None:
         return None
 
 
-def _kept(depot: Depot, name: str, state: str) -> Kept | None:
+def _kept(file_store: FileStore, name: str, state: str) -> Kept | None:
     """What is kept of a data set whose files are in this state; None if nothing is, or if they changed."""
     try:
-        kept = _read_sidecar(depot, name, hash(tuple(depot.state(_sidecar(name)))))
+        kept = _read_sidecar(file_store, name, hash(tuple(file_store.state(_sidecar(name)))))
     except FileNotFoundError:
         return None
     return kept if kept is not None and kept.state == state else None
@@ -321,11 +321,11 @@ def _stem(name: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _listed(depot: Depot, entry: Entry, state: int) -> Listed | None:
+def _listed(file_store: FileStore, entry: Entry, state: int) -> Listed | None:
     """A file or folder as a data set; None if it is none. Another entry or state makes it be looked at again."""
     name = _stem(entry.last)
     if entry.folder:
-        files = list(depot.entries(entry.name, deep=True))
+        files = list(file_store.entries(entry.name, deep=True))
         inside = [clean(one.name.removeprefix(f"{entry.name}/")) for one in files]
         size = sum(one.size for one in files)
         if any(path.endswith(".parquet") for path in inside):
@@ -336,7 +336,7 @@ def _listed(depot: Depot, entry: Entry, state: int) -> Listed | None:
     if re.search(r"\.(tar(\.\w+)?|tgz|tbz2?|txz)$", entry.last):
         return Listed(name, "tar", bytes=entry.size)
     try:
-        with depot.open(entry.name) as file, zipfile.ZipFile(file) as archive:
+        with file_store.open(entry.name) as file, zipfile.ZipFile(file) as archive:
             return replace(_by_names(name, "zip", map(clean, archive.namelist())), bytes=entry.size)
     except UNPACKING:
         return None

@@ -53,7 +53,7 @@ def pictures(asked: Pictures, files: Files) -> Iterator[Picture]:
             yield Picture(name, None, files.image(name))
         return
     path = data_path(asked.data, files)
-    folder = DataFolder(files.depot)
+    folder = DataFolder(files.file_store)
     drawn = _drawn(folder, path.stat().st_mtime_ns, asked)
     wanted, found = set(drawn), {}
     for number, item in enumerate(placed(path, folder.intake(asked.data))):
@@ -100,7 +100,7 @@ def how_many(asked: Pictures, files: Files) -> int:
     if asked.data is None:
         return len(asked.images)
     path = data_path(asked.data, files)
-    return len(_drawn(DataFolder(files.depot), path.stat().st_mtime_ns, asked))
+    return len(_drawn(DataFolder(files.file_store), path.stat().st_mtime_ns, asked))
 
 
 def stamp(asked: Pictures, files: Files) -> str:
@@ -114,7 +114,7 @@ def data_path(name: str, files: Files) -> Path:
     Raises:
         NotFound: there is none of that name.
     """
-    folder = DataFolder(files.depot)
+    folder = DataFolder(files.file_store)
     path = None if name.startswith(".") or folder.get(name) is None else folder.path(name)
     if path is None:
         there = ", ".join(one.name for one in folder.all()) or "none yet; bring one with POST /v1/datasets"

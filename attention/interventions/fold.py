@@ -28,7 +28,7 @@ from attention.gate import Slot, ablate, capture, gates, sites, slots
 from attention.reports.checkpoints import Card
 from attention.reports.gates import GateSite
 from attention.spec import Ablation, GateKind, Variant
-from attention.storage.base import Depot
+from attention.storage.base import FileStore
 from attention.weights.load import checkpoint_name
 
 ALLOWED = 1e-5
@@ -203,7 +203,7 @@ def difference(one: Tensor, truth: Tensor) -> float:
     return float((one - truth).abs().max() / truth.abs().max().clamp_min(1e-12))
 
 
-def keep(model: nn.Module, variant: Variant, card: Card | None, depot: Depot) -> tuple[Variant, int]:
+def keep(model: nn.Module, variant: Variant, card: Card | None, file_store: FileStore) -> tuple[Variant, int]:
     """Write a folded network where ``file:NAME`` finds it, under a name made of its contents.
 
     Returns:
@@ -217,6 +217,6 @@ def keep(model: nn.Module, variant: Variant, card: Card | None, depot: Depot) ->
     plain = checkpoint_name(variant).replace("=", "")[:120]  # in a variant's name the sign would have to be escaped
     name = f"{plain}-folded-{hashlib.sha256(data + about).hexdigest()[:16]}"
     if card is not None:  # first, for the network is there as soon as its weights are
-        depot.write(f"checkpoints/{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
-    depot.write(f"checkpoints/{name}.safetensors", data)
+        file_store.write(f"checkpoints/{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
+    file_store.write(f"checkpoints/{name}.safetensors", data)
     return variant.model_copy(update={"weights": f"file:{name}"}), len(data)

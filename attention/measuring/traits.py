@@ -21,7 +21,7 @@ CHANNELS, SIDE = 64, 8
 """The map that a module is tried on."""
 
 HOST, HOST_STAGE, HOST_CHANNELS = "vgg11_small", 3, 64
-"""A lone module is taken out of a small network whose width is set so that this stage has the channels asked for."""
+"""A module is taken out of a small network whose width is set so that this stage has the channels asked for."""
 
 NARROW = 2
 """A bottleneck of so many units or fewer is warned of."""
@@ -30,8 +30,8 @@ LARGE_SIDE = 56
 """Side of the first stage's maps in ImageNet's networks, pixels."""
 
 
-def lone(name: str, channels: int, options: Options | None = None, seed: int = 0) -> AttentionModule:
-    """A fresh module by itself, in eval mode, made as networks make theirs: under a seed, on maps of 8 x 8.
+def module_alone(name: str, channels: int, options: Options | None = None, seed: int = 0) -> AttentionModule:
+    """Build one attention module outside a network, in eval mode, under a fixed seed, for maps of 8 x 8.
 
     Raises:
         AttentionError: there is no such module, or it does not take the options or the channels.
@@ -47,7 +47,7 @@ def lone(name: str, channels: int, options: Options | None = None, seed: int = 0
     return next(one for one in build(variant).modules() if isinstance(one, AttentionModule))
 
 
-def scramble(module: nn.Module, seed: int = 0) -> None:
+def randomise(module: nn.Module, seed: int = 0) -> None:
     """Give every parameter a random value, so that nothing hides behind a start at zero."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in module.parameters():
@@ -66,31 +66,31 @@ def traits(name: str) -> Traits:
     Raises:
         UnknownName: there is no such module.
     """
-    module, x = lone(name, CHANNELS), noise()
+    module, x = module_alone(name, CHANNELS), noise()
     with torch.inference_mode():
         y = module(x)
-    kept, alike = float(y.std() / x.std()), _correlation(x, y)
+    std_ratio, correlation = float(y.std() / x.std()), _correlation(x, y)
     identity = torch.equal(x, y)
     replaces = None
     if hasattr(modules[name], "select"):
         replaces = "A block's spatial convolution, at the place 'spatial': it becomes one of the module's branches."
     least_batch = _least_batch(module)
-    scramble(module)
-    looks, pairs = _looks(module), _pairs(module)
+    randomise(module)
+    depends_on_input, pairs = _depends_on_input(module), _pairs(module)
     needs = _needs(name, least_batch)
     return Traits(
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         neutral=tuple(gate.neutral for gate in gates(module).values()),
-        kept=kept,
-        alike=alike,
+        std_ratio=std_ratio,
+        correlation=correlation,
         identity=identity,
-        looks=looks,
+        depends_on_input=depends_on_input,
         least_batch=least_batch,
         pairs=pairs,
         replaces=replaces,
         needs=needs,
-        start=_start(kept, alike, identity),
-        warnings=_warnings(module, kept, alike, identity, looks, pairs),
+        start=_start(std_ratio, correlation, identity),
+        warnings=_warnings(module, std_ratio, correlation, identity, depends_on_input, pairs),
     )
 
 
@@ -132,7 +132,7 @@ def _least_batch(module: AttentionModule) -> int:
     return 1
 
 
-def _looks(module: AttentionModule) -> bool:
+def _depends_on_input(module: AttentionModule) -> bool:
     """Whether any weight differs between two images."""
     with torch.no_grad(), capture(module) as seen:
         module(noise())
@@ -156,34 +156,34 @@ def _needs(name: str, least_batch: int) -> tuple[str, ...]:
     if modules[name].needs_side:
         needs.append("The side of the maps where it sits: its size is set for the network's own input size.")
     try:
-        lone(name, CHANNELS // 2 + 1)
+        module_alone(name, CHANNELS // 2 + 1)
     except AttentionError as error:
         needs.append(f"Not any number of channels will do: {error}")
     return tuple(needs)
 
 
-def _start(kept: float, alike: float, identity: bool) -> str:
+def _start(std_ratio: float, correlation: float, identity: bool) -> str:
     if identity:
         return "A fresh module is exactly the identity: in a trained network it changes nothing until it is trained."
-    if alike < 0.5:
+    if correlation < 0.5:
         return (
-            f"A fresh module gives something else than its input (correlation {alike:.2f}): a trained network that it "
-            "is put into has to be trained again."
+            f"A fresh module gives something else than its input (correlation {correlation:.2f}): a trained network "
+            "that it is put into has to be trained again."
         )
-    even = "" if alike > 0.95 else f" and changes its pattern (correlation {alike:.2f})"
+    even = "" if correlation > 0.95 else f" and changes its pattern (correlation {correlation:.2f})"
     return (
-        f"A fresh module leaves {kept:.2f} of its input's standard deviation{even}: after a trained block's last "
-        f"normalisation, that block's residual branch starts at {kept:.0%} of what it was."
+        f"A fresh module leaves {std_ratio:.2f} of its input's standard deviation{even}: after a trained block's last "
+        f"normalisation, that block's residual branch starts at {std_ratio:.0%} of what it was."
     )
 
 
 def _warnings(
-    module: AttentionModule, kept: float, alike: float, identity: bool, looks: bool, pairs: bool
+    module: AttentionModule, std_ratio: float, correlation: float, identity: bool, depends_on_input: bool, pairs: bool
 ) -> tuple[str, ...]:
     warnings = []
     if not identity:
-        warnings.append(_start(kept, alike, identity))
-    if not looks:
+        warnings.append(_start(std_ratio, correlation, identity))
+    if not depends_on_input:
         warnings.append("Its weights do not depend on the image: it is a control.")
     if pairs:
         megabytes = LARGE_SIDE**4 * 4 / 1e6

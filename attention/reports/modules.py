@@ -21,10 +21,10 @@ class Traits(Plain):
     neutral: tuple[float | None, ...] = Field(
         description="For each gate the weight that passes the input through: 1 multiplied, 0 added, null for none."
     )
-    kept: float = Field(description="Standard deviation of what leaves a fresh module by that of what arrives.")
-    alike: float = Field(description="Correlation of what leaves a fresh module with what arrives, -1..1.")
+    std_ratio: float = Field(description="Standard deviation of what leaves a fresh module by that of what arrives.")
+    correlation: float = Field(description="Correlation of what leaves a fresh module with what arrives, -1..1.")
     identity: bool = Field(description="Whether a fresh module passes its input through bit for bit.")
-    looks: bool = Field(description="Whether its weights depend on the image.")
+    depends_on_input: bool = Field(description="Whether its weights depend on the image.")
     least_batch: int = Field(description="Fewest images a batch that it can be trained with.")
     pairs: bool = Field(description="Whether its weights grow with the square of the pixels of the map.")
     replaces: str | None = Field(description="What it takes the place of, if it is more than a layer put in between.")

@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 """By how much of the largest logit a copy may differ; rounding alone gives about 1e-6."""
 
 
-def serving_copy(model: Backbone) -> Backbone:
+def fused_copy(model: Backbone) -> Backbone:
     """A faster copy of a network in eval mode, or a plain copy where the faster one would not give the same."""
     served = copy.deepcopy(model).eval()
     probe = _noise(model)

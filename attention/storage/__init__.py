@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from attention.storage.base import Depot
-from attention.storage.folder import Folder
-from attention.storage.s3 import Bucket, check_url
+from attention.storage.base import FileStore
+from attention.storage.folder import FolderStore
+from attention.storage.s3 import S3Store, check_url
 
 
-def depot(root: Path, url: str | None) -> Depot:
-    """The files of a service whose data folder is ``root``: there, or where a URL such as ``s3://bucket/files`` says.
+def open_file_store(root: Path, url: str | None) -> FileStore:
+    """Open the store of files of a data folder: the folder itself, or the S3 store that a URL names.
 
     Raises:
         InvalidRequest: it is no such URL, or what it needs is not installed.
     """
     if url is None:
-        return Folder(root)
+        return FolderStore(root)
     check_url(url)
-    return Bucket(root / "copies", url)
+    return S3Store(root / "copies", url)

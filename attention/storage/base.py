@@ -2,7 +2,7 @@
 
 A file is written whole or not at all, and never changed: it can be replaced by another one of its name, which no reader
 ever sees half of. Names are paths below, such as ``checkpoints/run-1.json``. What has to be a file on this machine to
-be read, such as a checkpoint, has a path here (`Depot.path`); what is read at once does not need one (`Depot.read`).
+be read, such as a checkpoint, has a path here (`FileStore.path`); what is read at once needs none (`FileStore.read`).
 """
 
 import errno
@@ -47,7 +47,7 @@ class Entry:
         return self.name.rpartition("/")[2]
 
 
-class Depot(Protocol):
+class FileStore(Protocol):
     """Files by name. It is plain data and travels to other machines, where it leads to the same files.
 
     Whatever names a file that is not there raises FileNotFoundError; what cannot be read or written for another reason

@@ -12,7 +12,7 @@ from attention.storage.base import Entry, State, write_whole
 
 
 @dataclass(frozen=True)
-class Folder:
+class FolderStore:
     """Files in a folder of this machine, or in one that several machines share under the same path."""
 
     root: Path

@@ -1,4 +1,4 @@
-"""Files in an S3-compatible store, as one depot for many machines.
+"""Files in an S3-compatible store, one store for many machines.
 
 The store is the truth: whatever is read is looked up there, and one put replaces a whole object. A machine's folder
 holds copies of what has to be a file to be read; a copy counts while its size and time are those of its object. The
@@ -38,16 +38,16 @@ log = logging.getLogger(__name__)
 URL = re.compile(r"(s3|memory)://[^/\s]+(/[^/\s]+)*/?")
 """Stores in which one put replaces a whole object; ``memory`` lasts as long as its process, and is for tests."""
 
-SURE_S = 2.0
+CHECK_AFTER_S = 2.0
 """For so long a copy that was just compared with its object is not compared again."""
 
-PATIENCE = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 2}}
+TIMEOUTS = {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 2}}
 """What s3fs waits for, in seconds, unless ``FSSPEC_S3_CONFIG_KWARGS`` says otherwise: somebody waits for an answer."""
 
 PART = 1 << 16
 """Bytes that come at a time from a file that is opened to read parts of."""
 
-ROOM = 5_000_000_000
+KEEP_FREE_BYTES = 5_000_000_000
 """Bytes of the disk that copies leave free, if that can be had by dropping older ones."""
 
 IN_USE_S = 3600.0
@@ -77,7 +77,7 @@ def _opened(url: str) -> tuple[Any, str]:
         fsspec = importlib.import_module("fsspec")
         options: dict[str, Any] = {"use_listings_cache": False}
         if url.startswith("s3:") and "config_kwargs" not in fsspec.config.conf.get("s3", {}):
-            options["config_kwargs"] = PATIENCE
+            options["config_kwargs"] = TIMEOUTS
         system, top = fsspec.core.url_to_fs(url, **options)
     except ImportError:
         raise InvalidRequest(
@@ -87,7 +87,7 @@ def _opened(url: str) -> tuple[Any, str]:
 
 
 @dataclass(frozen=True)
-class Bucket:
+class S3Store:
     """Files in a store, with copies in a folder of this machine.
 
     Args:
@@ -102,27 +102,27 @@ class Bucket:
 
     def read(self, name: str) -> bytes:
         """The bytes of a file."""
-        with self._sentences():
-            return bytes(self._system.cat_file(self._at(name)))
+        with self._translate_errors():
+            return bytes(self._system.cat_file(self._key(name)))
 
     def open(self, name: str) -> BinaryIO:
         """A file to read parts of: only those come over the network."""
-        return io.BufferedReader(_Parts(self, self._looked_up(name)[0]), PART)
+        return io.BufferedReader(_Parts(self, self._stat(name)[0]), PART)
 
     def part(self, name: str, start: int, end: int) -> bytes:
         """Some of the bytes of a file."""
-        with self._sentences():
-            return bytes(self._system.cat_file(self._at(name), start=start, end=end))
+        with self._translate_errors():
+            return bytes(self._system.cat_file(self._key(name), start=start, end=end))
 
     def write(self, name: str, data: bytes) -> None:
         """Keep a file, in place of any other of its name."""
-        with self._sentences(making=True):
-            self._system.pipe_file(self._at(name), data)
+        with self._translate_errors(making=True):
+            self._system.pipe_file(self._key(name), data)
 
     def create(self, name: str, made: Path) -> None:
         """Keep a file that was made below `root`, which is gone then."""
-        with self._sentences(making=True):
-            self._system.put_file(str(made), self._at(name), mode="create")
+        with self._translate_errors(making=True):
+            self._system.put_file(str(made), self._key(name), mode="create")
         made.unlink()
 
     def renew(self, name: str) -> bool:
@@ -131,31 +131,31 @@ class Bucket:
 
     def remove(self, name: str) -> None:
         """Forget a file or folder; nothing happens if it is not there."""
-        with suppress(FileNotFoundError), self._sentences():
-            inside = self._system.find(self._at(name))
-            for path in inside or (self._at(name),):
+        with suppress(FileNotFoundError), self._translate_errors():
+            inside = self._system.find(self._key(name))
+            for path in inside or (self._key(name),):
                 self._system.rm_file(path)
         self._drop(name)
 
     def move(self, name: str, new: str) -> None:
         """Give a file or folder another name; a store has no names of folders, so each file in it is copied."""
         with suppress(FileNotFoundError):
-            self._looked_up(new)
+            self._stat(new)
             raise FileExistsError(new)
-        with self._sentences():
-            for path in self._system.find(self._at(name)):
-                self._system.cp_file(path, path.replace(self._at(name), self._at(new), 1))
+        with self._translate_errors():
+            for path in self._system.find(self._key(name)):
+                self._system.cp_file(path, path.replace(self._key(name), self._key(new), 1))
         self.remove(name)
 
     def entries(self, folder: str, *, deep: bool = False) -> Iterator[Entry]:
         """What lies in a folder, by name; with ``deep``, the files in all folders below it."""
-        top = self._at(folder)
-        with self._sentences():
+        top = self._key(folder)
+        with self._translate_errors():
             try:
                 found = self._system.find(top, detail=True).values() if deep else self._system.ls(top, detail=True)
             except FileNotFoundError:
                 found = ()
-        entries = [self._told(about) for about in found if about["name"].rstrip("/") != top]
+        entries = [self._entry(about) for about in found if about["name"].rstrip("/") != top]
         for entry in sorted(entries, key=lambda entry: entry.name):
             if deep or not entry.last.startswith("."):
                 if not entry.folder:
@@ -164,7 +164,7 @@ class Bucket:
 
     def state(self, name: str) -> State:
         """Changes when a file does, or any file in a folder."""
-        entry, inside = self._looked_up(name)
+        entry, inside = self._stat(name)
         return [(one.name, one.size, one.changed) for one in (inside or (entry,))]
 
     # ---------------------------------------------------------------- with a copy
@@ -172,16 +172,16 @@ class Bucket:
     def path(self, name: str) -> Path:
         """Where a file or folder can be read on this machine now; it is fetched if the copy is not what is kept."""
         here = self.root / name
-        at, known = _compared.get((self.root, self.url, name), (-SURE_S, None))
-        if known is not None and monotonic() - at < SURE_S and _is_copy(here, known):
+        at, known = _compared.get((self.root, self.url, name), (-CHECK_AFTER_S, None))
+        if known is not None and monotonic() - at < CHECK_AFTER_S and _is_copy(here, known):
             return _used(here, known)
         try:
-            entry, inside = self._looked_up(name)
+            entry, inside = self._stat(name)
         except FileNotFoundError:
             self._drop(name)
             raise
         if not _is_copy(here, entry):
-            with self._sentences(), _alone(here):
+            with self._translate_errors(), _file_lock(here):
                 if not _is_copy(here, entry):  # nobody else has fetched it meanwhile
                     self._fetch(here, entry, inside)
         if not entry.folder:
@@ -191,9 +191,9 @@ class Bucket:
     def send(self, name: str) -> None:
         """Keep the file that was written whole to ``root / name``, in place of any other of its name."""
         here = self.root / name
-        with self._sentences(making=True):
-            self._system.put_file(str(here), self._at(name))
-        entry, _ = self._looked_up(name)
+        with self._translate_errors(making=True):
+            self._system.put_file(str(here), self._key(name))
+        entry, _ = self._stat(name)
         if entry.size == here.stat().st_size:
             os.utime(here, ns=(entry.changed, entry.changed))
 
@@ -206,7 +206,7 @@ class Bucket:
             for one in inside or (entry,):
                 path = whole / one.name.removeprefix(f"{entry.name}/") if entry.folder else whole
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._system.get_file(self._at(one.name), str(path))
+                self._system.get_file(self._key(one.name), str(path))
                 if path.stat().st_size != one.size:
                     raise OSError(f"{one.name} came with {path.stat().st_size} of {one.size} bytes")
             os.utime(whole, ns=(entry.changed, entry.changed))
@@ -217,13 +217,13 @@ class Bucket:
             shutil.rmtree(coming, ignore_errors=True)
 
     def _make_room(self, size: int) -> None:
-        """Drop copies that were not used for longest, until so many bytes more leave `ROOM` on the disk."""
+        """Drop copies that were not used for longest, until so many bytes more leave `KEEP_FREE_BYTES` on the disk."""
         copies = []
         for path in self.root.glob("*/[!.]*"):
             with suppress(FileNotFoundError):
                 copies.append((path.stat().st_atime, path))
         for used, path in sorted(copies):
-            if shutil.disk_usage(self.root).free >= size + ROOM or time() - used < IN_USE_S:
+            if shutil.disk_usage(self.root).free >= size + KEEP_FREE_BYTES or time() - used < IN_USE_S:
                 return
             log.info("The copy %s leaves to make room.", path)
             self._drop(path.relative_to(self.root).as_posix())
@@ -243,13 +243,13 @@ class Bucket:
     def _system(self) -> Any:
         return _opened(self.url)[0]
 
-    def _at(self, name: str) -> str:
+    def _key(self, name: str) -> str:
         return f"{_opened(self.url)[1]}/{name}"
 
-    def _looked_up(self, name: str) -> tuple[Entry, tuple[Entry, ...]]:
+    def _stat(self, name: str) -> tuple[Entry, tuple[Entry, ...]]:
         """What the store says of a file, or of a folder and the files in it."""
-        with self._sentences():
-            entry = self._told(self._system.info(self._at(name)))
+        with self._translate_errors():
+            entry = self._entry(self._system.info(self._key(name)))
         if not entry.folder:
             return entry, ()
         inside = tuple(self.entries(name, deep=True))
@@ -259,7 +259,7 @@ class Bucket:
         seconds = max(one.changed for one in inside) // 10**9
         return Entry(name, True, sum(one.size for one in inside), _changed(seconds, mark)), inside
 
-    def _told(self, about: Mapping[str, Any]) -> Entry:
+    def _entry(self, about: Mapping[str, Any]) -> Entry:
         name = about["name"].removeprefix(_opened(self.url)[1] + "/").rstrip("/")
         if about["type"] == "directory":
             return Entry(name, True, 0, 0)
@@ -273,7 +273,7 @@ class Bucket:
         _compared[self.root, self.url, entry.name] = monotonic(), entry
 
     @contextmanager
-    def _sentences(self, making: bool = False) -> Iterator[None]:
+    def _translate_errors(self, making: bool = False) -> Iterator[None]:
         """What a store raises, as a sentence. When something is made, a missing bucket is the store's fault."""
         try:
             yield
@@ -294,7 +294,7 @@ class Bucket:
 class _Parts(io.RawIOBase):
     """An object as a file to read from; what goes wrong on the way is a sentence, not what a broken file would give."""
 
-    def __init__(self, bucket: Bucket, entry: Entry) -> None:
+    def __init__(self, bucket: S3Store, entry: Entry) -> None:
         self._bucket = bucket
         self._entry = entry
         self._at = 0
@@ -347,7 +347,7 @@ def _used(here: Path, entry: Entry) -> Path:
 
 
 @contextmanager
-def _alone(here: Path) -> Iterator[None]:
+def _file_lock(here: Path) -> Iterator[None]:
     """Inside, no other thread or process of this machine is there for the same path."""
     here.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(here.parent / f".{here.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from attention.reports.checkpoints import Card
-from attention.storage.base import Depot, write_whole
+from attention.storage.base import FileStore, write_whole
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,10 @@ def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
-def write_checkpoint(depot: Depot, place: str, model: nn.Module, card: Card) -> None:
+def write_checkpoint(file_store: FileStore, place: str, model: nn.Module, card: Card) -> None:
     """Keep a network's weights and its card side by side: ``place`` and what each is."""
     state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
-    depot.write(f"{place}.json", card.model_dump_json(indent=1).encode() + b"\n")
-    depot.write(f"{place}.safetensors", to_safetensors(state))  # last, for the network is there as soon as they are
+    file_store.write(f"{place}.json", card.model_dump_json(indent=1).encode() + b"\n")
+    file_store.write(
+        f"{place}.safetensors", to_safetensors(state)
+    )  # last, for the network is there as soon as they are

@@ -10,7 +10,7 @@ from attention.measuring.decision import LEAST_SEEDS
 from attention.reports.study import DataFacts, StudyRequest
 from attention.reports.study_plan import StudyPlan
 from attention.spec import Variant
-from attention.storage.base import Depot
+from attention.storage.base import FileStore
 
 FOLDER = "runs/plans"
 
@@ -19,7 +19,7 @@ SAME = ("arms", "looks", "margin", "score", "recipe", "size", "validation", "fir
 
 
 def recorded_plan(
-    depot: Depot, request: StudyRequest, arms: Sequence[Variant], facts: DataFacts, ended: int
+    file_store: FileStore, request: StudyRequest, arms: Sequence[Variant], facts: DataFacts, ended: int
 ) -> StudyPlan:
     """Find the plan that a study goes on with, or make it and keep it with the time.
 
@@ -44,12 +44,12 @@ def recorded_plan(
         runs_before=ended,
         runs_asked=len(arms) * request.seeds,
     )
-    kept = sorted(_kept(depot, plan), key=lambda old: old.created)
+    kept = sorted(_kept(file_store, plan), key=lambda old: old.created)
     for old in kept:
         goes_on = request.first_look is None and request.seeds <= old.look_sizes[-1]
         if old.first_look == plan.first_look or goes_on:
             return old
-    depot.write(f"{FOLDER}/{_family(plan)}-{plan.first_look}.json", plan.model_dump_json(indent=1).encode())
+    file_store.write(f"{FOLDER}/{_family(plan)}-{plan.first_look}.json", plan.model_dump_json(indent=1).encode())
     return plan
 
 
@@ -58,13 +58,13 @@ def _family(plan: StudyPlan) -> str:
     return hashlib.sha256(same.encode()).hexdigest()[:20]
 
 
-def _kept(depot: Depot, plan: StudyPlan) -> list[StudyPlan]:
+def _kept(file_store: FileStore, plan: StudyPlan) -> list[StudyPlan]:
     """Plans that differ from this one in their first look at most."""
     plans = []
-    for entry in depot.entries(FOLDER):
+    for entry in file_store.entries(FOLDER):
         if entry.last.startswith(_family(plan)):
             try:
-                plans.append(StudyPlan.model_validate_json(depot.read(entry.name)))
+                plans.append(StudyPlan.model_validate_json(file_store.read(entry.name)))
             except (FileNotFoundError, ValidationError):
                 continue
     return plans

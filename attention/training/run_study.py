@@ -1,4 +1,4 @@
-"""All runs of a study, in order or spread over machines, and the report they add up to."""
+"""All runs of a study, in order or map_runs over machines, and the report they add up to."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,18 +15,18 @@ from attention.spec import Variant
 from attention.training.conditions import check_trainable
 from attention.training.plans import recorded_plan
 from attention.training.side_by_side import MOST, SideBySide, best_count, speed_together
-from attention.training.study import Task, Workshop
+from attention.training.study import RunStore, Task
 from attention.training.summary import summarise
 
 
-class Spread(Protocol):
-    """How runs are gone through: `AnyLab.map`."""
+class MapRuns(Protocol):
+    """Function that does each run of a study and gives their reports as they finish, as `AnyLab.map` does."""
 
     def __call__(
         self,
         fn: Step[Task, RunReport],
         items: Sequence[Task],
-        tell: Callable[[Task, RunReport], None],
+        on_progress: Callable[[Task, RunReport], None],
         lost: Callable[[Task, str], RunReport],
     ) -> Iterable[RunReport]:
         """The reports of runs, in whatever order they finish."""
@@ -50,7 +50,7 @@ class Prepared:
     facts: DataFacts
 
 
-def prepare(request: StudyRequest, workshop: Workshop) -> Prepared:
+def prepare(request: StudyRequest, run_store: RunStore) -> Prepared:
     """Look at the data, list the runs and keep the plan; nothing is trained.
 
     A study that chooses by validation accuracy has no plan, for it declares nothing about the test images.
@@ -58,7 +58,7 @@ def prepare(request: StudyRequest, workshop: Workshop) -> Prepared:
     Raises:
         InvalidRequest: the training images do not fill one batch, or none can be held out to choose by.
     """
-    data = workshop.data(request.data, request.size, request.validation)
+    data = run_store.data(request.data, request.size, request.validation)
     assert data.facts is not None
     check_trainable(request.recipe, len(data.train), request.data)
     if request.choose and data.validation is None:
@@ -78,38 +78,37 @@ def prepare(request: StudyRequest, workshop: Workshop) -> Prepared:
         for seed in seeds
         for arm in arms
     ]
-    records = {task.name: report for task in tasks if (report := workshop.record(task))}
+    records = {task.name: report for task in tasks if (report := run_store.record(task))}
     ended = sum(report.done for report in records.values())
-    plan = None if request.choose else recorded_plan(workshop.depot, request, arms, data.facts, ended)
+    plan = None if request.choose else recorded_plan(run_store.file_store, request, arms, data.facts, ended)
     return Prepared(arms, tasks, records, plan, data.facts)
 
 
-def conduct(
+def run_study(
     request: StudyRequest,
-    workshop: Workshop,
+    run_store: RunStore,
     progress: Progress,
-    spread: Spread = in_order,
+    map_runs: MapRuns = in_order,
     by_arm: bool = False,
 ) -> StudyReport:
     """Do every run of a study and say what they add up to.
 
     Args:
-        workshop: where the runs are done and kept.
-        spread: how the runs are gone through; in order (on CUDA several at once), unless something like `AnyLab.map`
-            does better.
+        run_store: where the runs are done and kept.
+        map_runs: what does the runs, such as `AnyLab.map`; one after the other (on CUDA several at once) if not given.
         by_arm: whether all seeds of an arm come before the next arm: where time may run out, some arms are whole then.
 
     Raises:
         InvalidRequest: the training images do not fill one batch.
         AttentionError: no run has a result.
     """
-    study, device = prepare(request, workshop), device_name(workshop.device)
+    study, device = prepare(request, run_store), device_name(run_store.device)
     arms, tasks, records, plan, facts = study.arms, study.tasks, study.records, study.plan, study.facts
 
-    if spread is in_order and workshop.device.startswith("cuda"):
-        spread = together(workshop, tasks)
+    if map_runs is in_order and run_store.device.startswith("cuda"):
+        map_runs = together(run_store, tasks)
 
-    def tell(task: Task, report: RunReport) -> None:
+    def on_progress(task: Task, report: RunReport) -> None:
         records[task.name] = report
         epochs = sum(request.recipe.epochs if one.done else len(one.curve) for one in records.values())
         note = f"{report.arm}, seed {report.seed}: epoch {len(report.curve)} of {request.recipe.epochs}"
@@ -125,25 +124,27 @@ def conduct(
     by_run = {(task.variant.name, task.seed): task for task in tasks}
     names = [arm.name for arm in arms]
     order = sorted(tasks, key=lambda task: names.index(task.variant.name)) if by_arm else tasks
-    for report in spread(partial(_run, workshop), order, tell, workshop.lost):  # in whatever order they finish
-        tell(by_run[report.arm, report.seed], report)
+    for report in map_runs(
+        partial(_run, run_store), order, on_progress, run_store.lost
+    ):  # in whatever order they finish
+        on_progress(by_run[report.arm, report.seed], report)
     runs = [records[task.name] for task in tasks]
     if all(run.failed for run in runs):
         raise AttentionError(f"No run has a result. The first: {runs[0].failed}")
     return summarise(request, arms, runs, facts, device, plan)
 
 
-def together(workshop: Workshop, tasks: Sequence[Task], most: int = MOST) -> Spread:
+def together(run_store: RunStore, tasks: Sequence[Task], most: int = MOST) -> MapRuns:
     """Go through runs several at once, as many as measuring with the first of them finds best."""
     first = tasks[0]
 
     def speed(count: int) -> float:
-        data = workshop.data(first.data, first.size, first.validation)
-        return speed_together(first.variant, first.recipe, data, workshop.device, count)
+        data = run_store.data(first.data, first.size, first.validation)
+        return speed_together(first.variant, first.recipe, data, run_store.device, count)
 
-    return SideBySide[Task, RunReport](workshop.device, lambda: best_count(speed, min(most, len(tasks))))
+    return SideBySide[Task, RunReport](run_store.device, lambda: best_count(speed, min(most, len(tasks))))
 
 
-def _run(workshop: Workshop, task: Task, tell: Callable[[RunReport], None]) -> RunReport:
-    """Do a run in a workshop, wherever this is called."""
-    return replace(workshop, tell=lambda task, report: tell(report)).run(task)
+def _run(run_store: RunStore, task: Task, on_progress: Callable[[RunReport], None]) -> RunReport:
+    """Do one run, in this process or in a worker's, and pass on what it has come to after each epoch."""
+    return replace(run_store, on_progress=lambda task, report: on_progress(report)).run(task)

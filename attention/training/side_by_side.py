@@ -35,15 +35,15 @@ MEASURED_STEPS = 12
 """Steps of an epoch that is timed; an epoch before it warms up and records."""
 
 LOOK_S = 0.2
-"""How often what runs have to tell is passed on, seconds."""
+"""Seconds between two looks at what the runs have reported."""
 
 
 @dataclass(frozen=True)
 class SideBySide(Generic[T, S]):
     """Goes through items like `attention.analysis.in_order`, several at once, each in a thread of its own.
 
-    ``tell`` and the results come in the caller's thread. When the caller ends early, or ``tell`` raises, running items
-    are ended by `Cancelled` at the next time that they tell something.
+    ``on_progress`` and the results come in the caller's thread. When the caller ends early, or ``on_progress`` raises,
+    running items are ended by `Cancelled` at the next time that they report something.
 
     Args:
         device: a torch device; on CUDA each thread has a stream of its own.
@@ -54,7 +54,7 @@ class SideBySide(Generic[T, S]):
     count: Callable[[], int]
 
     def __call__(
-        self, fn: Step[T, S], items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+        self, fn: Step[T, S], items: Sequence[T], on_progress: Callable[[T, S], None], lost: Callable[[T, str], S]
     ) -> Iterator[S]:
         news: SimpleQueue[tuple[T, S]] = SimpleQueue()
         ended = threading.Event()
@@ -75,21 +75,21 @@ class SideBySide(Generic[T, S]):
                 pending = {pool.submit(run, item) for item in items}
                 while pending:
                     done, pending = wait(pending, LOOK_S, FIRST_COMPLETED)
-                    _pass_on(news, tell)
+                    _pass_on(news, on_progress)
                     yield from _results(done)
             finally:
                 ended.set()
                 pool.shutdown(cancel_futures=True)
 
 
-def _pass_on(news: "SimpleQueue[tuple[T, S]]", tell: Callable[[T, S], None]) -> None:
+def _pass_on(news: "SimpleQueue[tuple[T, S]]", on_progress: Callable[[T, S], None]) -> None:
     """Tell the caller what came since the last time."""
     while True:
         try:
             item, state = news.get_nowait()
         except Empty:
             return
-        tell(item, state)
+        on_progress(item, state)
 
 
 def _results(done: "set[Future[S]]") -> Iterator[S]:

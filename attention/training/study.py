@@ -25,7 +25,7 @@ from attention.modules import modules
 from attention.reports.predictions import PackedClasses
 from attention.reports.study import CurvePoint, RunReport
 from attention.spec import Plain, Recipe, Variant
-from attention.storage.base import Depot
+from attention.storage.base import FileStore
 from attention.training.cards import card_of
 from attention.training.checkpointing import Epoch, write_checkpoint
 from attention.training.train import Run, train
@@ -63,22 +63,22 @@ class Task(Plain):
 
 
 @dataclass(frozen=True)
-class Workshop:
+class RunStore:
     """Where runs are done and kept.
 
     Args:
-        depot: what holds ``datasets``, ``runs`` and ``checkpoints``.
+        file_store: what holds ``datasets``, ``runs`` and ``checkpoints``.
         device: a torch device.
         compiled: whether steps are compiled before the first.
         made_by: the command that the cards of its runs name.
-        tell: told after each epoch; what it raises ends the run, which can be resumed.
+        on_progress: called after each epoch; what it raises ends the run, which can be resumed.
     """
 
-    depot: Depot
+    file_store: FileStore
     device: str
     compiled: bool = False
     made_by: str = "POST /v1/study"
-    tell: Callable[[Task, RunReport], None] = lambda task, report: None
+    on_progress: Callable[[Task, RunReport], None] = lambda task, report: None
 
     def data(self, name: str, size: int, validation: float) -> DataSet:
         """A data set of the data folder, with a share of its training images for validation.
@@ -87,19 +87,19 @@ class Workshop:
             NotFound: there is none of that name.
             BadData: it cannot be trained on.
         """
-        folder = DataFolder(self.depot)
+        folder = DataFolder(self.file_store)
         path = folder.path(name)
         if path is None:
             there = ", ".join(one.last for one in folder.entries()) or "none yet"
             raise NotFound(f"There is no data set {name!r}. In the data folder there is: {there}.")
-        cache = PixelCache(self.depot.root / "pixels")
+        cache = PixelCache(self.file_store.root / "pixels")
         return _read(folder, path, size, validation, path.stat().st_mtime_ns, cache)
 
     def record(self, task: Task) -> RunReport | None:
         """What is known of a run, finished or not; None if it was never started."""
         for name in task.names:
             with suppress(FileNotFoundError):
-                report = RunReport.model_validate_json(self.depot.read(f"runs/{name}.json"))
+                report = RunReport.model_validate_json(self.file_store.read(f"runs/{name}.json"))
                 if name == task.name or report.done:
                     return report.model_copy(update={"arm": task.variant.name})
         return None
@@ -108,7 +108,7 @@ class Workshop:
         """Do a run, or give back what it gave before. One that ends with a sentence is a report too.
 
         Raises:
-            Cancelled: ``tell`` said so.
+            Cancelled: ``on_progress`` said so.
         """
         known = self.record(task)
         if known is not None and known.done:
@@ -116,19 +116,19 @@ class Workshop:
         data = self.data(task.data, task.size, task.validation)
         curve: list[Epoch] = []
         state = f"runs/{task.name}.part"
-        resume = self.depot.root / state
+        resume = self.file_store.root / state
 
         def on_epoch(epoch: Epoch) -> None:
             curve.append(epoch)
             report = _report(task, curve, done=False)
-            self.depot.send(state)
-            self.depot.write(_record(task), report.model_dump_json().encode())
-            self.tell(task, report)
+            self.file_store.send(state)
+            self.file_store.write(_record(task), report.model_dump_json().encode())
+            self.on_progress(task, report)
 
         try:
             resume.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
-                self.depot.path(state)
+                self.file_store.path(state)
             if known is not None and resume.exists():
                 curve += [Epoch(**point.model_dump()) for point in known.curve]
             run = train(
@@ -145,7 +145,7 @@ class Workshop:
             card = card_of(
                 task.variant.model_copy(update={"classes": None}), task.recipe, task.seed, data, run, made_by
             )
-            write_checkpoint(self.depot, f"checkpoints/{task.name}", run.model, card)
+            write_checkpoint(self.file_store, f"checkpoints/{task.name}", run.model, card)
             report = _finished(task, run, data)
         except Cancelled:
             raise
@@ -154,8 +154,8 @@ class Workshop:
         except AttentionError as error:
             diverged = isinstance(error, Diverged)
             report = _report(task, curve, done=True, failed=str(error)).model_copy(update={"diverged": diverged})
-        self.depot.write(_record(task), report.model_dump_json().encode())
-        self.depot.remove(state)
+        self.file_store.write(_record(task), report.model_dump_json().encode())
+        self.file_store.remove(state)
         return report
 
     def lost(self, task: Task, sentence: str) -> RunReport:

@@ -23,8 +23,8 @@ from safetensors import SafetensorError, safe_open
 from attention.errors import BadCheckpoint, NotFound, did_you_mean
 from attention.reports.checkpoints import Card, Conversion
 from attention.spec import Preprocess
-from attention.storage.base import Depot
-from attention.storage.folder import Folder
+from attention.storage.base import FileStore
+from attention.storage.folder import FolderStore
 from attention.weights import imagenet
 from attention.weights.hub import TORCHVISION
 
@@ -83,13 +83,13 @@ class Checkpoints:
         folder: where ``file:NAME`` lies, as ``NAME.safetensors``, perhaps with its card ``NAME.json``.
         fetch: how files come from the hub.
         any_path: whether ``file:`` may be any path. Never for names that came over a network.
-        depot: what brings the files of ``folder``, which is its ``checkpoints``; None is that they lie there.
+        file_store: what brings the files of ``folder``, which is its ``checkpoints``; None is that they lie there.
     """
 
     folder: Path | None = None
     fetch: Fetch | None = None
     any_path: bool = False
-    depot: Depot | None = None
+    file_store: FileStore | None = None
 
     def find(self, weights: str) -> Source:
         """The checkpoint that ``weights`` names.
@@ -147,10 +147,10 @@ class Checkpoints:
         return _card(self._brought(f"{name}.json"))
 
     @property
-    def kept(self) -> Depot:
+    def kept(self) -> FileStore:
         """What keeps the files of the folder."""
         assert self.folder is not None
-        return self.depot or Folder(self.folder.parent)
+        return self.file_store or FolderStore(self.folder.parent)
 
     def _brought(self, name: str) -> Path:
         """Where a file of the folder lies, if there is one; it is there to be read."""

@@ -63,7 +63,7 @@ class Provenance:
         """The fingerprints of data sets by name, of those that are here."""
         if not names:
             return {}
-        folder = DataFolder(self._files.depot)
+        folder = DataFolder(self._files.file_store)
         return {name: digest for name in names if (digest := _data_set(folder, name))}
 
     def _weights(self, variant: Variant) -> tuple[str, str] | None:

@@ -289,7 +289,7 @@ class RayJobLab(JobLab):
             self.device = "cuda"  # the parts of the job have one, even where the job itself has none
 
     def map(
-        self, fn: Step[T, S], items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+        self, fn: Step[T, S], items: Sequence[T], on_progress: Callable[[T, S], None], lost: Callable[[T, str], S]
     ) -> Iterator[S]:
         """Apply ``fn`` to every item in a task of its own. One whose machine goes away is begun once more."""
         step = _step.options(**_room(self.settings))
@@ -316,7 +316,7 @@ class RayJobLab(JobLab):
                         del begun[task]
                         yield found
                     else:
-                        tell(item, found)
+                        on_progress(item, found)
         finally:
             for task in begun:
                 ray.cancel(task, force=True)

@@ -41,7 +41,7 @@ class WithPhotos(Files):
     """The files of the service, and photos in memory that came along with one request."""
 
     def __init__(self, files: Files, photos: Mapping[str, bytes]) -> None:
-        self.root, self.url, self.depot = files.root, files.url, files.depot  # not opened a second time
+        self.root, self.url, self.file_store = files.root, files.url, files.file_store  # not opened a second time
         self._photos = photos
 
     def let_go(self) -> None:
@@ -98,10 +98,10 @@ class LocalLab:
         return build(resolve(variant), self.files.checkpoints).to(self.device)
 
     def map(
-        self, fn: Step[T, S], items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+        self, fn: Step[T, S], items: Sequence[T], on_progress: Callable[[T, S], None], lost: Callable[[T, str], S]
     ) -> Iterator[S]:
         """Apply ``fn`` to every item, one after the other."""
-        return in_order(fn, items, tell, lost)
+        return in_order(fn, items, on_progress, lost)
 
     def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
         """Say how far the work is; a short request is not watched, but can be cancelled.

@@ -19,7 +19,7 @@ from attention.gate import ablate, sites
 from attention.network import stamp
 from attention.precision import DType
 from attention.reports.gates import GateSite
-from attention.running.fused import serving_copy
+from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
 from attention.running.runner import Running, check_running, fetched
 from attention.spec import Ablation, Variant
@@ -257,7 +257,7 @@ class Networks:
         return Outputs(torch.cat(parts, 1).transpose(0, 1), {}, ())
 
     def _load(self, variant: Variant) -> Loaded:
-        model = serving_copy(build(variant, self._checkpoints))
+        model = fused_copy(build(variant, self._checkpoints))
         bill = count(variant)
         running = Running(model, self.device, self.dtype, self._graphs)
         return Loaded(running, sites(model), bill.total.macs / bill.input_size**2)

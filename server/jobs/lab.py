@@ -25,7 +25,7 @@ class JobLab(LocalLab):
         Raises:
             Cancelled: the job was cancelled.
         """
-        self._reporter.tell(done, total, note, partial)
+        self._reporter.on_progress(done, total, note, partial)
 
     def check(self) -> None:
         """Return if the job is still wanted.

@@ -80,7 +80,7 @@ class Reporter:
         if self._lost.is_set():
             raise Cancelled("This job was cancelled.")
 
-    def tell(self, done: int, total: int, note: str, partial: Plain | None) -> None:
+    def on_progress(self, done: int, total: int, note: str, partial: Plain | None) -> None:
         """Say how far the job is.
 
         Raises:

@@ -20,7 +20,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from attention.errors import AttentionError
-from attention.storage.base import Depot
+from attention.storage.base import FileStore
 from server.access.keys import read_keys
 from server.access.middleware import exposure
 from server.settings import Settings
@@ -126,7 +126,7 @@ def _files(settings: Settings) -> Findings:
 
     if settings.files is None:
         return  # they are in the data folder
-    kept = Files(settings.folder, settings.files).depot
+    kept = Files(settings.folder, settings.files).file_store
     name, text = f"check/{uuid.uuid4().hex}", b"python -m server check"
     kept.write(name, text)
     try:
@@ -146,7 +146,7 @@ def _files(settings: Settings) -> Findings:
         )
 
 
-def _refused(kept: Depot, name: str) -> bool:
+def _refused(kept: FileStore, name: str) -> bool:
     """Whether a store refuses to make a file that is there."""
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "other"
@@ -214,7 +214,7 @@ def _device(settings: Settings) -> Findings:
     from attention.build import build
     from attention.precision import APART
     from attention.running.device import device_name
-    from attention.running.fused import serving_copy
+    from attention.running.fused import fused_copy
     from attention.running.runner import Running, fetched
     from attention.spec import Variant
     from attention.weights import load as weights
@@ -226,7 +226,7 @@ def _device(settings: Settings) -> Findings:
     variant = shipped.model_copy(update={"weights": "shipped"}) if shipped else Variant(backbone="resnet20")
     torch.set_num_threads(settings.cpu_threads)
     network = build(variant)
-    running = Running(serving_copy(network), device, settings.dtype, settings.records(device))
+    running = Running(fused_copy(network), device, settings.dtype, settings.records(device))
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = network(images).softmax(1)

@@ -43,9 +43,9 @@ class DirectLab:
         return build(variant, self.files.checkpoints)
 
     def map(
-        self, fn: Step[T, S], items: Sequence[T], tell: Callable[[T, S], None], lost: Callable[[T, str], S]
+        self, fn: Step[T, S], items: Sequence[T], on_progress: Callable[[T, S], None], lost: Callable[[T, str], S]
     ) -> Iterator[S]:
-        return in_order(fn, items, tell, lost)
+        return in_order(fn, items, on_progress, lost)
 
     def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
         self.told.append((done, total))

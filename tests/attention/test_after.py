@@ -10,7 +10,7 @@ from attention.build import build
 from attention.counting import cost
 from attention.errors import AttentionError, BadPlacement
 from attention.gate import ablate, capture, gates, sites
-from attention.running.fused import serving_copy
+from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Placement, Variant
 
@@ -78,7 +78,7 @@ def test_many_ablations_at_once_are_those_one_by_one() -> None:
 @pytest.mark.parametrize("name", ["resnet20/gct@after:layer*.*.bn2", "resnet20/eca@after:layer*.*.conv1"])
 def test_a_copy_for_serving_keeps_what_is_attached(name: str) -> None:
     model = build(Variant.parse(name))  # a fresh GCT is the identity, so its loss would not show in the logits
-    served, copied = serving_copy(model), copy.deepcopy(model)
+    served, copied = fused_copy(model), copy.deepcopy(model)
     for other in (served, copied):
         torch.testing.assert_close(run(other), run(model), rtol=1e-4, atol=1e-4)
         with capture(other) as weights:

@@ -183,8 +183,8 @@ from starlette.testclient import TestClient
 from attention.build import build, resolve
 from attention.reports.study import RunReport
 from attention.spec import Recipe, Variant
-from attention.training.study import Task, Workshop
-from attention.storage.folder import Folder
+from attention.training.study import Task, RunStore
+from attention.storage.folder import FolderStore
 from attention.weights.key_names import translate
 from server.app import create_app
 from server.settings import Settings
@@ -196,7 +196,7 @@ with warnings.catch_warnings(record=True) as caught:
     now = resolve(old)
     build(Variant.parse("eca"))  # its shipped card has the former name
 task = Task(variant=now, recipe=Recipe(), seed=1, data="flowers", size=32, validation=0.0, fingerprint="f")
-record = Workshop(Folder(folder), "cpu").record(task)
+record = RunStore(FolderStore(folder), "cpu").record(task)
 ours = build(now).state_dict()
 theirs = {name.replace("standard.0.", "eca."): tuple(value.shape) for name, value in ours.items()}
 with TestClient(create_app(Settings(data=folder))) as http:

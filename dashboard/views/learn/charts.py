@@ -340,14 +340,14 @@ def starts(modules: Sequence[ModuleEntry]) -> Chart:
     rows = [
         {
             "module": module.name,
-            "kept": module.traits.kept,
+            "kept": module.traits.std_ratio,
             "what": "exactly the identity"
             if module.traits.identity
             else "rescales"
-            if module.traits.alike > 0.5
+            if module.traits.correlation > 0.5
             else "gives something else",
         }
-        for module in sorted(modules, key=lambda module: (module.traits.kept, module.name))
+        for module in sorted(modules, key=lambda module: (module.traits.std_ratio, module.name))
     ]
     kinds = ["exactly the identity", "rescales", "gives something else"]
     base = alt.Chart(pd.DataFrame(rows)).encode(

@@ -13,7 +13,7 @@ from attention.analyses.interaction import channel_gate
 from attention.counting.cost import count
 from attention.counting.published import GROUPS
 from attention.errors import InvalidRequest, UnknownName
-from attention.measuring.traits import lone, traits
+from attention.measuring.traits import module_alone, traits
 from attention.modules import modules
 from attention.reports.modules import FitRequest, InteractionRequest, KernelRequest, PlacesRequest, PublishedRequest
 from attention.spec import Placement, Variant
@@ -63,7 +63,9 @@ def matrices(lab: DirectLab, request: InteractionRequest) -> list[NDArray[np.flo
 
 def test_ecas_matrix_is_its_filter_along_the_diagonal_scaled_by_the_sigmoids_slope(lab: DirectLab) -> None:
     (matrix,) = matrices(lab, InteractionRequest(modules=("eca",), channels=24, kernel_size=5))
-    filter = dict(lone("eca", 24, {"kernel_size": 5}).named_parameters())["conv.weight"].detach().numpy().ravel()
+    filter = (
+        dict(module_alone("eca", 24, {"kernel_size": 5}).named_parameters())["conv.weight"].detach().numpy().ravel()
+    )
     # Row c is slope_c * T, T banded Toeplitz with zero corners: its ratio to the filter is one number a row.
     for c in range(24):
         taps = {c + j - 2: filter[j] for j in range(5) if 0 <= c + j - 2 < 24}
@@ -75,7 +77,7 @@ def test_ecas_matrix_is_its_filter_along_the_diagonal_scaled_by_the_sigmoids_slo
 def test_ses_matrix_is_the_product_of_its_two_layers_where_its_relus_are_open(lab: DirectLab) -> None:
     request = InteractionRequest(modules=("se",), channels=16, reduction=4, seed=3)
     (found,) = run(request, lab).interactions
-    module = lone("se", 16, {"reduction": 4}, seed=3)
+    module = module_alone("se", 16, {"reduction": 4}, seed=3)
     down, up = (weight.detach().double().squeeze() for weight in module.parameters())  # (h, C), (C, h)
     points = torch.randn(16, 16, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     candidates = []
@@ -109,7 +111,7 @@ def test_a_1x1_convolution_hears_every_channel_and_a_channel_for_itself_only_its
 
 
 def test_the_derivative_is_that_of_the_module_itself(lab: DirectLab) -> None:
-    module = lone("eca", 16).double()
+    module = module_alone("eca", 16).double()
     x = torch.randn(2, 16, 5, 5, dtype=torch.float64)
     means = x.mean((2, 3), keepdim=True)
     torch.testing.assert_close(channel_gate(module, x), channel_gate(module, means))
@@ -202,7 +204,7 @@ def test_a_backbone_that_is_not_there_is_refused_as_a_whole(lab: DirectLab) -> N
 )
 def test_a_fresh_module_keeps_what_its_paper_starts_with(name: str, kept: float) -> None:
     found = traits(name)
-    assert found.kept == pytest.approx(kept, abs=0.02)
+    assert found.std_ratio == pytest.approx(kept, abs=0.02)
     assert found.identity == (kept == 1)
     assert ("exactly the identity" in found.start) == found.identity
     assert found.identity or found.start in found.warnings
@@ -211,7 +213,7 @@ def test_a_fresh_module_keeps_what_its_paper_starts_with(name: str, kept: float)
 def test_what_a_module_needs_is_found_out() -> None:
     assert [name for name in modules if traits(name).replaces] == ["sk"]
     assert [name for name in modules if traits(name).pairs] == ["danet"]
-    assert {name for name in modules if not traits(name).looks} == {"identity", "random", "static"}
+    assert {name for name in modules if not traits(name).depends_on_input} == {"identity", "random", "static"}
     assert {name for name in modules if traits(name).least_batch == 2} >= {"srm", "sk"}
     assert traits("se").least_batch == 1 and not traits("se").needs
     assert any("must divide" in need for need in traits("fca").needs)

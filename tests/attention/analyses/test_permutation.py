@@ -14,7 +14,7 @@ from attention.data.files import samples
 from attention.data.images import preprocess
 from attention.errors import InvalidRequest, NotFound, UnknownName
 from attention.gate import capture
-from attention.measuring.traits import lone, noise, scramble
+from attention.measuring.traits import module_alone, noise, randomise
 from attention.modules import modules
 from attention.reports.coupling import CouplingReport, CouplingRequest
 from attention.reports.permutation import PermutationRequest, PermutedModule
@@ -63,8 +63,8 @@ def test_of_all_modules_only_those_with_neighbours_or_groups_have_the_order_in_t
 
 def test_the_change_is_that_of_the_filter_over_permuted_means(lab: DirectLab) -> None:
     row = probe(lab, "eca")["eca"]
-    module = lone("eca", 64)
-    scramble(module, 0)
+    module = module_alone("eca", 64)
+    randomise(module, 0)
     taps = next(module.parameters()).detach().double().numpy().ravel()
     means = noise(9, 64).double().mean((2, 3)).numpy()
     order = torch.randperm(64, generator=torch.Generator().manual_seed(0)).numpy()
@@ -79,7 +79,7 @@ def test_the_change_is_that_of_the_filter_over_permuted_means(lab: DirectLab) ->
 
 
 def test_weights_that_follow_are_the_rows_and_columns_of_their_channels() -> None:
-    module = lone("se", 32, {"reduction": 2})
+    module = module_alone("se", 32, {"reduction": 2})
     order = torch.randperm(32, generator=torch.Generator().manual_seed(1))
     (down, up), (new_down, new_up) = (list(one.parameters()) for one in (module, carried(module, order)))
     assert torch.equal(new_down, down[:, order]) and torch.equal(new_up, up[order])

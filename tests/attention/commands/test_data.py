@@ -6,7 +6,7 @@ import pytest
 
 from attention.commands import main
 from attention.data.folder import DataFolder
-from attention.storage.folder import Folder
+from attention.storage.folder import FolderStore
 from tests.attention.data.archives import folder, photos, write_tar
 
 PETS = photos([*folder("a/cats", 4), *folder("a/dogs", 4), *folder("b/cats", 2), *folder("b/dogs", 2)])
@@ -39,7 +39,7 @@ def test_a_data_set_is_shown_added_renamed_and_removed(
     told(capsys, "rename", "pets", "animals")
     assert told(capsys, "list").startswith("animals  tar, 12 images")
     told(capsys, "remove", "animals")
-    assert DataFolder(Folder(tmp_path / "data")).all() == () and told(capsys, "list") == ""
+    assert DataFolder(FolderStore(tmp_path / "data")).all() == () and told(capsys, "list") == ""
 
 
 def test_what_is_not_there_is_a_sentence(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from attention.commands.fetch import fetch
 from attention.data.dataset import read
 from attention.data.folder import DataFolder
 from attention.errors import BadData, InvalidRequest
-from attention.storage.folder import Folder
+from attention.storage.folder import FolderStore
 
 pyarrow = pytest.importorskip("pyarrow", reason="parquet needs pyarrow: pip install 'attention-lab[hub]'")
 
@@ -72,7 +72,7 @@ def test_only_parquet_files_are_fetched_and_a_study_can_read_them(tmp_path: Path
     there = hub()
     folder = fetch(there, "somebody/pets", tmp_path)
     assert folder == tmp_path / "datasets" / "pets" and all(name.endswith(".parquet") for name in there.asked)
-    (listed,) = DataFolder(Folder(tmp_path)).all()
+    (listed,) = DataFolder(FolderStore(tmp_path)).all()
     assert (listed.name, listed.kind) == ("pets", "parquet")
     data = read(folder, 8)
     assert (len(data.train), len(data.test), data.classes) == (8, 4, ("0", "1"))
@@ -81,7 +81,7 @@ def test_only_parquet_files_are_fetched_and_a_study_can_read_them(tmp_path: Path
 def test_what_breaks_off_is_no_data_set_and_goes_on_later(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="cannot be fetched: the line is dead"):
         fetch(hub(breaks="plain_text/train-00000-of-00001.parquet"), "somebody/pets", tmp_path)
-    assert DataFolder(Folder(tmp_path)).all() == ()
+    assert DataFolder(FolderStore(tmp_path)).all() == ()
     assert fetch(hub(), "somebody/pets", tmp_path, name="animals").name == "animals"
     assert fetch(hub(), "somebody/pets", tmp_path).name == "pets"
 

@@ -13,7 +13,7 @@ from attention.reports.checkpoints import Card
 from attention.reports.compare import CompareRequest
 from attention.reports.disagreement import DisagreementRequest
 from attention.spec import Pictures, Variant
-from attention.storage.folder import Folder
+from attention.storage.folder import FolderStore
 from attention.training.checkpointing import write_checkpoint
 from attention.weights import load as weights
 from tests.attention.direct_lab import DirectLab
@@ -74,7 +74,7 @@ def test_compare_and_disagree_warn_of_another_width(tmp_path: Path) -> None:
     lab, photo = DirectLab(tmp_path), samples()[0].id
     half, recipe = Variant.parse("resnet20(width=8)/se"), shipped("se").recipe.model_copy(update={"epochs": 3})
     card = shipped("se").model_copy(update={"variant": half, "recipe": recipe})
-    write_checkpoint(Folder(tmp_path), "checkpoints/half", build(half.model_copy(update={"classes": 10})), card)
+    write_checkpoint(FolderStore(tmp_path), "checkpoints/half", build(half.model_copy(update={"classes": 10})), card)
     pair = (Variant.parse("none"), Variant.parse("resnet20(width=8)/se?weights=file:half"))
     told = [
         run(CompareRequest(images=(photo,), variants=pair), lab).caveats,

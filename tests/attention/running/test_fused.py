@@ -10,7 +10,7 @@ from attention.backbones import Backbone, backbones
 from attention.backbones.resnet import Block
 from attention.gate import PooledAttention, ablate, capture
 from attention.modules import modules
-from attention.running.fused import serving_copy
+from attention.running.fused import fused_copy
 from attention.spec import Ablation
 from tests.attention.running.test_many_ablations import SMALL, network
 
@@ -39,13 +39,13 @@ def test_it_gives_the_same_logits_and_gates(backbone: str, rest: str) -> None:
     if "@" in rest and backbone == "vgg11_small":
         pytest.skip("it has no blocks, so neither place")
     model = network(f"{SMALL[backbone]}/{rest}")
-    same(model, serving_copy(model))
+    same(model, fused_copy(model))
 
 
 @pytest.mark.parametrize("name", POOLED)
 def test_every_gate_that_needs_means_alone_is_computed_first(name: str) -> None:
     model = network(f"resnet50(width=0.125)/{name}")
-    served = serving_copy(model)
+    served = fused_copy(model)
     assert all(block.gate_first for block in served.modules() if isinstance(block, Block))
     same(model, served)
     same(model, served, Ablation(kind="shuffle", seed=1))
@@ -57,14 +57,14 @@ def test_se_and_eca_are_among_them() -> None:
 
 
 def test_no_normalisation_is_left_where_a_convolution_comes_before_it() -> None:
-    served = serving_copy(network("resnet50(width=0.125)/se"))
+    served = fused_copy(network("resnet50(width=0.125)/se"))
     assert not [one for one in served.modules() if isinstance(one, nn.BatchNorm2d)]
     assert all(block.gate_first for block in served.modules() if isinstance(block, Block))
 
 
 def test_a_bottleneck_pools_a_quarter_of_the_channels() -> None:
     """The map that is averaged is the last convolution's input, not its output."""
-    served = serving_copy(network("resnet50(width=0.125)/se"))
+    served = fused_copy(network("resnet50(width=0.125)/se"))
     block: Any = served.get_submodule("layer1.0")
     asked: list[tuple[int, ...]] = []
     block.conv3.register_forward_pre_hook(lambda _, args: asked.append(tuple(args[0].shape)))
@@ -77,7 +77,7 @@ def test_a_bottleneck_pools_a_quarter_of_the_channels() -> None:
 def test_the_network_itself_stays_as_it_was() -> None:
     model = network("resnet20(width=4)/se")
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    served = serving_copy(model)
+    served = fused_copy(model)
     with torch.no_grad():
         for parameter in served.parameters():
             parameter.zero_()
@@ -102,7 +102,7 @@ class Shared(Backbone):
 
 def test_where_the_result_would_differ_it_is_a_plain_copy() -> None:
     model = Shared().eval()
-    served = serving_copy(model)
+    served = fused_copy(model)
     assert isinstance(served.norm, nn.BatchNorm2d)
     image = torch.randn(1, 3, 16, 16)
     torch.testing.assert_close(served(image), model(image))

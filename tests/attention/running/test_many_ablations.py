@@ -11,7 +11,7 @@ from attention.backbones.resnet import Block
 from attention.build import build
 from attention.errors import InvalidRequest
 from attention.gate import ablate, capture, gates
-from attention.running.fused import serving_copy
+from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Pictures, Variant
 
@@ -139,7 +139,7 @@ def test_every_backbone_says_whether_its_blocks_run_one_after_another() -> None:
 @torch.inference_mode()
 def test_a_serving_copy_gives_the_same_and_is_one_again_afterwards() -> None:
     model = network("resnet50(width=0.125)/se")
-    served = serving_copy(model)
+    served = fused_copy(model)
     images = torch.randn(2, 3, 64, 64).double()
     torch.testing.assert_close(
         forward_each(served, images, one_by_one(served)), naive(model, images, one_by_one(model)), rtol=1e-7, atol=1e-7

@@ -9,7 +9,7 @@ from attention.errors import InvalidRequest
 from attention.gate import ablate
 from attention.modules import modules
 from attention.precision import APART
-from attention.running.fused import serving_copy
+from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
 from attention.running.runner import GRAPHS_KEPT, Found, Replay, Running, fetched, filled_size, plain
 from attention.spec import Ablation, Pictures, Variant
@@ -38,7 +38,7 @@ def test_bfloat16_agrees_with_float32_and_answers_in_it(variant: Variant) -> Non
     network = build(variant)
     with torch.inference_mode():
         truth, gates = plain(network, images)
-    logits, found = answers(Running(serving_copy(network), "cpu", "bfloat16"), images)
+    logits, found = answers(Running(fused_copy(network), "cpu", "bfloat16"), images)
     assert logits.dtype == torch.float32 and all(gate.dtype == torch.float32 for gate in found.values())
     assert float((logits.softmax(1) - truth.softmax(1)).abs().max()) <= APART["bfloat16"]
     assert float((logits - truth).abs().max()) > 1e-4, "it is another number format"
@@ -51,7 +51,7 @@ def test_bfloat16_agrees_with_float32_and_answers_in_it(variant: Variant) -> Non
 @pytest.mark.parametrize("name", sorted(modules))
 def test_every_module_runs_in_bfloat16_and_can_be_replaced(name: str) -> None:
     running = Running(
-        serving_copy(build(Variant.parse(f"resnet20(width={NARROW.get(name, 4)})/{name}"))), "cpu", "bfloat16"
+        fused_copy(build(Variant.parse(f"resnet20(width={NARROW.get(name, 4)})/{name}"))), "cpu", "bfloat16"
     )
     images = running.images(list(pictures(2)))
     logits, gates = fetched(*running(images))
@@ -63,7 +63,7 @@ def test_every_module_runs_in_bfloat16_and_can_be_replaced(name: str) -> None:
 
 
 def test_many_ablations_in_one_pass_are_those_one_by_one_in_bfloat16() -> None:
-    running = Running(serving_copy(build(SE)), "cpu", "bfloat16")
+    running = Running(fused_copy(build(SE)), "cpu", "bfloat16")
     images = running.images(list(pictures(2)))
     reference = {path: gate.mean(0, keepdim=True) for path, gate in fetched(*running(images))[1].items()}  # float32
     asked = [Ablation(kind="neutral"), Ablation(kind="shuffle"), Ablation(kind="mean", reference=PHOTOS)]

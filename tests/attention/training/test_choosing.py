@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from attention.errors import InvalidRequest
 from attention.reports.study import RunReport, StudyRequest
-from attention.storage.folder import Folder
+from attention.storage.folder import FolderStore
 from attention.training.choosing import choice_of
-from attention.training.run_study import conduct
-from attention.training.study import Workshop
+from attention.training.run_study import run_study
+from attention.training.study import RunStore
 from tests.attention.training.test_train import write_folder
 
 ARMS = ("a", "b", "c")
@@ -63,7 +63,7 @@ def test_a_sweep_ends_in_a_choice_and_records_no_plan(tmp_path: Path) -> None:
     def listen(done: int, total: int, note: str = "", partial: object = None) -> None:
         headlines.append(getattr(partial, "headline", ""))
 
-    report = conduct(ask(), Workshop(Folder(tmp_path), "cpu"), listen)
+    report = run_study(ask(), RunStore(FolderStore(tmp_path), "cpu"), listen)
     assert report.choice is not None and report.headline == report.choice.sentence and report.choice.n == 2
     assert report.plan is None and all(arm.verdict is None for arm in report.arms)
     assert (
@@ -75,7 +75,7 @@ def test_a_sweep_ends_in_a_choice_and_records_no_plan(tmp_path: Path) -> None:
         own = [run.validation_accuracy or 0 for run in report.runs if run.arm == arm.name]
         assert means[arm.name] == pytest.approx(100 * sum(own) / 2)
     assert means[report.choice.arm] == max(means.values())
-    again = conduct(ask(choose=False), Workshop(Folder(tmp_path), "cpu"), listen)
+    again = run_study(ask(choose=False), RunStore(FolderStore(tmp_path), "cpu"), listen)
     assert again.choice is None and [run.seconds for run in again.runs] == [run.seconds for run in report.runs]
 
 
@@ -84,4 +84,4 @@ def test_there_must_be_validation_images_to_choose_by(tmp_path: Path) -> None:
         ask(validation=0)
     write_folder(tmp_path / "datasets" / "rgb", train_count=16)
     with pytest.raises(InvalidRequest, match="too small to hold out validation images"):
-        conduct(ask(validation=0.01), Workshop(Folder(tmp_path), "cpu"), lambda *_, **__: None)
+        run_study(ask(validation=0.01), RunStore(FolderStore(tmp_path), "cpu"), lambda *_, **__: None)

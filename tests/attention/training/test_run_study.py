@@ -17,9 +17,9 @@ from attention.commands.study import ship
 from attention.reports.checkpoints import Card
 from attention.reports.study import StudyReport, StudyRequest
 from attention.spec import Recipe, Variant
-from attention.storage.folder import Folder
-from attention.training.run_study import conduct, prepare, together
-from attention.training.study import Workshop
+from attention.storage.folder import FolderStore
+from attention.training.run_study import prepare, run_study, together
+from attention.training.study import RunStore
 from attention.weights import load as weights
 
 ARMS = ("resnet20(width=4)/none", "resnet20(width=4)/eca")
@@ -270,9 +270,9 @@ def test_a_study_whose_runs_go_side_by_side_is_the_same_study(data: Path) -> Non
         folder = data.parent / name
         (folder / "datasets").mkdir(parents=True)
         (folder / "datasets" / "shades").symlink_to(data)
-        workshop = Workshop(Folder(folder), "cpu")
-        spread = together(workshop, prepare(request, workshop).tasks, most=2) if name == "beside" else in_order
-        reports.append(conduct(request, workshop, progress, spread))
+        run_store = RunStore(FolderStore(folder), "cpu")
+        map_runs = together(run_store, prepare(request, run_store).tasks, most=2) if name == "beside" else in_order
+        reports.append(run_study(request, run_store, progress, map_runs))
         assert told == 8, "after each epoch and each run"
         told = 0
     alone, beside = reports

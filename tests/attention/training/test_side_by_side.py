@@ -29,7 +29,7 @@ def test_runs_side_by_side_give_what_they_give_alone() -> None:
     recipe = RECIPE.model_copy(update={"epochs": 2})
     every = [(Variant.parse(f"resnet20(width=4)/{name}"), seed) for name in ("none", "eca") for seed in (0, 1)]
 
-    def run(item: tuple[Variant, int], tell: Callable[[Run], None]) -> Run:
+    def run(item: tuple[Variant, int], on_progress: Callable[[Run], None]) -> Run:
         return train(item[0], recipe, data, seed=item[1])
 
     alone = {run.curve[-1].loss: run for run in in_order(run, every, no_news, lost)}
@@ -48,16 +48,16 @@ def test_runs_side_by_side_give_what_they_give_alone() -> None:
 def test_as_many_run_at_once_as_was_found_and_news_come_in_the_callers_thread() -> None:
     barrier, threads = threading.Barrier(3), set()
 
-    def run(item: int, tell: Callable[[str], None]) -> str:
-        tell(f"{item} begins")
+    def run(item: int, on_progress: Callable[[str], None]) -> str:
+        on_progress(f"{item} begins")
         barrier.wait(60)  # breaks unless three run at once
         return f"{item} ends"
 
-    def tell(item: int, state: str) -> None:
+    def on_progress(item: int, state: str) -> None:
         assert state == f"{item} begins"
         threads.add(threading.get_ident())
 
-    results = SideBySide[int, str]("cpu", lambda: 3)(run, range(6), tell, lambda item, sentence: sentence)
+    results = SideBySide[int, str]("cpu", lambda: 3)(run, range(6), on_progress, lambda item, sentence: sentence)
     assert sorted(results) == [f"{item} ends" for item in range(6)]
     assert threads == {threading.get_ident()}
 
@@ -66,25 +66,25 @@ def test_when_the_caller_ends_the_study_running_ones_are_cancelled_and_no_other_
     began: list[int] = []
     cancelled: list[int] = []
 
-    def run(item: int, tell: Callable[[str], None]) -> str:
+    def run(item: int, on_progress: Callable[[str], None]) -> str:
         began.append(item)
         try:
             while True:
-                tell("an epoch")
+                on_progress("an epoch")
         except Cancelled:
             cancelled.append(item)
             raise
 
-    def tell(item: int, state: str) -> None:
+    def on_progress(item: int, state: str) -> None:
         raise Cancelled("The user pressed stop.")
 
     with pytest.raises(Cancelled, match="pressed stop"):
-        list(SideBySide[int, str]("cpu", lambda: 2)(run, range(100), tell, lambda item, sentence: sentence))
+        list(SideBySide[int, str]("cpu", lambda: 2)(run, range(100), on_progress, lambda item, sentence: sentence))
     assert len(began) <= 2 and sorted(cancelled) == sorted(began)
 
 
 def test_what_goes_wrong_in_one_is_raised_with_its_sentence(tmp_path: Path) -> None:
-    def run(item: int, tell: Callable[[str], None]) -> str:
+    def run(item: int, on_progress: Callable[[str], None]) -> str:
         raise TooLarge("cuda has too little memory.")
 
     with pytest.raises(TooLarge, match="too little memory"):
@@ -122,7 +122,7 @@ def test_runs_that_are_timed_together_are_trained_and_those_that_fail_do_not_han
 def test_on_a_gpu_runs_side_by_side_learn_as_alone() -> None:
     data = DataSet("noise", ("red", "green", "blue"), split(120, 0), split(30, 1))
 
-    def run(seed: int, tell: Callable[[Run], None]) -> Run:
+    def run(seed: int, on_progress: Callable[[Run], None]) -> Run:
         return train(TINY, RECIPE, data, seed=seed, device="cuda")
 
     alone = sorted(run.curve[-1].loss for run in in_order(run, range(4), no_news, lost))

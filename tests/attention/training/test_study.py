@@ -134,8 +134,8 @@ def test_a_cancelled_study_goes_on_where_it_was(lab: DirectLab) -> None:
 
 def test_results_may_come_in_any_order(lab: DirectLab) -> None:
     class Backwards(DirectLab):
-        def map(self, fn: Any, items: Sequence[Any], tell: Any, lost: Any) -> Iterator[Any]:
-            return super().map(fn, items[::-1], tell, lost)
+        def map(self, fn: Any, items: Sequence[Any], on_progress: Any, lost: Any) -> Iterator[Any]:
+            return super().map(fn, items[::-1], on_progress, lost)
 
     assert run(ask(), Backwards(lab.files.root)).complete
 

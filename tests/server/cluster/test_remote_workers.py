@@ -66,9 +66,9 @@ def test_an_address_is_knocked_at() -> None:
 
 
 def test_a_part_is_told_before_the_next_is_worked_on_and_the_last_is_the_result() -> None:
-    def work(item: str, tell: Callable[[str], None]) -> str:
+    def work(item: str, on_progress: Callable[[str], None]) -> str:
         for letter in item:
-            tell(letter)
+            on_progress(letter)
         return f"{item} on {torch.get_num_threads()}"
 
     before = torch.get_num_threads()
@@ -77,8 +77,8 @@ def test_a_part_is_told_before_the_next_is_worked_on_and_the_last_is_the_result(
 
 
 def test_what_the_work_raises_comes_after_what_it_said() -> None:
-    def work(item: int, tell: Callable[[int], None]) -> int:
-        tell(item)
+    def work(item: int, on_progress: Callable[[int], None]) -> int:
+        on_progress(item)
         raise ZeroDivisionError("at last")
 
     found = stream_results(work, 7, 1)

@@ -258,17 +258,17 @@ def test_an_item_whose_worker_dies_is_begun_once_more_and_then_reported_with_the
         def check(self) -> None:
             pass
 
-    def deadly(item: str, tell: Callable[[str], None]) -> str:
+    def deadly(item: str, on_progress: Callable[[str], None]) -> str:
         trace = tmp_path / item
         count = len(trace.read_text()) if trace.exists() else 0
         trace.write_text("x" * (count + 1))
-        tell(f"{item} {count}")
+        on_progress(f"{item} {count}")
         if item == "cursed" or (item == "unlucky" and count == 0):
             time.sleep(0.5)
             os.kill(os.getpid(), signal.SIGKILL)
         return f"{item} done"
 
-    def wrong(item: str, tell: Callable[[str], None]) -> str:
+    def wrong(item: str, on_progress: Callable[[str], None]) -> str:
         raise UnknownName("thing", item, ["other"])
 
     told: list[tuple[str, str]] = []

@@ -119,14 +119,14 @@ def test_progress_is_written_once_between_two_pauses_and_the_last_of_it_always(
     reporter._closing = pauses
     with reporter:
         for count in range(1, 4):
-            reporter.tell(count, 1000, "on and on", None)
+            reporter.on_progress(count, 1000, "on and on", None)
             pauses.until(count)
             for _ in range(500):
-                reporter.tell(count, 1000, "on and on", None)
+                reporter.on_progress(count, 1000, "on and on", None)
             assert table.writes == count  # however much is told meanwhile
             pauses.end()
         pauses.until(4)
-        reporter.tell(1000, 1000, "there", PART)
+        reporter.on_progress(1000, 1000, "there", PART)
     job = store.jobs.get(claim.job_id)
     assert (job.done, job.note, job.report) == (1000, "there", "partial")
     assert table.writes == 5 and set(pauses.begun) == {WRITE_EVERY_S} and WRITE_EVERY_S >= 0.25
@@ -135,12 +135,12 @@ def test_progress_is_written_once_between_two_pauses_and_the_last_of_it_always(
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_cancelled_job_notices_even_if_it_says_nothing(store: Store, claim: Claim, silent: bool) -> None:
     with Reporter(store.jobs, claim) as reporter:
-        reporter.tell(0, 2, "", None)
+        reporter.on_progress(0, 2, "", None)
         store.jobs.cancel(claim.job_id)
         deadline = time.monotonic() + WITHIN_S
         with pytest.raises(Cancelled):
             while time.monotonic() < deadline:
-                reporter.check() if silent else reporter.tell(1, 2, "", None)
+                reporter.check() if silent else reporter.on_progress(1, 2, "", None)
                 time.sleep(0.01)
     assert store.jobs.get(claim.job_id).done == 0
 
@@ -158,7 +158,7 @@ def test_a_database_that_is_away_for_a_moment_does_not_end_the_work(
             return super().progress(*values, **more)  # type: ignore[arg-type]
 
     with Reporter(Away(connect(settings.database_url)), claim) as reporter:
-        reporter.tell(1, 2, "half", PART)
+        reporter.on_progress(1, 2, "half", PART)
         assert back.wait(WITHIN_S)
         deadline = time.monotonic() + WITHIN_S
         while store.jobs.get(claim.job_id).report == "none":

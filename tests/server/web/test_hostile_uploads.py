@@ -21,7 +21,7 @@ from attention.data.folder import DataFolder
 from attention.data.intake import check
 from attention.errors import AttentionError
 from attention.spec import Variant
-from attention.storage.folder import Folder
+from attention.storage.folder import FolderStore
 from attention.weights.find import Checkpoints
 from server.app import create_app
 from server.settings import Settings
@@ -137,7 +137,7 @@ def refused(path: Path, data: bytes) -> str:
     """Why a zip is refused, in a sentence; empty if it is not."""
     path.write_bytes(data)
     try:
-        check(DataFolder(Folder(path.parent)).preview(path, "pets").inventory, "pets")
+        check(DataFolder(FolderStore(path.parent)).preview(path, "pets").inventory, "pets")
     except AttentionError as error:
         assert str(error).endswith(".") and str(path) not in str(error)
         return str(error)
@@ -193,7 +193,7 @@ def test_a_link_in_a_zip_is_not_followed(tmp_path: Path) -> None:
         link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, str(tmp_path / "secret.png"))
     assert "only the class folder 'cat'" in refused(tmp_path / "z.part", out.getvalue())
-    inventory = DataFolder(Folder(tmp_path)).preview(tmp_path / "z.part", "pets").inventory
+    inventory = DataFolder(FolderStore(tmp_path)).preview(tmp_path / "z.part", "pets").inventory
     assert [(left.what, left.examples) for left in inventory.left_out] == [("link", ("dog/0.png",))]
 
 
@@ -209,7 +209,7 @@ def test_a_zip_with_a_password_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_stands_there_twice_is_two_files(tmp_path: Path) -> None:
-    folder = DataFolder(Folder(tmp_path))
+    folder = DataFolder(FolderStore(tmp_path))
     folder.folder.mkdir()
     path = folder.folder / ".x.part"
     path.write_bytes(zipped([*SOUND, *SOUND]))
