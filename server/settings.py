@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(default=64_000_000, ge=1, description="Largest request with files in it, bytes.")
     max_json_bytes: int = Field(default=1_000_000, ge=1, description="Largest request without files, bytes.")
     max_dataset_bytes: int = Field(default=4_000_000_000, ge=1, description="Largest archive of a data set, bytes.")
+    max_checkpoint_bytes: int = Field(default=1_000_000_000, ge=1, description="Largest checkpoint sent, bytes.")
     max_bodies_bytes: int = Field(
         default=512_000_000,
         ge=1,

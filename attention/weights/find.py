@@ -245,7 +245,7 @@ def shapes(source: Source) -> dict[str, Shape]:
                 part = tensors.get_slice(key)
                 kind = part.get_dtype()
                 if kind.startswith("C") or (not kind.startswith(("F", "BF")) and part.get_shape()):
-                    raise BadCheckpoint(f"{key[:200]} of the checkpoint {name} holds {kind}, not floats.")
+                    raise BadCheckpoint(f"The checkpoint {name} holds {kind} in {key[:200]}, not floats.")
                 found[key] = tuple(part.get_shape())
     except (OSError, SafetensorError) as error:
         raise BadCheckpoint(f"The checkpoint {name} is damaged: {str(error)[:300]}.") from error
@@ -254,8 +254,8 @@ def shapes(source: Source) -> dict[str, Shape]:
 
 def _pickle(name: str) -> str:
     return (
-        f"{name!r} is a pickle or an archive, which can run code when it is opened, so it is not. Convert it where it "
-        f"lies: attention-lab convert {shlex.quote(name)}"
+        f"{name!r} is a pickle or an archive, which can run code when it is opened, so it is not. Where it lies, "
+        f"`attention-lab convert {shlex.quote(name)}` makes safetensors of it."
     )
 
 

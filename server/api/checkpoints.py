@@ -6,14 +6,23 @@ from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response, StreamingResponse
 
 from attention.schemas import Checkpoint, Checkpoints
 from server.api.openapi import problems
 from server.service import Live
+from server.web.bodies import media_type, save_body
 
 MEDIA_TYPE = "application/octet-stream"
 """Safetensors have no registered type of their own; this is what hubs send them as."""
+
+TAKEN = ("", MEDIA_TYPE, "application/x-safetensors", "application/x-www-form-urlencoded")
+"""What clients say that a file of safetensors is; the last is ``curl --data-binary``."""
+
+BINARY = {"type": "string", "contentMediaType": MEDIA_TYPE}
 
 PIECE = 1 << 20
 """Bytes that are read at a time."""
@@ -42,7 +51,7 @@ def checkpoints(service: Live) -> Checkpoints:
     responses={
         200: {
             "description": "The weights, as safetensors.",
-            "content": {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}},
+            "content": {MEDIA_TYPE: {"schema": BINARY}},
         },
         **problems(404, 422),
     },
@@ -60,6 +69,39 @@ def checkpoint(service: Live, name: str) -> Response:
         "X-Content-Type-Options": "nosniff",
     }
     return StreamingResponse(_pieces(path), headers=headers, media_type=MEDIA_TYPE)
+
+
+@routes.post(
+    "/checkpoints",
+    operation_id="upload_checkpoint",
+    summary="Upload a checkpoint",
+    status_code=201,
+    response_description="It is kept, and a variant can name it.",
+    responses=problems(409, 413, 415, 422),
+    openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": BINARY}}}},
+)
+async def upload_checkpoint(
+    http: HTTPRequest,
+    response: Response,
+    service: Live,
+    name: Annotated[str, Query(min_length=1, max_length=300, description="What to call it.")],
+) -> Checkpoint:
+    """Keep weights as safetensors, which are the body itself; `weights=file:NAME` of a variant names them then.
+
+    The file is written to disk as it comes, and kept when every tensor in it is of finite floats. The answer says which
+    network it fits, as far as names and shapes tell. A pickle is not read here: `attention-lab convert` makes
+    safetensors of one where it lies.
+    With curl: ``curl -X POST -T se.safetensors 'http://127.0.0.1:8000/v1/checkpoints?name=se-7'``.
+    """
+    kind = media_type(http)
+    if kind not in TAKEN:
+        raise HTTPException(415, f"The body is {kind!r}; send the safetensors file itself. With curl: -X POST -T FILE.")
+    await run_in_threadpool(service.checkpoints.check_free, name)
+    with service.checkpoints.arriving(name) as path:
+        await save_body(http, service.settings.max_checkpoint_bytes, "checkpoint", path)
+        checkpoint = await run_in_threadpool(service.checkpoints.adopt, path)
+    response.headers["Location"] = f"/v1/checkpoints/{quote(checkpoint.name)}"
+    return checkpoint
 
 
 @routes.delete(

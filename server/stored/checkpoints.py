@@ -1,17 +1,26 @@
 """Checkpoints: weights that a study, a fold or a user left in the folder ``checkpoints``."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from attention.errors import BadCheckpoint, Conflict, NotFound
+from attention.build import skeleton
+from attention.errors import BadCheckpoint, Conflict, NotFound, StorageFailed
+from attention.proposals import propose
 from attention.reports.checkpoints import Card
 from attention.schemas import Checkpoint
-from attention.storage.base import Entry
-from attention.weights.find import NAME, Checkpoints
+from attention.storage.base import CLOSED, NOT_WRITABLE, Entry
+from attention.weights.convert import inspect
+from attention.weights.find import NAME, Checkpoints, Source
 from server.store.jobs import JobTable
 from server.stored.kinds import StoredKind, Thing, moment
 
 SUFFIX = ".safetensors"
+
+MOST_NAME_BYTES = 200
+"""Of a name in UTF-8; file systems take 255 with the ending."""
 
 
 class StoredCheckpoints(StoredKind):
@@ -58,6 +67,51 @@ class StoredCheckpoints(StoredKind):
         for suffix in (SUFFIX, ".json"):
             self._files.remove(_place(name, suffix))
 
+    def check_free(self, name: str) -> None:
+        """Return if a name may be given to a new checkpoint.
+
+        Raises:
+            BadCheckpoint: it cannot be one.
+            Conflict: it is taken.
+        """
+        if checkpoint_name(name) in (other for other, _ in self._entries()):
+            raise _taken(name)
+
+    @contextmanager
+    def arriving(self, name: str) -> Iterator[Path]:
+        """Where the file of a new checkpoint is written while it comes; gone when the block ends, however it does."""
+        folder = self._files.root / "checkpoints"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            coming = Path(tempfile.mkdtemp(dir=folder, prefix=".", suffix=".part"))
+        except OSError as error:
+            raise StorageFailed(NOT_WRITABLE.get(error.errno or 0, CLOSED)) from error
+        try:
+            yield coming / f"{checkpoint_name(name)}{SUFFIX}"
+        finally:
+            shutil.rmtree(coming, ignore_errors=True)
+
+    def adopt(self, file: Path) -> Checkpoint:
+        """Keep a file of safetensors under its name, with a card that says which network it fits.
+
+        Raises:
+            BadCheckpoint: it is no checkpoint whose every number is a finite float.
+            Conflict: the name is taken.
+        """
+        card = inspect(file)
+        card = card.model_copy(update={"variant": propose(Source(file, f"file:{file.stem}"), skeleton)})
+        name = file.name.removesuffix(SUFFIX)
+        try:
+            self._files.create(_place(name), file)
+        except FileExistsError:
+            raise _taken(name) from None
+        try:
+            self._files.write(_place(name, ".json"), card.model_dump_json(indent=1).encode())
+        except BaseException:
+            self.forget(name)
+            raise
+        return self.get(name)
+
     def rename(self, name: str, new_name: str) -> Checkpoint:
         """Give a checkpoint another name; reports that tell of it keep the one it had.
 
@@ -71,7 +125,7 @@ class StoredCheckpoints(StoredKind):
         try:
             self._files.move(_place(stem), _place(new))
         except FileExistsError:
-            raise Conflict(f"There is a checkpoint {new!r} already. Give this one another name.") from None
+            raise _taken(new) from None
         with suppress(FileNotFoundError, FileExistsError):
             self._files.move(_place(stem, ".json"), _place(new, ".json"))
         return self.get(new)
@@ -114,12 +168,16 @@ def checkpoint_name(text: str) -> str:
         BadCheckpoint: it may not.
     """
     name = text.removesuffix(SUFFIX)
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or len(name.encode()) > MOST_NAME_BYTES:
         raise BadCheckpoint(
             f"{text[:100]!r} cannot be a checkpoint's name: letters, digits and . _ - = only, the first a letter or "
-            "digit without accents, 200 at most."
+            f"digit without accents, {MOST_NAME_BYTES} bytes at most."
         )
     return name
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"There is a checkpoint {name!r} already. Give this one another name.")
 
 
 def _place(name: str, suffix: str = SUFFIX) -> str:
