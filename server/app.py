@@ -35,7 +35,7 @@ from server.web.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 
-ASKED_WITH = ("Authorization", "Content-Type", "Last-Event-ID", "X-API-Key", "X-Request-ID")
+ASKED_WITH = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-API-Key", "X-Request-ID")
 ANSWERED_WITH = ("ETag", "Link", "Location", "Report-Id", "Report-Not-Kept", "Retry-After", "X-Request-ID")
 """Headers that pages of allowed origins may send and read, besides the few that all may."""
 

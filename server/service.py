@@ -1,6 +1,7 @@
 """Service: the live things that routes use, made when the app starts."""
 
 import asyncio
+import hashlib
 import shutil
 from collections.abc import Hashable, Mapping
 from functools import cached_property, partial
@@ -22,7 +23,8 @@ from attention.spec import Request
 from server.access.limits import account
 from server.answers.answer_cache import AnswerCache
 from server.answers.provenance import Provenance
-from server.answers.references import images, named_photos, variants
+from server.answers.references import images, variants
+from server.answers.references import photos as named_photos
 from server.answers.size_limits import check_at_once, check_networks
 from server.catalog import catalog, version
 from server.engine import Engine
@@ -102,9 +104,9 @@ class Service:
         Raises:
             AttentionError: whatever the caller can mend; Overloaded if too many requests wait already.
         """
-        brought = photos or {}
-        if any(name not in brought and name not in self.photos.samples for name in named_photos(question)):
-            await run_in_threadpool(self.photos.check, question.model_dump(mode="json"), brought)
+        asked, brought = question.model_dump(mode="json"), photos or {}
+        if any(name not in brought and name not in self.photos.samples for name in named_photos(asked)):
+            await run_in_threadpool(self.photos.check, asked, brought)
         conditions = await self.conditions(question)
         json = await self.answer_cache.get((question, conditions), partial(self.work_out, question, photos))
         return Answered(json, await self.keep(question, conditions, json))  # also if remembered: it is the newest again
@@ -150,13 +152,18 @@ class Service:
             await run_in_threadpool(check_at_once, question, self.settings)
             self._fitting[size] = None
 
-    async def submit(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> Job:
+    async def submit(
+        self, request: Request[Any], photos: Mapping[str, bytes] | None = None, asked_as: str | None = None
+    ) -> Job:
         """Queue a question as a job. Photos that came along are kept, because the job needs them later.
 
+        Args:
+            asked_as: what the client calls this wish, so that it is queued once.
+
         Raises:
-            AttentionError: something in it is not there, or too many jobs wait.
+            AttentionError: something in it is not there, too many jobs wait, or another wish was called the same.
         """
-        return await run_in_threadpool(self._submit, request, photos or {})
+        return await run_in_threadpool(self._submit, request, photos or {}, asked_as)
 
     def storage(self) -> Storage:
         """What users keep here, each kind summed up, and the room that is left; it blocks."""
@@ -185,20 +192,25 @@ class Service:
         self.queue.look()
         return job
 
-    def _submit(self, request: Request[Any], photos: Mapping[str, bytes]) -> Job:
+    def _submit(self, request: Request[Any], photos: Mapping[str, bytes], asked_as: str | None) -> Job:
         if not self.settings.database_shared:
             raise InvalidRequest(
                 "Jobs run in processes of their own, which cannot see this service's database in memory. "
                 "Let ATTENTION_DATABASE name a file or a server."
             )
+        asked_by = account()
+        if asked_as is not None:  # the same words of another key are another wish
+            words = f"{asked_by.name if asked_by else ''}\n{asked_as}"
+            asked_as = hashlib.sha256(words.encode()).hexdigest()
+            if (job := self.store.jobs.asked_before(request, asked_as)) is not None:
+                return job
         check_networks(request, self.settings)
         self.photos.check(request.model_dump(mode="json"), photos)
         for variant in dict.fromkeys(variants(request)):
             skeleton(variant)
         for image_id, data in photos.items():
             self.photos.add(image_id[:12], data)
-        asked_by = account()
-        add = partial(self.store.jobs.add, request, self.settings.max_jobs)
+        add = partial(self.store.jobs.add, request, self.settings.max_jobs, asked_as)
         job = asked_by.queue(add, self.store.jobs) if asked_by else add()
         self.queue.look()
         return job

@@ -63,11 +63,6 @@ def photos(question: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(PHOTO.findall(json.dumps(question))))
 
 
-def named_photos(question: Request[Any]) -> tuple[str, ...]:
-    """The ids of photos that a question names, each once."""
-    return tuple(dict.fromkeys(PHOTO.findall(question.model_dump_json())))
-
-
 def data_sets(value: object) -> Iterator[str]:
     """The name of every data set that plain data names, in a field called ``data``."""
     match value:

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from attention.schemas import Checkpoint, Checkpoints
 from server.api.openapi import problems
+from server.api.pages import LINK, Paged
 from server.service import Live
 from server.web.bodies import media_type, save_body
 
@@ -36,11 +37,12 @@ routes = APIRouter(prefix="/v1", tags=["checkpoints"])
     operation_id="checkpoints",
     summary="List checkpoints",
     response_description="By name, without those that come with the service.",
-    responses=problems(),
+    responses={200: {"headers": LINK}, **problems(422)},
 )
-def checkpoints(service: Live) -> Checkpoints:
+def checkpoints(service: Live, page: Paged) -> Checkpoints:
     """Weights that a variant can name: those of studies and folds, and those that were sent or converted."""
-    return Checkpoints(checkpoints=tuple(service.checkpoints.list()))
+    shown = page.by_name(service.checkpoints.things(), lambda thing: thing.name)
+    return Checkpoints(checkpoints=tuple(map(service.checkpoints.described, shown)))
 
 
 @routes.get(

@@ -22,6 +22,7 @@ from attention.reports.inventory import Choices
 from attention.reports.study import StudyReport
 from attention.schemas import DataSet, DataSets
 from server.api.openapi import problems
+from server.api.pages import LINK, Paged
 from server.service import Live
 from server.settings import Settings
 from server.web.bodies import media_type, save_body
@@ -65,12 +66,12 @@ routes = APIRouter(prefix="/v1")
     tags=["data sets"],
     summary="List data sets",
     response_description="What lies in the folder datasets of the data folder, by name.",
-    responses=problems(),
+    responses={200: {"headers": LINK}, **problems(422)},
 )
-def datasets(service: Live) -> DataSets:
+def datasets(service: Live, page: Paged) -> DataSets:
     """Data sets that a study can name: folders of class folders, archives of them, CIFAR archives, parquet."""
     folder = service.data_sets.folder
-    listed = tuple(map(_data_set, folder.all()))
+    listed = tuple(map(_data_set, page.by_name(folder.all(), lambda listed: listed.name)))
     return DataSets(datasets=listed, free_bytes=_free(folder), max_bytes=service.settings.max_dataset_bytes)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from attention.errors import InvalidRequest
 from attention.schemas import Image, Images
 from server.api.openapi import problems
+from server.api.pages import LINK, Paged
 from server.api.request_body import FILES
 from server.api.responses import is_known
 from server.service import Live
@@ -67,11 +68,11 @@ async def upload(
     operation_id="images",
     summary="List photos",
     response_description="Samples first, then uploads, newest first.",
-    responses=problems(),
+    responses={200: {"headers": LINK}, **problems(422)},
 )
-def images(service: Live) -> Images:
+def images(service: Live, page: Paged) -> Images:
     """The sample gallery, then what was uploaded, newest first."""
-    return service.photos.list()
+    return Images(images=page.newest(service.photos.list, lambda image: (image.created, image.id)))
 
 
 @routes.get(

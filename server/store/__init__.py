@@ -9,13 +9,14 @@ from sqlalchemy.exc import IntegrityError
 
 from attention.errors import NotFound
 from attention.schemas import Image
-from server.store.database import connect
+from server.store.database import connect, newest_first
 from server.store.jobs import JobTable
 from server.store.migrations import migrate
 from server.store.reports import AnswerTable
 from server.store.tables import AnswerRow, ImageRow, JobRow
 
 _IMAGE_COLUMNS = ("id", "name", "format", "width", "height", "bytes", "note", "created")
+_CREATED, _ID = ImageRow.__table__.c.created, ImageRow.__table__.c.id
 
 
 class Store:
@@ -71,9 +72,9 @@ class Store:
             raise _no_image(image_id)
         return Image.model_validate(dict(row))
 
-    def images(self, limit: int = 1000) -> tuple[Image, ...]:
-        """Images, newest first."""
-        newest = select(*_columns()).order_by(ImageRow.created.desc(), ImageRow.id).limit(limit)
+    def images(self, limit: int = 1000, after: tuple[datetime, str] | None = None) -> tuple[Image, ...]:
+        """Images, newest first, after a place in this order."""
+        newest = newest_first(select(*_columns()), _CREATED, _ID, limit, after)
         with self._engine.connect() as connection:
             return tuple(Image.model_validate(dict(row)) for row in connection.execute(newest).mappings())
 

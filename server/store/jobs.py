@@ -11,13 +11,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Update, case, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    Update,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
-from attention.errors import NotFound, Overloaded
+from attention.errors import InvalidRequest, NotFound, Overloaded
 from attention.schemas import ENDED, Job, JobLinks, JobState, StoredReport
 from attention.spec import Plain, Request
-from server.store.database import alone
+from server.store.database import alone, newest_first
 from server.store.owner import this_process
 from server.store.tables import JobRow, ReportRow
 
@@ -60,12 +74,18 @@ class JobTable:
         self._engine = engine
         self._owner = owner or this_process()
 
-    def add(self, request: Request[Any], max_waiting: int) -> Job:
+    def add(self, request: Request[Any], max_waiting: int, asked_as: str | None = None) -> Job:
         """Queue a question.
+
+        Args:
+            asked_as: what the client calls its wish; the job that was queued under it is given if there is one.
 
         Raises:
             Overloaded: ``max_waiting`` jobs wait already.
+            InvalidRequest: another question was queued as that.
         """
+        if asked_as is not None and (job := self.asked_before(request, asked_as)) is not None:
+            return job
         job_id = secrets.token_hex(8)
         values = {
             "id": job_id,
@@ -73,14 +93,34 @@ class JobTable:
             "request": request.model_dump_json(),
             "state": "queued",
             "created": datetime.now(UTC),
+            "asked_as": asked_as,
         }
-        with self._engine.begin() as connection:
-            alone(connection, "queue")  # or some could add at once, none of whom sees the others
-            connection.execute(insert(JobRow).values(**values))
-            waiting = select(func.count()).select_from(JobRow).where(JobRow.state == "queued")
-            if connection.execute(waiting).scalar_one() > max_waiting:
-                raise Overloaded(f"{max_waiting} jobs are waiting already. Try again when some are done.", 60.0)
+        try:
+            with self._engine.begin() as connection:
+                alone(connection, "queue")  # or some could add at once, none of whom sees the others
+                connection.execute(insert(JobRow).values(**values))
+                waiting = select(func.count()).select_from(JobRow).where(JobRow.state == "queued")
+                if connection.execute(waiting).scalar_one() > max_waiting:
+                    raise Overloaded(f"{max_waiting} jobs are waiting already. Try again when some are done.", 60.0)
+        except IntegrityError:  # another process has just queued it
+            if asked_as is None or (job := self.asked_before(request, asked_as)) is None:
+                raise
+            return job
         return self.get(job_id)
+
+    def asked_before(self, request: Request[Any], asked_as: str) -> Job | None:
+        """The job that a question was queued as under this name; None if nothing was.
+
+        Raises:
+            InvalidRequest: it was another question.
+        """
+        jobs = self._all(_JOBS.where(JobRow.asked_as == asked_as))
+        if jobs and (jobs[0].analysis, jobs[0].request) != (request.analysis, request.model_dump(mode="json")):
+            raise InvalidRequest(
+                f"This Idempotency-Key came with another question before, which is the job {jobs[0].id}. Take a new "
+                "key for each question."
+            )
+        return jobs[0] if jobs else None
 
     def get(self, job_id: str) -> Job:
         """One job.
@@ -94,13 +134,22 @@ class JobTable:
             raise NotFound(f"There is no job {job_id[:80]!r} here. GET /v1/jobs lists those there are.")
         return _job(row)
 
-    def newest(self, limit: int, state: JobState | None = None) -> tuple[Job, ...]:
-        """Jobs, newest first."""
-        newest = _JOBS.order_by(JobRow.number.desc()).limit(limit)
-        if state is not None:
-            newest = newest.where(JobRow.state == state)
+    def newest(
+        self, limit: int, state: JobState | None = None, after: tuple[datetime, str] | None = None
+    ) -> tuple[Job, ...]:
+        """Jobs, those that were asked for last first, after a place in this order."""
+        chosen = _JOBS if state is None else _JOBS.where(JobRow.state == state)
+        return self._all(newest_first(chosen, _COLUMNS.created, _COLUMNS.id, limit, after))
+
+    def finished(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Job, ...]:
+        """Jobs that are done, those that were finished last first, after a place in this order."""
+        return self._all(
+            newest_first(_JOBS.where(JobRow.state == "done"), _COLUMNS.finished, _COLUMNS.id, limit, after)
+        )
+
+    def _all(self, query: Select[Any]) -> tuple[Job, ...]:
         with self._engine.connect() as connection:
-            return tuple(_job(row) for row in connection.execute(newest).mappings())
+            return tuple(_job(row) for row in connection.execute(query).mappings())
 
     # ---------------------------------------------------------------- who works on it
 
@@ -301,6 +350,8 @@ _JOBS = select(
     func.coalesce(ReportRow.size, 0).label("bytes"),
 ).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
 
+
+_COLUMNS = JobRow.__table__.c
 
 _DEATHS = {"crash": (JobRow.crashes, MAX_CRASHES), "interruption": (JobRow.interruptions, MAX_INTERRUPTIONS)}
 """Where each kind of death since the last progress is counted, and how many of them end a job."""

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from attention.errors import NotFound
 from attention.schemas import Conditions, StoredReport
-from server.store.database import alone
+from server.store.database import alone, newest_first
 from server.store.tables import AnswerRow
 
 PACK_LEVEL = 1
@@ -94,9 +94,9 @@ class AnswerTable:
             report=json.loads(zlib.decompress(row["report"]) if row["packed"] else row["report"]),
         )
 
-    def newest(self, limit: int) -> tuple[Listed, ...]:
-        """What answers there are, newest first."""
-        newest = _LISTED.order_by(AnswerRow.created.desc(), AnswerRow.id).limit(limit)
+    def newest(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Listed, ...]:
+        """What answers there are, newest first, after a place in this order."""
+        newest = newest_first(_LISTED, _COLUMNS.created, _COLUMNS.id, limit, after)
         with self._engine.connect() as connection:
             rows = connection.execute(newest).mappings()
             return tuple(Listed(**{**row, "request": json.loads(row["request"])}) for row in rows)
@@ -143,6 +143,7 @@ class AnswerTable:
             return connection.execute(surplus).rowcount
 
 
+_COLUMNS = AnswerRow.__table__.c
 _EXTENT = select(func.count(), func.sum(AnswerRow.size), func.min(AnswerRow.created))
 _LISTED = select(AnswerRow.id, AnswerRow.analysis, AnswerRow.request, AnswerRow.created, AnswerRow.size)
 _WHOLE = _LISTED.add_columns(AnswerRow.conditions, AnswerRow.packed, AnswerRow.report)

@@ -84,6 +84,7 @@ class JobRow(Base):
     id: Mapped[str] = mapped_column(Word(32), unique=True)
     analysis: Mapped[str] = mapped_column(Word(64))
     request: Mapped[str] = mapped_column(Text)
+    asked_as: Mapped[str | None] = mapped_column(Word(64), unique=True, index=True)  # hash of an Idempotency-Key
     state: Mapped[str] = mapped_column(Word(16), index=True)
     created: Mapped[datetime] = mapped_column(UTCTime)
     started: Mapped[datetime | None] = mapped_column(UTCTime)

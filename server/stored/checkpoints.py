@@ -11,11 +11,11 @@ from attention.errors import BadCheckpoint, Conflict, NotFound, StorageFailed
 from attention.proposals import propose
 from attention.reports.checkpoints import Card
 from attention.schemas import Checkpoint
-from attention.storage.base import CLOSED, NOT_WRITABLE, Entry
+from attention.storage.base import CLOSED, NOT_WRITABLE
 from attention.weights.convert import inspect
 from attention.weights.find import NAME, Checkpoints, Source
 from server.store.jobs import JobTable
-from server.stored.kinds import StoredKind, Thing, moment
+from server.stored.kinds import StoredKind, Thing
 
 SUFFIX = ".safetensors"
 
@@ -34,13 +34,11 @@ class StoredCheckpoints(StoredKind):
         self._files = checkpoints.kept
 
     def things(self) -> Iterator[Thing]:
-        """Every checkpoint."""
-        for name, file in self._entries():
-            yield Thing.of(name, file)
-
-    def list(self) -> list[Checkpoint]:
         """Every checkpoint, by name."""
-        return [self._described(name, file) for name, file in self._entries()]
+        for file in self._files.entries("checkpoints"):
+            stem = file.last.removesuffix(SUFFIX)
+            if file.last.endswith(SUFFIX) and not file.folder and NAME.fullmatch(stem):
+                yield Thing.of(stem, file)
 
     def get(self, name: str) -> Checkpoint:
         """What is known of a checkpoint.
@@ -49,8 +47,21 @@ class StoredCheckpoints(StoredKind):
             NotFound: it is not here.
         """
         stem = self._stem(name)
-        found = (self._described(stem, file) for other, file in self._entries() if other == stem)
-        return next(found)
+        return next(self.described(thing) for thing in self.things() if thing.name == stem)
+
+    def described(self, thing: Thing) -> Checkpoint:
+        """A checkpoint with what its card says."""
+        card = None
+        with suppress(BadCheckpoint):  # a card that cannot be read hides no checkpoint
+            card = self._checkpoints.card(thing.name)
+        return Checkpoint(
+            name=thing.name,
+            weights=f"file:{thing.name}",
+            bytes=thing.bytes,
+            created=thing.created,
+            origin="unknown" if card is None else "trained" if isinstance(card, Card) else "converted",
+            variant=card.variant.name if card is not None and card.variant is not None else None,
+        )
 
     def names(self, field: str, text: str) -> str | None:
         """The checkpoint that a question names in a field ``weights``."""
@@ -74,7 +85,7 @@ class StoredCheckpoints(StoredKind):
             BadCheckpoint: it cannot be one.
             Conflict: it is taken.
         """
-        if checkpoint_name(name) in (other for other, _ in self._entries()):
+        if checkpoint_name(name) in (thing.name for thing in self.things()):
             raise _taken(name)
 
     @contextmanager
@@ -129,25 +140,6 @@ class StoredCheckpoints(StoredKind):
         with suppress(FileNotFoundError, FileExistsError):
             self._files.move(_place(stem, ".json"), _place(new, ".json"))
         return self.get(new)
-
-    def _entries(self) -> Iterator[tuple[str, Entry]]:
-        for file in self._files.entries("checkpoints"):
-            stem = file.last.removesuffix(SUFFIX)
-            if file.last.endswith(SUFFIX) and not file.folder and NAME.fullmatch(stem):
-                yield stem, file
-
-    def _described(self, name: str, file: Entry) -> Checkpoint:
-        card = None
-        with suppress(BadCheckpoint):  # a card that cannot be read hides no checkpoint
-            card = self._checkpoints.card(name)
-        return Checkpoint(
-            name=name,
-            weights=f"file:{name}",
-            bytes=file.size,
-            created=moment(file.changed),
-            origin="unknown" if card is None else "trained" if isinstance(card, Card) else "converted",
-            variant=card.variant.name if card is not None and card.variant is not None else None,
-        )
 
     def _stem(self, name: str) -> str:
         """The name of a checkpoint that is here."""

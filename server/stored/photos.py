@@ -3,6 +3,7 @@
 import io
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +13,7 @@ from attention.data.colour_profile import in_srgb
 from attention.data.files import IMAGE, Files, image_id, samples
 from attention.data.images import ImageFacts, inspect
 from attention.errors import InvalidRequest, NotFound
-from attention.schemas import Image, Images
+from attention.schemas import Image
 from server.store import Store
 from server.stored.kinds import StoredKind, Thing, texts
 
@@ -43,9 +44,16 @@ class Photos(StoredKind):
             return sample
         return self._store.add_image(_describe(self._files.put_image(data), name, facts, data))
 
-    def list(self) -> Images:
-        """Samples first, then uploads, newest first."""
-        return Images(images=(*self.samples.values(), *self._store.images()))
+    def list(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Image, ...]:
+        """Samples first, then uploads, newest first: so many, after a place in this order."""
+        samples = list(self.samples.values())
+        if after is not None:
+            names = list(self.samples)
+            samples = samples[names.index(after[1]) + 1 :] if after[1] in names else []
+        if len(samples) >= limit:
+            return tuple(samples[:limit])
+        uploads = self._store.images(limit - len(samples), None if after and after[1] in self.samples else after)
+        return (*samples, *uploads)
 
     def image(self, image_id: str) -> Image:
         """What is known of one photo.
