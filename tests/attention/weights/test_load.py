@@ -177,7 +177,7 @@ def test_numbers_that_are_not_finite_and_not_floats_are_refused(tmp_path: Path) 
     with pytest.raises(BadCheckpoint, match=r"fc\.bias of the checkpoint inf\.safetensors is not finite throughout"):
         build(Variant.parse("resnet20/none?weights=file:inf"), Checkpoints(tmp_path))
     write(tmp_path / "int.safetensors", {**state, "fc.bias": torch.zeros(10, dtype=torch.int32)})
-    with pytest.raises(BadCheckpoint, match=r"fc\.bias of the checkpoint int\.safetensors holds I32, not floats"):
+    with pytest.raises(BadCheckpoint, match=r"The checkpoint int\.safetensors holds I32 in fc\.bias, not floats"):
         build(Variant.parse("resnet20/none?weights=file:int"), Checkpoints(tmp_path))
 
 
