@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from attention.analyses import run
-from attention.build import preprocess_of, resolve, skeleton
+from attention.build import resolve, skeleton
 from attention.data.files import samples
 from attention.data.sampling import batches
 from attention.errors import InvalidRequest
@@ -24,9 +24,9 @@ from attention.interventions import plan as planning
 from attention.interventions.effects import Found, Tally, effects, redundancy
 from attention.interventions.plan import Plan
 from attention.interventions.scopes import labelled_sites, scopes
+from attention.network import describe
 from attention.reports.sweep import Effect, Measure, Scope, SweepReport, SweepRequest
 from attention.spec import Ablation, AblationKind, Pictures, Plain, Variant
-from attention.weights.load import labels
 from tests.attention.direct_lab import DirectLab
 
 
@@ -96,8 +96,8 @@ def test_every_effect_is_what_a_pass_of_its_own_gives(lab: NaiveLab) -> None:
     kinds: tuple[AblationKind, ...] = ("mean", "shuffle", "neutral")
     report = run(ask(kinds=kinds, scopes=("gate", "stage", "all", "first_to_last", "last_to_first")), lab)
     variant = resolve(Variant.parse("eca"))
-    model, classes = lab.kept(variant), labels(variant)
-    ((pictures, images),) = batches(Pictures(data="pets"), preprocess_of(variant), lab.files)
+    model, classes = lab.kept(variant), describe(variant).labels
+    ((pictures, images),) = batches(Pictures(data="pets"), describe(variant).preprocess, lab.files)
     truth = torch.tensor([classes.index(picture.label or "") for picture in pictures])
     means = lab.means(variant, Pictures(data="pets", split="train"))
     paths = list(gates(model))
@@ -129,7 +129,7 @@ def test_every_effect_is_what_a_pass_of_its_own_gives(lab: NaiveLab) -> None:
 
 def test_no_replacement_is_done_twice_although_scopes_share_their_gates(lab: NaiveLab) -> None:
     everything = ask(scopes=("gate", "stage", "all", "first_to_last", "last_to_first"))
-    what = planning.plan(everything, everything.scopes, everything.images, lab.files, calibrate=False)
+    what = planning.plan(everything, everything.scopes, everything.images, lab, calibrate=False)
     # 9 gates, 3 stages and all; of 9 + 9 in sequence both ends are there already, as are stage 1 and stage 3.
     assert len(what.ablations) == 9 + 3 + 1 + 6 + 6
     starts = [[site.path for site in what.sites].index((one.gates or ("",))[0]) for one in what.ablations]
@@ -226,7 +226,7 @@ def test_redundancy_is_the_joint_effect_beyond_the_sum_of_single_ones() -> None:
     both = Scope(id="stage:1", family="stage", label="stage 1", stage=1, order=0, gates=("x", "y"))
     kinds: tuple[AblationKind, ...] = ("mean", "scalar")
     cells = {(scope.id, kind): 3 * k + s for k, kind in enumerate(kinds) for s, scope in enumerate((one, other, both))}
-    what = Plan(Variant(), (), (one, other, both), kinds, (), cells, None, ())
+    what = Plan(describe(Variant()), (), (one, other, both), kinds, (), cells, None, ())
     first_half = np.arange(40) < 20
     wrong = np.stack([np.zeros(40, bool)] * 3 + [first_half] + [first_half] * 3)  # rows: untouched, then the cells
     kl, true = 0.5 * wrong.astype(np.float32), (~wrong).astype(np.float32)
