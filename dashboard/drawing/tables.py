@@ -9,6 +9,98 @@ from attention.reports.cost import Cost, CostReport
 from attention.reports.court import CourtReport
 from attention.reports.modules import FitReport
 from dashboard.drawing.words import about, called, gate_labels, human, unit
+from dashboard.language import marked, say
+
+COLUMNS = (
+    marked("variant"),
+    marked("network"),
+    marked("layer"),
+    marked("gate"),
+    marked("kind"),
+    marked("entries"),
+    marked("mean"),
+    marked("std"),
+    marked("min"),
+    marked("max"),
+    marked("below 0.1"),
+    marked("above 0.9"),
+    marked("attention parameters"),
+    marked("attention MACs"),
+    marked("Δ parameters"),
+    marked("Δ MACs"),
+    marked("Δ traffic"),
+    marked("attention FLOPs"),
+    marked("FLOPs"),
+    marked("module"),
+    marked("why it does not fit"),
+    marked("counter"),
+    marked("reports"),
+    marked("of it attention"),
+    marked("beyond the ledger"),
+    marked("because"),
+    marked("gates"),
+    marked("replaced by"),
+    marked("measured in"),
+    marked("together"),
+    marked("sum of singles"),
+    marked("excess"),
+    marked("reading"),
+    marked("top-1, %"),
+    marked("change, points"),
+    marked("same first class"),
+    marked("elementwise"),
+    marked("pooled"),
+    marked("changed"),
+    marked("became right"),
+    marked("became wrong"),
+    marked("median, ms"),
+    marked("ratio"),
+    marked("verdict"),
+    marked("bytes"),
+    marked("extra MACs"),
+    marked("extra bytes"),
+    marked("predicted extra, ms"),
+    marked("measured extra, ms"),
+    marked("channels"),
+    marked("mean ± std"),
+    marked("static share"),
+    marked("class share (by chance)"),
+    marked("order between images"),
+    marked("effective rank"),
+    marked("centred"),
+    marked("where"),
+    marked("spread of its gates"),
+    marked("change if weights stay"),
+    marked("change if weights follow"),
+    marked("order"),
+    marked("accuracy, %"),
+    marked("spread"),
+    marked("95 % interval"),
+    marked("n"),
+    marked("difference"),
+    marked("interval of it"),
+    marked("p"),
+    marked("added parameters"),
+    marked("added MACs"),
+    marked("seed"),
+    marked("epochs"),
+    marked("seconds"),
+    marked("weights"),
+    marked("formula"),
+    marked("released"),
+    marked("conditions"),
+    marked("left out"),
+    marked("files"),
+    marked("why"),
+    marked("such as"),
+    marked("faster"),
+    marked("slower"),
+    marked("no difference"),
+    marked("undecided"),
+    marked("parameters"),
+    marked("MACs"),
+)
+"""What columns of tables are called, and words in their cells, to be read in every language."""
 
 
 def statistics(report: Comparison, image: str) -> pd.DataFrame:
@@ -131,11 +223,11 @@ def _signed(number: int) -> str:
 def court(report: CourtReport) -> pd.DataFrame:
     """What each counter reports for a network, beside the ledger, and why it differs."""
     ledger = {
-        "counter": "this ledger",
-        "reports": f"{report.macs:,} MACs",
+        "counter": say("this ledger"),
+        "reports": say("%(macs)s MACs", macs=f"{report.macs:,}"),
         "of it attention": f"{report.attention_macs:,}",
         "beyond the ledger": "",
-        "because": "Multiply-accumulates of convolutions and matrix products, by formula and shape.",
+        "because": say("Multiply-accumulates of convolutions and matrix products, by formula and shape."),
     }
     rows = [
         {
@@ -143,7 +235,8 @@ def court(report: CourtReport) -> pd.DataFrame:
             "reports": f"{witness.total:,} {witness.unit.partition(',')[0]}",
             "of it attention": f"{witness.attention:,}",
             "beyond the ledger": f"{witness.difference:+,}" if witness.difference else "0",
-            "because": "  \n".join(f"{_signed(why.amount)}: {why.text}" for why in witness.reasons) or "It agrees.",
+            "because": "  \n".join(f"{_signed(why.amount)}: {why.text}" for why in witness.reasons)
+            or say("It agrees."),
         }
         for witness in report.witnesses
     ]

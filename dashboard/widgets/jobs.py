@@ -11,6 +11,7 @@ from attention.client import ServiceError
 from attention.schemas import Job
 from attention.spec import Request
 from dashboard import connect
+from dashboard.language import say
 from dashboard.widgets import linked as address
 
 ADDRESS = "job"
@@ -37,7 +38,10 @@ def linked() -> Job | None:
     except ServiceError as error:
         if error.status != 404:
             raise
-        st.warning(f"The link names a job that is not stored here: {job_id[:80]!r}.", icon=":material/link_off:")
+        st.warning(
+            say("The link names a job that is not stored here: %(job_id)s.", job_id=f"{job_id[:80]!r}"),
+            icon=":material/link_off:",
+        )
         return None
 
 
@@ -76,9 +80,9 @@ def follow(job: Job, show: Callable[[Job], None], key: str = "cancel") -> None:
 def _progress(job: Job, key: str) -> None:
     left, right = st.columns([6, 1], vertical_alignment="bottom")
     share = job.done / job.total if job.total else 0.0
-    text = job.note or ("It waits for jobs that came before it." if job.state == "queued" else "It begins.")
+    text = job.note or (say("It waits for jobs that came before it.") if job.state == "queued" else say("It begins."))
     left.progress(min(share, 1.0), text=f"{BADGES[job.state]} {share:.0%} · {remaining(job)}{text}")
-    if right.button("Cancel", icon=":material/stop_circle:", key=key, width="stretch"):
+    if right.button(say("Cancel"), icon=":material/stop_circle:", key=key, width="stretch"):
         try:
             connect.client().cancel(job.id)
         except ServiceError as error:
@@ -91,7 +95,7 @@ def _progress(job: Job, key: str) -> None:
 
 def remaining(job: Job) -> str:
     """When a job will be done, if anybody knows."""
-    return "" if job.eta_s is None else f"about {duration(job.eta_s)} left · "
+    return "" if job.eta_s is None else say("about %(duration)s left · ", duration=duration(job.eta_s))
 
 
 def duration(seconds: float) -> str:
@@ -100,10 +104,14 @@ def duration(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     if minutes < 120:
-        return f"{minutes} min"
+        return say("%(minutes)s min", minutes=minutes)
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+        return (
+            say("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes)
+            if minutes
+            else say("%(hours)s h", hours=hours)
+        )
     return f"{hours // 24} d {hours % 24} h"
 
 
@@ -115,7 +123,7 @@ def earlier(jobs: Sequence[Job], about: Callable[[Job], str]) -> None:
         left.markdown(BADGES[job.state])
         middle.markdown(f"{about(job)}  \n:small[{job.created:%d %b %Y, %H:%M} UTC]")
         right.button(
-            "Shown" if [job.id] == current else "Open",
+            say("Shown") if [job.id] == current else say("Open"),
             key=f"open.{job.id}",
             disabled=[job.id] == current,
             on_click=open_job,

@@ -21,7 +21,10 @@ def main() -> None:
     mine = [job for job in connect.client().jobs() if job.analysis == StudyRequest.analysis]
     job = jobs.linked()
     if job is not None and job.analysis != StudyRequest.analysis:
-        st.warning(f"The link names a job of another kind ({job.analysis}).", icon=":material/link_off:")
+        st.warning(
+            say("The link names a job of another kind (%(analysis)s).", analysis=job.analysis),
+            icon=":material/link_off:",
+        )
         job = None
     for other in [one for one in mine if not one.ended and (job is None or one.id != job.id)]:
         running(other)
@@ -32,7 +35,9 @@ def main() -> None:
     with st.expander(say("New study"), expanded=wanted, icon=":material/add_circle:"):
         new_study()
     if mine:
-        with st.expander(f"Studies of this service ({len(mine)})", icon=":material/history:", expanded=not shown):
+        with st.expander(
+            say("Studies of this service (%(mine)s)", mine=len(mine)), icon=":material/history:", expanded=not shown
+        ):
             jobs.earlier(mine, described)
 
 
@@ -59,11 +64,11 @@ def show_job(job: Job) -> bool:
         jobs.follow(job, show_running)
         return True
     if job.state == "failed":
-        st.error(job.error or "It failed without a reason.", icon=":material/error:")
+        st.error(job.error or say("It failed without a reason."), icon=":material/error:")
     if job.state in ("failed", "cancelled"):
         go_on(job)
     if job.report == "none":
-        st.info("Nothing was finished before it ended.")
+        st.info(say("Nothing was finished before it ended."))
     else:
         show_report(connect.client().report(job.id, StudyReport))
         if job.report == "final":
@@ -73,7 +78,7 @@ def show_job(job: Job) -> bool:
 
 def show_running(job: Job) -> None:
     if job.report == "none":
-        st.caption("The first curve appears after the first epoch.")
+        st.caption(say("The first curve appears after the first epoch."))
         return
     report = connect.client().report(job.id, StudyReport)
     study_panels.verdict(report)
@@ -84,7 +89,7 @@ def show_running(job: Job) -> None:
 def show_report(report: StudyReport) -> None:
     study_panels.verdict(report)
     study_panels.details(report)
-    st.subheader("Curves", anchor=False)
+    st.subheader(say("Curves"), anchor=False)
     study_panels.curves(report)
     study_panels.runs(report)
     study_panels.downloads(report)
@@ -95,7 +100,7 @@ def show_shipped() -> bool:
     report = connect.client().shipped_study()
     if report is None:
         return False
-    st.caption("This study comes with the service.")
+    st.caption(say("This study comes with the service."))
     show_report(report)
     return True
 
@@ -106,7 +111,9 @@ def go_on(job: Job) -> None:
         request = StudyRequest.model_validate(job.request)
     except ValidationError:
         return  # asked of another version
-    if st.button("Go on", icon=":material/resume:", key="go_on", help="Finished runs are kept; the rest is trained."):
+    if st.button(
+        say("Go on"), icon=":material/resume:", key="go_on", help=say("Finished runs are kept; the rest is trained.")
+    ):
         study_form.start(request)
 
 
@@ -118,7 +125,14 @@ def described(job: Job) -> str:
         return str(job.request.get("data", ""))
     arms = [arm.attention or "none" for arm in asked.arms()]
     few = ", ".join(dict.fromkeys(arms))
-    return f"**{asked.data}**: {few} · {len(arms)} networks × {asked.seeds} seeds × {asked.recipe.epochs} epochs"
+    return say(
+        "**%(data)s**: %(few)s · %(arms)s networks × %(seeds)s seeds × %(epochs)s epochs",
+        data=asked.data,
+        few=few,
+        arms=len(arms),
+        seeds=asked.seeds,
+        epochs=asked.recipe.epochs,
+    )
 
 
 def new_study() -> None:
@@ -127,7 +141,7 @@ def new_study() -> None:
     if (
         request is not None
         and study_form.estimate(request)
-        and st.button("Start the study", type="primary", icon=":material/play_arrow:", key="start")
+        and st.button(say("Start the study"), type="primary", icon=":material/play_arrow:", key="start")
     ):
         study_form.start(request)
 
