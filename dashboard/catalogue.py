@@ -4,6 +4,7 @@ New sentences are added without a translation, and those that no page says any m
 """
 
 import ast
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from babel.messages import Catalog
 from babel.messages.pofile import read_po, write_po
 
 from attention.reports.disagreement import RANKS
+from attention.reports.latency import MODES
 from attention.reports.sweep import FAMILIES
 from attention.spec import ABLATIONS
 from dashboard.language import CATALOGUE
@@ -34,8 +36,10 @@ def sentences() -> Catalog:
 
 
 def _of_the_library() -> Iterator[str]:
-    """What modules and backbones are called, and what replacing, sweeping and ranking mean."""
-    yield from (*ABLATIONS.values(), *FAMILIES.values(), *RANKS.values())
+    """What photos, modules and backbones are called, and what replacing, sweeping and ranking mean."""
+    yield from (*ABLATIONS.values(), *FAMILIES.values(), *RANKS.values(), *MODES.values())
+    with (FOLDER.parent / "attention" / "data" / "samples" / "samples.csv").open(encoding="utf-8") as rows:
+        yield from (row["title"] for row in csv.DictReader(rows))
     for shelf in ("modules", "backbones"):
         for file in sorted((FOLDER.parent / "attention" / shelf).glob("*.py")):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):

@@ -37,7 +37,7 @@ TEMPLATES = (
     marked(" The plan is used up: more seeds need a new plan."),
     marked("After %(runs)s clean runs a failure rate up to %(rate)s %% cannot be excluded."),
     marked("An effect found early is on average overstated; the lower end %(low)s is what is shown."),
-    marked("No plan was recorded before the first run; the 5 %% hold only if seeds, arms and margin were set by then."),
+    marked("No plan was recorded before the first run; the 5 % hold only if seeds, arms and margin were set by then."),
     marked(
         "%(arm)s: its reduction leaves bottlenecks of few units (%(places)s), which can die and then no longer see the "
         "image. Take a smaller reduction or set least_width."
@@ -87,6 +87,41 @@ TEMPLATES = (
     ),
     marked("It has weights of which none passes the input through: they cannot be ablated to neutral."),
     marked("One run each: SE and ECA are %(points)s points apart, and that is undecided."),
+    marked("%(units)s at %(channels)s channels, %(more)s"),
+    marked("%(units)s at %(channels)s channels"),
+    marked(
+        "The gates put in are those of the %(count)s sample photos, for photos have no data set. Name calibration "
+        "images that are like what the network was trained on for a better mean."
+    ),
+    marked(
+        "Not one recipe: rows come from several papers, so a difference may be the training, not the module. %(more)s"
+    ),
+    marked(
+        "The plain and SE accuracies are of the SE paper's networks, whose stride is in the first 1x1 of a block (v1); "
+        "the counts beside them are, as in the ECA paper, of networks whose stride is in the 3x3 (v1.5)."
+    ),
+    marked("One run each: nobody published how much another seed would change, so small differences are undecided."),
+    marked(
+        "ECA: 100 epochs, SGD with momentum 0.9, batches of 256, rate 0.1 divided by 10 every 30 epochs, weight decay "
+        "1e-4, random crops of 224 and mirrored images. The other rows: as their papers trained them."
+    ),
+    marked("All trained by timm's author with the recipe that he calls ra2 (RandAugment), at 256 pixels."),
+    marked("%(factor)s for each multiply-accumulate."),
+    marked("A linear layer counts 2 in - 1 for each output, a convolution one for each product."),
+    marked("%(factor)s for each entry of a batch normalisation."),
+    marked(
+        "%(factor)s for each entry of a batch normalisation (eval mode), %(others)s of others with scale and shift."
+    ),
+    marked("%(factor)s for each entry of a normalisation with scale and shift, %(others)s without."),
+    marked("%(factor)s for each entry of a normalisation."),
+    marked("One for each entry of a ReLU module, of its last call only."),
+    marked("One for each entry of a ReLU module, or of F.relu."),
+    marked("Modules that call a patched function are counted by their hook and by the patch."),
+    marked("One for each entry read by a pooling module, or by F.adaptive_avg_pool2d."),
+    marked("One for each output of a layer with bias."),
+    marked("As many as a normalisation has parameters, whatever the size of the map."),
+    marked("One for each entry of F.relu and its like, which ReLU modules call; torch.relu is not seen."),
+    marked("One for each entry read by pooling functions and modules, but none for a mean."),
     marked("resnet33ts: four networks, one recipe"),
     marked("ResNet-50, as the ECA paper compares"),
     marked("ResNet-50 with and without SE, recipe %(recipe)s"),

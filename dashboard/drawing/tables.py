@@ -10,6 +10,7 @@ from attention.reports.court import CourtReport
 from attention.reports.modules import FitReport
 from dashboard.drawing.words import about, called, gate_labels, human, unit
 from dashboard.language import marked, say
+from dashboard.service_sentences import translated
 
 COLUMNS = (
     marked("variant"),
@@ -93,6 +94,11 @@ COLUMNS = (
     marked("files"),
     marked("why"),
     marked("such as"),
+    marked("fits"),
+    marked("at times"),
+    marked("too slow"),
+    marked("withheld"),
+    marked("three quarters"),
     marked("faster"),
     marked("slower"),
     marked("no difference"),
@@ -235,7 +241,7 @@ def court(report: CourtReport) -> pd.DataFrame:
             "reports": f"{witness.total:,} {witness.unit.partition(',')[0]}",
             "of it attention": f"{witness.attention:,}",
             "beyond the ledger": f"{witness.difference:+,}" if witness.difference else "0",
-            "because": "  \n".join(f"{_signed(why.amount)}: {why.text}" for why in witness.reasons)
+            "because": "  \n".join(f"{_signed(why.amount)}: {translated(why.text)}" for why in witness.reasons)
             or say("It agrees."),
         }
         for witness in report.witnesses

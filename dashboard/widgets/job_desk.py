@@ -74,7 +74,7 @@ def _job(
     show: Callable[[R, bool], None],
     waiting: str,
 ) -> None:
-    st.markdown(f"{jobs.BADGES[job.state] if job.ended else ''} {_line(job, kind, described)}")
+    st.markdown(f"{say(jobs.BADGES[job.state]) if job.ended else ''} {_line(job, kind, described)}")
     if not job.ended:
         jobs.follow(job, lambda now: _partial(now, kind, show, waiting))
         return

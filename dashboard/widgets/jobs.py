@@ -11,7 +11,7 @@ from attention.client import ServiceError
 from attention.schemas import Job
 from attention.spec import Request
 from dashboard import connect
-from dashboard.language import say
+from dashboard.language import marked, say
 from dashboard.widgets import linked as address
 
 ADDRESS = "job"
@@ -20,11 +20,11 @@ EVERY_S = 2.0
 SHOWN = 12
 
 BADGES = {
-    "queued": ":gray-badge[:material/schedule: waits]",
-    "running": ":blue-badge[:material/autorenew: runs]",
-    "done": ":green-badge[:material/check: done]",
-    "failed": ":red-badge[:material/error: failed]",
-    "cancelled": ":orange-badge[:material/cancel: cancelled]",
+    "queued": marked(":gray-badge[:material/schedule: waits]"),
+    "running": marked(":blue-badge[:material/autorenew: runs]"),
+    "done": marked(":green-badge[:material/check: done]"),
+    "failed": marked(":red-badge[:material/error: failed]"),
+    "cancelled": marked(":orange-badge[:material/cancel: cancelled]"),
 }
 
 
@@ -81,7 +81,7 @@ def _progress(job: Job, key: str) -> None:
     left, right = st.columns([6, 1], vertical_alignment="bottom")
     share = job.done / job.total if job.total else 0.0
     text = job.note or (say("It waits for jobs that came before it.") if job.state == "queued" else say("It begins."))
-    left.progress(min(share, 1.0), text=f"{BADGES[job.state]} {share:.0%} · {remaining(job)}{text}")
+    left.progress(min(share, 1.0), text=f"{say(BADGES[job.state])} {share:.0%} · {remaining(job)}{text}")
     if right.button(say("Cancel"), icon=":material/stop_circle:", key=key, width="stretch"):
         try:
             connect.client().cancel(job.id)
@@ -120,7 +120,7 @@ def earlier(jobs: Sequence[Job], about: Callable[[Job], str]) -> None:
     current = address.words(ADDRESS)[-1:]
     for job in jobs[:SHOWN]:
         left, middle, right = st.columns([1, 6, 1], vertical_alignment="center")
-        left.markdown(BADGES[job.state])
+        left.markdown(say(BADGES[job.state]))
         middle.markdown(f"{about(job)}  \n:small[{job.created:%d %b %Y, %H:%M} UTC]")
         right.button(
             say("Shown") if [job.id] == current else say("Open"),

@@ -43,7 +43,7 @@ def form() -> Callable[[], DisagreementRequest] | None:
 def described(request: DisagreementRequest) -> str:
     """A search for disagreement in a line."""
     names = ", ".join(variant.attention or "none" for variant in request.variants)
-    return f"**{names}** on {request.images.data or 'photos'}: {say(RANKS[request.rank_by])}"
+    return f"**{names}** · {request.images.data or say('photos')}: {say(RANKS[request.rank_by])}"
 
 
 def show(report: DisagreementReport, final: bool) -> None:

@@ -37,7 +37,7 @@ def form() -> Callable[[], FoldRequest] | None:
 
 def described(request: FoldRequest) -> str:
     """A fold in a line."""
-    return f"**{request.variant.name.partition('?')[0]}** on {request.images.data or 'photos'}"
+    return f"**{request.variant.name.partition('?')[0]}** · {request.images.data or say('photos')}"
 
 
 def show(report: FoldReport, final: bool) -> None:

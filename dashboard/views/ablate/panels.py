@@ -123,7 +123,7 @@ def _downloads(report: Any, name: str) -> None:
 def sweep_described(request: SweepRequest) -> str:
     """A sweep in a line."""
     kinds = ", ".join(gate_charts.kind(one) for one in request.kinds)
-    return f"**{request.variant.name.partition('?')[0]}** on {request.images.data or 'photos'}: {kinds}"
+    return f"**{request.variant.name.partition('?')[0]}** · {request.images.data or say('photos')}: {kinds}"
 
 
 def sweep_form() -> Callable[[], SweepRequest] | None:
@@ -148,7 +148,7 @@ def show(report: SweepReport, final: bool) -> None:
         else ""
     )
     put_in = say(" Put in: %(calibration)s.", calibration=report.calibration) if report.calibration else ""
-    st.caption(f"{report.network} on {report.images}, {accuracy}n = {report.n:,}.{put_in} {report.methods}")
+    st.caption(f"{report.network} · {report.images}, {accuracy}n = {report.n:,}.{put_in} {report.methods}")
     if not report.effects:
         return
     left, right = st.columns([3, 2], gap="large")

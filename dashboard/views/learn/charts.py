@@ -39,7 +39,7 @@ def links(interaction: Interaction) -> Chart:
     x = alt.X(
         "channel:Q", title=say("channel (index)"), axis=alt.Axis(tickMinStep=1, grid=False), scale=alt.Scale(nice=False)
     )
-    names = "datum.value == 1 ? 'pooled feature' : datum.value == 0 ? 'gate' : ''"
+    names = f"datum.value == 1 ? '{say('pooled feature')}' : datum.value == 0 ? '{say('gate')}' : ''"
     y = alt.Y(
         "row:Q",
         title=None,

@@ -116,7 +116,7 @@ def _classes(names: list[str], chosen: str) -> alt.Color:
 
 
 def _channels(gate: ExcitedGate) -> str:
-    shown = f", {len(gate.shown)} of {gate.channels}" if len(gate.shown) < gate.channels else ""
+    shown = say(", %(count)s of them", count=len(gate.shown)) if len(gate.shown) < gate.channels else ""
     return say("channel (index%(shown)s)", shown=shown)
 
 

@@ -117,7 +117,12 @@ def _grouped(report: PermutationReport) -> list[tuple[str, list[PermutedModule]]
     for (variant, _, _), rows in groups.items():
         places = ", ".join(f"{row.stage}.{row.block}" for row in rows)
         alone = say("by itself on %(channels)s channels of noise", channels=rows[0].channels)
-        found.append((alone if variant is None else f"in {called[variant]} at {places}", rows))
+        found.append(
+            (
+                alone if variant is None else _inside(called[variant], places),
+                rows,
+            )
+        )
     return found
 
 
@@ -126,7 +131,7 @@ def _range(values: Iterable[float | None]) -> str:
     if not known:
         return "–"
     low, high = (f"{value:.2g}" for value in (min(known), max(known)))
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else f"{low} … {high}"
 
 
 # ---------------------------------------------------------------- branches against scale
@@ -168,3 +173,8 @@ def scale(report: ScaleReport) -> Chart:
     lines = base.mark_line(point=True).encode(y=y)
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
     return alt.layer(lines, bars).properties(height=360)
+
+
+def _inside(network: str, places: str) -> str:
+    """Where a module stands, in words."""
+    return say("in %(network)s at %(places)s", network=network, places=places)

@@ -53,21 +53,21 @@ def scatter(report: CostReport, convention: str) -> Chart | None:
         .encode(
             x=alt.X(
                 "work:Q",
-                title=say("added %(unit)s, one image (log scale)", unit=work.unit),
+                title=say("added %(unit)s, one image (log scale)", unit=say(work.unit)),
                 scale=_log([row["work"] for row in rows]),
                 axis=alt.Axis(format="~g" if unit(work.unit) else "~s", values=DECADES),
             ),
             y=alt.Y(
                 "parameters:Q",
-                title=say("added %(unit)s (log scale)", unit=parameters.unit),
+                title=say("added %(unit)s (log scale)", unit=say(parameters.unit)),
                 scale=_log([row["parameters"] for row in rows]),
                 axis=alt.Axis(format="~g" if unit(parameters.unit) else "~s", values=DECADES),
             ),
             color=alt.value(BLUE) if many else coloured(report, (row["variant"] for row in rows)),
             tooltip=[
                 alt.Tooltip("variant:N", title=say("variant")),
-                alt.Tooltip("parameters:Q", format="+,.6~g", title=say("added %(unit)s", unit=parameters.unit)),
-                alt.Tooltip("work:Q", format="+,.6~g", title=say("added %(unit)s", unit=work.unit)),
+                alt.Tooltip("parameters:Q", format="+,.6~g", title=say("added %(unit)s", unit=say(parameters.unit))),
+                alt.Tooltip("work:Q", format="+,.6~g", title=say("added %(unit)s", unit=say(work.unit))),
             ],
         )
     )
@@ -155,7 +155,7 @@ def bars(report: CostReport, convention: str, quantity: str) -> Chart:
     """Totals of each variant, with the attention modules' own part set off."""
     label = called(report)
     first = counted(report.variants[0], convention, quantity)
-    name = first.unit
+    name = say(first.unit)
     rows = [
         {"variant": label[bill.name], "part": part, "amount": _in(count, amount, first), "order": order}
         for bill in report.variants

@@ -36,7 +36,7 @@ def form() -> Callable[[], LatencyRequest] | None:
     first, second, third, fourth = st.columns(4)
     batch = number(first, say("Images a pass"), "batch", 1, 1024, 1)
     size = own_size(second)
-    threads = number(third, "CPU threads", "threads", 1, 256, 1, say("Of one pass. On a GPU they only feed it."))
+    threads = number(third, say("CPU threads"), "threads", 1, 256, 1, say("Of one pass. On a GPU they only feed it."))
     rounds = number(
         fourth, say("Rounds"), "rounds", 6, 2000, 30, say("In each every network runs once. More of them tell finer.")
     )
@@ -46,7 +46,7 @@ def form() -> Callable[[], LatencyRequest] | None:
     modes = {name: what for name, what in MODES.items() if on_gpu or name != "graphs"}
     formats = {name: what for name, what in FORMATS.items() if on_gpu or name != "float16"}
     mode: Mode = choice(
-        first, say("How they run"), "mode", modes, "  \n".join(f"**{n}** {t}" for n, t in modes.items())
+        first, say("How they run"), "mode", modes, "  \n".join(f"**{n}** {say(t)}" for n, t in modes.items())
     )
     dtype: DType = choice(
         second, say("Number format"), "dtype", formats, say("Of weights and activations."), shown=True

@@ -43,7 +43,7 @@ def take_all() -> None:
     st.session_state["attention"] = kinds
 
 
-right.button(f"All {len(kinds)} modules", on_click=take_all, icon=":material/select_all:")
+right.button(say("All %(count)s modules", count=len(kinds)), on_click=take_all, icon=":material/select_all:")
 more = forms.variants(catalog, (), "more", say("More networks"), say("To compare options, places or other backbones."))
 
 try:

@@ -11,7 +11,7 @@ from attention.reports.study import Arm, StudyReport
 from dashboard.drawing import theme
 from dashboard.drawing.marks import PALETTE, SHORT, TEXT, Chart
 from dashboard.drawing.words import human, labels
-from dashboard.language import say
+from dashboard.language import marked, say
 from dashboard.views.study.paired import MARGIN, paired
 
 
@@ -94,7 +94,7 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
     ]
     if not rows:
         return None
-    unit = {"extra_parameters": "parameters", "extra_macs": say("MACs of one image")}[cost]
+    unit = {"extra_parameters": say("parameters"), "extra_macs": say("MACs of one image")}[cost]
     reach = max(abs(row["cost"]) for row in rows)
     # symlog, because a module may add nothing at all; wide enough that a name beside the last dot has room.
     scale = alt.Scale(type="symlog", constant=max(1.0, reach / 1000), domain=_wide([row["cost"] for row in rows]))
@@ -147,8 +147,8 @@ def curves(report: StudyReport, kind: str = "accuracy") -> Chart | None:
     if not rows:
         return None
     drawn = list(dict.fromkeys(str(row["arm"]) for row in rows))
-    images = "test" if report.data.validation == "off" else "validation"
-    title = say("training loss") if kind == "loss" else say("%(images)s accuracy (%%)", images=images)
+    images = marked("test") if report.data.validation == "off" else marked("validation")
+    title = say("training loss") if kind == "loss" else say("%(images)s accuracy (%%)", images=say(images))
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("epoch:Q", title=say("epoch"), axis=alt.Axis(tickMinStep=1, format="d")),
         color=_colours(report, drawn),
@@ -215,7 +215,7 @@ def table(report: StudyReport) -> pd.DataFrame:
             "network": label[arm.name],
             "accuracy, %": f"{arm.accuracy.estimate:.2f}" if arm.accuracy else "",
             "spread": f"{arm.spread:.2f}" if arm.spread is not None else "",
-            "95 % interval": f"{arm.accuracy.low:.2f} to {arm.accuracy.high:.2f}" if arm.accuracy else "",
+            "95 % interval": f"{arm.accuracy.low:.2f} … {arm.accuracy.high:.2f}" if arm.accuracy else "",
             "n": str(arm.n),
             "difference": "baseline",
             "interval of it": "",

@@ -59,7 +59,7 @@ def onward(job: Job) -> None:
 
 def show_job(job: Job) -> bool:
     """The job of the address: how far it is while it runs, and what it has found."""
-    st.markdown(f"{jobs.BADGES[job.state] if job.ended else ''} {described(job)}")
+    st.markdown(f"{say(jobs.BADGES[job.state]) if job.ended else ''} {described(job)}")
     if not job.ended:
         jobs.follow(job, show_running)
         return True

@@ -1,5 +1,6 @@
 """What the page shows of a study: the verdict first, then table, pictures, curves and files."""
 
+import pandas as pd
 import streamlit as st
 
 from attention.reports.evidence import Verdict
@@ -11,13 +12,13 @@ from dashboard.service_sentences import translated
 from dashboard.views.study import charts as study_charts
 
 BADGES: dict[str, str] = {
-    "better": ":green-badge[better]",
-    "worse": ":red-badge[worse]",
+    "better": marked(":green-badge[better]"),
+    "worse": marked(":red-badge[worse]"),
     "equivalent": marked(":blue-badge[no difference]"),
     "undecided": marked(":gray-badge[not decided]"),
     "too few seeds": marked(":gray-badge[too few seeds]"),
     "nothing learned": marked(":orange-badge[nothing learned]"),
-    "withheld": ":orange-badge[withheld]",
+    "withheld": marked(":orange-badge[withheld]"),
 }
 DEFINITION = marked("""
 Each arm has one interval for its mean difference to the baseline over runs of the same seeds. Intervals are wide
@@ -54,7 +55,7 @@ def verdict(report: StudyReport) -> None:
 
 def badge(verdict: Verdict) -> str:
     """A verdict in a word."""
-    return BADGES.get(verdict.kind, f":gray-badge[{verdict.kind}]")
+    return say(BADGES.get(verdict.kind, f":gray-badge[{verdict.kind}]"))
 
 
 def details(report: StudyReport) -> None:
@@ -87,7 +88,7 @@ def details(report: StudyReport) -> None:
             cost = st.segmented_control(
                 say("Cost"),
                 list(COSTS),
-                format_func=COSTS.__getitem__,
+                format_func=lambda cost: say(COSTS[cost]),
                 default="extra_parameters",
                 key="cost",
                 required=True,
@@ -127,7 +128,7 @@ def runs(report: StudyReport) -> None:
         for run in report.runs
     ]
     with st.expander(say("All %(rows)s runs", rows=len(rows)), icon=":material/list:"):
-        st.dataframe(drawing.in_words(rows), hide_index=True, width="stretch")
+        st.dataframe(drawing.in_words(pd.DataFrame(rows)), hide_index=True, width="stretch")
         st.caption(say("Weights can be named in every other question: `NETWORK?weights=file:run-…`."))
 
 
