@@ -99,6 +99,8 @@ COLUMNS = (
     marked("too slow"),
     marked("withheld"),
     marked("three quarters"),
+    marked("size"),
+    marked("age"),
     marked("faster"),
     marked("slower"),
     marked("no difference"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
@@ -112,7 +113,15 @@ def duration(seconds: float) -> str:
             if minutes
             else say("%(hours)s h", hours=hours)
         )
-    return f"{hours // 24} d {hours % 24} h"
+    return say("%(days)s d %(hours)s h", days=hours // 24, hours=hours % 24)
+
+
+def age(created: str | None, now: datetime | None = None) -> str:
+    """How long ago something was stored; empty where that is not known."""
+    if created is None:
+        return ""
+    passed = (now or datetime.now(UTC)) - datetime.fromisoformat(created)
+    return duration(passed.total_seconds())
 
 
 def earlier(jobs: Sequence[Job], about: Callable[[Job], str]) -> None:

@@ -13,11 +13,11 @@ from dashboard.drawing.marks import AXES, PALETTE, STEP, TEXT, Chart
 from dashboard.language import marked, say
 
 KINDS = {
-    "mean": "mean",
+    "mean": marked("mean"),
     "scalar": marked("one number"),
     "other_image": marked("another image's"),
-    "shuffle": "shuffled",
-    "constant": "a constant",
+    "shuffle": marked("shuffled"),
+    "constant": marked("a constant"),
     "neutral": marked("let through"),
 }
 """What replaces a gate, in two words at most."""

@@ -10,7 +10,7 @@ import pandas as pd
 from attention.reports.cost import ConventionCount, CostReport, VariantCost
 from attention.reports.court import CourtReport
 from dashboard.drawing import theme
-from dashboard.drawing.marks import AXES, PALETTE, SHORT, STEP, TEXT, Chart, coloured
+from dashboard.drawing.marks import AXES, PALETTE, SHORT, STEP, TEXT, Chart, colour, coloured
 from dashboard.drawing.words import called, human, unit
 from dashboard.language import say
 
@@ -146,7 +146,8 @@ def traffic(report: CostReport) -> Chart | None:
             alt.Tooltip("bytes:Q", format="+,d", title=say("added bytes")),
         ],
     )
-    drawn = base.mark_circle(size=110, color=ORANGE, opacity=1) if far else base.mark_bar(color=ORANGE)
+    colours = alt.Color("variant:N", scale=colour(report), legend=None)
+    drawn = (base.mark_circle(size=110, opacity=1) if far else base.mark_bar()).encode(color=colours)
     texts = base.mark_text(align="left", dx=9, color=TEXT).encode(text="text:N")
     return alt.layer(drawn, texts).properties(height=(18 if len(rows) > MANY else 2 * STEP) * len(rows) + AXES)
 

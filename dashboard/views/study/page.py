@@ -17,7 +17,9 @@ def main() -> None:
     st.caption(
         say("Is the gain of attention real on this data, and what does it cost? Trained here, decided by pairs.")
     )
-    links.to("judge", say("Judge my seeds"), ":material/balance:")
+    with st.container(horizontal=True):
+        links.to("judge", say("Judge my seeds"), ":material/balance:")
+        links.to("stored", say("Stored"), ":material/inventory_2:")
     mine = [job for job in connect.client().jobs() if job.analysis == StudyRequest.analysis]
     job = jobs.linked()
     if job is not None and job.analysis != StudyRequest.analysis:
@@ -49,11 +51,16 @@ def running(job: Job) -> None:
         st.button(say("So far"), on_click=jobs.open_job, args=(job.id,), key=f"so_far.{job.id}")
 
 
-def onward(job: Job) -> None:
+def onward(job: Job, report: StudyReport) -> None:
     """Links to go on with the networks of a study."""
     with st.container(horizontal=True):
         state = {networks.SOURCE: networks.YOURS, networks.STUDY: job.id}
         links.to("look", say("Look at a photo with these"), ":material/visibility:", state)
+        gated = next((run for run in report.runs if run.weights and "/none" not in run.arm), None)
+        if gated is not None:
+            arm = next(arm for arm in report.arms if arm.name == gated.arm)
+            network = arm.variant.model_copy(update={"weights": gated.weights, "seed": 0})
+            links.to("ablate", say("Take its gates away"), ":material/toggle_off:", {"network": network.name})
         links.to("overview", say("In the answer table"), ":material/table_chart:", {"evidence": job.id})
 
 
@@ -70,9 +77,10 @@ def show_job(job: Job) -> bool:
     if job.report == "none":
         st.info(say("Nothing was finished before it ended."))
     else:
-        show_report(connect.client().report(job.id, StudyReport))
+        report = connect.client().report(job.id, StudyReport)
+        show_report(report)
         if job.report == "final":
-            onward(job)
+            onward(job, report)
     return True
 
 
@@ -136,8 +144,12 @@ def described(job: Job) -> str:
 
 
 def new_study() -> None:
+    st.markdown(f"**1 · {say('Data')}**")
     data = data_sets.data_set()
+    st.markdown(f"**2 · {say('Networks and recipe')}**")
     request = study_form.question(connect.catalog(), data) if data else None
+    if request is not None:
+        st.markdown(f"**3 · {say('Plan, and its cost in time')}**")
     if (
         request is not None
         and study_form.estimate(request)
