@@ -54,7 +54,7 @@ def photo(image: Image, variant: Variant) -> None:
                 "Look for gates whose mean does as well as they do: there attention does not listen to this photo."
             )
         )
-    _downloads(report, "whatif")
+    downloads(report, "whatif", report.device)
 
 
 def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> None:
@@ -101,7 +101,8 @@ def _ask(request: WhatIfRequest) -> WhatIfReport | None:
         return connect.ask(request)
 
 
-def _downloads(report: Any, name: str) -> None:
+def downloads(report: Any, name: str, device: str) -> None:
+    """A report as files, and where it was computed."""
     with st.container(horizontal=True):
         files = [(say("Report (JSON)"), report.model_dump_json(indent=1), f"{name}.json")]
         if hasattr(report, "csv"):
@@ -112,7 +113,7 @@ def _downloads(report: Any, name: str) -> None:
         say(
             "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "
             "be saved as SVG below them, and as PNG in the toolbar over them.",
-            device=report.device,
+            device=device,
         )
     )
 
@@ -186,4 +187,4 @@ def show(report: SweepReport, final: bool) -> None:
                 )
             )
     if final:
-        _downloads(report, "sweep")
+        downloads(report, "sweep", report.device)
