@@ -181,7 +181,7 @@ def test_the_builder_is_given_every_file_that_the_dockerfile_copies() -> None:
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+    for document in ("README.md", "README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         text = (ROOT / document).read_text("utf-8")
         for link in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (ROOT / link).exists(), f"{document}: {link}"

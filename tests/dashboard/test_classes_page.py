@@ -61,7 +61,7 @@ def test_the_page_is_alive_at_once_with_shipped_networks_and_sample_photos(page:
     first = table(page, "channel", "class", "images")
     report = client.ask(ExcitationRequest(variant=ECA, pictures=Pictures(images=tuple(photos))))
     assert first["gate"].tolist() == pytest.approx([v for curve in report.gates[0].curves for v in curve.mean])
-    assert first["class"][0] == "1. Kitten with a ball of wool"
+    assert first["class"][0] == "1. Four horses and a foal"
 
 
 def test_stripes_have_the_reports_values_and_follow_the_stage(page: AppTest, client: Client) -> None:

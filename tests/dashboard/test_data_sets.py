@@ -65,6 +65,7 @@ def test_the_client_renames_replaces_and_deletes(client: Client, tmp_path: Path)
         client.upload_dataset("pets", archive)
         archive.seek(0)
         client.upload_dataset("pets", archive, replace=True)
-    assert client.rename_dataset("pets", "animals").name == "animals"
-    client.delete_dataset("animals")
+    client.rename("datasets", "pets", "animals")
+    assert [entry["name"] for entry in client.entries("datasets")] == ["animals"]
+    client.delete("datasets", "animals")
     assert client.datasets() == ()

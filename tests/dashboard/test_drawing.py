@@ -40,4 +40,4 @@ def test_a_picture_has_its_button_under_it() -> None:
     shown = AppTest.from_function(page).run()
     assert not shown.exception
     assert len(shown.get("vega_lite_chart")) == 2
-    assert [button.proto.label for button in shown.get("download_button")] == ["SVG", "SVG"]
+    assert [button.proto.label for button in shown.get("download_button")] == ["SVG", "PNG"] * 2

@@ -159,7 +159,7 @@ def test_a_link_carries_the_whole_question(page: AppTest, client: Client) -> Non
         mode="served",
         dtype="bfloat16",
     )
-    assert "batch 2, 16 pixels, bfloat16, served, 2 threads · 7 rounds" in latency_form.described(request)
+    assert "batch 2, 16 pixels, bfloat16, served, threads: 2 · 7 rounds" in latency_form.described(request)
 
 
 def test_trained_and_untrained_are_the_same_to_a_clock(page: AppTest, client: Client) -> None:

@@ -50,7 +50,7 @@ def test_it_is_alive_before_any_click(page: AppTest, client: Client) -> None:
     order = list(dict.fromkeys(drawn["class"]))
     assert order == sorted(order, key=lambda c: -drawn[drawn["class"] == c]["probability"].max())
     words = htmls(page)
-    assert "what the networks see: 32 × 32" in words and 'lab-true">cat' in words
+    assert "what the networks see: 32 × 32" in words and f'lab-true">{photo.label}' in words
     right = sum(prediction.top[0].label == photo.label for prediction in report.predictions)
     assert (words.count("✓"), words.count("✗")) == (right, 3 - right)
 
