@@ -141,7 +141,7 @@ def test_a_new_module_is_under_contract_whatever_its_name(name: str, tmp_path: P
     (tmp_path / "attention" / "modules" / f"{name}.py").write_text(text, "utf-8")
     asked = ["tests/attention/modules/test_contract.py", "-k", name]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "", *asked],
+        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-m", "", *asked],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,6 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from torch import Tensor, nn
-from torch._dynamo.utils import counters
-from torch._inductor import config
 
 from attention.commands import main
 from attention.data.dataset import DataSet, Split
@@ -234,6 +233,7 @@ def test_traced_steps_keep_names_average_and_resume(
     recipe = RECIPE.model_copy(update={"ema": 0.5, "lr": 0.01})
     eager = train(TINY, recipe, data)
     state = tmp_path / "state"
+    counters = import_module("torch._dynamo.utils").counters
     counters.clear()
     with pytest.raises(Killed):
         train(TINY, recipe, data, compiled=True, resume=state, on_epoch=kill_in_epoch(1))
@@ -247,8 +247,10 @@ def test_traced_steps_keep_names_average_and_resume(
         torch.testing.assert_close(value, eager.model.state_dict()[name], rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.full
 def test_where_nothing_can_be_compiled_a_sentence_says_so(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attention.training.train.build", one_layer)
+    config = import_module("torch._inductor.config")
     with config.patch({"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True}):
         with pytest.raises(InvalidRequest, match=r"cannot be compiled here .*compiler.*Train without compiling"):
             train(TINY, RECIPE, data, compiled=True)
