@@ -36,7 +36,7 @@ from server.app import create_app
 from server.settings import Settings
 from tests.server.conftest import photo
 
-QUICK, MANY = 3, 60
+QUICK, MANY = 3, 40
 """Requests of each kind, to each operation."""
 
 CHECKS = [
@@ -169,6 +169,7 @@ def _name(draw: st.DrawFn, body: dict[str, Any], there: There) -> None:
         "grids": st.just([]),
         "recipe": st.just("quick"),
         "image": st.sampled_from(there.photos),
+        "gate": st.just("layer1.0.standard.0.gate"),
         "images": photos,
         "pictures": st.one_of(photos, st.just({"data": "pets", "limit": 4})),
         "data": st.just("pets"),
