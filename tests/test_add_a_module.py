@@ -73,6 +73,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.slow
 def test_it_is_in_the_catalogue_with_its_paper_and_its_options(answers: dict[str, Any]) -> None:
     assert answers["catalog"]["status"] == 200
     entries = {entry["name"]: entry for entry in answers["catalog"]["body"]["modules"]}
@@ -86,6 +87,7 @@ def test_it_is_in_the_catalogue_with_its_paper_and_its_options(answers: dict[str
     assert reduction["description"] == "Bottleneck width is C // reduction."
 
 
+@pytest.mark.slow
 def test_it_is_on_the_bill(answers: dict[str, Any]) -> None:
     assert answers["cost"]["status"] == 200
     resnet50, resnet20 = answers["cost"]["body"]["variants"]
@@ -98,6 +100,7 @@ def test_it_is_on_the_bill(answers: dict[str, Any]) -> None:
     assert resnet20["not_counted"] == []
 
 
+@pytest.mark.slow
 def test_it_is_compared_and_its_gates_are_seen(answers: dict[str, Any]) -> None:
     assert answers["compare"]["status"] == 200, answers["compare"]["body"]
     body = answers["compare"]["body"]
@@ -115,6 +118,7 @@ def test_it_is_compared_and_its_gates_are_seen(answers: dict[str, Any]) -> None:
     assert any(gate["std"] > 0 for gate in seen["gates"])
 
 
+@pytest.mark.slow
 def test_a_misspelt_option_of_it_is_explained(answers: dict[str, Any]) -> None:
     assert answers["wrong"]["status"] == 422
     assert "Did you mean 'reduction'?" in answers["wrong"]["body"]["detail"]

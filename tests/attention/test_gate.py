@@ -157,6 +157,7 @@ def compiled_before(model: nn.Module, in_place: bool) -> nn.Module:
     return compiled
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("in_place", [False, True])
 def test_capture_of_a_network_that_was_compiled_and_run_is_not_empty(model: nn.Module, in_place: bool) -> None:
     compiled, expected = compiled_before(model, in_place), model(images())

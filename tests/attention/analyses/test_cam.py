@@ -87,6 +87,7 @@ def test_a_channels_importance_is_what_raising_it_everywhere_does_to_the_logit()
     torch.testing.assert_close(grad_cam(model, place, images, target).heat, truth.float(), rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.full
 def test_scores_are_those_of_a_comparison(lab: DirectLab) -> None:
     report = run(ask(), lab)
     compared = run(CompareRequest(images=IDS, variants=(Variant.parse("none"), Variant.parse("eca")), top_k=1), lab)
@@ -132,6 +133,7 @@ def test_maps_are_divided_by_their_maximum_and_say_where_they_were_taken(lab: Di
     assert not any(first.name in caveat for caveat in report.caveats)
 
 
+@pytest.mark.full
 def test_a_class_may_be_named_or_numbered(lab: DirectLab) -> None:
     def maps(target: int | str) -> CamReport:
         return run(ask(images=IDS[:1], target=target), lab)
@@ -201,6 +203,7 @@ def test_photos_that_are_not_here_or_too_many_maps_get_a_sentence(lab: DirectLab
         ask(images=IDS * 5, variants=("none", "se", "eca", "resnet20/srm", "resnet20/gct", "resnet20/simam"))
 
 
+@pytest.mark.full
 def test_every_backbone_says_where_its_last_map_is() -> None:
     for name in ("resnet20(width=4)", "mobilenetv2(width=0.1)", "vgg11_small", "fpn_resnet18(width=0.1)", "resnet33ts"):
         model = build(Variant.parse(f"{name}/none"))

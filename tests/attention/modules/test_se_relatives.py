@@ -355,6 +355,7 @@ def test_where_no_network_says_a_size_there_is_one() -> None:
     assert GatherExcite.at(slot).size == 7 and GatherExcite.at(slot, size=5).size == 5
 
 
+@pytest.mark.full
 def test_the_known_sides_are_those_that_the_networks_produce() -> None:
     for name in ("resnet18", "mobilenetv2"):
         for position in ("standard", "inner", "pre", "post", "identity", "tail"):

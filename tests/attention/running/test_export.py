@@ -65,6 +65,7 @@ class Drifting(Small):
         return super().forward(x) + float(self.calls)
 
 
+@pytest.mark.full
 def test_a_program_of_torch_takes_any_batch_and_size_and_answers_alike(tmp_path: Path) -> None:
     model = Small().train()
     model.gate.eval()
@@ -79,11 +80,13 @@ def test_a_program_of_torch_takes_any_batch_and_size_and_answers_alike(tmp_path:
     assert ExportCard.model_validate_json((tmp_path / "net.json").read_bytes()) == card
 
 
+@pytest.mark.full
 def test_a_network_of_one_size_says_so(tmp_path: Path) -> None:
     card = export(OfOneSize(), tmp_path / "net.pt2", 16)
     assert card.free_batch and not card.free_size and len(card.checks) == 2
 
 
+@pytest.mark.full
 def test_what_answers_something_else_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"answers otherwise than torch|cannot be exported as one graph"):
         export(Drifting(), tmp_path / "net.pt2", 16)
@@ -100,6 +103,7 @@ def test_what_depends_on_values_cannot_be_one_graph(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
 @needs_onnx
 def test_onnx_answers_alike_in_its_own_runtime(tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
@@ -121,6 +125,7 @@ def test_networks_with_attention_are_onnx_with_a_free_batch(tmp_path: Path, atte
     assert card.free_batch
 
 
+@pytest.mark.full
 def test_safetensors_hold_the_weights_and_the_hubs_layout_reads_back(tmp_path: Path) -> None:
     model, labels = trained("resnet20/se?classes=10"), tuple("abcdefghij")
     how = Preprocess(size=32, resize=36, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), filter="bilinear", mode="squash")

@@ -43,6 +43,7 @@ def data() -> DataSet:
     return DataSet("noise", ("red", "green", "blue"), split(120, 0), split(30, 1), validation=split(24, 2))
 
 
+@pytest.mark.full
 def test_a_network_learns_what_can_be_learnt(data: DataSet) -> None:
     seen: list[Epoch] = []
     run = train(TINY, RECIPE, data, on_epoch=seen.append)
@@ -52,6 +53,7 @@ def test_a_network_learns_what_can_be_learnt(data: DataSet) -> None:
     assert not run.model.training
 
 
+@pytest.mark.full
 def test_the_same_seed_gives_the_same_network_and_another_seed_another(data: DataSet) -> None:
     runs = [train(TINY, RECIPE, data, seed=seed).model.state_dict() for seed in (1, 1, 2)]
     assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
@@ -70,6 +72,7 @@ def kill_in_epoch(number: int) -> Callable[[Epoch], None]:
     return kill
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "changes", [{"ema": 0.0}, {"ema": 0.9}, {"crop_padding": 0, "least_crop_area": 0.25, "colour_jitter": 0.3}]
 )
@@ -92,6 +95,7 @@ def test_a_killed_run_resumes_to_the_same_result(data: DataSet, tmp_path: Path, 
 # ------------------------------------------------------------------ validation and test
 
 
+@pytest.mark.full
 def test_the_test_images_are_touched_once_after_the_last_epoch(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     touched: list[str] = []
 
@@ -106,6 +110,7 @@ def test_the_test_images_are_touched_once_after_the_last_epoch(data: DataSet, mo
     assert run.test_accuracy == (run.predicted == data.test.labels).double().mean().item()
 
 
+@pytest.mark.full
 def test_validation_images_change_nothing_but_what_is_shown(data: DataSet) -> None:
     without = train(TINY, RECIPE, replace(data, validation=None))
     beside = train(TINY, RECIPE, data)
@@ -114,6 +119,7 @@ def test_validation_images_change_nothing_but_what_is_shown(data: DataSet) -> No
     assert without.curve[-1].test_accuracy == without.test_accuracy and without.curve[-1].validation_accuracy is None
 
 
+@pytest.mark.full
 def test_predictions_are_the_first_class_of_each_image_by_itself(data: DataSet) -> None:
     run = train(TINY, RECIPE, data)
     assert torch.equal(predict(run.model, data.test, data.preprocess(), batch_size=7), run.predicted)
@@ -123,6 +129,7 @@ def test_predictions_are_the_first_class_of_each_image_by_itself(data: DataSet) 
             assert int(logits.argmax()) == found
 
 
+@pytest.mark.full
 def test_a_run_that_goes_on_with_other_threads_says_so_on_its_card(data: DataSet, tmp_path: Path) -> None:
     threads, state = torch.get_num_threads(), tmp_path / "state"
     with pytest.raises(Killed):
@@ -166,6 +173,7 @@ def weights_after_each_epoch(recipe: Recipe, data: DataSet, state: Path) -> tupl
     return seen, train(TINY, recipe, data, resume=state, on_epoch=look)
 
 
+@pytest.mark.full
 def test_with_ema_what_is_tested_and_kept_is_the_average_of_the_weights_after_each_step(
     data: DataSet, tmp_path: Path
 ) -> None:
@@ -187,6 +195,7 @@ def test_with_ema_what_is_tested_and_kept_is_the_average_of_the_weights_after_ea
     assert kept.keys() == plain.model.state_dict().keys() and not averaged.model.training
 
 
+@pytest.mark.full
 def test_without_ema_the_trained_weights_themselves_are_kept(data: DataSet, tmp_path: Path) -> None:
     steps, run = weights_after_each_epoch(ONE_STEP.model_copy(update={"ema": 0.0}), data, tmp_path / "state")
     assert all(torch.equal(steps[-1][name], value) for name, value in run.model.state_dict().items())
@@ -285,6 +294,7 @@ def test_too_few_images_for_a_batch_get_a_sentence(data: DataSet) -> None:
         train(TINY, RECIPE.model_copy(update={"batch_size": 500}), data)
 
 
+@pytest.mark.full
 def test_too_little_memory_ends_with_a_sentence_on_a_gpu_as_on_a_cpu(data: DataSet) -> None:
     def gpu(epoch: Epoch) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
@@ -315,6 +325,7 @@ def write_folder(root: Path, train_count: int = 20) -> Path:
     return root
 
 
+@pytest.mark.full
 def test_the_command_writes_weights_and_a_card_and_says_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -339,6 +350,7 @@ def test_the_command_writes_weights_and_a_card_and_says_what_is_wrong(
     assert "There is no data set at" in capsys.readouterr().err
 
 
+@pytest.mark.full
 def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,6 +390,7 @@ def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
     assert "Class 'g' has no images in its test split. Add some, or remove it." in told()
 
 
+@pytest.mark.full
 def test_a_command_goes_on_with_a_run_of_its_own_recipe_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

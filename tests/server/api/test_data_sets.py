@@ -35,6 +35,7 @@ def stored(settings: Settings) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
+@pytest.mark.full
 def test_an_uploaded_zip_can_be_named_and_planned_with(client: TestClient, settings: Settings) -> None:
     assert client.get("/v1/datasets").json()["datasets"] == []
     answer = upload(client, zipped(SPLIT))
@@ -72,6 +73,7 @@ def test_folders_and_archives_are_listed_by_their_names(client: TestClient, sett
     assert found["cifar-10-binary"]["images"] is None  # nobody counted them
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("asked", "name"),
     [("My pets.zip", "My-pets"), ("../../etc/passwd", "passwd"), ("C:\\x\\pets.ZIP", "pets"), ("été/été", "été")],
@@ -130,6 +132,7 @@ def test_a_damaged_zip_is_found_out(client: TestClient, settings: Settings) -> N
     assert stored(settings) == []
 
 
+@pytest.mark.full
 def test_the_limit_holds_while_bytes_enter(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "small", device="cpu", threads=1, max_dataset_bytes=1000)
     with TestClient(create_app(settings)) as client:
@@ -146,12 +149,14 @@ def test_the_limit_holds_while_bytes_enter(tmp_path: Path) -> None:
     assert stored(settings) == []
 
 
+@pytest.mark.full
 def test_a_form_is_told_how_a_zip_is_sent(client: TestClient) -> None:
     answer = client.post("/v1/datasets", params={"name": "pets"}, files={"zip": ("pets.zip", zipped(SPLIT))})
     problem(answer, 415, "send the zip or tar itself", "curl")
     problem(client.post("/v1/datasets", content=b""), 422, "'name' is missing")
 
 
+@pytest.mark.full
 def test_the_shipped_study_is_told_or_said_not_to_be_there(
     client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def png_of(width: int, height: int) -> bytes:
 # ---------------------------------------------------------------- names and options
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("variant", "words"),
     [
@@ -81,17 +82,20 @@ def test_a_variant_that_cannot_be_is_explained(
     problem(client.post(path, json={**images, "variants": [variant]}), 422, *words)
 
 
+@pytest.mark.full
 def test_a_gate_that_is_not_there_is_explained(client: TestClient, image_id: str) -> None:
     ablation = {"kind": "neutral", "gates": ["layer9"]}
     asked = {"images": [image_id], "variants": ["resnet20/se"], "ablation": ablation}
     problem(client.post("/v1/compare", json=asked), 422, "no gate at 'layer9'", "layer1")
 
 
+@pytest.mark.full
 def test_too_many_variants_are_counted(client: TestClient, image_id: str) -> None:
     asked = {"images": [image_id], "variants": ["resnet20/none"] * 13}
     problem(client.post("/v1/compare", json=asked), 422, "'variants'", "at most 12")
 
 
+@pytest.mark.full
 def test_an_image_that_is_not_here_is_not_found(client: TestClient) -> None:
     problem(client.post("/v1/compare", json={"images": [SOME_ID], "variants": ["resnet20/none"]}), 404, "Upload it")
     problem(client.get(f"/v1/images/{SOME_ID}"), 404, "Upload it")
@@ -102,6 +106,7 @@ def test_an_image_that_is_not_here_is_not_found(client: TestClient) -> None:
 # ---------------------------------------------------------------- fields
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("asked", "field", "words"),
     [
@@ -133,6 +138,7 @@ def test_a_field_that_is_wrong_is_named(client: TestClient, asked: Any, field: s
     assert found.errors[0]["message"] == found.detail
 
 
+@pytest.mark.full
 def test_what_json_may_say_in_more_ways_than_one_is_taken(client: TestClient, image_id: str) -> None:
     """3.0 is the integer 3, and 1 a number where 1.0 is meant; options keep the type they are sent in."""
     asked = {
@@ -144,11 +150,13 @@ def test_what_json_may_say_in_more_ways_than_one_is_taken(client: TestClient, im
     assert client.post("/v1/compare", json=asked).status_code == 200
 
 
+@pytest.mark.full
 def test_text_of_a_form_is_read_as_what_its_field_takes(client: TestClient) -> None:
     form = {"variants": "se", "top_k": "3"}
     assert client.post("/v1/compare", data=form, files={"image": photo()}).status_code == 200
 
 
+@pytest.mark.full
 def test_a_job_is_taken_at_its_word_too(client: TestClient) -> None:
     asked = {"analysis": "cost", "request": {"variants": ["se"], "input_size": "64"}}
     problem(client.post("/v1/jobs", json=asked), 422, "'input_size'", 'should be a number, not "64"')
@@ -156,6 +164,7 @@ def test_a_job_is_taken_at_its_word_too(client: TestClient) -> None:
     problem(client.post("/v1/jobs", content=digits, headers={"Content-Type": "application/json"}), 422)
 
 
+@pytest.mark.full
 def test_all_wrong_fields_are_listed(client: TestClient) -> None:
     found = problem(client.post("/v1/compare", json={"top_k": 0, "images": [SOME_ID], "x": 1}), 422, "1 more")
     assert [fault["field"] for fault in found.errors] == ["top_k", "x"]
@@ -164,21 +173,25 @@ def test_all_wrong_fields_are_listed(client: TestClient) -> None:
 # ---------------------------------------------------------------- bodies
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("body", [b'{"images": [', b"nonsense", b"\xff\xfe", b"[" * 5000])
 def test_a_body_that_is_not_json_says_so(client: TestClient, body: bytes) -> None:
     problem(client.post("/v1/compare", content=body, headers={"Content-Type": "application/json"}), 422, "JSON")
 
 
+@pytest.mark.full
 def test_json_of_another_type_says_so(client: TestClient) -> None:
     problem(client.post("/v1/cost", json=[1, 2]), 422)
 
 
+@pytest.mark.full
 def test_an_empty_body_gets_an_example(client: TestClient) -> None:
     problem(client.post("/v1/compare"), 422, "empty", '"variants"')
     problem(client.post("/v1/compare", headers={"Content-Type": "application/json"}), 422, "empty")
     problem(client.post("/v1/images"), 422, "empty")
 
 
+@pytest.mark.full
 def test_a_wrong_content_type_says_what_is_taken(client: TestClient) -> None:
     for path, words in (
         ("/v1/compare", "multipart/form-data"),
@@ -189,6 +202,7 @@ def test_a_wrong_content_type_says_what_is_taken(client: TestClient) -> None:
     problem(client.post("/v1/cost", files={"image": photo()}), 415, "multipart")
 
 
+@pytest.mark.full
 def test_a_large_json_body_is_refused(client: TestClient) -> None:
     asked = {"images": ["x" * 30_000]}
     problem(client.post("/v1/compare", json=asked), 413, "20,000 bytes")
@@ -197,6 +211,7 @@ def test_a_large_json_body_is_refused(client: TestClient) -> None:
 # ---------------------------------------------------------------- photos
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("path", ["/v1/images", "/v1/compare"])
 @pytest.mark.parametrize(
     ("name", "data", "status", "word"),
@@ -230,6 +245,7 @@ def forty_megabytes(head: bytes = b"") -> Iterator[bytes]:
         yield bytes(50_000)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("path", "kind", "head"),
     [("/v1/images", "image/jpeg", b""), ("/v1/images", FORM_TYPE, FORM_HEAD), ("/v1/compare", FORM_TYPE, FORM_HEAD)],
@@ -239,6 +255,7 @@ def test_an_upload_of_40_mb_is_refused(client: TestClient, path: str, kind: str,
     problem(answer, 413, "larger than the")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("path", "kind", "head"),
     [("/v1/images", "image/jpeg", b""), ("/v1/images", FORM_TYPE, FORM_HEAD), ("/v1/compare", FORM_TYPE, FORM_HEAD)],
@@ -272,6 +289,7 @@ def test_what_is_over_the_limit_is_not_read(
     assert taken == 0 if announced else 200_000 < taken <= 300_000
 
 
+@pytest.mark.full
 def test_too_many_files_and_too_much_in_all_are_refused(client: TestClient) -> None:
     many = [("image", (f"{number}.jpg", photo())) for number in range(33)]
     problem(client.post("/v1/compare", files=many), 413, "32")
@@ -281,6 +299,7 @@ def test_too_many_files_and_too_much_in_all_are_refused(client: TestClient) -> N
     problem(client.post("/v1/images", files=two), 413, "1")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -296,11 +315,13 @@ def test_a_form_that_is_broken_says_where(client: TestClient, body: bytes, words
     problem(client.post("/v1/compare", content=body, headers=headers), 422, *words)
 
 
+@pytest.mark.full
 def test_a_form_without_a_boundary_says_so(client: TestClient) -> None:
     headers = {"Content-Type": "multipart/form-data"}
     problem(client.post("/v1/compare", content=b"--x", headers=headers), 422, "boundary")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("fields", "files", "words"),
     [
@@ -318,6 +339,7 @@ def test_a_form_with_a_slip_says_which(client: TestClient, fields: Any, files: A
     problem(client.post("/v1/compare", data=fields, files=files), 422, *words)
 
 
+@pytest.mark.full
 def test_an_upload_without_a_file_says_how(client: TestClient) -> None:
     problem(client.post("/v1/images", data={"image": "x"}, files={"y": (None, "x")}), 422, "image=@photo.jpg")
     problem(client.post("/v1/images", files={"file": photo()}), 422, "'image'")
@@ -326,6 +348,7 @@ def test_an_upload_without_a_file_says_how(client: TestClient) -> None:
 # ---------------------------------------------------------------- the service itself
 
 
+@pytest.mark.full
 def test_an_unknown_path_and_a_wrong_method_are_problems(client: TestClient) -> None:
     problem(client.get("/nowhere"), 404, "nothing at /nowhere")
     problem(client.post("/v1/compar", json={}), 404, "Did you mean '/v1/compare'?")
@@ -381,6 +404,7 @@ def test_every_error_of_the_library_has_a_status_of_its_own_or_its_parents() -> 
     assert status_of(errors.UnknownName("module", "x", ())) == status_of(errors.InvalidRequest("x")) == 422
 
 
+@pytest.mark.full
 def test_a_photo_of_any_format_that_is_listed_is_taken(client: TestClient) -> None:
     for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
         out = io.BytesIO()

@@ -174,6 +174,7 @@ def test_a_full_batch_waits_for_nobody() -> None:
     batcher.close()
 
 
+@pytest.mark.full
 def test_a_small_pass_gets_one_thread_and_a_large_one_all(tmp_path: Path) -> None:
     from server.engine.local import LocalEngine
 

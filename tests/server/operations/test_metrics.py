@@ -39,6 +39,7 @@ def value(found: Numbers, name: str, **labels: str) -> float:
     return found.get((name, frozenset(labels.items())), 0.0)
 
 
+@pytest.mark.full
 def test_requests_are_counted_by_route_and_status(client: TestClient) -> None:
     for image_id in ("a" * 64, "b" * 64, "c"):
         client.get(f"/v1/images/{image_id}")
@@ -51,6 +52,7 @@ def test_requests_are_counted_by_route_and_status(client: TestClient) -> None:
     assert value(found, "attention_http_requests_in_flight") == 1  # the one that asks
 
 
+@pytest.mark.full
 def test_a_client_cannot_make_numbers_without_end(client: TestClient) -> None:
     for number in range(20):
         client.get(f"/v1/nothing-{number}")
@@ -61,6 +63,7 @@ def test_a_client_cannot_make_numbers_without_end(client: TestClient) -> None:
     assert value(found, "attention_http_requests_total", method="GET", route="other", status="404") == 20
 
 
+@pytest.mark.full
 def test_batches_analyses_and_caches_are_what_was_asked(client: TestClient) -> None:
     for seed in range(3):  # photos of their own, so that nothing is answered from what is known
         image_id = client.post("/v1/images", files={"image": ("x.jpg", photo(seed))}).json()["id"]
@@ -78,6 +81,7 @@ def test_batches_analyses_and_caches_are_what_was_asked(client: TestClient) -> N
     assert value(found, "attention_batch_seconds_sum") > 0
 
 
+@pytest.mark.full
 def test_jobs_are_counted_by_state(settings: Settings) -> None:
     with TestClient(create_app(settings.model_copy(update={"jobs": 0}))) as client:
         made = [client.post("/v1/jobs", json={"analysis": "cost", "request": COST}).json()["id"] for _ in range(3)]
@@ -89,6 +93,7 @@ def test_jobs_are_counted_by_state(settings: Settings) -> None:
     assert states == {"queued": 2, "running": 0, "done": 0, "cancelled": 1}
 
 
+@pytest.mark.full
 def test_each_key_has_its_refusals(settings: Settings) -> None:
     _, token = create_key(settings.keys_path, "lab")
     _, watcher = create_key(settings.keys_path, "prometheus")
@@ -102,6 +107,7 @@ def test_each_key_has_its_refusals(settings: Settings) -> None:
     assert value(found, "attention_limited_requests_total", key="lab", limit="in_flight") == 0
 
 
+@pytest.mark.full
 def test_openmetrics_is_spoken_to_whoever_asks_for_it(client: TestClient) -> None:
     answer = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
@@ -109,6 +115,7 @@ def test_openmetrics_is_spoken_to_whoever_asks_for_it(client: TestClient) -> Non
     assert {"attention_http_requests", "attention_batch_size", "attention_jobs", "attention_data_free_bytes"} <= names
 
 
+@pytest.mark.full
 def test_an_app_that_starts_again_tells_of_itself_once(settings: Settings) -> None:
     app = create_app(settings)
     for _ in range(2):

@@ -41,6 +41,7 @@ def test_what_is_old_goes_and_what_is_new_stays(idle: Settings) -> None:
         assert any(image["sample"] for image in client.get("/v1/images").json()["images"])
 
 
+@pytest.mark.full
 def test_an_upload_that_comes_again_is_new_again(idle: Settings) -> None:
     with TestClient(create_app(idle)) as client:
         image_id = upload(client, 1)
@@ -49,6 +50,7 @@ def test_an_upload_that_comes_again_is_new_again(idle: Settings) -> None:
         assert sweep(client.app.state.service, time.time() - 7 * DAY_S) == 0  # type: ignore[attr-defined]
 
 
+@pytest.mark.full
 def test_an_upload_that_a_job_waits_to_look_at_stays(idle: Settings) -> None:
     with TestClient(create_app(idle)) as client:
         needed, other = upload(client, 1), upload(client, 2)
@@ -62,6 +64,7 @@ def test_an_upload_that_a_job_waits_to_look_at_stays(idle: Settings) -> None:
         assert sweep(service, time.time() - 7 * DAY_S) == 1
 
 
+@pytest.mark.full
 def test_a_service_sweeps_by_itself_when_it_starts_if_it_is_told_to(idle: Settings) -> None:
     with TestClient(create_app(idle)) as client:
         path = age(idle, upload(client, 1), 100)

@@ -54,6 +54,7 @@ def zipped(names: list[str], content: bytes | None = None, method: int = zipfile
     return out.getvalue()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
@@ -107,6 +108,7 @@ def test_a_name_is_one_printable_word_and_no_path(client: TestClient, sent: str,
     assert client.get(f"/v1/images/{found['id']}").json()["name"] == kept
 
 
+@pytest.mark.full
 def test_files_lie_under_the_hash_of_their_bytes_alone(client: TestClient) -> None:
     client.post("/v1/images", params={"name": "../../../outside"}, content=PICTURE)
     app: Any = client.app
@@ -115,6 +117,7 @@ def test_files_lie_under_the_hash_of_their_bytes_alone(client: TestClient) -> No
     assert not list(root.parent.rglob("outside*"))
 
 
+@pytest.mark.full
 def test_damaged_pictures_are_kept_or_refused(client: TestClient) -> None:
     seen = set()
     for name, data in mutations.damaged(60, seed=30):
@@ -290,6 +293,7 @@ def test_a_sound_checkpoint_is_read(tmp_path: Path) -> None:
     assert built(tmp_path, SHIPPED.read_bytes()) == ""
 
 
+@pytest.mark.full
 def test_checkpoints_that_lie_are_refused(tmp_path: Path) -> None:
     told = [built(tmp_path, data) for data in damaged_checkpoints(60, seed=1)]
     assert sum(map(bool, told)) > 40
