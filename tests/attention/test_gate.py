@@ -171,6 +171,7 @@ def test_capture_of_a_network_that_was_compiled_and_run_is_not_empty(model: nn.M
     assert hooks(compiled) == 0 and not is_eager()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("in_place", [False, True])
 def test_ablation_of_a_compiled_network_replaces_its_gates(model: nn.Module, in_place: bool) -> None:
     compiled = compiled_before(model, in_place)

@@ -76,6 +76,7 @@ def test_a_file_of_no_network_here_is_told_as_such_with_the_layers_that_nobody_k
         build(Variant.parse("resnet20/none?weights=file:it"), Checkpoints(tmp_path))
 
 
+@pytest.mark.full
 def test_tensors_of_something_else_fit_nothing(tmp_path: Path) -> None:
     path = write(tmp_path / "it.safetensors", {"encoder.weight": torch.ones(4, 4), "encoder.bias": torch.ones(4)})
     assert propose(Source(path, "file:it"), skeleton) is None

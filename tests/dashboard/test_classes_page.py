@@ -122,6 +122,7 @@ def test_the_address_shows_a_colleague_the_same(page: AppTest, client: Client) -
     assert linked(page, "curves") == [], "what the page opens with needs no words in its address"
 
 
+@pytest.mark.full
 def test_a_network_without_gates_is_a_sentence(page: AppTest) -> None:
     page.query_params["network"] = "resnet20/none"
     page.run()

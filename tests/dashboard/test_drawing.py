@@ -19,6 +19,7 @@ def test_a_chart_becomes_a_vector_graphic_as_wide_as_a_page() -> None:
     assert 700 < float(svg.split('width="')[1].split('"')[0]) < 900
 
 
+@pytest.mark.full
 def test_a_chart_with_a_width_of_its_own_keeps_it() -> None:
     assert float(drawing.svg(chart().properties(width=100)).decode().split('width="')[1].split('"')[0]) < 250
 

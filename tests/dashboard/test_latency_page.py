@@ -230,6 +230,7 @@ def test_pictures_are_drawn_as_the_report_has_it_with_the_baseline_twice() -> No
     assert list(numbers["bytes"]) == ["6.73\u202fMB", "7.77\u202fMB", "7.77\u202fMB"]
 
 
+@pytest.mark.full
 def test_what_is_withheld_is_withheld_everywhere_with_the_reason() -> None:
     reason = "No number is given: two timings of the same network differ by up to 9.0% here."
     report = reported(reason)

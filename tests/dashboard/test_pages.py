@@ -135,6 +135,7 @@ def test_learns_sliders_ask_again(app: AppTest) -> None:
     assert "In training, at least 2 images a batch" in texts(app.markdown)
 
 
+@pytest.mark.full
 def test_an_api_that_is_down_is_a_message_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch, app: AppTest) -> None:
     def refuse(request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("refused", request=request)

@@ -50,6 +50,7 @@ def last_map(model: nn.Module, images: Tensor) -> Tensor:
 # ------------------------------------------------------------------ what it must be equal to
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["none", "se", "eca"])
 def test_on_a_linear_head_on_the_mean_it_is_the_class_activation_map(name: str, lab: DirectLab) -> None:
     """Zhou et al. 2016: M_c = sum_k w_kc A_k; Grad-CAM's weights are w_kc / HW, and it cuts M off at 0."""

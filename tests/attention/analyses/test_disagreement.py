@@ -231,6 +231,7 @@ def test_gates_that_have_no_neutral_weight_cannot_be_taken_away_so(lab: NaiveLab
 # ------------------------------------------------------------------ what cannot be answered
 
 
+@pytest.mark.full
 def test_networks_of_other_classes_cannot_disagree(lab: NaiveLab) -> None:
     with pytest.raises(InvalidRequest, match="tells 10 classes apart, and .* 7"):
         run(ask(variants=("none", "resnet20/none?classes=7")), lab)

@@ -39,6 +39,7 @@ def test_the_shipped_study_is_told_as_it_is(lab: DirectLab) -> None:
     assert gains == sorted(gains, reverse=True)
 
 
+@pytest.mark.full
 def test_modules_without_evidence_come_last_with_their_price(lab: DirectLab) -> None:
     report = run(OverviewRequest(), lab)
     missing = [row for row in report.rows if row.state == "no evidence"]

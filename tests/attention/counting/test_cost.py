@@ -51,6 +51,7 @@ def test_counts_are_the_exact_anchors(name: str, parameters: int, macs: int) -> 
     assert bill.delta.macs == macs - plain.total.macs
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("name", "parameters"), PARAMETERS)
 def test_parameters_are_the_exact_anchors(name: str, parameters: int) -> None:
     assert count(Variant.parse(name)).total.parameters == parameters

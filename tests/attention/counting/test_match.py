@@ -53,6 +53,7 @@ def test_networks_of_papers_find_a_plain_one_of_their_size(
     assert abs(wide - full) < abs(twin - full) and abs(wide - full) <= share * full
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["resnet50/eca", "resnet50/simam", "resnet20/none", "resnet50(width=2)/eca"])
 def test_what_adds_next_to_nothing_is_matched_by_the_plain_twin(name: str) -> None:
     assert widened(Variant.parse(name)) == resolve(Variant.parse(name)).plain

@@ -106,7 +106,7 @@ def test_damaged_files_are_read_or_refused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 12))
+@pytest.mark.parametrize("seed", range(2, 6))
 def test_thousands_of_damaged_files_are_read_or_refused(seed: int) -> None:
     for name, data in damaged(2000, seed):
         opened(name, data)
@@ -268,7 +268,7 @@ def test_strips_give_the_pixels_of_the_whole() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("colour", "depth"), [(2, 8), (6, 8), (0, 16), (4, 8)])
+@pytest.mark.parametrize(("colour", "depth"), [(6, 8), (0, 16)])
 def test_the_largest_picture_takes_few_hundred_megabytes(colour: int, depth: int) -> None:
     """Fifty megapixels of black come in 150 KB; opened they were up to 1.2 GB before they were changed in strips."""
     import subprocess

@@ -373,6 +373,7 @@ C2 = sum(c**2 for c in R50_WIDTHS)
 SE16 = sum(2 * c * c // 16 for c in R50_WIDTHS)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "parameters", "macs"),
     [

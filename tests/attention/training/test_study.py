@@ -111,6 +111,7 @@ def test_a_study_asked_again_trains_nothing_and_more_seeds_train_only_the_new_on
     assert more.runs[:4] == first.runs and len(more.runs) == 6
 
 
+@pytest.mark.full
 def test_a_cancelled_study_goes_on_where_it_was(lab: DirectLab) -> None:
     class Impatient(DirectLab):
         def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:

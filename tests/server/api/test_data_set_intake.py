@@ -194,6 +194,7 @@ def test_a_data_set_that_a_job_needs_stays(idle: TestClient, settings: Settings,
     assert idle.delete("/v1/datasets/pets").status_code == 204
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("query", "words"),
     [

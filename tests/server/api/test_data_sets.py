@@ -96,6 +96,7 @@ def test_a_name_is_given_once(client: TestClient, settings: Settings) -> None:
     assert (settings.folder / "datasets" / "pets.zip").read_bytes() == before
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [

@@ -40,6 +40,7 @@ def found(environment: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
     return every
 
 
+@pytest.mark.full
 def test_a_fresh_configuration_is_fine_and_nothing_is_made(environment: Mapping[str, str], tmp_path: Path) -> None:
     every = found(environment)
     assert list(every) == ["settings", "data folder", "database", "weights", "device", "port", "access", "engine"]

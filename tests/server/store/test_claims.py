@@ -270,7 +270,7 @@ def test_queues_that_come_and_go_on_one_database_run_each_job_once(
     settings = Settings(data=tmp_path, database=database_url, jobs=2)
     notes = tmp_path / "notes"
     command = (sys.executable, "-c", WORKER, str(notes))
-    jobs = queue(store, 12)
+    jobs = queue(store, 7)
     queues = [JobQueue(settings, partial(start_process, command=command)) for _ in range(3)]
     try:
         queues[0].open()

@@ -170,7 +170,7 @@ def test_damaged_zips_are_read_or_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_thousands_of_damaged_zips_are_read_or_refused(tmp_path: Path) -> None:
-    for data in damaged_zips(10_000, seed=2):
+    for data in damaged_zips(4_000, seed=2):
         refused(tmp_path / "z.part", data)
     assert [path.name for path in tmp_path.iterdir()] == ["z.part"]
 
@@ -301,7 +301,7 @@ def test_checkpoints_that_lie_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_checkpoints_that_lie_are_refused(tmp_path: Path) -> None:
-    for data in damaged_checkpoints(1500, seed=2):
+    for data in damaged_checkpoints(300, seed=2):
         built(tmp_path, data)
 
 
