@@ -35,7 +35,7 @@ def test_parts_that_end_that_fail_and_that_take_too_long_are_all_written_down(tm
 
 def test_what_was_running_when_the_command_was_killed_is_in_the_summary(tmp_path: Path) -> None:
     script = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # ignored by what a shell starts with &
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell's & ignores it
         "from pathlib import Path; from benchmarks.gpu_day import Part, run_all;"
         f"every = [Part('quick', ({QUICK!r},), 0), Part('endless', ({SLEEP!r},), 0)];"
         f"run_all(every, Path({str(tmp_path)!r}), 600, {{}})"

@@ -102,7 +102,6 @@ def test_every_module_stands_at_every_place_or_is_told_why_not(name: str, module
         assert not any(one._forward_hooks or one._forward_pre_hooks for one in model.modules())
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("module", ["se", "coord"])
 def test_neutral_gates_make_the_plain_network_at_every_place(name: str, module: str) -> None:
@@ -119,7 +118,6 @@ def test_neutral_gates_make_the_plain_network_at_every_place(name: str, module: 
                 torch.testing.assert_close(model(images().double()), expected)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("module", ["cbam", "sk"])
 def test_batch_mates_do_not_matter_at_any_place(name: str, module: str) -> None:

@@ -250,16 +250,6 @@ def forty_megabytes(head: bytes = b"") -> Iterator[bytes]:
     ("path", "kind", "head"),
     [("/v1/images", "image/jpeg", b""), ("/v1/images", FORM_TYPE, FORM_HEAD), ("/v1/compare", FORM_TYPE, FORM_HEAD)],
 )
-def test_an_upload_of_40_mb_is_refused(client: TestClient, path: str, kind: str, head: bytes) -> None:
-    answer = client.post(path, content=forty_megabytes(head), headers={"Content-Type": kind})
-    problem(answer, 413, "larger than the")
-
-
-@pytest.mark.full
-@pytest.mark.parametrize(
-    ("path", "kind", "head"),
-    [("/v1/images", "image/jpeg", b""), ("/v1/images", FORM_TYPE, FORM_HEAD), ("/v1/compare", FORM_TYPE, FORM_HEAD)],
-)
 @pytest.mark.parametrize("announced", [False, True])
 def test_what_is_over_the_limit_is_not_read(
     client: TestClient, path: str, kind: str, head: bytes, announced: bool
@@ -285,7 +275,7 @@ def test_what_is_over_the_limit_is_not_read(
         await client.app(scope, receive, send)
 
     asyncio.run(ask())
-    assert sent[0]["status"] == 413
+    assert sent[0]["status"] == 413 and b"larger than the" in sent[1]["body"]
     assert taken == 0 if announced else 200_000 < taken <= 300_000
 
 
