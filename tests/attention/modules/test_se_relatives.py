@@ -366,7 +366,6 @@ def test_the_known_sides_are_those_that_the_networks_produce() -> None:
 
 # Counts on ResNet-50
 
-
 DEPTHWISE = sum(c * side**2 for c, side in zip(R50_WIDTHS, [56] * 3 + [28] * 4 + [14] * 6 + [7] * 3, strict=True))
 C = sum(R50_WIDTHS)
 C2 = sum(c**2 for c in R50_WIDTHS)
