@@ -188,6 +188,7 @@ def is_eager() -> bool:
     return torch._dynamo.eval_frame._stance.stance == "force_eager"
 
 
+@pytest.mark.full
 def test_blocks_around_compiled_networks_may_overlap(model: nn.Module) -> None:
     """As in two threads: entered one after the other, left in the same order."""
     compiled = compiled_before(model, in_place=False)

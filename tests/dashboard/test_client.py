@@ -79,6 +79,7 @@ def test_an_answer_has_an_id_under_which_it_is_found_and_asked_again(client: Cli
         client.stored("0" * 32)
 
 
+@pytest.mark.full
 def test_a_slow_question_is_not_asked_but_submitted(client: Client) -> None:
     class Slow(CostRequest):
         slow: ClassVar = True

@@ -194,6 +194,7 @@ def test_a_link_to_a_job_of_another_kind_offers_a_new_sweep(page: AppTest, clien
     assert page.button(key="sweep") and not tables(page)
 
 
+@pytest.mark.full
 def test_without_a_data_set_the_page_says_how_to_bring_one(page: AppTest) -> None:
     page.query_params["on"] = "data"
     page.run()

@@ -195,6 +195,7 @@ CONFIG = {
 }
 
 
+@pytest.mark.full
 def test_a_published_checkpoint_brings_its_preprocessing_and_labels(tmp_path: Path) -> None:
     write(tmp_path / "timm" / "tiny" / "model.safetensors", trained("resnet20/none").state_dict())
     (tmp_path / "timm" / "tiny" / "config.json").write_text(json.dumps(CONFIG))

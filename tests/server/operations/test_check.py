@@ -97,6 +97,7 @@ def test_a_cluster_that_is_not_there_fails(environment: Mapping[str, str], monke
     assert verdict == "FAIL" and ("There is no Ray cluster" in sentence or "Ray is not installed" in sentence)
 
 
+@pytest.mark.full
 def test_an_engine_that_answers_says_what_it_is(
     environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
