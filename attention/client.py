@@ -16,7 +16,7 @@ Whatever goes wrong is a ServiceError whose text is a sentence for the person wh
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
@@ -118,7 +118,9 @@ class Client:
 
     def dataset_list(self) -> DataSets:
         """Data sets that a study can name, with the room that is left and the largest archive that is taken."""
-        return self._read(DataSets, self._send("GET", "/v1/datasets"))
+        first, *others = self._pages("/v1/datasets", DataSets)
+        datasets = [*first.datasets, *(dataset for page in others for dataset in page.datasets)]
+        return first.model_copy(update={"datasets": tuple(datasets)})
 
     def datasets(self) -> tuple[DataSet, ...]:
         """Data sets that a study can name."""
@@ -172,7 +174,7 @@ class Client:
 
     def images(self) -> tuple[Image, ...]:
         """Stored photos: samples first, then uploads, newest first."""
-        return self._read(Images, self._send("GET", "/v1/images")).images
+        return tuple(image for page in self._pages("/v1/images", Images) for image in page.images)
 
     def image_file(self, id: str, size: int | None = None) -> bytes:
         """A photo's file, or with ``size`` a picture of it that fits a square of so many pixels."""
@@ -190,6 +192,14 @@ class Client:
     def health(self) -> Health:
         """Whether the service lives, its version and its device."""
         return self._read(Health, self._send("GET", "/v1/health"))
+
+    def _pages(self, path: str, kind: type[R]) -> Iterator[R]:
+        """Every page of a list."""
+        answer = self._send("GET", path)
+        yield self._read(kind, answer)
+        while following := answer.links.get("next"):
+            answer = self._send("GET", following["url"])
+            yield self._read(kind, answer)
 
     def _send(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Depends
 
 from attention.analysis import Analysis
-from server.api import catalog, checkpoints, data_sets, health, images
+from server.api import catalog, checkpoints, data_sets, health, images, storage
 from server.api.analyses import add_analysis
 from server.api.jobs import add_jobs
 from server.api.openapi import Schemas, schemas_of
@@ -24,6 +24,6 @@ def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
     add_jobs(asked, schemas, requests)
     add_reports(asked, requests)
     whole = APIRouter(dependencies=[Depends(refuse_unknown_parameters)])
-    for routes in (asked, *(module.routes for module in (catalog, images, data_sets, checkpoints, health))):
+    for routes in (asked, *(module.routes for module in (catalog, images, data_sets, checkpoints, storage, health))):
         whole.include_router(routes)  # each has its whole path, by which logs and metrics name a route
     return whole, schemas

@@ -47,7 +47,7 @@ def photo(image: Image, variant: Variant) -> None:
             "Orange cells cost the first class probability, violet ones add some; a dot marks another first class. "
             "Look for gates whose mean does as well as they do: there attention does not listen to this photo."
         )
-    _downloads(report, "whatif")
+    downloads(report, "whatif", report.device)
 
 
 def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> None:
@@ -88,7 +88,8 @@ def _ask(request: WhatIfRequest) -> WhatIfReport | None:
         return connect.ask(request)
 
 
-def _downloads(report: Any, name: str) -> None:
+def downloads(report: Any, name: str, device: str) -> None:
+    """A report as files, and where it was computed."""
     with st.container(horizontal=True):
         files = [("Report (JSON)", report.model_dump_json(indent=1), f"{name}.json")]
         if hasattr(report, "csv"):
@@ -96,7 +97,7 @@ def _downloads(report: Any, name: str) -> None:
         for label, data, file in files:
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
     st.caption(
-        f"Computed on {report.device}. The address of this page is a link to what it shows. Pictures can be saved "
+        f"Computed on {device}. The address of this page is a link to what it shows. Pictures can be saved "
         "as SVG below them, and as PNG in the toolbar over them."
     )
 
@@ -156,4 +157,4 @@ def show(report: SweepReport, final: bool) -> None:
                 "Redundant: together they hurt more than the sum of each alone, so each was stood in for by the others."
             )
     if final:
-        _downloads(report, "sweep")
+        downloads(report, "sweep", report.device)

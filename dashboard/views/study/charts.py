@@ -23,7 +23,7 @@ def called(report: StudyReport) -> dict[str, str]:
     return {name: label.partition("/")[2] or label for name, label in short.items()}
 
 
-def _colours(report: StudyReport, drawn: Sequence[str] = ()) -> alt.Color:
+def colours(report: StudyReport, drawn: Sequence[str] = ()) -> alt.Color:
     """A colour for each arm, and a legend of those that are drawn; none where names stand beside the marks."""
     label = called(report)
     scale = theme.colours(label, label.values())
@@ -63,7 +63,7 @@ def differences(report: StudyReport) -> Chart | None:
         if arm.verdict and (found := arm.verdict.difference)
     ]
     title = f"accuracy − {label[report.baseline]}, same seed (points)"
-    return paired(dots, bars, order, report.margin, title, _colours(report))
+    return paired(dots, bars, order, report.margin, title, colours(report))
 
 
 def shared_seeds(report: StudyReport) -> dict[str, list[int]]:
@@ -104,7 +104,7 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
             scale=scale,
             axis=alt.Axis(labelExpr=SHORT, values=_ticks(reach)),
         ),
-        color=_colours(report),
+        color=colours(report),
         tooltip=[
             alt.Tooltip("arm:N"),
             alt.Tooltip("amount:N", title=f"added {unit}"),
@@ -150,7 +150,7 @@ def curves(report: StudyReport, kind: str = "accuracy") -> Chart | None:
     title = "training loss" if kind == "loss" else f"{images} accuracy (%)"
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-        color=_colours(report, drawn),
+        color=colours(report, drawn),
     )
     y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False))
     runs = base.mark_line(strokeWidth=1, opacity=0.35, point={"size": 14, "opacity": 0.35}).encode(

@@ -86,6 +86,7 @@ def show_report(report: StudyReport) -> None:
     study_panels.details(report)
     st.subheader("Curves", anchor=False)
     study_panels.curves(report)
+    study_panels.classes(report)
     study_panels.runs(report)
     study_panels.downloads(report)
 

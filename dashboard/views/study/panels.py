@@ -4,7 +4,10 @@ import streamlit as st
 
 from attention.reports.evidence import Verdict
 from attention.reports.study import StudyReport
+from dashboard.drawing import classes as class_drawing
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
+from dashboard.language import say
 from dashboard.views.study import charts as study_charts
 
 BADGES: dict[str, str] = {
@@ -99,6 +102,37 @@ def curves(report: StudyReport, key: str = "curve") -> None:
     if (chart := study_charts.curves(report, kind)) is not None:
         st.altair_chart(chart, width="stretch")
         st.caption("A thin line is a run, the thick one the mean over the seeds of a network.")
+
+
+def classes(report: StudyReport) -> None:
+    """Recall of every class over the seeds of each arm, and what each class is taken for."""
+    if not report.classes:
+        return
+    label = study_charts.called(report)
+    st.subheader(say("Class by class"), anchor=False)
+    st.caption(say("A description, not corrected for the number of classes: no verdict follows from it."))
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(f"**{say('Recall of each class')}**")
+        colour = study_charts.colours(report, [label[arm.arm] for arm in report.classes])
+        drawing.draw(class_drawing.recalls(report.classes, label, colour), "classes")
+        st.caption(say("A dot is the mean over seeds, the line one standard deviation either way."))
+    with right:
+        st.markdown(f"**{say('Which class is taken for which')}**")
+        named = {arm.arm: arm for arm in report.classes if arm.confusion is not None}
+        if not named:
+            st.caption(say("Not every run has kept its confusion matrix."))
+            return
+        chosen = st.selectbox(say("Network"), list(named), format_func=label.__getitem__, key="classes.arm")
+        arm = named[chosen]
+        drawing.draw(class_drawing.confusion(arm.confusion or (), report.data.classes), "confusion")
+        st.caption(
+            say(
+                "Share of each true class, mean over %(n)s runs; balanced accuracy %(share)s %%.",
+                n=arm.n,
+                share=f"{arm.balanced_accuracy:.2f}",
+            )
+        )
 
 
 def runs(report: StudyReport) -> None:

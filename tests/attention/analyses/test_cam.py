@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from attention.analyses import run
 from attention.analyses.cam import feature_map, grad_cam
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.data.files import samples
-from attention.data.images import crop, preprocess
+from attention.data.preprocessing import crop, preprocess
 from attention.errors import InvalidRequest, NotFound
 from attention.gate import slots
+from attention.network import describe
 from attention.reports.cam import CamReport, CamRequest
 from attention.reports.compare import CompareRequest
 from attention.spec import Preprocess, Variant
@@ -34,7 +35,7 @@ def ask(**changes: Any) -> CamRequest:
 
 
 def seen_by(name: str, lab: DirectLab) -> Tensor:
-    how = preprocess_of(Variant.parse(name))
+    how = describe(Variant.parse(name)).preprocess
     return torch.stack([preprocess(lab.files.image(image), how) for image in IDS])
 
 

@@ -14,16 +14,16 @@ from PIL import Image
 from pydantic import ValidationError
 
 from attention.analyses import run
-from attention.build import preprocess_of, resolve
+from attention.build import resolve
 from attention.data.files import samples
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.data.sampling import pictures
 from attention.errors import InvalidRequest
 from attention.gate import ablate
 from attention.measuring.agreement import divergence, kappa, rights
+from attention.network import describe
 from attention.reports.disagreement import DisagreementReport, DisagreementRequest
 from attention.spec import Ablation, Pictures, Variant
-from attention.weights.load import labels
 from tests.attention.analyses.test_sweep import NaiveLab, write
 
 NAMES = ("none", "se", "eca")
@@ -92,7 +92,7 @@ def test_the_list_is_what_a_naive_search_finds(lab: NaiveLab) -> None:
     shares: dict[str, np.ndarray[Any, Any]] = {}
     for name in NAMES:
         variant = resolve(Variant.parse(name))
-        model, how = lab.kept(variant), preprocess_of(variant)
+        model, how = lab.kept(variant), describe(variant).preprocess
         images = torch.stack([preprocess(one.image, how) for one in every])
         with torch.inference_mode():
             shares[variant.name] = model(images).double().softmax(1).numpy()
@@ -119,7 +119,7 @@ def test_the_list_is_what_a_naive_search_finds(lab: NaiveLab) -> None:
     assert scores == sorted(scores, reverse=True) and [one.rank for one in report.entries] == [
         *range(1, len(truth) + 1)
     ]
-    classes = labels(resolve(Variant.parse("none")))
+    classes = describe(Variant.parse("none")).labels
     right = {
         name: np.array([classes[int(own[number].argmax())] == one.label for number, one in enumerate(every)])
         for name, own in shares.items()

@@ -15,11 +15,12 @@ from torch import Tensor
 from attention.analyses import excitation as excitation_file
 from attention.analyses import run
 from attention.analysis import Outputs
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.data.files import samples
 from attention.data.sampling import batches
 from attention.errors import InvalidRequest, NotFound
 from attention.gate import capture, sites
+from attention.network import describe
 from attention.reports.excitation import ExcitationReport, ExcitationRequest
 from attention.reports.stripe import StripeRequest
 from attention.spec import Ablation, Pictures, Plain, Variant
@@ -39,7 +40,7 @@ class ByHand(DirectLab):
         self.gate = gate
 
     def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
-        how = preprocess_of(variant)
+        how = describe(variant).preprocess
         brightness = (images[:, 0].mean((1, 2)) * how.std[0] + how.mean[0]) * 255
         classes = (brightness[:, None] - torch.tensor(list(SHADES.values()))).abs().argmin(1)
         gates = torch.stack([self.gate(int(number)) for number in classes])[..., None, None]
@@ -72,7 +73,7 @@ def stripes(**asked: Any) -> StripeRequest:
 
 def gates_of(variant: str, root: Path, path: str) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     """One gate of all images in one pass, (n, C), and their classes."""
-    ((some, images),) = batches(ALL, preprocess_of(Variant.parse(variant)), DirectLab(root).files, 100)
+    ((some, images),) = batches(ALL, describe(Variant.parse(variant)).preprocess, DirectLab(root).files, 100)
     model = build(Variant.parse(variant))
     with torch.inference_mode(), capture(model) as seen:
         model(images)

@@ -9,13 +9,14 @@ import torch
 
 from attention.analyses import run
 from attention.analyses.permutation import arrivals, carried
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.data.files import samples
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.errors import InvalidRequest, NotFound, UnknownName
 from attention.gate import capture
 from attention.measuring.traits import module_alone, noise, randomise
 from attention.modules import modules
+from attention.network import describe
 from attention.reports.coupling import CouplingReport, CouplingRequest
 from attention.reports.permutation import PermutationRequest, PermutedModule
 from attention.spec import Variant
@@ -174,7 +175,7 @@ def test_the_gate_is_the_one_that_the_whole_network_has(lab: DirectLab) -> None:
     for variant in ("eca", "resnet20/cbam", "resnet20/srm"):
         report = couple(lab, variant)
         model = build(report.network.variant)
-        x = preprocess(lab.files.image(PHOTO), preprocess_of(report.network.variant))[None]
+        x = preprocess(lab.files.image(PHOTO), describe(report.network.variant).preprocess)[None]
         with torch.inference_mode(), capture(model) as seen:
             model(x)
         np.testing.assert_allclose(report.values, seen[report.gate].flatten(), atol=1e-5)
@@ -186,7 +187,7 @@ def test_a_derivative_is_what_a_small_shift_of_a_channel_does(lab: DirectLab) ->
     report = couple(lab, "resnet20/cbam", gate)
     assert not report.means_only and "more of the map" in report.conditions
     model = build(variant)
-    x = preprocess(lab.files.image(PHOTO), preprocess_of(variant))[None]
+    x = preprocess(lab.files.image(PHOTO), describe(variant).preprocess)[None]
     module, (arrived,) = next(
         (module, arrived) for slot, module, arrived in arrivals(model, x) if (slot.stage, slot.block) == (1, 2)
     )

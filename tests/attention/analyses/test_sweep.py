@@ -42,7 +42,7 @@ class NaiveLab(DirectLab):
 
     def _means(self, variant: Variant, asked: Pictures) -> dict[str, Tensor]:
         model = self.kept(variant)
-        (whole,) = (inputs for _, inputs in batches(asked, preprocess_of(variant), self.files, 1000))
+        (whole,) = (inputs for _, inputs in batches(asked, self.describe(variant).preprocess, self.files, 1000))
         with torch.inference_mode(), capture(model) as seen:
             model(whole)
         return {path: gate.mean(0, keepdim=True) for path, gate in seen.items()}

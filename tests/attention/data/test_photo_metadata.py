@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from attention.data.images import decode, inspect, preprocess
+from attention.data.images import decode, inspect
+from attention.data.preprocessing import preprocess
 from attention.errors import BadImage
 from attention.spec import Preprocess
 from tests.mutations import picture, png_chunk, saved

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from attention.data.files import samples
-from attention.data.images import MOST_RESIZED_PIXELS, crop, decode, resized
+from attention.data.images import decode
+from attention.data.preprocessing import MOST_RESIZED_PIXELS, crop, resized
 from attention.spec import Preprocess
 from attention.weights.find import published_preprocess
 

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from attention.analyses import run
 from attention.backbones import Backbone
-from attention.build import build, load_report, preprocess_of, resolve
+from attention.build import build, resolve
 from attention.data.sampling import batches
 from attention.errors import InvalidRequest
 from attention.gate import ablate, capture, gates
 from attention.interventions.fold import ALLOWED, fold, foldable
+from attention.network import describe
 from attention.reports.compare import CompareRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Ablation, Pictures, Variant
-from attention.weights.load import card, labels
 from tests.attention.analyses.test_sweep import write
 from tests.attention.direct_lab import DirectLab
 
@@ -96,7 +96,8 @@ def test_the_folded_network_answers_as_the_one_with_mean_gates(name: str) -> Non
 def test_what_is_reported_is_what_separate_passes_give(lab: DirectLab) -> None:
     report = run(ask("se", calibration=CALIBRATION), lab)
     variant = resolve(Variant.parse("se"))
-    how, classes = preprocess_of(variant), labels(variant)
+    network = describe(variant)
+    how, classes = network.preprocess, network.labels
     ((pictures, images),) = batches(Pictures(data="pets"), how, lab.files)
     ((_, reference),) = batches(CALIBRATION, how, lab.files)
     truth = torch.tensor([classes.index(picture.label or "") for picture in pictures])
@@ -147,18 +148,18 @@ def test_the_plain_network_is_a_variant_like_any_other(lab: DirectLab) -> None:
     assert kept == report.kept.variant and kept.weights == f"file:{report.kept.checkpoint}"
     path = lab.files.root / "checkpoints" / f"{report.kept.checkpoint}.safetensors"
     assert path.stat().st_size == report.kept.bytes
-    loaded = load_report(kept, lab.files.checkpoints)
+    loaded = describe(kept, lab.files.checkpoints).load
     assert loaded is not None and not loaded.fresh and not loaded.missing and not loaded.unexpected
     model = build(kept, lab.files.checkpoints)
     assert model.state_dict().keys() == build(Variant.parse("none")).state_dict().keys()
-    assert preprocess_of(kept, lab.files.checkpoints) == preprocess_of(Variant.parse("eca"))
-    told, origin = card(resolve(kept), lab.files.checkpoints), card(resolve(Variant.parse("eca")))
+    assert describe(kept, lab.files.checkpoints).preprocess == describe(Variant.parse("eca")).preprocess
+    told, origin = describe(kept, lab.files.checkpoints).card, describe(Variant.parse("eca")).card
     assert told is not None and origin is not None
     assert told.labels == origin.labels and told.recipe == origin.recipe and origin.data in told.data
     assert told.test_images == 8 and 100 * told.test_accuracy == pytest.approx(report.arms[2].accuracy)
     assert "folded" in told.data and told.variant.name == "resnet20/none" and "/v1/fold" in told.command
     photos = Pictures(data="pets")
-    ((_, images),) = batches(photos, preprocess_of(kept, lab.files.checkpoints), lab.files)
+    ((_, images),) = batches(photos, describe(kept, lab.files.checkpoints).preprocess, lab.files)
     assert lab.forward(kept, images).logits.argmax(1).shape == (8,)
 
 
@@ -173,7 +174,7 @@ def test_photos_are_compared_with_the_folded_network_under_its_class_names(lab: 
     assert compared.variants[1].trained and compared.predictions[1].top[0].label is not None
     assert compared.predictions[1].gates == ()
     assert report.arms[0].accuracy is None and "Photos have no true class" in report.caveats[-1]
-    told = card(resolve(report.kept.variant), lab.files.checkpoints)
+    told = describe(report.kept.variant, lab.files.checkpoints).card
     assert told is not None and "the trained network's, before that" in told.data
 
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.commands import main
 from attention.errors import BadCheckpoint, InvalidRequest
 from attention.modules import modules
+from attention.network import describe
 from attention.reports.export import ExportCard
 from attention.running.export import About, export
 from attention.running.hub_layout import push, save_pretrained
 from attention.spec import Preprocess, Variant
-from attention.weights import load
 from attention.weights.find import Checkpoints
 from tests.attention.weights.checkpoint_files import logits, randomised, trained
 
@@ -163,8 +163,8 @@ def test_safetensors_hold_the_weights_and_the_hubs_layout_reads_back(tmp_path: P
 
     variant, checkpoints = Variant.parse("resnet20/se?classes=10&weights=hub:me/net"), Checkpoints(fetch=fetch)
     assert torch.equal(logits(build(variant, checkpoints)), logits(model))
-    assert preprocess_of(variant, checkpoints) == how
-    assert load.labels(variant, checkpoints) == labels
+    assert describe(variant, checkpoints).preprocess == how
+    assert describe(variant, checkpoints).labels == labels
     said = json.loads((tmp_path / "me" / "net" / "config.json").read_bytes())
     assert said["num_classes"] == 10 and said["pretrained_cfg"]["interpolation"] == "bilinear"
     assert "license: apache-2.0" in (tmp_path / "me" / "net" / "README.md").read_text()

@@ -14,6 +14,7 @@ from attention.analysis import in_order
 from attention.build import build
 from attention.commands import main
 from attention.commands.study import ship
+from attention.network import describe
 from attention.reports.checkpoints import Card
 from attention.reports.study import StudyReport, StudyRequest
 from attention.spec import Recipe, Variant
@@ -146,7 +147,7 @@ def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
     try:
         for arm, run in zip(ARMS, study.runs[:2], strict=True):
             variant = Variant.parse(f"{arm}?weights=shipped")
-            card = weights.card(variant)
+            card = describe(variant).card
             assert card is not None and (card.seed, card.labels) == (0, ("dark", "light"))
             assert card.test_accuracy == run.test_accuracy
             assert card.command.startswith("attention-lab study DATA ") and arm in card.command

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from attention.commands import main
 from attention.data.dataset import DataSet, Split
-from attention.data.images import normalise
+from attention.data.preprocessing import normalise
 from attention.errors import BadData, Diverged, TooLarge
 from attention.reports.checkpoints import Card
 from attention.spec import Preprocess, Recipe, Variant

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention.build import build, load_report, preprocess_of
+from attention.build import build
 from attention.data.files import Files
 from attention.errors import BadCheckpoint
+from attention.network import describe
 from attention.spec import Preprocess, Variant
-from attention.weights import load as weights
 from attention.weights.find import Checkpoints
 from attention.weights.hub import TORCHVISION, Hub
 from tests.attention.weights.checkpoint_files import Bomb, logits, report_of, trained, write
@@ -74,7 +74,7 @@ def test_what_is_in_the_cache_needs_no_network(tmp_path: Path) -> None:
         variant = Variant.parse("resnet20/none").model_copy(update={"weights": f"hub:{name}"})
         checkpoints = Checkpoints(fetch=Offline(tmp_path))
         assert torch.equal(logits(build(variant, checkpoints)), logits(model))
-        report = load_report(variant, checkpoints)
+        report = describe(variant, checkpoints).load
         assert report and report.revision == COMMIT
     with pytest.raises(BadCheckpoint, match=r"model\.safetensors of 'timm/other' is not in the cache, and the network"):
         Hub(tmp_path, offline=True)("timm/other", "model.safetensors", None)
@@ -202,8 +202,8 @@ def test_a_published_checkpoint_brings_its_preprocessing_and_labels(tmp_path: Pa
     checkpoints, variant = hub_of(tmp_path), Variant.parse("resnet20/none?classes=10&weights=hub:timm/tiny")
     assert torch.equal(logits(build(variant, checkpoints)), logits(trained("resnet20/none")))
     expected = Preprocess(size=40, resize=50, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), rounding="torchvision")
-    assert preprocess_of(variant, checkpoints) == expected
-    assert weights.labels(variant, checkpoints) == tuple("abcdefghij")
+    assert describe(variant, checkpoints).preprocess == expected
+    assert describe(variant, checkpoints).labels == tuple("abcdefghij")
     assert report_of(variant.name, checkpoints).architecture == "resnet20"
 
 
@@ -217,7 +217,7 @@ def test_a_configuration_that_says_nothing_leaves_the_backbones_own_preprocessin
     if config is not None:
         (tmp_path / "timm" / "tiny" / "config.json").write_text(config)
     variant = Variant.parse("resnet20/none?weights=hub:timm/tiny")
-    assert preprocess_of(variant, hub_of(tmp_path)) == preprocess_of(Variant.parse("resnet20/none"))
+    assert describe(variant, hub_of(tmp_path)).preprocess == describe(Variant.parse("resnet20/none")).preprocess
 
 
 def test_a_publishers_other_name_for_the_network_is_told(tmp_path: Path) -> None:

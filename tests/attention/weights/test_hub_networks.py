@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention.build import build, load_report, preprocess_of, resolve, skeleton
+from attention.build import build, resolve, skeleton
 from attention.data.files import Files
 from attention.errors import StorageFailed, UnknownName
+from attention.network import describe
 from attention.spec import Preprocess, Variant
 from attention.weights import imagenet
 from attention.weights.find import check_name, published_labels
 from attention.weights.hub import Hub
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork, find_networks
-from attention.weights.load import labels
 from tests.attention.weights.checkpoint_files import logits, trained, write
 from tests.attention.weights.hub_server import Server, needs_client, serving
 
@@ -137,10 +137,10 @@ def test_a_fetch_that_breaks_off_goes_on_where_it_stopped_and_the_network_loads_
     variant = Variant.parse(f"mobilenetv2/none?weights=hub:timm/{NAME}")
     checkpoints = Files(tmp_path).checkpoints
     assert torch.equal(logits(build(variant, checkpoints), 64), logits(trained("mobilenetv2/none"), 64))
-    report = load_report(resolve(variant), checkpoints)
+    report = describe(variant, checkpoints).load
     assert report is not None and report.fresh == ()
-    assert preprocess_of(variant, checkpoints) == Preprocess(size=224, resize=256, rounding="torchvision")
-    assert labels(resolve(variant), checkpoints) == imagenet.labels()
+    assert describe(variant, checkpoints).preprocess == Preprocess(size=224, resize=256, rounding="torchvision")
+    assert describe(variant, checkpoints).labels == imagenet.labels()
 
 
 @pytest.mark.full

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from attention.build import build, load_report, skeleton
+from attention.build import build, skeleton
 from attention.errors import BadCheckpoint
+from attention.network import describe
 from attention.reports.checkpoints import LoadReport
 from attention.spec import Variant
 from attention.weights.find import Checkpoints
@@ -99,7 +100,7 @@ def test_each_spelling_gives_the_network_that_it_was(
     write(tmp_path / "theirs.safetensors", as_linear(dict(model.state_dict()), *linear), spell)
     variant, checkpoints = Variant.parse(f"resnet20/{name}?weights=file:theirs&seed=5"), Checkpoints(tmp_path)
     torch.testing.assert_close(logits(build(variant, checkpoints)), logits(model), rtol=0, atol=0)
-    report = load_report(variant, checkpoints)
+    report = describe(variant, checkpoints).load
     assert report is not None and report.loaded == len(model.state_dict())
     assert report.missing == report.unexpected == report.fresh == ()
     wrapped = spell("x") != "x"
@@ -108,7 +109,7 @@ def test_each_spelling_gives_the_network_that_it_was(
 
 def test_what_was_renamed_is_told_once_for_all_blocks(tmp_path: Path) -> None:
     write(tmp_path / "se.safetensors", trained("resnet20/se").state_dict(), TIMM_SE)
-    report = load_report(Variant.parse("resnet20/se?weights=file:se"), Checkpoints(tmp_path))
+    report = describe(Variant.parse("resnet20/se?weights=file:se"), Checkpoints(tmp_path)).load
     assert report is not None
     assert [(one.found, one.ours, one.count) for one in report.renamed] == [
         ("layer*.*.se.fc1.weight", "layer*.*.standard.*.reduce.weight", 9),
@@ -199,7 +200,7 @@ def loaded_as(tmp_path: Path, name: str, spell: Callable[[str], str], size: int 
     sign = "&" if "?" in name else "?"
     variant, checkpoints = Variant.parse(f"{name}{sign}weights=file:theirs"), Checkpoints(tmp_path)
     torch.testing.assert_close(logits(build(variant, checkpoints), size), logits(model, size), rtol=0, atol=0)
-    report = load_report(variant, checkpoints)
+    report = describe(variant, checkpoints).load
     assert report is not None and report.fresh == report.missing == report.unexpected == ()
     return report
 

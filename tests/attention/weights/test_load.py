@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention.build import build, load_report, resolve
+from attention.build import build, resolve
 from attention.data.files import Files
 from attention.errors import AttentionError, BadCheckpoint, NotFound
+from attention.network import describe
 from attention.spec import Variant
 from attention.weights import load as weights
 from attention.weights.find import NOWHERE, Checkpoints, check_name
@@ -177,7 +178,7 @@ def test_numbers_that_are_not_finite_and_not_floats_are_refused(tmp_path: Path) 
     with pytest.raises(BadCheckpoint, match=r"fc\.bias of the checkpoint inf\.safetensors is not finite throughout"):
         build(Variant.parse("resnet20/none?weights=file:inf"), Checkpoints(tmp_path))
     write(tmp_path / "int.safetensors", {**state, "fc.bias": torch.zeros(10, dtype=torch.int32)})
-    with pytest.raises(BadCheckpoint, match=r"fc\.bias of the checkpoint int\.safetensors holds I32, not floats"):
+    with pytest.raises(BadCheckpoint, match=r"The checkpoint int\.safetensors holds I32 in fc\.bias, not floats"):
         build(Variant.parse("resnet20/none?weights=file:int"), Checkpoints(tmp_path))
 
 
@@ -220,7 +221,7 @@ def test_what_does_not_match_is_refused_with_what_was_expected(
     tmp_path: Path, stored_name: str, asked: str, sentence: str
 ) -> None:
     variant = resolve(Variant.parse(asked)).model_copy(update={"weights": "file:it"})
-    for look in (build, load_report):
+    for look in (build, describe):
         with pytest.raises(BadCheckpoint) as caught:
             look(variant, stored(tmp_path, stored_name))
         assert sentence in str(caught.value)

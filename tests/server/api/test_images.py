@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ def test_an_upload_is_named_by_its_bytes_and_described(client: TestClient) -> No
     answer = client.post("/v1/images", files={"image": ("../../holiday/beach.png", data)})
     assert answer.status_code == 201
     image = answer.json()
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(image.pop("created"))) < timedelta(minutes=5)
     assert image == {
         "id": hashlib.sha256(data).hexdigest(),
         "name": "beach.png",
@@ -33,7 +35,7 @@ def test_an_upload_is_named_by_its_bytes_and_described(client: TestClient) -> No
         "label": None,
     }
     assert answer.headers["Location"] == f"/v1/images/{image['id']}"
-    assert client.get(answer.headers["Location"]).json() == image
+    assert client.get(answer.headers["Location"]).json() == answer.json()
 
 
 @pytest.mark.full

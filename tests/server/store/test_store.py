@@ -75,7 +75,7 @@ def test_a_job_and_its_report_belong_together(store: Store, database_url: str) -
     with pytest.raises(IntegrityError), engine.begin() as connection:
         connection.execute(text("DELETE FROM jobs"))
     with pytest.raises(IntegrityError), engine.begin() as connection:
-        connection.execute(text("INSERT INTO reports VALUES ('nobody', '{}', true)"))
+        connection.execute(text("INSERT INTO reports (job_id, json, final) VALUES ('nobody', '{}', true)"))
     engine.dispose()
     assert store.jobs.stored_report(claim.job_id).report["convention"] == "none"
 

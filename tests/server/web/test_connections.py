@@ -288,3 +288,31 @@ def test_much_is_sent_at_once_so_that_its_writer_can_be_told_to_pause() -> None:
         return [len(piece) for piece in sent.pieces]
 
     assert asyncio.run(use()) == [MOST_HELD_BYTES + 1]
+
+
+MALFORMED = (
+    b"hello\r\n\r\n",
+    b"GET / HTTP/9\r\n\r\n",
+    b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nname\0: y\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # a TLS client hello: https:// where http:// is spoken
+)
+
+
+def test_what_is_no_http_is_answered_with_a_problem_and_the_connection_is_closed() -> None:
+    async def use(connect: Callable[[], Awaitable[Streams]], state: Any) -> None:
+        for request in MALFORMED:
+            reader, writer = await connect()
+            writer.write(request)
+            status, headers, body = await answer(reader)
+            assert (status, headers["content-type"]) == (400, "application/problem+json"), request
+            problem = json.loads(body)
+            assert (problem["status"], problem["type"]) == (400, "/problems/malformed-request")
+            assert problem["detail"].endswith(".") and headers["connection"] == "close"
+            assert await reader.read() == b""
+
+    asyncio.run(served(use))

@@ -15,11 +15,12 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import attention
-from attention.build import build, load_report
+from attention.build import build
 from attention.data.files import samples
 from attention.data.folder import DataFolder
 from attention.data.intake import check
 from attention.errors import AttentionError
+from attention.network import describe
 from attention.spec import Variant
 from attention.storage.folder import FolderStore
 from attention.weights.find import Checkpoints
@@ -281,7 +282,7 @@ def built(folder: Path, data: bytes) -> str:
     (folder / "x.safetensors").write_bytes(data)
     variant, checkpoints = Variant.parse("resnet20/se?weights=file:x"), Checkpoints(folder)
     try:
-        load_report(variant, checkpoints)
+        describe(variant, checkpoints)
         build(variant, checkpoints)
     except AttentionError as error:
         assert len(str(error)) < 3000
