@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Two processes share all tests, a file at a time. The quick ones run in one: a second process would pay again for imports.
-PARALLEL ?= -p xdist --numprocesses 2 --dist loadfile
+PARALLEL ?= -p xdist --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # Byte code is kept, of the asserts that pytest rewrites too, whatever the environment says: seconds of every process.
 export PYTHONDONTWRITEBYTECODE :=
 

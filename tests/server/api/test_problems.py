@@ -329,7 +329,6 @@ def test_a_form_with_a_slip_says_which(client: TestClient, fields: Any, files: A
     problem(client.post("/v1/compare", data=fields, files=files), 422, *words)
 
 
-@pytest.mark.full
 def test_an_upload_without_a_file_says_how(client: TestClient) -> None:
     problem(client.post("/v1/images", data={"image": "x"}, files={"y": (None, "x")}), 422, "image=@photo.jpg")
     problem(client.post("/v1/images", files={"file": photo()}), 422, "'image'")
@@ -338,7 +337,6 @@ def test_an_upload_without_a_file_says_how(client: TestClient) -> None:
 # ---------------------------------------------------------------- the service itself
 
 
-@pytest.mark.full
 def test_an_unknown_path_and_a_wrong_method_are_problems(client: TestClient) -> None:
     problem(client.get("/nowhere"), 404, "nothing at /nowhere")
     problem(client.post("/v1/compar", json={}), 404, "Did you mean '/v1/compare'?")
@@ -394,7 +392,6 @@ def test_every_error_of_the_library_has_a_status_of_its_own_or_its_parents() -> 
     assert status_of(errors.UnknownName("module", "x", ())) == status_of(errors.InvalidRequest("x")) == 422
 
 
-@pytest.mark.full
 def test_a_photo_of_any_format_that_is_listed_is_taken(client: TestClient) -> None:
     for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
         out = io.BytesIO()
