@@ -22,13 +22,12 @@ from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.names import BARE
 from attention.options import check
-from attention.reports.checkpoints import LoadReport
-from attention.spec import Placement, Preprocess, Variant
+from attention.spec import Placement, Variant
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.outputs import map_shape, outlines
 from attention.tracing.paths import submodules
 from attention.weights import load as weights
-from attention.weights.find import NOWHERE, Checkpoints, Source
+from attention.weights.find import NOWHERE, Checkpoints
 
 INSTALL_TIMM = "pip install 'attention-lab[timm]'"
 
@@ -112,6 +111,7 @@ def _timm_hint(name: str, rest: str) -> str:
     return f"{asked}." if "timm" in backbones else f"{asked}, which needs timm: {INSTALL_TIMM}."
 
 
+@lru_cache(maxsize=4096)
 def renamed(variant: Variant) -> tuple[str, ...]:
     """A sentence for each former name in which a variant was asked for."""
     return renamings(variant, backbones.names, modules.names)
@@ -127,15 +127,6 @@ def published_placement(variant: Variant) -> Placement:
     place = table[fitting] if fitting is not None else Placement()
     said = variant.placement
     return place if said.everywhere else said.model_copy(update={"position": place.position})
-
-
-def preprocess_of(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Preprocess:
-    """How a photo becomes this variant's input: as its checkpoint was trained, or the usual for the backbone's size."""
-    found = weights.source(resolve(variant), checkpoints)
-    if found is not None and found.preprocess is not None:
-        return found.preprocess
-    size = input_size(variant.backbone)
-    return Preprocess(size=size, resize=size if size <= 64 else round(size / 0.875))
 
 
 def build(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Backbone:
@@ -157,13 +148,13 @@ def build(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Backbone:
         model: Backbone = backbones[variant.backbone](classes=variant.classes, **variant.backbone_options)
         torch.default_generator.manual_seed(variant.seed)
         fill(model, variant)
-    with _advised(variant, checkpoints):
+    with advised(variant, checkpoints):
         weights.load(model, variant, checkpoints)
     return model.eval()
 
 
 @contextmanager
-def _advised(variant: Variant, checkpoints: Checkpoints) -> Iterator[None]:
+def advised(variant: Variant, checkpoints: Checkpoints) -> Iterator[None]:
     """Say of a checkpoint that does not fit which network it does fit.
 
     Raises:
@@ -175,29 +166,6 @@ def _advised(variant: Variant, checkpoints: Checkpoints) -> Iterator[None]:
         source = weights.source(variant, checkpoints)
         assert source is not None
         raise BadCheckpoint(f"{error}{proposals.advice(variant, source, skeleton)}") from error
-
-
-def load_report(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> LoadReport | None:
-    """What `build` makes of a variant's checkpoint, and what fresh modules in it do; None if it is untrained.
-
-    Raises:
-        BadCheckpoint, NotFound: its weights do not fit, or are not there.
-    """
-    variant = resolve(variant)
-    found = weights.source(variant, checkpoints)
-    if found is None:
-        return None
-    changed = found.path.stat().st_mtime_ns if found.path.exists() else 0
-    return _load_report(variant, checkpoints, found, changed)
-
-
-@lru_cache(maxsize=256)
-def _load_report(variant: Variant, checkpoints: Checkpoints, found: Source, changed: int) -> LoadReport:
-    with _advised(variant, checkpoints):
-        report = weights.plan(skeleton(variant), variant, found).report
-    if not report.fresh:
-        return report
-    return weights.measure(build(variant, checkpoints), report, input_size(variant.backbone))
 
 
 def skeleton(variant: Variant) -> Backbone:

@@ -9,13 +9,15 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.data.files import Files, samples
 from attention.data.folder import SHIPPED
-from attention.data.images import decode, preprocess
+from attention.data.images import decode
+from attention.data.preprocessing import preprocess
 from attention.errors import BadCheckpoint
 from attention.measuring.decision import Rule
 from attention.measuring.verdicts import judge_differences
+from attention.network import describe
 from attention.reports.evidence import printed_end
 from attention.reports.predictions import PackedClasses
 from attention.reports.study import StudyReport
@@ -35,7 +37,7 @@ def cifar(name: str) -> Variant:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_says_what_was_trained_on_what_and_how_well_it_does(name: str) -> None:
-    card = weights.card(cifar(name))
+    card = describe(cifar(name)).card
     assert card is not None and card.labels == CIFAR10
     assert card.data == "CIFAR-10 (JPEG q75)", "accuracies on these copies must not pass for those on the originals"
     assert (card.train_images, card.test_images) == (50_000, 10_000)
@@ -49,7 +51,7 @@ def test_a_modules_name_alone_is_its_network_of_flowers(name: str) -> None:
     variant = Variant.parse(name)
     at = "@tail" if name == "danet" else ""
     assert variant.name == f"resnet18(width=0.25)/{name}{at}?weights=shipped"
-    card = weights.card(variant)
+    card = describe(variant).card
     assert card is not None and card.labels == ("daisy", "dandelion", "roses", "sunflowers", "tulips")
     assert (card.train_images, card.validation_images, card.test_images) == (2640, 294, 736)
     assert card.test_accuracy > 0.75 and card.preprocess.size == 96 and card.seed == 0
@@ -58,7 +60,7 @@ def test_a_modules_name_alone_is_its_network_of_flowers(name: str) -> None:
 
 def test_all_were_trained_alike() -> None:
     for variants in (map(cifar, NAMES), map(Variant.parse, FLOWERS)):
-        cards = [weights.card(variant) for variant in variants]
+        cards = [describe(variant).card for variant in variants]
         assert len({(card.recipe, card.seed, card.preprocess, card.data) for card in cards if card}) == 1
 
 
@@ -76,9 +78,9 @@ def test_it_names_the_flowers_of_the_gallery(name: str, photo: str, tmp_path: Pa
 
 def sees(variant: Variant, photo: str, label: str, folder: Path) -> None:
     (sample,) = (sample for sample in samples() if sample.name == photo)
-    card = weights.card(variant)
+    card = describe(variant).card
     assert card is not None and sample.label == label
-    image = preprocess(Files(folder).image(sample.id), preprocess_of(variant))[None]
+    image = preprocess(Files(folder).image(sample.id), describe(variant).preprocess)[None]
     with torch.inference_mode():
         share = build(variant)(image).softmax(1)[0]
     assert card.labels[int(share.argmax())] == label and share.max() > 0.5
@@ -96,7 +98,7 @@ def test_in_half_precision_it_tells_photos_as_its_run_told_them(name: str) -> No
     assert len(told) == 736
     with zipfile.ZipFile(SHIPPED.path("datasets/flowers-sample.zip")) as photos:
         rows = list(csv.DictReader((ROOT / "attention/data/shipped/datasets/flowers-sample.csv").open()))
-        images = [preprocess(decode(photos.read(row["file"])), preprocess_of(variant)) for row in rows]
+        images = [preprocess(decode(photos.read(row["file"])), describe(variant).preprocess) for row in rows]
     with torch.inference_mode():
         answers = build(variant)(torch.stack(images)).argmax(1).tolist()
     assert len(rows) == 200
@@ -123,6 +125,7 @@ def test_the_study_that_comes_along_has_ten_pairs_of_every_network() -> None:
         assert {run.seed for run in report.runs if run.arm == arm.name and run.test_accuracy} == set(range(10))
 
 
+@pytest.mark.full
 def test_its_verdicts_are_what_its_runs_say() -> None:
     report = study()
     assert report.plan is None and any("No plan was recorded" in caveat for caveat in report.caveats)
@@ -160,7 +163,7 @@ def test_its_verdicts_are_those_worked_out_apart(
 @pytest.mark.parametrize("name", NAMES)
 def test_one_seed_of_every_network_of_the_study_comes_along(name: str) -> None:
     variant = cifar(name)
-    card, report = weights.card(variant), study()
+    card, report = describe(variant).card, study()
     first = next(run for run in report.runs if run.seed == 0 and f"/{name}?" in run.arm)
     assert card is not None and card.test_accuracy == first.test_accuracy and first.weights == "shipped"
     assert card.recipe == report.recipe and card.seed == 0
