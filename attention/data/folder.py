@@ -107,13 +107,13 @@ class DataFolder:
         return SHIPPED if any(_stem(entry.last) == called for entry in self.entries()) else self.file_store
 
     def all(self) -> tuple[Listed, ...]:
-        """Every data set that a study can name, by name."""
+        """List every data set that a study can name: own ones by name, then those that come along."""
         found: dict[str, Listed] = {}
         for entry in self.entries():
             listed = self._look(entry)
             if listed is not None and NAME.fullmatch(listed.name):
                 found.setdefault(listed.name, listed)
-        return tuple(found[name] for name in sorted(found))
+        return tuple(sorted(found.values(), key=lambda listed: (listed.shipped, listed.name)))
 
     def get(self, name: str) -> Listed | None:
         """The data set of a name; None if there is none."""

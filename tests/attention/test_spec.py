@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,7 +65,7 @@ def test_a_name_says_backbone_module_options_place_and_the_rest() -> None:
 
 
 def test_a_modules_name_alone_means_the_network_that_comes_along() -> None:
-    usual = {"backbone": "resnet18", "backbone_options": {"width": 0.25}, "weights": "shipped"}
+    usual: dict[str, Any] = {"backbone": "resnet18", "backbone_options": {"width": 0.25}, "weights": "shipped"}
     assert Variant.parse("eca") == Variant(attention="eca", **usual)
     assert Variant.parse("none") == Variant(**usual)
     assert Variant.parse("danet") == Variant(attention="danet", placement=Placement(position="tail"), **usual)

@@ -60,7 +60,7 @@ def test_a_diagnosis_is_asked_for_done_and_shown(
     monkeypatch.setattr(connect, "client", lambda: client)
     write_pets(settings)
     page = AppTest.from_file(page_of("ablate/page"), default_timeout=120)
-    page.query_params.update({"on": "why", "network": "se"})
+    page.query_params.update({"on": "why", "network": "resnet20/se?classes=10&weights=shipped"})
     page.run()
     page.button(key="diagnose").click().run()
     assert not page.exception and not page.error
@@ -82,7 +82,9 @@ def test_a_link_to_a_diagnosis_opens_its_section(
 ) -> None:
     monkeypatch.setattr(connect, "client", lambda: client)
     write_pets(settings)
-    job = client.submit(DiagnoseRequest(variant=Variant.parse("se"), images=Pictures(data="pets")))
+    job = client.submit(
+        DiagnoseRequest(variant=Variant.parse("resnet20/se?classes=10&weights=shipped"), images=Pictures(data="pets"))
+    )
     page = AppTest.from_file(page_of("ablate/page"), default_timeout=120)
     page.query_params["job"] = job.id
     page.run()

@@ -8,10 +8,12 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
+from attention.data import folder
 from attention.reports.cam import CamRequest
 from attention.reports.disagreement import DisagreementReport, DisagreementRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures, Variant
+from attention.storage.folder import FolderStore
 from dashboard import connect
 from dashboard.views.ablate import disagreement_panels as disagree_panels
 from dashboard.views.ablate import fold as fold_panels
@@ -20,7 +22,7 @@ from server.app import create_app
 from server.settings import Settings
 from tests.dashboard.page_parts import done, linked, page_of, table, texts, write_pets
 
-SE = Variant.parse("se")
+NONE, SE = (Variant.parse(f"resnet20/{name}?classes=10&weights=shipped") for name in ("none", "se"))
 PETS = Pictures(data="pets")
 
 
@@ -44,7 +46,7 @@ def page(name: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 @pytest.mark.full
 def test_compare_shows_where_networks_look_once_it_is_asked(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = page("look/page", client, monkeypatch)
-    shown.query_params["variant"] = ["se"]
+    shown.query_params["variant"] = [SE.name]
     shown.run()
     assert "Grad-CAM (Selvaraju" not in texts(shown.caption)
     shown.toggle(key="cam").set_value(True).run()
@@ -106,7 +108,7 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_pets(settings)
-    client.submit(DisagreementRequest(images=PETS, variants=(Variant.parse("none"), SE), limit=6))
+    client.submit(DisagreementRequest(images=PETS, variants=(NONE, SE), limit=6))
     job = done(client, settings)
     report = client.report(job, DisagreementReport)
     shown = page("ablate/disagreement", client, monkeypatch)
@@ -125,7 +127,10 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
 
 
 @pytest.mark.full
-def test_the_page_without_a_data_set_says_how_to_bring_one(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_without_a_data_set_says_how_to_bring_one(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "SHIPPED", FolderStore(tmp_path / "none"))
     shown = page("ablate/disagreement", client, monkeypatch)
     shown.run()
     assert not shown.exception and not shown.error

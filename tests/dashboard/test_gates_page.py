@@ -8,16 +8,18 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
+from attention.data import folder
 from attention.reports.cost import CostRequest
 from attention.reports.sweep import SweepReport, SweepRequest, WhatIfRequest
 from attention.spec import Variant
+from attention.storage.folder import FolderStore
 from dashboard import connect
 from server.app import create_app
 from server.settings import Settings
 from server.store import Store
 from tests.dashboard.page_parts import done, linked, page_of, table, tables, texts, write_pets
 
-ECA = Variant.parse("eca")
+ECA = Variant.parse("resnet20/eca?classes=10&weights=shipped")
 
 
 @pytest.fixture
@@ -35,7 +37,9 @@ def client(settings: Settings) -> Iterator[Client]:
 @pytest.fixture
 def page(client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(connect, "client", lambda: client)
-    return AppTest.from_file(page_of("ablate/page"), default_timeout=120)
+    shown = AppTest.from_file(page_of("ablate/page"), default_timeout=120)
+    shown.query_params["network"] = ECA.name
+    return shown
 
 
 def photo(client: Client) -> str:
@@ -195,7 +199,10 @@ def test_a_link_to_a_job_of_another_kind_offers_a_new_sweep(page: AppTest, clien
 
 
 @pytest.mark.full
-def test_without_a_data_set_the_page_says_how_to_bring_one(page: AppTest) -> None:
+def test_without_a_data_set_the_page_says_how_to_bring_one(
+    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "SHIPPED", FolderStore(tmp_path / "none"))
     page.query_params["on"] = "data"
     page.run()
     assert not page.exception and not page.error

@@ -84,7 +84,7 @@ def test_no_module_vanishes_and_the_answer_stays_small(module: str, page: AppTes
     whole(page)
     assert theme.called(module) in htmls(page)
     assert "Gates that know where" in texts(page.subheader)
-    asked = networks.untrained(module)
+    asked = Variant.parse(module)
     photo = client.images()[0].id
     body = CompareRequest(images=(photo,), variants=(asked,), gates="base64", top_k=10).model_dump(mode="json")
     assert len(client.http.post("/v1/compare", json=body).content) < 400_000
@@ -218,7 +218,7 @@ def test_rows_times_columns_is_the_weight_of_a_place() -> None:
 @pytest.mark.full
 def test_random_weights_have_no_say_in_which_classes_are_drawn(client: Client) -> None:
     photo = client.images()[0].id
-    variants = (TRIO[2], networks.untrained("sk"))
+    variants = (TRIO[2], Variant.parse("resnet18(width=0.25)/simam?classes=5"))
     report = client.ask(CompareRequest(images=(photo,), variants=variants, top_k=10))
     drawn = answers.dots(report, photo).to_dict()
     (data,) = drawn["datasets"].values()
