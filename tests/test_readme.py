@@ -49,7 +49,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with a photo.jpg in it."""
-    shutil.copy(ROOT / "attention" / "data" / "samples" / "cat_wool.jpg", tmp_path / "photo.jpg")
+    shutil.copy(ROOT / "attention" / "data" / "samples" / "sunflowers_22183529245.jpg", tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
 
 
