@@ -17,6 +17,7 @@ from attention.analysis import AnyLab
 from attention.data.sampling import batches, how_many
 from attention.errors import InvalidRequest
 from attention.measuring.channel_gates import (
+    Entries,
     Matrix,
     channel_sites,
     class_share,
@@ -38,9 +39,6 @@ from attention.reports.network import Network
 from attention.reports.stripe import OrderBetween, StripeGate, StripeMap, StripeReport, StripeRequest
 from attention.reports.subjects import ClassCount
 
-LOW, HIGH = 0.1, 0.9
-"""An entry below or above these counts as saturated."""
-
 MOST_IMAGES = 2048
 """The matrices are kept whole, for ranks and singular values need all images at once."""
 
@@ -48,24 +46,6 @@ CORRESPONDENCE = (
     "A channel of one network corresponds to the same channel of another only as far as they began alike and stayed "
     "so: networks of one seed share their backbone's initial weights, others share nothing."
 )
-
-
-class Entries:
-    """Every entry of one gate as it passes by, whatever the gate's shape: its spread and how much is saturated."""
-
-    def __init__(self) -> None:
-        self.moments: Moments | None = None
-        self.least, self.most = np.inf, -np.inf
-        self.low = self.high = 0
-
-    def add(self, weights: Tensor) -> None:
-        """Some images' gates."""
-        entries = weights.double().cpu().numpy().ravel()
-        more = Moments.of(entries)
-        self.moments = more if self.moments is None else self.moments + more
-        self.least, self.most = min(self.least, float(entries.min())), max(self.most, float(entries.max()))
-        self.low += int((entries < LOW).sum())
-        self.high += int((entries > HIGH).sum())
 
 
 class Watched:

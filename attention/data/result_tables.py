@@ -33,7 +33,7 @@ PATTERNS = (
 )
 """How runs are called where the question does not say it."""
 
-Row = tuple[int, dict[str, str]]
+NumberedRow = tuple[int, dict[str, str]]
 """Number of a line in its file, and its cells by column."""
 
 
@@ -97,13 +97,13 @@ def read_results(request: JudgeRequest) -> Results:
     )
 
 
-def _table(file: ResultFile) -> tuple[list[str], list[Row]]:
+def _table(file: ResultFile) -> tuple[list[str], list[NumberedRow]]:
     """Columns and rows of a CSV, whatever separates its cells."""
     text = file.text.removeprefix("\ufeff")
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
-    rows: list[Row] = []
+    rows: list[NumberedRow] = []
     try:
         columns = [name.strip() for name in next(reader, [])]
         for cells in reader:
@@ -127,7 +127,7 @@ def _table(file: ResultFile) -> tuple[list[str], list[Row]]:
 OWN = ("arm", "seed", "score", "right", "status", "image", "epoch", "step", "fold")
 """Columns of a table of one's own, in whatever case they are written."""
 
-Reader = Callable[[ResultFile, list[str], list[Row], JudgeRequest], Results]
+Reader = Callable[[ResultFile, list[str], list[NumberedRow], JudgeRequest], Results]
 
 
 def _reader(file: ResultFile, columns: Sequence[str]) -> Reader:
@@ -151,7 +151,7 @@ def _reader(file: ResultFile, columns: Sequence[str]) -> Reader:
 # ---------------------------------------------------------------- one table a format
 
 
-def _own(file: ResultFile, columns: list[str], rows: list[Row], request: JudgeRequest) -> Results:
+def _own(file: ResultFile, columns: list[str], rows: list[NumberedRow], request: JudgeRequest) -> Results:
     epochs = next((name for name in ("epoch", "step") if name in columns), None)
     runs, length = [], None
     for line, cells in rows:
@@ -173,7 +173,7 @@ def _own(file: ResultFile, columns: list[str], rows: list[Row], request: JudgeRe
     return Results(tuple(runs), "a table of runs", folds="fold" in columns)
 
 
-def _tensorboard(file: ResultFile, columns: list[str], rows: list[Row], request: JudgeRequest) -> Results:
+def _tensorboard(file: ResultFile, columns: list[str], rows: list[NumberedRow], request: JudgeRequest) -> Results:
     steps = next((name for name in columns if name.lower() == "step"), None)
     stem = re.sub(r"\.csv$", "", file.name.replace("\\", "/").rpartition("/")[2], flags=re.IGNORECASE)
     run = re.sub(r"-tag-.*$", "", stem.removeprefix("run-"))
@@ -184,7 +184,7 @@ def _tensorboard(file: ResultFile, columns: list[str], rows: list[Row], request:
     return _of_curves({run: (file.name, curve)}, "TensorBoard's scalars", request)
 
 
-def _wandb(file: ResultFile, columns: list[str], rows: list[Row], request: JudgeRequest) -> Results:
+def _wandb(file: ResultFile, columns: list[str], rows: list[NumberedRow], request: JudgeRequest) -> Results:
     ours = [name for name in columns if " - " in name and not name.endswith(("__MIN", "__MAX"))]
     metrics = list(dict.fromkeys(name.rpartition(" - ")[2] for name in ours))
     metric = _chosen(metrics, request.score, file)
@@ -202,7 +202,7 @@ def _wandb(file: ResultFile, columns: list[str], rows: list[Row], request: Judge
     return _of_curves(curves, "Weights & Biases' chart", request)
 
 
-def _mlflow(file: ResultFile, columns: list[str], rows: list[Row], request: JudgeRequest) -> Results:
+def _mlflow(file: ResultFile, columns: list[str], rows: list[NumberedRow], request: JudgeRequest) -> Results:
     called = next((name for name in ("Name", "tags.mlflow.runName") if name in columns), None)
     status = "status" if "status" in columns else None
     metrics = [name for name in columns if name.startswith("metrics.")] or [
@@ -305,7 +305,7 @@ def _answered(text: str, where: str) -> NDArray[np.bool_] | None:
     return np.frombuffer(text.encode(), np.uint8) == ord("1")
 
 
-def _answers(file: ResultFile, rows: Iterable[Row]) -> dict[tuple[str, int], tuple[str, NDArray[np.bool_]]]:
+def _answers(file: ResultFile, rows: Iterable[NumberedRow]) -> dict[tuple[str, int], tuple[str, NDArray[np.bool_]]]:
     """Arm and seed -> first line and the answers on each image, the images in the same order for all."""
     by_run: dict[tuple[str, int], dict[str, bool]] = {}
     lines: dict[tuple[str, int], str] = {}

@@ -43,6 +43,9 @@ NOT_REDUCED: dict[GateKind, str] = {
 }
 """Kinds that have no number for a channel, and why."""
 
+LOW, HIGH = 0.1, 0.9
+"""An entry below or above these counts as saturated."""
+
 RESOLUTION = 2.0**-23
 """Spreads below this, for values of about 1, are rounding of float32 and count as none."""
 
@@ -131,6 +134,24 @@ def spaced(count: int, most: int) -> list[int]:
 
 
 # ---------------------------------------------------------------- what may be said of them
+
+
+class Entries:
+    """Every entry of one gate as it passes by, whatever the gate's shape: its spread and how much is saturated."""
+
+    def __init__(self) -> None:
+        self.moments: Moments | None = None
+        self.least, self.most = np.inf, -np.inf
+        self.low = self.high = 0
+
+    def add(self, weights: Tensor) -> None:
+        """Some images' gates."""
+        entries = weights.double().cpu().numpy().ravel()
+        more = Moments.of(entries)
+        self.moments = more if self.moments is None else self.moments + more
+        self.least, self.most = min(self.least, float(entries.min())), max(self.most, float(entries.max()))
+        self.low += int((entries < LOW).sum())
+        self.high += int((entries > HIGH).sum())
 
 
 def varies(variance: float, mean_square: float) -> bool:

@@ -283,13 +283,18 @@ def _list(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-@torch.inference_mode()
 def measure(model: nn.Module, report: LoadReport, size: int) -> LoadReport:
-    """The report with what each fresh module does to the activations of two images of noise, (2, 3, size, size).
+    """The report with what each fresh module does to the activations; see `module_starts`."""
+    starts = {start.slot: start for start in module_starts(model, size)}
+    return report.model_copy(update={"fresh": tuple(starts.get(one.slot, one) for one in report.fresh)})
 
-    The network is not changed; its statistics are those it was trained with.
+
+@torch.inference_mode()
+def module_starts(model: nn.Module, size: int) -> tuple[FreshModule, ...]:
+    """What the module of each filled slot does to the activations of two images of noise, (2, 3, size, size).
+
+    The network is not changed; its statistics are those it has.
     """
-    chosen = {path: slot for path, slot in filled(model).items() if path in {one.slot for one in report.fresh}}
     measured: dict[str, FreshModule] = {}
 
     def note(path: str, came: Tensor, left: Tensor) -> None:
@@ -299,7 +304,7 @@ def measure(model: nn.Module, report: LoadReport, size: int) -> LoadReport:
 
     removals = []
     try:
-        for path, slot in chosen.items():
+        for path, slot in filled(model).items():
             # A unit's place is called with the input and the result that it may replace: the last is what arrives.
             hook = slot.register_forward_hook(lambda _, args, out, path=path: note(path, args[-1], out))
             removals.append(hook.remove)
@@ -308,7 +313,7 @@ def measure(model: nn.Module, report: LoadReport, size: int) -> LoadReport:
     finally:
         for remove in removals:
             remove()
-    return report.model_copy(update={"fresh": tuple(measured.get(one.slot, one) for one in report.fresh)})
+    return tuple(measured.values())
 
 
 UNTRAINED = "Untrained: its weights are random, so its predictions and channel weights mean nothing."

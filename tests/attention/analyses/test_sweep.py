@@ -21,7 +21,7 @@ from attention.data.sampling import batches
 from attention.errors import InvalidRequest
 from attention.gate import ablate, capture, gates
 from attention.interventions import plan as planning
-from attention.interventions.effects import Found, Tally, effects, redundancy
+from attention.interventions.effects import Outcomes, Tally, effects, redundancy
 from attention.interventions.plan import Plan
 from attention.interventions.scopes import labelled_sites, scopes
 from attention.network import describe
@@ -42,7 +42,7 @@ class NaiveLab(DirectLab):
 
     def _means(self, variant: Variant, asked: Pictures) -> dict[str, Tensor]:
         model = self.kept(variant)
-        (whole,) = (inputs for _, inputs in batches(asked, describe(variant).preprocess, self.files, 1000))
+        (whole,) = (inputs for _, inputs in batches(asked, self.describe(variant).preprocess, self.files, 1000))
         with torch.inference_mode(), capture(model) as seen:
             model(whole)
         return {path: gate.mean(0, keepdim=True) for path, gate in seen.items()}
@@ -92,6 +92,7 @@ def by_place(report: SweepReport, anew: bool = False) -> dict[tuple[str, str], E
 # ------------------------------------------------------------------ against the naive loop
 
 
+@pytest.mark.full
 def test_every_effect_is_what_a_pass_of_its_own_gives(lab: NaiveLab) -> None:
     kinds: tuple[AblationKind, ...] = ("mean", "shuffle", "neutral")
     report = run(ask(kinds=kinds, scopes=("gate", "stage", "all", "first_to_last", "last_to_first")), lab)
@@ -136,6 +137,7 @@ def test_no_replacement_is_done_twice_although_scopes_share_their_gates(lab: Nai
     assert starts == sorted(starts)
 
 
+@pytest.mark.full
 def test_how_images_and_replacements_are_put_together_changes_nothing(
     lab: NaiveLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +159,7 @@ def test_how_images_and_replacements_are_put_together_changes_nothing(
         assert one.true_change == pytest.approx(other.true_change, abs=1e-6)
 
 
+@pytest.mark.full
 def test_a_sweep_says_how_far_it_is_and_what_it_knows_already(lab: NaiveLab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attention.analyses.sweep.batches", lambda asked, how, files: batches(asked, how, files, 3))
     report = run(ask(scopes=("all",)), lab)
@@ -214,7 +217,7 @@ def test_without_labels_only_what_needs_none_is_told(labelled: list[str | None])
 
 def test_effects_are_corrected_for_how_many_there_are() -> None:
     right = np.array([[True] * 40, [False] * 8 + [True] * 32, [True] * 40])
-    found = Found(right.astype(np.int32), np.zeros((3, 40), np.float32), np.zeros((3, 40), np.float32), right)
+    found = Outcomes(right.astype(np.int32), np.zeros((3, 40), np.float32), np.zeros((3, 40), np.float32), right)
     some, none = effects(found, [(SCOPE, "mean", False, 1), (SCOPE, "scalar", False, 2)], sure=False)
     assert some.p == pytest.approx(2 * 0.5**8) and some.p_holm == pytest.approx(4 * 0.5**8)
     assert (none.p, none.p_holm) == (1, 1) and some.accuracy == 80
@@ -230,7 +233,7 @@ def test_redundancy_is_the_joint_effect_beyond_the_sum_of_single_ones() -> None:
     first_half = np.arange(40) < 20
     wrong = np.stack([np.zeros(40, bool)] * 3 + [first_half] + [first_half] * 3)  # rows: untouched, then the cells
     kl, true = 0.5 * wrong.astype(np.float32), (~wrong).astype(np.float32)
-    found = Found(np.zeros((7, 40), np.int32), kl, true, ~wrong)
+    found = Outcomes(np.zeros((7, 40), np.int32), kl, true, ~wrong)
     table = {(row.kind, row.measure): row for row in redundancy(what, found, sure=True)}
     assert {(row.scope, row.gates, row.stage) for row in table.values()} == {("stage:1", 2, 1)}
     harms: dict[Measure, float] = {"accuracy": -50, "true_probability": -0.5, "kl": 0.25}
@@ -245,6 +248,7 @@ def test_redundancy_is_the_joint_effect_beyond_the_sum_of_single_ones() -> None:
 # ------------------------------------------------------------------ what cannot be told is said
 
 
+@pytest.mark.full
 def test_an_artefact_of_scale_is_called_one(lab: NaiveLab) -> None:
     quiet = run(ask(kinds=("scalar",), scopes=("all",)), lab)
     assert not any("artefact" in caveat for caveat in quiet.caveats)
@@ -254,6 +258,7 @@ def test_an_artefact_of_scale_is_called_one(lab: NaiveLab) -> None:
     assert SweepRequest.model_fields["kinds"].default == ("mean", "scalar", "other_image", "shuffle")
 
 
+@pytest.mark.full
 def test_normalisations_estimated_anew_are_rows_of_their_own(lab: NaiveLab) -> None:
     report = run(ask(kinds=("scalar", "neutral"), scopes=("all", "stage"), reestimate=True), lab)
     before, anew = by_place(report), by_place(report, anew=True)
@@ -265,6 +270,7 @@ def test_normalisations_estimated_anew_are_rows_of_their_own(lab: NaiveLab) -> N
     assert [one.kl for one in before.values()] == pytest.approx([one.kl for one in again.effects], rel=1e-5)
 
 
+@pytest.mark.full
 def test_a_gate_without_a_neutral_weight_is_left_out_with_a_sentence(lab: NaiveLab) -> None:
     sk = {"variant": "resnext50(width=0.125)/sk@published:4", "images": {"data": "pets", "limit": 2}}
     report = run(ask(**sk, kinds=("scalar", "neutral"), scopes=("gate", "all")), lab)
@@ -275,6 +281,7 @@ def test_a_gate_without_a_neutral_weight_is_left_out_with_a_sentence(lab: NaiveL
         run(ask(**sk, kinds=("neutral",)), lab)
 
 
+@pytest.mark.full
 def test_photos_have_no_classes_and_get_what_needs_none(lab: NaiveLab) -> None:
     report = run(ask(images=[sample.id for sample in samples()[:2]], scopes=("all",)), lab)
     assert (report.labelled, report.accuracy, report.true_probability) == (False, None, None)
@@ -284,6 +291,7 @@ def test_photos_have_no_classes_and_get_what_needs_none(lab: NaiveLab) -> None:
     assert report.redundancy == ()
 
 
+@pytest.mark.full
 def test_classes_that_are_not_the_networks_are_named(lab: NaiveLab) -> None:
     report = run(ask(images={"data": "flowers"}), lab)
     assert not report.labelled and report.effects[0].accuracy_change is None
@@ -306,6 +314,7 @@ def test_a_data_set_without_a_training_split_says_whose_gates_are_put_in(lab: Na
     assert any("those of the images tried" in caveat for caveat in report.caveats)
 
 
+@pytest.mark.full
 def test_a_set_of_ones_own_is_one_more_scope(lab: NaiveLab) -> None:
     report = run(ask(sets=(("layer1", "layer3.2"), ("layer2",)), kinds=("scalar",)), lab)
     own = {scope.id: scope for scope in report.scopes if scope.family == "set"}
@@ -314,6 +323,7 @@ def test_a_set_of_ones_own_is_one_more_scope(lab: NaiveLab) -> None:
     assert found["set:2", "scalar"].kl == found["stage:2", "scalar"].kl  # the same replacement, done once
 
 
+@pytest.mark.full
 def test_the_table_has_every_effect(lab: NaiveLab) -> None:
     report = run(ask(kinds=("scalar", "shuffle")), lab)
     rows = list(csv.DictReader(io.StringIO(report.csv())))
