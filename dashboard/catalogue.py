@@ -10,11 +10,14 @@ from pathlib import Path
 from babel.messages import Catalog
 from babel.messages.pofile import read_po, write_po
 
+from attention.reports.recipes import RECIPE_NOTES
 from dashboard.language import CATALOGUE
 
 FOLDER = Path(__file__).parent
 KEYWORDS = ("say", "marked")
 """Functions whose first argument is a sentence."""
+PLAIN = {"attention/reports/recipes.py": RECIPE_NOTES}
+"""File of plain data -> its sentences that pages say, by name."""
 
 
 def sentences() -> Catalog:
@@ -25,6 +28,9 @@ def sentences() -> Catalog:
         for sentence in _said(ast.parse(file.read_text("utf-8"))):
             flags = ["python-format"] if "%(" in sentence else []
             template.add(sentence, locations=[(where, 1)], flags=flags)
+    for where, named in PLAIN.items():
+        for sentence in named.values():
+            template.add(sentence, locations=[(where, 1)])
     return template
 
 
