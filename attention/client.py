@@ -16,7 +16,7 @@ Whatever goes wrong is a ServiceError whose text is a sentence for the person wh
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
@@ -118,7 +118,9 @@ class Client:
 
     def dataset_list(self) -> DataSets:
         """Data sets that a study can name, with the room that is left and the largest archive that is taken."""
-        return self._read(DataSets, self._send("GET", "/v1/datasets"))
+        first, *others = self._pages("/v1/datasets", DataSets)
+        datasets = [*first.datasets, *(dataset for page in others for dataset in page.datasets)]
+        return first.model_copy(update={"datasets": tuple(datasets)})
 
     def datasets(self) -> tuple[DataSet, ...]:
         """Data sets that a study can name."""
@@ -148,14 +150,37 @@ class Client:
         kind = {"Content-Type": "application/octet-stream"}
         return self._read(DataSet, self._send("POST", "/v1/datasets", params=query, content=archive, headers=kind))
 
-    def rename_dataset(self, name: str, new_name: str) -> DataSet:
-        """Give a data set another name."""
-        path = f"/v1/datasets/{quote(name, safe='')}"
-        return self._read(DataSet, self._send("PATCH", path, params={"new_name": new_name}))
+    def entries(self, kind: str) -> tuple[Mapping[str, Any], ...]:
+        """All that is stored of a kind, as JSON, in the service's order; none where it lists no such kind.
 
-    def delete_dataset(self, name: str) -> None:
-        """Delete a data set."""
-        self._send("DELETE", f"/v1/datasets/{quote(name, safe='')}")
+        Args:
+            kind: images, datasets, checkpoints, jobs or reports: the address of its list below ``/v1``.
+        """
+        found: list[Mapping[str, Any]] = []
+        path: str | None = f"/v1/{kind}"
+        while path:
+            try:
+                answer = self._send("GET", path)
+            except ServiceError as error:
+                if error.status in (404, 405):
+                    return ()
+                raise
+            found += answer.json()[kind]
+            path = answer.links.get("next", {}).get("url")
+        return tuple(found)
+
+    def methods(self, kind: str, id: str) -> frozenset[str]:
+        """What may be done with something that is stored, such as DELETE, and PATCH to rename it."""
+        allowed = self._send("OPTIONS", _entry(kind, id)).headers.get("allow", "")
+        return frozenset(method.strip() for method in allowed.split(","))
+
+    def delete(self, kind: str, id: str) -> None:
+        """Delete something that is stored."""
+        self._send("DELETE", _entry(kind, id))
+
+    def rename(self, kind: str, id: str, new_name: str) -> None:
+        """Give something that is stored another name."""
+        self._send("PATCH", _entry(kind, id), params={"new_name": new_name})
 
     def shipped_study(self) -> StudyReport | None:
         """The study that comes with the service; None if none does."""
@@ -172,7 +197,7 @@ class Client:
 
     def images(self) -> tuple[Image, ...]:
         """Stored photos: samples first, then uploads, newest first."""
-        return self._read(Images, self._send("GET", "/v1/images")).images
+        return tuple(image for page in self._pages("/v1/images", Images) for image in page.images)
 
     def image_file(self, id: str, size: int | None = None) -> bytes:
         """A photo's file, or with ``size`` a picture of it that fits a square of so many pixels."""
@@ -190,6 +215,14 @@ class Client:
     def health(self) -> Health:
         """Whether the service lives, its version and its device."""
         return self._read(Health, self._send("GET", "/v1/health"))
+
+    def _pages(self, path: str, kind: type[R]) -> Iterator[R]:
+        """Every page of a list."""
+        answer = self._send("GET", path)
+        yield self._read(kind, answer)
+        while following := answer.links.get("next"):
+            answer = self._send("GET", following["url"])
+            yield self._read(kind, answer)
 
     def _send(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:
         try:
@@ -231,6 +264,11 @@ class Client:
     @property
     def _address(self) -> str:
         return str(self.http.base_url).rstrip("/")
+
+
+def _entry(kind: str, id: str) -> str:
+    """The path of something that is stored."""
+    return f"/v1/{kind}/{quote(id, safe='')}"
 
 
 def gate_values(prediction: Prediction) -> Mapping[str, NDArray[np.float64]]:

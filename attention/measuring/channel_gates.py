@@ -16,15 +16,15 @@ from scipy import stats
 from torch import Tensor
 
 from attention.analysis import AnyLab
-from attention.build import load_report, renamed, resolve, skeleton
+from attention.build import skeleton
 from attention.errors import InvalidRequest
 from attention.gate import sites
 from attention.measuring.moments import Moments, together
 from attention.reports.gates import GateSite
+from attention.reports.network import Network
 from attention.reports.subjects import GatePlace, Ran
 from attention.running.device import device_name
 from attention.spec import GateKind, Variant
-from attention.weights import load as weights
 
 Matrix = NDArray[np.float64]
 
@@ -60,20 +60,13 @@ def per_channel(values: Tensor, kind: GateKind) -> Tensor:
     return values.flatten(2).mean(2)
 
 
-def ran(variant: Variant, lab: AnyLab) -> Ran:
-    """A network as it will be run, and what to know of its weights.
-
-    Raises:
-        AttentionError: there is no such network, or its weights are not there.
-    """
-    former = renamed(variant)
-    variant, checkpoints = resolve(variant), lab.files.checkpoints
-    load = load_report(variant, checkpoints)
+def ran(network: Network, lab: AnyLab) -> Ran:
+    """A network as a lab runs it, for a report."""
     return Ran(
-        name=variant.name,
-        variant=variant,
-        trained=load is not None and not load.fresh,
-        warning=weights.warning(load, former),
+        name=network.name,
+        variant=network.variant,
+        trained=network.trained,
+        warning=network.warning,
         device=device_name(lab.device),
         dtype=lab.dtype,
     )
