@@ -1,10 +1,11 @@
 """Attention modules in image networks: where they go, what they cost, what they do, and what is lost without them.
 
-    from attention import Variant, build, capture, ablate, watch, attach, count
+    from attention import Variant, build, capture, ablate, watch, attach, count, diagnose_model
 
 ``Variant`` says what network is wanted and ``build`` makes it; ``capture`` and ``ablate`` look at its gates and replace
-them; ``watch``, ``attach`` and ``count`` do the same for any ``nn.Module``. Each name is loaded when it is first used,
-so importing the package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads torch.
+them; ``watch``, ``attach``, ``count`` and ``diagnose_model`` take any ``nn.Module``. Each name is loaded when it is
+first used, so importing the package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads
+torch.
 """
 
 import importlib
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from attention.attach import attach as attach
     from attention.build import build as build
     from attention.counting.model_cost import count as count
+    from attention.interventions.diagnosis import diagnose_model as diagnose_model
     from attention.spec import Variant as Variant
     from attention.watch import ablate as ablate
     from attention.watch import capture as capture
@@ -29,6 +31,7 @@ HOMES = {
     "watch": "attention.watch",
     "attach": "attention.attach",
     "count": "attention.counting.model_cost",
+    "diagnose_model": "attention.interventions.diagnosis",
 }
 """Name -> module that defines it."""
 

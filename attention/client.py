@@ -150,14 +150,37 @@ class Client:
         kind = {"Content-Type": "application/octet-stream"}
         return self._read(DataSet, self._send("POST", "/v1/datasets", params=query, content=archive, headers=kind))
 
-    def rename_dataset(self, name: str, new_name: str) -> DataSet:
-        """Give a data set another name."""
-        path = f"/v1/datasets/{quote(name, safe='')}"
-        return self._read(DataSet, self._send("PATCH", path, params={"new_name": new_name}))
+    def entries(self, kind: str) -> tuple[Mapping[str, Any], ...]:
+        """All that is stored of a kind, as JSON, in the service's order; none where it lists no such kind.
 
-    def delete_dataset(self, name: str) -> None:
-        """Delete a data set."""
-        self._send("DELETE", f"/v1/datasets/{quote(name, safe='')}")
+        Args:
+            kind: images, datasets, checkpoints, jobs or reports: the address of its list below ``/v1``.
+        """
+        found: list[Mapping[str, Any]] = []
+        path: str | None = f"/v1/{kind}"
+        while path:
+            try:
+                answer = self._send("GET", path)
+            except ServiceError as error:
+                if error.status in (404, 405):
+                    return ()
+                raise
+            found += answer.json()[kind]
+            path = answer.links.get("next", {}).get("url")
+        return tuple(found)
+
+    def methods(self, kind: str, id: str) -> frozenset[str]:
+        """What may be done with something that is stored, such as DELETE, and PATCH to rename it."""
+        allowed = self._send("OPTIONS", _entry(kind, id)).headers.get("allow", "")
+        return frozenset(method.strip() for method in allowed.split(","))
+
+    def delete(self, kind: str, id: str) -> None:
+        """Delete something that is stored."""
+        self._send("DELETE", _entry(kind, id))
+
+    def rename(self, kind: str, id: str, new_name: str) -> None:
+        """Give something that is stored another name."""
+        self._send("PATCH", _entry(kind, id), params={"new_name": new_name})
 
     def shipped_study(self) -> StudyReport | None:
         """The study that comes with the service; None if none does."""
@@ -241,6 +264,11 @@ class Client:
     @property
     def _address(self) -> str:
         return str(self.http.base_url).rstrip("/")
+
+
+def _entry(kind: str, id: str) -> str:
+    """The path of something that is stored."""
+    return f"/v1/{kind}/{quote(id, safe='')}"
 
 
 def gate_values(prediction: Prediction) -> Mapping[str, NDArray[np.float64]]:

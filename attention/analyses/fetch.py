@@ -10,8 +10,8 @@ from time import monotonic
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import load_report
 from attention.errors import InvalidRequest
+from attention.network import describe
 from attention.reports.fetch import FetchedNetwork, FetchReport, FetchRequest
 from attention.weights.find import Checkpoints
 from attention.weights.hub import Hub
@@ -99,8 +99,8 @@ def _fetch(
         on_progress(download)
 
     path = replace(hub, on_progress=came)(network.repository, WEIGHTS)
-    report = load_report(network.weighted, checkpoints)
-    assert path is not None and report is not None  # else load_report has said what is missing
+    report = describe(network.weighted, checkpoints).load
+    assert path is not None and report is not None  # else describe has said what is missing
     size = path.stat().st_size
     download.here = download.size = size
     on_progress(download)

@@ -19,12 +19,12 @@ from attention.spec import Request
 from server.answers.differences import Found, differences
 from server.answers.provenance import changes
 from server.answers.references import photos, title
-from server.api.analyses import FAULTS, accepted
+from server.api.analyses import FAULTS, accepted, report_links
 from server.api.jobs import MEDIA_TYPES, Format, written
 from server.api.openapi import SEEN_ALREADY, problems
 from server.api.pages import LINK, Moment, Paged
 from server.api.request_body import FILES, MAX_FILES, read_photos
-from server.api.responses import report_links, validated
+from server.api.responses import validated
 from server.service import Live, Service
 from server.store.reports import Listed
 from server.stored.reports import is_answer

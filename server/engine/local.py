@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 from attention.analyses import run
 from attention.analysis import Outputs, Step, in_order
-from attention.build import build, preprocess_of, resolve
+from attention.build import build
 from attention.counting.cost import count
 from attention.data.files import Files
 from attention.data.sampling import batches, stamp
 from attention.errors import Overloaded
 from attention.network import describe
-from attention.network import stamp as weights_stamp
 from attention.reports.network import Network
 from attention.running.device import best_device, device_name
 from attention.running.reference_gates import NO_REFERENCES, ReferenceGates
@@ -67,11 +66,15 @@ class LocalLab:
         self.dtype = networks.dtype
         self._networks = networks
         self._references = references or LRU(REFERENCES_KEPT)
+        self._described: dict[Variant, Network] = {}
         self._token = CancellationToken()
 
     def describe(self, variant: Variant) -> Network:
-        """All that is known of a network, looked up once."""
-        return describe(variant, self.files.checkpoints)
+        """All that is known of a network, looked up once for all that the analysis asks."""
+        if variant not in self._described:
+            network = describe(variant, self.files.checkpoints)
+            self._described |= {variant: network, network.variant: network}
+        return self._described[variant]
 
     def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
         """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone.
@@ -79,23 +82,23 @@ class LocalLab:
         An ablation is left out where there is no gate to replace.
         """
         self.check()
-        variant = resolve(variant)
-        if ablation is None or variant.attention is None:
-            return self._networks.forward(variant, images, token=self._token)
-        given = [put for (put,) in self._put_in(variant, images, (ablation,))]
-        return self._networks.forward(variant, images, ablation, given, self._token)
+        network = self.describe(variant)
+        if ablation is None or network.variant.attention is None:
+            return self._networks.forward(network, images, token=self._token)
+        given = [put for (put,) in self._put_in(network, images, (ablation,))]
+        return self._networks.forward(network, images, ablation, given, self._token)
 
     def forward_each(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> Tensor:
         """Logits of images (B, 3, H, W) untouched, then under each ablation: (1 + A, B, K)."""
         self.check()
-        variant = resolve(variant)
-        put_in = self._put_in(variant, images, ablations)
-        return self._networks.forward_each(variant, images, ablations, put_in, self._token)
+        network = self.describe(variant)
+        put_in = self._put_in(network, images, ablations)
+        return self._networks.forward_each(network, images, ablations, put_in, self._token)
 
     def network(self, variant: Variant) -> nn.Module:
         """A network of the caller's own, in eval mode on `device`; it is built anew each time."""
         self.check()
-        return build(resolve(variant), self.files.checkpoints).to(self.device)
+        return build(variant, self.files.checkpoints).to(self.device)
 
     def map(
         self, fn: Step[T, S], items: Sequence[T], on_progress: Callable[[T, S], None], lost: Callable[[T, str], S]
@@ -125,27 +128,26 @@ class LocalLab:
         if isinstance(self.files, WithPhotos):
             self.files.let_go()
 
-    def _put_in(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> list[list[Gates]]:
+    def _put_in(self, network: Network, images: Tensor, ablations: Sequence[Ablation]) -> list[list[Gates]]:
         """For each image, for each ablation, the weights (1, ...) that it puts in; none where its kind has none."""
-        references = [self._reference_gates(variant, ablation) for ablation in ablations]
+        references = [self._reference_gates(network, ablation) for ablation in ablations]
         return [
             [gates.gates_for(image, ablation.seed) for gates, ablation in zip(references, ablations, strict=True)]
             for image in images
         ]
 
-    def _reference_gates(self, variant: Variant, ablation: Ablation) -> ReferenceGates:
+    def _reference_gates(self, network: Network, ablation: Ablation) -> ReferenceGates:
         """The gates of an ablation's reference images, computed once for every variant and choice of images."""
         if ablation.reference is None or ablation.kind not in REFERRING:
             return NO_REFERENCES
         pictures, average = ablation.reference, ablation.kind == "mean"
-        weights = weights_stamp(variant, self.files.checkpoints)
-        key = (variant, weights, pictures, stamp(pictures, self.files), average)
-        return self._references.get(key, lambda: self._computed(variant, pictures, average))
+        key = (network.variant, network.stamp, pictures, stamp(pictures, self.files), average)
+        return self._references.get(key, lambda: self._computed(network, pictures, average))
 
-    def _computed(self, variant: Variant, pictures: Pictures, average: bool) -> ReferenceGates:
+    def _computed(self, network: Network, pictures: Pictures, average: bool) -> ReferenceGates:
         references = ReferenceGates()
-        for _, images in batches(pictures, preprocess_of(variant, self.files.checkpoints), self.files):
-            references.add(images, self._networks.forward(variant, images, token=self._token).gates, average)
+        for _, images in batches(pictures, network.preprocess, self.files):
+            references.add(images, self._networks.forward(network, images, token=self._token).gates, average)
             self.check()
         return references.averaged() if average else references
 

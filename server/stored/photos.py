@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image as PillowImage
 
-from attention.data.colour_profile import in_srgb
 from attention.data.files import IMAGE, Files, image_id, samples
 from attention.data.images import ImageFacts, inspect
+from attention.data.preprocessing import in_srgb
 from attention.errors import InvalidRequest, NotFound
 from attention.schemas import Image
 from server.store import Store
