@@ -88,6 +88,7 @@ def test_checkpoints_are_listed_renamed_and_deleted(client: TestClient, settings
     problem(client.delete("/v1/checkpoints/yours"), 404, "no checkpoint 'yours'")
 
 
+@pytest.mark.full
 def test_a_photo_gets_another_name_and_a_sample_does_not(client: TestClient, image_id: str) -> None:
     renamed = client.patch(f"/v1/images/{image_id}", params={"new_name": "../x/cat.jpg"})
     assert renamed.json()["name"] == client.get(f"/v1/images/{image_id}").json()["name"] == "cat.jpg"
@@ -111,6 +112,7 @@ def test_what_an_unfinished_job_needs_stays(client: TestClient, settings: Settin
         assert client.get(path).status_code == 404
 
 
+@pytest.mark.full
 def test_a_report_is_deleted_and_a_job_with_its_own(client: TestClient) -> None:
     report = client.post("/v1/cost", json={}).headers["report-id"]
     assert client.delete(f"/v1/reports/{report}").status_code == 204
