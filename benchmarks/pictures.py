@@ -108,7 +108,7 @@ def main() -> None:
         address = chosen.address
         if address is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            address, _ = stack.enter_context(service(Path(folder)))
+            address = stack.enter_context(service(Path(folder))).pages
         browser = stack.enter_context(chromium())
         for shot in shots():
             picture = take(browser, address, shot)
