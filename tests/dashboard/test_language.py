@@ -84,7 +84,7 @@ def unsaid(file: Path) -> Iterator[str]:
     said |= {node.value for node in ast.walk(module) if isinstance(node, ast.Expr)}  # docstrings
     for node in ast.walk(module):
         if isinstance(node, ast.JoinedStr) and node not in said:
-            texts = [part.value for part in node.values if isinstance(part, ast.Constant)]
+            texts = [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
             said |= (
                 {part for value in node.values for part in ast.walk(value)}
                 if texts and NO_WORDS.search(texts[0])
