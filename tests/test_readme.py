@@ -70,6 +70,7 @@ def curl(http: TestClient, command: str) -> Any:
     return http.get(path)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("photo")
 @pytest.mark.parametrize("command", curls())
 def test_every_curl_line_is_answered(http: TestClient, command: str) -> None:
@@ -102,6 +103,7 @@ def test_the_first_answer_is_the_one_shown(http: TestClient) -> None:
     shows(json.loads(blocks("json")[0]), curl(http, curls()[0]).json())
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("photo")
 def test_the_second_line_says_that_its_networks_are_untrained(http: TestClient) -> None:
     report = curl(http, curls()[1]).json()

@@ -43,10 +43,10 @@ KEPT = 0.1
 def diagnose(request: DiagnoseRequest, lab: AnyLab) -> DiagnoseReport:
     """Why does the attention of this network not help: what is wrong with its gates, its place, or the comparison?"""
     ablated = SweepRequest(variant=request.variant, images=request.images, kinds=KINDS, calibration=request.calibration)
-    what = plan(ablated, ("all",), request.images, lab.files, calibrate=True)
-    network, total = lab.describe(what.variant), how_many(request.images, lab.files)
+    what = plan(ablated, ("all",), request.images, lab, calibrate=True)
+    network, total = what.network, how_many(request.images, lab.files)
     fixed = (*_structure(network), *_comparison(request, network, total, lab))
-    watched = GateWatch(lab.network(what.variant))
+    watched = GateWatch(lab.network(network.variant))
     tally = Tally(network.labels, 1 + len(what.ablations))
     cells = {kind: what.cell(what.scopes[0], kind) for kind in KINDS}
     rows = {kind: 1 + cell for kind, cell in cells.items() if cell is not None}
@@ -57,7 +57,7 @@ def diagnose(request: DiagnoseRequest, lab: AnyLab) -> DiagnoseReport:
         statements = in_order((*effects(found, rows, request.margin), *units(watched), *fixed))
         return DiagnoseReport(
             headline=headline(statements),
-            network=ran(what.variant, lab),
+            network=ran(network, lab),
             images=described(request.images, lab.files),
             calibration=described(what.reference, lab.files) if what.reference else "",
             n=found.n,
@@ -73,7 +73,7 @@ def diagnose(request: DiagnoseRequest, lab: AnyLab) -> DiagnoseReport:
     done = 0
     for some, images in batches(request.images, network.preprocess, lab.files, BATCH):
         tally.begin([picture.label for picture in some])
-        for part, logits in passes(lab, what.variant, images, what.ablations):
+        for part, logits in passes(lab, network.variant, images, what.ablations):
             tally.put(slice(1 + part.start, 1 + part.stop), logits)
         watched.see(images.to(lab.device))
         done += len(some)

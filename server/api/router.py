@@ -8,7 +8,7 @@ from attention.analysis import Analysis
 from server.api import catalog, checkpoints, data_sets, health, images, storage
 from server.api.analyses import add_analysis
 from server.api.jobs import add_jobs
-from server.api.openapi import Schemas
+from server.api.openapi import Schemas, schemas_of
 from server.api.reports import add_reports
 from server.api.request_body import refuse_unknown_parameters
 from server.catalog import request_type
@@ -17,7 +17,7 @@ from server.catalog import request_type
 def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
     """Every route under /v1, and the schemas that the descriptions of analyses refer to."""
     requests = {name: request_type(analysis) for name, analysis in analyses.items()}
-    schemas = Schemas(requests.values())
+    schemas = schemas_of(tuple(requests.values()))
     asked = APIRouter(prefix="/v1")
     for name, request in requests.items():
         add_analysis(asked, schemas, name, request)

@@ -152,6 +152,7 @@ def test_options_that_change_no_shape_are_said_to_be_taken_on_trust(tmp_path: Pa
     assert report.notes == ("Options that change no shape are taken on trust: version=v1, width=0.25.",)
 
 
+@pytest.mark.full
 def test_compare_tells_trained_untrained_and_fresh_apart(tmp_path: Path) -> None:
     lab = DirectLab(tmp_path)
     write(tmp_path / "checkpoints" / "plain.safetensors", trained("resnet20/none").state_dict())

@@ -19,6 +19,7 @@ def answering(respond: Callable[[httpx2.Request], httpx2.Response]) -> Client:
     return Client(httpx2.Client(base_url="http://api.test:8000", transport=httpx2.MockTransport(respond)))
 
 
+@pytest.mark.full
 def test_an_uploaded_photo_is_compared_and_comes_back_small(client: Client, photo: Callable[[int], bytes]) -> None:
     image = client.upload("noise.jpg", photo(1))
     assert (image.name, image.width, image.height, image.format) == ("noise.jpg", 40, 30, "JPEG")
@@ -39,6 +40,7 @@ def test_an_uploaded_photo_is_compared_and_comes_back_small(client: Client, phot
     )
 
 
+@pytest.mark.full
 def test_cost_is_typed(client: Client) -> None:
     report = client.ask(CostRequest(variants=(Variant.parse("resnet50/eca"),)))
     assert report.variants[0].delta.parameters == 86
@@ -46,6 +48,7 @@ def test_cost_is_typed(client: Client) -> None:
     assert {"se", "eca"} <= {entry.name for entry in client.catalog().modules}
 
 
+@pytest.mark.full
 def test_a_job_is_submitted_followed_and_read(client: Client) -> None:
     request = CostRequest(variants=(Variant.parse("resnet20/eca"),))
     job = client.submit(request)
@@ -62,6 +65,7 @@ def test_a_job_is_submitted_followed_and_read(client: Client) -> None:
     assert caught.value.status == 409
 
 
+@pytest.mark.full
 def test_an_answer_has_an_id_under_which_it_is_found_and_asked_again(client: Client) -> None:
     request = CostRequest(variants=(Variant.parse("resnet20/eca"),))
     report, name = client.asked(request)
@@ -75,6 +79,7 @@ def test_an_answer_has_an_id_under_which_it_is_found_and_asked_again(client: Cli
         client.stored("0" * 32)
 
 
+@pytest.mark.full
 def test_a_slow_question_is_not_asked_but_submitted(client: Client) -> None:
     class Slow(CostRequest):
         slow: ClassVar = True
@@ -83,6 +88,7 @@ def test_a_slow_question_is_not_asked_but_submitted(client: Client) -> None:
         client.ask(Slow())
 
 
+@pytest.mark.full
 def test_a_refusal_is_the_services_own_sentence(client: Client) -> None:
     with pytest.raises(ServiceError, match="Did you mean 'eca'") as caught:
         client.ask(CostRequest(variants=(Variant(backbone="resnet50", attention="ecaa"),)))

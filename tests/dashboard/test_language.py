@@ -23,12 +23,14 @@ def sentences() -> Catalog:
     return catalogue.sentences()
 
 
+@pytest.mark.full
 def test_every_sentence_has_its_chinese() -> None:
     chinese = {message.id: message.string for message in catalogue.translated()}
     missing = [message.id for message in sentences() if message.id and not chinese.get(message.id)]
     assert not missing, "run `make words`, and translate these"
 
 
+@pytest.mark.full
 def test_the_catalogue_holds_nothing_that_no_page_says() -> None:
     said = {message.id for message in sentences()}
     assert not [message.id for message in catalogue.translated() if message.id not in said], "run `make words`"

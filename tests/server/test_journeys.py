@@ -78,6 +78,7 @@ def trace() -> Iterator[Trace]:
     threading.setprofile(None)
 
 
+@pytest.mark.full
 def test_a_photo_enters_few_files_on_its_way_to_its_answer(trace: Trace, tmp_path: Path) -> None:
     with TestClient(create_app(Settings(data=tmp_path, device="cpu", threads=1, jobs=0))) as client:
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attention.analyses import run
 from attention.analyses.diagnose import published_gain
-from attention.build import preprocess_of, resolve
+from attention.build import resolve
 from attention.data.sampling import batches
 from attention.errors import InvalidRequest
 from attention.gate import AttentionModule, ablate
@@ -105,7 +105,7 @@ def ask(lab: NaiveLab, fault: str, **changes: Any) -> DiagnoseReport:
     """A diagnosis of a network with a fault, from its checkpoint in the lab's folder."""
     name, plant, _ = FAULTS[fault]
     asked = Pictures(data="pets")
-    ((_, images),) = batches(asked, preprocess_of(Variant.parse(name)), lab.files)
+    ((_, images),) = batches(asked, lab.describe(Variant.parse(name)).preprocess, lab.files)
     state = planted(f"{name}?classes=2", images, plant).state_dict()
     checkpoint_files.write(lab.files.root / "checkpoints" / "planted.safetensors", state)
     variant = Variant.parse(f"{name}?classes=2&weights=file:planted")

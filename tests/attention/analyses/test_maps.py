@@ -102,6 +102,7 @@ def test_a_place_of_danet_listens_with_shares_that_sum_to_one(lab: DirectLab) ->
     assert run(channels, lab).listening is None, "64 channels are not the 64 places"
 
 
+@pytest.mark.full
 def test_a_gate_a_channel_and_a_place_that_are_not_there_are_sentences(lab: DirectLab) -> None:
     gate = "layer1.0.standard.0.gate"
     asked = MapsRequest(image=PHOTO, variant=Variant.parse("eca"), gate=gate)
@@ -119,6 +120,7 @@ def test_a_gate_a_channel_and_a_place_that_are_not_there_are_sentences(lab: Dire
         run(beyond, lab)
 
 
+@pytest.mark.full
 def test_matrices_are_left_out_unless_they_are_asked_for(lab: DirectLab) -> None:
     asked = CompareRequest(images=(PHOTO,), variants=(Variant.parse("resnet20/danet"),), gates="json")
     prediction = run(asked, lab).predictions[0]

@@ -22,6 +22,7 @@ def lab(tmp_path: Path) -> DirectLab:
     return DirectLab(tmp_path)
 
 
+@pytest.mark.full
 def test_the_shipped_study_is_told_as_it_is(lab: DirectLab) -> None:
     report = run(OverviewRequest(), lab)
     told = {arm["name"]: arm for arm in json.loads(STUDY.read_text("utf-8"))["arms"]}
@@ -38,6 +39,7 @@ def test_the_shipped_study_is_told_as_it_is(lab: DirectLab) -> None:
     assert gains == sorted(gains, reverse=True)
 
 
+@pytest.mark.full
 def test_modules_without_evidence_come_last_with_their_price(lab: DirectLab) -> None:
     report = run(OverviewRequest(), lab)
     missing = [row for row in report.rows if row.state == "no evidence"]
@@ -50,6 +52,7 @@ def test_modules_without_evidence_come_last_with_their_price(lab: DirectLab) -> 
         assert row.gain is None and row.look is None
 
 
+@pytest.mark.slow
 def test_published_results_have_no_verdict_and_are_ranked_only_within_one_recipe(lab: DirectLab) -> None:
     for group in run(PublishedRequest(), lab).groups:
         report = run(OverviewRequest(evidence=group.key), lab)

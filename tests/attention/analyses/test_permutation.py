@@ -54,6 +54,7 @@ def test_eca_depends_on_the_order_of_channels_and_se_does_not_up_to_its_weights(
         assert rows[name].order == "blind to it" and rows[name].weights_stay == rows[name].weights_follow == 0
 
 
+@pytest.mark.full
 def test_of_all_modules_only_those_with_neighbours_or_groups_have_the_order_in_their_structure(lab: DirectLab) -> None:
     rows = probe(lab, *modules)
     found = {name for name, row in rows.items() if row.order == "in its structure"}
@@ -169,6 +170,7 @@ def test_a_trained_ses_matrix_has_at_most_the_rank_of_its_bottleneck(lab: Direct
     assert report.rank == np.linalg.matrix_rank(expected) and (report.rank or 0) <= len(down) == 4
 
 
+@pytest.mark.full
 def test_the_gate_is_the_one_that_the_whole_network_has(lab: DirectLab) -> None:
     for variant in ("eca", "resnet20/cbam", "resnet20/srm"):
         report = couple(lab, variant)

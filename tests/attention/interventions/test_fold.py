@@ -58,6 +58,7 @@ def lived(name: str) -> Backbone:
 # ------------------------------------------------------------------ it is exact
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "name",
     [
@@ -129,6 +130,7 @@ def test_what_is_reported_is_what_separate_passes_give(lab: DirectLab) -> None:
         assert gate.over_images == pytest.approx(spread, rel=1e-4, abs=1e-7)
 
 
+@pytest.mark.full
 def test_a_gate_that_never_looked_at_the_image_loses_nothing(lab: DirectLab) -> None:
     report = run(ask("resnet20(width=4)/static?classes=10"), lab)
     assert all(arm.agreement == 1 and arm.kl < 1e-6 for arm in report.arms)
@@ -138,6 +140,7 @@ def test_a_gate_that_never_looked_at_the_image_loses_nothing(lab: DirectLab) -> 
 # ------------------------------------------------------------------ it can be taken away and used
 
 
+@pytest.mark.full
 def test_the_plain_network_is_a_variant_like_any_other(lab: DirectLab) -> None:
     report = run(ask("eca"), lab)
     assert report.kept is not None and report.kept.variant.attention is None
@@ -160,6 +163,7 @@ def test_the_plain_network_is_a_variant_like_any_other(lab: DirectLab) -> None:
     assert lab.forward(kept, images).logits.argmax(1).shape == (8,)
 
 
+@pytest.mark.full
 def test_photos_are_compared_with_the_folded_network_under_its_class_names(lab: DirectLab, tmp_path: Path) -> None:
     photo = lab.files.put_image(
         next(iter((tmp_path / "datasets" / "pets" / "test" / "cat").glob("*.png"))).read_bytes()
@@ -174,6 +178,7 @@ def test_photos_are_compared_with_the_folded_network_under_its_class_names(lab: 
     assert told is not None and "the trained network's, before that" in told.data
 
 
+@pytest.mark.full
 def test_the_same_fold_has_the_same_name_and_another_one_another(lab: DirectLab) -> None:
     def name(**changes: Any) -> str:
         report = run(ask("se", **changes), lab)
@@ -185,6 +190,7 @@ def test_the_same_fold_has_the_same_name_and_another_one_another(lab: DirectLab)
     assert len(list((lab.files.root / "checkpoints").glob("*.safetensors"))) == 2
 
 
+@pytest.mark.full
 def test_images_of_other_classes_have_no_accuracy_and_that_is_said(lab: DirectLab) -> None:
     report = run(ask("se", images={"data": "flowers"}), lab)
     assert [arm.accuracy for arm in report.arms] == [None] * 3 and report.arms[1].p is None
@@ -192,6 +198,7 @@ def test_images_of_other_classes_have_no_accuracy_and_that_is_said(lab: DirectLa
     assert "keep their class" in report.headline
 
 
+@pytest.mark.full
 def test_an_untrained_network_is_folded_with_a_warning_and_without_a_card(lab: DirectLab) -> None:
     report = run(ask("resnet20(width=4)/eca?classes=10"), lab)
     assert report.kept is not None and not report.kept.card
@@ -201,6 +208,7 @@ def test_an_untrained_network_is_folded_with_a_warning_and_without_a_card(lab: D
     build(report.kept.variant, lab.files.checkpoints)
 
 
+@pytest.mark.full
 def test_the_table_has_a_row_for_each_state_and_progress_ends_where_it_said(lab: DirectLab) -> None:
     report = run(ask("resnet20(width=4)/eca?classes=10", rounds=6, calibration=CALIBRATION), lab)
     rows = list(csv.DictReader(io.StringIO(report.csv())))
@@ -213,6 +221,7 @@ def test_the_table_has_a_row_for_each_state_and_progress_ends_where_it_said(lab:
 # ------------------------------------------------------------------ time
 
 
+@pytest.mark.full
 def test_time_is_given_or_withheld_with_the_reason(lab: DirectLab) -> None:
     sure = run(ask("resnet20(width=4)/se?classes=10", rounds=8, tolerance=0.5), lab).timing
     strict = run(ask("resnet20(width=4)/se?classes=10", rounds=8, tolerance=1e-9), lab).timing

@@ -29,6 +29,7 @@ def lab(tmp_path: Path) -> NaiveLab:
     return NaiveLab(tmp_path)
 
 
+@pytest.mark.full
 def test_the_classes_of_a_photo_are_followed_through_every_replacement(lab: NaiveLab) -> None:
     report = run(ask(variant="se", images=IDS, kinds=("shuffle",), seed=4, top_k=3), lab)
     model = build(Variant.parse("se"))
@@ -52,6 +53,7 @@ def test_the_classes_of_a_photo_are_followed_through_every_replacement(lab: Naiv
             assert effect.kl == pytest.approx(float((before * (before / after).log()).sum()), rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.full
 def test_a_photos_answer_does_not_depend_on_the_photos_beside_it(lab: NaiveLab) -> None:
     both = run(ask(images=IDS), lab)
     alone = run(ask(images=IDS[1:]), lab)

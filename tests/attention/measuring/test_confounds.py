@@ -75,6 +75,7 @@ def test_a_wider_plain_network_is_a_control_and_not_a_confound() -> None:
     assert confounds(base, Variant.parse("resnet20/se@tail")) == ()
 
 
+@pytest.mark.full
 def test_compare_and_disagree_warn_of_another_width(tmp_path: Path) -> None:
     lab, photo = DirectLab(tmp_path), samples()[0].id
     half, recipe = Variant.parse("resnet20(width=8)/se"), shipped("se").recipe.model_copy(update={"epochs": 3})

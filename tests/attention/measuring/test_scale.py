@@ -34,6 +34,7 @@ def ask(**asked: Any) -> ScaleRequest:
     return ScaleRequest(**asked)
 
 
+@pytest.mark.full
 def test_every_point_is_the_mean_difference_of_the_two_branches(lab: DirectLab) -> None:
     report = run(ask(variant=SK, pictures=PHOTOS), lab)
     assert len(report.gates) == 3 and (report.images, report.total) == (3, 3)

@@ -140,6 +140,7 @@ def test_a_data_set_may_be_a_folder_of_files(nodes: Nodes, unsure: None) -> None
 # ---------------------------------------------------------------- checkpoints and runs
 
 
+@pytest.mark.full
 def test_a_network_that_is_kept_on_one_machine_is_built_on_the_other_with_its_card(nodes: Nodes) -> None:
     here, there = nodes("a"), nodes("b")
     shades(here)
@@ -173,6 +174,7 @@ def test_a_checkpoint_that_is_replaced_is_another_one_everywhere(nodes: Nodes, u
         there.checkpoints.find("file:x")
 
 
+@pytest.mark.full
 def test_a_run_that_is_finished_on_one_machine_is_not_done_again_on_the_other(nodes: Nodes) -> None:
     here, there = nodes("a"), nodes("b")
     shades(here)
@@ -183,6 +185,7 @@ def test_a_run_that_is_finished_on_one_machine_is_not_done_again_on_the_other(no
     assert [entry.name for entry in there.file_store.entries("runs") if entry.name.endswith(".part")] == []
 
 
+@pytest.mark.full
 def test_a_run_whose_machine_is_gone_goes_on_elsewhere_from_its_last_epoch(nodes: Nodes, tmp_path: Path) -> None:
     class Killed(Machine):
         def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:

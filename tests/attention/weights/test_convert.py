@@ -54,6 +54,7 @@ def wrapped(kind: str) -> Any:
     }[kind]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "kind",
     [
@@ -86,6 +87,7 @@ def test_shared_and_sliced_tensors_get_memory_of_their_own(tmp_path: Path) -> No
     assert path.stat().st_size < 4 * sum(value.numel() for value in tensors.values()) + 40_000
 
 
+@pytest.mark.full
 def test_of_two_sets_of_weights_the_trained_ones_are_taken_and_the_others_named(tmp_path: Path) -> None:
     torch.save({"model_ema": state(seed=1), "state_dict": state(), "epoch": 3}, tmp_path / "run.ckpt")
     _, card = convert(tmp_path / "run.ckpt")
@@ -98,6 +100,7 @@ def test_of_two_sets_of_weights_the_trained_ones_are_taken_and_the_others_named(
         convert(tmp_path / "run.ckpt", tmp_path / "no", key="ema")
 
 
+@pytest.mark.full
 def test_names_are_replaced_as_told_and_never_by_another_tensor(tmp_path: Path) -> None:
     odd = {name.replace("standard.0.", "riddle."): value for name, value in state().items()}
     torch.save(odd, tmp_path / "odd.pt")
@@ -166,6 +169,7 @@ def test_a_program_of_torchscript_says_how_its_weights_are_saved(tmp_path: Path)
         convert(tmp_path / "net.pt")
 
 
+@pytest.mark.full
 def test_the_command_that_a_refusal_prints_leads_to_a_network_that_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,6 +186,7 @@ def test_the_command_that_a_refusal_prints_leads_to_a_network_that_loads(
     assert card.variant == Variant.parse(NAME) and card.prefix == "module."
 
 
+@pytest.mark.full
 def test_a_converted_file_in_a_data_folder_brings_its_class_names(tmp_path: Path) -> None:
     torch.save(state(), tmp_path / "net.pt")
     (tmp_path / "classes.txt").write_text("".join(f"class {number}\n" for number in range(10)))

@@ -64,6 +64,7 @@ def cached(cache: Path, repository: str) -> Path:
     return folder
 
 
+@pytest.mark.full
 @needs_client
 def test_what_is_in_the_cache_needs_no_network(tmp_path: Path) -> None:
     model = trained("resnet20/none")
@@ -128,6 +129,7 @@ def ask(endpoint: str, cache: Path, *names: str) -> dict[str, str | None]:
     return answers
 
 
+@pytest.mark.full
 @needs_client
 def test_a_checkpoint_is_fetched_once(endpoint: str, tmp_path: Path) -> None:
     model = trained("resnet20/none")
@@ -141,6 +143,7 @@ def test_a_checkpoint_is_fetched_once(endpoint: str, tmp_path: Path) -> None:
     assert Server.asked == []
 
 
+@pytest.mark.full
 @needs_client
 def test_what_cannot_be_fetched_gets_a_sentence(endpoint: str, tmp_path: Path) -> None:
     expected = {
@@ -159,6 +162,7 @@ def test_what_cannot_be_fetched_gets_a_sentence(endpoint: str, tmp_path: Path) -
         assert answer is None or (answer.endswith(".") and "\n" not in answer)
 
 
+@pytest.mark.full
 @needs_client
 def test_without_a_network_a_sentence_says_so(tmp_path: Path) -> None:
     answer = ask("http://127.0.0.1:9", tmp_path, "timm/tiny")["timm/tiny"]
@@ -191,6 +195,7 @@ CONFIG = {
 }
 
 
+@pytest.mark.full
 def test_a_published_checkpoint_brings_its_preprocessing_and_labels(tmp_path: Path) -> None:
     write(tmp_path / "timm" / "tiny" / "model.safetensors", trained("resnet20/none").state_dict())
     (tmp_path / "timm" / "tiny" / "config.json").write_text(json.dumps(CONFIG))
@@ -247,6 +252,7 @@ def test_a_file_and_a_revision_may_be_named() -> None:
     ]
 
 
+@pytest.mark.full
 def test_without_a_way_to_fetch_the_hub_is_refused() -> None:
     with pytest.raises(BadCheckpoint, match="nothing is fetched from the hub"):
         build(Variant.parse("resnet50/none?weights=hub:timm/resnet50.a1_in1k"))

@@ -121,6 +121,7 @@ def command(endpoint: str, root: Path, *words: str) -> subprocess.CompletedProce
 NAME = "mobilenetv2_100.ra_in1k"
 
 
+@pytest.mark.full
 @needs_client
 def test_a_fetch_that_breaks_off_goes_on_where_it_stopped_and_the_network_loads_offline(
     endpoint: str, tmp_path: Path
@@ -142,6 +143,7 @@ def test_a_fetch_that_breaks_off_goes_on_where_it_stopped_and_the_network_loads_
     assert describe(variant, checkpoints).labels == imagenet.labels()
 
 
+@pytest.mark.full
 @needs_client
 def test_a_wrong_checksum_is_said_and_the_file_deleted(endpoint: str, tmp_path: Path) -> None:
     ask = "from attention.weights.hub import Hub; import sys; from pathlib import Path\n"
@@ -165,6 +167,7 @@ def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path: Path, monkeypatch:
     Hub(tmp_path)._check_room("model.safetensors", "timm/x", 1_000_000)
 
 
+@pytest.mark.full
 def test_the_list_of_networks_says_size_licence_and_accuracy(tmp_path: Path) -> None:
     done = command("http://127.0.0.1:9", tmp_path, "networks")
     assert done.returncode == 0, done.stderr

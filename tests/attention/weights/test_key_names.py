@@ -205,6 +205,7 @@ def loaded_as(tmp_path: Path, name: str, spell: Callable[[str], str], size: int 
     return report
 
 
+@pytest.mark.full
 def test_the_released_bam_between_stages_says_that_its_code_multiplies(tmp_path: Path) -> None:
     channel = {"0": "gate_c_fc_0", "1": "gate_c_bn_1", "3": "gate_c_fc_final"}
     spatial = {
@@ -228,6 +229,7 @@ def test_the_released_bam_between_stages_says_that_its_code_multiplies(tmp_path:
     assert "multiplies its two parts where the paper adds them" in report.notes[0]
 
 
+@pytest.mark.full
 def test_the_oldest_se_networks_load_and_say_that_their_stem_pools_differently(tmp_path: Path) -> None:
     def spell(name: str) -> str:
         name = name.replace("standard.0.reduce", "se_module.fc1").replace("standard.0.expand", "se_module.fc2")
@@ -238,6 +240,7 @@ def test_the_oldest_se_networks_load_and_say_that_their_stem_pools_differently(t
     assert "the stem's maximum runs over maps without a border" in report.notes[0]
 
 
+@pytest.mark.full
 def test_openmmlabs_networks_stand_behind_one_word_and_their_head_behind_another(tmp_path: Path) -> None:
     loaded_as(
         tmp_path,
@@ -246,6 +249,7 @@ def test_openmmlabs_networks_stand_behind_one_word_and_their_head_behind_another
     )
 
 
+@pytest.mark.full
 def test_the_released_eca_mobilenet_has_attention_as_its_last_layer(tmp_path: Path) -> None:
     def spell(name: str) -> str:
         match = re.fullmatch(r"features\.(\d+)\.standard\.0\.conv\.weight", name)
@@ -256,6 +260,7 @@ def test_the_released_eca_mobilenet_has_attention_as_its_last_layer(tmp_path: Pa
     loaded_as(tmp_path, "mobilenetv2/eca(kernel_size=released)?classes=7", spell)
 
 
+@pytest.mark.full
 def test_the_released_coordinate_attention_has_all_layers_of_a_block_in_one_row(tmp_path: Path) -> None:
     first = {"0.0": "0", "0.1": "1", "1": "3", "2": "4"}
     others = {"0.0": "0", "0.1": "1", "1.0": "3", "1.1": "4", "2": "7", "3": "8"}
@@ -271,6 +276,7 @@ def test_the_released_coordinate_attention_has_all_layers_of_a_block_in_one_row(
     loaded_as(tmp_path, "mobilenetv2(width=0.25)/coord@published?classes=7", spell)
 
 
+@pytest.mark.full
 def test_timms_sknet_has_the_blocks_own_convolution_as_its_first_path(tmp_path: Path) -> None:
     layers = {
         "spatial.0.branches.0.0.": "conv2.paths.1.conv.",
@@ -302,6 +308,7 @@ def test_an_attribute_that_no_library_has_is_taken_by_its_layers_and_said(tmp_pa
     assert f"{attribute} in its blocks is taken for eca because its layers are" in " ".join(report.notes)
 
 
+@pytest.mark.full
 def test_two_attributes_that_both_could_be_it_are_not_guessed_between(tmp_path: Path) -> None:
     model = trained("resnet20/eca")
     state = {name.replace("standard.0.conv", "left.conv"): value for name, value in model.state_dict().items()}

@@ -66,6 +66,7 @@ def test_a_name_never_leads_out_of_its_folder(tmp_path: Path, name: str) -> None
         assert str(tmp_path) not in str(caught.value)
 
 
+@pytest.mark.full
 def test_without_a_folder_no_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "plain.safetensors", trained("resnet20/none").state_dict())
     monkeypatch.chdir(tmp_path)
@@ -234,6 +235,7 @@ def test_one_missing_tensor_of_the_backbone_is_enough(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.full
 def test_a_wrapped_normalisation_is_not_loaded_as_if_nothing_were(tmp_path: Path) -> None:
     state = trained("resnet50(width=0.25)/none").state_dict()
     write(tmp_path / "it.safetensors", state, lambda name: name.replace(".bn3.", ".bn3.0."))
@@ -255,6 +257,7 @@ def test_only_counters_may_be_missing_or_left_over_and_they_are_named(tmp_path: 
     assert weights.warning(report) is None
 
 
+@pytest.mark.full
 def test_two_tensors_for_one_place_are_refused(tmp_path: Path) -> None:
     state = dict(trained("resnet20/se").state_dict())
     state["layer1.0.se.fc1.weight"] = torch.zeros(1, 16, 1, 1)

@@ -61,6 +61,7 @@ def test_the_study_that_comes_along_has_ten_pairs_of_every_network() -> None:
         assert {run.seed for run in report.runs if run.arm == arm.name and run.test_accuracy} == set(range(10))
 
 
+@pytest.mark.full
 def test_its_verdicts_are_what_its_runs_say() -> None:
     report = study()
     assert report.plan is None and any("No plan was recorded" in caveat for caveat in report.caveats)

@@ -141,6 +141,7 @@ def test_the_same_photo_twice_runs_the_networks_once_and_64_at_once_too(client: 
     assert ask(8) != together[0] and told.made == 2
 
 
+@pytest.mark.full
 def test_an_answer_about_a_deleted_photo_is_not_remembered(client: TestClient, image_id: str) -> None:
     question = {"images": [image_id], "variants": ["eca"]}
     assert client.post("/v1/compare", json=question).status_code == 200
@@ -148,6 +149,7 @@ def test_an_answer_about_a_deleted_photo_is_not_remembered(client: TestClient, i
     assert client.post("/v1/compare", json=question).status_code == 404
 
 
+@pytest.mark.full
 def test_nothing_is_remembered_where_the_operator_wants_none(settings: Settings) -> None:
     with TestClient(create_app(settings.model_copy(update={"remembered_bytes": 0}))) as client:
         for _ in range(2):

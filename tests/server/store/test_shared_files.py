@@ -41,6 +41,7 @@ def give(client: TestClient, data: bytes) -> str:
     return str(answer.json()["id"])
 
 
+@pytest.mark.full
 def test_a_photo_given_to_one_answers_at_the_other_and_is_gone_from_both_when_it_is_deleted(
     services: tuple[TestClient, TestClient],
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_photo_given_to_one_answers_at_the_other_and_is_gone_from_both_when_it
         problem(client.get(f"/v1/images/{image}/file"), 404, "image")
 
 
+@pytest.mark.full
 def test_a_data_set_given_to_one_is_listed_planned_with_and_looked_into_at_the_other(
     services: tuple[TestClient, TestClient],
 ) -> None:
@@ -73,6 +75,7 @@ def test_a_data_set_given_to_one_is_listed_planned_with_and_looked_into_at_the_o
     assert not list(Path(here.app.state.service.settings.folder).rglob("pets*.zip")), "it went straight on"  # type: ignore[attr-defined]
 
 
+@pytest.mark.full
 def test_a_store_that_is_away_is_a_problem_with_a_sentence_and_other_questions_are_answered(
     services: tuple[TestClient, TestClient], store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +105,7 @@ def looks(monkeypatch: pytest.MonkeyPatch, folder: Path, files: str) -> list[tup
     return [(one.verdict, one.sentence) for one in found if one.about == "files"]
 
 
+@pytest.mark.full
 def test_the_check_tries_the_store_and_leaves_nothing(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ FORMS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("path", ["/v1/compare", "/v1/images", "/v1/reports/0123456789abcdef/again"])
 def test_a_form_that_is_torn_or_swollen(client: TestClient, path: str, name: str) -> None:
