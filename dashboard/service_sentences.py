@@ -122,6 +122,16 @@ TEMPLATES = (
     marked("As many as a normalisation has parameters, whatever the size of the map."),
     marked("One for each entry of F.relu and its like, which ReLU modules call; torch.relu is not seen."),
     marked("One for each entry read by pooling functions and modules, but none for a mean."),
+    marked(
+        "Taken as the first look at %(seeds)s seeds of a plan of %(looks)s; if you looked at fewer before, say "
+        "first_look."
+    ),
+    marked(
+        "Not checked: whether the arms differ in recipe, data, width or place; whether anything was learned; how much "
+        "the draw of test images matters."
+    ),
+    marked("Each photo is a class of its own, so there is no spread within classes and no class share."),
+    marked("Photos have no classes here, so there is no class share."),
     marked("resnet33ts: four networks, one recipe"),
     marked("ResNet-50, as the ECA paper compares"),
     marked("ResNet-50 with and without SE, recipe %(recipe)s"),

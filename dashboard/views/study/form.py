@@ -16,6 +16,7 @@ from attention.schemas import Catalog, DataSet, ModuleEntry
 from attention.spec import OptionValue, Placement, Recipe, Variant
 from dashboard import connect
 from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.widgets import forms, jobs
 
 ARM = "arm"
@@ -232,7 +233,7 @@ def estimate(request: StudyRequest) -> bool:
         )
     )
     for note in plan.notes:
-        st.warning(note, icon=":material/info:")
+        st.warning(translated(note), icon=":material/info:")
     return True
 
 

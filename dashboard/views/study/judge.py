@@ -133,9 +133,9 @@ def show(report: JudgeReport) -> None:
     st.subheader(translated(report.headline), anchor=False)
     for arm in report.arms:
         if arm.verdict is not None:
-            st.markdown(f"{badge(arm.verdict)} {arm.verdict.sentence}")
+            st.markdown(f"{badge(arm.verdict)} {translated(arm.verdict.sentence)}")
             for note in arm.verdict.notes:
-                st.caption(note)
+                st.caption(translated(note))
     st.markdown(report.markdown().partition("\n\n")[0])
     if (chart := differences(report)) is not None:
         st.altair_chart(chart, width="stretch")
@@ -146,7 +146,7 @@ def show(report: JudgeReport) -> None:
     with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
         st.markdown(say(DEFINITION))
     for caveat in report.caveats:
-        st.warning(caveat, icon=":material/warning:")
+        st.warning(translated(caveat), icon=":material/warning:")
     with st.container(horizontal=True):
         for label, data, file in (
             (say("Table (Markdown)"), report.markdown(), "verdicts.md"),
