@@ -40,7 +40,7 @@ def test_a_picture_has_its_button_under_it() -> None:
         drawing.draw(alt.Chart(pd.DataFrame({"x": [1]})).mark_bar().encode(x="x:Q"), "one")
         drawing.draw(alt.Chart(pd.DataFrame({"x": [2]})).mark_bar().encode(x="x:Q"), "two/three")
 
-    shown = AppTest.from_function(page).run()
+    shown = AppTest.from_function(page, default_timeout=120).run()
     assert not shown.exception
     assert len(shown.get("vega_lite_chart")) == 2
     assert [button.proto.label for button in shown.get("download_button")] == ["SVG", "PNG"] * 2

@@ -31,7 +31,7 @@ def draws(client: Client, monkeypatch: pytest.MonkeyPatch, **address: str) -> Ap
 
         frame.draw()
 
-    made = AppTest.from_function(script)
+    made = AppTest.from_function(script, default_timeout=120)
     for name, value in address.items():
         made.query_params[name] = value
     return made.run()

@@ -18,7 +18,7 @@ def script() -> None:
 
 
 def page(**address: str | list[str]) -> AppTest:
-    made = AppTest.from_function(script)
+    made = AppTest.from_function(script, default_timeout=120)
     for name, value in address.items():
         made.query_params[name] = value
     return made.run()
