@@ -159,7 +159,7 @@ def place_of(device: str) -> str:
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Learning rate of a step: linear up to ``lr`` over the warm-up's share of all steps, then half a cosine to zero."""
+    """Learning rate of a step: linear up to ``lr`` over the warm-up, then half a cosine down to zero."""
     rise = recipe.warmup * steps
     if step < rise:
         return recipe.lr * (step + 1) / rise if rise >= 1 else recipe.lr
