@@ -1,6 +1,7 @@
 """Scores of training runs from tables: a CSV of one's own, or what TensorBoard, Weights & Biases and MLflow export.
 
     arm,seed,score[,right][,status]                         a run a line; right: 0 and 1 for each test image
+    arm,seed,score,recall:CLASS,recall:CLASS,...            the same with the recall of each class, as shares or points
     arm,seed,image,right                                    beside it, a line for each run and image
     Wall time,Step,Value                                    TensorBoard: scalars of one run, which the file's name names
     Step,RUN - METRIC,RUN - METRIC__MIN,...                 Weights & Biases: a chart's runs side by side
@@ -47,6 +48,7 @@ class Result:
         where: file and line, for sentences.
         epoch: the epoch or step of the score, where the table has several.
         right: whether the run is right on each test image (N,), where known.
+        recalls: recall of each class, as shares or points, where known.
     """
 
     arm: str
@@ -55,6 +57,7 @@ class Result:
     where: str
     epoch: int | None = None
     right: NDArray[np.bool_] | None = field(default=None, compare=False)
+    recalls: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,9 @@ def _table(file: ResultFile) -> tuple[list[str], list[NumberedRow]]:
 OWN = ("arm", "seed", "score", "right", "status", "image", "epoch", "step", "fold")
 """Columns of a table of one's own, in whatever case they are written."""
 
+RECALL = "recall:"
+"""How the name of a column with the recall of a class begins."""
+
 Reader = Callable[[ResultFile, list[str], list[NumberedRow], JudgeRequest], Results]
 
 
@@ -169,8 +175,20 @@ def _own(file: ResultFile, columns: list[str], rows: list[NumberedRow], request:
         seed = _whole(cells["seed"], where, "seed") if "seed" in columns else None
         epoch = _whole(cells[epochs], where, epochs) if epochs else None
         if request.step is None or epoch is None or epoch == request.step:
-            runs.append(Result(cells["arm"], seed, score, where, epoch, right))
+            runs.append(Result(cells["arm"], seed, score, where, epoch, right, _recalls(cells, where)))
     return Results(tuple(runs), "a table of runs", folds="fold" in columns)
+
+
+def _recalls(cells: Mapping[str, str], where: str) -> dict[str, float]:
+    """Class -> recall of a run; none where all such cells are empty."""
+    texts = {name.partition(":")[2].strip(): text for name, text in cells.items() if name.startswith(RECALL)}
+    if not any(texts.values()):
+        return {}
+    recalls = {name: _number(text, f"{where}, recall of {name}") for name, text in texts.items()}
+    for name, recall in recalls.items():
+        if not 0 <= recall <= 100:
+            raise BadTable(f"{where}: the recall of {name} is {recall:g}; it is a share or points from 0 to 100.")
+    return recalls
 
 
 def _tensorboard(file: ResultFile, columns: list[str], rows: list[NumberedRow], request: JudgeRequest) -> Results:
