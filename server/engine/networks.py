@@ -31,7 +31,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 Gates = Mapping[str, Tensor]
-"""Gate path -> weights, batch first."""
+"""Weights of gates, batch first, by path of the gate."""
 
 EACH_PIXELS = 4_000_000
 """Pixels of input that one pass of many ablations takes at most, counted once for every row it may grow to."""
@@ -66,7 +66,7 @@ class LRU(Generic[K, V]):
 
 
 class Alike(NamedTuple):
-    """What images must have in common to share a forward pass.
+    """The conditions under which images share a forward pass.
 
     With ``each``, one pass gives the logits untouched and under every one of ``ablations``; without it, gates are
     captured under the one there may be.
@@ -82,7 +82,7 @@ class Alike(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchItem:
-    """One image (3, H, W), and for each ablation the weights (1, ...) that it puts in, if its kind has any."""
+    """An image (3, H, W) to run, and for each ablation the weights (1, ...) that it puts in, if its kind has any."""
 
     image: Tensor
     references: tuple[Gates, ...]
@@ -90,7 +90,7 @@ class BatchItem:
 
 @dataclass(frozen=True)
 class BatchRow:
-    """One image's place in the outputs of the batch it went with."""
+    """Place of one image in the outputs of the batch that it ran with."""
 
     batch: Outputs
     index: int
