@@ -157,6 +157,23 @@ TEMPLATES = (
         "count. Activation bytes: outputs written to new memory; views and results written in place take none. "
         "Parameters: trainable numbers; running statistics and other fixed numbers are buffers."
     ),
+    marked("95 % interval over paired images (Bonett, Price 2012); read by the margin as in docs/verdicts.md."),
+    marked("A unit's standard deviation over images, below %(share)s of the gate's root mean square: our bound."),
+    marked('Bounds as in the stripe test here; "Role of excitation" in the SE paper tells of saturated last gates.'),
+    marked("A hidden unit is dead if its ReLU is shut for every image."),
+    marked("The network at its start, by its seed, on two images of noise."),
+    marked("Width of the layer that the reduction makes narrow; the SE paper's narrowest has 16 units."),
+    marked("`published` of %(module)s; standard where its paper says nothing of %(backbone)s."),
+    marked("Gain: %(gain)s. Standard deviation: %(spread)s. Chance of 80 %%, at least %(seeds)s seeds."),
+    marked("95 %% interval of a share of %(images)s images. Gain: %(gain)s."),
+    marked("%(pairs)s pairs of the study that comes along, %(data)s"),
+    marked("%(pairs)s pairs of runs of this recipe and data here"),
+    marked("asked for"),
+    marked(
+        "Kind 'neutral' lets the input through as if there were no gate. The network was trained with gates around "
+        "their own mean, so this changes the scale of every gated branch: what it loses is a scale artefact, not "
+        "attention's value."
+    ),
 )
 """Sentences of the service, with names for what they hold; the first that fits is taken."""
 

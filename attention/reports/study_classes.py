@@ -1,4 +1,4 @@
-"""What a study's runs give class by class: a description without verdicts, and its tables."""
+"""What runs give class by class: a description without verdicts, and its tables."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ class ClassScore(Plain):
     """One class under one arm, over its seeds."""
 
     name: str = Field(description="The class.")
-    test_images: int = Field(description="Test images of the class.")
+    test_images: int | None = Field(description="Test images of the class; None where not known.")
     recall: float = Field(description="Mean over seeds of the share of them that is told rightly, points.")
     spread: float | None = Field(description="Standard deviation over seeds, points; None for one run.")
     difference: Interval | None = Field(
@@ -28,7 +28,7 @@ class ClassScore(Plain):
 
 
 class ArmClasses(Plain):
-    """One arm of a study, class by class: a description, from which no verdict follows."""
+    """One arm, class by class: a description, from which no verdict follows."""
 
     arm: str = Field(description="Short name of the arm.")
     n: int = Field(description="Runs that were counted.")
@@ -65,7 +65,7 @@ def classes_csv(
 def classes_latex(arms: Sequence[ArmClasses], data: str) -> str:
     """Write the recall of every class as a booktabs table, an arm a column."""
     columns = [[_recall(score) for score in arm.classes] for arm in arms]
-    names = [(escaped(score.name), str(score.test_images)) for score in arms[0].classes] if arms else []
+    names = [(escaped(score.name), str(score.test_images or "--")) for score in arms[0].classes] if arms else []
     rows = [(*name, *cells) for name, *cells in zip(names, *columns, strict=True)]
     balanced = ("Balanced accuracy", "", *(f"{arm.balanced_accuracy:.2f}" for arm in arms))
     caption = (

@@ -81,7 +81,7 @@ class Alike(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Work:
+class BatchItem:
     """One image (3, H, W), and for each ablation the weights (1, ...) that it puts in, if its kind has any."""
 
     image: Tensor
@@ -89,7 +89,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Row:
+class BatchRow:
     """One image's place in the outputs of the batch it went with."""
 
     batch: Outputs
@@ -145,7 +145,7 @@ class Networks:
         self._threads = threads
         self._models: LRU[tuple[Variant, str], Loaded] = LRU(kept)
         self._cpu_slots = cpu_slots or CpuSlots(1)
-        self._batcher: MicroBatcher[Alike, Work, Row] = MicroBatcher(
+        self._batcher: MicroBatcher[Alike, BatchItem, BatchRow] = MicroBatcher(
             self._run,
             max_batch_size=max_batch_size,
             batch_wait_timeout_s=batch_wait_timeout_s,
@@ -188,7 +188,7 @@ class Networks:
         ablations = (ablation,) if ablation else ()
         alike = Alike(network.variant, network.stamp, ablations, tuple(images.shape[1:]))
         given = [(reference,) for reference in references] if references else [()] * len(images)
-        return self._ask(alike, [Work(*one) for one in zip(images, given, strict=True)], token)
+        return self._ask(alike, [BatchItem(*one) for one in zip(images, given, strict=True)], token)
 
     def forward_each(
         self,
@@ -205,11 +205,11 @@ class Networks:
             token: the answer that it is for; when that is cancelled, images that wait leave the queue.
         """
         alike = Alike(network.variant, network.stamp, tuple(ablations), tuple(images.shape[1:]), each=True)
-        work = [Work(image, tuple(given)) for image, given in zip(images, references, strict=True)]
+        work = [BatchItem(image, tuple(given)) for image, given in zip(images, references, strict=True)]
         return self._ask(alike, work, token).logits.transpose(0, 1)
 
-    def _ask(self, alike: Alike, work: Sequence[Work], token: CancellationToken | None) -> Outputs:
-        rows: list[Row] = []
+    def _ask(self, alike: Alike, work: Sequence[BatchItem], token: CancellationToken | None) -> Outputs:
+        rows: list[BatchRow] = []
         token = token or CancellationToken()
         for start in range(0, len(work), self.max_batch_size):  # so that one caller never fills the queue alone
             with self._cpu_slots.released():
@@ -226,7 +226,7 @@ class Networks:
         """Whether a forward pass should wait for company: a GPU has nothing better to do, the cores have."""
         return self.device.type == "cpu" and self._cpu_slots.busy
 
-    def _run(self, alike: Alike, work: Sequence[Work]) -> list[Row]:
+    def _run(self, alike: Alike, work: Sequence[BatchItem]) -> list[BatchRow]:
         running, places, macs_per_pixel = self._models.get(alike[:2], lambda: self._load(alike.variant))
         macs = macs_per_pixel * math.prod(alike.shape[-2:]) * len(work) * (1 + len(alike.ablations) * alike.each)
         threads = min(self._threads, 1 + int(macs / MACS_PER_THREAD))
@@ -241,9 +241,9 @@ class Networks:
                         inside.enter_context(ablate(running.network, ablation, reference))
                 ask = running.eager if alike.ablations else running
                 outputs = Outputs(*fetched(*ask(running.images([one.image for one in work]))), places)
-        return [Row(outputs, index) for index in range(len(work))]
+        return [BatchRow(outputs, index) for index in range(len(work))]
 
-    def _run_each(self, running: Running, alike: Alike, work: Sequence[Work]) -> Outputs:
+    def _run_each(self, running: Running, alike: Alike, work: Sequence[BatchItem]) -> Outputs:
         """Logits (B, 1 + A, K), a few images at a time: rows multiply with the ablations."""
         parts, at_once = [], _together(alike)
         with torch.inference_mode():
@@ -266,7 +266,7 @@ def _together(alike: Alike) -> int:
     return max(EACH_PIXELS // ((1 + len(alike.ablations)) * math.prod(alike.shape[-2:])), 1)
 
 
-def _references(work: Sequence[Work]) -> list[Gates]:
+def _references(work: Sequence[BatchItem]) -> list[Gates]:
     """What each ablation puts into a batch: (1, ...) if it is the same for all images, else (B, ...)."""
     found: list[Gates] = []
     for given in zip(*(one.references for one in work), strict=True):
@@ -276,7 +276,7 @@ def _references(work: Sequence[Work]) -> list[Gates]:
     return found
 
 
-def gather(rows: Sequence[Row]) -> Outputs:
+def gather(rows: Sequence[BatchRow]) -> Outputs:
     """The outputs of some images, in their order, out of the batches they went with."""
     parts: list[tuple[Outputs, slice]] = []
     for _, together in groupby(enumerate(rows), lambda place: (id(place[1].batch), place[1].index - place[0])):

@@ -161,7 +161,7 @@ def _statement(statement: Statement) -> None:
     left, right = st.columns([5, 1])
     numbers = f" · {said(statement)}" if statement.number is not None or statement.interval else ""
     left.markdown(f"{icon} **{say(question)}** {say(word)}{numbers}  \n{say(meanings[statement.finding])}")
-    left.caption(statement.source)
+    left.caption(translated(statement.source))
     if statement.where:
         with right.popover(say("Where"), icon=":material/location_on:", width="stretch"):
             for one in statement.where:

@@ -160,12 +160,12 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
                 say(
                     "**Stage %(stage)s**, layer %(layers)s, %(channels)s channels",
                     stage=gate.stage,
-                    layers=layers[gate.gate],
+                    layers=layers[gate.path],
                     channels=gate.channels,
                 )
             )
             with column:
-                drawing.draw(class_charts.curves(gate, chosen, called, drawn == "around"), f"curves-{gate.gate}")
+                drawing.draw(class_charts.curves(gate, chosen, called, drawn == "around"), f"curves-{gate.path}")
             column.caption(_in_words(gate))
     st.caption(
         say(
@@ -240,7 +240,7 @@ def stripes(variants: Sequence[Variant], subjects: Subjects, stages: Sequence[Ex
 
 def _drawn(stages: Sequence[ExcitedGate]) -> str | None:
     """Path of the gate whose map is drawn; None is the last of each network."""
-    paths = {f"{gate.stage}": gate.gate for gate in stages}
+    paths = {f"{gate.stage}": gate.path for gate in stages}
     if len(paths) < 2:
         return None
     last = list(paths)[-1]
