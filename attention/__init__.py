@@ -1,9 +1,10 @@
 """Attention modules in image networks: where they go, what they cost, what they do, and what is lost without them.
 
-    from attention import Variant, build, capture, ablate, watch, attach, count
+    from attention import Variant, build, capture, ablate, watch, attach, count, Lab, look
 
 ``Variant`` says what network is wanted and ``build`` makes it; ``capture`` and ``ablate`` look at its gates and replace
-them; ``watch``, ``attach`` and ``count`` do the same for any ``nn.Module``. Each name is loaded when it is first used,
+them; ``watch``, ``attach`` and ``count`` do the same for any ``nn.Module``. ``Lab`` answers every analysis, and
+``look`` compares networks on a photo in one line. Each name is loaded when it is first used,
 so importing the package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads torch.
 """
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from attention.attach import attach as attach
     from attention.build import build as build
     from attention.counting.model_cost import count as count
+    from attention.lab import Lab as Lab
+    from attention.lab import look as look
     from attention.spec import Variant as Variant
     from attention.watch import ablate as ablate
     from attention.watch import capture as capture
@@ -29,6 +32,8 @@ HOMES = {
     "watch": "attention.watch",
     "attach": "attention.attach",
     "count": "attention.counting.model_cost",
+    "Lab": "attention.lab",
+    "look": "attention.lab",
 }
 """Name -> module that defines it."""
 

@@ -1,11 +1,11 @@
-"""The package's face: seven names, loaded when they are used, whatever else was imported before."""
+"""The package's face: nine names, loaded when they are used, whatever else was imported before."""
 
 import subprocess
 import sys
 
 import pytest
 
-NAMES = ("Variant", "ablate", "attach", "build", "capture", "count", "watch")
+NAMES = ("Lab", "Variant", "ablate", "attach", "build", "capture", "count", "look", "watch")
 
 
 def run(code: str) -> str:
