@@ -91,8 +91,7 @@ def _ask(request: WhatIfRequest) -> WhatIfReport | None:
 def _downloads(report: Any, name: str) -> None:
     with st.container(horizontal=True):
         files = [("Report (JSON)", report.model_dump_json(indent=1), f"{name}.json")]
-        if hasattr(report, "csv"):
-            files.append(("Effects (CSV)", report.csv(), f"{name}.csv"))
+        files.append(("Effects (CSV)", report.csv("effects"), f"{name}.csv"))
         for label, data, file in files:
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
     st.caption(

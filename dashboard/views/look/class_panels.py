@@ -240,7 +240,7 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
         downloads(
             [
                 ("Stripes (JSON)", report.model_dump_json(indent=1), "stripe.json"),
-                ("Every gate (CSV)", class_charts.table_csv(report), "stripe.csv"),
+                ("Every gate (CSV)", report.csv("gates"), "stripe.csv"),
             ],
             f"{report.networks[0].device}, {report.images:,} images",
         )

@@ -42,7 +42,7 @@ def downloads(report: Comparison) -> None:
     """The numbers behind the pictures."""
     with st.container(horizontal=True):
         for label, data, file in (
-            ("Statistics (CSV)", tables.statistics_csv(report), "statistics.csv"),
+            ("Statistics (CSV)", report.csv("gates"), "statistics.csv"),
             ("Channel weights (CSV)", tables.weights_csv(report), "weights.csv"),
             ("Whole report (JSON)", report.model_dump_json(indent=1), "comparison.json"),
         ):

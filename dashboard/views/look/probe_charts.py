@@ -61,12 +61,6 @@ def coupling_words(report: CouplingReport) -> str:
     return f"Here a gate of **{report.module}** listens {reach}; {report.share:.1%} of all entries are not 0.{rank}"
 
 
-def coupling_csv(report: CouplingReport) -> str:
-    """The matrix, rows and columns named by their channels."""
-    frame = pd.DataFrame(report.matrix, index=list(report.shown), columns=list(report.shown))
-    return str(frame.to_csv(index_label="gate \\ mean"))
-
-
 # ---------------------------------------------------------------- permuted channels
 
 

@@ -66,7 +66,7 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
             downloads(
                 [
                     ("Matrix (JSON)", report.model_dump_json(indent=1), "coupling.json"),
-                    ("Matrix (CSV)", probe_charts.coupling_csv(report), "coupling.csv"),
+                    ("Matrix (CSV)", report.csv(), "coupling.csv"),
                 ],
                 report.network.device,
             )

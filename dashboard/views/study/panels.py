@@ -126,7 +126,7 @@ def downloads(report: StudyReport) -> None:
         for label, data, file in (
             ("Report (JSON)", report.model_dump_json(indent=1), "study.json"),
             ("Runs (CSV)", report.csv(), "study.csv"),
-            ("Classes (CSV)", report.classes_csv(), "classes.csv"),
+            ("Classes (CSV)", report.csv("classes"), "classes.csv"),
             ("Table (LaTeX)", report.latex(), "study.tex"),
         ):
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)

@@ -1,7 +1,10 @@
 """The library's lab and the service are two ways to one answer: every analysis of the shelf gives the same by both."""
 
 import asyncio
+import csv
+import io
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,3 +121,24 @@ def test_the_library_answers_what_the_service_answers(name: str, lab: Lab, engin
     assert type(report) is type(served) is request.report
     if name not in TIMED:
         alike(report.model_dump(mode="json"), served.model_dump(mode="json"), name)
+    shows_itself(report)
+
+
+def shows_itself(report: Any) -> None:
+    """Every table of a report can be written in every form, and the report fits on a screen."""
+    for table in report.tables():
+        rows = list(csv.reader(io.StringIO(report.csv(table.name))))
+        assert len(rows) == 1 + len(table.rows) and {len(row) for row in rows} == {len(table.columns)}
+        assert len(set(table.names)) == len(table.names) and table.caption
+        lines = report.markdown(table.name).splitlines()
+        wide = {re.sub(r"\\\|", "", line).count("|") for line in lines[: 2 + len(table.shown.rows)]}
+        assert wide == {len(table.shown.head) + 1}
+        latex = re.sub(r"\\[{}]", "", report.latex(table.name))
+        assert latex.count("{") == latex.count("}") and "nan" not in latex
+        assert list(report.frame(table.name).columns) == list(table.names)
+        if table.bars is not None:
+            drawn = {table.bars.label, table.bars.value, table.bars.low, table.bars.high, table.bars.colour} - {""}
+            assert drawn <= set(table.names)
+    lines = repr(report).splitlines()
+    assert len(lines) <= 20 and max(map(len, lines)) <= 100
+    assert "<table>" in report._repr_html_()
