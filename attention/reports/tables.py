@@ -100,7 +100,7 @@ class Table(Plain):
     def latex(self) -> str:
         """Write the table in the style of booktabs, with caption and label."""
         shown = self.shown
-        aligned = "".join("r" if self._is_number(number) else "l" for number in range(len(shown.head)))
+        aligned = "".join("r" if is_number else "l" for is_number in self.numeric)
         head = [f"${text}$" if text in ("n", "p") else latex_cell(text) for text in shown.head]
         rows = [[latex_cell(text) for text in row] for row in shown.rows]
         return latex_table(self.caption, aligned, head, rows, f"tab:{self.name}")
@@ -119,10 +119,9 @@ class Table(Plain):
         shown = self.shown
         rows = shown.rows if lines is None or len(shown.rows) < lines else shown.rows[: lines - 2]
         sizes = [max(map(len, column)) for column in zip(shown.head, *rows, strict=True)]
-        right = [self._is_number(number) for number in range(len(sizes))]
         texts = []
         for row in (shown.head, *rows):
-            cells = zip(row, sizes, right, strict=True)
+            cells = zip(row, sizes, self.numeric, strict=True)
             texts.append(
                 "  ".join(f"{text:>{size}}" if is_number else f"{text:<{size}}" for text, size, is_number in cells)
             )
@@ -166,10 +165,12 @@ class Table(Plain):
             "layer": marks,
         }
 
-    def _is_number(self, column: int) -> bool:
-        """Whether a printed column begins with numbers."""
-        texts = [row[column].lstrip("+-<~ ") for row in self.shown.rows if row[column] not in ("", "--")]
-        return bool(texts) and all(text[:1].isdigit() for text in texts)
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether the cells of each printed column begin with numbers."""
+        columns = zip(*self.shown.rows, strict=True) if self.shown.rows else [()] * len(self.shown.head)
+        texts = [[text.lstrip("+-<~ ") for text in column if text not in ("", "--")] for column in columns]
+        return tuple(bool(column) and all(text[:1].isdigit() for text in column) for column in texts)
 
 
 class Report(Plain):
