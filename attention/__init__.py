@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from attention.watch import watch as watch
 
 HOMES = {
-    "Variant": "attention.spec",
-    "build": "attention.build",
-    "capture": "attention.watch",
-    "ablate": "attention.watch",
-    "watch": "attention.watch",
-    "attach": "attention.attach",
-    "count": "attention.counting.model_cost",
-    "Lab": "attention.lab",
-    "look": "attention.lab",
+    "Variant": ".spec",
+    "build": ".build",
+    "capture": ".watch",
+    "ablate": ".watch",
+    "watch": ".watch",
+    "attach": ".attach",
+    "count": ".counting.model_cost",
+    "Lab": ".lab",
+    "look": ".lab",
 }
-"""Name -> module that defines it."""
+"""Name -> module of this package that defines it."""
 
 
 class _Face(ModuleType):
@@ -51,7 +51,7 @@ class _Face(ModuleType):
 
 def __getattr__(name: str) -> Any:
     if name in HOMES:
-        return getattr(importlib.import_module(HOMES[name]), name)
+        return getattr(importlib.import_module(HOMES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
