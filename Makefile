@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Two processes share the tests, a file at a time; `make test PARALLEL=` runs them in one.
-PARALLEL ?= --numprocesses 2 --dist loadfile
+# Two processes share all tests, a file at a time. The quick ones run in one: a second process would pay again for imports.
+PARALLEL ?= -p xdist --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Byte code is kept, of the asserts that pytest rewrites too, whatever the environment says: seconds of every process.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test testall models-environment test-models check docs format words clean
@@ -20,14 +22,19 @@ run: $(VENV)/run.stamp  ## start the API on 127.0.0.1:8000 and the dashboard on 
 install: $(VENV)/run.stamp  ## only install what make run needs
 
 test: $(VENV)/dev.stamp  ## run the quick tests; make test TESTS=tests/server runs some
-	$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
+	$(BIN)/python -m pytest $(TESTS)
 
-# A process has one Ray, and another one in it can end it without a word: these have a process of their own.
-RAY_TESTS := tests/server/engine/test_engine_contract.py
+# A process has one Ray, and a busy machine can end it without a word: each of these files has a process and both cores.
+RAY_TESTS := tests/server/engine/test_engine_contract.py tests/server/cluster/test_shared_files_on_ray.py
 
 testall: $(VENV)/scale.stamp  ## run every test, the slow ones and those on Ray too; takes TESTS as well
-	$(BIN)/python -m pytest $(PARALLEL) -m "" $(if $(TESTS),$(TESTS),--ignore $(RAY_TESTS))
-	$(if $(TESTS),,$(BIN)/python -m pytest -m "" $(RAY_TESTS))
+ifdef TESTS
+	$(BIN)/python -m pytest $(PARALLEL) -m "" $(TESTS)
+else
+	@status=0; \
+	$(BIN)/python -m pytest $(PARALLEL) -m "" $(addprefix --ignore ,$(RAY_TESTS)) || status=$$?; \
+	for file in $(RAY_TESTS); do $(BIN)/python -m pytest -rs -m "" $$file || status=$$?; done; exit $$status
+endif
 
 models-environment: $(VENV)-models/models.stamp
 

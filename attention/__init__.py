@@ -1,11 +1,11 @@
 """Attention modules in image networks: where they go, what they cost, what they do, and what is lost without them.
 
-    from attention import Variant, build, capture, ablate, watch, attach, count, Lab, look
+    from attention import Variant, build, capture, ablate, watch, attach, count, diagnose_model, Lab, look
 
 ``Variant`` says what network is wanted and ``build`` makes it; ``capture`` and ``ablate`` look at its gates and replace
-them; ``watch``, ``attach`` and ``count`` do the same for any ``nn.Module``. ``Lab`` answers every analysis, and
-``look`` compares networks on a photo in one line. Each name is loaded when it is first used,
-so importing the package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads torch.
+them; ``watch``, ``attach``, ``count`` and ``diagnose_model`` take any ``nn.Module``. ``Lab`` answers every analysis,
+and ``look`` compares networks on a photo in one line. Each name is loaded when it is first used, so importing the
+package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads torch.
 """
 
 import importlib
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from attention.attach import attach as attach
     from attention.build import build as build
     from attention.counting.model_cost import count as count
+    from attention.interventions.diagnosis import diagnose_model as diagnose_model
     from attention.lab import Lab as Lab
     from attention.lab import look as look
     from attention.spec import Variant as Variant
@@ -34,6 +35,7 @@ HOMES = {
     "count": ".counting.model_cost",
     "Lab": ".lab",
     "look": ".lab",
+    "diagnose_model": ".interventions.diagnosis",
 }
 """Name -> module of this package that defines it."""
 

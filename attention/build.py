@@ -21,13 +21,12 @@ from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, Unknow
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.options import check
-from attention.reports.checkpoints import LoadReport
-from attention.spec import SHIPPED_BACKBONE, Placement, Preprocess, Variant
+from attention.spec import SHIPPED_BACKBONE, Placement, Variant
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.outputs import map_shape, outlines
 from attention.tracing.paths import submodules
 from attention.weights import load as weights
-from attention.weights.find import NOWHERE, Checkpoints, Source
+from attention.weights.find import NOWHERE, Checkpoints
 
 INSTALL_TIMM = "pip install 'attention-lab[timm]'"
 
@@ -111,6 +110,7 @@ def _timm_hint(name: str, rest: str) -> str:
     return f"{asked}." if "timm" in backbones else f"{asked}, which needs timm: {INSTALL_TIMM}."
 
 
+@lru_cache(maxsize=4096)
 def renamed(variant: Variant) -> tuple[str, ...]:
     """A sentence for each former name in which a variant was asked for."""
     return renamings(variant, backbones.names, modules.names)
@@ -126,15 +126,6 @@ def published_placement(variant: Variant) -> Placement:
     place = table[fitting] if fitting is not None else Placement()
     said = variant.placement
     return place if said.everywhere else said.model_copy(update={"position": place.position})
-
-
-def preprocess_of(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Preprocess:
-    """How a photo becomes this variant's input: as its checkpoint was trained, or the usual for the backbone's size."""
-    found = weights.source(resolve(variant), checkpoints)
-    if found is not None and found.preprocess is not None:
-        return found.preprocess
-    size = input_size(variant.backbone)
-    return Preprocess(size=size, resize=size if size <= 64 else round(size / 0.875))
 
 
 def build(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Backbone:
@@ -156,13 +147,13 @@ def build(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Backbone:
         model: Backbone = backbones[variant.backbone](classes=variant.classes, **variant.backbone_options)
         torch.default_generator.manual_seed(variant.seed)
         fill(model, variant)
-    with _advised(variant, checkpoints):
+    with advised(variant, checkpoints):
         weights.load(model, variant, checkpoints)
     return model.eval()
 
 
 @contextmanager
-def _advised(variant: Variant, checkpoints: Checkpoints) -> Iterator[None]:
+def advised(variant: Variant, checkpoints: Checkpoints) -> Iterator[None]:
     """Say of a checkpoint that does not fit which network it does fit.
 
     Raises:
@@ -174,29 +165,6 @@ def _advised(variant: Variant, checkpoints: Checkpoints) -> Iterator[None]:
         source = weights.source(variant, checkpoints)
         assert source is not None
         raise BadCheckpoint(f"{error}{proposals.advice(variant, source, skeleton)}") from error
-
-
-def load_report(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> LoadReport | None:
-    """What `build` makes of a variant's checkpoint, and what fresh modules in it do; None if it is untrained.
-
-    Raises:
-        BadCheckpoint, NotFound: its weights do not fit, or are not there.
-    """
-    variant = resolve(variant)
-    found = weights.source(variant, checkpoints)
-    if found is None:
-        return None
-    changed = found.path.stat().st_mtime_ns if found.path.exists() else 0
-    return _load_report(variant, checkpoints, found, changed)
-
-
-@lru_cache(maxsize=256)
-def _load_report(variant: Variant, checkpoints: Checkpoints, found: Source, changed: int) -> LoadReport:
-    with _advised(variant, checkpoints):
-        report = weights.plan(skeleton(variant), variant, found).report
-    if not report.fresh:
-        return report
-    return weights.measure(build(variant, checkpoints), report, input_size(variant.backbone))
 
 
 def skeleton(variant: Variant) -> Backbone:

@@ -9,6 +9,7 @@
     ├── BadImage                   bytes that are not an image we can read
     ├── TooLarge                   more bytes, pixels or entries than the limit
     ├── NotFound                   an image, checkpoint, data set or report that is not stored here
+    ├── Conflict                   a name that is taken already, or a thing that an unfinished job needs
     ├── BadCheckpoint              weights that do not belong to the variant
     ├── BadData                    a data set that cannot be trained on
     ├── Diverged                   training produced a loss that is not a number
@@ -82,6 +83,10 @@ class TooLarge(AttentionError):
 
 class NotFound(AttentionError):
     """An image, checkpoint, data set or report that is not stored here."""
+
+
+class Conflict(AttentionError):
+    """A name that is taken already, or a thing that an unfinished job needs."""
 
 
 class BadCheckpoint(AttentionError):

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 
 from attention.analyses import analyses, question, run
 from attention.analysis import Outputs, Step, in_order
-from attention.build import build, preprocess_of, resolve
+from attention.build import build
 from attention.data.files import IMAGE, Files, FilesAndPhotos, image_id, samples
 from attention.data.sampling import batches
 from attention.data.sampling import stamp as images_stamp
 from attention.gate import sites
-from attention.network import describe, stamp
+from attention.network import describe
 from attention.photos import Photo, photo_bytes
 from attention.precision import DType
 from attention.reports.compare import CompareRequest, Comparison
@@ -94,10 +94,14 @@ class BaseLab(ABC):
         self.device = device
         self.dtype: str = dtype
         self._references = references or References(REFERENCES_KEPT)
+        self._described: dict[Variant, Network] = {}
 
     def describe(self, variant: Variant) -> Network:
-        """All that is known of a network, looked up once."""
-        return describe(variant, self.files.checkpoints)
+        """All that is known of a network, looked up once for all that a question asks."""
+        if variant not in self._described:
+            network = describe(variant, self.files.checkpoints)
+            self._described |= {variant: network, network.variant: network}
+        return self._described[variant]
 
     def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
         """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone.
@@ -105,22 +109,22 @@ class BaseLab(ABC):
         An ablation is left out where there is no gate to replace.
         """
         self.check()
-        variant = resolve(variant)
-        if ablation is None or variant.attention is None:
-            return self._forward(variant, images, None, ())
-        references = [gates for (gates,) in self._put_in(variant, images, (ablation,))]
-        return self._forward(variant, images, ablation, references)
+        network = self.describe(variant)
+        if ablation is None or network.variant.attention is None:
+            return self._forward(network, images, None, ())
+        references = [gates for (gates,) in self._put_in(network, images, (ablation,))]
+        return self._forward(network, images, ablation, references)
 
     def forward_each(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> Tensor:
         """Logits of images (B, 3, H, W) untouched, then under each ablation: (1 + A, B, K)."""
         self.check()
-        variant = resolve(variant)
-        return self._forward_each(variant, images, ablations, self._put_in(variant, images, ablations))
+        network = self.describe(variant)
+        return self._forward_each(network, images, ablations, self._put_in(network, images, ablations))
 
     def network(self, variant: Variant) -> nn.Module:
         """A network of the caller's own, in eval mode on `device`; it is built anew each time."""
         self.check()
-        return build(resolve(variant), self.files.checkpoints).to(self.device)
+        return build(variant, self.files.checkpoints).to(self.device)
 
     def map(
         self, fn: Step[T, S], items: Sequence[T], on_progress: Callable[[T, S], None], lost: Callable[[T, str], S]
@@ -146,37 +150,36 @@ class BaseLab(ABC):
 
     @abstractmethod
     def _forward(
-        self, variant: Variant, images: Tensor, ablation: Ablation | None, references: Sequence[Gates]
+        self, network: Network, images: Tensor, ablation: Ablation | None, references: Sequence[Gates]
     ) -> Outputs:
-        """Run images through a resolved variant; ``references`` has what the ablation puts in for each image."""
+        """Run images through a network; ``references`` has what the ablation puts in for each image."""
 
     @abstractmethod
     def _forward_each(
-        self, variant: Variant, images: Tensor, ablations: Sequence[Ablation], references: Sequence[Sequence[Gates]]
+        self, network: Network, images: Tensor, ablations: Sequence[Ablation], references: Sequence[Sequence[Gates]]
     ) -> Tensor:
         """Logits (1 + A, B, K); ``references`` has what is put in for each image, for each ablation."""
 
-    def _put_in(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> list[list[Gates]]:
+    def _put_in(self, network: Network, images: Tensor, ablations: Sequence[Ablation]) -> list[list[Gates]]:
         """For each image, for each ablation, the weights (1, ...) that it puts in; none where its kind has none."""
-        references = [self._reference_gates(variant, ablation) for ablation in ablations]
+        references = [self._reference_gates(network, ablation) for ablation in ablations]
         return [
             [gates.gates_for(image, ablation.seed) for gates, ablation in zip(references, ablations, strict=True)]
             for image in images
         ]
 
-    def _reference_gates(self, variant: Variant, ablation: Ablation) -> ReferenceGates:
+    def _reference_gates(self, network: Network, ablation: Ablation) -> ReferenceGates:
         """The gates of an ablation's reference images, computed once for every variant and choice of images."""
         if ablation.reference is None or ablation.kind not in REFERRING:
             return NO_REFERENCES
         pictures, average = ablation.reference, ablation.kind == "mean"
-        weights = stamp(variant, self.files.checkpoints)
-        key = (variant, weights, pictures, images_stamp(pictures, self.files), average)
-        return self._references.get(key, lambda: self._computed(variant, pictures, average))
+        key = (network.variant, network.stamp, pictures, images_stamp(pictures, self.files), average)
+        return self._references.get(key, lambda: self._computed(network, pictures, average))
 
-    def _computed(self, variant: Variant, pictures: Pictures, average: bool) -> ReferenceGates:
+    def _computed(self, network: Network, pictures: Pictures, average: bool) -> ReferenceGates:
         references = ReferenceGates()
-        for _, images in batches(pictures, preprocess_of(variant, self.files.checkpoints), self.files):
-            references.add(images, self._forward(variant, images, None, ()).gates, average)
+        for _, images in batches(pictures, network.preprocess, self.files):
+            references.add(images, self._forward(network, images, None, ()).gates, average)
             self.check()
         return references.averaged() if average else references
 
@@ -213,6 +216,7 @@ class Lab(BaseLab):
         Raises:
             AttentionError: what the caller can mend, as a sentence.
         """
+        self._described = {}  # weights may have been replaced since the question before
         return run(request, self)
 
     def photos(self, *photos: Photo) -> tuple[str, ...]:
@@ -259,9 +263,9 @@ class Lab(BaseLab):
         return name
 
     def _forward(
-        self, variant: Variant, images: Tensor, ablation: Ablation | None, references: Sequence[Gates]
+        self, network: Network, images: Tensor, ablation: Ablation | None, references: Sequence[Gates]
     ) -> Outputs:
-        running, places = self._loaded(variant)
+        running, places = self._loaded(network)
         found = [
             running.forward(list(images[start : start + BATCH]), ablation, references[start : start + BATCH])
             for start in range(0, len(images), BATCH)
@@ -270,9 +274,9 @@ class Lab(BaseLab):
         return Outputs(torch.cat([logits for logits, _ in found]), gates, places)
 
     def _forward_each(
-        self, variant: Variant, images: Tensor, ablations: Sequence[Ablation], references: Sequence[Sequence[Gates]]
+        self, network: Network, images: Tensor, ablations: Sequence[Ablation], references: Sequence[Sequence[Gates]]
     ) -> Tensor:
-        running, _ = self._loaded(variant)
+        running, _ = self._loaded(network)
         starts = range(0, len(images), BATCH)
         parts = [
             running.forward_each(list(images[start : start + BATCH]), ablations, references[start : start + BATCH])
@@ -280,12 +284,12 @@ class Lab(BaseLab):
         ]
         return torch.cat(parts, 1)
 
-    def _loaded(self, variant: Variant) -> tuple[Running, tuple[GateSite, ...]]:
+    def _loaded(self, network: Network) -> tuple[Running, tuple[GateSite, ...]]:
         def load() -> tuple[Running, tuple[GateSite, ...]]:
-            model = fused_copy(build(variant, self.files.checkpoints))
+            model = fused_copy(build(network.variant, self.files.checkpoints))
             return Running(model, self.device), sites(model)
 
-        return self._networks.get((variant, stamp(variant, self.files.checkpoints)), load)
+        return self._networks.get((network.variant, network.stamp), load)
 
 
 def look(

@@ -2,13 +2,13 @@
 
 from functools import lru_cache
 
-from attention.build import load_report, preprocess_of, renamed, resolve
+from attention.build import advised, build, input_size, renamed, resolve, skeleton
 from attention.counting.cost import count
-from attention.reports.checkpoints import WeightsState
+from attention.reports.checkpoints import LoadReport, WeightsState
 from attention.reports.network import Network
-from attention.spec import Variant
+from attention.spec import Preprocess, Variant
 from attention.weights import load as weights
-from attention.weights.find import NOWHERE, Checkpoints
+from attention.weights.find import NOWHERE, Checkpoints, Source
 
 
 def describe(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Network:
@@ -22,34 +22,44 @@ def describe(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Network:
         BadCheckpoint, NotFound: its weights do not fit, or are not there.
     """
     network = resolve(variant)
-    return _describe(network, renamed(variant), checkpoints, stamp(network, checkpoints))
-
-
-def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
-    """A text that changes when the weights behind a resolved variant's name do, as those in a folder may.
-
-    Raises:
-        BadCheckpoint, NotFound: the variant asks for weights that are not there.
-    """
-    return "" if variant.weights in (None, "shipped") else weights.stamp(variant, checkpoints)
+    stamp = "" if network.weights in (None, "shipped") else weights.stamp(network, checkpoints)
+    return _describe(network, renamed(variant), checkpoints, stamp)
 
 
 @lru_cache(maxsize=1024)
 def _describe(variant: Variant, former: tuple[str, ...], checkpoints: Checkpoints, stamp: str) -> Network:
-    bill, load = count(variant), load_report(variant, checkpoints)
+    source = weights.source(variant, checkpoints)
+    bill, load = count(variant), None if source is None else _load_report(variant, checkpoints, source)
     state: WeightsState = "untrained" if load is None else "fresh attention" if load.fresh else "trained"
+    labels = source.labels if source else ()
     return Network(
         name=variant.name,
         variant=variant,
         trained=state == "trained",
         warning=weights.warning(load, former),
-        card=weights.card(variant, checkpoints),
+        card=source.card if source else None,
         state=state,
+        stamp=stamp,
         load=load,
-        labels=weights.labels(variant, checkpoints),
-        preprocess=preprocess_of(variant, checkpoints),
+        labels=labels if len(labels) == variant.classes else (),
+        preprocess=source.preprocess if source and source.preprocess else _usual_preprocess(variant.backbone),
         parameters=bill.total.parameters,
         macs=bill.total.macs,
         attention_parameters=bill.attention.parameters,
         attention_macs=bill.attention.macs,
     )
+
+
+def _load_report(variant: Variant, checkpoints: Checkpoints, source: Source) -> LoadReport:
+    """What `build` makes of a checkpoint, and what fresh modules in the network do."""
+    with advised(variant, checkpoints):
+        report = weights.plan(skeleton(variant), variant, source).report
+    if not report.fresh:
+        return report
+    return weights.measure(build(variant, checkpoints), report, input_size(variant.backbone))
+
+
+def _usual_preprocess(backbone: str) -> Preprocess:
+    """How a photo becomes the input of a backbone whose checkpoint does not say it."""
+    size = input_size(backbone)
+    return Preprocess(size=size, resize=size if size <= 64 else round(size / 0.875))

@@ -20,6 +20,9 @@ class Image(Plain):
     width: int = Field(description="Width in pixels, upright.")
     height: int = Field(description="Height in pixels, upright.")
     bytes: int = Field(description="Size of the file in bytes.")
+    created: AwareDatetime | None = Field(
+        default=None, description="When it was uploaded, the last time it was, UTC; null of a sample."
+    )
     note: str | None = Field(
         default=None, description="What was done to its pixels when they were read, such as '16-bit, 12 used ...'."
     )
@@ -48,6 +51,9 @@ class DataSet(Plain):
     classes: tuple[str, ...] | None = Field(description="Class names; None if only reading it would tell.")
     split: bool | None = Field(description="Whether it has train and test; if not, a fifth is kept for the test.")
     bytes: int | None = Field(default=None, description="Size of its files.")
+    created: AwareDatetime | None = Field(
+        default=None, description="When its files last changed, UTC; null where that is not known."
+    )
     inventory: Inventory | None = Field(default=None, description="What was understood; None until it was read.")
 
 
@@ -57,6 +63,44 @@ class DataSets(Plain):
     datasets: tuple[DataSet, ...] = Field(description="By name.")
     free_bytes: int | None = Field(default=None, description="Bytes that are free in the data folder.")
     max_bytes: int | None = Field(default=None, description="Largest archive of a data set that is taken, bytes.")
+
+
+class Checkpoint(Plain):
+    """Weights that a variant can name, as far as a list tells."""
+
+    name: str = Field(description="GET /v1/checkpoints/{name} gives the file.")
+    weights: str = Field(description="What a variant calls it, such as file:se-7.")
+    bytes: int = Field(description="Size of its file.")
+    created: AwareDatetime = Field(description="When its file last changed, UTC.")
+    origin: Literal["trained", "converted", "unknown"] = Field(
+        description="Whether it was trained or folded here, or came from other code, as its card says."
+    )
+    variant: str | None = Field(description="Short name of the network it fits, as far as its card says.")
+
+
+class Checkpoints(Plain):
+    """Stored checkpoints."""
+
+    checkpoints: tuple[Checkpoint, ...] = Field(description="By name.")
+
+
+class StoredKind(Plain):
+    """One kind of what users keep, summed up."""
+
+    kind: str = Field(description="photos, data sets, checkpoints, jobs or reports.")
+    count: int = Field(description="How many there are, without what comes with the service.")
+    bytes: int = Field(description="Their bytes; of jobs and reports those of the report.")
+    oldest: AwareDatetime | None = Field(description="When the oldest was stored, the last time it was, UTC.")
+    keep_days: float = Field(description="Days after which one is deleted; 0 keeps it until it is deleted by hand.")
+
+
+class Storage(Plain):
+    """What users keep here, and the room that is left."""
+
+    kinds: tuple[StoredKind, ...] = Field(description="Each kind.")
+    bytes: int = Field(description="Bytes of all kinds together.")
+    free_bytes: int = Field(description="Bytes that are free on the disk of the data folder.")
+    disk_bytes: int = Field(description="Size of that disk.")
 
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -95,6 +139,7 @@ class Job(Plain):
     note: str = Field(description="What is being done.")
     eta_s: float | None = Field(description="Seconds until it is done, if it goes on as it did; None while unknown.")
     report: Literal["none", "partial", "final"] = Field(description="Whether there is a report to read already.")
+    bytes: int = Field(default=0, description="Size of its report as JSON.")
     error: str | None = Field(description="Why it failed, or why it had to begin again, as a sentence.")
     attempts: int = Field(
         description="How often the work began. A job whose process dies begins again, as long as it makes progress; "
@@ -163,6 +208,7 @@ class ReportEntry(Plain):
     analysis: str = Field(description="Which question.")
     title: str = Field(description="What it is about: networks, photos, and what differs from the defaults.")
     created: AwareDatetime = Field(description="When the report was ready, UTC; the last time, if several gave it.")
+    bytes: int = Field(default=0, description="Size of the report as it is stored.")
     job: bool = Field(description="Whether a job made it: then it stays; other answers give way to newer ones.")
 
 

@@ -11,11 +11,14 @@ A Variant also has one canonical short name, and parsing the name gives the vari
 A bare module name such as ``eca`` means that module on the shipped backbone with shipped weights.
 """
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
+    BaseModel,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -27,7 +30,29 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from attention.names import parse_placement, parse_variant, write_ranges, write_variant
-from attention.plain import Plain as Plain
+
+
+class Plain(BaseModel):
+    """Frozen data that hashes and compares by its JSON, so that options may be a dict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+    @cached_property
+    def _json(self) -> str:
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copied = super().model_copy(update=update, deep=deep)
+        for derived in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[derived]
+        return copied
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self._json))
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._json == other._json
+
 
 Position = Literal["pre", "spatial", "inner", "standard", "identity", "post", "stage", "tail", "branch", "after"]
 POSITIONS: dict[str, str] = {

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from attention.network import describe
     from attention.spec import Variant
 
 
@@ -83,10 +84,10 @@ def naive(name: str, port: int) -> None:
 
 def preparing(variant: "Variant") -> "Callable[[bytes], Tensor]":
     """What makes a network's input of a photo's bytes."""
-    from attention.build import preprocess_of
-    from attention.data.images import decode, preprocess
+    from attention.data.images import decode
+    from attention.data.preprocessing import preprocess
 
-    how = preprocess_of(variant)
+    how = describe(variant).preprocess
     return lambda photo: preprocess(decode(photo), how)
 
 

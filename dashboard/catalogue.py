@@ -4,12 +4,17 @@ New sentences are added without a translation, and those that no page says any m
 """
 
 import ast
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from babel.messages import Catalog
 from babel.messages.pofile import read_po, write_po
 
+from attention.reports.disagreement import RANKS
+from attention.reports.latency import MODES
+from attention.reports.sweep import FAMILIES
+from attention.spec import ABLATIONS
 from dashboard.language import CATALOGUE
 
 FOLDER = Path(__file__).parent
@@ -25,7 +30,26 @@ def sentences() -> Catalog:
         for sentence in _said(ast.parse(file.read_text("utf-8"))):
             flags = ["python-format"] if "%(" in sentence else []
             template.add(sentence, locations=[(where, 1)], flags=flags)
+    for sentence in _of_the_library():
+        template.add(sentence, locations=[("attention", 1)])
     return template
+
+
+def _of_the_library() -> Iterator[str]:
+    """What photos, modules and backbones are called, and what replacing, sweeping and ranking mean."""
+    yield from (*ABLATIONS.values(), *FAMILIES.values(), *RANKS.values(), *MODES.values())
+    with (FOLDER.parent / "attention" / "data" / "samples" / "samples.csv").open(encoding="utf-8") as rows:
+        yield from (row["title"] for row in csv.DictReader(rows))
+    for shelf in ("modules", "backbones"):
+        for file in sorted((FOLDER.parent / "attention" / shelf).glob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef | ast.FunctionDef) and any(map(_registers, node.decorator_list)):
+                    yield (ast.get_docstring(node) or "").partition("\n")[0]
+
+
+def _registers(decorator: ast.expr) -> bool:
+    """Whether a decorator puts what it stands on onto a shelf."""
+    return isinstance(decorator, ast.Call) and ast.unparse(decorator.func).endswith(".register")
 
 
 def _said(module: ast.Module) -> Iterator[str]:

@@ -35,7 +35,7 @@ from server.web.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 
-ASKED_WITH = ("Authorization", "Content-Type", "Last-Event-ID", "X-API-Key", "X-Request-ID")
+ASKED_WITH = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-API-Key", "X-Request-ID")
 ANSWERED_WITH = ("ETag", "Link", "Location", "Report-Id", "Report-Not-Kept", "Retry-After", "X-Request-ID")
 """Headers that pages of allowed origins may send and read, besides the few that all may."""
 
@@ -116,7 +116,7 @@ def _surround(app: FastAPI, settings: Settings, accounts: Accounts, numbers: Met
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=("GET", "POST", "DELETE"),
+            allow_methods=("GET", "POST", "PATCH", "DELETE"),
             allow_headers=ASKED_WITH,
             expose_headers=ANSWERED_WITH,
         )

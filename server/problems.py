@@ -30,6 +30,7 @@ STATUS: dict[type[AttentionError], int] = {
     errors.TooLarge: 413,
     errors.NotFound: 404,
     errors.Cancelled: 409,
+    errors.Conflict: 409,
     errors.StorageFailed: 503,
     errors.Overloaded: 503,
 }

@@ -1,6 +1,7 @@
 """Service: the live things that routes use, made when the app starts."""
 
 import asyncio
+import hashlib
 import shutil
 from collections.abc import Hashable, Mapping
 from functools import cached_property, partial
@@ -14,19 +15,27 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
 
 from attention.build import skeleton
+from attention.data.folder import DataFolder
 from attention.errors import AttentionError, InvalidRequest
-from attention.schemas import Conditions, Job
+from attention.schemas import Conditions, Job, Storage
+from attention.schemas import StoredKind as KindOf
 from attention.spec import Request
 from server.access.limits import account
 from server.answers.answer_cache import AnswerCache
 from server.answers.provenance import Provenance
 from server.answers.references import images, variants
+from server.answers.references import photos as named_photos
 from server.answers.size_limits import check_at_once, check_networks
 from server.catalog import catalog, version
 from server.engine import Engine
 from server.jobs.queue import JobQueue
 from server.settings import Settings
 from server.store import Store
+from server.stored.answers import StoredAnswers
+from server.stored.checkpoints import StoredCheckpoints
+from server.stored.data_sets import DataSets
+from server.stored.jobs import StoredJobs
+from server.stored.kinds import StoredKind
 from server.stored.photos import Photos
 from server.stored.reports import Archive
 
@@ -65,7 +74,13 @@ class Service:
         self.engine = engine
         self.queue = queue
         self.store = store
-        self.photos = Photos(engine.files, store)
+        files, jobs = engine.files, store.jobs
+        self.photos = Photos(files, store, settings.keep_uploads_days)
+        self.data_sets = DataSets(DataFolder(files.file_store), jobs, settings.keep_data_sets_days)
+        self.checkpoints = StoredCheckpoints(files.checkpoints, jobs, settings.keep_checkpoints_days)
+        self.jobs = StoredJobs(jobs, settings.keep_jobs_days)
+        self.answers = StoredAnswers(store.answers, jobs, settings.reports_kept_days)
+        self.shelf: tuple[StoredKind, ...] = (self.photos, self.data_sets, self.checkpoints, self.jobs, self.answers)
         self._provenance = Provenance(engine, settings)
         self.archive = Archive(store.answers, settings)
         self.answer_cache: AnswerCache[bytes] = AnswerCache(len, settings.remembered_bytes)
@@ -89,6 +104,9 @@ class Service:
         Raises:
             AttentionError: whatever the caller can mend; Overloaded if too many requests wait already.
         """
+        asked, brought = question.model_dump(mode="json"), photos or {}
+        if any(name not in brought and name not in self.photos.samples for name in named_photos(asked)):
+            await run_in_threadpool(self.photos.check, asked, brought)
         conditions = await self.conditions(question)
         json = await self.answer_cache.get((question, conditions), partial(self.work_out, question, photos))
         return Answered(json, await self.keep(question, conditions, json))  # also if remembered: it is the newest again
@@ -134,13 +152,29 @@ class Service:
             await run_in_threadpool(check_at_once, question, self.settings)
             self._fitting[size] = None
 
-    async def submit(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> Job:
+    async def submit(
+        self, request: Request[Any], photos: Mapping[str, bytes] | None = None, asked_as: str | None = None
+    ) -> Job:
         """Queue a question as a job. Photos that came along are kept, because the job needs them later.
 
+        Args:
+            asked_as: what the client calls this wish, so that it is queued once.
+
         Raises:
-            AttentionError: something in it is not there, or too many jobs wait.
+            AttentionError: something in it is not there, too many jobs wait, or another wish was called the same.
         """
-        return await run_in_threadpool(self._submit, request, photos or {})
+        return await run_in_threadpool(self._submit, request, photos or {}, asked_as)
+
+    def storage(self) -> Storage:
+        """What users keep here, each kind summed up, and the room that is left; it blocks."""
+        kinds = [KindOf(kind=kind.name, keep_days=kind.keep_days, **vars(kind.extent())) for kind in self.shelf]
+        disk = shutil.disk_usage(self.settings.folder)
+        return Storage(
+            kinds=tuple(kinds),
+            bytes=sum(kind.bytes for kind in kinds),
+            free_bytes=disk.free,
+            disk_bytes=disk.total,
+        )
 
     def storage_obstacle(self) -> str | None:
         """Why what users send may not be kept now, as a sentence; None if nothing is known to be in the way."""
@@ -158,19 +192,25 @@ class Service:
         self.queue.look()
         return job
 
-    def _submit(self, request: Request[Any], photos: Mapping[str, bytes]) -> Job:
+    def _submit(self, request: Request[Any], photos: Mapping[str, bytes], asked_as: str | None) -> Job:
         if not self.settings.database_shared:
             raise InvalidRequest(
                 "Jobs run in processes of their own, which cannot see this service's database in memory. "
                 "Let ATTENTION_DATABASE name a file or a server."
             )
+        asked_by = account()
+        if asked_as is not None:  # the same words of another key are another wish
+            words = f"{asked_by.name if asked_by else ''}\n{asked_as}"
+            asked_as = hashlib.sha256(words.encode()).hexdigest()
+            if (job := self.store.jobs.asked_before(request, asked_as)) is not None:
+                return job
         check_networks(request, self.settings)
+        self.photos.check(request.model_dump(mode="json"), photos)
         for variant in dict.fromkeys(variants(request)):
             skeleton(variant)
         for image_id, data in photos.items():
             self.photos.add(image_id[:12], data)
-        asked_by = account()
-        add = partial(self.store.jobs.add, request, self.settings.max_jobs)
+        add = partial(self.store.jobs.add, request, self.settings.max_jobs, asked_as)
         job = asked_by.queue(add, self.store.jobs) if asked_by else add()
         self.queue.look()
         return job

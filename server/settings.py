@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(default=64_000_000, ge=1, description="Largest request with files in it, bytes.")
     max_json_bytes: int = Field(default=1_000_000, ge=1, description="Largest request without files, bytes.")
     max_dataset_bytes: int = Field(default=4_000_000_000, ge=1, description="Largest archive of a data set, bytes.")
+    max_checkpoint_bytes: int = Field(default=1_000_000_000, ge=1, description="Largest checkpoint sent, bytes.")
     max_bodies_bytes: int = Field(
         default=512_000_000,
         ge=1,
@@ -168,6 +169,13 @@ class Settings(BaseSettings):
         ge=0,
         description="Days after which an uploaded photo is deleted; 0 keeps it until it is deleted by hand.",
     )
+    keep_data_sets_days: float = Field(
+        default=0.0, ge=0, description="The same of a data set, since its files last changed."
+    )
+    keep_checkpoints_days: float = Field(
+        default=0.0, ge=0, description="The same of a checkpoint; a study that made one would train it again."
+    )
+    keep_jobs_days: float = Field(default=0.0, ge=0, description="The same of a job that has ended, with its report.")
     log_level: Literal["critical", "error", "warning", "info", "debug"] = Field(
         default="info", description="What is logged."
     )

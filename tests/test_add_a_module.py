@@ -73,6 +73,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.slow
 def test_it_is_in_the_catalogue_with_its_paper_and_its_options(answers: dict[str, Any]) -> None:
     assert answers["catalog"]["status"] == 200
     entries = {entry["name"]: entry for entry in answers["catalog"]["body"]["modules"]}
@@ -86,6 +87,7 @@ def test_it_is_in_the_catalogue_with_its_paper_and_its_options(answers: dict[str
     assert reduction["description"] == "Bottleneck width is C // reduction."
 
 
+@pytest.mark.slow
 def test_it_is_on_the_bill(answers: dict[str, Any]) -> None:
     assert answers["cost"]["status"] == 200
     resnet50, resnet20 = answers["cost"]["body"]["variants"]
@@ -98,6 +100,7 @@ def test_it_is_on_the_bill(answers: dict[str, Any]) -> None:
     assert resnet20["not_counted"] == []
 
 
+@pytest.mark.slow
 def test_it_is_compared_and_its_gates_are_seen(answers: dict[str, Any]) -> None:
     assert answers["compare"]["status"] == 200, answers["compare"]["body"]
     body = answers["compare"]["body"]
@@ -115,6 +118,7 @@ def test_it_is_compared_and_its_gates_are_seen(answers: dict[str, Any]) -> None:
     assert any(gate["std"] > 0 for gate in seen["gates"])
 
 
+@pytest.mark.slow
 def test_a_misspelt_option_of_it_is_explained(answers: dict[str, Any]) -> None:
     assert answers["wrong"]["status"] == 422
     assert "Did you mean 'reduction'?" in answers["wrong"]["body"]["detail"]
@@ -141,7 +145,7 @@ def test_a_new_module_is_under_contract_whatever_its_name(name: str, tmp_path: P
     (tmp_path / "attention" / "modules" / f"{name}.py").write_text(text, "utf-8")
     asked = ["tests/attention/modules/test_contract.py", "-k", name]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "", *asked],
+        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-m", "", *asked],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from attention.spec import Variant
@@ -11,6 +12,7 @@ from tests.attention.training.tape import Tape
 SE = Variant.parse("resnet20/se?weights=shipped")
 
 
+@pytest.mark.full
 def test_the_cpu_agrees_with_itself_in_every_way_it_has() -> None:
     dtypes, ways = possible("cpu")
     rows = list(compared(SE, "cpu", dtypes, ways, 11))
@@ -48,6 +50,7 @@ def test_a_first_class_may_change_only_where_two_classes_were_about_equally_prob
     assert abs(changed_margin(answers.flip(0), truth) - 0.5) < 1e-6  # 0.7 beside 0.2 is the clearest
 
 
+@pytest.mark.full
 def test_losses_of_recorded_and_written_steps_are_compared() -> None:
     tape = Tape()
     assert 0 <= losses_apart("cpu", tape, images=64) < LOSSES_APART and tape.replays > 0

@@ -33,8 +33,10 @@ def test_parts_that_end_that_fail_and_that_take_too_long_are_all_written_down(tm
     assert "no_such_module" in broken and "a partial result" not in broken
 
 
+@pytest.mark.full
 def test_what_was_running_when_the_command_was_killed_is_in_the_summary(tmp_path: Path) -> None:
     script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a shell's & ignores it
         "from pathlib import Path; from benchmarks.gpu_day import Part, run_all;"
         f"every = [Part('quick', ({QUICK!r},), 0), Part('endless', ({SLEEP!r},), 0)];"
         f"run_all(every, Path({str(tmp_path)!r}), 600, {{}})"

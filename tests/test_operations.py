@@ -36,7 +36,7 @@ def test_every_setting_that_any_page_names_is_one() -> None:
         "DASHBOARD_PORT",
     }  # of the dashboard, of `make run` and of the compose file
     known = {name.upper() for name in Settings.model_fields} | others
-    for page in (PAGE, (ROOT / "README.md").read_text("utf-8")):
+    for page in (PAGE, *((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/settings.md"))):
         named = set(re.findall(r"ATTENTION_([A-Z_]*[A-Z])(?![A-Z_…])", page))
         assert named <= known, named - known
 

@@ -71,6 +71,7 @@ def test_plain_data_loads_pydantic_and_nothing_heavy(module: str) -> None:
     assert not {name for name in loaded if name.startswith("server")}
 
 
+@pytest.mark.full
 def test_the_dashboard_loads_no_torch_and_no_web_framework_of_the_server() -> None:
     loaded = loaded_by(*DASHBOARD)
     assert set(DASHBOARD) <= loaded
@@ -91,6 +92,7 @@ def test_the_face_of_the_library_loads_what_is_asked_for_and_no_sooner() -> None
     assert {name for name in loaded if name.startswith("attention.")} == set()
 
 
+@pytest.mark.full
 def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
@@ -146,6 +148,7 @@ def lay_out(image: str, folder: Path) -> None:
                 shutil.copy(ROOT / source, folder / target)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("image", "blocked", "check"),
     [
@@ -181,7 +184,7 @@ def test_the_builder_is_given_every_file_that_the_dockerfile_copies() -> None:
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+    for document in ("README.md", "README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         text = (ROOT / document).read_text("utf-8")
         for link in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (ROOT / link).exists(), f"{document}: {link}"

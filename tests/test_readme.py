@@ -1,10 +1,10 @@
-"""What the README shows is what happens: its commands, its snippets, its tables."""
+"""What the README and the pages on REST and names show is what happens: their commands, snippets and tables."""
 
 import json
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,26 @@ from server.app import create_app
 from server.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
+README, CHINESE, REST, NAMES = (
+    (ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh.md", "docs/rest.md", "docs/names.md")
+)
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: str = REST) -> list[str]:
     """The code blocks of one language; those of no language are commands."""
-    found: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S)
+    found: list[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.M | re.S)
     return [text for name, text in found if name == language]
 
 
-def curls() -> list[str]:
-    return [block for block in blocks("") if block.startswith("curl ")]
+def curls(page: str = REST) -> list[str]:
+    return [block for block in blocks("", page) if block.startswith("curl ")]
+
+
+def test_the_readmes_are_short_and_ask_alike() -> None:
+    assert README.count("\n") < 120 and CHINESE.count("\n") < 120
+    assert curls(README) == curls(CHINESE) == curls()[:1]
+    rows = [[re.findall(r"[\d.−+]+", row) for row in page.splitlines() if " % (" in row] for page in (README, CHINESE)]
+    assert rows[0] == rows[1] and len(rows[0]) == 4
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +70,7 @@ def curl(http: TestClient, command: str) -> Any:
     return http.get(path)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("photo")
 @pytest.mark.parametrize("command", curls())
 def test_every_curl_line_is_answered(http: TestClient, command: str) -> None:
@@ -93,6 +103,7 @@ def test_the_first_answer_is_the_one_shown(http: TestClient) -> None:
     shows(json.loads(blocks("json")[0]), curl(http, curls()[0]).json())
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("photo")
 def test_the_second_line_says_that_its_networks_are_untrained(http: TestClient) -> None:
     report = curl(http, curls()[1]).json()
@@ -101,7 +112,7 @@ def test_the_second_line_says_that_its_networks_are_untrained(http: TestClient) 
 
 
 def test_the_table_of_costs_is_the_answer(http: TestClient) -> None:
-    shown = re.findall(r"^\| `(resnet50/\w+)` \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", README, re.M)
+    shown = re.findall(r"^\| `(resnet50/\w+)` \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", REST, re.M)
     bills = curl(http, curls()[2]).json()["variants"]
     found = [
         (
@@ -124,15 +135,23 @@ def test_the_python_client_prints_three_predictions(
     assert all(re.fullmatch(r"\S+ \w+ \d+%", line) for line in printed)
 
 
-def test_the_library_gives_logits_and_gates() -> None:
+@pytest.mark.parametrize(
+    ("snippet", "widths"),
+    [
+        (blocks("python")[1], (32, 64)),
+        (blocks("python", README)[0], (16, 32, 64)),
+        (blocks("python", CHINESE)[0], (16, 32, 64)),
+    ],
+)
+def test_the_library_gives_logits_and_gates(snippet: str, widths: Sequence[int]) -> None:
     names: dict[str, Any] = {"images": torch.zeros(2, 3, 32, 32)}
-    exec(blocks("python")[1], names)
+    exec(snippet, names)
     assert names["logits"].shape == (2, 10)
-    assert {tuple(gate.shape) for gate in names["gates"].values()} == {(2, 32, 1, 1), (2, 64, 1, 1)}
+    assert {tuple(gate.shape) for gate in names["gates"].values()} == {(2, width, 1, 1) for width in widths}
 
 
 def test_every_name_in_the_table_is_one(http: TestClient) -> None:
-    names = re.findall(r"^\| `([^`]+)` \| ", README.split("## Names of networks")[1].split("## Settings")[0], re.M)
+    names = re.findall(r"^\| `([^`]+)` \| ", NAMES, re.M)
     assert len(names) >= 5
     for name in names:
         assert Variant.parse(Variant.parse(name).name) == Variant.parse(name)
@@ -140,18 +159,18 @@ def test_every_name_in_the_table_is_one(http: TestClient) -> None:
 
 
 def test_every_position_is_explained() -> None:
-    names = README.split("## Names of networks")[1].split("## Settings")[0]
+    names = NAMES
     for position in POSITIONS:
         assert f"`{position}`" in names, position
 
 
 def test_every_route_is_in_the_table_and_the_other_way_round(http: TestClient) -> None:
-    shown = set(re.findall(r"`(GET|POST|PATCH|DELETE) (/v1/[^`]*)`", README))
+    shown = set(re.findall(r"`(GET|POST|PATCH|DELETE) (/v1/[^`]*)`", REST))
     paths = http.get("/openapi.json").json()["paths"]
     there = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     assert {(method, re.sub(r"\{\w+\}", "{id}", path)) for method, path in there} == shown
 
 
 def test_the_sentence_about_a_misspelt_module_is_the_one(http: TestClient) -> None:
-    (sentence,) = re.findall(r"\*(There is no attention module[^*]+)\*", README)
+    (sentence,) = re.findall(r"\*(There is no attention module[^*]+)\*", REST)
     assert http.post("/v1/cost", json={"variants": ["resnet50/cbma"]}).json()["detail"] == sentence

@@ -17,12 +17,16 @@ analyses: Registry[Analysis] = Registry("analysis", __name__)
 
 
 def run(request: Request[R], lab: AnyLab) -> R:
-    """Answer a request.
+    """Run the analysis that a request belongs to.
 
     Raises:
-        AttentionError: whatever the analysis found that the caller can mend.
+        AttentionError: what the analysis refuses, as a sentence for the caller.
+        RuntimeError: a StopIteration left the analysis; futures and generators cannot pass one on.
     """
-    report = _analysis(request.analysis)(request, lab)
+    try:
+        report = _analysis(request.analysis)(request, lab)
+    except StopIteration as error:
+        raise RuntimeError(f"The analysis {request.analysis!r} did not find what it looked for.") from error
     assert isinstance(report, request.report)
     return report  # type: ignore[return-value]
 

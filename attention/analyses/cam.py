@@ -20,15 +20,12 @@ from torch import Tensor, nn
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import preprocess_of
-from attention.data.images import crop
-from attention.data.sampling import prepared
+from attention.data.preprocessing import crop, prepared
 from attention.errors import InvalidRequest, did_you_mean
 from attention.gate import Slot, slots
 from attention.measuring.channel_gates import ran
 from attention.reports.cam import CamMap, CamNetwork, CamPhoto, CamReport, CamRequest
 from attention.reports.compare import ClassScore
-from attention.weights import load as weights
 
 METHOD = (
     "Grad-CAM (Selvaraju et al., ICCV 2017, arXiv:1610.02391): channels of a feature map, weighted by the mean over "
@@ -49,15 +46,13 @@ class Seen:
 @analyses.register("cam")
 def cam(request: CamRequest, lab: AnyLab) -> CamReport:
     """Where in these photos did each network find what speaks for its class? Grad-CAM, side by side."""
-    subjects = [ran(variant, lab).model_copy(update={"dtype": "float32"}) for variant in request.variants]
-    ways = [preprocess_of(subject.variant, lab.files.checkpoints) for subject in subjects]
-    inputs, sizes = prepared(request.images, ways, lab.files)
+    subjects = [lab.describe(variant) for variant in request.variants]
+    inputs, sizes = prepared(map(lab.files.image, request.images), (subject.preprocess for subject in subjects))
     networks: list[CamNetwork] = []
     by_network: list[list[CamMap]] = []
-    for number, (subject, how) in enumerate(zip(subjects, ways, strict=True)):
+    for number, subject in enumerate(subjects):
         lab.progress(number, len(subjects), subject.name)
-        variant, checkpoints = subject.variant, lab.files.checkpoints
-        names = weights.labels(variant, checkpoints)
+        variant, names, how = subject.variant, subject.labels, subject.preprocess
         assert variant.classes is not None  # it is resolved
         target = class_number(request.target, names, variant.classes, subject.name)
         model = lab.network(variant)
@@ -67,7 +62,7 @@ def cam(request: CamRequest, lab: AnyLab) -> CamReport:
         by_network.append(_maps(request, subject.name, seen, names, target, crops))
         height, width = seen.heat.shape[1:]
         network = CamNetwork(
-            **dict(subject),
+            **dict(ran(subject, lab)) | {"dtype": "float32"},
             layer=path,
             stage=slot.stage,
             channels=seen.channels,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab, Outputs
-from attention.data.sampling import prepared
+from attention.data.preprocessing import prepared
 from attention.errors import TooLarge
 from attention.measuring.confounds import differences_in_training
 from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
@@ -29,7 +29,7 @@ MAX_VALUES = 8_000_000
 def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
     """What do these networks see in these photos, and what does their attention do?"""
     networks = [lab.describe(variant) for variant in request.variants]
-    inputs, _ = prepared(request.images, (network.preprocess for network in networks), lab.files)
+    inputs, _ = prepared(map(lab.files.image, request.images), (network.preprocess for network in networks))
     by_variant: list[list[Prediction]] = []
     for number, network in enumerate(networks):
         lab.progress(number, len(networks), network.name)
@@ -42,7 +42,7 @@ def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
         ablation=request.ablation,
         device=device_name(lab.device),
         dtype=lab.dtype,
-        caveats=differences_in_training({network.name: network.card for network in networks if network.load}),
+        caveats=differences_in_training(tuple(network for network in networks if network.load)),
     )
 
 

@@ -12,8 +12,7 @@ from torch import Tensor
 from attention.analyses import analyses
 from attention.analyses.permutation import arrivals
 from attention.analysis import AnyLab
-from attention.build import preprocess_of
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.errors import InvalidRequest
 from attention.gate import AttentionModule, gates, slots
 from attention.measuring.channel_gates import channel_sites, named, per_channel, place, ran, require, spaced
@@ -44,13 +43,13 @@ FLAT = " Every entry is 0: on this photo the gate does not answer to the map at 
 @analyses.register("coupling")
 def coupling(request: CouplingRequest, lab: AnyLab) -> CouplingReport:
     """Which channels does a gate of this network listen to, on this photo?"""
-    network = ran(request.variant, lab)
+    network = lab.describe(request.variant)
     variant = network.variant
     every, left_out = channel_sites(variant)
     require(variant, every, left_out)
     site = named(every, (request.gate,))[0] if request.gate is not None else every[-1]
     photo = lab.files.image(request.image)
-    x = preprocess(photo, preprocess_of(variant, lab.files.checkpoints)).unsqueeze(0)  # (1, 3, S, S)
+    x = preprocess(photo, network.preprocess).unsqueeze(0)  # (1, 3, S, S)
     module, inner, arrived = _module(lab, site, request, x.to(lab.device))
     alone = _means_only(module, inner, site, arrived)
     at = arrived.mean((2, 3), keepdim=True) if alone else arrived
@@ -63,7 +62,7 @@ def coupling(request: CouplingRequest, lab: AnyLab) -> CouplingReport:
     warning = f" {network.warning}" if network.warning else ""
     return CouplingReport(
         **dict(place(site, len(values))),
-        network=network,
+        network=ran(network, lab),
         image=request.image,
         module=str(variant.attention),
         shown=tuple(shown),

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import preprocess_of
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.data.sampling import BATCH, Picture, how_many, label_numbers, pictures, why_unlabelled
 from attention.errors import InvalidRequest
 from attention.interventions.plan import SCALE, described, reference_images
@@ -25,9 +24,8 @@ from attention.measuring.channel_gates import ran
 from attention.measuring.confounds import differences_in_training
 from attention.reports.compare import ClassScore
 from attention.reports.disagreement import Agreement, Answer, Arm, DisagreementReport, DisagreementRequest, Entry, Flips
-from attention.reports.subjects import Ran
+from attention.reports.network import Network
 from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Preprocess
-from attention.weights import load as weights
 
 METHODS = (
     "Divergences are Jensen-Shannon divergences with equal weights between softmax predictions (Lin 1991), by their "
@@ -73,11 +71,10 @@ class Asked:
 
     def __init__(self, request: DisagreementRequest, lab: AnyLab) -> None:
         self.request, self.lab = request, lab
-        self.networks = [ran(variant, lab) for variant in request.variants]
+        self.networks = [lab.describe(variant) for variant in request.variants]
         self.caveats = [f"{one.name}: {one.warning}" for one in self.networks if one.warning]
-        cards = {one.name: weights.card(one.variant, lab.files.checkpoints) for one in self.networks if one.trained}
-        self.caveats += differences_in_training(cards)
-        self.names, about_classes = same_classes(self.networks, lab)
+        self.caveats += differences_in_training(tuple(one for one in self.networks if one.trained))
+        self.names, about_classes = same_classes(self.networks)
         self.caveats += about_classes
         self.reference: Pictures | None = None
         if request.removal in REFERRING:
@@ -85,7 +82,7 @@ class Asked:
             self.caveats += about
         if request.removal in SCALE:
             self.caveats.append(SCALE[request.removal])
-        self.arms: list[tuple[Ran, AblationKind | None]] = []
+        self.arms: list[tuple[Network, AblationKind | None]] = []
         for network in self.networks:
             self.arms.append((network, None))
             if request.removal is not None and network.variant.attention is not None:
@@ -105,7 +102,7 @@ class Asked:
         inputs: dict[Preprocess, Tensor] = {}  # what the networks see, once for each way of preparing it
         logits: list[Tensor] = []
         for network in self.networks:
-            how = preprocess_of(network.variant, self.lab.files.checkpoints)
+            how = network.preprocess
             if how not in inputs:
                 inputs[how] = torch.stack([preprocess(picture.image, how) for picture in some])  # (B, 3, S, S)
             with torch.inference_mode():
@@ -113,14 +110,14 @@ class Asked:
         predictions: Numbers = torch.stack([one.double().cpu() for one in logits]).softmax(-1).numpy()
         return predictions
 
-    def _ablations(self, network: Ran) -> list[Ablation]:
+    def _ablations(self, network: Network) -> list[Ablation]:
         kind = self.request.removal
         if kind is None or network.variant.attention is None:
             return []
         return [Ablation(kind=kind, value=self.request.value, seed=self.request.seed, reference=self.reference)]
 
 
-def same_classes(networks: Sequence[Ran], lab: AnyLab) -> tuple[tuple[str, ...], list[str]]:
+def same_classes(networks: Sequence[Network]) -> tuple[tuple[str, ...], list[str]]:
     """The names of the classes that all networks tell apart, and what to know of them; no names if none are known.
 
     Raises:
@@ -135,7 +132,7 @@ def same_classes(networks: Sequence[Ran], lab: AnyLab) -> tuple[tuple[str, ...],
                 f"{first.name} tells {first.variant.classes} classes apart, and {network.name} "
                 f"{network.variant.classes}. Only networks of the same classes can agree or disagree."
             )
-        names = weights.labels(network.variant, lab.files.checkpoints)
+        names = network.labels
         if not names:
             nameless.append(network.name)
         elif known and names != known:
@@ -268,7 +265,7 @@ def report(asked: Asked, found: Found, complete: bool) -> DisagreementReport:
     ranked = sorted(found.listed, reverse=True)
     return DisagreementReport(
         headline=headline(asked, found, flips),
-        networks=tuple(asked.networks),
+        networks=tuple(ran(network, asked.lab) for network in asked.networks),
         arms=tuple(
             Arm(
                 id=asked.ids[row],

@@ -13,7 +13,6 @@ import torch
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import preprocess_of
 from attention.data.sampling import Picture, batches, how_many
 from attention.measuring.channel_gates import (
     channel_sites,
@@ -61,17 +60,17 @@ class Seen:
 @analyses.register("excitation")
 def excitation(request: ExcitationRequest, lab: AnyLab) -> ExcitationReport:
     """Which channels does attention excite for which classes, early and late in the network?"""
-    network = ran(request.variant, lab)
+    network = lab.describe(request.variant)
+    subject = ran(network, lab)
     every, left_out = channel_sites(network.variant)
     require(network.variant, every, left_out)
     chosen = named(every, request.gates) if request.gates is not None else last_of_stages(every)
     total, seen = how_many(request.pictures, lab.files), Seen()
     lab.progress(0, total, network.name)
-    how = preprocess_of(network.variant, lab.files.checkpoints)
-    for some, images in batches(request.pictures, how, lab.files, BATCH):
+    for some, images in batches(request.pictures, network.preprocess, lab.files, BATCH):
         gates = lab.forward(network.variant, images).gates
         seen.add([label_of(one) for one in some], {one.path: per_channel(gates[one.path], one.kind) for one in chosen})
-        report = _report(request, network, chosen, left_out, seen, total)
+        report = _report(request, subject, chosen, left_out, seen, total)
         lab.progress(report.images, total, network.name, report)
     return report
 

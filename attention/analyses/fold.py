@@ -14,7 +14,6 @@ from attention.analyses import analyses
 from attention.analyses.latency import why_withheld
 from attention.analysis import AnyLab
 from attention.backbones import Backbone
-from attention.build import preprocess_of
 from attention.counting.cost import count
 from attention.data.sampling import batches, how_many, why_unlabelled
 from attention.gate import ablate, capture
@@ -36,10 +35,10 @@ from attention.reports.fold import (
     FoldTiming,
     KeptNetwork,
 )
-from attention.reports.subjects import Ran
+from attention.reports.network import Network
 from attention.running.timing import median_interval, rounds, synchroniser
 from attention.spec import Ablation, Pictures, Preprocess, Variant
-from attention.weights import load as weights
+from attention.weights.load import bare
 
 METHODS = (
     "Images are paired: each is compared with itself. Change of accuracy: Bonett-Price adjusted Wald interval (2012), "
@@ -57,7 +56,7 @@ class Work:
     """A fold as far as it has come."""
 
     request: FoldRequest
-    network: Ran
+    network: Network
     reference: Pictures
     caveats: list[str]
     total: int
@@ -79,16 +78,16 @@ class Work:
 @analyses.register("fold")
 def static_fold(request: FoldRequest, lab: AnyLab) -> FoldReport:
     """Can this network do without its attention: what becomes of it with mean gates worked into its normalisations?"""
-    network = ran(request.variant, lab)
+    network = lab.describe(request.variant)
     model = _own(network.variant, lab)
     places = foldable(model, network.name)
     reference, caveats = reference_images(request.calibration, request.images, lab.files)
     steps = (how_many(reference, lab.files), how_many(request.images, lab.files), request.rounds)
-    names = weights.labels(network.variant, lab.files.checkpoints)
     plain = _own(network.variant.plain, lab)
     warned = [network.warning] if network.warning else []
-    work = Work(request, network, reference, warned + caveats, sum(steps), model, plain, Tally(names, len(ARMS)))
-    how = preprocess_of(network.variant, lab.files.checkpoints)
+    tally = Tally(network.labels, len(ARMS))
+    work = Work(request, network, reference, warned + caveats, sum(steps), model, plain, tally)
+    how = network.preprocess
     moments = _calibrated(work, how, places, lab)
     work.gates = tuple(_folded(place, moments[place.site.path]) for place in places)
     means = {path: torch.from_numpy(one.mean).float().view(1, -1, 1, 1).to(lab.device) for path, one in moments.items()}
@@ -235,11 +234,11 @@ def _kept(work: Work, how: Preprocess, lab: AnyLab) -> KeptNetwork:
 
 def _card(work: Work, lab: AnyLab) -> Card | None:
     """What the folded network says of itself: the trained one's origin, and what was done to it."""
-    card = weights.card(work.variant, lab.files.checkpoints)
+    card = work.network.card
     if card is None:
         return None
     found = work.tally.found()
-    done = f"{card.data}; then attention ({weights.bare(work.variant).name}) folded by its mean gates over "
+    done = f"{card.data}; then attention ({bare(work.variant).name}) folded by its mean gates over "
     done += described(work.reference, lab.files)
     measured: dict[str, object] = {}
     if found.right is None:
@@ -248,7 +247,7 @@ def _card(work: Work, lab: AnyLab) -> Card | None:
         done += f"; accuracy on {described(work.request.images, lab.files)}"
         measured = {"test_images": found.n, "test_accuracy": float(found.right[2].mean())}
     asked = json.dumps(work.request.model_dump(mode="json", exclude_defaults=True))
-    told = {"variant": weights.bare(work.variant.plain), "data": done, "command": f"POST /v1/fold {asked}"}
+    told = {"variant": bare(work.variant.plain), "data": done, "command": f"POST /v1/fold {asked}"}
     return card.model_copy(update=told | measured)
 
 
@@ -267,7 +266,7 @@ def _report(work: Work, lab: AnyLab, complete: bool = False) -> FoldReport:
         )
     return FoldReport(
         headline=headline(work, arms, found.n),
-        network=work.network,
+        network=ran(work.network, lab),
         caveats=tuple(said),
         images=described(work.request.images, lab.files),
         calibration=described(work.reference, lab.files),

@@ -6,13 +6,13 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import preprocess_of, resolve
-from attention.data.images import png, preprocess
+from attention.data.images import png
+from attention.data.preprocessing import preprocess
 from attention.errors import InvalidRequest
 from attention.gate import Slot, capture, sites, slots
 from attention.reports.gates import GateSite
 from attention.reports.maps import SIDE, ChannelMap, Listening, MapsReport, MapsRequest
-from attention.spec import Variant
+from attention.spec import Preprocess
 
 ENDS = 8
 """Channels that are shown of either end where none are asked for."""
@@ -21,14 +21,15 @@ ENDS = 8
 @analyses.register("maps")
 def maps(request: MapsRequest, lab: AnyLab) -> MapsReport:
     """What arrives at a gate on this photo, channel by channel, and how is each channel weighed?"""
-    variant = resolve(request.variant)
-    model = lab.network(variant)
-    site = gate_site(model, request.gate, variant)
-    arriving, weights = run(model, site, image_input(request.image, variant, lab))  # (C, H, W), the gate's shape
+    network = lab.describe(request.variant)
+    model = lab.network(network.variant)
+    site = gate_site(model, request.gate, network.name)
+    image = image_input(request.image, network.preprocess, lab)
+    arriving, weights = run(model, site, image)  # (C, H, W), the gate's shape
     by_channel = channel_weights(site, weights)
     small = reduced(arriving)
     return MapsReport(
-        network=variant.name,
+        network=network.name,
         image=request.image,
         gate=site.path,
         kind=site.kind,
@@ -43,13 +44,12 @@ def maps(request: MapsRequest, lab: AnyLab) -> MapsReport:
     )
 
 
-def image_input(image: str, variant: Variant, lab: AnyLab) -> Tensor:
-    """A photo as the network's input, (1, 3, S, S), on the lab's device."""
-    how = preprocess_of(variant, lab.files.checkpoints)
+def image_input(image: str, how: Preprocess, lab: AnyLab) -> Tensor:
+    """A photo as a network's input, (1, 3, S, S), on the lab's device."""
     return preprocess(lab.files.image(image), how)[None].to(lab.device)
 
 
-def gate_site(model: nn.Module, path: str, variant: Variant) -> GateSite:
+def gate_site(model: nn.Module, path: str, network: str) -> GateSite:
     """Where a gate is.
 
     Raises:
@@ -58,7 +58,7 @@ def gate_site(model: nn.Module, path: str, variant: Variant) -> GateSite:
     known = {site.path: site for site in sites(model)}
     if path not in known:
         named = ", ".join(list(known)[:4]) if known else "none at all"
-        raise InvalidRequest(f"{variant.name} has no gate {path[:80]!r}. Its gates are {named}{' …' * bool(known)}.")
+        raise InvalidRequest(f"{network} has no gate {path[:80]!r}. Its gates are {named}{' …' * bool(known)}.")
     return known[path]
 
 

@@ -51,7 +51,7 @@ def out_of_distribution(request: OutOfDistributionRequest, lab: AnyLab) -> OutOf
         by_network.append(_sureties(names, foreign, own, network, request.level))
         separations.append(
             Separation(
-                network=ran(network.variant, lab),
+                network=ran(network, lab),
                 own=len(own),
                 photos=len(foreign),
                 softmax_area=area_under_curve(maximum_softmax(own), maximum_softmax(foreign)),

@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import input_size, preprocess_of, resolve, skeleton
-from attention.data.images import preprocess
+from attention.build import input_size, skeleton
+from attention.data.preprocessing import preprocess
 from attention.errors import AttentionError, InvalidRequest
 from attention.gate import AttentionModule, Slot, capture, gates, slots
 from attention.measuring.traits import SIDE, module_alone, noise, randomise
 from attention.modules import modules
+from attention.reports.network import Network
 from attention.reports.permutation import Order, PermutationReport, PermutationRequest, PermutedModule
-from attention.spec import GateKind, Variant
+from attention.spec import GateKind
 
 TOLERANCE = 1e-9
 """Changes up to this, in float64 and for gates of about 1, are rounding."""
@@ -55,7 +56,7 @@ def permutation(request: PermutationRequest, lab: AnyLab) -> PermutationReport:
     rows = [_lone(name, request) for name in request.modules]
     for number, variant in enumerate(request.variants):
         lab.progress(number, len(request.variants), variant.name)
-        rows += _inside(resolve(variant), request, lab)
+        rows += _inside(lab.describe(variant), request, lab)
     return PermutationReport(rows=tuple(rows), conditions=CONDITIONS)
 
 
@@ -71,19 +72,20 @@ def _lone(name: str, request: PermutationRequest) -> PermutedModule:
     return _probed(name, module, (x,), request.seed)
 
 
-def _inside(variant: Variant, request: PermutationRequest, lab: AnyLab) -> Iterator[PermutedModule]:
+def _inside(network: Network, request: PermutationRequest, lab: AnyLab) -> Iterator[PermutedModule]:
     """A row for every module of a network, each on the map that arrives at it."""
+    variant = network.variant
     if not any(len(slot) for slot in slots(skeleton(variant)).values()):
         raise InvalidRequest(f"{variant.name} has no attention, so there is no module to try.")
-    network = lab.network(variant)
+    model = lab.network(variant)
     if request.image is not None:
         photo = lab.files.image(request.image)
-        x = preprocess(photo, preprocess_of(variant, lab.files.checkpoints)).unsqueeze(0)  # (1, 3, S, S)
+        x = preprocess(photo, network.preprocess).unsqueeze(0)  # (1, 3, S, S)
     else:
         x = noise(input_size(variant.backbone), 3, 1)
-    for slot, module, arrived in arrivals(network, x.to(lab.device)):
+    for slot, module, arrived in arrivals(model, x.to(lab.device)):
         found = _probed(str(variant.attention), module, arrived, request.seed)
-        path = next(path for path, one in slots(network).items() if one is slot)
+        path = next(path for path, one in slots(model).items() if one is slot)
         place = {"variant": variant.name, "path": path, "stage": slot.stage, "block": slot.block}
         yield found.model_copy(update=place)
 

@@ -44,11 +44,11 @@ def plan(request: PlanRequest, lab: AnyLab) -> Plan:
     if data.images is not None:
         check_trainable(study.recipe, data.images, study.data, "images in all splits")
     arms = [resolve(arm.model_copy(update={"classes": classes})) for arm in study.arms()]
-    cards = [card for card in _cards(lab.files.file_store) if card.data == data.name]
+    cards = [card for card in run_cards(lab.files.file_store) if card.data == data.name]
     cards = [card for card in cards if card.preprocess.size == study.size]
-    trained = {(_key(card.variant), card.seed) for card in cards if card.recipe == study.recipe}
+    trained = {(arm_key(card.variant), card.seed) for card in cards if card.recipe == study.recipe}
     seeds = range(study.first_seed, study.first_seed + study.seeds)
-    left = {arm: sum((_key(arm), seed) not in trained for seed in seeds) for arm in arms}
+    left = {arm: sum((arm_key(arm), seed) not in trained for seed in seeds) for arm in arms}
     here = [card for card in cards if card.device.startswith(device_name(lab.device))]
     seconds, basis = _time(left, study, data, here, lab.device)
     return Plan(
@@ -72,12 +72,12 @@ def _time(
     for card in cards:
         epoch = card.seconds / card.recipe.epochs
         if epoch > 0:
-            own.setdefault(_key(card.variant), []).append(epoch)
+            own.setdefault(arm_key(card.variant), []).append(epoch)
             work = _work(card.variant, study.size, card.train_images, card.validation_images or card.test_images)
             rates.append(work / epoch)
     if not any(left.values()):
         return 0.0, "Every run was trained before, so nothing is left to train."
-    if data.images is None and not all(_key(arm) in own for arm in left):
+    if data.images is None and not all(arm_key(arm) in own for arm in left):
         return None, "How many images there are is known only once they have been read."
     rate = statistics.median(rates) if rates else ROUGH_MACS_PER_S["cuda" if device.startswith("cuda") else "cpu"]
     test = math.ceil(TEST_SHARE * (data.images or 0))
@@ -85,10 +85,10 @@ def _time(
     train = (data.images or 0) - test - (watched if study.validation else 0)
     total = 0.0
     for arm, runs in left.items():
-        known = own.get(_key(arm))
+        known = own.get(arm_key(arm))
         epoch = statistics.median(known) if known else _work(arm, study.size, train, watched) / rate
         total += epoch * runs * study.recipe.epochs
-    if all(_key(arm) in own for arm, runs in left.items() if runs):
+    if all(arm_key(arm) in own for arm, runs in left.items() if runs):
         basis = f"From the time that {len(cards)} finished runs of these networks took on this data and device."
     elif rates:
         basis = (
@@ -111,10 +111,10 @@ def _advice(study: StudyRequest, arms: Sequence[Variant], cards: list[Card]) -> 
     scores: dict[str, dict[int, float]] = {}
     for card in cards:
         if card.recipe == study.recipe:
-            scores.setdefault(_key(card.variant), {})[card.seed] = 100 * card.test_accuracy
+            scores.setdefault(arm_key(card.variant), {})[card.seed] = 100 * card.test_accuracy
     first = study.first_look or max(LEAST_SEEDS, study.seeds)
     rule = Rule(len(arms) - 1, first, study.looks, study.margin)
-    return [seeds_advice(rule, study.seeds, earlier_spread(scores, _key(arms[0])), study.margin)]
+    return [seeds_advice(rule, study.seeds, earlier_spread(scores, arm_key(arms[0])), study.margin)]
 
 
 def _work(variant: Variant, size: int, train: int, watched: int) -> float:
@@ -122,12 +122,12 @@ def _work(variant: Variant, size: int, train: int, watched: int) -> float:
     return count(current(variant), size).total.macs * ((1 + BACKWARD) * train + watched)
 
 
-def _key(variant: Variant) -> str:
+def arm_key(variant: Variant) -> str:
     """What a run and its card have in common: the network, whatever its classes and seed."""
     return current(variant).model_copy(update={"classes": None, "seed": 0, "weights": None}).name
 
 
-def _cards(file_store: FileStore) -> Iterable[Card]:
+def run_cards(file_store: FileStore) -> Iterable[Card]:
     """The cards of the runs that were kept; a file that is none is passed over."""
     for entry in file_store.entries("checkpoints"):
         if not fnmatch(entry.last, "run-*.json"):

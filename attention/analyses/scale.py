@@ -12,8 +12,8 @@ from PIL import Image
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import preprocess_of, skeleton
-from attention.data.images import preprocess
+from attention.build import skeleton
+from attention.data.preprocessing import preprocess
 from attention.data.sampling import batches, how_many
 from attention.errors import InvalidRequest
 from attention.gate import sites
@@ -34,12 +34,12 @@ REDUCED = "Each channel's weight of the last branch minus that of the first."
 @analyses.register("scale")
 def scale(request: ScaleRequest, lab: AnyLab) -> ScaleReport:
     """Does a selective kernel choose its larger branch when the object in the middle grows?"""
-    network = ran(request.variant, lab)
+    network = lab.describe(request.variant)
+    subject, how = ran(network, lab), network.preprocess
     variant, factors = network.variant, sorted(set(request.factors))
     if len(factors) < 2:
         raise InvalidRequest("Name at least two different factors, such as 1 and 2.")
     choosing = _choosing(variant)
-    how = preprocess_of(variant, lab.files.checkpoints)
     total = how_many(request.pictures, lab.files)
     preferences: dict[str, list[torch.Tensor]] = {site.path: [] for site in choosing}  # (B, factors) each
     shapes: dict[str, torch.Size] = {}
@@ -52,7 +52,7 @@ def scale(request: ScaleRequest, lab: AnyLab) -> ScaleReport:
             shapes[site.path] = weights.shape
             difference = (weights[:, -1] - weights[:, 0]).mean((1, 2, 3))
             preferences[site.path].append(difference.view(len(some), len(factors)))
-        report = _report(request, network, choosing, factors, preferences, shapes, total)
+        report = _report(request, subject, choosing, factors, preferences, shapes, total)
         lab.progress(report.images, total, network.name, report)
     return report
 

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import preprocess_of, resolve
-from attention.data.images import png, preprocess
+from attention.data.images import png
+from attention.data.preprocessing import preprocess
 from attention.reports.seen import SeenPicture, SeenReport, SeenRequest
 from attention.spec import Preprocess
 
@@ -17,8 +17,8 @@ from attention.spec import Preprocess
 def seen(request: SeenRequest, lab: AnyLab) -> SeenReport:
     """What is left of a photo when a network sees it: its input, as a picture?"""
     photo, ways = lab.files.image(request.image), dict[Preprocess, list[str]]()
-    for variant in map(resolve, request.variants):
-        ways.setdefault(preprocess_of(variant, lab.files.checkpoints), []).append(variant.name)
+    for network in map(lab.describe, request.variants):
+        ways.setdefault(network.preprocess, []).append(network.name)
     return SeenReport(
         image=request.image,
         pictures=tuple(

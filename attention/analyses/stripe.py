@@ -14,10 +14,10 @@ from torch import Tensor
 from attention.analyses import analyses
 from attention.analyses.excitation import BATCH, in_order
 from attention.analysis import AnyLab
-from attention.build import preprocess_of
 from attention.data.sampling import batches, how_many
 from attention.errors import InvalidRequest
 from attention.measuring.channel_gates import (
+    Entries,
     Matrix,
     channel_sites,
     class_share,
@@ -35,11 +35,9 @@ from attention.measuring.channel_gates import (
 )
 from attention.measuring.moments import Moments
 from attention.reports.gates import GateSite
+from attention.reports.network import Network
 from attention.reports.stripe import OrderBetween, StripeGate, StripeMap, StripeReport, StripeRequest
-from attention.reports.subjects import ClassCount, Ran
-
-LOW, HIGH = 0.1, 0.9
-"""An entry below or above these counts as saturated."""
+from attention.reports.subjects import ClassCount
 
 MOST_IMAGES = 2048
 """The matrices are kept whole, for ranks and singular values need all images at once."""
@@ -50,28 +48,10 @@ CORRESPONDENCE = (
 )
 
 
-class Entries:
-    """Every entry of one gate as it passes by, whatever the gate's shape: its spread and how much is saturated."""
-
-    def __init__(self) -> None:
-        self.moments: Moments | None = None
-        self.least, self.most = np.inf, -np.inf
-        self.low = self.high = 0
-
-    def add(self, weights: Tensor) -> None:
-        """Some images' gates."""
-        entries = weights.double().cpu().numpy().ravel()
-        more = Moments.of(entries)
-        self.moments = more if self.moments is None else self.moments + more
-        self.least, self.most = min(self.least, float(entries.min())), max(self.most, float(entries.max()))
-        self.low += int((entries < LOW).sum())
-        self.high += int((entries > HIGH).sum())
-
-
 class Watched:
     """What is kept of one network: for each gate a matrix images x channels, and its entries' spread."""
 
-    def __init__(self, network: Ran, found: Sequence[GateSite]) -> None:
+    def __init__(self, network: Network, found: Sequence[GateSite]) -> None:
         self.network = network
         self.sites = found
         self.entries = {site.path: Entries() for site in found}
@@ -99,7 +79,7 @@ def stripe(request: StripeRequest, lab: AnyLab) -> StripeReport:
     count = _count(request, lab)
     watched, caveats = [], []
     for variant in request.variants:
-        network = ran(variant, lab)
+        network = lab.describe(variant)
         found, left_out = channel_sites(network.variant)
         watched.append(Watched(network, found))
         caveats += [f"{network.name}: {network.warning}"] if network.warning else []
@@ -113,8 +93,7 @@ def stripe(request: StripeRequest, lab: AnyLab) -> StripeReport:
         if not one.sites:
             continue
         names, labels = [], []
-        how = preprocess_of(one.network.variant, lab.files.checkpoints)
-        for some, images in batches(request.pictures, how, lab.files, BATCH):
+        for some, images in batches(request.pictures, one.network.preprocess, lab.files, BATCH):
             lab.progress(number * count + len(names), len(watched) * count, one.network.name)
             one.add(lab.forward(one.network.variant, images).gates)
             names += [picture.name for picture in some]
@@ -125,7 +104,7 @@ def stripe(request: StripeRequest, lab: AnyLab) -> StripeReport:
     table = tuple(_gate(one, site, by_class) for one in watched for site in one.sites)
     between, unmatched = _between(watched)
     return StripeReport(
-        networks=tuple(one.network for one in watched),
+        networks=tuple(ran(one.network, lab) for one in watched),
         pictures=request.pictures,
         images=count,
         classes=tuple(ClassCount(label=label, images=labels.count(label)) for label in classes),

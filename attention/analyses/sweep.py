@@ -7,7 +7,6 @@ from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import preprocess_of
 from attention.data.sampling import batches, how_many, why_unlabelled
 from attention.errors import InvalidRequest
 from attention.interventions.effects import METHODS, Found, Tally, effects, redundancy
@@ -17,7 +16,6 @@ from attention.measuring.statistics import LEAST_IMAGES
 from attention.reports.sweep import Effect, Scope, SweepReport, SweepRequest
 from attention.running.device import device_name
 from attention.spec import AblationKind
-from attention.weights import load as weights
 
 ANEW: tuple[AblationKind, ...] = ("constant", "neutral")
 """The kinds that change the scale, for which normalisations may be estimated anew."""
@@ -26,16 +24,15 @@ ANEW: tuple[AblationKind, ...] = ("constant", "neutral")
 @analyses.register("sweep")
 def sweep(request: SweepRequest, lab: AnyLab) -> SweepReport:
     """What does a network lose on these images without each of its gates, each stage of them, or all?"""
-    what = plan(request, request.scopes, request.images, lab.files, calibrate=request.reestimate)
-    how = preprocess_of(what.variant, lab.files.checkpoints)
+    what = plan(request, request.scopes, request.images, lab, calibrate=request.reestimate)
     anew = [number for number, one in enumerate(what.ablations) if request.reestimate and one.kind in ANEW]
     total = how_many(request.images, lab.files)
     lab.progress(0, total, f"{len(what.ablations)} different replacements")
     renormalised = _renormalised(what, anew, total, lab) if anew else None
     rows = _rows(what, anew)
-    tally = Tally(weights.labels(what.variant, lab.files.checkpoints), 1 + len(what.ablations) + len(anew))
+    tally = Tally(what.network.labels, 1 + len(what.ablations) + len(anew))
     done = 0
-    for some, images in batches(request.images, how, lab.files):
+    for some, images in batches(request.images, what.network.preprocess, lab.files):
         tally.begin([picture.label for picture in some])
         for part, logits in _answers(what, renormalised, images, lab):
             tally.put(part, logits)
@@ -52,7 +49,7 @@ def _answers(
     what: Plan, renormalised: Renormalised | None, images: Tensor, lab: AnyLab
 ) -> Iterator[tuple[slice, Tensor]]:
     """Rows of the tally with the logits that belong there, after the untouched ones: (1 + rows, B, K)."""
-    for part, logits in passes(lab, what.variant, images, what.ablations):
+    for part, logits in passes(lab, what.network.variant, images, what.ablations):
         untouched = logits[0]
         yield slice(1 + part.start, 1 + part.stop), logits
     if renormalised is not None:
@@ -67,8 +64,8 @@ def _renormalised(what: Plan, anew: Sequence[int], total: int, lab: AnyLab) -> R
         InvalidRequest: one image has no variance.
     """
     assert what.reference is not None
-    renormalised = Renormalised(lab.network(what.variant), [what.ablations[number] for number in anew])
-    for _, images in batches(what.reference, preprocess_of(what.variant, lab.files.checkpoints), lab.files):
+    renormalised = Renormalised(lab.network(what.network.variant), [what.ablations[number] for number in anew])
+    for _, images in batches(what.reference, what.network.preprocess, lab.files):
         renormalised.see(images)
         lab.progress(0, total, f"normalisations estimated anew on {renormalised.seen:,} images")
     if not renormalised.seen:
@@ -102,8 +99,8 @@ def _report(
     right, true = found.right, found.true
     return SweepReport(
         headline=headline(what, made),
-        network=what.variant.name,
-        variant=what.variant,
+        network=what.network.name,
+        variant=what.network.variant,
         caveats=(*what.caveats, *_about_images(found, tally, request)),
         images=described(request.images, lab.files),
         calibration=described(what.reference, lab.files) if what.reference else None,

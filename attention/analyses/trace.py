@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from attention.analyses import analyses
 from attention.analyses.maps import channel_map, gate_site, image_input, reduced, run, slot_of
 from attention.analysis import AnyLab
-from attention.build import resolve
 from attention.errors import InvalidRequest
 from attention.gate import PooledAttention, sites
 from attention.reports.trace import TraceReport, TraceRequest, TraceStep
@@ -16,14 +15,14 @@ from attention.reports.trace import TraceReport, TraceRequest, TraceStep
 @analyses.register("trace")
 def trace(request: TraceRequest, lab: AnyLab) -> TraceReport:
     """How does a gate come from the map that arrives at it: squeeze, layers, weight, scale, in numbers?"""
-    variant = resolve(request.variant)
-    model = lab.network(variant)
+    network = lab.describe(request.variant)
+    model = lab.network(network.variant)
     known = sites(model)
-    site = gate_site(model, request.gate or (known[0].path if known else ""), variant)
+    site = gate_site(model, request.gate or (known[0].path if known else ""), network.name)
     module = slot_of(model, site.path)[0]
     if not isinstance(module, PooledAttention):
         raise InvalidRequest(
-            f"The gates of {variant.name} do not come from the channels' means alone, so there is no such way to show. "
+            f"The gates of {network.name} do not come from the channels' means alone, so there is no such way to show. "
             "Those of SE, ECA and their relatives do."
         )
     outputs: dict[str, Tensor] = {}
@@ -32,14 +31,14 @@ def trace(request: TraceRequest, lab: AnyLab) -> TraceReport:
     ]
     handles = [layer.register_forward_hook(partial(_keep, outputs, name)) for name, layer in layers]
     try:
-        arriving, weights = run(model, site, image_input(request.image, variant, lab))
+        arriving, weights = run(model, site, image_input(request.image, network.preprocess, lab))
     finally:
         for handle in handles:
             handle.remove()
     gate = weights.flatten()
     small = reduced(arriving)
     return TraceReport(
-        network=variant.name,
+        network=network.name,
         image=request.image,
         gate=site.path,
         stage=site.stage,

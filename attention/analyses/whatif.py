@@ -7,8 +7,7 @@ from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import preprocess_of
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.interventions.effects import divergence
 from attention.interventions.plan import Plan, described, passes, plan
 from attention.reports.compare import ClassScore
@@ -16,23 +15,21 @@ from attention.reports.sweep import PhotoBase, PhotoEffect, WhatIfReport, WhatIf
 from attention.running.device import device_name
 from attention.running.runner import check_finite
 from attention.spec import Pictures
-from attention.weights import load as weights
 
 
 @analyses.register("whatif")
 def whatif(request: WhatIfRequest, lab: AnyLab) -> WhatIfReport:
     """What becomes of the predictions for these photos without each gate, each stage of gates, or all of them?"""
-    what = plan(request, request.scopes, Pictures(images=request.images), lab.files, calibrate=False)
-    how = preprocess_of(what.variant, lab.files.checkpoints)
+    what = plan(request, request.scopes, Pictures(images=request.images), lab, calibrate=False)
+    names, how = what.network.labels, what.network.preprocess
     photos = torch.stack([preprocess(lab.files.image(image), how) for image in request.images])  # (B, 3, S, S)
-    names = weights.labels(what.variant, lab.files.checkpoints)
     logits = torch.empty(0)
-    for rows, part in passes(lab, what.variant, photos, what.ablations):
+    for rows, part in passes(lab, what.network.variant, photos, what.ablations):
         if not len(logits):
             logits = part.new_empty(1 + len(what.ablations), *part.shape[1:])  # (1 + A, B, K)
             logits[0] = part[0]
         logits[1 + rows.start : 1 + rows.stop] = part[1:]
-    check_finite(logits, what.variant.name)
+    check_finite(logits, what.network.name)
     shares, kl = logits.float().softmax(-1), divergence(logits)
     tops = shares[0].topk(min(request.top_k, shares.shape[-1]), -1).indices.tolist()
     bases, effects = [], []
@@ -41,8 +38,8 @@ def whatif(request: WhatIfRequest, lab: AnyLab) -> WhatIfReport:
         bases.append(PhotoBase(image=image, top=tuple(_score(own[0], index, names) for index in top)))
         effects += _effects(what, image, own, kl[:, number], top, names)
     return WhatIfReport(
-        network=what.variant.name,
-        variant=what.variant,
+        network=what.network.name,
+        variant=what.network.variant,
         caveats=what.caveats,
         calibration=described(what.reference, lab.files) if what.reference else None,
         photos=tuple(bases),

@@ -13,14 +13,14 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from attention.build import build, preprocess_of, resolve
+from attention.build import build
 from attention.data.files import Files
 from attention.errors import InvalidRequest
+from attention.network import describe
 from attention.reports.export import ExportCard
 from attention.running.export import About, export
 from attention.running.hub_layout import push, save_pretrained
 from attention.spec import Variant
-from attention.weights import load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,10 +41,10 @@ def run(chosen: argparse.Namespace) -> None:
     if chosen.hub and chosen.out.suffix:
         raise InvalidRequest("The hub takes a folder: give a name without an ending.")
     checkpoints = Files(chosen.data.expanduser()).checkpoints
-    variant = resolve(Variant.parse(chosen.network))
-    how = preprocess_of(variant, checkpoints)
-    about = About(variant, how, load.labels(variant, checkpoints))
-    model, size, out = build(variant, checkpoints), chosen.size or how.size, chosen.out.expanduser()
+    network = describe(Variant.parse(chosen.network), checkpoints)
+    about = About(network.variant, network.preprocess, network.labels)
+    model, out = build(network.variant, checkpoints), chosen.out.expanduser()
+    size = chosen.size or network.preprocess.size
     if out.suffix:
         print("\n".join(_told(export(model, out, size, about), out)), flush=True)
         return

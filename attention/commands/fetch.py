@@ -17,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from attention.build import load_report
 from attention.commands import data_options
 from attention.data.files import Files
 from attention.data.folder import DataFolder, data_set_name
 from attention.errors import AttentionError, BadData, InvalidRequest
+from attention.network import describe
 from attention.storage.folder import FolderStore
 from attention.weights.find import Checkpoints
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork, find_networks
@@ -116,7 +116,7 @@ def fetch_networks(networks: Sequence[HubNetwork], checkpoints: Checkpoints) -> 
     """
     for network in networks:
         print(f"fetching {network.repository}: about {network.megabytes:.0f} MB, {network.licence}", flush=True)
-        report = load_report(network.weighted, checkpoints)
+        report = describe(network.weighted, checkpoints).load
         assert report is not None
         print(f"  {report.loaded} tensors. Ask for {network.weighted.name}", flush=True)
 

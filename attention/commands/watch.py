@@ -18,10 +18,10 @@ from attention.commands import report_options
 from attention.commands.model_source import FORMS, load_model
 from attention.errors import InvalidRequest
 from attention.lab import FOLDER
-from attention.plain import Plain
 from attention.progress import ProgressLine
 from attention.reports.gates import WatchedGates
 from attention.reports.tables import Report
+from attention.spec import Plain
 from attention.watch import watch
 
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from attention.data.colour_profile import in_srgb
 from attention.data.images import decode
 from attention.data.intake import Intake, check, digest_of, placed, take_inventory
 from attention.data.pixel_cache import PixelCache, fingerprint_of, in_parallel
+from attention.data.preprocessing import in_srgb
 from attention.data.sources import Content, Item
 from attention.data.splits import VALIDATION_SHARE, split_of, with_test, with_validation
 from attention.errors import AttentionError, BadData

@@ -5,7 +5,7 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from PIL import Image
 from attention.data.images import decode
 from attention.errors import NotFound
 from attention.storage import open_file_store
+from attention.storage.base import Entry
 from attention.weights.find import Checkpoints
 from attention.weights.hub import Hub
 
@@ -96,15 +97,23 @@ class Files:
             self.file_store.write(_place(name), data)
         return name
 
-    def images_before(self, moment: float) -> list[str]:
-        """Ids of uploaded images that came, the last time they did, before a moment (seconds since 1970)."""
-        found = self.file_store.entries("images", deep=True)
-        return sorted(one.last for one in found if IMAGE.fullmatch(one.last) and one.changed < moment * 1e9)
+    def images(self) -> Iterator[Entry]:
+        """The files of uploaded images, by id; each changed when it came, the last time it did."""
+        return (file for file in self.file_store.entries("images", deep=True) if IMAGE.fullmatch(file.last))
+
+    def has_image(self, name: str) -> bool:
+        """Whether an image is here, a sample or an upload."""
+        if any(sample.id == name for sample in samples()):
+            return True
+        try:
+            return bool(self.file_store.state(_place(name)))
+        except FileNotFoundError:
+            return False
 
     def sweep(self) -> int:
         """Remove what uploads that were cut off left behind; nobody could read it. Gives how many files that were."""
         moment = time.time() - ABANDONED_S
-        places = ("images/*/.*.part", "copies/*/.*.part")
+        places = ("images/*/.*.part", "copies/*/.*.part", "checkpoints/.*.part", "datasets/.*.part")
         left = [path for place in places for path in self.root.glob(place) if _written(path) < moment]
         for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

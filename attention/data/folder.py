@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -22,7 +23,7 @@ from attention.data.layout import understand
 from attention.data.pixel_range import PixelRange
 from attention.data.sources import SUFFIXES
 from attention.data.system_files import left_by_system
-from attention.errors import AttentionError, BadData, InvalidRequest, NotFound
+from attention.errors import AttentionError, BadData, Conflict, InvalidRequest, NotFound
 from attention.reports.inventory import AS_FOUND, Choices, Inventory
 from attention.storage.base import Entry, FileStore, State
 
@@ -43,6 +44,7 @@ class Listed:
     classes: tuple[str, ...] | None = None
     split: bool | None = None
     bytes: int | None = None
+    created: datetime | None = None
     inventory: Inventory | None = None
 
 
@@ -53,10 +55,6 @@ class Kept:
     state: str
     files: str
     intake: Intake
-
-
-class Taken(InvalidRequest):
-    """There is a data set of that name already."""
 
 
 def data_set_name(text: str) -> str:
@@ -114,9 +112,9 @@ class DataFolder:
         return [one for entry in found for one in self.file_store.state(entry.name)]
 
     def check_free(self, name: str) -> None:
-        """Raise Taken if a name is taken."""
+        """Raise Conflict if a name is taken."""
         if any(_stem(entry.last) == name for entry in self.entries()):
-            raise Taken(f"There is a data set {name!r} already. Give this one another name.")
+            raise Conflict(f"There is a data set {name!r} already. Give this one another name.")
 
     def adopt(
         self,
@@ -133,7 +131,7 @@ class DataFolder:
 
         Raises:
             BadData, TooLarge: it is not a data set that can be trained on.
-            Taken: the name is taken.
+            Conflict: the name is taken.
         """
         intake = self.preview(made, name, choices)
         check(intake.inventory, name)
@@ -152,7 +150,7 @@ class DataFolder:
                 with suppress(FileNotFoundError, FileExistsError):
                     self.file_store.move(aside, entry)
             if isinstance(error, FileExistsError):
-                raise Taken(f"There is a data set {name!r} already. Give this one another name.") from None
+                raise Conflict(f"There is a data set {name!r} already. Give this one another name.") from None
             raise
         self.file_store.remove(aside)
         self._keep(name, intake)
@@ -220,7 +218,7 @@ class DataFolder:
 
         Raises:
             NotFound: there is none of that name.
-            Taken: the new name is taken.
+            Conflict: the new name is taken.
         """
         entries = self._named(name)
         self.check_free(new)
@@ -229,7 +227,7 @@ class DataFolder:
         try:
             self.file_store.move(entries[0].name, f"datasets/{new}{ending}")
         except FileExistsError:
-            raise Taken(f"There is a data set {new!r} already. Give this one another name.") from None
+            raise Conflict(f"There is a data set {new!r} already. Give this one another name.") from None
         self.file_store.remove(_sidecar(_stem(name)))
         if known is not None:
             self._keep(new, known.intake)
@@ -269,6 +267,8 @@ class DataFolder:
         state = json.dumps(self.file_store.state(entry.name))
         listed = _listed(self.file_store, entry, hash(state) if entry.folder else 0)
         kept = _kept(self.file_store, name, state)
+        if listed is not None and entry.changed:  # a store of objects knows no time of a folder
+            listed = replace(listed, created=datetime.fromtimestamp(entry.changed / 1e9, UTC))
         if listed is None or kept is None:
             return listed
         about = kept.intake.inventory

@@ -1,7 +1,6 @@
-"""Photos in, tensors out: any size, mode, orientation and format Pillow reads, through one preprocessing.
+"""Photos from bytes: any size, mode, orientation and format that Pillow reads becomes upright 8-bit RGB.
 
-Decode, turn upright by EXIF, bring to 8-bit RGB (more bits scaled by the range in use, transparency laid on white),
-resize the shorter side and crop as the network's publisher does, convert to sRGB, scale to 0..1, normalise.
+More bits are scaled by the range in use, transparency is laid on white; a file that was cut short is refused.
 """
 
 import base64
@@ -13,17 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
-from torch import Tensor
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
-from attention.data.colour_profile import in_srgb, kept_profile
 from attention.data.file_kinds import ADVICE, HEAD_BYTES, HEIC, UNKNOWN, article, file_kind
-from attention.data.metadata import jpeg_with_filler, png_is_cut, turn_upright, without_metadata
+from attention.data.metadata import jpeg_with_filler, png_is_cut, without_metadata
 from attention.data.pixel_range import (
     BITS,
     OUTLIER_SHARE,
@@ -34,8 +30,8 @@ from attention.data.pixel_range import (
     deep_to_rgb,
     joined_bytes_to_rgb,
 )
+from attention.data.preprocessing import kept_profile
 from attention.errors import AttentionError, BadImage, TooLarge
-from attention.spec import Filter, Preprocess
 
 # What Pillow finds strange about the tags of a damaged file is not for anybody's log, and Python remembers each text.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -53,8 +49,22 @@ FORMATS = tuple(
 """What is decoded, as far as this Pillow can. Formats that run code or read other files (EPS, WMF, ...) are left out on
 purpose."""
 
+DEEP_MODES = ("I", "F")
+"""How Pillow's names of grey pixels of more than eight bits begin."""
+
 PREVIEW_TAG = 254
 """NewSubfileType of TIFF: its lowest bit says that this is a small copy of another image in the file."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what turns the pixels upright (EXIF 2.32, tag 0x0112)."""
 
 MID_GREY = 128
 """What libjpeg fills pixels with that it never got."""
@@ -127,8 +137,7 @@ def read_photo(data: bytes, max_pixels: int = MAX_PIXELS, used: PixelRange | Non
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit RGB from any mode: more bits scaled to 8, palettes resolved, transparency laid on white."""
-    used = deep_range(image)
-    return _eight_bits(image) if used is None else deep_to_rgb(image, used)
+    return deep_to_rgb(image, deep_range(image)) if image.mode.startswith(DEEP_MODES) else _eight_bits(image)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -146,89 +155,11 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, over)
 
 
-FILTERS = {name: Image.Resampling[name.upper()] for name in get_args(Filter)}
-
-MOST_RESIZED_PIXELS = 4_000_000
-"""A photo that has more after it was resized is resized under its crop only: exact to a grey level."""
-
-
-def preprocess(image: Image.Image, how: Preprocess) -> Tensor:
-    """A network's input (3, size, size) in float32 from an upright RGB photo."""
-    return normalise(torch.from_numpy(np.array(in_srgb(resized(image, how)))).permute(2, 0, 1), how)
-
-
-def resized(image: Image.Image, how: Preprocess) -> Image.Image:
-    """The part of an upright RGB photo that a network sees, (size, size) pixels."""
-    width, height = _resized_size(image.width, image.height, how)
-    left, top = (_offset(side, how) for side in (width, height))
-    if how.mode == "center" and (how.rounding == "nearest" or width * height > MOST_RESIZED_PIXELS):
-        scale_x, scale_y = image.width / width, image.height / height
-        box = (left * scale_x, top * scale_y, (left + how.size) * scale_x, (top + how.size) * scale_y)
-        return image.resize((how.size, how.size), FILTERS[how.filter], box=box)
-    whole = image if image.size == (width, height) else image.resize((width, height), FILTERS[how.filter])
-    if min(width, height) >= how.size:
-        return whole.crop((left, top, left + how.size, top + how.size))
-    mean = tuple(round(255 * value) for value in how.mean)
-    filled = Image.new("RGB", (how.size, how.size), mean)
-    filled.paste(whole, (-left, -top))
-    filled.info = whole.info
-    return filled
-
-
-def crop(photo_width: int, photo_height: int, how: Preprocess) -> tuple[float, float, float, float]:
-    """The part of a photo that becomes the input: left, top, right, bottom as shares of its width and height.
-
-    Below 0 and above 1 is what is filled.
-    """
-    width, height = _resized_size(photo_width, photo_height, how)
-    left, top = (_offset(side, how) for side in (width, height))
-    return left / width, top / height, (left + how.size) / width, (top + how.size) / height
-
-
-def _resized_size(width: int, height: int, how: Preprocess) -> tuple[int, int]:
-    """Width and height of the whole photo after it was resized, pixels."""
-    if how.mode == "squash":
-        return how.resize, how.resize
-    if how.mode == "border":
-        ratio = max(width, height) / how.resize
-        return max(round(width / ratio), 1), max(round(height / ratio), 1)
-    shorter = min(width, height)
-    if how.rounding == "torchvision":
-        longer = max(int(how.resize * max(width, height) / shorter), how.size)
-        short = max(how.resize, how.size)
-        return (short, longer) if width <= height else (longer, short)
-    scale = how.resize / shorter
-    return max(round(width * scale), how.size), max(round(height * scale), how.size)
-
-
-def _offset(side: int, how: Preprocess) -> int:
-    """Where the crop begins on a side of the resized photo; below 0 where the photo is smaller."""
-    if side < how.size:
-        return -((how.size - side) // 2)
-    return (side - how.size) // 2 if how.rounding == "nearest" else round((side - how.size) / 2)
-
-
 def png(pixels: NDArray[np.uint8]) -> str:
     """Grey (H, W) or colour (H, W, 3) pixels as a PNG in base64."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return base64.b64encode(out.getvalue()).decode()
-
-
-def normalise(pixels: Tensor, how: Preprocess) -> Tensor:
-    """uint8 pixels (..., 3, H, W) to what the network sees, float32."""
-    return normaliser(how, pixels.device)(pixels)
-
-
-def normaliser(how: Preprocess, device: torch.device | str) -> Callable[[Tensor], Tensor]:
-    """Make `normalise` for many batches: mean and spread are brought to the device once."""
-    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (how.mean, how.std))
-
-    def normalised(pixels: Tensor) -> Tensor:
-        """Scale and shift in place of a copy in memory order, thrice as fast as out of order."""
-        return pixels.contiguous().to(torch.float32, copy=True).div_(255).sub_(mean).div_(std)
-
-    return normalised
 
 
 def _check_kind(data: bytes) -> None:
@@ -272,12 +203,12 @@ def _read(data: bytes, max_pixels: int, used: PixelRange | None) -> Photo:
     twin = _other_bytes(image)
     image.load()
     _check_whole(image, data)
-    turn = turn_upright(image)
+    turn = _turn_upright(image)
     if twin is not None and _dark(image):
         joined, used = joined_bytes_to_rgb(image, _reopened(data, twin), used)
         rgb = _eight_bits(joined)
-    elif (own := deep_range(image)) is not None:
-        used = used or own
+    elif image.mode.startswith(DEEP_MODES):
+        used = used or deep_range(image)
         rgb = deep_to_rgb(image, used)
     else:
         rgb, used = _eight_bits(image), None
@@ -288,6 +219,15 @@ def _read(data: bytes, max_pixels: int, used: PixelRange | None) -> Photo:
     if mode == "CMYK" and profile:
         notes.append("Its CMYK colour profile is not applied.")
     return Photo(rgb, name, used, tuple(notes))
+
+
+def _turn_upright(image: Image.Image) -> Image.Transpose | None:
+    """What turns an image's pixels as the photo was held; None if nothing, or if its metadata cannot be read."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return TURNS.get(int(orientation[0] if isinstance(orientation, tuple) else orientation))
+    except Exception:  # Pillow reads whatever stands there, and each wrong value fails in its own way
+        return None
 
 
 def _look_at_tags(image: Image.Image) -> None:

@@ -1,10 +1,8 @@
-"""What stands beside the pixels of an image file: read where it can be, and left out where it hinders reading them."""
+"""What an image file has beside its pixels, left out where it hinders reading them; and pixels that are missing."""
 
 import struct
 import zlib
 from collections.abc import Iterator
-
-from PIL import ExifTags, Image
 
 PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
@@ -16,25 +14,6 @@ TIFF_PIXELS = {
 """Tags of a TIFF that its pixels need: sizes, packing, places, colours, and how it was held (TIFF 6.0, part 1)."""
 
 PRIVATE_TAG = 65_000
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation -> what turns the pixels upright (EXIF 2.32, tag 0x0112)."""
-
-
-def turn_upright(image: Image.Image) -> Image.Transpose | None:
-    """What turns an image's pixels as the photo was held; None if nothing, or if its metadata cannot be read."""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return TURNS.get(int(orientation[0] if isinstance(orientation, tuple) else orientation))
-    except Exception:  # Pillow reads whatever stands there, and each wrong value fails in its own way
-        return None
 
 
 def without_metadata(data: bytes) -> Iterator[bytes]:

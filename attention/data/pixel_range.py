@@ -97,10 +97,8 @@ BITS, UNSIGNED = "attention_bits", "attention_unsigned"
 """What is kept in an image's ``info`` of how its file stores whole numbers."""
 
 
-def deep_range(image: Image.Image) -> PixelRange | None:
-    """The range that a grey image of more than eight bits uses; None for other images."""
-    if not image.mode.startswith(("I", "F")):
-        return None
+def deep_range(image: Image.Image) -> PixelRange:
+    """The range that a grey image of more than eight bits uses."""
     arrays = (_numbers(image, strip) for _, strip in strips(image))
     return range_in_use(arrays, image.width * image.height, _stored(image))
 

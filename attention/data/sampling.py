@@ -6,7 +6,7 @@ and the images of one class are as many as those of another.
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, zip_longest
@@ -20,8 +20,8 @@ from torch import Tensor
 from attention.data.dataset import opened
 from attention.data.files import Files
 from attention.data.folder import DataFolder
-from attention.data.images import preprocess
 from attention.data.intake import check_readable, placed
+from attention.data.preprocessing import preprocess
 from attention.errors import BadData, NotFound
 from attention.spec import Pictures, Preprocess
 
@@ -76,23 +76,6 @@ def batches(
             some = []
     if some:
         yield some, torch.stack([preprocess(one.image, how) for one in some])
-
-
-def prepared(
-    photos: Sequence[str], ways: Iterable[Preprocess], files: Files
-) -> tuple[dict[Preprocess, Tensor], tuple[tuple[int, int], ...]]:
-    """What networks see of some photos (B, 3, S, S), for each way of preparing them; and each one's width and height.
-
-    Each is decoded once, and one is in memory at a time: decoded photos take thousands of times as much as files may.
-    """
-    rows: dict[Preprocess, list[Tensor]] = {how: [] for how in ways}
-    sizes = []
-    for name in photos:
-        photo = files.image(name)
-        sizes.append(photo.size)
-        for how, seen in rows.items():
-            seen.append(preprocess(photo, how))
-    return {how: torch.stack(seen) for how, seen in rows.items()}, tuple(sizes)
 
 
 def how_many(asked: Pictures, files: Files) -> int:

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from attention.analysis import AnyLab
-from attention.build import load_report, renamed, resolve, skeleton
+from attention.build import skeleton
 from attention.data.files import Files, samples
 from attention.data.sampling import how_many
 from attention.errors import BadData, InvalidRequest
 from attention.interventions.scopes import labelled_sites, scopes
+from attention.reports.network import Network
 from attention.reports.sweep import Family, Interventions, Scope, Site
 from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Variant
-from attention.weights import load as weights
 
 ROWS_PIXELS = 4_000_000
 """Pixels of input, counted once for every ablation, up to which ablations of one image share a pass."""
@@ -32,7 +32,7 @@ SCALE: dict[AblationKind, str] = {
 class Plan:
     """The ablations of a question, each once, and which of them is which scope's."""
 
-    variant: Variant
+    network: Network
     sites: tuple[Site, ...]
     scopes: tuple[Scope, ...]
     kinds: tuple[AblationKind, ...]
@@ -46,7 +46,7 @@ class Plan:
         return self.cells.get((scope.id, kind))
 
 
-def plan(asked: Interventions, families: Iterable[Family], images: Pictures, files: Files, calibrate: bool) -> Plan:
+def plan(asked: Interventions, families: Iterable[Family], images: Pictures, lab: AnyLab, calibrate: bool) -> Plan:
     """What a question takes.
 
     Args:
@@ -56,12 +56,12 @@ def plan(asked: Interventions, families: Iterable[Family], images: Pictures, fil
     Raises:
         InvalidRequest: the network has no gates, or there is nothing to replace.
     """
-    variant = resolve(asked.variant)
-    model = skeleton(variant)
+    network = lab.describe(asked.variant)
+    model = skeleton(network.variant)
     places = labelled_sites(model)
     if not places:
         raise InvalidRequest(
-            f"{variant.name} has no attention, so there is no gate to replace. Ask for a network with attention, such "
+            f"{network.name} has no attention, so there is no gate to replace. Ask for a network with attention, such "
             "as 'eca' or 'resnet50/se'."
         )
     every = scopes(model, places, families, asked.sets)
@@ -69,12 +69,11 @@ def plan(asked: Interventions, families: Iterable[Family], images: Pictures, fil
         raise InvalidRequest("There is nothing to replace: name at least one of scopes, or a set of gates.")
     kinds = tuple(dict.fromkeys(asked.kinds))
     caveats = [SCALE[kind] for kind in kinds if kind in SCALE]
-    report = load_report(variant, files.checkpoints)
-    if said := weights.warning(report, renamed(asked.variant)):
-        caveats.insert(0, said)
+    if network.warning:
+        caveats.insert(0, network.warning)
     reference = None
     if calibrate or any(kind in REFERRING for kind in kinds):
-        reference, about = reference_images(asked.calibration, images, files)
+        reference, about = reference_images(asked.calibration, images, lab.files)
         caveats += about
     numbers: dict[tuple[AblationKind, tuple[str, ...]], int] = {}
     cells: dict[tuple[str, AblationKind], int] = {}
@@ -90,12 +89,12 @@ def plan(asked: Interventions, families: Iterable[Family], images: Pictures, fil
             if not blocked & set(scope.gates):
                 cells[scope.id, kind] = numbers.setdefault((kind, scope.gates), len(numbers))
     if not cells:
-        raise InvalidRequest(f"No gate of {variant.name} has a neutral weight. Ask for kind 'mean' or 'scalar'.")
+        raise InvalidRequest(f"No gate of {network.name} has a neutral weight. Ask for kind 'mean' or 'scalar'.")
     paths = [site.path for site in places]
     in_order = sorted(numbers, key=lambda one: paths.index(one[1][0]))  # those that begin alike share the most
     place = {numbers[one]: position for position, one in enumerate(in_order)}
     return Plan(
-        variant=variant,
+        network=network,
         sites=places,
         scopes=every,
         kinds=kinds,

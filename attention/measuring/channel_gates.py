@@ -16,15 +16,15 @@ from scipy import stats
 from torch import Tensor
 
 from attention.analysis import AnyLab
-from attention.build import load_report, renamed, resolve, skeleton
+from attention.build import skeleton
 from attention.errors import InvalidRequest
 from attention.gate import sites
 from attention.measuring.moments import Moments, together
 from attention.reports.gates import GateSite
+from attention.reports.network import Network
 from attention.reports.subjects import GatePlace, Ran
 from attention.running.device import device_name
 from attention.spec import GateKind, Variant
-from attention.weights import load as weights
 
 Matrix = NDArray[np.float64]
 
@@ -43,6 +43,9 @@ NOT_REDUCED: dict[GateKind, str] = {
 }
 """Kinds that have no number for a channel, and why."""
 
+LOW, HIGH = 0.1, 0.9
+"""An entry below or above these counts as saturated."""
+
 RESOLUTION = 2.0**-23
 """Spreads below this, for values of about 1, are rounding of float32 and count as none."""
 
@@ -57,20 +60,13 @@ def per_channel(values: Tensor, kind: GateKind) -> Tensor:
     return values.flatten(2).mean(2)
 
 
-def ran(variant: Variant, lab: AnyLab) -> Ran:
-    """A network as it will be run, and what to know of its weights.
-
-    Raises:
-        AttentionError: there is no such network, or its weights are not there.
-    """
-    former = renamed(variant)
-    variant, checkpoints = resolve(variant), lab.files.checkpoints
-    load = load_report(variant, checkpoints)
+def ran(network: Network, lab: AnyLab) -> Ran:
+    """A network as a lab runs it, for a report."""
     return Ran(
-        name=variant.name,
-        variant=variant,
-        trained=load is not None and not load.fresh,
-        warning=weights.warning(load, former),
+        name=network.name,
+        variant=network.variant,
+        trained=network.trained,
+        warning=network.warning,
         device=device_name(lab.device),
         dtype=lab.dtype,
     )
@@ -138,6 +134,24 @@ def spaced(count: int, most: int) -> list[int]:
 
 
 # ---------------------------------------------------------------- what may be said of them
+
+
+class Entries:
+    """Every entry of one gate as it passes by, whatever the gate's shape: its spread and how much is saturated."""
+
+    def __init__(self) -> None:
+        self.moments: Moments | None = None
+        self.least, self.most = np.inf, -np.inf
+        self.low = self.high = 0
+
+    def add(self, weights: Tensor) -> None:
+        """Some images' gates."""
+        entries = weights.double().cpu().numpy().ravel()
+        more = Moments.of(entries)
+        self.moments = more if self.moments is None else self.moments + more
+        self.least, self.most = min(self.least, float(entries.min())), max(self.most, float(entries.max()))
+        self.low += int((entries < LOW).sum())
+        self.high += int((entries > HIGH).sum())
 
 
 def varies(variance: float, mean_square: float) -> bool:

@@ -1,9 +1,11 @@
 """What two networks differ in beside their attention: the reasons for which a difference may not be put down to it."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from attention.reports.checkpoints import Card
+from attention.reports.network import Network
 from attention.spec import Variant
 
 
@@ -27,19 +29,16 @@ def confounds(base: Variant, arm: Variant) -> tuple[str, ...]:
     return (f"It has another number of classes than {base.name}. {control}",)
 
 
-def differences_in_training(cards: Mapping[str, Card | None]) -> tuple[str, ...]:
-    """Say what trained networks that are looked at side by side differ in beside their attention.
-
-    Args:
-        cards: name -> what is known of how its weights were trained; None where nothing is known.
-    """
-    known = {name: card for name, card in cards.items() if card is not None}
+@lru_cache(maxsize=256)
+def differences_in_training(networks: tuple[Network, ...]) -> tuple[str, ...]:
+    """Say what trained networks that are looked at side by side differ in beside their attention."""
+    known = {network.name: network.card for network in networks if network.card is not None}
     warnings = [
         f"The networks differ in {what} ({_listed(values)}), so a difference between them need not come from attention."
         for what, values in _facts(known).items()
         if len(set(values.values())) > 1
     ]
-    unknown = [name for name in cards if name not in known]
+    unknown = [network.name for network in networks if network.name not in known]
     if known and unknown:
         warnings.append(f"How {', '.join(unknown)} was trained is not known; a difference may come from training.")
     return tuple(warnings)

@@ -17,6 +17,7 @@ class Network(Plain):
     state: WeightsState = Field(
         default="untrained", description="Trained as a whole, not at all, or untrained attention in a trained backbone."
     )
+    stamp: str = Field(default="", description="Another one when the files of its weights are others.")
     load: LoadReport | None = Field(default=None, description="What was loaded from the checkpoint, and what was not.")
     labels: tuple[str, ...] = Field(default=(), description="Class names in the order of the logits, where known.")
     preprocess: Preprocess = Field(description="How a photo becomes the input.")

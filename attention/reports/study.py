@@ -296,6 +296,12 @@ class StudyReport(Report):
     torch: str = Field(description="Version of torch.")
     complete: bool = Field(description="Whether every run has ended.")
 
+    @model_validator(mode="after")
+    def _has_its_baseline(self) -> Self:
+        if self.baseline not in {arm.name for arm in self.arms}:
+            raise ValueError(f"the baseline {self.baseline!r} is none of the arms")
+        return self
+
     def ended(self, state: Literal["cancelled", "failed"]) -> Self:
         """Return the report of a study whose job was cancelled or failed before every run had ended."""
         if self.complete:

@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from attention.build import build
 from attention.data.dataset import DataSet, Split
-from attention.data.images import normaliser
+from attention.data.preprocessing import normaliser
 from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
 from attention.running.device import device_name
 from attention.spec import Preprocess, Recipe, Variant

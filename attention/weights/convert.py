@@ -6,6 +6,7 @@ the file. Taken are the weights of one network, without what stood before all of
 
 import argparse
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from attention.errors import BadCheckpoint, InvalidRequest, NotFound
 from attention.reports.checkpoints import Conversion
 from attention.storage.base import write_whole
-from attention.weights.find import PICKLES
+from attention.weights.find import PICKLES, Source, shapes
 from attention.weights.key_names import NO_EFFECT, unwrapped
 
 KEYS = (
@@ -122,6 +123,34 @@ def convert(
     write_whole(target, save(kept))
     write_card(target, card)
     return target, card
+
+
+def inspect(path: Path) -> Conversion:
+    """What is in a file of safetensors that somebody sent, as its card; one tensor at a time is in memory.
+
+    Raises:
+        BadCheckpoint: it is a pickle or no safetensors, cut short, empty, of something else than floats, or not finite.
+    """
+    if path.stat().st_size == 0:
+        raise BadCheckpoint(f"The checkpoint {path.name} is empty.")
+    sizes = shapes(Source(path, f"file:{path.stem}"))
+    if not sizes:
+        raise BadCheckpoint(f"The checkpoint {path.name} holds no tensors.")
+    with safe_open(path, framework="pt") as tensors:
+        for name in sizes:
+            _check_finite(name, tensors.get_tensor(name))
+    return Conversion(
+        converted_from=path.name,
+        sha256=_sha256(path),
+        key="",
+        others=(),
+        prefix="",
+        tensors=len(sizes),
+        parameters=sum(math.prod(size) for size in sizes.values()),
+        left_out=(),
+        torch=torch.__version__,
+        date=datetime.now(UTC).date().isoformat(),
+    )
 
 
 def write_card(path: Path, card: Conversion) -> None:
@@ -248,10 +277,17 @@ def _floats(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str
         if tensor.is_sparse or tensor.is_quantized or not (tensor.is_floating_point() or tensor.dim() == 0):
             left_out.append(name)
             continue
-        if not torch.isfinite(tensor).all():
-            raise BadCheckpoint(f"{name} is not finite throughout: its training had diverged, or the file is damaged.")
+        _check_finite(name, tensor)
         kept[name] = tensor.detach().clone(memory_format=torch.contiguous_format)
     return kept, tuple(left_out)
+
+
+def _check_finite(name: str, tensor: Tensor) -> None:
+    numbers = tensor.float() if tensor.element_size() < 2 else tensor  # torch cannot ask this of 8 bits
+    if not torch.isfinite(numbers).all():
+        raise BadCheckpoint(
+            f"Not every number of {name[:200]} is finite: its training had diverged, or the file is damaged."
+        )
 
 
 def _sha256(path: Path) -> str:

@@ -44,7 +44,7 @@ MOST_NAMES = 30
 
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".tar")
 
-_NAME = re.compile(r"[A-Za-z0-9][\w.=-]{0,199}")
+NAME = re.compile(r"[A-Za-z0-9][\w.=-]{0,199}")
 _HUB = re.compile(
     r"(?P<repository>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})"
     r"(?:/(?P<file>(?:[\w=-][\w.=-]*/)*[\w=-][\w.=-]*\.safetensors))?"
@@ -108,9 +108,9 @@ class Checkpoints:
         if name.lower().endswith(PICKLES):
             raise BadCheckpoint(_pickle(name))
         stem = name.removesuffix(".safetensors")
-        if self.any_path and (self.folder is None or not _NAME.fullmatch(stem)):
+        if self.any_path and (self.folder is None or not NAME.fullmatch(stem)):
             path = Path(f"{stem}.safetensors").expanduser()
-        elif self.folder is not None and _NAME.fullmatch(stem):
+        elif self.folder is not None and NAME.fullmatch(stem):
             path = self._brought(f"{stem}.safetensors")
         else:
             raise BadCheckpoint(
@@ -137,6 +137,14 @@ class Checkpoints:
             return []
         there = self.kept.entries(self.folder.name)
         return sorted(one.last.removesuffix(".safetensors") for one in there if one.last.endswith(".safetensors"))
+
+    def card(self, name: str) -> Card | Conversion | None:
+        """What is written beside the checkpoint ``file:NAME``; None if nothing is.
+
+        Raises:
+            BadCheckpoint: what is there is no card.
+        """
+        return _card(self._brought(f"{name}.json"))
 
     @property
     def kept(self) -> FileStore:
@@ -237,7 +245,7 @@ def shapes(source: Source) -> dict[str, Shape]:
                 part = tensors.get_slice(key)
                 kind = part.get_dtype()
                 if kind.startswith("C") or (not kind.startswith(("F", "BF")) and part.get_shape()):
-                    raise BadCheckpoint(f"{key[:200]} of the checkpoint {name} holds {kind}, not floats.")
+                    raise BadCheckpoint(f"The checkpoint {name} holds {kind} in {key[:200]}, not floats.")
                 found[key] = tuple(part.get_shape())
     except (OSError, SafetensorError) as error:
         raise BadCheckpoint(f"The checkpoint {name} is damaged: {str(error)[:300]}.") from error
@@ -246,8 +254,8 @@ def shapes(source: Source) -> dict[str, Shape]:
 
 def _pickle(name: str) -> str:
     return (
-        f"{name!r} is a pickle or an archive, which can run code when it is opened, so it is not. Convert it where it "
-        f"lies: attention-lab convert {shlex.quote(name)}"
+        f"{name!r} is a pickle or an archive, which can run code when it is opened, so it is not. Where it lies, "
+        f"`attention-lab convert {shlex.quote(name)}` makes safetensors of it."
     )
 
 

@@ -5,6 +5,7 @@ what that does to the activations. Everything else that does not match is refuse
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,16 +51,6 @@ def _read_card(weights: Path) -> Card:
 def current(variant: Variant) -> Variant:
     """A variant in the names of today: a card may be older than they are."""
     return canonical(variant, backbones.names, modules.names)
-
-
-def card(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Card | None:
-    """The card of a resolved variant's weights; None if it is untrained, or its checkpoint has no card.
-
-    Raises:
-        BadCheckpoint, NotFound: the variant asks for weights that are not there.
-    """
-    found = source(variant, checkpoints)
-    return found.card if found else None
 
 
 def check(variant: Variant) -> Card | None:
@@ -113,7 +104,7 @@ def source(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Source | Non
 
 
 def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
-    """Changes when the weights behind a resolved variant's name do; a checkpoint in a folder may be replaced.
+    """A text that changes when a resolved variant's checkpoint or its card does, as those in a folder may.
 
     Raises:
         BadCheckpoint, NotFound: the variant asks for weights that are not there.
@@ -121,11 +112,12 @@ def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
     if variant.weights in (None, "shipped"):
         return ""
     found = source(variant, checkpoints)
-    try:
-        about = found.path.stat() if found else None
-    except FileNotFoundError:
-        about = None  # gone again; whoever reads it will say so
-    return f"{about.st_mtime_ns} {about.st_size} {about.st_ino}" if about else ""
+    stamps = []
+    for path in (found.path, found.path.with_suffix(".json")) if found else ():
+        with suppress(FileNotFoundError):  # if the weights are gone again, reading them says so
+            about = path.stat()
+            stamps.append(f"{about.st_mtime_ns} {about.st_size} {about.st_ino}")
+    return ", ".join(stamps)
 
 
 class Mismatch(BadCheckpoint):
@@ -291,13 +283,18 @@ def _list(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-@torch.inference_mode()
 def measure(model: nn.Module, report: LoadReport, size: int) -> LoadReport:
-    """The report with what each fresh module does to the activations of two images of noise, (2, 3, size, size).
+    """The report with what each fresh module does to the activations; see `module_starts`."""
+    starts = {start.slot: start for start in module_starts(model, size)}
+    return report.model_copy(update={"fresh": tuple(starts.get(one.slot, one) for one in report.fresh)})
 
-    The network is not changed; its statistics are those it was trained with.
+
+@torch.inference_mode()
+def module_starts(model: nn.Module, size: int) -> tuple[FreshModule, ...]:
+    """What the module of each filled slot does to the activations of two images of noise, (2, 3, size, size).
+
+    The network is not changed; its statistics are those it has.
     """
-    chosen = {path: slot for path, slot in filled(model).items() if path in {one.slot for one in report.fresh}}
     measured: dict[str, FreshModule] = {}
 
     def note(path: str, came: Tensor, left: Tensor) -> None:
@@ -307,7 +304,7 @@ def measure(model: nn.Module, report: LoadReport, size: int) -> LoadReport:
 
     removals = []
     try:
-        for path, slot in chosen.items():
+        for path, slot in filled(model).items():
             # A unit's place is called with the input and the result that it may replace: the last is what arrives.
             hook = slot.register_forward_hook(lambda _, args, out, path=path: note(path, args[-1], out))
             removals.append(hook.remove)
@@ -316,13 +313,7 @@ def measure(model: nn.Module, report: LoadReport, size: int) -> LoadReport:
     finally:
         for remove in removals:
             remove()
-    return report.model_copy(update={"fresh": tuple(measured.get(one.slot, one) for one in report.fresh)})
-
-
-def labels(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> tuple[str, ...]:
-    """Class names in the order of a resolved variant's logits; none where its checkpoint does not tell them."""
-    found = source(variant, checkpoints)
-    return found.labels if found and len(found.labels) == variant.classes else ()
+    return tuple(measured.values())
 
 
 UNTRAINED = "Untrained: its weights are random, so its predictions and channel weights mean nothing."

@@ -1,12 +1,20 @@
-"""A chart on a page, and below it the same as SVG; the toolbar over a chart saves PNG and shows the data."""
+"""Charts and tables on a page, each with buttons that save it; the toolbar over a chart shows its data, too."""
+
+from collections.abc import Callable
 
 import altair
+import pandas as pd
 import streamlit as st
 
+from attention.reports import latex
 from dashboard.drawing.marks import Chart
+from dashboard.language import say
+from dashboard.service_sentences import translated
 
 WIDTH = 720
 """Of a saved picture whose chart takes the width of the page, pixels."""
+SCALE = 2
+"""Pixels of a saved PNG for each of the chart."""
 
 
 def draw(chart: Chart, name: str, alt: str | None = None) -> None:
@@ -17,16 +25,68 @@ def draw(chart: Chart, name: str, alt: str | None = None) -> None:
         alt: the picture in a sentence, for those who do not see it.
     """
     st.altair_chart(chart, width="stretch", alt=alt or name.replace("-", " "))
+    with st.container(horizontal=True):
+        _save("SVG", lambda: svg(chart), f"{name}.svg", "image/svg+xml")
+        _save("PNG", lambda: png(chart), f"{name}.png", "image/png")
+
+
+def table(frame: pd.DataFrame, name: str, *, index: bool = True) -> None:
+    """Draw a table that can be saved, with columns in the reader's language.
+
+    Args:
+        name: of its files, and no other's on the page.
+        index: whether the index is a column of the table.
+    """
+    st.table(in_words(frame), hide_index=not index)
+    whole = frame.reset_index() if index else frame
+    with st.container(horizontal=True):
+        _save("CSV", lambda: whole.to_csv(index=False), f"{name}.csv", "text/csv")
+        _save("Markdown", lambda: markdown(whole), f"{name}.md", "text/markdown")
+        _save("LaTeX", lambda: tabular(whole, name), f"{name}.tex", "application/x-tex")
+
+
+def in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table whose columns and sentences are in the reader's language."""
+    renamed = frame.rename(columns=say).rename_axis(index=say(str(frame.index.name)) if frame.index.name else None)
+    return renamed.map(lambda cell: translated(cell) if isinstance(cell, str) else cell)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """A table as Markdown."""
+    rows = [[str(name) for name in frame.columns], ["---"] * len(frame.columns)]
+    rows += [
+        [str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in frame.itertuples(index=False)
+    ]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def tabular(frame: pd.DataFrame, caption: str) -> str:
+    """A table as LaTeX with the rules of booktabs, and true minus signs; words to the left, numbers to the right."""
+    numbers = "".join("r" if frame[name].map(_is_number).all() else "l" for name in frame.columns)
+    rows = ([_cell(str(cell)) for cell in row] for row in frame.itertuples(index=False))
+    return latex.table(caption, numbers, [latex.escaped(str(name)) for name in frame.columns], rows)
+
+
+def _cell(text: str) -> str:
+    """A cell as LaTeX; a number has a true minus."""
+    return f"${text}$" if _is_number(text) and text[0] in "+-" else latex.escaped(text.replace("\n", " "))
+
+
+def _is_number(cell: object) -> bool:
+    return str(cell).replace("−", "-").replace(",", "").replace(".", "", 1).lstrip("+-").isdigit()
+
+
+def _save(label: str, data: Callable[[], str | bytes], file: str, mime: str) -> None:
     st.download_button(
-        "SVG",
-        lambda: svg(chart),
-        f"{name.replace('/', '-')}.svg",
-        mime="image/svg+xml",
+        label,
+        data,
+        file.replace("/", "-"),
+        mime=mime,
         on_click="ignore",
         icon=":material/download:",
         type="tertiary",
-        key=f"svg.{name}",
-        help="This picture as SVG. The toolbar over it saves PNG and shows its data.",
+        key=f"save.{file}",
+        help=say("Save this as %(format)s.", format=label),
     )
 
 
@@ -34,8 +94,20 @@ def svg(chart: Chart) -> bytes:
     """A chart as a vector graphic."""
     import vl_convert  # a second of start-up that only whoever saves a picture should wait for
 
+    return str(vl_convert.vegalite_to_svg(_spec(chart))).encode()
+
+
+def png(chart: Chart) -> bytes:
+    """A chart as pixels."""
+    import vl_convert
+
+    return bytes(vl_convert.vegalite_to_png(_spec(chart), scale=SCALE))
+
+
+def _spec(chart: Chart) -> dict[str, object]:
+    """The chart with all its data, and a width where it takes the page's."""
     with altair.data_transformers.enable("default", max_rows=None):
         spec = chart.to_dict()
     if not {"width", "facet", "hconcat", "vconcat", "concat"} & set(spec):
         spec["width"] = WIDTH
-    return str(vl_convert.vegalite_to_svg(spec)).encode()
+    return spec

@@ -17,6 +17,7 @@ from attention.reports.compare import Comparison, GateSummary
 from attention.reports.cost import CostReport
 from dashboard.drawing import theme
 from dashboard.drawing.words import about, called, gate_labels
+from dashboard.language import say
 
 PALETTE = ("#737b8c", "#d9822b", "#2b6cb0", "#2f9e79", "#b5487f", "#7d5fb2", "#a3862a", "#c0504d")
 CELLS = 12_000
@@ -91,20 +92,20 @@ def depth(report: Comparison, image: str) -> Chart | None:
     ]
     axis = alt.Axis(labelAngle=0, labelOverlap="greedy")
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("layer:N", sort=order, title="layer (stage.block), from input to output", axis=axis),
+        x=alt.X("layer:N", sort=order, title=say("layer (stage.block), from input to output"), axis=axis),
         color=coloured(report, (label[variant] for variant, _ in gates)),
         detail="kind:N",
     )
-    weight = alt.Y("low:Q", title="weight: mean ± std (no unit)", scale=alt.Scale(zero=False))
+    weight = alt.Y("low:Q", title=say("weight: mean ± std (no unit)"), scale=alt.Scale(zero=False))
     band = base.mark_area(opacity=0.15).encode(y=weight, y2="high:Q")
     line = base.mark_line(point=True).encode(
         y="mean:Q",
         strokeDash=alt.StrokeDash("kind:N", legend=None),
         tooltip=[
-            alt.Tooltip("variant:N"),
-            alt.Tooltip("layer:N"),
-            alt.Tooltip("kind:N"),
-            alt.Tooltip("mean:Q", format=".4f"),
+            alt.Tooltip("variant:N", title=say("variant")),
+            alt.Tooltip("layer:N", title=say("layer")),
+            alt.Tooltip("kind:N", title=say("kind")),
+            alt.Tooltip("mean:Q", title=say("mean"), format=".4f"),
         ],
     )
     return alt.layer(line, band).properties(height=340)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from attention.reports.compare import Comparison, GateSummary, Prediction
 from attention.reports.cost import CostReport
 from attention.reports.subjects import GatePlace
-from dashboard.language import marked
+from dashboard.language import marked, say
 
 
 def labels(names: Sequence[str]) -> dict[str, str]:
@@ -41,17 +41,17 @@ def unit(name: str) -> str:
 
 
 CONVENTIONS = {
-    "macs": "Multiply-accumulates",
+    "macs": marked("Multiply-accumulates"),
     "flops": "FLOPs",
-    "eca_paper": "ECA-paper units",
-    "se_paper": "SE-paper parameters",
+    "eca_paper": marked("ECA-paper units"),
+    "se_paper": marked("SE-paper parameters"),
 }
 """What the ways to count are called."""
 
 
 def convention(name: str) -> str:
     """What a way to count is called; one that has no words here is called by its own name."""
-    return CONVENTIONS.get(name, name)
+    return say(CONVENTIONS.get(name, name))
 
 
 def about(report: Comparison, image: str) -> list[Prediction]:

@@ -8,6 +8,7 @@ from attention.client import ServiceError
 from attention.reports.inventory import AS_FOUND, Choices, Inventory, by_reason
 from attention.schemas import DataSet
 from dashboard import connect
+from dashboard.language import say
 from dashboard.widgets import linked
 
 
@@ -17,14 +18,16 @@ def data_set() -> DataSet | None:
     stored = {one.name: one for one in connect.client().datasets()}
     if not stored:
         st.markdown(
-            "**There is no data set yet.** Upload a zip with a folder of photos for each class, or put such a folder "
-            "at `<data folder>/datasets/NAME`:\n```\nNAME/train/cats/1.jpg   NAME/test/cats/9.jpg     a split as you "
-            "made it\nNAME/cats/1.jpg         NAME/dogs/1.jpg          or none: a fifth is kept for the test\n```\n"
-            "`cifar-10-binary.tar.gz` in that folder works as it is. The data folder is `ATTENTION_DATA`, by default "
-            "`~/.local/share/attention`."
+            say(
+                "**There is no data set yet.** Upload a zip with a folder of photos for each class, or put such a "
+                "folder at `<data folder>/datasets/NAME`:\n```\nNAME/train/cats/1.jpg   NAME/test/cats/9.jpg     a "
+                "split as you made it\nNAME/cats/1.jpg         NAME/dogs/1.jpg          or none: a fifth is kept for "
+                "the test\n```\n`cifar-10-binary.tar.gz` in that folder works as it is. The data folder is "
+                "`ATTENTION_DATA`, by default `~/.local/share/attention`."
+            )
         )
         return None
-    picked = stored[linked.choice(st.selectbox, "Data set", list(stored), "data", next(iter(stored)))]
+    picked = stored[linked.choice(st.selectbox, say("Data set"), list(stored), "data", next(iter(stored)))]
     st.caption(described(picked))
     return picked
 
@@ -33,38 +36,51 @@ def described(data: DataSet) -> str:
     """What a data set is, in a line."""
     said = [data.kind]
     if data.images is not None:
-        said.append(f"{data.images:,} images")
+        said.append(say("%(images)s images", images=f"{data.images:,}"))
     if data.classes:
         said.append(
-            f"{len(data.classes)} classes: {', '.join(data.classes[:6])}{' …' if len(data.classes) > 6 else ''}"
+            say(
+                "%(classes)s classes: %(words)s%(value)s",
+                classes=len(data.classes),
+                words=", ".join(data.classes[:6]),
+                value=" …" if len(data.classes) > 6 else "",
+            )
         )
     if data.split is False:
-        said.append("no split of its own")
+        said.append(say("no split of its own"))
     return ", ".join(said) + "."
 
 
 def upload() -> None:
     """An upload box for an archive: a sound one is kept at once, one that is not is shown and asked about."""
-    with st.expander("Upload a data set", icon=":material/upload:"):
+    with st.expander(say("Upload a data set"), icon=":material/upload:"):
         room = connect.client().dataset_list()
         file = st.file_uploader(
-            "A zip or tar with a folder for each class",
+            say("A zip or tar with a folder for each class"),
             type=["zip", "tar", "tgz", "gz", "bz2", "xz"],
             key="zip",
             max_upload_size=max((room.max_bytes or 0) // 1_000_000, 1),
-            help="Photos in NAME/<class>/, or below train/ and test/. Larger ones go straight into the data folder.",
+            help=say(
+                "Photos in NAME/<class>/, or below train/ and test/. Larger ones go straight into the data folder."
+            ),
         )
         if room.free_bytes is not None:
             most = (room.max_bytes or 0) / 1e9
-            st.caption(f"{room.free_bytes / 1e9:,.1f} GB are free, and an archive may have {most:,.1f} GB.")
+            st.caption(
+                say(
+                    "%(free_bytes)s GB are free, and an archive may have %(most)s GB.",
+                    free_bytes=f"{room.free_bytes / 1000000000.0:,.1f}",
+                    most=f"{most:,.1f}",
+                )
+            )
         if file is None:
             return
-        name = st.text_input("Name", file.name.partition(".")[0], key=f"zip.name.{file.file_id}")
+        name = st.text_input(say("Name"), file.name.partition(".")[0], key=f"zip.name.{file.file_id}")
         seen, asked = f"zip.seen.{file.file_id}", None
         if seen in st.session_state:
             show(st.session_state[seen])
             asked = choose(st.session_state[seen], f"zip.{file.file_id}")
-        label = "Upload" if asked is None else "Keep it so"
+        label = say("Upload") if asked is None else say("Keep it so")
         keep = st.button(label, type="primary", key="zip.send", disabled=not name.strip())
         if keep and not _sent(name, file, asked, seen):
             st.rerun()
@@ -74,7 +90,7 @@ def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str) -> bool:
     """Send an archive; False if its inventory came back to be looked at, because something was guessed or is bad."""
     client = connect.client()
     try:
-        with st.spinner("Uploading, and reading it through once …"):
+        with st.spinner(say("Uploading, and reading it through once …")):
             if asked is None or asked != st.session_state[seen].choices:
                 about = client.upload_dataset(name, file, asked or AS_FOUND, dry_run=True).inventory
                 if about is not None and (about.problems or (about.guesses and asked is None)):
@@ -87,7 +103,9 @@ def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str) -> bool:
     else:
         st.session_state["data"] = kept.name
         st.session_state.pop(seen, None)
-        st.success(f"{kept.name} is there: {described(kept)}", icon=":material/check:")
+        st.success(
+            say("%(name)s is there: %(described)s", name=kept.name, described=described(kept)), icon=":material/check:"
+        )
         if kept.inventory is not None:
             show(kept.inventory)
     return True
@@ -96,9 +114,16 @@ def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str) -> bool:
 def show(inventory: Inventory) -> None:
     """Draw an inventory."""
     st.markdown(
-        f"{inventory.layout} **{inventory.images:,} images**: {inventory.train_images:,} to train on, "
-        f"{inventory.validation_images:,} to choose by, {inventory.test_images:,} to test on"
-        f"{' (a split made by hash)' if inventory.split_by_hash else ''}."
+        say(
+            "%(layout)s **%(images)s images**: %(train_images)s to train on, %(validation_images)s to "
+            "choose by, %(test_images)s to test on%(value)s.",
+            layout=inventory.layout,
+            images=f"{inventory.images:,}",
+            train_images=f"{inventory.train_images:,}",
+            validation_images=f"{inventory.validation_images:,}",
+            test_images=f"{inventory.test_images:,}",
+            value=say(" (a split made by hash)") if inventory.split_by_hash else "",
+        )
     )
     for problem in inventory.problems:
         st.error(problem, icon=":material/error:")
@@ -116,7 +141,7 @@ def show(inventory: Inventory) -> None:
         for out in inventory.left_out
     ]
     bad = [
-        {"left out": "cannot be read", "files": len(names), "why": reason, "such as": ", ".join(names)}
+        {"left out": say("cannot be read"), "files": len(names), "why": reason, "such as": ", ".join(names)}
         for reason, names in by_reason(inventory.bad).items()
     ]
     if left or bad:
@@ -126,28 +151,32 @@ def show(inventory: Inventory) -> None:
 def choose(inventory: Inventory, key: str) -> Choices:
     """Ask for the choices that would change what was understood; those of the inventory are filled in."""
     now = inventory.choices
-    skip = bool(inventory.bad) and st.checkbox("Leave out files that cannot be read", now.skip_bad, key=f"{key}.skip")
+    skip = bool(inventory.bad) and st.checkbox(
+        say("Leave out files that cannot be read"), now.skip_bad, key=f"{key}.skip"
+    )
     split = st.text_input(
-        "Splits",
+        say("Splits"),
         now.split or "",
         key=f"{key}.split",
-        help="'hash' makes one; or one for each topmost folder: a=train,b=test,c=none. Empty: as the names tell.",
+        help=say("'hash' makes one; or one for each topmost folder: a=train,b=test,c=none. Empty: as the names tell."),
     )
-    levels: dict[int | None, str] = {None: "the outermost"}
+    levels: dict[int | None, str] = {None: say("the outermost")}
     levels |= {one.level: f"{one.level}: {', '.join(one.folders[:4])}" for one in inventory.levels}
     level = (
-        st.selectbox("Folders that are the classes", list(levels), format_func=levels.__getitem__, key=f"{key}.level")
+        st.selectbox(
+            say("Folders that are the classes"), list(levels), format_func=levels.__getitem__, key=f"{key}.level"
+        )
         if inventory.levels
         else None
     )
     labels = st.text_input(
-        "Labels",
+        say("Labels"),
         now.labels or "",
         key=f"{key}.labels",
-        help="A list in the archive, such as labels.csv, or a pattern of file names, such as {class}_*.",
+        help=say("A list in the archive, such as labels.csv, or a pattern of file names, such as {class}_*."),
     )
     names = st.text_input(
-        "Encoding of names", now.names or "", key=f"{key}.names", help="Such as gbk; empty: as it looks."
+        say("Encoding of names"), now.names or "", key=f"{key}.names", help=say("Such as gbk; empty: as it looks.")
     )
     return Choices(
         split=split or None,

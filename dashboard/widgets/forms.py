@@ -17,11 +17,15 @@ from attention.errors import AttentionError
 from attention.names import split_names
 from attention.schemas import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import SHIPPED_BACKBONE, Options, OptionValue, Placement, Variant
+from dashboard.language import marked, say
+from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
 NUMBER = "a number"
 PLAIN = "none"
-NAMES = "A name is backbone/attention(option=value)@position:stages. A bare module name is a shipped, trained network."
+NAMES = marked(
+    "A name is backbone/attention(option=value)@position:stages. A bare module name is a shipped, trained network."
+)
 
 
 def sentence(error: ValidationError) -> str:
@@ -45,7 +49,7 @@ def read_variants(text: str) -> tuple[list[Variant], list[str]]:
 
 
 def variants(
-    catalog: Catalog, default: Sequence[Variant], key: str, label: str = "Networks", about: str = ""
+    catalog: Catalog, default: Sequence[Variant], key: str, label: str = "", about: str = ""
 ) -> tuple[Variant, ...]:
     """The variants to look at: shipped ones to pick, any short name to type, and a form that builds one.
 
@@ -56,20 +60,20 @@ def variants(
     known = [entry.name for entry in catalog.shipped] + [variant.name for variant in default]
     offered = list(dict.fromkeys(known + st.session_state[key]))
     names = st.multiselect(
-        label,
+        label or say("Networks"),
         offered,
         key=key,
         accept_new_options=True,
         format_func=_shown,
-        placeholder="Pick a network or type a name such as resnet50/se(reduction=8)@standard:3-4",
-        help=f"{about} {NAMES}".strip(),
+        placeholder=say("Pick a network or type a name such as resnet50/se(reduction=8)@standard:3-4"),
+        help=f"{about} {say(NAMES)}".strip(),
         persist_state="session",
     )
-    with st.expander("Build another network", icon=":material/add_circle:"):
+    with st.expander(say("Build another network"), icon=":material/add_circle:"):
         made = variant(catalog, f"{key}.new").name
         left, right = st.columns([4, 1], vertical_alignment="center")
         left.code(made, language=None)
-        right.button("Add", key=f"{key}.add", on_click=_add, args=(key, made), type="primary", width="stretch")
+        right.button(say("Add"), key=f"{key}.add", on_click=_add, args=(key, made), type="primary", width="stretch")
     chosen, problems = _current(catalog, *read_variants("\n".join(names)))
     for problem in problems:
         st.error(problem)
@@ -119,12 +123,12 @@ def variant(catalog: Catalog, key: str) -> Variant:
     """A picker for any variant that the catalogue can make."""
     left, right = st.columns(2)
     with left:
-        backbone = _entry("Backbone", catalog.backbones, f"{key}.backbone")
+        backbone = _entry(say("Backbone"), catalog.backbones, f"{key}.backbone")
         backbone_options = options(backbone.options, f"{key}.backbone.{backbone.name}")
     with right:
         names = [PLAIN, *(entry.name for entry in catalog.modules)]
         start = names.index("se") if "se" in names else 0
-        picked = st.selectbox("Attention", names, start, key=f"{key}.attention")
+        picked = st.selectbox(say("Attention"), names, start, key=f"{key}.attention")
         module = next((entry for entry in catalog.modules if entry.name == picked), None)
         chosen = options(module.options, f"{key}.attention.{module.name}") if module else {}
         if module:
@@ -139,7 +143,10 @@ def variant(catalog: Catalog, key: str) -> Variant:
     )
     twins = [entry.card.variant for entry in catalog.shipped]
     if any(_same_network(made, twin) for twin in twins) and st.checkbox(
-        "Shipped weights", value=True, key=f"{key}.shipped", help="A trained checkpoint of this network is included."
+        say("Shipped weights"),
+        value=True,
+        key=f"{key}.shipped",
+        help=say("A trained checkpoint of this network is included."),
     ):
         made = made.model_copy(update={"weights": "shipped"})
     return made
@@ -154,7 +161,7 @@ def _entry(label: str, entries: Sequence[BackboneEntry], key: str) -> BackboneEn
     titles = {entry.name: entry.title for entry in entries}
     start = list(titles).index(SHIPPED_BACKBONE) if SHIPPED_BACKBONE in titles else 0
     name = st.selectbox(
-        label, list(titles), start, key=key, help="  \n".join(f"**{n}** {t}" for n, t in titles.items())
+        label, list(titles), start, key=key, help="  \n".join(f"**{n}** {translated(t)}" for n, t in titles.items())
     )
     return next(entry for entry in entries if entry.name == name)
 
@@ -164,11 +171,11 @@ def _placement(catalog: Catalog, backbone: BackboneEntry, key: str) -> Placement
     picked = position(left, catalog, backbone, key)
     has = next((stages for name, stages in backbone.positions.items() if name == picked), ())
     stages = right.multiselect(
-        "Stages",
+        say("Stages"),
         has,
         key=f"{key}.{picked}.stages",
-        placeholder="all",
-        help="Left empty: every stage.",
+        placeholder=say("all"),
+        help=say("Left empty: every stage."),
         disabled=not has,
     )
     return Placement.model_validate(
@@ -180,14 +187,17 @@ def position(column: DeltaGenerator, catalog: Catalog, backbone: BackboneEntry, 
     """A picker for the places that a backbone has."""
     known = [name for name in catalog.placements if name in backbone.positions or name == "published"]
     about = "  \n".join(f"**{name}** {catalog.placements[name]}" for name in known)
-    return str(column.selectbox("Position", known, key=f"{key}.position", help=about))
+    return str(column.selectbox(say("Position"), known, key=f"{key}.position", help=about))
 
 
 def about_module(module: ModuleEntry, backbone: BackboneEntry) -> None:
     """What a module is, where its paper puts it in a backbone, and what to know before comparing it."""
     place = module.published.get(backbone.name)
-    called = f" Also called {', '.join(module.names.aliases)}." if module.names.aliases else ""
-    st.caption(f"{module.title}{called}" + (f" Its paper's place here: `{place}`." if place else ""))
+    called = say(" Also called %(words)s.", words=", ".join(module.names.aliases)) if module.names.aliases else ""
+    st.caption(
+        f"{translated(module.title)}{called}"
+        + (say(" Its paper's place here: `%(place)s`.", place=place) if place else "")
+    )
     for note in (*module.traits.needs, *module.traits.warnings):
         st.caption(f":material/info: {note}")
 

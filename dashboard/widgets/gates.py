@@ -5,12 +5,13 @@ import streamlit as st
 from attention.errors import AttentionError
 from attention.schemas import Catalog, DataSet
 from attention.spec import Variant
+from dashboard.language import marked, say
 from dashboard.widgets import forms, linked
 
 DEFAULT = "eca"
 MOST = 10_000
 """Images of a data set at most."""
-PAIRED = "An interval of ±1 point takes about a thousand."
+PAIRED = marked("An interval of ±1 point takes about a thousand.")
 
 
 def network(catalog: Catalog, key: str = "network") -> Variant | None:
@@ -20,12 +21,14 @@ def network(catalog: Catalog, key: str = "network") -> Variant | None:
     linked.start(key, first, lambda said: said[0] or None)
     offered = list(dict.fromkeys([*shipped, st.session_state[key] or first]))
     name = st.selectbox(
-        "Network",
+        say("Network"),
         offered,
         key=key,
         accept_new_options=True,
-        format_func=lambda name: f"{name.partition('?')[0]} · trained" if "weights=shipped" in name else name,
-        help=forms.NAMES,
+        format_func=lambda name: (
+            say("%(partition)s · trained", partition=name.partition("?")[0]) if "weights=shipped" in name else name
+        ),
+        help=say(forms.NAMES),
         persist_state="session",
     )
     try:
@@ -34,7 +37,9 @@ def network(catalog: Catalog, key: str = "network") -> Variant | None:
         st.error(str(error))
         return None
     if found is not None and found.attention is None:
-        st.error(f"{found.name} has no attention, so there is nothing to replace. Choose one with a module.")
+        st.error(
+            say("%(name)s has no attention, so there is nothing to replace. Choose one with a module.", name=found.name)
+        )
         return None
     if found is not None:
         linked.write(key, [found.name])
@@ -45,5 +50,7 @@ def images(data: DataSet, start: int = 1000, why: str = PAIRED) -> int:
     """How many images of a data set are looked at. It stands in the page's address."""
     most = min(data.images or MOST, MOST)
     least, step = min(10, most), 10 if start < 1000 else 100
-    about = f"Drawn evenly from the classes of the test split. {why}"
-    return int(linked.number(st.number_input, "Images", least, most, "limit", min(start, most), step=step, help=about))
+    about = say("Drawn evenly from the classes of the test split. %(why)s", why=say(why))
+    return int(
+        linked.number(st.number_input, say("Images"), least, most, "limit", min(start, most), step=step, help=about)
+    )

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from attention.schemas import Job
 from attention.spec import Plain, Request
 from dashboard import connect
+from dashboard.language import say
 from dashboard.widgets import forms, jobs
 
 R = TypeVar("R", bound=Plain)
@@ -20,7 +21,7 @@ def desk(
     described: Callable[[Any], str],
     show: Callable[[R, bool], None],
     form: Callable[[], Callable[[], Request[R]] | None],
-    waiting: str = "The first numbers appear after the first images.",
+    waiting: str = "",
 ) -> None:
     """Show the job of the page's address while it runs and when it is done, and let a new one be asked for.
 
@@ -38,12 +39,14 @@ def desk(
         job = None  # another section of the page, or another page, has left it in the address
     if job is not None:
         _job(job, kind, described, show, waiting)
-    with st.expander(f"New {title}", expanded=job is None, icon=":material/add_circle:"):
+    with st.expander(say("New: %(title)s", title=say(title)), expanded=job is None, icon=":material/add_circle:"):
         make = form()
-        if make is not None and st.button("Start", type="primary", icon=":material/play_arrow:", key=kind.analysis):
+        if make is not None and st.button(
+            say("Start"), type="primary", icon=":material/play_arrow:", key=kind.analysis
+        ):
             _start(make)
     if mine:
-        with st.expander(f"Earlier ({len(mine)})", icon=":material/history:", expanded=job is None):
+        with st.expander(say("Earlier (%(mine)s)", mine=len(mine)), icon=":material/history:", expanded=job is None):
             jobs.earlier(mine, lambda one: _line(one, kind, described))
 
 
@@ -61,7 +64,7 @@ def _line(job: Job, kind: type[Request[Any]], described: Callable[[Any], str]) -
     try:
         return described(kind.model_validate(job.request))
     except ValidationError:
-        return "asked of another version of the service"
+        return say("asked of another version of the service")
 
 
 def _job(
@@ -71,20 +74,20 @@ def _job(
     show: Callable[[R, bool], None],
     waiting: str,
 ) -> None:
-    st.markdown(f"{jobs.BADGES[job.state] if job.ended else ''} {_line(job, kind, described)}")
+    st.markdown(f"{say(jobs.BADGES[job.state]) if job.ended else ''} {_line(job, kind, described)}")
     if not job.ended:
         jobs.follow(job, lambda now: _partial(now, kind, show, waiting))
         return
     if job.state == "failed":
-        st.error(job.error or "It failed without a reason.", icon=":material/error:")
+        st.error(job.error or say("It failed without a reason."), icon=":material/error:")
     if job.report == "none":
-        st.info("Nothing was finished before it ended.")
+        st.info(say("Nothing was finished before it ended."))
         return
     show(connect.client().report(job.id, kind.report), True)  # type: ignore[arg-type]
 
 
 def _partial(job: Job, kind: type[Request[R]], show: Callable[[R, bool], None], waiting: str) -> None:
     if job.report == "none":
-        st.caption(waiting)
+        st.caption(say(waiting or "The first numbers appear after the first images."))
         return
     show(connect.client().report(job.id, kind.report), False)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
@@ -11,6 +12,7 @@ from attention.client import ServiceError
 from attention.schemas import Job
 from attention.spec import Request
 from dashboard import connect
+from dashboard.language import marked, say
 from dashboard.widgets import linked as address
 
 ADDRESS = "job"
@@ -19,11 +21,11 @@ EVERY_S = 2.0
 SHOWN = 12
 
 BADGES = {
-    "queued": ":gray-badge[:material/schedule: waits]",
-    "running": ":blue-badge[:material/autorenew: runs]",
-    "done": ":green-badge[:material/check: done]",
-    "failed": ":red-badge[:material/error: failed]",
-    "cancelled": ":orange-badge[:material/cancel: cancelled]",
+    "queued": marked(":gray-badge[:material/schedule: waits]"),
+    "running": marked(":blue-badge[:material/autorenew: runs]"),
+    "done": marked(":green-badge[:material/check: done]"),
+    "failed": marked(":red-badge[:material/error: failed]"),
+    "cancelled": marked(":orange-badge[:material/cancel: cancelled]"),
 }
 
 
@@ -37,7 +39,10 @@ def linked() -> Job | None:
     except ServiceError as error:
         if error.status != 404:
             raise
-        st.warning(f"The link names a job that is not stored here: {job_id[:80]!r}.", icon=":material/link_off:")
+        st.warning(
+            say("The link names a job that is not stored here: %(job_id)s.", job_id=f"{job_id[:80]!r}"),
+            icon=":material/link_off:",
+        )
         return None
 
 
@@ -76,9 +81,9 @@ def follow(job: Job, show: Callable[[Job], None], key: str = "cancel") -> None:
 def _progress(job: Job, key: str) -> None:
     left, right = st.columns([6, 1], vertical_alignment="bottom")
     share = job.done / job.total if job.total else 0.0
-    text = job.note or ("It waits for jobs that came before it." if job.state == "queued" else "It begins.")
-    left.progress(min(share, 1.0), text=f"{BADGES[job.state]} {share:.0%} · {remaining(job)}{text}")
-    if right.button("Cancel", icon=":material/stop_circle:", key=key, width="stretch"):
+    text = job.note or (say("It waits for jobs that came before it.") if job.state == "queued" else say("It begins."))
+    left.progress(min(share, 1.0), text=f"{say(BADGES[job.state])} {share:.0%} · {remaining(job)}{text}")
+    if right.button(say("Cancel"), icon=":material/stop_circle:", key=key, width="stretch"):
         try:
             connect.client().cancel(job.id)
         except ServiceError as error:
@@ -91,7 +96,7 @@ def _progress(job: Job, key: str) -> None:
 
 def remaining(job: Job) -> str:
     """When a job will be done, if anybody knows."""
-    return "" if job.eta_s is None else f"about {duration(job.eta_s)} left · "
+    return "" if job.eta_s is None else say("about %(duration)s left · ", duration=duration(job.eta_s))
 
 
 def duration(seconds: float) -> str:
@@ -100,11 +105,23 @@ def duration(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     if minutes < 120:
-        return f"{minutes} min"
+        return say("%(minutes)s min", minutes=minutes)
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h"
+        return (
+            say("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes)
+            if minutes
+            else say("%(hours)s h", hours=hours)
+        )
+    return say("%(days)s d %(hours)s h", days=hours // 24, hours=hours % 24)
+
+
+def age(created: str | None, now: datetime | None = None) -> str:
+    """How long ago something was stored; empty where that is not known."""
+    if created is None:
+        return ""
+    passed = (now or datetime.now(UTC)) - datetime.fromisoformat(created)
+    return duration(passed.total_seconds())
 
 
 def earlier(jobs: Sequence[Job], about: Callable[[Job], str]) -> None:
@@ -112,10 +129,10 @@ def earlier(jobs: Sequence[Job], about: Callable[[Job], str]) -> None:
     current = address.words(ADDRESS)[-1:]
     for job in jobs[:SHOWN]:
         left, middle, right = st.columns([1, 6, 1], vertical_alignment="center")
-        left.markdown(BADGES[job.state])
+        left.markdown(say(BADGES[job.state]))
         middle.markdown(f"{about(job)}  \n:small[{job.created:%d %b %Y, %H:%M} UTC]")
         right.button(
-            "Shown" if [job.id] == current else "Open",
+            say("Shown") if [job.id] == current else say("Open"),
             key=f"open.{job.id}",
             disabled=[job.id] == current,
             on_click=open_job,

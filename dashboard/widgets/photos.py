@@ -7,6 +7,7 @@ from attention.reports.compare import CompareRequest
 from attention.schemas import Image
 from dashboard import connect
 from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
 COLUMNS = 9
@@ -63,7 +64,7 @@ def take_samples(key: str = "image") -> None:
 
 def title(image: Image) -> str:
     """What a page calls a photo."""
-    return image.title or image.name
+    return translated(image.title) if image.title else image.name
 
 
 def start(stored: dict[str, Image], key: str, first: int) -> None:

@@ -60,11 +60,6 @@ class AnswerCache(Generic[V]):
                 if self._work.get(key) is work:  # a caller that comes from now on gets work of its own
                     del self._work[key]
 
-    def forget(self) -> None:
-        """Forget all answers; work that goes on reaches those that wait, and is not remembered either."""
-        self._answers.clear()
-        self._work.clear()
-
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[V]]) -> V:
         task = asyncio.current_task()
         try:

@@ -13,6 +13,10 @@ NAMED = 3
 """How many networks a title names."""
 
 
+PHOTO = re.compile(r'"([0-9a-f]{64})"')
+"""The id of a photo in JSON."""
+
+
 def variants(value: object) -> Iterator[Variant]:
     """Every variant that plain data names."""
     match value:
@@ -56,7 +60,7 @@ def _images_in(field: str, inside: object) -> int:
 
 def photos(question: Mapping[str, Any]) -> tuple[str, ...]:
     """The ids of photos in a question, as JSON gives it, each once: nothing else there has the form of a SHA-256."""
-    return tuple(dict.fromkeys(re.findall(r'"([0-9a-f]{64})"', json.dumps(question))))
+    return tuple(dict.fromkeys(PHOTO.findall(json.dumps(question))))
 
 
 def data_sets(value: object) -> Iterator[str]:

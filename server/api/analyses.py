@@ -17,10 +17,12 @@ from attention.schemas import Job
 from attention.spec import Request
 from server.api.openapi import Schemas, problems
 from server.api.request_body import read_question
-from server.api.responses import NOT_KEPT, REPORT_ID, report_links
 from server.catalog import title
-from server.service import service
+from server.service import Kept, service
 from server.web.bodies import while_connected
+
+REPORT_ID = "Report-Id"
+NOT_KEPT = "Report-Not-Kept"
 
 REPORT_HEADERS: dict[str, Any] = {
     REPORT_ID: {
@@ -77,6 +79,18 @@ def _ask(request: type[Request[Any]]) -> Callable[[HTTPRequest], Coroutine[Any, 
         return Response(answer.json, headers=report_links(answer.kept), media_type="application/json")
 
     return ask
+
+
+def report_links(kept: Kept) -> dict[str, str]:
+    """The headers that tell of an answer's stored report, or why there is none.
+
+    The report with its question, time and conditions describes the answer, so the relation is ``describedby``.
+    """
+    if kept.obstacle is not None:
+        return {NOT_KEPT: kept.obstacle.encode("ascii", "replace").decode()}
+    if kept.id is None:
+        return {}
+    return {REPORT_ID: kept.id, "Link": f'</v1/reports/{kept.id}>; rel="describedby"'}
 
 
 def accepted(job: Job) -> Response:

@@ -1,23 +1,48 @@
-"""The REST API of checkpoints: the weights of a trained or folded network, as a file to take away."""
+"""Routes of checkpoints: the weights of trained, folded and converted networks, listed, taken away, named, deleted."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response, StreamingResponse
 
+from attention.schemas import Checkpoint, Checkpoints
 from server.api.openapi import problems
+from server.api.pages import LINK, Paged
 from server.service import Live
+from server.web.bodies import media_type, save_body
 
 MEDIA_TYPE = "application/octet-stream"
 """Safetensors have no registered type of their own; this is what hubs send them as."""
+
+TAKEN = ("", MEDIA_TYPE, "application/x-safetensors", "application/x-www-form-urlencoded")
+"""What clients say that a file of safetensors is; the last is ``curl --data-binary``."""
+
+BINARY = {"type": "string", "contentMediaType": MEDIA_TYPE}
 
 PIECE = 1 << 20
 """Bytes that are read at a time."""
 
 
 routes = APIRouter(prefix="/v1", tags=["checkpoints"])
+
+
+@routes.get(
+    "/checkpoints",
+    operation_id="checkpoints",
+    summary="List checkpoints",
+    response_description="By name, without those that come with the service.",
+    responses={200: {"headers": LINK}, **problems(422)},
+)
+def checkpoints(service: Live, page: Paged) -> Checkpoints:
+    """Weights that a variant can name: those of studies and folds, and those that were sent or converted."""
+    shown = page.by_name(service.checkpoints.things(), lambda thing: thing.name)
+    return Checkpoints(checkpoints=tuple(map(service.checkpoints.described, shown)))
 
 
 @routes.get(
@@ -28,7 +53,7 @@ routes = APIRouter(prefix="/v1", tags=["checkpoints"])
     responses={
         200: {
             "description": "The weights, as safetensors.",
-            "content": {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}},
+            "content": {MEDIA_TYPE: {"schema": BINARY}},
         },
         **problems(404, 422),
     },
@@ -46,6 +71,68 @@ def checkpoint(service: Live, name: str) -> Response:
         "X-Content-Type-Options": "nosniff",
     }
     return StreamingResponse(_pieces(path), headers=headers, media_type=MEDIA_TYPE)
+
+
+@routes.post(
+    "/checkpoints",
+    operation_id="upload_checkpoint",
+    summary="Upload a checkpoint",
+    status_code=201,
+    response_description="It is kept, and a variant can name it.",
+    responses=problems(409, 413, 415, 422),
+    openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": BINARY}}}},
+)
+async def upload_checkpoint(
+    http: HTTPRequest,
+    response: Response,
+    service: Live,
+    name: Annotated[str, Query(min_length=1, max_length=300, description="What to call it.")],
+) -> Checkpoint:
+    """Keep weights as safetensors, which are the body itself; `weights=file:NAME` of a variant names them then.
+
+    The file is written to disk as it comes, and kept when every tensor in it is of finite floats. The answer says which
+    network it fits, as far as names and shapes tell. A pickle is not read here: `attention-lab convert` makes
+    safetensors of one where it lies.
+    With curl: ``curl -X POST -T se.safetensors 'http://127.0.0.1:8000/v1/checkpoints?name=se-7'``.
+    """
+    kind = media_type(http)
+    if kind not in TAKEN:
+        raise HTTPException(415, f"The body is {kind!r}; send the safetensors file itself. With curl: -X POST -T FILE.")
+    await run_in_threadpool(service.checkpoints.check_free, name)
+    with service.checkpoints.arriving(name) as path:
+        await save_body(http, service.settings.max_checkpoint_bytes, "checkpoint", path)
+        checkpoint = await run_in_threadpool(service.checkpoints.adopt, path)
+    response.headers["Location"] = f"/v1/checkpoints/{quote(checkpoint.name)}"
+    return checkpoint
+
+
+@routes.delete(
+    "/checkpoints/{name}",
+    operation_id="delete_checkpoint",
+    summary="Delete a checkpoint",
+    status_code=204,
+    response_description="It is gone, and its name is free.",
+    responses=problems(404, 409, 422),
+)
+def delete_checkpoint(service: Live, name: str) -> None:
+    """Delete a checkpoint and its card, unless a job that has not ended names it; its study would train it again."""
+    service.checkpoints.delete(name)
+
+
+@routes.patch(
+    "/checkpoints/{name}",
+    operation_id="rename_checkpoint",
+    summary="Rename a checkpoint",
+    response_description="It has its new name.",
+    responses=problems(404, 409, 422),
+)
+def rename_checkpoint(
+    service: Live,
+    name: str,
+    new_name: Annotated[str, Query(min_length=1, max_length=300, description="What to call it from now on.")],
+) -> Checkpoint:
+    """Give a checkpoint another name; reports that tell of it keep the one it had."""
+    return service.checkpoints.rename(name, new_name)
 
 
 def _called(name: str) -> str:

@@ -3,10 +3,9 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query
@@ -17,13 +16,14 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 import attention
-from attention.data.folder import DataFolder, Listed, Taken, data_set_name
+from attention.data.folder import DataFolder, Listed, data_set_name
 from attention.errors import NotFound
 from attention.reports.inventory import Choices
 from attention.reports.study import StudyReport
-from attention.schemas import DataSet, DataSets, JobState
+from attention.schemas import DataSet, DataSets
 from server.api.openapi import problems
-from server.service import Live, Service
+from server.api.pages import LINK, Paged
+from server.service import Live
 from server.settings import Settings
 from server.web.bodies import media_type, save_body
 
@@ -40,8 +40,6 @@ ARCHIVE_TYPES = {
     "application/vnd.apache.parquet",
 }
 PACKED = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-UNFINISHED: tuple[JobState, ...] = ("queued", "running")
-MOST_JOBS = 10_000
 SHIPPED = Path(attention.__file__).parent / "weights" / "shipped" / "study.json"
 """The report of the study that comes with the service, if one does."""
 
@@ -68,12 +66,12 @@ routes = APIRouter(prefix="/v1")
     tags=["data sets"],
     summary="List data sets",
     response_description="What lies in the folder datasets of the data folder, by name.",
-    responses=problems(),
+    responses={200: {"headers": LINK}, **problems(422)},
 )
-def datasets(service: Live) -> DataSets:
+def datasets(service: Live, page: Paged) -> DataSets:
     """Data sets that a study can name: folders of class folders, archives of them, CIFAR archives, parquet."""
-    folder = _folder(service)
-    listed = tuple(map(_data_set, folder.all()))
+    folder = service.data_sets.folder
+    listed = tuple(map(_data_set, page.by_name(folder.all(), lambda listed: listed.name)))
     return DataSets(datasets=listed, free_bytes=_free(folder), max_bytes=service.settings.max_dataset_bytes)
 
 
@@ -87,7 +85,7 @@ def datasets(service: Live) -> DataSets:
 )
 def dataset(service: Live, name: str) -> DataSet:
     """A data set with its inventory; one that was put into the data folder by hand is read through for that."""
-    folder = _folder(service)
+    folder = service.data_sets.folder
     folder.intake(name)
     listed = folder.get(name)
     if listed is None:
@@ -124,16 +122,13 @@ async def upload_dataset(
             415,
             f"The body is {kind!r}; send the zip or tar itself. With curl: -X POST -T flowers.zip and ?name=flowers.",
         )
-    folder = _folder(service)
-    try:
-        name = data_set_name(query.name)
-        if query.replace:
-            await run_in_threadpool(_check_unused, service, name)
-        elif not query.dry_run:
-            await run_in_threadpool(folder.check_free, name)
-        listed = await _receive(http, service.settings, folder, name, query)
-    except Taken as error:
-        raise HTTPException(409, str(error)) from None
+    folder = service.data_sets.folder
+    name = data_set_name(query.name)
+    if query.replace:
+        await run_in_threadpool(service.data_sets.check_unused, name)
+    elif not query.dry_run:
+        await run_in_threadpool(folder.check_free, name)
+    listed = await _receive(http, service.settings, folder, name, query)
     if query.dry_run:
         response.status_code = 200
     else:
@@ -152,8 +147,7 @@ async def upload_dataset(
 )
 def delete_dataset(service: Live, name: str) -> None:
     """Delete a data set's files; reports and checkpoints that came of it stay."""
-    _check_unused(service, name)
-    _folder(service).remove(name)
+    service.data_sets.delete(name)
 
 
 @routes.patch(
@@ -170,11 +164,7 @@ def rename_dataset(
     new_name: Annotated[str, Query(min_length=1, max_length=300, description="What to call it from now on.")],
 ) -> DataSet:
     """Give a data set another name; reports that tell of it keep the one it had."""
-    _check_unused(service, name)
-    try:
-        return _data_set(_folder(service).rename(name, data_set_name(new_name)))
-    except Taken as error:
-        raise HTTPException(409, str(error)) from None
+    return _data_set(service.data_sets.rename(name, new_name))
 
 
 @routes.get(
@@ -211,7 +201,7 @@ def _previewed(folder: DataFolder, path: Path, name: str, choices: Choices) -> L
     found = folder.preview(path, name, choices).inventory
     classes = tuple(one.name for one in found.classes)
     size = path.stat().st_size
-    return Listed(name, "upload", found.images, classes, not found.split_by_hash, size, found)
+    return Listed(name, "upload", found.images, classes, not found.split_by_hash, size, inventory=found)
 
 
 def _adopted(folder: DataFolder, path: Path, name: str, query: UploadQuery) -> Listed:
@@ -224,39 +214,6 @@ def _temporary(folder: DataFolder) -> Path:
     handle, path = tempfile.mkstemp(dir=folder.folder, prefix=".", suffix=".part")
     os.close(handle)
     return Path(path)
-
-
-def _check_unused(service: Service, name: str) -> None:
-    """Return if no job that has not ended names a data set.
-
-    Raises:
-        HTTPException: 409, one does.
-    """
-    for state in UNFINISHED:
-        for job in service.store.jobs.newest(MOST_JOBS, state):
-            if name.partition(".")[0] in _data_sets_of(job.request):
-                raise HTTPException(
-                    409,
-                    f"The data set {name[:100]!r} is in use by the job {job.id} ({job.analysis}, {state}). Wait for "
-                    f"its end, or cancel it: POST /v1/jobs/{job.id}/cancel.",
-                )
-
-
-def _data_sets_of(request: Any) -> Iterator[str]:
-    """The names of data sets in a question, however deep they stand there."""
-    if isinstance(request, dict):
-        for key, value in request.items():
-            if key == "data" and isinstance(value, str):
-                yield value.partition(".")[0]
-            else:
-                yield from _data_sets_of(value)
-    elif isinstance(request, list):
-        for value in request:
-            yield from _data_sets_of(value)
-
-
-def _folder(service: Service) -> DataFolder:
-    return DataFolder(service.engine.files.file_store)
 
 
 def _free(folder: DataFolder) -> int:

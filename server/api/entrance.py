@@ -15,6 +15,8 @@ from server.problems import kind_of, status_of
 OTHERS = {
     "invalid-request": "A question that does not make sense as asked; its errors say where and why.",
     "unexpected-error": "A bug in the service, not in the request. Its log tells more under the id in the detail.",
+    "malformed-request": "What came is no request as HTTP has it: a line or a header that cannot be read.",
+    "head-too-large": "The request line and the headers together are longer than is taken.",
     "foreign-origin": "A web page of another site may not ask this service, unless its operator allows it.",
 }
 """Kinds of problems that are no class of errors, nor just a status."""

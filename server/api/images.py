@@ -11,6 +11,7 @@ from starlette.responses import Response
 from attention.errors import InvalidRequest
 from attention.schemas import Image, Images
 from server.api.openapi import problems
+from server.api.pages import LINK, Paged
 from server.api.request_body import FILES
 from server.api.responses import is_known
 from server.service import Live
@@ -67,11 +68,11 @@ async def upload(
     operation_id="images",
     summary="List photos",
     response_description="Samples first, then uploads, newest first.",
-    responses=problems(),
+    responses={200: {"headers": LINK}, **problems(422)},
 )
-def images(service: Live) -> Images:
+def images(service: Live, page: Paged) -> Images:
     """The sample gallery, then what was uploaded, newest first."""
-    return service.photos.list()
+    return Images(images=page.newest(service.photos.list, lambda image: (image.created, image.id)))
 
 
 @routes.get(
@@ -124,12 +125,27 @@ def image_file(
     summary="Delete an uploaded photo",
     status_code=204,
     response_description="It is gone.",
-    responses=problems(404, 422),
+    responses=problems(404, 409, 422),
 )
 async def delete_image(service: Live, image_id: str) -> None:
-    """Forget an uploaded photo; samples stay."""
+    """Forget an uploaded photo, unless a job that has not ended looks at it; samples stay."""
     await run_in_threadpool(service.photos.delete, image_id)
-    service.answer_cache.forget()  # an answer about a photo that is gone would say that it is not
+
+
+@routes.patch(
+    "/{image_id}",
+    operation_id="rename_image",
+    summary="Rename an uploaded photo",
+    response_description="It has its new name.",
+    responses=problems(404, 422),
+)
+def rename_image(
+    service: Live,
+    image_id: str,
+    new_name: Annotated[str, Query(min_length=1, max_length=1000, description="Its file name from now on.")],
+) -> Image:
+    """Give an uploaded photo another file name; its id stays, and samples stay as they are."""
+    return service.photos.rename(image_id, plain_name(new_name))
 
 
 async def _read_photo(http: HTTPRequest, settings: Settings, name: str) -> Upload:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, cast
 
 import anyio
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -17,6 +17,7 @@ from attention.spec import Request
 from server.api.analyses import FAULTS
 from server.api.exports import MEDIA_TYPES, ChosenFormat, ChosenTable, format_wanted, written
 from server.api.openapi import Schemas, problems
+from server.api.pages import LINK, Paged
 from server.api.request_body import read_job_question
 from server.service import Live, Service
 
@@ -45,9 +46,22 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
         responses=problems(*FAULTS),
         openapi_extra={"requestBody": {"required": True, "content": _questions(schemas, requests)}},
     )
-    async def submit(http: HTTPRequest, response: Response, service: Live) -> Job:
+    async def submit(
+        http: HTTPRequest,
+        response: Response,
+        service: Live,
+        idempotency_key: Annotated[
+            str | None,
+            Header(
+                min_length=1,
+                max_length=255,
+                description="A name of the client's own for this wish, such as a random UUID: the same question under "
+                "the same name is queued once, however often it is sent.",
+            ),
+        ] = None,
+    ) -> Job:
         """Queue a question of any analysis. What is wrong with it is said at once, before it waits."""
-        job = await service.submit(await read_job_question(http, requests))
+        job = await service.submit(await read_job_question(http, requests), asked_as=idempotency_key)
         response.headers["Location"] = job.links.job
         return job
 
@@ -66,6 +80,19 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
             raise HTTPException(409, f"This job is {job.state} already; there is nothing left to cancel.")
         return job
 
+    @routes.delete(
+        "/jobs/{job_id}",
+        operation_id="delete_job",
+        tags=["jobs"],
+        summary="Delete a job that has ended",
+        status_code=204,
+        response_description="It is gone, and its report with it.",
+        responses=problems(404, 409, 422),
+    )
+    def delete_job(service: Live, job_id: str) -> None:
+        """Delete a job with its report; checkpoints that it made stay. One that waits or runs is cancelled first."""
+        service.jobs.delete(job_id)
+
 
 def _add_following(routes: APIRouter) -> None:
     @routes.get(
@@ -74,15 +101,17 @@ def _add_following(routes: APIRouter) -> None:
         tags=["jobs"],
         summary="List jobs",
         response_description="Newest first.",
-        responses=problems(422),
+        responses={200: {"headers": LINK}, **problems(422)},
     )
     def jobs(
         service: Live,
-        limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
+        page: Paged,
         state: Annotated[JobState | None, Query(description="Only those in this state.")] = None,
     ) -> Jobs:
         """Jobs, newest first."""
-        return Jobs(jobs=service.store.jobs.newest(limit, state))
+        table = service.store.jobs
+        newest = page.newest(lambda limit, after: table.newest(limit, state, after), lambda job: (job.created, job.id))
+        return Jobs(jobs=newest)
 
     @routes.get(
         "/jobs/{job_id}",

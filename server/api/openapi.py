@@ -3,7 +3,7 @@
 The route of an analysis reads its body itself, so FastAPI cannot see the question's type. All else is FastAPI's own.
 """
 
-from collections.abc import Collection
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -60,7 +60,7 @@ SEEN_ALREADY: dict[str, Any] = {"description": "The caller has it already: If-No
 class Schemas:
     """The JSON Schemas of questions and reports under ``components``, and references to them."""
 
-    def __init__(self, requests: Collection[type[Request[Any]]]) -> None:
+    def __init__(self, requests: tuple[type[Request[Any]], ...]) -> None:
         named: dict[Named, None] = {(model, "validation"): None for model in requests}
         outgoing: list[type[BaseModel]] = [*(request.report for request in requests), Problem]
         named |= {(model, "serialization"): None for model in outgoing}
@@ -82,7 +82,9 @@ class Schemas:
             content["multipart/form-data"] = {"schema": self._form(request)}
         return {"required": True, "content": content}
 
-    def _form(self, request: type[Request[Any]]) -> dict[str, Any]:
+    @staticmethod
+    @cache
+    def _form(request: type[Request[Any]]) -> dict[str, Any]:
         fields: dict[str, Any] = {
             FILES: {
                 "type": "array",
@@ -102,6 +104,10 @@ class Schemas:
             else:
                 fields[name] = {"type": "string", "description": f"{text} As JSON."}
         return {"type": "object", "properties": fields, "additionalProperties": False}
+
+
+schemas_of = cache(Schemas)
+"""The schemas of these questions, written once in a process however many apps it makes."""
 
 
 def _guard(operation: dict[str, Any], needs_key: bool) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from json import dumps, loads
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -18,11 +19,12 @@ from attention.spec import Request
 from server.answers.differences import Found, differences
 from server.answers.provenance import changes
 from server.answers.references import photos, title
-from server.api.analyses import FAULTS, accepted
+from server.api.analyses import FAULTS, accepted, report_links
 from server.api.exports import MEDIA_TYPES, ChosenFormat, ChosenTable, format_wanted, written
 from server.api.openapi import SEEN_ALREADY, problems
+from server.api.pages import LINK, Moment, Paged
 from server.api.request_body import FILES, MAX_FILES, read_photos
-from server.api.responses import report_links, validated
+from server.api.responses import validated
 from server.service import Live, Service
 from server.store.reports import Listed
 from server.stored.reports import is_answer
@@ -40,13 +42,12 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         tags=["reports"],
         summary="List stored reports",
         response_description="Newest first.",
-        responses=problems(422),
+        responses={200: {"headers": LINK}, **problems(422)},
     )
-    def reports(
-        service: Live, limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100
-    ) -> Reports:
+    def reports(service: Live, page: Paged) -> Reports:
         """Answers that were given at once, and finished jobs, newest first."""
-        return _newest(service, requests, limit)
+        fetch = partial(_newest, service, requests)
+        return Reports(reports=page.newest(fetch, lambda entry: (entry.created, entry.id)))
 
     @routes.get(
         "/reports/{report_id}",
@@ -69,6 +70,19 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         text = written(kind, dumps(stored.report), form, table)
         headers = {"Cache-Control": "private, no-cache", "Vary": "Accept"}
         return Response(text, headers=headers, media_type=MEDIA_TYPES[form])
+
+    @routes.delete(
+        "/reports/{report_id}",
+        operation_id="delete_report",
+        tags=["reports"],
+        summary="Delete a stored report",
+        status_code=204,
+        response_description="It is gone.",
+        responses=problems(404, 409, 422),
+    )
+    def delete_report(service: Live, report_id: str) -> None:
+        """Delete a report by its id; a job's report goes with its job."""
+        (service.answers if is_answer(report_id) else service.jobs).delete(report_id)
 
     @routes.post(
         "/reports/{report_id}/again",
@@ -107,12 +121,13 @@ def _form() -> dict[str, Any]:
     return {"required": False, "content": {"multipart/form-data": {"schema": {"type": "object", "properties": fields}}}}
 
 
-def _newest(service: Service, requests: Requests, limit: int) -> Reports:
-    jobs = service.store.jobs.newest(limit, "done")
-    entries = [_entry(one, one.created, requests) for one in service.archive.newest(limit)]
-    entries += [_entry(job, job.finished or job.created, requests) for job in jobs]
-    entries.sort(key=lambda entry: entry.created, reverse=True)
-    return Reports(reports=tuple(entries[:limit]))
+def _newest(service: Service, requests: Requests, limit: int, after: Moment | None) -> list[ReportEntry]:
+    entries = [_entry(answer, answer.created, requests) for answer in service.archive.newest(limit, after)]
+    finished = service.store.jobs.finished(limit, after)
+    entries += [_entry(job, job.finished or job.created, requests) for job in finished]
+    entries.sort(key=lambda entry: entry.id)
+    entries.sort(key=lambda entry: entry.created, reverse=True)  # those of one moment stay by id
+    return entries[:limit]
 
 
 def _entry(one: Listed | Job, created: datetime, requests: Requests) -> ReportEntry:
@@ -120,7 +135,8 @@ def _entry(one: Listed | Job, created: datetime, requests: Requests) -> ReportEn
         text = title(requests[one.analysis].model_validate(one.request))
     except (KeyError, ValidationError):
         text = "asked of another version of the service"
-    return ReportEntry(id=one.id, analysis=one.analysis, title=text, created=created, job=isinstance(one, Job))
+    job, size = isinstance(one, Job), one.bytes if isinstance(one, Job) else one.size
+    return ReportEntry(id=one.id, analysis=one.analysis, title=text, created=created, bytes=size, job=job)
 
 
 def _stored(service: Service, report_id: str) -> StoredReport:

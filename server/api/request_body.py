@@ -6,9 +6,11 @@ whose fields are all text, and then compared with what was sent.
 """
 
 import json
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel, ValidationError
@@ -32,6 +34,9 @@ FILES = "image"
 """The form field that photos come in, as often as there are photos; their ids join the request's ``images``."""
 
 MAX_FILES = 32
+
+LITERAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|true|false")
+"""Numbers and truth values as JSON writes them (RFC 8259), which is how forms have to write them, too."""
 
 
 def takes_files(request_type: type[Request[Any]]) -> bool:
@@ -130,9 +135,18 @@ def _validate_json(kind: type[P], body: str | bytes) -> P:
         read = kind.model_validate_json(body)
     except ValidationError as error:
         raise _invalid(error, kind) from None
-    if faults := list(_conversions(json.loads(body), read)):
-        raise invalid(faults, list(kind.model_fields))
+    _check_conversions(json.loads(body), read)
     return read
+
+
+def _check_conversions(sent: Any, read: Plain) -> None:
+    """Return if every number and truth value of a question was sent as one.
+
+    Raises:
+        RequestValidationError: one was read out of something else.
+    """
+    if faults := list(_conversions(sent, read)):
+        raise invalid(faults, list(type(read).model_fields))
 
 
 def _conversions(sent: Any, read: Any, place: tuple[str | int, ...] = ()) -> Iterator[dict[str, Any]]:
@@ -152,15 +166,18 @@ def _conversions(sent: Any, read: Any, place: tuple[str | int, ...] = ()) -> Ite
             yield from _conversions(value, inside, (*place, number))
     elif isinstance(read, bool | int | float) and isinstance(sent, bool | int | float | str):
         wanted = "true or false" if isinstance(read, bool) else "a number"
-        if isinstance(sent, str) or isinstance(sent, bool) != isinstance(read, bool):
+        endless = isinstance(sent, float) and not math.isfinite(sent)
+        if endless or isinstance(sent, str) or isinstance(sent, bool) != isinstance(read, bool):
             yield {"type": "converted", "loc": place, "msg": f"it should be {wanted}, not {json.dumps(sent)[:40]}"}
 
 
 def _validate(request_type: type[Q], fields: dict[str, Any]) -> Q:
     try:
-        return request_type.model_validate(fields)
+        read = request_type.model_validate(fields)
     except ValidationError as error:
         raise _invalid(error, request_type) from None
+    _check_conversions(fields, read)
+    return read
 
 
 def _invalid(error: ValidationError, kind: type[Plain]) -> Exception:
@@ -191,26 +208,41 @@ def _fields(form: Form, request_type: type[Request[Any]]) -> dict[str, Any]:
         elif len(texts) > 1:
             raise InvalidRequest(f"The form field {name!r} is given {len(texts)} times; it has one value.")
         else:
-            fields[name] = _value(name, texts[0])
+            fields[name] = _value(name, texts[0], known.annotation if known else None)
     return fields
 
 
 def _items(name: str, text: str, item: Any) -> Iterable[Any]:
     """The entries of a list that one form field gives."""
-    value = _value(name, text)
+    value = _value(name, text, item)
     if isinstance(value, list):
         return value
     return split_names(text) if item is Variant and value is text else [value]
 
 
-def _value(name: str, text: str) -> Any:
-    """JSON where a form field starts like an object or a list, and the text itself otherwise."""
+def _value(name: str, text: str, annotation: Any) -> Any:
+    """JSON where a form field starts like an object or a list or is to be a number, and the text itself otherwise."""
     if not text.lstrip().startswith(("{", "[")):
-        return text
+        return _number(text) if _is_number(annotation) else text
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"The form field {name!r} starts like JSON but is not valid: {error}.") from None
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a field of this annotation takes numbers or truth values, and no text."""
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    plain = [get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in kinds if kind is not NoneType]
+    return all(kind in (bool, int, float) for kind in plain)
+
+
+def _number(text: str) -> Any:
+    """The number or truth value that text is in JSON; the text itself if it is none."""
+    try:
+        return json.loads(text) if LITERAL.fullmatch(text) else text
+    except ValueError:  # thousands of digits
+        return text
 
 
 def _item_type(annotation: Any) -> Any:

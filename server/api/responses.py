@@ -1,14 +1,9 @@
-"""Answers that clients keep: JSON under an ETag, and the headers that tell of a stored report."""
+"""JSON under an ETag, which clients keep and ask for again only if it is another."""
 
 import hashlib
 
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
-
-from server.service import Kept
-
-REPORT_ID = "Report-Id"
-NOT_KEPT = "Report-Not-Kept"
 
 
 def validated(http: HTTPRequest, json: str | bytes) -> Response:
@@ -28,15 +23,3 @@ def is_known(http: HTTPRequest, tag: str) -> bool:
     """Whether a client has what is behind an ETag, by its lines of If-None-Match, compared weakly (RFC 9110)."""
     names = [name.strip().removeprefix("W/") for name in ",".join(http.headers.getlist("if-none-match")).split(",")]
     return "*" in names or tag.removeprefix("W/") in names
-
-
-def report_links(kept: Kept) -> dict[str, str]:
-    """The headers that tell of an answer's stored report, or why there is none.
-
-    The report with its question, time and conditions describes the answer, so the relation is ``describedby``.
-    """
-    if kept.obstacle is not None:
-        return {NOT_KEPT: kept.obstacle.encode("ascii", "replace").decode()}
-    if kept.id is None:
-        return {}
-    return {REPORT_ID: kept.id, "Link": f'</v1/reports/{kept.id}>; rel="describedby"'}

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends
 
 from attention.analyses import request_type
 from attention.analysis import Analysis
-from server.api import catalog, checkpoints, data_sets, health, images
+from server.api import catalog, checkpoints, data_sets, health, images, storage
 from server.api.analyses import add_analysis
 from server.api.jobs import add_jobs
-from server.api.openapi import Schemas
+from server.api.openapi import Schemas, schemas_of
 from server.api.reports import add_reports
 from server.api.request_body import refuse_unknown_parameters
 
@@ -17,13 +17,13 @@ from server.api.request_body import refuse_unknown_parameters
 def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
     """Every route under /v1, and the schemas that the descriptions of analyses refer to."""
     requests = {name: request_type(analysis) for name, analysis in analyses.items()}
-    schemas = Schemas(requests.values())
+    schemas = schemas_of(tuple(requests.values()))
     asked = APIRouter(prefix="/v1")
     for name, request in requests.items():
         add_analysis(asked, schemas, name, request)
     add_jobs(asked, schemas, requests)
     add_reports(asked, requests)
     whole = APIRouter(dependencies=[Depends(refuse_unknown_parameters)])
-    for routes in (asked, *(module.routes for module in (catalog, images, data_sets, checkpoints, health))):
+    for routes in (asked, *(module.routes for module in (catalog, images, data_sets, checkpoints, storage, health))):
         whole.include_router(routes)  # each has its whole path, by which logs and metrics name a route
     return whole, schemas

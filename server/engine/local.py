@@ -14,6 +14,7 @@ from attention.counting.cost import count
 from attention.data.files import Files, FilesAndPhotos
 from attention.errors import Overloaded
 from attention.lab import LRU, REFERENCES_KEPT, BaseLab, References
+from attention.reports.network import Network
 from attention.running.device import best_device, device_name
 from attention.running.runner import Gates
 from attention.spec import Ablation, Request, Variant
@@ -48,14 +49,14 @@ class LocalLab(BaseLab):
             self.files.forget_photos()
 
     def _forward(
-        self, variant: Variant, images: Tensor, ablation: Ablation | None, references: Sequence[Gates]
+        self, network: Network, images: Tensor, ablation: Ablation | None, references: Sequence[Gates]
     ) -> Outputs:
-        return self._networks.forward(variant, images, ablation, references, self._token)
+        return self._networks.forward(network, images, ablation, references, self._token)
 
     def _forward_each(
-        self, variant: Variant, images: Tensor, ablations: Sequence[Ablation], references: Sequence[Sequence[Gates]]
+        self, network: Network, images: Tensor, ablations: Sequence[Ablation], references: Sequence[Sequence[Gates]]
     ) -> Tensor:
-        return self._networks.forward_each(variant, images, ablations, references, self._token)
+        return self._networks.forward_each(network, images, ablations, references, self._token)
 
 
 class LocalEngine:

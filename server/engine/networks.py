@@ -14,9 +14,9 @@ from attention.build import build
 from attention.counting.cost import count
 from attention.gate import sites
 from attention.lab import LRU
-from attention.network import stamp
 from attention.precision import DType
 from attention.reports.gates import GateSite
+from attention.reports.network import Network
 from attention.running.fused import fused_copy
 from attention.running.runner import Gates, Running, check_running
 from attention.spec import Ablation, Variant
@@ -140,7 +140,7 @@ class Networks:
 
     def forward(
         self,
-        variant: Variant,
+        network: Network,
         images: Tensor,
         ablation: Ablation | None = None,
         references: Sequence[Gates] = (),
@@ -149,18 +149,17 @@ class Networks:
         """Run images (B, 3, H, W), together with images of other callers that ask for the same.
 
         Args:
-            variant: a resolved one.
             references: for each image, what the ablation puts in, if its kind has any.
             token: the answer that it is for; when that is cancelled, images that wait leave the queue.
         """
         ablations = (ablation,) if ablation else ()
-        alike = Alike(variant, stamp(variant, self._checkpoints), ablations, tuple(images.shape[1:]))
+        alike = Alike(network.variant, network.stamp, ablations, tuple(images.shape[1:]))
         given = [(reference,) for reference in references] if references else [()] * len(images)
         return self._ask(alike, [Work(*one) for one in zip(images, given, strict=True)], token)
 
     def forward_each(
         self,
-        variant: Variant,
+        network: Network,
         images: Tensor,
         ablations: Sequence[Ablation],
         references: Sequence[Sequence[Gates]],
@@ -172,8 +171,7 @@ class Networks:
             references: for each image, for each ablation, what it puts in; an empty mapping where its kind has none.
             token: the answer that it is for; when that is cancelled, images that wait leave the queue.
         """
-        weights = stamp(variant, self._checkpoints)
-        alike = Alike(variant, weights, tuple(ablations), tuple(images.shape[1:]), each=True)
+        alike = Alike(network.variant, network.stamp, tuple(ablations), tuple(images.shape[1:]), each=True)
         work = [Work(image, tuple(given)) for image, given in zip(images, references, strict=True)]
         return self._ask(alike, work, token).logits.transpose(0, 1)
 

@@ -1,9 +1,8 @@
-"""Uploads are kept for as long as the settings say, and no longer."""
+"""What users keep is kept for as long as the settings say, and no longer."""
 
 import asyncio
-import json
 import logging
-import time
+from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
 
@@ -13,39 +12,28 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 3600.0
 
-DAY_S = 86_400.0
-
 
 async def keep_no_longer(service: Service) -> None:
-    """Delete uploads whose time is over, now and then every hour, until cancelled."""
-    days = service.settings.keep_uploads_days
-    while days:
-        try:
-            gone = await run_in_threadpool(sweep, service, time.time() - days * DAY_S)
-            if gone:
-                service.answer_cache.forget()  # an answer about a photo that is gone would say that it is not
-                service.answer_cache.forget()
-                log.info("%d uploads were deleted, because they came more than %g days ago.", gone, days)
-        except Exception:
-            log.exception("Old uploads could not be deleted; that is tried again in an hour.")
+    """Delete what is older than its kind is kept, now and then every hour, until cancelled."""
+    while any(kind.keep_days for kind in service.shelf):
+        await run_in_threadpool(sweep, service, datetime.now(UTC))
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def sweep(service: Service, moment: float) -> int:
-    """Delete uploads that came before a moment (seconds since 1970), except those that a job still needs.
+def sweep(service: Service, now: datetime) -> dict[str, int]:
+    """Delete what is older than its kind is kept, except what a job that has not ended needs.
 
     Returns:
-        how many.
+        how many things of each kind that were; a kind that cannot be looked through now is left out.
     """
-    old = service.photos.uploaded_before(moment)
-    if not old:
-        return 0
-    jobs = service.store.jobs
-    ahead = (*jobs.newest(1000, "queued"), *jobs.newest(1000, "running"))
-    asked = "\n".join(json.dumps(job.request) for job in ahead)
-    gone = 0
-    for image_id in old:
-        if image_id not in asked:
-            service.photos.forget(image_id)
-            gone += 1
+    gone = {}
+    for kind in service.shelf:
+        if kind.keep_days:
+            try:
+                gone[kind.name] = kind.forget_old(now)
+            except Exception:
+                log.exception("Old %s could not be deleted; that is tried again in an hour.", kind.name)
+            else:
+                if gone[kind.name]:
+                    log.info("%d %s older than %g days were deleted.", gone[kind.name], kind.name, kind.keep_days)
     return gone

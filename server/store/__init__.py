@@ -9,13 +9,14 @@ from sqlalchemy.exc import IntegrityError
 
 from attention.errors import NotFound
 from attention.schemas import Image
-from server.store.database import connect
+from server.store.database import connect, newest_first
 from server.store.jobs import JobTable
 from server.store.migrations import migrate
 from server.store.reports import AnswerTable
 from server.store.tables import AnswerRow, ImageRow, JobRow
 
-_IMAGE_COLUMNS = ("id", "name", "format", "width", "height", "bytes", "note")
+_IMAGE_COLUMNS = ("id", "name", "format", "width", "height", "bytes", "note", "created")
+_CREATED, _ID = ImageRow.__table__.c.created, ImageRow.__table__.c.id
 
 
 class Store:
@@ -34,9 +35,10 @@ class Store:
         self.jobs = JobTable(self._engine)
         self.answers = AnswerTable(self._engine)
 
-    def add_image(self, image: Image) -> None:
+    def add_image(self, image: Image) -> Image:
         """Remember an image; one that is known becomes the newest, under the name it has now."""
-        values = {column: getattr(image, column) for column in _IMAGE_COLUMNS} | {"created": datetime.now(UTC)}
+        image = image.model_copy(update={"created": datetime.now(UTC)})
+        values = {column: getattr(image, column) for column in _IMAGE_COLUMNS}
         newer = update(ImageRow).where(ImageRow.id == image.id).values(**values)
         try:
             with self._engine.begin() as connection:
@@ -45,6 +47,18 @@ class Store:
         except IntegrityError:  # another process added it in between
             with self._engine.begin() as connection:
                 connection.execute(newer)
+        return image
+
+    def rename_image(self, image_id: str, name: str) -> Image:
+        """Give an image another name.
+
+        Raises:
+            NotFound: it is not here.
+        """
+        renamed = update(ImageRow).where(ImageRow.id == image_id).values(name=name)
+        with self._engine.begin() as connection:
+            connection.execute(renamed)
+        return self.image(image_id)
 
     def image(self, image_id: str) -> Image:
         """One image.
@@ -58,9 +72,9 @@ class Store:
             raise _no_image(image_id)
         return Image.model_validate(dict(row))
 
-    def images(self, limit: int = 1000) -> tuple[Image, ...]:
-        """Images, newest first."""
-        newest = select(*_columns()).order_by(ImageRow.created.desc(), ImageRow.id).limit(limit)
+    def images(self, limit: int = 1000, after: tuple[datetime, str] | None = None) -> tuple[Image, ...]:
+        """Images, newest first, after a place in this order."""
+        newest = newest_first(select(*_columns()), _CREATED, _ID, limit, after)
         with self._engine.connect() as connection:
             return tuple(Image.model_validate(dict(row)) for row in connection.execute(newest).mappings())
 

@@ -3,9 +3,22 @@
 import logging
 import sqlite3
 import zlib
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    ExceptionContext,
+    Select,
+    and_,
+    create_engine,
+    event,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy import make_url as parse_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
@@ -13,6 +26,8 @@ from sqlalchemy.pool import QueuePool
 from attention.errors import AttentionError, Overloaded, StorageFailed
 
 log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one, SQLite having one at a time."""
@@ -80,6 +95,19 @@ def alone(connection: Connection, what: str) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(zlib.crc32(f"attention {what}".encode()))))
+
+
+def newest_first(
+    query: S,
+    moment: ColumnElement[datetime],
+    name: ColumnElement[str],
+    limit: int,
+    after: tuple[datetime, str] | None = None,
+) -> S:
+    """A query with the newest rows first, those of one moment by name: so many, after a place in this order."""
+    if after is not None:
+        query = query.where(or_(moment < after[0], and_(moment == after[0], name > after[1])))
+    return query.order_by(moment.desc(), name).limit(limit)
 
 
 def _sqlite(database: str | None, url: str) -> Engine:

@@ -11,13 +11,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Update, case, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    Update,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
-from attention.errors import NotFound, Overloaded
-from attention.schemas import Job, JobLinks, JobState, StoredReport
+from attention.errors import InvalidRequest, NotFound, Overloaded
+from attention.schemas import ENDED, Job, JobLinks, JobState, StoredReport
 from attention.spec import Plain, Request
-from server.store.database import alone
+from server.store.database import alone, newest_first
 from server.store.owner import this_process
 from server.store.tables import JobRow, ReportRow
 
@@ -60,12 +74,18 @@ class JobTable:
         self._engine = engine
         self._owner = owner or this_process()
 
-    def add(self, request: Request[Any], max_waiting: int) -> Job:
+    def add(self, request: Request[Any], max_waiting: int, asked_as: str | None = None) -> Job:
         """Queue a question.
+
+        Args:
+            asked_as: what the client calls its wish; the job that was queued under it is given if there is one.
 
         Raises:
             Overloaded: ``max_waiting`` jobs wait already.
+            InvalidRequest: another question was queued as that.
         """
+        if asked_as is not None and (job := self.asked_before(request, asked_as)) is not None:
+            return job
         job_id = secrets.token_hex(8)
         values = {
             "id": job_id,
@@ -73,14 +93,34 @@ class JobTable:
             "request": request.model_dump_json(),
             "state": "queued",
             "created": datetime.now(UTC),
+            "asked_as": asked_as,
         }
-        with self._engine.begin() as connection:
-            alone(connection, "queue")  # or some could add at once, none of whom sees the others
-            connection.execute(insert(JobRow).values(**values))
-            waiting = select(func.count()).select_from(JobRow).where(JobRow.state == "queued")
-            if connection.execute(waiting).scalar_one() > max_waiting:
-                raise Overloaded(f"{max_waiting} jobs are waiting already. Try again when some are done.", 60.0)
+        try:
+            with self._engine.begin() as connection:
+                alone(connection, "queue")  # or some could add at once, none of whom sees the others
+                connection.execute(insert(JobRow).values(**values))
+                waiting = select(func.count()).select_from(JobRow).where(JobRow.state == "queued")
+                if connection.execute(waiting).scalar_one() > max_waiting:
+                    raise Overloaded(f"{max_waiting} jobs are waiting already. Try again when some are done.", 60.0)
+        except IntegrityError:  # another process has just queued it
+            if asked_as is None or (job := self.asked_before(request, asked_as)) is None:
+                raise
+            return job
         return self.get(job_id)
+
+    def asked_before(self, request: Request[Any], asked_as: str) -> Job | None:
+        """The job that a question was queued as under this name; None if nothing was.
+
+        Raises:
+            InvalidRequest: it was another question.
+        """
+        jobs = self._all(_JOBS.where(JobRow.asked_as == asked_as))
+        if jobs and (jobs[0].analysis, jobs[0].request) != (request.analysis, request.model_dump(mode="json")):
+            raise InvalidRequest(
+                f"This Idempotency-Key came with another question before, which is the job {jobs[0].id}. Take a new "
+                "key for each question."
+            )
+        return jobs[0] if jobs else None
 
     def get(self, job_id: str) -> Job:
         """One job.
@@ -94,13 +134,22 @@ class JobTable:
             raise NotFound(f"There is no job {job_id[:80]!r} here. GET /v1/jobs lists those there are.")
         return _job(row)
 
-    def newest(self, limit: int, state: JobState | None = None) -> tuple[Job, ...]:
-        """Jobs, newest first."""
-        newest = _JOBS.order_by(JobRow.number.desc()).limit(limit)
-        if state is not None:
-            newest = newest.where(JobRow.state == state)
+    def newest(
+        self, limit: int, state: JobState | None = None, after: tuple[datetime, str] | None = None
+    ) -> tuple[Job, ...]:
+        """Jobs, those that were asked for last first, after a place in this order."""
+        chosen = _JOBS if state is None else _JOBS.where(JobRow.state == state)
+        return self._all(newest_first(chosen, _COLUMNS.created, _COLUMNS.id, limit, after))
+
+    def finished(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Job, ...]:
+        """Jobs that are done, those that were finished last first, after a place in this order."""
+        return self._all(
+            newest_first(_JOBS.where(JobRow.state == "done"), _COLUMNS.finished, _COLUMNS.id, limit, after)
+        )
+
+    def _all(self, query: Select[Any]) -> tuple[Job, ...]:
         with self._engine.connect() as connection:
-            return tuple(_job(row) for row in connection.execute(newest).mappings())
+            return tuple(_job(row) for row in connection.execute(query).mappings())
 
     # ---------------------------------------------------------------- who works on it
 
@@ -173,6 +222,33 @@ class JobTable:
         with self._engine.begin() as connection:
             connection.execute(stopped)
         return self.get(job_id)
+
+    # ---------------------------------------------------------------- when it has ended
+
+    def ended(self) -> tuple[tuple[str, int, datetime], ...]:
+        """Each job that has ended: its id, the bytes of its report, and when it ended."""
+        columns = select(JobRow.id, func.coalesce(ReportRow.size, 0), JobRow.finished, JobRow.created)
+        rows = columns.outerjoin(ReportRow, ReportRow.job_id == JobRow.id).where(JobRow.state.in_(ENDED))
+        with self._engine.connect() as connection:
+            return tuple(
+                (name, size, finished or created) for name, size, finished, created in connection.execute(rows)
+            )
+
+    def extent(self) -> tuple[int, int, datetime | None]:
+        """How many jobs there are, the bytes of their reports, and when the oldest was asked for."""
+        summed = select(func.count(JobRow.id), func.coalesce(func.sum(ReportRow.size), 0), func.min(JobRow.created))
+        with self._engine.connect() as connection:
+            count, size, oldest = connection.execute(
+                summed.select_from(JobRow).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
+            ).one()
+        return count, int(size), oldest
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job that has ended, with its report; nothing happens if it has not, or is not here."""
+        gone = select(JobRow.id).where(JobRow.id == job_id, JobRow.state.in_(ENDED))
+        with self._engine.begin() as connection:
+            connection.execute(delete(ReportRow).where(ReportRow.job_id.in_(gone)))
+            connection.execute(delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(ENDED)))
 
     # ---------------------------------------------------------------- when its worker is gone
 
@@ -261,18 +337,21 @@ class JobTable:
             if not _moves(connection, update(JobRow).where(*_held(claim)).values(beats=JobRow.beats + 1, **values)):
                 return False
             if report:
-                kept = {"json": json, "final": report[1]}
+                kept = {"json": json, "final": report[1], "size": len(json.encode())}
                 if not _moves(connection, update(ReportRow).where(ReportRow.job_id == claim.job_id).values(**kept)):
                     connection.execute(insert(ReportRow).values(job_id=claim.job_id, **kept))
         return True
 
 
 _JOBS = select(
-    *(getattr(JobRow, name) for name in Job.model_fields if name not in ("eta_s", "report", "links")),
+    *(getattr(JobRow, name) for name in Job.model_fields if name not in ("eta_s", "report", "links", "bytes")),
     JobRow.expected,
     ReportRow.final,
+    func.coalesce(ReportRow.size, 0).label("bytes"),
 ).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
 
+
+_COLUMNS = JobRow.__table__.c
 
 _DEATHS = {"crash": (JobRow.crashes, MAX_CRASHES), "interruption": (JobRow.interruptions, MAX_INTERRUPTIONS)}
 """Where each kind of death since the last progress is counted, and how many of them end a job."""

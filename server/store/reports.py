@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from attention.errors import NotFound
 from attention.schemas import Conditions, StoredReport
-from server.store.database import alone
+from server.store.database import alone, newest_first
 from server.store.tables import AnswerRow
 
 PACK_LEVEL = 1
@@ -39,6 +39,7 @@ class Listed:
     analysis: str
     request: dict[str, Any]
     created: datetime
+    size: int
 
 
 class AnswerTable:
@@ -93,12 +94,29 @@ class AnswerTable:
             report=json.loads(zlib.decompress(row["report"]) if row["packed"] else row["report"]),
         )
 
-    def newest(self, limit: int) -> tuple[Listed, ...]:
-        """What answers there are, newest first."""
-        newest = _LISTED.order_by(AnswerRow.created.desc(), AnswerRow.id).limit(limit)
+    def newest(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Listed, ...]:
+        """What answers there are, newest first, after a place in this order."""
+        newest = newest_first(_LISTED, _COLUMNS.created, _COLUMNS.id, limit, after)
         with self._engine.connect() as connection:
             rows = connection.execute(newest).mappings()
             return tuple(Listed(**{**row, "request": json.loads(row["request"])}) for row in rows)
+
+    def extent(self) -> tuple[int, int, datetime | None]:
+        """How many answers there are, the bytes of their reports, and when the oldest was given."""
+        with self._engine.connect() as connection:
+            count, size, oldest = connection.execute(_EXTENT).one()
+        return count, int(size or 0), oldest
+
+    def ages(self) -> tuple[tuple[str, int, datetime], ...]:
+        """Each answer: its id, the bytes of its report, and when it was given."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(AnswerRow.id, AnswerRow.size, AnswerRow.created))
+            return tuple((name, size, created) for name, size, created in rows)
+
+    def delete(self, report_id: str) -> bool:
+        """Forget an answer; False if it is not here."""
+        with self._engine.begin() as connection:
+            return connection.execute(delete(AnswerRow).where(AnswerRow.id == report_id)).rowcount > 0
 
     def prune(self, most: int, most_bytes: int, age: timedelta) -> int:
         """Forget all but the newest answers: at most so many, of so many bytes together, and none that is older.
@@ -125,8 +143,9 @@ class AnswerTable:
             return connection.execute(surplus).rowcount
 
 
+_COLUMNS = AnswerRow.__table__.c
 _EXTENT = select(func.count(), func.sum(AnswerRow.size), func.min(AnswerRow.created))
-_LISTED = select(AnswerRow.id, AnswerRow.analysis, AnswerRow.request, AnswerRow.created)
+_LISTED = select(AnswerRow.id, AnswerRow.analysis, AnswerRow.request, AnswerRow.created, AnswerRow.size)
 _WHOLE = _LISTED.add_columns(AnswerRow.conditions, AnswerRow.packed, AnswerRow.report)
 
 

@@ -62,7 +62,7 @@ class ImageRow(Base):
     height: Mapped[int] = mapped_column(Integer)
     bytes: Mapped[int] = mapped_column(Integer)
     note: Mapped[str | None] = mapped_column(Prose)
-    created: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    created: Mapped[datetime] = mapped_column(UTCTime, index=True)
 
 
 class JobRow(Base):
@@ -84,6 +84,7 @@ class JobRow(Base):
     id: Mapped[str] = mapped_column(Word(32), unique=True)
     analysis: Mapped[str] = mapped_column(Word(64))
     request: Mapped[str] = mapped_column(Text)
+    asked_as: Mapped[str | None] = mapped_column(Word(64), unique=True, index=True)  # hash of an Idempotency-Key
     state: Mapped[str] = mapped_column(Word(16), index=True)
     created: Mapped[datetime] = mapped_column(UTCTime)
     started: Mapped[datetime | None] = mapped_column(UTCTime)
@@ -110,6 +111,7 @@ class ReportRow(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
     json: Mapped[str] = mapped_column(Text)
     final: Mapped[bool] = mapped_column(Boolean)
+    size: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # of the JSON, bytes
 
 
 class AnswerRow(Base):

@@ -1,25 +1,35 @@
 """Photos: samples and uploads as one collection; what they are in the store, their bytes in files."""
 
 import io
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from PIL import Image as PillowImage
 
-from attention.data.colour_profile import in_srgb
-from attention.data.files import Files, samples
+from attention.data.files import IMAGE, Files, image_id, samples
 from attention.data.images import ImageFacts, inspect
+from attention.data.preprocessing import in_srgb
 from attention.errors import InvalidRequest, NotFound
-from attention.schemas import Image, Images
+from attention.schemas import Image
 from server.store import Store
+from server.stored.kinds import StoredKind, Thing, texts
 
 THUMBNAIL_QUALITY = 85
 
+NAMED = 5
+"""Missing photos that a sentence names; its faults name each."""
 
-class Photos:
-    """Photos that requests may name by id. Every method blocks, so async code calls them in a thread."""
 
-    def __init__(self, files: Files, store: Store) -> None:
+class Photos(StoredKind):
+    """Photos that requests may name by id; the samples come with the project and stay."""
+
+    name = "photos"
+
+    def __init__(self, files: Files, store: Store, keep_days: float) -> None:
+        super().__init__(store.jobs, keep_days)
         self._files = files
         self._store = store
 
@@ -30,15 +40,20 @@ class Photos:
             BadImage, TooLarge: the bytes are not a photo we take.
         """
         facts = inspect(data)
-        image = _describe(self._files.put_image(data), name, facts, data)
-        if image.id in self._samples:
-            return self._samples[image.id]
-        self._store.add_image(image)
-        return image
+        if (sample := self.samples.get(image_id(data))) is not None:
+            return sample
+        return self._store.add_image(_describe(self._files.put_image(data), name, facts, data))
 
-    def list(self) -> Images:
-        """Samples first, then uploads, newest first."""
-        return Images(images=(*self._samples.values(), *self._store.images()))
+    def list(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Image, ...]:
+        """Samples first, then uploads, newest first: so many, after a place in this order."""
+        samples = list(self.samples.values())
+        if after is not None:
+            names = list(self.samples)
+            samples = samples[names.index(after[1]) + 1 :] if after[1] in names else []
+        if len(samples) >= limit:
+            return tuple(samples[:limit])
+        uploads = self._store.images(limit - len(samples), None if after and after[1] in self.samples else after)
+        return (*samples, *uploads)
 
     def image(self, image_id: str) -> Image:
         """What is known of one photo.
@@ -46,7 +61,7 @@ class Photos:
         Raises:
             NotFound: it is not here.
         """
-        return self._samples.get(image_id) or self._store.image(image_id)
+        return self.samples.get(image_id) or self._store.image(image_id)
 
     def file(self, image_id: str) -> tuple[bytes, str]:
         """The bytes of one photo as they came, with their media type.
@@ -72,31 +87,64 @@ class Photos:
         small.save(out, "JPEG", quality=THUMBNAIL_QUALITY)
         return out.getvalue()
 
+    def check(self, question: Any, brought: Collection[str] = ()) -> None:
+        """Return if the photos that a question names are here; asked before each answer, also of a remembered one.
+
+        Args:
+            question: as JSON.
+            brought: ids of photos that came along with it.
+
+        Raises:
+            MissingPhotos: some are not here, all of which it names.
+        """
+        named = {place: name for place, field, text in texts(question) if (name := self.names(field, text))}
+        here = {name: name in brought or self._files.has_image(name) for name in set(named.values())}
+        if not all(here.values()):
+            raise MissingPhotos({place: name for place, name in named.items() if not here[name]})
+
+    def rename(self, image_id: str, new_name: str) -> Image:
+        """Give one upload another file name.
+
+        Raises:
+            NotFound: it is not here.
+            InvalidRequest: it is a sample, which stays as it is.
+        """
+        self._check_upload(image_id)
+        return self._store.rename_image(image_id, new_name)
+
     def delete(self, image_id: str) -> None:
         """Forget one upload: what is known of it, and its bytes.
 
         Raises:
             NotFound: it is not here.
             InvalidRequest: it is a sample, which stays.
+            Conflict: a job that has not ended looks at it.
         """
-        if image_id in self._samples:
-            raise InvalidRequest("This photo belongs to the sample gallery, which comes with the service and stays.")
-        self._store.image(image_id)
-        self._files.remove_image(image_id)  # first, for on a full disk it makes the room that the database needs
-        self._store.delete_image(image_id)
+        self._check_upload(image_id)
+        super().delete(image_id)
 
-    def uploaded_before(self, moment: float) -> tuple[str, ...]:
-        """Ids of uploads that came, the last time they did, before a moment (seconds since 1970)."""
-        return tuple(self._files.images_before(moment))
+    def things(self) -> Iterator[Thing]:
+        """Every upload, also one that is known only by half."""
+        return (Thing.of(file.last, file) for file in self._files.images())
+
+    def names(self, field: str, text: str) -> str | None:
+        """The photo that a question names; nothing else has the form of its id."""
+        return text if IMAGE.fullmatch(text) else None
 
     def forget(self, image_id: str) -> None:
         """Forget one upload, also one that is known only by half; of a sample, a copy that was uploaded."""
-        self._files.remove_image(image_id)
+        self._files.remove_image(image_id)  # first, for on a full disk it makes the room that the database needs
         with suppress(NotFound):
             self._store.delete_image(image_id)
 
+    def _check_upload(self, image_id: str) -> None:
+        if image_id in self.samples:
+            raise InvalidRequest("This photo belongs to the sample gallery, which comes with the service and stays.")
+        self._store.image(image_id)
+
     @cached_property
-    def _samples(self) -> dict[str, Image]:
+    def samples(self) -> dict[str, Image]:
+        """The sample gallery, by id."""
         found = {}
         for sample in samples():
             data = sample.path.read_bytes()
@@ -105,6 +153,32 @@ class Photos:
                 update={"sample": True, "title": sample.title, "credit": sample.credit, "label": sample.label}
             )
         return found
+
+
+class MissingPhotos(NotFound):
+    """Photos that a question names and that are not here: deleted, or never uploaded.
+
+    Args:
+        places: the id of each, by where in the question it stands, such as ``images[2]``.
+    """
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        names = tuple(dict.fromkeys(places.values()))
+        listed = ", ".join(repr(name[:80]) for name in names[:NAMED])
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        super().__init__(
+            f"There is no image {listed} here. Upload it first: POST /v1/images."
+            if len(names) == 1
+            else f"{len(names)} images are not here: {listed}{more}. Upload them first: POST /v1/images."
+        )
+        self._places = dict(places)
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Each place in the question that names a photo which is not here."""
+        return [
+            {"field": place, "message": f"There is no image {name!r} here.", "kind": "missing_image"}
+            for place, name in self._places.items()
+        ]
 
 
 def _describe(image_id: str, name: str, facts: ImageFacts, data: bytes) -> Image:

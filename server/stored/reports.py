@@ -82,9 +82,9 @@ class Archive:
         """
         return self._table.get(report_id)
 
-    def newest(self, limit: int) -> tuple[Listed, ...]:
-        """What answers there are, newest first."""
-        return self._table.newest(limit)
+    def newest(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Listed, ...]:
+        """What answers there are, newest first, after a place in this order."""
+        return self._table.newest(limit, after)
 
     def close(self) -> None:
         """Write what waits, then stop. Answers that come later are not kept."""

@@ -6,13 +6,14 @@ are being served. So its protocol is used with these three bounds added.
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, cast
 
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from attention.errors import Overloaded
-from server.problems import overloaded
+from server.problems import overloaded, respond
 from server.settings import Settings
 
 MOST_HEAD_BYTES = 65_536
@@ -23,11 +24,6 @@ MOST_HELD_BYTES = 65_536
 
 CROWDED_S = 1.0
 """How long a connection that is one too many is kept after its answer, and when its client may come back."""
-
-_TOO_LARGE = (
-    b'{"type":"/problems/head-too-large","title":"Head too large","status":431,"detail":"The request line and the '
-    b'headers are longer than the 65,536 bytes that are taken. Send fewer headers.","instance":"/","errors":[]}'
-)
 
 
 class Joined:
@@ -167,12 +163,20 @@ class Connection(HttpToolsProtocol):
         elif not self._owed:
             self.transport.abort()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP in the words of every error, as a Problem."""
+        self._refuse(400, "malformed-request", "This is no request as HTTP/1.1 has it, so no line of it is taken.")
+
     def _refuse_head(self) -> None:
-        head = (
-            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/problem+json\r\n"
-            b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(_TOO_LARGE)
-        )
-        self.transport.write(head + _TOO_LARGE)
+        detail = f"The request line and the headers are longer than the {MOST_HEAD_BYTES:,} bytes that are taken."
+        self._refuse(431, "head-too-large", f"{detail} Send fewer headers.")
+
+    def _refuse(self, status: int, kind: str, detail: str) -> None:
+        """Answer what never became a request, and close the connection."""
+        answer = respond("/", status, kind, detail, {"connection": "close"})
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
+        line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+        self.transport.write(line + head + b"\r\n" + bytes(answer.body))
         self.transport.close()
 
 

@@ -39,6 +39,7 @@ def test_a_name_and_its_variant_are_each_others() -> None:
     )
 
 
+@pytest.mark.full
 def test_after_the_last_normalisation_is_the_standard_place() -> None:
     after, standard = build(AFTER), build(Variant.parse("resnet20/eca"))
     assert torch.equal(run(after), run(standard))
@@ -75,6 +76,7 @@ def test_many_ablations_at_once_are_those_one_by_one() -> None:
                 torch.testing.assert_close(together[number], model(photos()), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["resnet20/gct@after:layer*.*.bn2", "resnet20/eca@after:layer*.*.conv1"])
 def test_a_copy_for_serving_keeps_what_is_attached(name: str) -> None:
     model = build(Variant.parse(name))  # a fresh GCT is the identity, so its loss would not show in the logits

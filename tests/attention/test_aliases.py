@@ -247,6 +247,7 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.slow
 def test_a_renamed_module_and_option_still_parse_with_a_warning(renamed: dict[str, Any]) -> None:
     assert renamed["now"] == f"resnet20/{NEW}({OPTION}=5)?classes=10"
     assert {
@@ -255,6 +256,7 @@ def test_a_renamed_module_and_option_still_parse_with_a_warning(renamed: dict[st
     } <= {*renamed["warnings"]}
 
 
+@pytest.mark.slow
 def test_reports_say_what_is_called_otherwise_now(renamed: dict[str, Any]) -> None:
     former, alias = renamed["answers"]["cost"]["variants"]
     assert former["name"] == alias["name"] == f"resnet20/{NEW}({OPTION}=5)?classes=10"
@@ -263,20 +265,24 @@ def test_reports_say_what_is_called_otherwise_now(renamed: dict[str, Any]) -> No
     assert shipped["trained"] and NEW in shipped["warning"] and OPTION in untrained["warning"]
 
 
+@pytest.mark.slow
 def test_the_catalogue_has_former_names(renamed: dict[str, Any]) -> None:
     entries = {entry["name"]: entry for entry in renamed["answers"]["catalog"]["modules"]}
     assert entries[NEW]["names"]["former"] == ["eca"] and "ECANet" in entries[NEW]["names"]["aliases"]
 
 
+@pytest.mark.slow
 def test_a_run_from_before_is_not_trained_again(renamed: dict[str, Any]) -> None:
     assert renamed["record"]["test_accuracy"] == 0.5
     assert renamed["record"]["arm"] == f"resnet20/{NEW}({OPTION}=5)?classes=10"
 
 
+@pytest.mark.slow
 def test_questions_about_options_ask_the_shelf(renamed: dict[str, Any]) -> None:
     (heard,) = renamed["answers"]["heard"]["interactions"]
     assert heard["module"] == NEW and heard["options"] == {OPTION: 5} and heard["reach"] == 2
 
 
+@pytest.mark.slow
 def test_other_peoples_checkpoints_are_recognised_under_the_new_names(renamed: dict[str, Any]) -> None:
     assert renamed["translated"]

@@ -131,6 +131,7 @@ def test_one_seed_gives_one_start_and_leaves_the_random_state_alone(host: Classi
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.full
 def test_copies_pickles_exports_and_traces_take_it_along(host: Classifier) -> None:
     attach(host, "layer*.*.bn", "se", start="published", reduction=4)
     x, expected = photos(), run(host)

@@ -1,11 +1,11 @@
-"""The package's face: nine names, loaded when they are used, whatever else was imported before."""
+"""The package's face: ten names, loaded when they are used, whatever else was imported before."""
 
 import subprocess
 import sys
 
 import pytest
 
-NAMES = ("Lab", "Variant", "ablate", "attach", "build", "capture", "count", "look", "watch")
+NAMES = ("Lab", "Variant", "ablate", "attach", "build", "capture", "count", "diagnose_model", "look", "watch")
 
 
 def run(code: str) -> str:
@@ -14,11 +14,13 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.full
 def test_importing_the_package_or_a_variant_loads_no_torch() -> None:
     code = "import sys, attention; from attention import Variant; print('torch' in sys.modules, Variant.parse('eca'))"
     assert run(code).startswith("False ")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("first", ["", "import attention.watch, attention.build, attention.attach"])
 def test_the_functions_are_the_same_whatever_was_imported_first(first: str) -> None:
     code = f"{first}\nimport attention\nfrom attention import {', '.join(NAMES)}\n"

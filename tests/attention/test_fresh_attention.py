@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from attention.analyses import run
-from attention.build import build, load_report, resolve
+from attention.build import build, resolve
 from attention.errors import BadCheckpoint
+from attention.network import describe
 from attention.reports.checkpoints import Card
 from attention.reports.compare import CompareRequest
 from attention.spec import Preprocess, Recipe, Variant
@@ -120,15 +121,15 @@ def test_one_fresh_module_is_spoken_of_as_one(plain: Checkpoints) -> None:
 def test_a_card_says_that_a_module_without_weights_was_trained_with(tmp_path: Path) -> None:
     write(tmp_path / "it.safetensors", trained("resnet20/simam").state_dict())
     variant = Variant.parse("resnet20/simam?classes=10&weights=file:it")
-    alone = load_report(variant, Checkpoints(tmp_path))
+    alone = describe(variant, Checkpoints(tmp_path)).load
     assert alone and len(alone.fresh) == 9
     labels = tuple("abcdefghij")
     (tmp_path / "it.json").write_text(
         card_of("resnet20/simam", labels, Preprocess(size=32, resize=32)).model_dump_json()
     )
-    report = load_report(variant, Checkpoints(tmp_path))
+    report = describe(variant, Checkpoints(tmp_path)).load
     assert report and report.fresh == () and weights.warning(report) is None
-    assert weights.labels(variant, Checkpoints(tmp_path)) == labels
+    assert describe(variant, Checkpoints(tmp_path)).labels == labels
 
 
 def test_a_card_that_is_not_one_and_a_card_that_promises_more_get_sentences(tmp_path: Path) -> None:
@@ -151,6 +152,7 @@ def test_options_that_change_no_shape_are_said_to_be_taken_on_trust(tmp_path: Pa
     assert report.notes == ("Options that change no shape are taken on trust: version=v1, width=0.25.",)
 
 
+@pytest.mark.full
 def test_compare_tells_trained_untrained_and_fresh_apart(tmp_path: Path) -> None:
     lab = DirectLab(tmp_path)
     write(tmp_path / "checkpoints" / "plain.safetensors", trained("resnet20/none").state_dict())

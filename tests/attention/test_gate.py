@@ -157,6 +157,7 @@ def compiled_before(model: nn.Module, in_place: bool) -> nn.Module:
     return compiled
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("in_place", [False, True])
 def test_capture_of_a_network_that_was_compiled_and_run_is_not_empty(model: nn.Module, in_place: bool) -> None:
     compiled, expected = compiled_before(model, in_place), model(images())
@@ -170,6 +171,7 @@ def test_capture_of_a_network_that_was_compiled_and_run_is_not_empty(model: nn.M
     assert hooks(compiled) == 0 and not is_eager()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("in_place", [False, True])
 def test_ablation_of_a_compiled_network_replaces_its_gates(model: nn.Module, in_place: bool) -> None:
     compiled = compiled_before(model, in_place)
@@ -186,6 +188,7 @@ def is_eager() -> bool:
     return torch._dynamo.eval_frame._stance.stance == "force_eager"
 
 
+@pytest.mark.full
 def test_blocks_around_compiled_networks_may_overlap(model: nn.Module) -> None:
     """As in two threads: entered one after the other, left in the same order."""
     compiled = compiled_before(model, in_place=False)

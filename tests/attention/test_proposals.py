@@ -28,6 +28,7 @@ def proposed_for(tmp_path: Path, stored: str, asked: str) -> Variant:
     return Variant.parse(match[1])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("stored", "asked"),
     [
@@ -58,11 +59,13 @@ def test_what_a_refusal_proposes_loads_with_the_logits_of_what_was_stored(
     torch.testing.assert_close(logits(loaded), logits(trained(stored)), rtol=0, atol=0)
 
 
+@pytest.mark.full
 def test_kernels_that_differ_by_width_are_looked_up_among_the_released_ones(tmp_path: Path) -> None:
     proposed = proposed_for(tmp_path, "resnet18/eca(kernel_size=released)?classes=5", "resnet18/eca?classes=5")
     assert proposed.name == "resnet18/eca(kernel_size=released)?classes=5&weights=file:it"
 
 
+@pytest.mark.full
 def test_a_file_of_no_network_here_is_told_as_such_with_the_layers_that_nobody_knows(tmp_path: Path) -> None:
     state = dict(trained("resnet20/none").state_dict())
     for block in range(3):
@@ -73,6 +76,7 @@ def test_a_file_of_no_network_here_is_told_as_such_with_the_layers_that_nobody_k
         build(Variant.parse("resnet20/none?weights=file:it"), Checkpoints(tmp_path))
 
 
+@pytest.mark.full
 def test_tensors_of_something_else_fit_nothing(tmp_path: Path) -> None:
     path = write(tmp_path / "it.safetensors", {"encoder.weight": torch.ones(4, 4), "encoder.bias": torch.ones(4)})
     assert propose(Source(path, "file:it"), skeleton) is None

@@ -35,12 +35,14 @@ VARIANTS = st.builds(
 )
 
 
+@pytest.mark.full
 @given(VARIANTS)
 def test_parsing_the_canonical_name_gives_the_variant_back(variant: Variant) -> None:
     assert Variant.parse(variant.name) == variant
     assert Variant.parse(variant.name).name == variant.name
 
 
+@pytest.mark.full
 @given(VARIANTS)
 def test_json_gives_the_variant_back_with_the_same_hash(variant: Variant) -> None:
     again = Variant.model_validate_json(variant.model_dump_json())

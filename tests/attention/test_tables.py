@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from attention.errors import InvalidRequest, NotFound
-from attention.plain import Plain
 from attention.reports import tables
 from attention.reports.evidence import Interval
 from attention.reports.tables import Bars, Column, Printed, Report, Table
+from attention.spec import Plain
 
 
 class Gain(Plain):

@@ -107,6 +107,7 @@ def test_blocks_may_be_left_in_another_order_than_they_were_entered(model: Class
     assert hooks(model) == 0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("compile_it", ["wrapper", "in place"])
 def test_a_compiled_model_shows_its_gates_and_runs_compiled_again_afterwards(
     model: Classifier, compile_it: str
@@ -256,6 +257,7 @@ def test_following_a_pass_keeps_no_activation_alive(model: Classifier) -> None:
     assert len(kept) == 2 and alive == [0]
 
 
+@pytest.mark.full
 def test_an_exported_model_shows_its_gates(model: Classifier) -> None:
     exported = torch.export.export(model, (photos(),)).module()
     found = watch(exported, photos())

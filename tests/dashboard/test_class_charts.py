@@ -349,7 +349,7 @@ def test_places_of_a_network_that_say_the_same_are_one_line() -> None:
         "**eca**, in resnet20/eca at 1.3: It could not be tried.",
     ]
     table = probe_charts.permuted_table(found)
-    assert list(table["change if weights follow"]) == ["0.3", "0.1 to 0.2", "–"]
+    assert list(table["change if weights follow"]) == ["0.3", "0.1 … 0.2", "–"]
     assert list(table["order"]) == ["in its structure", "in its structure", "not tried"]
 
 

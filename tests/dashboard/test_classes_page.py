@@ -48,6 +48,7 @@ def samples(client: Client, count: int) -> list[str]:
 # ---------------------------------------------------------------- photos
 
 
+@pytest.mark.full
 def test_the_page_is_alive_at_once_with_shipped_networks_and_sample_photos(page: AppTest, client: Client) -> None:
     page.run()
     assert not page.exception and not page.error
@@ -61,9 +62,10 @@ def test_the_page_is_alive_at_once_with_shipped_networks_and_sample_photos(page:
     first = table(page, "channel", "class", "images")
     report = client.ask(ExcitationRequest(variant=ECA, pictures=Pictures(images=tuple(photos))))
     assert first["gate"].tolist() == pytest.approx([v for curve in report.gates[0].curves for v in curve.mean])
-    assert first["class"][0] == "1. Kitten with a ball of wool"
+    assert first["class"][0] == "1. Four horses and a foal"
 
 
+@pytest.mark.full
 def test_stripes_have_the_reports_values_and_follow_the_stage(page: AppTest, client: Client) -> None:
     photos = tuple(samples(client, 3))
     page.query_params["image"] = list(photos)
@@ -84,6 +86,7 @@ def test_stripes_have_the_reports_values_and_follow_the_stage(page: AppTest, cli
     assert len(table(page, "top", "left", "gate")) == 3 * 64
 
 
+@pytest.mark.full
 def test_one_photo_has_curves_and_is_offered_company(page: AppTest, client: Client) -> None:
     page.query_params["image"] = samples(client, 1)
     page.run()
@@ -95,6 +98,7 @@ def test_one_photo_has_curves_and_is_offered_company(page: AppTest, client: Clie
     assert len(linked(page, "image")) == 9 and len(page.get(CHART)) > 3
 
 
+@pytest.mark.full
 def test_the_address_shows_a_colleague_the_same(page: AppTest, client: Client) -> None:
     photos = samples(client, 2)
     said = {
@@ -118,6 +122,7 @@ def test_the_address_shows_a_colleague_the_same(page: AppTest, client: Client) -
     assert linked(page, "curves") == [], "what the page opens with needs no words in its address"
 
 
+@pytest.mark.full
 def test_a_network_without_gates_is_a_sentence(page: AppTest) -> None:
     page.query_params["network"] = "resnet20/none"
     page.run()
@@ -126,6 +131,7 @@ def test_a_network_without_gates_is_a_sentence(page: AppTest) -> None:
     assert "Choose a network" in texts(page.info)
 
 
+@pytest.mark.full
 def test_more_networks_than_a_picture_takes_is_a_sentence(page: AppTest, client: Client) -> None:
     page.query_params["image"] = samples(client, 2)
     page.query_params["beside"] = [f"resnet20/eca?seed={seed}" for seed in range(1, 8)]
@@ -137,6 +143,7 @@ def test_more_networks_than_a_picture_takes_is_a_sentence(page: AppTest, client:
 # ---------------------------------------------------------------- probes
 
 
+@pytest.mark.full
 def test_a_probe_asks_nothing_before_it_is_opened(
     page: AppTest, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +160,7 @@ def test_a_probe_asks_nothing_before_it_is_opened(
     assert asked == ["excitation", "stripe"]
 
 
+@pytest.mark.full
 def test_open_probes_draw_the_matrix_and_say_what_order_and_branches_do(page: AppTest, client: Client) -> None:
     page.query_params["image"] = samples(client, 2)
     for name in ("listens", "permuted", "grown"):
@@ -168,6 +176,7 @@ def test_open_probes_draw_the_matrix_and_say_what_order_and_branches_do(page: Ap
     assert "no gate that chooses among branches" in texts(page.info)
 
 
+@pytest.mark.full
 def test_selective_kernels_have_their_choice_drawn_against_scale(page: AppTest, client: Client) -> None:
     page.query_params["image"] = samples(client, 2)
     page.query_params["network"] = "resnet20(width=4)/sk@spatial"
@@ -182,6 +191,7 @@ def test_selective_kernels_have_their_choice_drawn_against_scale(page: AppTest, 
 # ---------------------------------------------------------------- a data set
 
 
+@pytest.mark.full
 def test_a_data_set_has_classes_their_spread_and_what_chance_would_give(
     page: AppTest, client: Client, settings: Settings
 ) -> None:
@@ -203,6 +213,7 @@ def test_a_data_set_has_classes_their_spread_and_what_chance_would_give(
     assert set(table(page, "channel", "class", "images")["class"]) == {"dog"}
 
 
+@pytest.mark.full
 def test_many_images_are_a_job_that_the_address_finds_again(
     page: AppTest, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +248,7 @@ def test_many_images_are_a_job_that_the_address_finds_again(
     assert not [button for button in page.button if button.key and button.key.startswith(("start", "cancel"))]
 
 
+@pytest.mark.full
 def test_a_cancelled_job_can_be_started_again(
     page: AppTest, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def sent(name: str, content: bytes) -> AppTest:
     return app.button[0].click().run()
 
 
+@pytest.mark.full
 def test_a_sound_data_set_is_kept_at_once_and_shown(client: Client, tmp_path: Path) -> None:
     app = sent("pets.tgz", write_tar(tmp_path / "pets.tgz", PETS).read_bytes())
     assert not app.exception and "pets is there" in app.success[0].value
@@ -44,6 +45,7 @@ def test_a_sound_data_set_is_kept_at_once_and_shown(client: Client, tmp_path: Pa
     assert app.dataframe[0].value["name"].tolist() == ["cats", "dogs"]
 
 
+@pytest.mark.full
 def test_a_data_set_with_bad_files_is_shown_and_kept_only_as_chosen(client: Client, tmp_path: Path) -> None:
     app = sent(
         "pets.zip",
@@ -58,6 +60,7 @@ def test_a_data_set_with_bad_files_is_shown_and_kept_only_as_chosen(client: Clie
     assert kept is not None and kept.choices.skip_bad and kept.images == 12
 
 
+@pytest.mark.full
 def test_the_client_renames_replaces_and_deletes(client: Client, tmp_path: Path) -> None:
     with write_zip(tmp_path / "pets.zip", PETS).open("rb") as archive:
         assert client.upload_dataset("pets", archive, dry_run=True).kind == "upload" and client.datasets() == ()
@@ -65,6 +68,7 @@ def test_the_client_renames_replaces_and_deletes(client: Client, tmp_path: Path)
         client.upload_dataset("pets", archive)
         archive.seek(0)
         client.upload_dataset("pets", archive, replace=True)
-    assert client.rename_dataset("pets", "animals").name == "animals"
-    client.delete_dataset("animals")
+    client.rename("datasets", "pets", "animals")
+    assert [entry["name"] for entry in client.entries("datasets")] == ["animals"]
+    client.delete("datasets", "animals")
     assert client.datasets() == ()

@@ -12,16 +12,19 @@ def chart(rows: int = 2) -> alt.Chart:
     return alt.Chart(pd.DataFrame({"x": range(rows), "y": range(rows)})).mark_point().encode(x="x:Q", y="y:Q")
 
 
+@pytest.mark.full
 def test_a_chart_becomes_a_vector_graphic_as_wide_as_a_page() -> None:
     svg = drawing.svg(chart()).decode()
     assert svg.startswith("<svg") and svg.count('aria-roledescription="point"') == 2
     assert 700 < float(svg.split('width="')[1].split('"')[0]) < 900
 
 
+@pytest.mark.full
 def test_a_chart_with_a_width_of_its_own_keeps_it() -> None:
     assert float(drawing.svg(chart().properties(width=100)).decode().split('width="')[1].split('"')[0]) < 250
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("made", [alt.layer(chart(), chart()), chart(6000)], ids=["layers", "many rows"])
 def test_layers_and_many_rows_are_saved_too(made: alt.Chart) -> None:
     assert drawing.svg(made).startswith(b"<svg")
@@ -40,4 +43,4 @@ def test_a_picture_has_its_button_under_it() -> None:
     shown = AppTest.from_function(page).run()
     assert not shown.exception
     assert len(shown.get("vega_lite_chart")) == 2
-    assert [button.proto.label for button in shown.get("download_button")] == ["SVG", "SVG"]
+    assert [button.proto.label for button in shown.get("download_button")] == ["SVG", "PNG"] * 2

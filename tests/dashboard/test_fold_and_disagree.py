@@ -41,6 +41,7 @@ def page(name: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     return AppTest.from_file(page_of(name), default_timeout=120)
 
 
+@pytest.mark.full
 def test_compare_shows_where_networks_look_once_it_is_asked(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = page("look/page", client, monkeypatch)
     shown.query_params["variant"] = ["se"]
@@ -56,6 +57,7 @@ def test_compare_shows_where_networks_look_once_it_is_asked(client: Client, monk
     assert cam_panels.told(found) in texts(shown.caption)
 
 
+@pytest.mark.full
 def test_a_class_that_is_not_there_is_a_sentence(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = page("look/page", client, monkeypatch)
     shown.query_params["cam"] = "1"
@@ -76,6 +78,7 @@ def test_a_heat_map_lies_where_the_network_saw_the_photo(client: Client) -> None
     assert max(cell["y2"] for cell in cells) == pytest.approx(bottom * image.height) and top == 0
 
 
+@pytest.mark.full
 def test_a_fold_is_asked_for_done_and_shown(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +101,7 @@ def test_a_fold_is_asked_for_done_and_shown(
     assert list(spread["spread"][::2]) == pytest.approx([gate.over_channels for gate in report.gates])
 
 
+@pytest.mark.full
 def test_disagreement_is_a_contact_sheet_with_every_answer(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +124,7 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
     assert list(disagree_panels.flips(report)["network"]) == ["resnet20/se"]
 
 
+@pytest.mark.full
 def test_the_page_without_a_data_set_says_how_to_bring_one(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = page("ablate/disagreement", client, monkeypatch)
     shown.run()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
@@ -32,12 +33,14 @@ def form() -> None:
     st.session_state["chosen"] = forms.options(schema, "form")
 
 
+@pytest.mark.full
 def test_an_untouched_form_says_nothing() -> None:
     at = AppTest.from_function(form, default_timeout=30).run()
     assert not at.exception
     assert at.session_state["chosen"] == {}
 
 
+@pytest.mark.full
 def test_every_kind_of_option_has_its_widget() -> None:
     at = AppTest.from_function(form, default_timeout=30).run()
     at.number_input(key="form.reduction").set_value(8)
@@ -87,6 +90,7 @@ def networks(catalog) -> None:  # type: ignore[no-untyped-def]
     st.session_state["names"] = [variant.name for variant in forms.variants(catalog, (), "variant")]
 
 
+@pytest.mark.full
 def test_a_link_with_former_names_shows_the_network_and_says_what_it_is_called_now(client: Client) -> None:
     catalog = client.catalog()
     renamed = tuple(

@@ -47,6 +47,7 @@ def study() -> StudyRequest:
     return StudyRequest(data="pets", variants=arms, seeds=1)
 
 
+@pytest.mark.full
 def test_a_running_job_a_second_and_a_failure_are_seen(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     write_pets(settings)
     with TestClient(create_app(settings)) as http:
@@ -65,6 +66,7 @@ def test_a_running_job_a_second_and_a_failure_are_seen(settings: Settings, monke
         assert chips(made.run()) == ["study 0 %"], "a failure that was looked at is no news"
 
 
+@pytest.mark.full
 def test_a_silent_service_is_said_and_comes_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ReadError("silence", request=request)
@@ -77,6 +79,7 @@ def test_a_silent_service_is_said_and_comes_back(settings: Settings, monkeypatch
         assert "API silent" not in texts(made.run().markdown)
 
 
+@pytest.mark.full
 def test_the_language_is_the_addresss_then_the_readers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with TestClient(create_app(settings)) as http:
         made = draws(Client(http), monkeypatch, lang="zh")

@@ -45,6 +45,7 @@ def photo(client: Client) -> str:
 # ---------------------------------------------------------------- a photo
 
 
+@pytest.mark.full
 def test_a_photo_shows_at_once_what_every_gate_is_worth_to_it(page: AppTest, client: Client) -> None:
     page.query_params["kinds"] = ["mean", "scalar"]
     page.run()
@@ -59,6 +60,7 @@ def test_a_photo_shows_at_once_what_every_gate_is_worth_to_it(page: AppTest, cli
     assert "Orange cells cost the first class probability" in texts(page.caption)
 
 
+@pytest.mark.full
 def test_switches_change_the_prediction(page: AppTest, client: Client) -> None:
     page.query_params["kinds"] = ["mean"]
     page.run()
@@ -82,6 +84,7 @@ def test_switches_change_the_prediction(page: AppTest, client: Client) -> None:
     assert "Nothing is switched off" in texts(page.info)
 
 
+@pytest.mark.full
 def test_the_address_shows_a_colleague_the_same(page: AppTest) -> None:
     off = ["layer1.0.standard.0.gate", "layer2.1.standard.0.gate"]
     page.query_params["network"] = "resnet20/se?weights=shipped"
@@ -99,6 +102,7 @@ def test_the_address_shows_a_colleague_the_same(page: AppTest) -> None:
     assert linked(page, "kinds") == ["constant"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [("resnet20/none", "has no attention"), ("resnet20/eca(", "resnet20/eca(")],
@@ -111,6 +115,7 @@ def test_a_network_without_gates_and_a_bad_name_are_sentences(page: AppTest, nam
     assert "Choose a photo and a network" in texts(page.info)
 
 
+@pytest.mark.full
 def test_an_unknown_module_is_answered_in_the_services_words(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "client", lambda: client)
     app = AppTest.from_file(page_of("ablate/page").parents[2] / "app.py", default_timeout=120)
@@ -126,6 +131,7 @@ def test_an_unknown_module_is_answered_in_the_services_words(client: Client, mon
 # ---------------------------------------------------------------- a data set
 
 
+@pytest.mark.full
 def test_a_sweep_is_asked_for_followed_and_shown(page: AppTest, client: Client, settings: Settings) -> None:
     write_pets(settings)
     page.query_params["on"] = "data"
@@ -155,6 +161,7 @@ def test_a_sweep_is_asked_for_followed_and_shown(page: AppTest, client: Client, 
     assert not [button for button in page.button if button.key == "cancel"]
 
 
+@pytest.mark.full
 def test_what_is_known_of_a_running_sweep_is_shown(page: AppTest, client: Client, settings: Settings) -> None:
     write_pets(settings)
     page.query_params["on"] = "data"
@@ -178,6 +185,7 @@ def test_what_is_known_of_a_running_sweep_is_shown(page: AppTest, client: Client
     assert "cancelled" in texts(page.markdown)
 
 
+@pytest.mark.full
 def test_a_link_to_a_job_of_another_kind_offers_a_new_sweep(page: AppTest, client: Client, settings: Settings) -> None:
     write_pets(settings)
     page.query_params["job"] = client.submit(CostRequest(variants=(ECA,))).id
@@ -186,6 +194,7 @@ def test_a_link_to_a_job_of_another_kind_offers_a_new_sweep(page: AppTest, clien
     assert page.button(key="sweep") and not tables(page)
 
 
+@pytest.mark.full
 def test_without_a_data_set_the_page_says_how_to_bring_one(page: AppTest) -> None:
     page.query_params["on"] = "data"
     page.run()

@@ -42,6 +42,7 @@ def table(gain: float = 0.0) -> str:
     return "\n".join(["arm,seed,score", *rows])
 
 
+@pytest.mark.full
 def test_it_opens_with_the_shipped_study_judged(page: AppTest) -> None:
     page.run()
     assert not page.exception and not page.error
@@ -62,6 +63,7 @@ def test_a_pasted_table_is_judged_at_once(page: AppTest) -> None:
     assert growing[0] < fixed[0] < fixed[1] < growing[1], "who may not add seeds has a narrower interval"
 
 
+@pytest.mark.full
 def test_a_mistake_in_the_table_is_its_sentence(page: AppTest) -> None:
     page.run()
     page.text_area(key="judge.text").set_value(table() + "\neca,5,78").run()

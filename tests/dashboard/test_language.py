@@ -1,22 +1,38 @@
 """Two languages: every sentence of the code has its Chinese, with the same values in it."""
 
+import ast
 import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
 
 import pytest
+from babel.messages import Catalog
 
+from attention.reports.study import StudyReport
 from dashboard import catalogue, language
+from dashboard.service_sentences import translated
 
+SHIPPED_STUDY = Path(catalogue.FOLDER).parent / "attention" / "weights" / "shipped" / "study.json"
 PLACE = re.compile(r"%\((\w+)\)")
 
 
+@cache
+def sentences() -> Catalog:
+    """Every sentence of the code, read once."""
+    return catalogue.sentences()
+
+
+@pytest.mark.full
 def test_every_sentence_has_its_chinese() -> None:
     chinese = {message.id: message.string for message in catalogue.translated()}
-    missing = [message.id for message in catalogue.sentences() if message.id and not chinese.get(message.id)]
+    missing = [message.id for message in sentences() if message.id and not chinese.get(message.id)]
     assert not missing, "run `make words`, and translate these"
 
 
+@pytest.mark.full
 def test_the_catalogue_holds_nothing_that_no_page_says() -> None:
-    said = {message.id for message in catalogue.sentences()}
+    said = {message.id for message in sentences()}
     assert not [message.id for message in catalogue.translated() if message.id not in said], "run `make words`"
 
 
@@ -33,3 +49,93 @@ def test_a_sentence_is_said_in_the_language_that_was_chosen(monkeypatch: pytest.
     monkeypatch.setattr(language, "current", lambda: "zh")
     assert language.say("%(count)s jobs", count=3) == "3 个任务"
     assert language.say("A sentence that no catalogue has.") == "A sentence that no catalogue has."
+
+
+PAGES = [
+    file
+    for folder in ("views", "drawing", "widgets")
+    for file in sorted((Path(catalogue.FOLDER) / folder).rglob("*.py"))
+]
+WORDS = re.compile(r"[a-z]{2,},? [(a-z]|^[A-Z][a-z]{2,}\b")
+NO_WORDS = re.compile(r"^\s*[<.]|datum[. ]|:[QNOT]$|^export ")
+"""HTML, CSS, expressions and fields of charts."""
+NAMES = {
+    "None",
+    "Static",
+    "Random",
+    "Identity",
+    "Triplet",
+    "Markdown",
+    "Value error, ",
+    "no evidence",
+    "one run",
+    "fresh attention",
+}
+"""Names of modules and formats, what pydantic puts before its sentences, and states of evidence."""
+
+
+def unsaid(file: Path) -> Iterator[str]:
+    """Words of a page's code that neither go through ``say`` nor are what the catalogue translates in tables."""
+    module = ast.parse(file.read_text("utf-8"))
+    said = {
+        part
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in catalogue.KEYWORDS
+        for part in ast.walk(node)
+    }
+    said |= {node.value for node in ast.walk(module) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(module):
+        if isinstance(node, ast.JoinedStr) and node not in said:
+            texts = [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
+            said |= (
+                {part for value in node.values for part in ast.walk(value)}
+                if texts and NO_WORDS.search(texts[0])
+                else set()
+            )
+    for node in ast.walk(module):
+        words = node.value if isinstance(node, ast.Constant) and node not in said else None
+        if isinstance(words, str) and WORDS.search(words) and not NO_WORDS.search(words) and words not in NAMES:
+            yield words
+
+
+def test_no_words_of_a_page_pass_the_catalogue_by() -> None:
+    known = {message.id for message in sentences()}
+    assert not [(file.name, words) for file in PAGES for words in unsaid(file) if words not in known]
+
+
+def test_a_page_with_words_that_pass_by_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.py"
+    page.write_text(
+        'st.button("Start the study")\nst.caption(f"{n} images of it")\nst.caption(say("Said so"))\n', "utf-8"
+    )
+    assert list(unsaid(page)) == ["Start the study", " images of it"]
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("After 10 clean runs a failure rate up to 26 % cannot be excluded.", ("10", "26 %", "失败率")),
+        (
+            "resnet20/se: not decided (+0.00 points [-0.61, +0.61], n = 10, on these test images); about 57 seeds in "
+            "all (36 to 117) would tell 0.3 points from none. At the next look, 20 seeds, the chance is 2 %.",
+            ("resnet20/se：未定", "[-0.61, +0.61]", "n = 10", "57 个种子（36 到 117）", "0.3", "20 个种子", "2 %"),
+        ),
+    ],
+)
+def test_a_sentence_of_the_service_keeps_its_numbers_in_chinese(
+    monkeypatch: pytest.MonkeyPatch, english: str, chinese: Sequence[str]
+) -> None:
+    assert translated(english) == english
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    assert all(part in translated(english) for part in chinese)
+    assert not re.search("[a-z]{3,} [a-z]{3,}", translated(english))
+    assert translated("A sentence that no template has.") == "A sentence that no template has."
+
+
+def test_all_that_the_shipped_study_says_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = StudyReport.model_validate_json(SHIPPED_STUDY.read_text("utf-8"))
+    verdicts = [arm.verdict for arm in study.arms if arm.verdict]
+    said = [study.headline, *study.caveats, *study.test_set, study.data.sentence]
+    said += [sentence for verdict in verdicts for sentence in (verdict.sentence, *verdict.notes)]
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    assert not [sentence for sentence in said if not re.search("[\u4e00-\u9fff]", translated(sentence))]

@@ -116,6 +116,7 @@ def drawn(report: LatencyReport, budget: str = "") -> AppTest:
     return shown
 
 
+@pytest.mark.full
 def test_the_page_opens_with_a_question_that_can_be_asked(page: AppTest, client: Client) -> None:
     page.run()
     assert not page.exception and not page.error
@@ -127,6 +128,7 @@ def test_the_page_opens_with_a_question_that_can_be_asked(page: AppTest, client:
     assert linked(page, "job") == [job.id]
 
 
+@pytest.mark.full
 def test_a_link_carries_the_whole_question(page: AppTest, client: Client) -> None:
     asked: dict[str, list[str]] = {
         "variant": [variant.name for variant in SMALL],
@@ -159,9 +161,10 @@ def test_a_link_carries_the_whole_question(page: AppTest, client: Client) -> Non
         mode="served",
         dtype="bfloat16",
     )
-    assert "batch 2, 16 pixels, bfloat16, served, 2 threads · 7 rounds" in latency_form.described(request)
+    assert "batch 2, 16 pixels, bfloat16, served, threads: 2 · 7 rounds" in latency_form.described(request)
 
 
+@pytest.mark.full
 def test_trained_and_untrained_are_the_same_to_a_clock(page: AppTest, client: Client) -> None:
     page.query_params["variant"] = ["se", "resnet20/se"]
     page.run()
@@ -170,6 +173,7 @@ def test_trained_and_untrained_are_the_same_to_a_clock(page: AppTest, client: Cl
     assert variant.attention == "se" and variant.weights is None
 
 
+@pytest.mark.full
 def test_a_measurement_is_done_and_shown(page: AppTest, client: Client, settings: Settings) -> None:
     client.submit(LatencyRequest(variants=SMALL, rounds=6, warm_up=1, tolerance=0.5))
     job = done(client, settings)
@@ -184,12 +188,14 @@ def test_a_measurement_is_done_and_shown(page: AppTest, client: Client, settings
     assert "Wall-clock time of a forward pass of 1 image of 32 x 32 pixels" in texts(page.caption)
 
 
+@pytest.mark.full
 def test_while_it_runs_the_page_says_why_there_is_no_number_yet(page: AppTest, client: Client) -> None:
     page.query_params["job"] = client.submit(LatencyRequest(variants=SMALL, rounds=6)).id
     page.run()
     assert not page.exception and "when all rounds are done" in texts(page.caption)
 
 
+@pytest.mark.full
 def test_a_budget_says_who_fits_and_stands_in_the_address() -> None:
     shown = drawn(reported(), "5.5")
     assert linked(shown, "budget") == ["5.5"]
@@ -203,6 +209,7 @@ def test_a_budget_says_who_fits_and_stands_in_the_address() -> None:
     assert linked(shown, "budget") == [] and "within" not in " ".join(shown.table[0].value.columns)
 
 
+@pytest.mark.full
 def test_pictures_are_drawn_as_the_report_has_it_with_the_baseline_twice() -> None:
     report = reported()
     shown = drawn(report)
@@ -223,6 +230,7 @@ def test_pictures_are_drawn_as_the_report_has_it_with_the_baseline_twice() -> No
     assert list(numbers["bytes"]) == ["6.73\u202fMB", "7.77\u202fMB", "7.77\u202fMB"]
 
 
+@pytest.mark.full
 def test_what_is_withheld_is_withheld_everywhere_with_the_reason() -> None:
     reason = "No number is given: two timings of the same network differ by up to 9.0% here."
     report = reported(reason)
@@ -239,6 +247,7 @@ def test_what_is_withheld_is_withheld_everywhere_with_the_reason() -> None:
     assert "4.05" not in report.latex()
 
 
+@pytest.mark.full
 def test_the_cost_page_leads_here_with_its_networks(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "client", lambda: client)
     cost = AppTest.from_file(page_of("price/page"), default_timeout=120)
@@ -255,6 +264,7 @@ def test_the_cost_page_leads_here_with_its_networks(client: Client, monkeypatch:
     )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("device", "modes", "formats", "where"), [("cpu: a chip", 3, 2, 1), ("cuda: a GPU", 4, 3, 2)])
 def test_only_what_the_device_can_do_is_offered(
     page: AppTest, client: Client, monkeypatch: pytest.MonkeyPatch, device: str, modes: int, formats: int, where: int

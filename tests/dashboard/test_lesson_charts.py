@@ -124,6 +124,7 @@ def test_every_filled_place_is_a_bar_right_of_its_block_and_as_high_as_its_map()
     assert titles(spec) >= {"side of the map, pixels"}
 
 
+@pytest.mark.full
 def test_the_tail_comes_last_and_branches_come_from_their_stage() -> None:
     blocks = (place("standard", 1, 56), place("standard", 2, 28))
     tail = [

@@ -50,11 +50,12 @@ def test_it_is_alive_before_any_click(page: AppTest, client: Client) -> None:
     order = list(dict.fromkeys(drawn["class"]))
     assert order == sorted(order, key=lambda c: -drawn[drawn["class"] == c]["probability"].max())
     words = htmls(page)
-    assert "what the networks see: 32 × 32" in words and 'lab-true">cat' in words
+    assert "what the networks see: 32 × 32" in words and f'lab-true">{photo.label}' in words
     right = sum(prediction.top[0].label == photo.label for prediction in report.predictions)
     assert (words.count("✓"), words.count("✗")) == (right, 3 - right)
 
 
+@pytest.mark.full
 def test_a_photo_of_no_known_class_is_said(page: AppTest, client: Client) -> None:
     panda = next(image for image in client.images() if image.title == "Giant panda")
     page.query_params["image"] = [panda.id]
@@ -63,6 +64,7 @@ def test_a_photo_of_no_known_class_is_said(page: AppTest, client: Client) -> Non
     assert "lab-true" not in htmls(page) and "✓" not in htmls(page)
 
 
+@pytest.mark.full
 def test_an_untrained_network_never_shows_an_accuracy(page: AppTest, client: Client) -> None:
     page.query_params["net"] = ["se", "cbam"]
     whole(page)
@@ -75,6 +77,7 @@ def test_an_untrained_network_never_shows_an_accuracy(page: AppTest, client: Cli
     assert any("untrained" in str(option) for option in chips.options), "and the chips say so"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("module", ["cbam", "coord", "sk", "danet", "gc"])
 def test_no_module_vanishes_and_the_answer_stays_small(module: str, page: AppTest, client: Client) -> None:
     page.query_params["net"] = ["se", module]
@@ -87,6 +90,7 @@ def test_no_module_vanishes_and_the_answer_stays_small(module: str, page: AppTes
     assert len(client.http.post("/v1/compare", json=body).content) < 400_000
 
 
+@pytest.mark.full
 def test_one_bad_name_is_a_sentence_and_the_others_are_shown(page: AppTest) -> None:
     page.query_params["net"] = ["cbma", "se"]
     page.query_params["variant"] = ["resnet20/ecaa", "resnet20/eca(kernel_size=5)@standard:3"]
@@ -97,6 +101,7 @@ def test_one_bad_name_is_a_sentence_and_the_others_are_shown(page: AppTest) -> N
     assert set(table(page, "class", "probability", "network")["network"]) == {"SE", "ECA (kernel_size=5)@standard:3"}
 
 
+@pytest.mark.full
 def test_fresh_attention_in_trained_weights_is_named_and_what_was_loaded_is_listed(
     page: AppTest, tmp_path: Path
 ) -> None:
@@ -112,6 +117,7 @@ def test_fresh_attention_in_trained_weights_is_named_and_what_was_loaded_is_list
     assert "layer1.0.standard.0.conv.weight" in shown, "what the file does not have is named"
 
 
+@pytest.mark.full
 def test_an_upload_is_chosen_and_stands_in_the_address(
     page: AppTest, client: Client, photo: Callable[[int], bytes]
 ) -> None:
@@ -123,6 +129,7 @@ def test_an_upload_is_chosen_and_stands_in_the_address(
     assert "holiday.jpg, 40 × 30" in htmls(page)
 
 
+@pytest.mark.full
 def test_a_byte_equal_copy_of_a_sample_is_that_sample(page: AppTest, client: Client) -> None:
     whole(page)
     sample = client.images()[3]
@@ -132,6 +139,7 @@ def test_a_byte_equal_copy_of_a_sample_is_that_sample(page: AppTest, client: Cli
     assert page.session_state["uploads"] == []
 
 
+@pytest.mark.full
 def test_photos_over_the_limit_are_named(page: AppTest, client: Client, photo: Callable[[int], bytes]) -> None:
     whole(page)
     page.file_uploader[0].set_value([(f"{n}.jpg", photo(n), "image/jpeg") for n in range(34)]).run()
@@ -140,6 +148,7 @@ def test_photos_over_the_limit_are_named(page: AppTest, client: Client, photo: C
     assert len([image for image in client.images() if not image.sample]) == 32
 
 
+@pytest.mark.full
 def test_a_file_that_is_no_photo_is_refused_in_a_sentence_and_the_page_lives_on(
     page: AppTest, photo: Callable[[int], bytes]
 ) -> None:
@@ -156,6 +165,7 @@ def test_a_file_that_is_no_photo_is_refused_in_a_sentence_and_the_page_lives_on(
     assert "good.jpg" in htmls(page)
 
 
+@pytest.mark.full
 def test_a_link_to_a_photo_that_is_gone_says_so_and_shows_a_sample(page: AppTest, client: Client) -> None:
     page.query_params["image"] = ["0" * 64]
     whole(page)
@@ -163,6 +173,7 @@ def test_a_link_to_a_photo_that_is_gone_says_so_and_shows_a_sample(page: AppTest
     assert linked(page, "image") == [client.images()[0].id]
 
 
+@pytest.mark.full
 def test_a_layer_is_opened_and_stands_in_the_address(page: AppTest) -> None:
     page.query_params["layer"] = "3.2"
     whole(page)
@@ -171,6 +182,7 @@ def test_a_layer_is_opened_and_stands_in_the_address(page: AppTest) -> None:
     assert set(grid[grid["open"]]["layer"]) == {"3.2"}
 
 
+@pytest.mark.full
 def test_the_form_builds_a_variant_and_adds_it(page: AppTest) -> None:
     page.query_params["variant"] = ["resnet20/se"]
     whole(page)
@@ -183,6 +195,7 @@ def test_the_form_builds_a_variant_and_adds_it(page: AppTest) -> None:
     assert linked(page, "variant") == ["resnet20/se", "resnet20/se(reduction=4)@standard:3"]
 
 
+@pytest.mark.full
 def test_the_form_says_what_a_module_needs(page: AppTest) -> None:
     page.run()
     page.selectbox(key="variant.new.backbone").select("resnet50").run()
@@ -202,6 +215,7 @@ def test_rows_times_columns_is_the_weight_of_a_place() -> None:
     assert np.allclose(places.product({"spatial": spatial}), spatial[0])
 
 
+@pytest.mark.full
 def test_random_weights_have_no_say_in_which_classes_are_drawn(client: Client) -> None:
     photo = client.images()[0].id
     variants = (TRIO[2], networks.untrained("sk"))

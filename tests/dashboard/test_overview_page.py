@@ -35,6 +35,7 @@ def test_the_home_page_opens_with_the_shipped_evidence(client: Client, monkeypat
     assert not told
 
 
+@pytest.mark.full
 def test_every_row_of_the_table_has_the_apis_numbers_and_a_way_on(client: Client) -> None:
     report = client.ask(OverviewRequest())
     gates = {entry.name: entry.gates for entry in client.catalog().modules}
@@ -53,6 +54,7 @@ def test_every_row_of_the_table_has_the_apis_numbers_and_a_way_on(client: Client
         assert ("Train it" in html) == (row.state == "no evidence")
 
 
+@pytest.mark.full
 def test_published_results_are_not_ranked_across_recipes(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = page("overview/page", client, monkeypatch)
     shown.query_params["evidence"] = "eca_resnet50"
@@ -69,6 +71,7 @@ def test_an_address_survives_the_way_through_a_link() -> None:
     assert said == {"variant": ["resnet20(width=8)/se?classes=10&weights=shipped"]}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["eca", "danet", "simam"])
 def test_a_module_has_its_price_and_its_evidence(name: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = page("module/page", client, monkeypatch)
@@ -83,6 +86,7 @@ def test_a_module_has_its_price_and_its_evidence(name: str, client: Client, monk
         assert "No evidence here yet" in texts(shown.caption)
 
 
+@pytest.mark.full
 def test_a_module_that_is_not_there_is_said_and_all_are_listed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = page("module/page", client, monkeypatch)
     shown.query_params["name"] = "cbma"
@@ -91,6 +95,7 @@ def test_a_module_that_is_not_there_is_said_and_all_are_listed(client: Client, m
     assert "`cbma` is not here. Did you mean CBAM?" in texts(shown.warning)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("module", ["eca", "se"])
 def test_lesson_0_has_words_for_every_step(module: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "client", lambda: client)

@@ -20,6 +20,7 @@ def texts(elements: object) -> str:
     return "\n".join(str(element.value) for element in elements)  # type: ignore[attr-defined]
 
 
+@pytest.mark.full
 def test_cost_shows_the_papers_numbers(app: AppTest) -> None:
     app.run()
     app.switch_page("views/price/page.py").run()
@@ -38,6 +39,7 @@ def test_cost_shows_the_papers_numbers(app: AppTest) -> None:
     assert "Not counted" in texts(app.caption)
 
 
+@pytest.mark.full
 def test_cost_is_given_in_the_unit_that_is_chosen(app: AppTest) -> None:
     app.run()
     app.switch_page("views/price/page.py").run()
@@ -51,6 +53,7 @@ def test_cost_is_given_in_the_unit_that_is_chosen(app: AppTest) -> None:
     assert "thop" in texts(app.caption)
 
 
+@pytest.mark.full
 def test_all_modules_are_one_click_and_those_that_do_not_fit_say_why(app: AppTest) -> None:
     app.run()
     app.switch_page("views/price/page.py").run()
@@ -69,6 +72,7 @@ def test_all_modules_are_one_click_and_those_that_do_not_fit_say_why(app: AppTes
     assert list(app.table[0].value.index) == ["mobilenetv2/none", "mobilenetv2/sk@spatial"]
 
 
+@pytest.mark.full
 def test_other_counters_testify_about_the_network_that_is_chosen(app: AppTest) -> None:
     app.run()
     app.switch_page("views/price/page.py").run()
@@ -80,6 +84,7 @@ def test_other_counters_testify_about_the_network_that_is_chosen(app: AppTest) -
     assert "was run" in texts(app.caption)
 
 
+@pytest.mark.full
 def test_cost_follows_the_backbone_its_size_and_more_networks(app: AppTest) -> None:
     app.run()
     app.switch_page("views/price/page.py").run()
@@ -93,6 +98,7 @@ def test_cost_follows_the_backbone_its_size_and_more_networks(app: AppTest) -> N
     assert "Choose a network with attention" in texts(app.info)
 
 
+@pytest.mark.full
 def test_learn_teaches_from_the_library(app: AppTest) -> None:
     app.run()
     app.switch_page("views/learn/page.py").run()
@@ -111,6 +117,7 @@ def test_learn_teaches_from_the_library(app: AppTest) -> None:
     assert (totals.loc["resnet50", "formula"], totals.loc["resnet50", "released"]) == (86, 80)
 
 
+@pytest.mark.full
 def test_learns_sliders_ask_again(app: AppTest) -> None:
     app.run()
     app.switch_page("views/learn/page.py").run()
@@ -128,6 +135,7 @@ def test_learns_sliders_ask_again(app: AppTest) -> None:
     assert "In training, at least 2 images a batch" in texts(app.markdown)
 
 
+@pytest.mark.full
 def test_an_api_that_is_down_is_a_message_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch, app: AppTest) -> None:
     def refuse(request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ConnectError("refused", request=request)

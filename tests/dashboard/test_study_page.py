@@ -79,6 +79,7 @@ def rows(spec: Any) -> list[dict[str, Any]]:
 # ---------------------------------------------------------------- pictures
 
 
+@pytest.mark.full
 def test_every_seed_is_a_dot_and_every_interval_the_reports_own() -> None:
     report = study()
     found = rows(drawn(study_charts.differences(report)))
@@ -133,6 +134,7 @@ def test_the_table_says_mean_spread_interval_n_and_p() -> None:
     assert table.loc["eca", "verdict"] == "no difference larger than the margin"
 
 
+@pytest.mark.full
 def test_a_sweep_of_three_values_has_its_picture() -> None:
     swept = tuple(Variant.parse(f"resnet20/se(reduction={r})") for r in (8, 4, 2))
     request = REQUEST.model_copy(update={"variants": (Variant.parse("resnet20/none"), *swept)})
@@ -194,6 +196,7 @@ def texts(elements: Any) -> str:
     return "\n".join(str(element.value) for element in elements)
 
 
+@pytest.mark.full
 def test_without_data_the_page_says_what_a_study_is_and_how_to_bring_data(page: AppTest) -> None:
     page.run()
     assert not page.exception and not page.error
@@ -202,6 +205,7 @@ def test_without_data_the_page_says_what_a_study_is_and_how_to_bring_data(page: 
     assert not [button for button in page.button if button.key == "start"]
 
 
+@pytest.mark.full
 def test_the_time_is_told_before_a_study_starts_and_its_job_stands_in_the_address(
     page: AppTest, client: Client, shades: None
 ) -> None:
@@ -224,6 +228,7 @@ def test_the_time_is_told_before_a_study_starts_and_its_job_stands_in_the_addres
     assert "cancelled" in texts(page.markdown)
 
 
+@pytest.mark.full
 def test_a_preset_a_field_of_it_and_a_sweep_are_asked_for(page: AppTest, client: Client, shades: None) -> None:
     page.run()
     page.multiselect(key="study.modules").set_value([])
@@ -238,6 +243,7 @@ def test_a_preset_a_field_of_it_and_a_sweep_are_asked_for(page: AppTest, client:
     assert asked.recipe == RECIPES["standard"].model_copy(update={"epochs": 7})
 
 
+@pytest.mark.full
 def test_a_running_study_shows_how_far_it_is_and_what_is_known(
     page: AppTest, client: Client, settings: Settings
 ) -> None:
@@ -255,6 +261,7 @@ def test_a_running_study_shows_how_far_it_is_and_what_is_known(
     assert page.subheader[0].value.startswith("`se` is better by +1.1"), "the verdict comes first"
 
 
+@pytest.mark.full
 def test_a_finished_study_opens_with_its_verdict(page: AppTest, client: Client, settings: Settings) -> None:
     job_id, claim, store = claimed(client, settings)
     store.jobs.finish(claim, study())
@@ -269,6 +276,7 @@ def test_a_finished_study_opens_with_its_verdict(page: AppTest, client: Client, 
     assert not [button for button in page.button if button.key == "cancel"]
 
 
+@pytest.mark.full
 def test_a_cancelled_study_says_that_it_was_cancelled(page: AppTest, client: Client, settings: Settings) -> None:
     job_id, claim, store = claimed(client, settings)
     store.jobs.progress(claim, 12, 48, "resnet20/se, seed 1: epoch 2 of 8", 90.0, study(seeds=2))
@@ -281,6 +289,7 @@ def test_a_cancelled_study_says_that_it_was_cancelled(page: AppTest, client: Cli
     assert "was cancelled" in headline and "6 are kept" in headline and "running" not in headline
 
 
+@pytest.mark.full
 def test_a_failed_study_says_why_and_can_go_on(page: AppTest, client: Client, settings: Settings) -> None:
     job_id, claim, store = claimed(client, settings)
     store.jobs.fail(claim, "There is no data set 'shades'.")
@@ -292,6 +301,7 @@ def test_a_failed_study_says_why_and_can_go_on(page: AppTest, client: Client, se
     assert len(client.jobs()) == 2 and client.jobs()[0].request == client.job(job_id).request
 
 
+@pytest.mark.full
 def test_a_link_to_a_job_that_is_not_here_says_so(page: AppTest) -> None:
     page.query_params["job"] = "nothing"
     page.run()
@@ -299,6 +309,7 @@ def test_a_link_to_a_job_that_is_not_here_says_so(page: AppTest) -> None:
     assert "not stored here" in page.warning[0].value
 
 
+@pytest.mark.full
 def test_the_shipped_study_opens_by_default(page: AppTest, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "shipped_study", study)
     page.run()

@@ -78,7 +78,7 @@ def trace() -> Iterator[Trace]:
     threading.setprofile(None)
 
 
-@pytest.mark.xfail(strict=True, reason="31 files since aliases and the new decoding came; the goal is 22")
+@pytest.mark.full
 def test_a_photo_enters_few_files_on_its_way_to_its_answer(trace: Trace, tmp_path: Path) -> None:
     with TestClient(create_app(Settings(data=tmp_path, device="cpu", threads=1, jobs=0))) as client:
 

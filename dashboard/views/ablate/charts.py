@@ -10,15 +10,15 @@ from attention.reports.compare import ClassScore
 from attention.reports.sweep import Effect, Family, PhotoEffect, Redundancy, Scope, Site, SweepReport, WhatIfReport
 from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, PALETTE, STEP, TEXT, Chart
-from dashboard.language import say
+from dashboard.language import marked, say
 
 KINDS = {
-    "mean": "mean",
-    "scalar": "one number",
-    "other_image": "another image's",
-    "shuffle": "shuffled",
-    "constant": "a constant",
-    "neutral": "let through",
+    "mean": marked("mean"),
+    "scalar": marked("one number"),
+    "other_image": marked("another image's"),
+    "shuffle": marked("shuffled"),
+    "constant": marked("a constant"),
+    "neutral": marked("let through"),
 }
 """What replaces a gate, in two words at most."""
 
@@ -29,7 +29,7 @@ POINTS = 100
 
 def kind(name: str) -> str:
     """What a kind of replacement is called; one that has no words here is called by its own name."""
-    return KINDS.get(name, name)
+    return say(KINDS.get(name, name))
 
 
 def photo_map(report: WhatIfReport, image: str) -> Chart:
@@ -47,8 +47,11 @@ def photo_map(report: WhatIfReport, image: str) -> Chart:
         if effect.image == image and effect.family in ROWS
     ]
     first = next(photo for photo in report.photos if photo.image == image).top[0]
-    title = f"change of P({first.label or f'class {first.index}'}), points"
-    tips = [alt.Tooltip("first:N", title="says now"), alt.Tooltip("kl:Q", title="KL, nats", format=".3~g")]
+    title = say(
+        "change of P(%(value)s), points",
+        value=_class(first),
+    )
+    tips = [alt.Tooltip("first:N", title=say("says now")), alt.Tooltip("kl:Q", title=say("KL, nats"), format=".3~g")]
     return _heat_map(rows, _labels(report.scopes), [kind(one) for one in report.kinds], title, tips, dots="flips")
 
 
@@ -56,8 +59,12 @@ def sweep_map(report: SweepReport) -> Chart:
     """Gate x kind over many images: change of accuracy, or where nothing is labelled how many first classes stay."""
     effects = [effect for effect in report.effects if effect.family in ROWS and not effect.reestimated]
     rows = [{"scope": effect.label, "kind": kind(effect.kind), **_effect(effect)} for effect in effects]
-    title = "change of top-1 accuracy, points" if report.labelled else "images with the same first class, %"
-    tips = [alt.Tooltip("interval:N"), alt.Tooltip("p:N", title="p (Holm)"), alt.Tooltip("kl:Q", format=".3~g")]
+    title = say("change of top-1 accuracy, points") if report.labelled else say("images with the same first class, %")
+    tips = [
+        alt.Tooltip("interval:N", title=say("interval")),
+        alt.Tooltip("p:N", title=say("p (Holm)")),
+        alt.Tooltip("kl:Q", title=say("kl"), format=".3~g"),
+    ]
     names = [kind(one) for one in report.kinds]
     return _heat_map(rows, _labels(report.scopes), names, title, tips, agreement=not report.labelled)
 
@@ -66,7 +73,7 @@ def _effect(effect: Effect) -> dict[str, object]:
     change = effect.accuracy_change
     return {
         "change": change.estimate if change else POINTS * effect.agreement,
-        "interval": f"{change.estimate:+.2f} [{change.low:+.2f}, {change.high:+.2f}]" if change else "no labels",
+        "interval": f"{change.estimate:+.2f} [{change.low:+.2f}, {change.high:+.2f}]" if change else say("no labels"),
         "p": "" if effect.p_holm is None else f"{effect.p_holm:.2g}",
         "kl": effect.kl,
     }
@@ -90,8 +97,8 @@ def _heat_map(
     reach = POINTS if agreement else max(float(frame["change"].abs().max()), 0.5)
     scale = theme.agreement() if agreement else theme.change(reach)
     base = alt.Chart(frame).encode(
-        x=alt.X("kind:N", sort=kinds, title="gates replaced by", axis=alt.Axis(orient="top", labelAngle=0)),
-        y=alt.Y("scope:N", sort=order, title="which gates (stage.block), from input to output"),
+        x=alt.X("kind:N", sort=kinds, title=say("gates replaced by"), axis=alt.Axis(orient="top", labelAngle=0)),
+        y=alt.Y("scope:N", sort=order, title=say("which gates (stage.block), from input to output")),
     )
     cells = base.mark_rect(stroke=theme.faint(), strokeWidth=1).encode(
         color=alt.Color(
@@ -100,7 +107,12 @@ def _heat_map(
             scale=scale,
             legend=alt.Legend(orient="bottom", gradientLength=260, titleLimit=400, format=f"{signed}.2~f"),
         ),
-        tooltip=[alt.Tooltip("scope:N"), alt.Tooltip("kind:N"), alt.Tooltip("change:Q", format=f"{signed}.2f"), *tips],
+        tooltip=[
+            alt.Tooltip("scope:N", title=say("scope")),
+            alt.Tooltip("kind:N", title=say("kind")),
+            alt.Tooltip("change:Q", title=say("change"), format=f"{signed}.2f"),
+            *tips,
+        ],
     )
     lost = f"{POINTS} - datum.change" if agreement else "abs(datum.change)"
     strong = f"{lost} > {0.55 * max(reach, theme.LEAST_CHANGE)}"
@@ -161,12 +173,12 @@ def stages(report: SweepReport) -> Chart | None:
         if (c := e.accuracy_change)
     ]
     order = list(dict.fromkeys(effect.label for effect in effects))
-    y = alt.Y("scope:N", sort=order, title="which gates", axis=alt.Axis(ticks=False))
+    y = alt.Y("scope:N", sort=order, title=say("which gates"), axis=alt.Axis(ticks=False))
     base = alt.Chart(pd.DataFrame(rows)).encode(
         y=y, yOffset=alt.YOffset("kind:N", sort=[kind(k) for k in report.kinds]), color=_hue(report.kinds)
     )
     points = base.mark_point(filled=True, size=50).encode(
-        x=alt.X("change:Q", title="change of top-1 accuracy, points, with 95 % interval"),
+        x=alt.X("change:Q", title=say("change of top-1 accuracy, points, with 95 % interval")),
         tooltip=["scope:N", "kind:N", *(alt.Tooltip(f"{name}:Q", format="+.2f") for name in ("change", "low", "high"))],
     )
     bars = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
@@ -176,7 +188,7 @@ def stages(report: SweepReport) -> Chart | None:
 
 def cumulative(report: SweepReport) -> Chart | None:
     """Accuracy (or agreement) as more and more gates are replaced, from the input on and from the output back."""
-    families: dict[str, str] = {"first_to_last": "from the input on", "last_to_first": "from the output back"}
+    families: dict[str, str] = {"first_to_last": say("from the input on"), "last_to_first": say("from the output back")}
     start = report.accuracy if report.labelled else float(POINTS)
     rows = []
     for family, words in families.items():
@@ -194,18 +206,18 @@ def cumulative(report: SweepReport) -> Chart | None:
             ]
     if not rows:
         return None
-    title = "top-1 accuracy, %" if report.labelled else "images with the same first class, %"
+    title = "top-1 accuracy, %" if report.labelled else say("images with the same first class, %")
     chart: alt.Chart = (
         alt.Chart(pd.DataFrame(rows))
         .mark_line(point=True)
         .encode(
-            x=alt.X("gates:Q", title="gates replaced", axis=alt.Axis(tickMinStep=1)),
+            x=alt.X("gates:Q", title=say("gates replaced"), axis=alt.Axis(tickMinStep=1)),
             y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
             color=_hue(report.kinds),
             strokeDash=alt.StrokeDash(
                 "direction:N", sort=list(families.values()), legend=alt.Legend(orient="top", title=None)
             ),
-            tooltip=["direction:N", "kind:N", "gates:Q", alt.Tooltip("value:Q", format=".2f")],
+            tooltip=["direction:N", "kind:N", "gates:Q", alt.Tooltip("value:Q", title=say("value"), format=".2f")],
         )
         .properties(height=320)
     )
@@ -217,7 +229,7 @@ def _hue(kinds: Iterable[str]) -> alt.Color:
     return alt.Color(
         "kind:N",
         scale=alt.Scale(domain=names, range=list(np.resize(PALETTE[1:], len(names)))),
-        legend=alt.Legend(orient="top", title="replaced by", columns=2),
+        legend=alt.Legend(orient="top", title=say("replaced by"), columns=2),
     )
 
 
@@ -246,4 +258,9 @@ def labelled(sites: Sequence[Site]) -> dict[str, str]:
 
 
 def _named(effect: PhotoEffect) -> str:
-    return f"{effect.first.label or f'class {effect.first.index}'} ({effect.first.probability:.0%})"
+    return f"{_class(effect.first)} ({effect.first.probability:.0%})"
+
+
+def _class(score: ClassScore) -> str:
+    """What a class is called in the reader's language."""
+    return say(score.label) if score.label else say("class %(index)s", index=score.index)

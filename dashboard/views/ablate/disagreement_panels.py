@@ -13,6 +13,8 @@ from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing.marks import AXES, STEP, Chart
+from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.widgets import data_sets, forms, gates
 
 COLUMNS = 6
@@ -26,7 +28,9 @@ def form() -> Callable[[], DisagreementRequest] | None:
     data = data_sets.data_set()
     left, right = st.columns(2)
     with left:
-        rank = st.selectbox("Listed are images on which", list(RANKS), format_func=RANKS.__getitem__, key="rank")
+        rank = st.selectbox(
+            say("Listed are images on which"), list(RANKS), format_func=lambda rank: say(RANKS[rank]), key="rank"
+        )
     if data is None or not variants:
         return None
     with right:
@@ -39,18 +43,24 @@ def form() -> Callable[[], DisagreementRequest] | None:
 def described(request: DisagreementRequest) -> str:
     """A search for disagreement in a line."""
     names = ", ".join(variant.attention or "none" for variant in request.variants)
-    return f"**{names}** on {request.images.data or 'photos'}: {RANKS[request.rank_by]}"
+    return f"**{names}** · {request.images.data or say('photos')}: {say(RANKS[request.rank_by])}"
 
 
 def show(report: DisagreementReport, final: bool) -> None:
     """The finding, the images, and how often any two arms agree."""
-    st.subheader(report.headline, anchor=False)
+    st.subheader(translated(report.headline), anchor=False)
     for caveat in report.caveats:
         st.warning(caveat, icon=":material/warning:")
     labels = named(report)
     st.caption(
-        f"{report.differing:,} of {report.n:,} images ({report.images}) have more than one first class; the first "
-        f"{len(report.entries)} are shown, the most different on top."
+        say(
+            "%(differing)s of %(n)s images (%(images)s) have more than one first class; the first "
+            "%(entries)s are shown, the most different on top.",
+            differing=f"{report.differing:,}",
+            n=f"{report.n:,}",
+            images=report.images,
+            entries=len(report.entries),
+        )
     )
     for start in range(0, len(report.entries), COLUMNS):
         row = report.entries[start : start + COLUMNS]
@@ -61,20 +71,26 @@ def show(report: DisagreementReport, final: bool) -> None:
                 st.markdown(said(entry, labels))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**How often two say the same**")
+        st.markdown(say("**How often two say the same**"))
         drawing.draw(agreement(report), "agreement")
-        st.caption("Every two networks, as they are and without attention. Look for pairs that agree least.")
+        st.caption(say("Every two networks, as they are and without attention. Look for pairs that agree least."))
     with right:
-        st.markdown("**What taking attention away changes**")
-        st.table(flips(report), hide_index=True)
+        st.markdown(say("**What taking attention away changes**"))
+        drawing.table(flips(report), "flips", index=False)
         if report.calibration:
-            st.caption(f"Gates replaced by: {report.removal}, over {report.calibration}.")
+            st.caption(
+                say(
+                    "Gates replaced by: %(removal)s, over %(calibration)s.",
+                    removal=report.removal,
+                    calibration=report.calibration,
+                )
+            )
     st.caption(report.methods)
     if final:
         with st.container(horizontal=True):
             for label, data, file in (
-                ("Report (JSON)", report.model_dump_json(indent=1), "disagreement.json"),
-                ("Images (CSV)", report.csv(), "disagreement.csv"),
+                (say("Report (JSON)"), report.model_dump_json(indent=1), "disagreement.json"),
+                (say("Images (CSV)"), report.csv(), "disagreement.csv"),
             ):
                 st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
 
@@ -118,11 +134,16 @@ def agreement(report: DisagreementReport) -> Chart:
     cells = base.mark_rect().encode(
         color=alt.Color(
             "agreement:Q",
-            title="same first class",
+            title=say("same first class"),
             scale=alt.Scale(scheme="blues", zero=False),
             legend=alt.Legend(format=".0%", orient="bottom"),
         ),
-        tooltip=["first:N", "second:N", alt.Tooltip("agreement:Q", format=".1%"), alt.Tooltip("kappa:Q", format=".3f")],
+        tooltip=[
+            "first:N",
+            "second:N",
+            alt.Tooltip("agreement:Q", title=say("agreement"), format=".1%"),
+            alt.Tooltip("kappa:Q", title=say("kappa"), format=".3f"),
+        ],
     )
     middle = (min(pair.agreement for pair in report.pairs) + max(pair.agreement for pair in report.pairs)) / 2
     shade = alt.condition(f"datum.agreement > {middle}", alt.value("#ffffff"), alt.value("#26303d"))

@@ -11,17 +11,21 @@ from attention.spec import Pictures
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing.marks import AXES, PALETTE, STEP, Chart
+from dashboard.language import marked, say
+from dashboard.service_sentences import translated
 from dashboard.widgets import data_sets, gates
 
-STATES = {"trained": "as trained", "mean": "mean gates", "folded": "folded: plain"}
+STATES = {"trained": marked("as trained"), "mean": marked("mean gates"), "folded": marked("folded: plain")}
 
 
 def form() -> Callable[[], FoldRequest] | None:
     """Which network on which data."""
     st.markdown(
-        "Where a channel gate ends a block's branch, its mean over calibration images can be worked into the "
-        "normalisation before it. What is left is the plain backbone at the plain price, and the report says what "
-        "that costs in accuracy."
+        say(
+            "Where a channel gate ends a block's branch, its mean over calibration images can be worked into the "
+            "normalisation before it. What is left is the plain backbone at the plain price, and the report says what "
+            "that costs in accuracy."
+        )
     )
     variant = gates.network(connect.catalog())
     data = data_sets.data_set()
@@ -33,25 +37,35 @@ def form() -> Callable[[], FoldRequest] | None:
 
 def described(request: FoldRequest) -> str:
     """A fold in a line."""
-    return f"**{request.variant.name.partition('?')[0]}** on {request.images.data or 'photos'}"
+    return f"**{request.variant.name.partition('?')[0]}** · {request.images.data or say('photos')}"
 
 
 def show(report: FoldReport, final: bool) -> None:
     """The finding, the three states, the gates, and the network to take away."""
-    st.subheader(report.headline, anchor=False)
+    st.subheader(translated(report.headline), anchor=False)
     for caveat in report.caveats:
         st.warning(caveat, icon=":material/warning:")
-    st.table(states(report), hide_index=True)
+    drawing.table(states(report), "folded", index=False)
     st.caption(
-        f"{report.network.name} on {report.images}, n = {report.n:,}; means over {report.calibration}. Mean gates and "
-        f"folded differ by at most {report.error:.1e} of the largest logit, which is rounding. {report.methods}"
+        say(
+            "%(name)s on %(images)s, n = %(n)s; means over %(calibration)s. Mean gates and folded differ "
+            "by at most %(error)s of the largest logit, which is rounding. %(methods)s",
+            name=report.network.name,
+            images=report.images,
+            n=f"{report.n:,}",
+            calibration=report.calibration,
+            error=f"{report.error:.1e}",
+            methods=report.methods,
+        )
     )
     _timing(report)
-    st.markdown("**What each gate gave up**")
+    st.markdown(say("**What each gate gave up**"))
     drawing.draw(spreads(report), "what-gates-gave-up")
     st.caption(
-        "Kept: how much the mean gates of a layer's channels differ. Left out: how much a channel's gate varies with "
-        "the image. Where the second is small beside the first, the gate was nearly a constant."
+        say(
+            "Kept: how much the mean gates of a layer's channels differ. Left out: how much a channel's gate varies "
+            "with the image. Where the second is small beside the first, the gate was nearly a constant."
+        )
     )
     if final:
         _downloads(report)
@@ -64,8 +78,8 @@ def states(report: FoldReport) -> pd.DataFrame:
         change = arm.change
         rows.append(
             {
-                "network": STATES[arm.kind],
-                "top-1, %": "no labels" if arm.accuracy is None else f"{arm.accuracy:.2f}",
+                "network": say(STATES[arm.kind]),
+                "top-1, %": say("no labels") if arm.accuracy is None else f"{arm.accuracy:.2f}",
                 "change, points": ""
                 if change is None
                 else f"{change.estimate:+.2f} [{change.low:+.2f}, {change.high:+.2f}]",
@@ -84,13 +98,26 @@ def _timing(report: FoldReport) -> None:
     if timing is None:
         return
     if timing.ratio is None or timing.withheld:
-        st.info(timing.withheld or "No time is given.", icon=":material/timer_off:")
+        st.info(timing.withheld or say("No time is given."), icon=":material/timer_off:")
         return
     ratio = timing.ratio
     st.markdown(
-        f"**Time**: {timing.before_ms:.2f} → {timing.after_ms:.2f} ms of {timing.clock} a pass of {timing.batch}, "
-        f"ratio {ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}], n = {ratio.n}; the trained network against "
-        f"itself {timing.control.estimate:.3f} [{timing.control.low:.3f}, {timing.control.high:.3f}]."
+        say(
+            "**Time**: %(before_ms)s → %(after_ms)s ms of %(clock)s a pass of %(batch)s, ratio "
+            "%(estimate)s [%(low)s, %(high)s], n = %(n)s; the trained network against itself "
+            "%(estimate_2)s [%(low_2)s, %(high_2)s].",
+            before_ms=f"{timing.before_ms:.2f}",
+            after_ms=f"{timing.after_ms:.2f}",
+            clock=timing.clock,
+            batch=timing.batch,
+            estimate=f"{ratio.estimate:.3f}",
+            low=f"{ratio.low:.3f}",
+            high=f"{ratio.high:.3f}",
+            n=ratio.n,
+            estimate_2=f"{timing.control.estimate:.3f}",
+            low_2=f"{timing.control.low:.3f}",
+            high_2=f"{timing.control.high:.3f}",
+        )
     )
 
 
@@ -100,26 +127,26 @@ def spreads(report: FoldReport) -> Chart:
         {"layer": f"{gate.stage}.{gate.block}", "gate": gate.gate, "part": part, "spread": value}
         for gate in report.gates
         for part, value in (
-            ("kept: over channels", gate.over_channels),
-            ("left out: over images", gate.over_images),
+            (say("kept: over channels"), gate.over_channels),
+            (say("left out: over images"), gate.over_images),
         )
         if value is not None
     ]
     order = [f"{gate.stage}.{gate.block}" for gate in report.gates]
-    parts = ["kept: over channels", "left out: over images"]
+    parts = [say("kept: over channels"), say("left out: over images")]
     chart: alt.Chart = (
         alt.Chart(pd.DataFrame(rows))
         .mark_bar(cornerRadiusEnd=2)
         .encode(
-            y=alt.Y("layer:N", sort=order, title="layer (stage.block)"),
+            y=alt.Y("layer:N", sort=order, title=say("layer (stage.block)")),
             yOffset=alt.YOffset("part:N", sort=parts),
-            x=alt.X("spread:Q", title="standard deviation of the gate (no unit)"),
+            x=alt.X("spread:Q", title=say("standard deviation of the gate (no unit)")),
             color=alt.Color(
                 "part:N",
                 scale=alt.Scale(domain=parts, range=[PALETTE[2], PALETTE[1]]),
                 legend=alt.Legend(orient="top", title=None),
             ),
-            tooltip=["gate:N", "part:N", alt.Tooltip("spread:Q", format=".4f")],
+            tooltip=["gate:N", "part:N", alt.Tooltip("spread:Q", title=say("spread"), format=".4f")],
         )
         .properties(height=STEP * len(order) * 1.2 + AXES)
     )
@@ -130,20 +157,20 @@ def _downloads(report: FoldReport) -> None:
     if report.kept is not None:
         kept = report.kept
         st.success(
-            f"The folded network is kept: `{kept.name}` can be asked about like any other.",
+            say("The folded network is kept: `%(name)s` can be asked about like any other.", name=kept.name),
             icon=":material/inventory_2:",
         )
     with st.container(horizontal=True):
         if report.kept is not None:
             st.download_button(
-                f"Plain network ({report.kept.bytes / 1e6:.1f} MB, safetensors)",
+                say("Plain network (%(bytes)s MB, safetensors)", bytes=f"{report.kept.bytes / 1000000.0:.1f}"),
                 lambda: connect.client().checkpoint(report.kept.checkpoint) if report.kept else b"",
                 f"{report.kept.checkpoint}.safetensors",
                 on_click="ignore",
                 icon=":material/download:",
             )
         for label, data, file in (
-            ("Report (JSON)", report.model_dump_json(indent=1), "fold.json"),
-            ("Table (CSV)", report.csv(), "fold.csv"),
+            (say("Report (JSON)"), report.model_dump_json(indent=1), "fold.json"),
+            (say("Table (CSV)"), report.csv(), "fold.csv"),
         ):
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)

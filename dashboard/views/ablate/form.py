@@ -6,6 +6,7 @@ import streamlit as st
 
 from attention.reports.sweep import Site
 from attention.spec import ABLATIONS
+from dashboard.language import say
 from dashboard.views.ablate import charts as gate_charts
 from dashboard.widgets import linked
 
@@ -16,7 +17,7 @@ QUICK = ("mean", "scalar", "other_image", "shuffle")
 def kinds(key: str = "kinds") -> tuple[str, ...]:
     """Which replacements are tried, in the order of the list."""
     offered = {name: gate_charts.kind(name) for name in ABLATIONS}
-    chosen = linked.choices(st.pills, "Gates replaced by", offered, key, QUICK) or QUICK
+    chosen = linked.choices(st.pills, say("Gates replaced by"), offered, key, QUICK) or QUICK
     return tuple(name for name in ABLATIONS if name in chosen)
 
 
@@ -26,11 +27,11 @@ def switches(sites: Sequence[Site], tried: Sequence[str]) -> tuple[tuple[str, ..
     left, right = st.columns([5, 1], gap="medium")
     off = linked.choices(
         left.pills,
-        "What if these gates were off? (stage.block)",
+        say("What if these gates were off? (stage.block)"),
         labels,
         "off",
         (sites[-1].path,),
         state=f"off.{len(sites)}",
     )
     offered = {name: gate_charts.kind(name) for name in tried}
-    return off, linked.choice(right.selectbox, "Replaced by", offered, "by", tried[0])
+    return off, linked.choice(right.selectbox, say("Replaced by"), offered, "by", tried[0])

@@ -2,16 +2,25 @@
 
 import streamlit as st
 
+from attention.reports.diagnose import DiagnoseRequest
 from attention.reports.fold import FoldRequest
 from attention.reports.sweep import SweepRequest
 from dashboard import connect
 from dashboard.language import marked, say
+from dashboard.views.ablate import diagnosis
 from dashboard.views.ablate import fold as fold_panels
 from dashboard.views.ablate import panels as gate_panels
 from dashboard.widgets import gallery, gates, job_desk, jobs, linked, links
 
-PHOTO, DATA, FOLD = "photo", "data", "fold"
-WAYS = {PHOTO: marked("This photo"), DATA: marked("A data set"), FOLD: marked("Fold it away")}
+PHOTO, DATA, WHY, FOLD = "photo", "data", "why", "fold"
+WAYS = {
+    PHOTO: marked("This photo"),
+    DATA: marked("A data set"),
+    WHY: marked("Why does it not help?"),
+    FOLD: marked("Fold it away"),
+}
+OF_JOBS = {FoldRequest.analysis: FOLD, DiagnoseRequest.analysis: WHY}
+"""Analysis of a job -> the section that shows it, where it is not that of a data set."""
 
 
 def main() -> None:
@@ -25,7 +34,7 @@ def main() -> None:
     gate_panels.definitions()
     job = jobs.linked()
     if job is not None and linked.given(jobs.ADDRESS):
-        st.session_state["on"] = FOLD if job.analysis == FoldRequest.analysis else DATA
+        st.session_state["on"] = OF_JOBS.get(job.analysis, DATA)
         linked.write(jobs.ADDRESS, [job.id])
     way = linked.choice(
         st.segmented_control,
@@ -37,6 +46,8 @@ def main() -> None:
     )
     if way == DATA:
         job_desk.desk(SweepRequest, "sweep", gate_panels.sweep_described, gate_panels.show, gate_panels.sweep_form)
+    elif way == WHY:
+        job_desk.desk(DiagnoseRequest, "diagnosis", diagnosis.described, diagnosis.show, diagnosis.form)
     elif way == FOLD:
         job_desk.desk(FoldRequest, "fold", fold_panels.described, fold_panels.show, fold_panels.form)
     else:

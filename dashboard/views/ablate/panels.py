@@ -11,6 +11,7 @@ from attention.spec import ABLATIONS, AblationKind, Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.views.ablate import charts as gate_charts
 from dashboard.views.ablate import form as gate_form
 from dashboard.widgets import data_sets, gates, photos
@@ -18,9 +19,13 @@ from dashboard.widgets import data_sets, gates, photos
 
 def definitions() -> None:
     """What each replacement asks."""
-    with st.popover("What the replacements mean", icon=":material/help:"):
-        st.markdown("\n".join(f"- **{gate_charts.kind(name)}** (`{name}`): {text}" for name, text in ABLATIONS.items()))
-        st.caption("One gate at a time under-estimates what gates do together, so stages and all are shown as well.")
+    with st.popover(say("What the replacements mean"), icon=":material/help:"):
+        st.markdown(
+            "\n".join(f"- **{gate_charts.kind(name)}** (`{name}`): {say(text)}" for name, text in ABLATIONS.items())
+        )
+        st.caption(
+            say("One gate at a time under-estimates what gates do together, so stages and all are shown as well.")
+        )
 
 
 # ---------------------------------------------------------------- one photo
@@ -41,19 +46,21 @@ def photo(image: Image, variant: Variant) -> None:
     with middle:
         _switched(image, variant, off, by)
     with right:
-        st.markdown("**Each gate, each stage, all of them**")
+        st.markdown(say("**Each gate, each stage, all of them**"))
         drawing.draw(gate_charts.photo_map(report, image.id), "gates-of-a-photo")
         st.caption(
-            "Orange cells cost the first class probability, violet ones add some; a dot marks another first class. "
-            "Look for gates whose mean does as well as they do: there attention does not listen to this photo."
+            say(
+                "Orange cells cost the first class probability, violet ones add some; a dot marks another first class. "
+                "Look for gates whose mean does as well as they do: there attention does not listen to this photo."
+            )
         )
-    _downloads(report, "whatif")
+    downloads(report, "whatif", report.device)
 
 
 def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> None:
-    st.markdown("**What if these gates were off?**")
+    st.markdown(say("**What if these gates were off?**"))
     if not off:
-        st.info("Nothing is switched off. Pick gates above.")
+        st.info(say("Nothing is switched off. Pick gates above."))
         return
     request = WhatIfRequest(variant=variant, images=(image.id,), kinds=_kinds((by,)), sets=(off,), scopes=())
     mine = _ask(request)
@@ -75,7 +82,13 @@ def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> 
     drawing.draw(gate_charts.before_after(mine, effect), "before-and-after")
     st.caption(say("Ring: as they are; disc: replaced."))
     st.caption(
-        f"{effect.gates} of {len(mine.sites)} gates replaced by {gate_charts.kind(by)}: {ABLATIONS[effect.kind]}"
+        say(
+            "%(gates)s of %(sites)s gates replaced by %(kind)s: %(meaning)s",
+            gates=effect.gates,
+            sites=len(mine.sites),
+            kind=gate_charts.kind(by),
+            meaning=say(ABLATIONS[effect.kind]),
+        )
     )
 
 
@@ -84,19 +97,23 @@ def _kinds(names: tuple[str, ...]) -> tuple[AblationKind, ...]:
 
 
 def _ask(request: WhatIfRequest) -> WhatIfReport | None:
-    with st.spinner("Replacing gates …"):
+    with st.spinner(say("Replacing gates …")):
         return connect.ask(request)
 
 
-def _downloads(report: Any, name: str) -> None:
+def downloads(report: Any, name: str, device: str) -> None:
+    """A report as files, and where it was computed."""
     with st.container(horizontal=True):
-        files = [("Report (JSON)", report.model_dump_json(indent=1), f"{name}.json")]
-        files.append(("Effects (CSV)", report.csv("effects"), f"{name}.csv"))
+        files = [(say("Report (JSON)"), report.model_dump_json(indent=1), f"{name}.json")]
+        files.append((say("Effects (CSV)"), report.csv(), f"{name}.csv"))
         for label, data, file in files:
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
     st.caption(
-        f"Computed on {report.device}. The address of this page is a link to what it shows. Pictures can be saved "
-        "as SVG below them, and as PNG in the toolbar over them."
+        say(
+            "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "
+            "be saved as SVG below them, and as PNG in the toolbar over them.",
+            device=device,
+        )
     )
 
 
@@ -106,7 +123,7 @@ def _downloads(report: Any, name: str) -> None:
 def sweep_described(request: SweepRequest) -> str:
     """A sweep in a line."""
     kinds = ", ".join(gate_charts.kind(one) for one in request.kinds)
-    return f"**{request.variant.name.partition('?')[0]}** on {request.images.data or 'photos'}: {kinds}"
+    return f"**{request.variant.name.partition('?')[0]}** · {request.images.data or say('photos')}: {kinds}"
 
 
 def sweep_form() -> Callable[[], SweepRequest] | None:
@@ -122,37 +139,51 @@ def sweep_form() -> Callable[[], SweepRequest] | None:
 
 def show(report: SweepReport, final: bool) -> None:
     """A sweep: the finding first, then gate by gate, stages, cumulative curves and redundancy."""
-    st.subheader(report.headline, anchor=False)
+    st.subheader(translated(report.headline), anchor=False)
     for caveat in report.caveats:
         st.warning(caveat, icon=":material/warning:")
-    accuracy = f"top-1 {report.accuracy:.2f} % untouched; " if report.accuracy is not None else ""
-    put_in = f" Put in: {report.calibration}." if report.calibration else ""
-    st.caption(f"{report.network} on {report.images}, {accuracy}n = {report.n:,}.{put_in} {report.methods}")
+    accuracy = (
+        say("top-1 %(accuracy)s %% untouched; ", accuracy=f"{report.accuracy:.2f}")
+        if report.accuracy is not None
+        else ""
+    )
+    put_in = say(" Put in: %(calibration)s.", calibration=report.calibration) if report.calibration else ""
+    st.caption(f"{report.network} · {report.images}, {accuracy}n = {report.n:,}.{put_in} {report.methods}")
     if not report.effects:
         return
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.markdown("**Gate by gate**")
+        st.markdown(say("**Gate by gate**"))
         drawing.draw(gate_charts.sweep_map(report), "sweep")
         st.caption(
-            ("Orange costs accuracy. " if report.labelled else "Cells count first classes that stay. ")
-            + "Look for rows that stay pale under “mean”: those gates could be constants, and a "
-            "constant can be folded away. Intervals are under the pointer."
+            (say("Orange costs accuracy. ") if report.labelled else say("Cells count first classes that stay. "))
+            + say(
+                "Look for rows that stay pale under “mean”: those gates could be constants, and a "
+                "constant can be folded away. Intervals are under the pointer."
+            )
         )
     with right:
         if (chart := gate_charts.stages(report)) is not None:
             st.markdown("**Stages**")
             drawing.draw(chart, "stages")
-            st.caption("A bar that touches the dashed line is no proven loss.")
+            st.caption(say("A bar that touches the dashed line is no proven loss."))
         if (curve := gate_charts.cumulative(report)) is not None:
-            st.markdown("**One after another**")
+            st.markdown(say("**One after another**"))
             drawing.draw(curve, "cumulative")
-            st.caption(f"{FAMILIES['first_to_last'].capitalize()}; and the same from the other end.")
-    if report.redundancy:
-        with st.expander("Together against one by one", icon=":material/difference:"):
-            st.table(gate_charts.redundancy(report.redundancy), hide_index=True)
             st.caption(
-                "Redundant: together they hurt more than the sum of each alone, so each was stood in for by the others."
+                say(
+                    "%(order)s; and the same from the other end.",
+                    order=say(FAMILIES["first_to_last"]).capitalize(),
+                )
+            )
+    if report.redundancy:
+        with st.expander(say("Together against one by one"), icon=":material/difference:"):
+            drawing.table(gate_charts.redundancy(report.redundancy), "redundancy", index=False)
+            st.caption(
+                say(
+                    "Redundant: together they hurt more than the sum of each alone, so each was stood in for by the "
+                    "others."
+                )
             )
     if final:
-        _downloads(report, "sweep")
+        downloads(report, "sweep", report.device)

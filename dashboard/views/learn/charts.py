@@ -11,6 +11,7 @@ from attention.reports.modules import Interaction, KernelReport, KernelStep, Pla
 from attention.schemas import ModuleEntry
 from dashboard.drawing import theme
 from dashboard.drawing.marks import PALETTE, SHORT, STEP, TEXT, Chart
+from dashboard.language import say
 
 GREY, ORANGE, BLUE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3]
 PALE = "#aab3c2"
@@ -25,15 +26,20 @@ def links(interaction: Interaction) -> Chart:
     matrix = np.array(interaction.matrix)
     middle = len(matrix) // 2
     drawn = [
-        {"link": f"{j}.{c}", "channel": x, "row": row, "whose": "gate in the middle" if c == middle else "other gates"}
+        {
+            "link": f"{j}.{c}",
+            "channel": x,
+            "row": row,
+            "whose": say("gate in the middle") if c == middle else say("other gates"),
+        }
         for c, j in np.argwhere(matrix)
         for x, row in ((j, 1), (c, 0))
     ]
     dots = [{"channel": c, "row": row} for c in range(len(matrix)) for row in (0, 1)]
     x = alt.X(
-        "channel:Q", title="channel (index)", axis=alt.Axis(tickMinStep=1, grid=False), scale=alt.Scale(nice=False)
+        "channel:Q", title=say("channel (index)"), axis=alt.Axis(tickMinStep=1, grid=False), scale=alt.Scale(nice=False)
     )
-    names = "datum.value == 1 ? 'pooled feature' : datum.value == 0 ? 'gate' : ''"
+    names = f"datum.value == 1 ? '{say('pooled feature')}' : datum.value == 0 ? '{say('gate')}' : ''"
     y = alt.Y(
         "row:Q",
         title=None,
@@ -43,7 +49,7 @@ def links(interaction: Interaction) -> Chart:
     hue = alt.Color(
         "whose:N",
         title=None,
-        scale=alt.Scale(domain=["gate in the middle", "other gates"], range=[ORANGE, PALE]),
+        scale=alt.Scale(domain=[say("gate in the middle"), say("other gates")], range=[ORANGE, PALE]),
         legend=None,
     )
     base = alt.Chart(pd.DataFrame(drawn)).encode(x=x, y=y, detail="link:N")
@@ -59,23 +65,23 @@ def links(interaction: Interaction) -> Chart:
 def staircase(report: KernelReport, paper: KernelReport) -> Chart:
     """Kernel size over channels: the formula as set, the paper's, and the sizes of the released networks."""
     lines = [
-        *_corners(paper.steps, "the paper's formula: γ = 2, b = 1"),
-        *_corners(report.steps, "the formula as set above"),
+        *_corners(paper.steps, say("the paper's formula: γ = 2, b = 1")),
+        *_corners(report.steps, say("the formula as set above")),
     ]
     if (report.gamma, report.b) == (paper.gamma, paper.b):
-        lines = _corners(report.steps, "the paper's formula: γ = 2, b = 1")
+        lines = _corners(report.steps, say("the paper's formula: γ = 2, b = 1"))
     ways = list(dict.fromkeys(row["way"] for row in lines))
     most = max(row["k"] for row in lines)
     x = alt.X(
         "channels:Q",
-        title="channels C (log scale)",
+        title=say("channels C (log scale)"),
         scale=alt.Scale(type="log", base=2, domain=[4, 4096], clamp=True),
         axis=alt.Axis(values=[2**power for power in range(2, 13)], format="d"),
     )
     ticks = list(range(1, max(most, 9) + 1, 2 if most < 24 else 2 * (most // 20)))
     y = alt.Y(
         "k:Q",
-        title="kernel size k (channels that a gate sees)",
+        title=say("kernel size k (channels that a gate sees)"),
         scale=alt.Scale(domain=[0, max(most, 8) + 1], nice=False),
         axis=alt.Axis(values=ticks, format="d"),
     )
@@ -97,14 +103,16 @@ def staircase(report: KernelReport, paper: KernelReport) -> Chart:
             fill=alt.Fill(
                 "agrees:N",
                 title=None,
-                scale=alt.Scale(domain=["released, as the formula", "released, set by hand"], range=[GREEN, ORANGE]),
+                scale=alt.Scale(
+                    domain=[say("released, as the formula"), say("released, set by hand")], range=[GREEN, ORANGE]
+                ),
                 legend=alt.Legend(orient="top", labelLimit=300),
             ),
             tooltip=[
-                alt.Tooltip("networks:N", title="released for"),
-                alt.Tooltip("channels:Q"),
-                alt.Tooltip("k:Q", title="released k"),
-                alt.Tooltip("formula:Q", title="formula's k"),
+                alt.Tooltip("networks:N", title=say("released for")),
+                alt.Tooltip("channels:Q", title=say("channels")),
+                alt.Tooltip("k:Q", title=say("released k")),
+                alt.Tooltip("formula:Q", title=say("formula's k")),
             ],
         )
     )
@@ -128,7 +136,7 @@ def _released(report: KernelReport) -> list[dict[str, Any]]:
             "k": k,
             "formula": formula[channels],
             "networks": ", ".join(networks),
-            "agrees": "released, as the formula" if k == formula[channels] else "released, set by hand",
+            "agrees": say("released, as the formula") if k == formula[channels] else say("released, set by hand"),
         }
         for (channels, k), networks in groups.items()
     ]
@@ -152,17 +160,17 @@ def heat(interaction: Interaction) -> Chart:
         alt.Chart(pd.DataFrame(cells, columns=["gate", "feature", "gate_end", "feature_end", "slope"]))
         .mark_rect(strokeWidth=0)
         .encode(
-            x=alt.X("feature:Q", title="pooled feature of channel j", scale=domain, axis=axis),
+            x=alt.X("feature:Q", title=say("pooled feature of channel j"), scale=domain, axis=axis),
             x2="feature_end:Q",
-            y=alt.Y("gate:Q", title="gate of channel c", scale=alt.Scale(domain=[size, 0], nice=False), axis=axis),
+            y=alt.Y("gate:Q", title=say("gate of channel c"), scale=alt.Scale(domain=[size, 0], nice=False), axis=axis),
             y2="gate_end:Q",
             color=alt.Color(
                 "slope:Q",
-                title="change of gate per change of feature",
+                title=say("change of gate per change of feature"),
                 scale=alt.Scale(scheme="blueorange", domain=[-reach, reach], domainMid=0),
                 legend=alt.Legend(orient="top", gradientLength=200, format=".1~g", tickCount=3, titleLimit=300),
             ),
-            tooltip=["gate:Q", "feature:Q", alt.Tooltip("slope:Q", format=".3g")],
+            tooltip=["gate:Q", "feature:Q", alt.Tooltip("slope:Q", title=say("slope"), format=".3g")],
         )
         .properties(height=520, usermeta={"embedOptions": {"renderer": "canvas"}})
     )
@@ -183,7 +191,7 @@ def places(network: Places) -> Chart:
     bars: list[dict[str, Any]] = [
         {
             "what": "block",
-            "name": f"block {place.stage}.{place.block}",
+            "name": say("block %(stage)s.%(block)s", stage=place.stage, block=place.block),
             "left": number + 0.08,
             "right": number + 0.72,
             "side": place.side,
@@ -199,8 +207,8 @@ def places(network: Places) -> Chart:
             number, end = end, end + 1
             bars.append(
                 {
-                    "what": "level of the neck",
-                    "name": f"level {place.stage}",
+                    "what": say("level of the neck"),
+                    "name": say("level %(stage)s", stage=place.stage),
                     "left": number + 0.08,
                     "right": number + 0.72,
                     "side": place.side,
@@ -215,7 +223,13 @@ def places(network: Places) -> Chart:
             bars.append(
                 {
                     "what": "attention",
-                    "name": f"{place.position} of {place.stage}.{place.block}: {place.parameters:,} parameters",
+                    "name": say(
+                        "%(position)s of %(stage)s.%(block)s: %(parameters)s parameters",
+                        position=place.position,
+                        stage=place.stage,
+                        block=place.block,
+                        parameters=f"{place.parameters:,}",
+                    ),
                     "left": number + 0.74,
                     "right": number + 0.98,
                     "side": place.side,
@@ -224,7 +238,7 @@ def places(network: Places) -> Chart:
             )
     first = {place.stage: number for number, place in reversed(list(enumerate(blocks)))}
     texts = [
-        {"left": number, "side": one.side, "text": f"stage {stage}", "below": f"C = {one.channels}"}
+        {"left": number, "side": one.side, "text": say("stage %(stage)s", stage=stage), "below": f"C = {one.channels}"}
         for stage, number in first.items()
         for one in (blocks[number],)
     ]
@@ -236,19 +250,19 @@ def _network(
 ) -> Chart:
     x = alt.X(
         "left:Q",
-        title="from input (left) to output (right), one bar a block",
+        title=say("from input (left) to output (right), one bar a block"),
         scale=alt.Scale(domain=[0, end], nice=False),
         axis=alt.Axis(labels=False, ticks=False, grid=False),
     )
     top = max(bar["side"] for bar in bars)
     y = alt.Y(
         "side:Q",
-        title="side of the map, pixels",
+        title=say("side of the map, pixels"),
         scale=alt.Scale(domain=[0, top * 1.35], nice=False),
         axis=alt.Axis(grid=False, tickCount=4),
         stack=False,
     )
-    kinds = ["block", "level of the neck", "attention"]
+    kinds = [say("block"), say("level of the neck"), say("attention")]
     shown = [kind for kind in kinds if any(bar["what"] == kind for bar in bars)]
     drawn = (
         alt.Chart(pd.DataFrame(bars))
@@ -264,7 +278,11 @@ def _network(
                 scale=alt.Scale(domain=kinds, range=[PALE, "#7fb2e5", ORANGE]),
                 legend=alt.Legend(orient="top", values=shown),
             ),
-            tooltip=[alt.Tooltip("name:N"), alt.Tooltip("channels:Q"), alt.Tooltip("side:Q", title="side, pixels")],
+            tooltip=[
+                alt.Tooltip("name:N", title=say("name")),
+                alt.Tooltip("channels:Q", title=say("channels")),
+                alt.Tooltip("side:Q", title=say("side, pixels")),
+            ],
         )
     )
     base = alt.Chart(pd.DataFrame(texts)).encode(x="left:Q", y="side:Q")
@@ -310,7 +328,7 @@ def _published(group: PublishedGroup, span: float, most: int) -> Chart:
     base = alt.Chart(pd.DataFrame(rows, columns=columns)).encode(
         x=alt.X(
             "added:Q",
-            title="parameters that attention adds (log scale from 100 up)",
+            title=say("parameters that attention adds (log scale from 100 up)"),
             scale=alt.Scale(type="symlog", constant=100, domain=[0, most * 8], nice=False),
             axis=alt.Axis(labelExpr=SHORT, values=[0, *(10**power for power in range(2, 9))]),
         ),
@@ -323,9 +341,9 @@ def _published(group: PublishedGroup, span: float, most: int) -> Chart:
     dots = base.mark_circle(size=150, opacity=1).encode(
         color=alt.Color("attention:N", legend=None, scale=alt.Scale(domain=[r["attention"] for r in rows], range=hues)),
         tooltip=[
-            alt.Tooltip("name:N"),
+            alt.Tooltip("name:N", title=say("name")),
             alt.Tooltip("score:Q", title=group.metric, format=".2f"),
-            alt.Tooltip("added:Q", title="added parameters", format="+,d"),
+            alt.Tooltip("added:Q", title=say("added parameters"), format="+,d"),
         ],
     )
     texts = base.mark_text(align="left", dx=11, color=TEXT).encode(text="text:N")
@@ -341,19 +359,23 @@ def starts(modules: Sequence[ModuleEntry]) -> Chart:
         {
             "module": module.name,
             "kept": module.traits.std_ratio,
-            "what": "exactly the identity"
+            "what": say("exactly the identity")
             if module.traits.identity
             else "rescales"
             if module.traits.correlation > 0.5
-            else "gives something else",
+            else say("gives something else"),
         }
         for module in sorted(modules, key=lambda module: (module.traits.std_ratio, module.name))
     ]
-    kinds = ["exactly the identity", "rescales", "gives something else"]
+    kinds = [say("exactly the identity"), say("rescales"), say("gives something else")]
     base = alt.Chart(pd.DataFrame(rows)).encode(
         y=alt.Y("module:N", sort=[str(row["module"]) for row in rows], title=None, axis=theme.named_axis()),
-        x=alt.X("kept:Q", title="standard deviation after / before (no unit)", scale=alt.Scale(domain=[0, 1.6])),
-        tooltip=[alt.Tooltip("module:N"), alt.Tooltip("kept:Q", format=".3f"), alt.Tooltip("what:N")],
+        x=alt.X("kept:Q", title=say("standard deviation after / before (no unit)"), scale=alt.Scale(domain=[0, 1.6])),
+        tooltip=[
+            alt.Tooltip("module:N", title=say("module")),
+            alt.Tooltip("kept:Q", title=say("kept"), format=".3f"),
+            alt.Tooltip("what:N", title=say("what")),
+        ],
     )
     bars = base.mark_bar(height={"band": 0.7}).encode(
         color=alt.Color(

@@ -13,6 +13,9 @@ from attention.reports.modules import (
 )
 from attention.schemas import Catalog
 from dashboard import connect
+from dashboard.drawing import draw as drawing
+from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.views.learn import charts as lesson_charts
 
 ECA, SE = "https://arxiv.org/abs/1910.03151", "https://arxiv.org/abs/1709.01507"
@@ -23,56 +26,64 @@ FIRST_PAIR = ("eca_resnet50", "timm_resnet33ts")
 def gate() -> None:
     """What a channel gate is."""
     st.markdown(
-        f"""
-A convolutional network carries many **channels**: maps that each answer to something. Channel attention gives every
-channel a weight, for this image, and multiplies the channel by it.
-
-1. **Squeeze.** Average every channel over the map: C numbers, the *pooled features*.
-2. **Decide.** Turn them into C weights, mostly between 0 and 1. This step is where the modules differ.
-3. **Scale.** Multiply channel c by weight c. We call the weight its **gate**.
-
-[SE]({SE}) decides with two fully connected layers through a narrow middle of C / r numbers.
-[ECA]({ECA}) decides with one short filter that slides along the channels. Look at what that means.
-"""
+        say(
+            "\nA convolutional network carries many **channels**: maps that each answer to something. "
+            "Channel attention gives every\nchannel a weight, for this image, and multiplies the channel "
+            "by it.\n\n1. **Squeeze.** Average every channel over the map: C numbers, the *pooled "
+            "features*.\n2. **Decide.** Turn them into C weights, mostly between 0 and 1. This step is "
+            "where the modules differ.\n3. **Scale.** Multiply channel c by weight c. We call the weight "
+            "its **gate**.\n\n[SE](%(se)s) decides with two fully connected layers through a narrow middle "
+            "of C / r numbers.\n[ECA](%(eca)s) decides with one short filter that slides along the "
+            "channels. Look at what that means.\n",
+            se=SE,
+            eca=ECA,
+        )
     )
 
 
 def operator() -> None:
     """ECA's operator is a 1-D convolution across channels; a 1x1 convolution would be something else."""
-    st.header("1. One filter that slides along the channels")
+    st.header(say("1. One filter that slides along the channels"))
     st.markdown(
-        "Tutorials call ECA's operator a “1×1 convolution”. It is not one. It is a **1-D convolution with a kernel of "
-        "k along the channel axis**. Gate c sees channel c and its (k − 1) / 2 neighbours on each side. All channels "
-        "share the same k weights. A 1×1 convolution on the pooled features would let every gate see every channel, "
-        "and cost C² weights."
+        say(
+            "Tutorials call ECA's operator a “1×1 convolution”. It is not one. It is a **1-D convolution with a "
+            "kernel of k along the channel axis**. Gate c sees channel c and its (k − 1) / 2 neighbours on each side. "
+            "All channels share the same k weights. A 1×1 convolution on the pooled features would let every gate see "
+            "every channel, and cost C² weights."
+        )
     )
     eca, full, own = connect.ask(
         InteractionRequest(modules=("eca", "se_var3", "se_var2"), channels=12, kernel_size=3)
     ).interactions
     titles = (
-        (eca, "ECA: a 1-D convolution, k = 3"),
-        (full, "A 1×1 convolution (SE-Var3)"),
-        (own, "Each channel for itself (SE-Var2)"),
+        (eca, say("ECA: a 1-D convolution, k = 3")),
+        (full, say("A 1×1 convolution (SE-Var3)")),
+        (own, say("Each channel for itself (SE-Var2)")),
     )
     for (interaction, title), column in zip(titles, st.columns(3), strict=True):
         column.markdown(f"**{title}**")
         column.altair_chart(lesson_charts.links(interaction), width="stretch")
-        column.caption(f"{interaction.parameters} parameters for 12 channels.")
+        column.caption(say("%(parameters)s parameters for 12 channels.", parameters=interaction.parameters))
     st.caption(
-        "Look at the orange lines: they lead to one gate from the pooled features that it listens to. Drawn from the "
-        f"modules themselves: a line stands where the gate's derivative is not 0. Source of both controls: "
-        f"[ECA paper]({ECA}), Table 2."
+        say(
+            "Look at the orange lines: they lead to one gate from the pooled features that it listens "
+            "to. Drawn from the modules themselves: a line stands where the gate's derivative is not 0. "
+            "Source of both controls: [ECA paper](%(eca)s), Table 2.",
+            eca=ECA,
+        )
     )
 
 
 def kernel() -> None:
     """The adaptive kernel size, with its two constants to play with."""
-    st.header("2. How far does the filter reach?")
+    st.header(say("2. How far does the filter reach?"))
     st.latex(r"k = \left|\,\frac{\log_2 C + b}{\gamma}\,\right|_{\text{odd}}")
     st.markdown(
-        "The wider the layer, the longer the filter. The fraction is cut to an integer, and an even number goes up to "
-        "the next odd one. The paper sets γ = 2 and b = 1. The authors' released networks do not use the formula: "
-        "their k was set by hand."
+        say(
+            "The wider the layer, the longer the filter. The fraction is cut to an integer, and an even number goes "
+            "up to the next odd one. The paper sets γ = 2 and b = 1. The authors' released networks do not use the "
+            "formula: their k was set by hand."
+        )
     )
     left, right = st.columns([2, 5], gap="large")
     gamma = left.slider("γ, divisor", 1.0, 4.0, 2.0, 0.25, key="gamma")
@@ -80,10 +91,15 @@ def kernel() -> None:
     report, paper = connect.ask(KernelRequest(gamma=gamma, b=b)), connect.ask(KernelRequest())
     right.altair_chart(lesson_charts.staircase(report, paper), width="stretch")
     right.caption(
-        "Look for orange dots: there a released network departs from the formula, up or down. One dot may stand for "
-        f"several networks; point at it. Sources: [formula]({ECA}), [released weights]({report.source})."
+        say(
+            "Look for orange dots: there a released network departs from the formula, up or down. One "
+            "dot may stand for several networks; point at it. Sources: [formula](%(eca)s), [released "
+            "weights](%(source)s).",
+            eca=ECA,
+            source=report.source,
+        )
     )
-    left.markdown("**All of ECA's parameters**")
+    left.markdown(say("**All of ECA's parameters**"))
     left.table(
         {
             "network": [total.backbone for total in report.totals],
@@ -96,63 +112,88 @@ def kernel() -> None:
 
 def interaction() -> None:
     """ECA's band beside SE's low rank."""
-    st.header("3. Who listens to whom: a band, and a low rank")
+    st.header(say("3. Who listens to whom: a band, and a low rank"))
     st.markdown(
-        "Change one pooled feature a little and see which gates move. That is a matrix: row c, column j is the change "
-        "of gate c per change of feature j. It shows what a module *can* express, before any training."
+        say(
+            "Change one pooled feature a little and see which gates move. That is a matrix: row c, column j is the "
+            "change of gate c per change of feature j. It shows what a module *can* express, before any training."
+        )
     )
     one, two, three = st.columns(3)
     channels = one.select_slider("C, channels", WIDTHS, 64, key="channels")
     reduction = two.select_slider("r, SE's reduction", REDUCTIONS, 16, key="reduction")
-    size = three.select_slider("k, ECA's kernel size", ("formula", *SIZES), "formula", key="kernel_size")
+    size = three.select_slider(say("k, ECA's kernel size"), ("formula", *SIZES), "formula", key="kernel_size")
     kernel_size = size if isinstance(size, int) else None
     report = connect.ask(InteractionRequest(channels=channels, reduction=reduction, kernel_size=kernel_size))
     for found, column in zip(report.interactions, st.columns(2, gap="large"), strict=True):
-        column.markdown(f"**{found.module.upper()}**, {found.parameters:,} parameters")
+        column.markdown(
+            say(
+                "**%(upper)s**, %(parameters)s parameters",
+                upper=found.module.upper(),
+                parameters=f"{found.parameters:,}",
+            )
+        )
         column.altair_chart(lesson_charts.heat(found), width="stretch")
         column.markdown(_reading(found, channels))
     st.caption(
-        "Look at the shape of the coloured part. ECA's rows are one pattern, shifted: a *banded Toeplitz* matrix, "
-        "scaled row by row by the sigmoid's slope, and cut off at both ends, where the filter sees zeros. SE's rows "
-        f"are mixtures of a few. {report.conditions}"
+        say(
+            "Look at the shape of the coloured part. ECA's rows are one pattern, shifted: a *banded "
+            "Toeplitz* matrix, scaled row by row by the sigmoid's slope, and cut off at both ends, where "
+            "the filter sees zeros. SE's rows are mixtures of a few. %(conditions)s",
+            conditions=report.conditions,
+        )
     )
 
 
 def _reading(found: Interaction, channels: int) -> str:
     """The matrix in one or two sentences."""
     if found.narrowest < channels:
-        return (
-            f"A gate hears {found.share:.0%} of the channels, but only through **{found.narrowest} numbers**. The rank "
-            f"is {found.rank} of {channels}, and no training lifts it above {found.narrowest}: two images with the "
-            f"same {found.narrowest} numbers get the same gates."
+        return say(
+            "A gate hears %(share)s of the channels, but only through **%(narrowest)s numbers**. The "
+            "rank is %(rank)s of %(channels)s, and no training lifts it above %(narrowest_2)s: two "
+            "images with the same %(narrowest_3)s numbers get the same gates.",
+            share=f"{found.share:.0%}",
+            narrowest=found.narrowest,
+            rank=found.rank,
+            channels=channels,
+            narrowest_2=found.narrowest,
+            narrowest_3=found.narrowest,
         )
-    return (
-        f"A gate hears channels up to a **distance of {found.reach}**, {found.share:.1%} of all pairs. Nothing is "
-        f"squeezed: the rank is {found.rank} of {channels}. But a channel far away is not heard, so the order of "
-        "channels matters."
+    return say(
+        "A gate hears channels up to a **distance of %(reach)s**, %(share)s of all pairs. Nothing is "
+        "squeezed: the rank is %(rank)s of %(channels)s. But a channel far away is not heard, so the "
+        "order of channels matters.",
+        reach=found.reach,
+        share=f"{found.share:.1%}",
+        rank=found.rank,
+        channels=channels,
     )
 
 
 def places() -> None:
     """In the backbone, at its end, in multi-scale branches."""
-    st.header("4. Three places to put it")
+    st.header(say("4. Three places to put it"))
     st.markdown(
-        "The same module can sit **in the backbone** (in every block), **at its end** (one, on the last map), or **in "
-        "the branches** of a network that looks at several scales at once. What it can change differs: in the backbone "
-        "it shapes the features; at the end it only weighs them."
+        say(
+            "The same module can sit **in the backbone** (in every block), **at its end** (one, on the last map), or "
+            "**in the branches** of a network that looks at several scales at once. What it can change differs: in "
+            "the backbone it shapes the features; at the end it only weighs them."
+        )
     )
     drawn = connect.ask(PlacesRequest()).variants
-    titles = ("In the backbone", "At the end of the backbone", "In multi-scale branches")
+    titles = (say("In the backbone"), say("At the end of the backbone"), say("In multi-scale branches"))
     for title, network in zip(titles, drawn, strict=True):
         filled = [place for place in network.places if place.filled]
         count = _many(len(filled), "module"), _many(sum(place.parameters for place in filled), "parameter")
         st.markdown(f"**{title}** · `{network.name.partition('?')[0]}` · {', '.join(count)}")
         st.altair_chart(lesson_charts.places(network), width="stretch")
     st.caption(
-        "Look for the orange bars: each is one ECA module, as high as the map it gates. Maps shrink while channels "
-        "grow, so k grows to the right (5, 5, 5, 7). The blue bars are the levels of a feature pyramid, each fed by "
-        "the stage that its dashed line comes from. Drawn from the networks of this service: type any of the names "
-        "into Price or Look."
+        say(
+            "Look for the orange bars: each is one ECA module, as high as the map it gates. Maps shrink while channels "
+            "grow, so k grows to the right (5, 5, 5, 7). The blue bars are the levels of a feature pyramid, each fed "
+            "by the stage that its dashed line comes from. Drawn from the networks of this service: type any of the "
+            "names into Price or Look."
+        )
     )
 
 
@@ -162,40 +203,48 @@ def _many(count: int, name: str) -> str:
 
 def results() -> None:
     """Cost against accuracy, as published."""
-    st.header("5. What it brings, as published")
+    st.header(say("5. What it brings, as published"))
     st.markdown(
-        "ECA adds far fewer parameters than SE. Does it give up accuracy for that? It depends on whom you ask, and on "
-        "whether the networks were **trained in the same way**."
+        say(
+            "ECA adds far fewer parameters than SE. Does it give up accuracy for that? It depends on whom you ask, "
+            "and on whether the networks were **trained in the same way**."
+        )
     )
     titles = connect.ask(PublishedRequest(groups=FIRST_PAIR)).titles
     keys = list(titles)
     chosen = [
         column.selectbox(
-            f"Results on the {side}", keys, keys.index(key), format_func=titles.__getitem__, key=f"results.{side}"
+            say("Results on the left") if side == "left" else say("Results on the right"),
+            keys,
+            keys.index(key),
+            format_func=titles.__getitem__,
+            key=f"results.{side}",
         )
         for side, key, column in zip(("left", "right"), FIRST_PAIR, st.columns(2, gap="large"), strict=True)
     ]
-    with st.spinner("Counting …"):
+    with st.spinner(say("Counting …")):
         found = {group.key: group for group in connect.ask(PublishedRequest(groups=tuple(chosen))).groups}
     groups = [found[key] for key in chosen]
     for group, chart, column in zip(groups, lesson_charts.published(groups), st.columns(2, gap="large"), strict=True):
         with column:
             _group(group)
             st.altair_chart(chart, width="stretch", key=f"picture.{group.key}.{chosen.index(group.key)}")
-            st.dataframe(_cells(group), hide_index=True, width="stretch")
+            st.dataframe(drawing.in_words(_cells(group)), hide_index=True, width="stretch")
             st.caption(_conditions(group))
     st.caption(
-        "Look at the height between dots: both axes have the same length in points of accuracy. Rows from several "
-        "papers say little about the modules; one run each of one recipe says more; only the same recipe with several "
-        "seeds would decide."
+        say(
+            "Look at the height between dots: both axes have the same length in points of accuracy. Rows from several "
+            "papers say little about the modules; one run each of one recipe says more; only the same recipe with "
+            "several seeds would decide."
+        )
     )
 
 
 def _group(group: PublishedGroup) -> None:
-    mark = ":green-badge[one recipe]" if group.same_recipe else ":orange-badge[not one recipe]"
-    st.markdown(f"**{group.title}** {mark}")
+    mark = say(":green-badge[one recipe]") if group.same_recipe else say(":orange-badge[not one recipe]")
+    st.markdown(f"**{translated(group.title)}** {mark}")
     if group.warning:
-        (st.info if group.same_recipe else st.warning)(group.warning, icon=":material/balance:")
+        (st.info if group.same_recipe else st.warning)(translated(group.warning), icon=":material/balance:")
 
 
 def _cells(group: PublishedGroup) -> pd.DataFrame:
@@ -216,36 +265,51 @@ def _cells(group: PublishedGroup) -> pd.DataFrame:
 
 def _conditions(group: PublishedGroup) -> str:
     """How the results of a group came about."""
-    return (
-        f"{group.recipe} {group.metric[0].upper()}{group.metric[1:]}, at {group.input_size} pixels, one run each. "
-        f"Parameters counted here. Source: [{group.source}]({group.link}), {group.table}."
+    return say(
+        "%(recipe)s %(upper)s%(metric)s, at %(input_size)s pixels, one run each. Parameters counted "
+        "here. Source: [%(source)s](%(link)s), %(table)s.",
+        recipe=group.recipe,
+        upper=group.metric[0].upper(),
+        metric=group.metric[1:],
+        input_size=group.input_size,
+        source=group.source,
+        link=group.link,
+        table=group.table,
     )
 
 
 def starts(catalog: Catalog) -> None:
     """What a fresh module does to a network that is trained already."""
-    st.header("6. What a fresh module does to a trained network")
+    st.header(say("6. What a fresh module does to a trained network"))
     st.markdown(
-        "A new module has not learned anything, but it multiplies all the same. A sigmoid of something near 0 is 0.5, "
-        "so a fresh SE or ECA **halves** the residual branch of every block it is put into. CBAM and CA have two gates "
-        "and quarter it. Only modules that start as the identity leave a trained network as it was."
+        say(
+            "A new module has not learned anything, but it multiplies all the same. A sigmoid of something near 0 is "
+            "0.5, so a fresh SE or ECA **halves** the residual branch of every block it is put into. CBAM and CA have "
+            "two gates and quarter it. Only modules that start as the identity leave a trained network as it was."
+        )
     )
     left, right = st.columns([3, 2], gap="large")
     left.altair_chart(lesson_charts.starts(catalog.modules), width="stretch")
     left.caption(
-        "Look for bars that end at the dashed line: those modules keep the scale. Measured on a map of standard normal "
-        "noise, 64 channels of 8 × 8, each module fresh and with its defaults."
+        say(
+            "Look for bars that end at the dashed line: those modules keep the scale. Measured on a map of standard "
+            "normal noise, 64 channels of 8 × 8, each module fresh and with its defaults."
+        )
     )
-    picked = right.selectbox("A module", [module.name for module in catalog.modules], key="module")
+    picked = right.selectbox(say("A module"), [module.name for module in catalog.modules], key="module")
     module = next((module for module in catalog.modules if module.name == picked), catalog.modules[0])
-    right.markdown(f"**{module.title}**")
-    right.markdown(module.traits.start)
+    right.markdown(f"**{translated(module.title)}**")
+    right.markdown(translated(module.traits.start))
     for note in (module.traits.replaces, *module.traits.needs, *module.traits.warnings):
         if note and note != module.traits.start:
             right.markdown(f":material/info: {note}")
     right.caption(
-        f"Gates: {', '.join(module.gates)}. {module.traits.parameters:,} parameters at 64 channels. "
+        say(
+            "Gates: %(words)s. %(parameters)s parameters at 64 channels. ",
+            words=", ".join(module.gates),
+            parameters=f"{module.traits.parameters:,}",
+        )
         + " · ".join(f"[{paper.removeprefix('https://')}]({paper})" for paper in module.papers)
     )
-    with right.expander("What its file says"):
+    with right.expander(say("What its file says")):
         st.text(module.doc)

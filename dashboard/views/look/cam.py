@@ -14,6 +14,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import labels
+from dashboard.language import say
 from dashboard.widgets import linked
 
 WIDE = 3
@@ -23,14 +24,17 @@ PICTURE = 480
 
 def where(image: Image, variants: Sequence[Variant]) -> None:
     """A switch, and behind it a heat map for each network."""
-    if not linked.switch(st.toggle, "Where they look (Grad-CAM)", "cam"):
+    if not linked.switch(st.toggle, say("Where they look (Grad-CAM)"), "cam"):
         return
     typed = st.text_input(
-        "Class", key="cam.class", placeholder="each network's first class", help="A class by name or number."
+        say("Class"),
+        key="cam.class",
+        placeholder=say("each network's first class"),
+        help=say("A class by name or number."),
     ).strip()
     target = int(typed) if typed.isdecimal() else typed or None
     try:
-        with st.spinner("Going backwards through the networks …"):
+        with st.spinner(say("Going backwards through the networks …")):
             report = connect.ask(CamRequest(images=(image.id,), variants=tuple(variants), target=target))
     except ServiceError as error:  # such as a class that is not there; the rest of the page stands
         st.error(str(error), icon=":material/error:")
@@ -46,19 +50,26 @@ def where(image: Image, variants: Sequence[Variant]) -> None:
                 st.altair_chart(over(found, photo, connect.picture(image, PICTURE)), width="stretch")
                 st.caption(told(found))
     st.caption(
-        f"Orange marks what speaks for the class, for each network by its own maximum; what speaks against it is left "
-        f"out. Look for networks that are right for another reason. {report.method}"
+        say(
+            "Orange marks what speaks for the class, for each network by its own maximum; what speaks "
+            "against it is left out. Look for networks that are right for another reason. %(method)s",
+            method=report.method,
+        )
     )
 
 
 def told(found: CamMap) -> str:
     """The class of a map with its score, and the network's own first class where it is another."""
     target, first = found.target, found.first
-    name = target.label or f"class {target.index}"
+    name = target.label or say("class %(index)s", index=target.index)
     said = f"{name}: {target.probability:.1%}"
     if first.index != target.index:
-        said += f" (it says {first.label or first.index}, {first.probability:.0%})"
-    return said if found.maximum > 0 else f"{said}; nothing speaks for it"
+        said += say(
+            " (it says %(value)s, %(probability)s)",
+            value=first.label or first.index,
+            probability=f"{first.probability:.0%}",
+        )
+    return said if found.maximum > 0 else say("%(said)s; nothing speaks for it", said=said)
 
 
 def over(found: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
@@ -93,6 +104,6 @@ def over(found: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
         y=y,
         y2="y2:Q",
         opacity=alt.Opacity("evidence:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.75]), legend=None),
-        tooltip=[alt.Tooltip("evidence:Q", format=".2f", title="evidence, by the maximum")],
+        tooltip=[alt.Tooltip("evidence:Q", format=".2f", title=say("evidence, by the maximum"))],
     )
     return alt.layer(under.encode(x=x, y=y, url="url:N"), heat).properties(width=width, height=height)

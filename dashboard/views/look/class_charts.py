@@ -16,24 +16,25 @@ from attention.reports.stripe import StripeMap, StripeReport
 from dashboard.drawing import theme
 from dashboard.drawing.marks import CELLS, PALETTE, TEXT, Chart
 from dashboard.drawing.words import gate_labels, labels
+from dashboard.language import marked, say
 
 HUES = ["#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b79a20", "#b279a2", "#ff9da6", "#9d755d", "#17456e"]
 """Colours of classes. Where there are more classes than these, one is brought out and the others are grey."""
 ROWS = 60
 """Images drawn at most of a network."""
-DEEP = "layer (stage.block), from input to output"
+DEEP = marked("layer (stage.block), from input to output")
 
 Share = Literal["static_share", "class_share"]
 SHARES: dict[Share, tuple[str, str, str]] = {
     "static_share": (
-        "The same for every image",
-        "static share of variance, 0..1",
-        "Where it is near 1, the gate could be a constant.",
+        marked("The same for every image"),
+        marked("static share of variance, 0..1"),
+        marked("Where it is near 1, the gate could be a constant."),
     ),
     "class_share": (
-        "The class",
-        "class share of variance, 0..1",
-        "Above the dashed line, which is chance, the gate follows the class.",
+        marked("The class"),
+        marked("class share of variance, 0..1"),
+        marked("Above the dashed line, which is chance, the gate follows the class."),
     ),
 }
 """What the shares are called: in a heading, at an axis, and what to look for."""
@@ -68,7 +69,7 @@ def curves(gate: ExcitedGate, chosen: str, called: Mapping[str, str], around: bo
             gate.shown, curve.mean, middles, curve.std or [None] * len(gate.shown), strict=True
         )
     ]
-    title = "mean gate − mean of all (no unit)" if around else "mean gate (no unit)"
+    title = say("mean gate − mean of all (no unit)") if around else say("mean gate (no unit)")
     scale = alt.Scale(zero=False, padding=6)
     y = alt.Y("gate:Q", title=title, scale=scale)
     x = alt.X("channel:Q", title=_channels(gate), scale=alt.Scale(nice=False, padding=6))
@@ -82,11 +83,11 @@ def curves(gate: ExcitedGate, chosen: str, called: Mapping[str, str], around: bo
     )
     unseen = base.mark_point(size=60, opacity=0).encode(  # a line's own tooltip knows its first point only
         tooltip=[
-            alt.Tooltip("class:N"),
-            alt.Tooltip("channel:Q"),
-            alt.Tooltip("gate:Q", format="+.4f" if around else ".4f"),
-            alt.Tooltip("std:Q", title="std within the class", format=".4f"),
-            alt.Tooltip("images:Q"),
+            alt.Tooltip("class:N", title=say("class")),
+            alt.Tooltip("channel:Q", title=say("channel")),
+            alt.Tooltip("gate:Q", title=say("gate"), format="+.4f" if around else ".4f"),
+            alt.Tooltip("std:Q", title=say("std within the class"), format=".4f"),
+            alt.Tooltip("images:Q", title=say("images")),
         ],
     )
     all_rows = pd.DataFrame({"channel": gate.shown, "gate": np.subtract(gate.mean, middles)})
@@ -115,8 +116,8 @@ def _classes(names: list[str], chosen: str) -> alt.Color:
 
 
 def _channels(gate: ExcitedGate) -> str:
-    shown = f", {len(gate.shown)} of {gate.channels}" if len(gate.shown) < gate.channels else ""
-    return f"channel (index{shown})"
+    shown = say(", %(count)s of them", count=len(gate.shown)) if len(gate.shown) < gate.channels else ""
+    return say("channel (index%(shown)s)", shown=shown)
 
 
 def curves_csv(report: ExcitationReport) -> str:
@@ -171,7 +172,7 @@ def stripes(drawn: StripeMap, called: Mapping[str, str]) -> Chart:
     at = {(start + end) / 2: names[start] for start, end in zip(starts, ends, strict=True)}
     written = f"{json.dumps({f'{place:g}': name for place, name in at.items()})}[format(datum.value, '.6~g')]"
     reach = drawn.span or 0.02
-    y_title = "images by class" if any(drawn.labels) else "photos"
+    y_title = say("images by class") if any(drawn.labels) else "photos"
     y = alt.Y(
         "top:Q",
         title=y_title,
@@ -180,7 +181,10 @@ def stripes(drawn: StripeMap, called: Mapping[str, str]) -> Chart:
     )
     x = alt.X(
         "left:Q",
-        title=f"channel (index{'' if len(drawn.shown) == drawn.shown[-1] + 1 else f', {len(drawn.shown)} of them'})",
+        title=say(
+            "channel (index%(value)s)",
+            value="" if len(drawn.shown) == drawn.shown[-1] + 1 else say(", %(count)s of them", count=len(drawn.shown)),
+        ),
         scale=alt.Scale(domain=[float(edges[0]), float(edges[-1])], nice=False),
         axis=alt.Axis(grid=False),
     )
@@ -194,7 +198,7 @@ def stripes(drawn: StripeMap, called: Mapping[str, str]) -> Chart:
             y2="bottom:Q",
             color=alt.Color(
                 "gate:Q",
-                title=f"gate (no unit), pale at its mean {drawn.centre:.3f}",
+                title=say("gate (no unit), pale at its mean %(centre)s", centre=f"{drawn.centre:.3f}"),
                 scale=alt.Scale(
                     scheme="blueorange",
                     domain=[drawn.centre - reach, drawn.centre + reach],
@@ -202,7 +206,7 @@ def stripes(drawn: StripeMap, called: Mapping[str, str]) -> Chart:
                 ),
                 legend=alt.Legend(orient="top", gradientLength=220, format=".2~f", tickCount=5, titleLimit=300),
             ),
-            tooltip=["class:N", "image:N", "channel:Q", alt.Tooltip("gate:Q", format=".4f")],
+            tooltip=["class:N", "image:N", "channel:Q", alt.Tooltip("gate:Q", title=say("gate"), format=".4f")],
         )
     )
     rules = alt.Chart(pd.DataFrame({"top": starts[1:]})).mark_rule(color="#26303d", strokeWidth=1.2).encode(y=y)
@@ -246,19 +250,21 @@ def shares(report: StripeReport, share: Share) -> Chart | None:
         alt.Chart(pd.DataFrame(rows))
         .mark_line(point=True)
         .encode(
-            x=alt.X("layer:N", sort=_order(report), title=DEEP, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
-            y=alt.Y("share:Q", title=SHARES[share][1], scale=alt.Scale(zero=False, padding=8)),
+            x=alt.X(
+                "layer:N", sort=_order(report), title=say(DEEP), axis=alt.Axis(labelAngle=0, labelOverlap="greedy")
+            ),
+            y=alt.Y("share:Q", title=say(SHARES[share][1]), scale=alt.Scale(zero=False, padding=8)),
             color=_networks(report),
-            tooltip=["network:N", "layer:N", alt.Tooltip("share:Q", format=".3f")],
+            tooltip=["network:N", "layer:N", alt.Tooltip("share:Q", title=say("share"), format=".3f")],
         )
     )
     chance = next((gate.class_share_by_chance for gate in report.gates if gate.class_share_by_chance is not None), None)
     if share == "static_share" or chance is None:
         return chart.properties(height=280)
     rule = (
-        alt.Chart(pd.DataFrame({"share": [chance], "by": ["by chance"]}))
+        alt.Chart(pd.DataFrame({"share": [chance], "by": [say("by chance")]}))
         .mark_rule(color=TEXT, strokeDash=[4, 3])
-        .encode(y="share:Q", tooltip=["by:N", alt.Tooltip("share:Q", format=".3f")])
+        .encode(y="share:Q", tooltip=["by:N", alt.Tooltip("share:Q", title=say("share"), format=".3f")])
     )
     return alt.layer(chart, rule).properties(height=280)
 
@@ -277,13 +283,13 @@ def orders(report: StripeReport) -> Chart | None:
     label, layer = labels([network.name for network in report.networks]), layers(report)
     rows = [
         {
-            "networks": f"{label[pair.first]} and {label[pair.second]}",
+            "networks": say("%(label)s and %(label_2)s", label=label[pair.first], label_2=label[pair.second]),
             "layer": layer[pair.first, pair.first_gate],
             "of": what,
             "correlation": value,
         }
         for pair in report.between
-        for what, value in (("mean gates", pair.of_means), ("each image's gates, mean", pair.of_images))
+        for what, value in ((say("mean gates"), pair.of_means), (say("each image's gates, mean"), pair.of_images))
         if value is not None
     ]
     if not rows:
@@ -293,8 +299,10 @@ def orders(report: StripeReport) -> Chart | None:
         alt.Chart(pd.DataFrame(rows))
         .mark_line(point=True)
         .encode(
-            x=alt.X("layer:N", sort=_order(report), title=DEEP, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
-            y=alt.Y("correlation:Q", title="Spearman's rank correlation, −1..1"),
+            x=alt.X(
+                "layer:N", sort=_order(report), title=say(DEEP), axis=alt.Axis(labelAngle=0, labelOverlap="greedy")
+            ),
+            y=alt.Y("correlation:Q", title=say("Spearman's rank correlation, −1..1")),
             color=alt.Color(
                 "networks:N",
                 scale=alt.Scale(domain=pairs, range=list(np.resize(PALETTE[2:], len(pairs)))),
@@ -303,7 +311,12 @@ def orders(report: StripeReport) -> Chart | None:
             strokeDash=alt.StrokeDash(
                 "of:N", legend=alt.Legend(orient="top", title=None, symbolType="stroke", symbolStrokeColor=TEXT)
             ),
-            tooltip=["networks:N", "layer:N", "of:N", alt.Tooltip("correlation:Q", format="+.3f")],
+            tooltip=[
+                "networks:N",
+                "layer:N",
+                "of:N",
+                alt.Tooltip("correlation:Q", title=say("correlation"), format="+.3f"),
+            ],
         )
     )
     zero = alt.Chart(pd.DataFrame({"correlation": [0]})).mark_rule(color=TEXT, strokeDash=[4, 3])

@@ -7,14 +7,15 @@ import streamlit as st
 
 from attention.schemas import Catalog, DataSet, Image
 from attention.spec import Pictures, Variant
+from dashboard.language import marked, say
 from dashboard.widgets import data_sets, forms, gates, linked, photos
 
-PHOTOS, DATA = "Photos", "A data set"
+PHOTOS, DATA = marked("Photos"), marked("A data set")
 BESIDE = "se"
 """The module that a network is compared with unless another is chosen."""
 START = 200
 """Images before anybody chooses: quick, and twenty a class of ten."""
-MANY = "The SE paper takes 50 a class. Above 500 it becomes a job."
+MANY = marked("The SE paper takes 50 a class. Above 500 it becomes a job.")
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,19 @@ def networks(catalog: Catalog) -> tuple[Variant, ...]:
     shipped.sort(key=lambda variant: variant.attention != BESIDE)
     other = [variant for variant in shipped if variant.name != first.name][:1]
     with right:
-        beside = forms.variants(catalog, other, "beside", "Compared with")
+        beside = forms.variants(catalog, other, "beside", say("Compared with"))
     return tuple(dict.fromkeys([first, *beside]))
 
 
 def subjects() -> Subjects | None:
     """Photos, or the images of a data set; None if there are none yet."""
     on = linked.choice(
-        st.segmented_control, "Look at", {"photo": PHOTOS, "data": DATA}, "on", "photo", state="classes.on"
+        st.segmented_control,
+        say("Look at"),
+        {"photo": say(PHOTOS), "data": say(DATA)},
+        "on",
+        "photo",
+        state="classes.on",
     )
     return _data() if on == "data" else _photos()
 
@@ -59,8 +65,8 @@ def _photos() -> Subjects | None:
         return None
     if len(chosen) == 1:
         left, right = st.columns([4, 1], vertical_alignment="center")
-        left.info("One photo has nothing to differ from. Take several.", icon=":material/photo_library:")
-        right.button("Take the samples", on_click=photos.take_samples, width="stretch", key="samples")
+        left.info(say("One photo has nothing to differ from. Take several."), icon=":material/photo_library:")
+        right.button(say("Take the samples"), on_click=photos.take_samples, width="stretch", key="samples")
     called = {image.id: f"{number}. {photos.title(image)}" for number, image in enumerate(chosen, 1)}
     return Subjects(Pictures(images=tuple(called)), len(chosen), called, chosen)
 
@@ -73,7 +79,7 @@ def _data() -> Subjects | None:
     with left:
         classes = _classes(data)
     with right:
-        limit = gates.images(data, START, MANY)
+        limit = gates.images(data, START, say(MANY))
     return Subjects(Pictures(data=data.name, classes=classes, limit=limit), limit, {}, ())
 
 
@@ -82,11 +88,11 @@ def _classes(data: DataSet) -> tuple[str, ...]:
     known = data.classes or ()
     return linked.choices(
         st.multiselect,
-        "Classes",
+        say("Classes"),
         known,
         "class",
         (),
         state=f"classes.{data.name}",
-        placeholder="all" if known else "all; their names are known once they are read",
+        placeholder="all" if known else say("all; their names are known once they are read"),
         disabled=not known,
     )

@@ -13,6 +13,7 @@ from attention.spec import Plain, Request, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
+from dashboard.language import marked, say
 from dashboard.views.look import class_charts
 from dashboard.views.look.class_form import Subjects
 from dashboard.widgets import forms, jobs, linked
@@ -26,29 +27,31 @@ MOST_STRIPES = 2048
 WIDE = 2
 """Pictures side by side."""
 
-GATES, AROUND = "gates", "differences from all classes"
+GATES, AROUND = marked("gates"), marked("differences from all classes")
 
 
 def definitions() -> None:
     """What every word on the page means."""
-    with st.popover("What the words mean", icon=":material/help:"):
+    with st.popover(say("What the words mean"), icon=":material/help:"):
         st.markdown(
-            "- **Gate**: the number a channel is multiplied by; one number a channel and image.\n"
-            "- **Static share**: Var over channels of the mean gate / variance of all its values. 1 is the same for "
-            "every image: stripes without breaks.\n"
-            "- **Class share**: variance of class means / variance over images, each averaged over channels. 1 depends "
-            "on the class alone. *By chance* is what it would be if labels meant nothing: (classes − 1) / "
-            "(images − 1).\n"
-            "- **Spread within a class**: standard deviation over its images (divided by n − 1).\n"
-            "- **Saturation**: shares of entries below 0.1 and above 0.9, where a sigmoid hardly moves.\n"
-            "- **Order between images**: Spearman's rank correlation of the channels' order, mean over pairs of "
-            "images. 1: every image ranks channels alike.\n"
-            "- **Effective rank**: exp(entropy of the normalised singular values) of images × channels; 1 is one "
-            "pattern, scaled. *Centred*: the same after each channel's mean is taken off."
+            say(
+                "- **Gate**: the number a channel is multiplied by; one number a channel and image.\n"
+                "- **Static share**: Var over channels of the mean gate / variance of all its values. 1 is the same "
+                "for every image: stripes without breaks.\n- **Class share**: variance of class means / variance over "
+                "images, each averaged over channels. 1 depends on the class alone. *By chance* is what it would be "
+                "if labels meant nothing: (classes − 1) / (images − 1).\n- **Spread within a class**: standard "
+                "deviation over its images (divided by n − 1).\n- **Saturation**: shares of entries below 0.1 and "
+                "above 0.9, where a sigmoid hardly moves.\n- **Order between images**: Spearman's rank correlation of "
+                "the channels' order, mean over pairs of images. 1: every image ranks channels alike.\n- **Effective "
+                "rank**: exp(entropy of the normalised singular values) of images × channels; 1 is one pattern, "
+                "scaled. *Centred*: the same after each channel's mean is taken off."
+            )
         )
         st.caption(
-            "Curves: Hu et al., Squeeze-and-Excitation Networks, Fig. 6 and 7 (arXiv 1709.01507). Stripes: Huang, "
-            "Zhong et al., ECCV 2024 (arXiv 2304.06345). Effective rank: Roy & Vetterli 2007."
+            say(
+                "Curves: Hu et al., Squeeze-and-Excitation Networks, Fig. 6 and 7 (arXiv 1709.01507). Stripes: Huang, "
+                "Zhong et al., ECCV 2024 (arXiv 2304.06345). Effective rank: Roy & Vetterli 2007."
+            )
         )
 
 
@@ -70,8 +73,18 @@ def answered(request: Request[R], many: bool, what: str, show: Callable[[R, bool
         return report
     job, key = jobs.asked(request), request.analysis
     if job is None:
-        st.markdown(f"These are more than {AT_ONCE} images, so it runs as a job. This page shows it while it runs.")
-        if st.button(f"Start: {what.lower()}", type="primary", icon=":material/play_arrow:", key=f"start.{key}"):
+        st.markdown(
+            say(
+                "These are more than %(at_once)s images, so it runs as a job. This page shows it while it runs.",
+                at_once=AT_ONCE,
+            )
+        )
+        if st.button(
+            say("Start: %(work)s", work=what),
+            type="primary",
+            icon=":material/play_arrow:",
+            key=f"start.{key}",
+        ):
             connect.client().submit(request)
             st.rerun()
     elif job.ended:
@@ -89,7 +102,7 @@ def _report(request: Request[R], job: Job) -> R:
 
 def _running(request: Request[R], job: Job, show: Callable[[R, bool], None]) -> None:
     if job.report == "none":
-        st.caption("There is nothing to show yet.")
+        st.caption(say("There is nothing to show yet."))
     else:
         show(_report(request, job), False)
 
@@ -100,8 +113,11 @@ def downloads(files: Sequence[tuple[str, str, str]], device: str) -> None:
         for label, content, file in files:
             st.download_button(label, content, file, on_click="ignore", icon=":material/download:", key=file)
     st.caption(
-        f"Computed on {device}. The address of this page is a link to what it shows. Pictures can be saved as "
-        "SVG below them, and as PNG in the toolbar over them."
+        say(
+            "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "
+            "be saved as SVG below them, and as PNG in the toolbar over them.",
+            device=device,
+        )
     )
 
 
@@ -110,10 +126,12 @@ def downloads(files: Sequence[tuple[str, str, str]], device: str) -> None:
 
 def curves(variant: Variant, subjects: Subjects) -> ExcitationReport | None:
     """The mean gate of each class, by channel, for the last block of every stage."""
-    st.subheader("Curves by class and stage", anchor=False)
+    st.subheader(say("Curves by class and stage"), anchor=False)
     request = ExcitationRequest(variant=variant, pictures=subjects.pictures)
     many = subjects.count > AT_ONCE
-    return answered(request, many, "Averaging gates by class", lambda one, end: show_curves(one, subjects.called, end))
+    return answered(
+        request, many, say("Averaging gates by class"), lambda one, end: show_curves(one, subjects.called, end)
+    )
 
 
 def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool = True) -> None:
@@ -124,42 +142,62 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
     left, right = st.columns([1, 3], gap="medium", vertical_alignment="bottom")
     chosen = linked.choice(
         left.selectbox,
-        "Photo to bring out" if called else "Class to bring out, with its spread",
+        say("Photo to bring out") if called else say("Class to bring out, with its spread"),
         {name: called.get(name, name) for name in names},
         "out",
         names[0],
         state=f"out.{hash(tuple(names))}",
     )
-    drawn = linked.choice(right.segmented_control, "Curves show", {"gates": GATES, "around": AROUND}, "curves", "gates")
+    drawn = linked.choice(
+        right.segmented_control, say("Curves show"), {"gates": say(GATES), "around": say(AROUND)}, "curves", "gates"
+    )
     for start in range(0, len(report.gates), WIDE):
         some = report.gates[start : start + WIDE]
         layers = words.gate_labels(some)
         for gate, column in zip(some, st.columns(min(WIDE, len(report.gates)), gap="medium"), strict=False):
-            column.markdown(f"**Stage {gate.stage}**, layer {layers[gate.gate]}, {gate.channels} channels")
+            column.markdown(
+                say(
+                    "**Stage %(stage)s**, layer %(layers)s, %(channels)s channels",
+                    stage=gate.stage,
+                    layers=layers[gate.gate],
+                    channels=gate.channels,
+                )
+            )
             with column:
                 drawing.draw(class_charts.curves(gate, chosen, called, drawn == "around"), f"curves-{gate.gate}")
             column.caption(_in_words(gate))
     st.caption(
-        "A line is a class, the dashed one the mean of all, the band one standard deviation within the chosen class. "
-        "Look for stages where the lines lie on each other: there the gate does not tell classes apart. In the SE "
-        "paper early stages agree and late ones differ."
+        say(
+            "A line is a class, the dashed one the mean of all, the band one standard deviation within the chosen "
+            "class. Look for stages where the lines lie on each other: there the gate does not tell classes apart. In "
+            "the SE paper early stages agree and late ones differ."
+        )
     )
     if files:
         content = report.model_dump_json(indent=1), class_charts.curves_csv(report)
         downloads(
-            [("Curves (JSON)", content[0], "excitation.json"), ("Curves (CSV)", content[1], "excitation.csv")],
-            f"{report.network.device}, {report.images:,} images",
+            [
+                (say("Curves (JSON)"), content[0], "excitation.json"),
+                (say("Curves (CSV)"), content[1], "excitation.csv"),
+            ],
+            say("%(device)s, %(images)s images", device=report.network.device, images=f"{report.images:,}"),
         )
 
 
 def _in_words(gate: ExcitedGate) -> str:
-    said = [f"classes differ by {gate.between:.3f}"]
+    said = [say("classes differ by %(between)s", between=f"{gate.between:.3f}")]
     if gate.within is not None:
-        said.append(f"images of one class by {gate.within:.3f}")
+        said.append(say("images of one class by %(within)s", within=f"{gate.within:.3f}"))
     if gate.static_share is not None:
-        said.append(f"static share {gate.static_share:.2f}")
+        said.append(say("static share %(static_share)s", static_share=f"{gate.static_share:.2f}"))
     if gate.class_share is not None:
-        said.append(f"class share {gate.class_share:.2f} (by chance {gate.class_share_by_chance or 0:.2f})")
+        said.append(
+            say(
+                "class share %(class_share)s (by chance %(value)s)",
+                class_share=f"{gate.class_share:.2f}",
+                value=f"{gate.class_share_by_chance or 0:.2f}",
+            )
+        )
     return f"{', '.join(said)}.".capitalize() + (f" {gate.reduced}" if gate.reduced else "")
 
 
@@ -172,13 +210,18 @@ def stripes(variants: Sequence[Variant], subjects: Subjects, stages: Sequence[Ex
     Args:
         stages: gates of the first network to choose from for the map, from input to output.
     """
-    st.subheader("Stripes: what is the same for every image", anchor=False)
+    st.subheader(say("Stripes: what is the same for every image"), anchor=False)
     if subjects.count < 2:
-        st.info("One image shows no stripes. Take at least two.")
+        st.info(say("One image shows no stripes. Take at least two."))
         return
     pictures, many = subjects.pictures, subjects.count > AT_ONCE
     if pictures.data is not None and pictures.limit > MOST_STRIPES:
-        st.caption(f"Every image's gates are kept for it, so it takes {MOST_STRIPES:,} of these images.")
+        st.caption(
+            say(
+                "Every image's gates are kept for it, so it takes %(most_stripes)s of these images.",
+                most_stripes=f"{MOST_STRIPES:,}",
+            )
+        )
         pictures = pictures.model_copy(update={"limit": MOST_STRIPES})
     try:
         request = StripeRequest(
@@ -191,7 +234,7 @@ def stripes(variants: Sequence[Variant], subjects: Subjects, stages: Sequence[Ex
     except ValidationError as error:
         st.error(forms.sentence(error))
         return
-    answered(request, many, "Laying gates side by side", lambda one, end: show_stripes(one, subjects.called, end))
+    answered(request, many, say("Laying gates side by side"), lambda one, end: show_stripes(one, subjects.called, end))
 
 
 def _drawn(stages: Sequence[ExcitedGate]) -> str | None:
@@ -201,7 +244,12 @@ def _drawn(stages: Sequence[ExcitedGate]) -> str | None:
         return None
     last = list(paths)[-1]
     picked = linked.choice(
-        st.segmented_control, "Stage to draw (its last block)", list(paths), "stage", last, state=f"stage.{len(paths)}"
+        st.segmented_control,
+        say("Stage to draw (its last block)"),
+        list(paths),
+        "stage",
+        last,
+        state=f"stage.{len(paths)}",
     )
     return None if picked == last else paths[picked]
 
@@ -214,13 +262,21 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
     for start in range(0, len(report.maps), WIDE):
         some = report.maps[start : start + WIDE]
         for drawn, column in zip(some, st.columns(min(WIDE, len(report.maps)), gap="large"), strict=False):
-            column.markdown(f"**{label[drawn.variant]}**, layer {layers[drawn.variant, drawn.gate]}")
+            column.markdown(
+                say(
+                    "**%(label)s**, layer %(layers)s",
+                    label=label[drawn.variant],
+                    layers=layers[drawn.variant, drawn.gate],
+                )
+            )
             with column:
                 drawing.draw(class_charts.stripes(drawn, called), f"stripes-{label[drawn.variant]}")
     st.caption(
-        "A row is an image, a column a channel; pale is the mean of this gate, and each picture has a scale of its "
-        "own. Unbroken vertical stripes are channels that are weighed alike whatever the image; blocks between the "
-        "lines are channels that follow the class."
+        say(
+            "A row is an image, a column a channel; pale is the mean of this gate, and each picture has a scale of its "
+            "own. Unbroken vertical stripes are channels that are weighed alike whatever the image; blocks between the "
+            "lines are channels that follow the class."
+        )
     )
     left, right = st.columns(2, gap="large")
     for (share, (title, _, look)), column in zip(class_charts.SHARES.items(), (left, right), strict=True):
@@ -230,17 +286,17 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
                 drawing.draw(chart, share)
             column.caption(look)
     if (chart := class_charts.orders(report)) is not None:
-        st.markdown("**Do the networks rank channels alike?**")
+        st.markdown(say("**Do the networks rank channels alike?**"))
         drawing.draw(chart, "order-of-channels")
-        st.caption("Near 0 they do not: which channels are weighed up is a matter of the module, or of training.")
-    with st.expander(f"All {len(report.gates)} gates in numbers", icon=":material/table_rows:"):
-        st.dataframe(class_charts.table(report), hide_index=True, width="stretch")
-        st.caption("A dash is what cannot be computed, such as the order of channels that are all alike.")
+        st.caption(say("Near 0 they do not: which channels are weighed up is a matter of the module, or of training."))
+    with st.expander(say("All %(gates)s gates in numbers", gates=len(report.gates)), icon=":material/table_rows:"):
+        st.dataframe(drawing.in_words(class_charts.table(report)), hide_index=True, width="stretch")
+        st.caption(say("A dash is what cannot be computed, such as the order of channels that are all alike."))
     if files:
         downloads(
             [
-                ("Stripes (JSON)", report.model_dump_json(indent=1), "stripe.json"),
-                ("Every gate (CSV)", report.csv("gates"), "stripe.csv"),
+                (say("Stripes (JSON)"), report.model_dump_json(indent=1), "stripe.json"),
+                (say("Every gate (CSV)"), report.csv("gates"), "stripe.csv"),
             ],
-            f"{report.networks[0].device}, {report.images:,} images",
+            say("%(device)s, %(images)s images", device=report.networks[0].device, images=f"{report.images:,}"),
         )

@@ -3,21 +3,24 @@
 import streamlit as st
 
 from dashboard import connect
+from dashboard.language import say
 from dashboard.views.look import class_form, class_panels
 from dashboard.views.look import probes as probe_panels
 
 
 def main() -> None:
-    st.title("Classes")
+    st.title(say("Classes"))
     st.markdown(
-        "Does attention weigh channels differently for a cat than for a truck, or alike for every image? Curves show "
-        "it class by class, stripes image by image."
+        say(
+            "Does attention weigh channels differently for a cat than for a truck, or alike for every image? Curves "
+            "show it class by class, stripes image by image."
+        )
     )
     class_panels.definitions()
     networks = class_form.networks(connect.catalog())
     subjects = class_form.subjects()
     if not networks or subjects is None:
-        st.info("Choose a network, and photos or a data set.")
+        st.info(say("Choose a network, and photos or a data set."))
         return
     report = class_panels.curves(networks[0], subjects)
     stages = report.gates if report else ()

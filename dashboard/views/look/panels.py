@@ -5,6 +5,7 @@ import streamlit as st
 from attention.reports.checkpoints import LoadReport
 from attention.reports.compare import Comparison
 from attention.schemas import Image
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import marks as charts
 from dashboard.drawing import tables
 from dashboard.language import say
@@ -16,7 +17,7 @@ def statistics(report: Comparison, image: Image) -> None:
     if (curve := charts.depth(report, image.id)) is not None:
         st.altair_chart(curve, width="stretch", alt=say("Mean weight of each layer with its standard deviation."))
     with st.container(height=420):
-        st.table(tables.statistics_text(report, image.id), hide_index=True)
+        drawing.table(tables.statistics_text(report, image.id), "gates", index=False)
     for variant in report.variants:
         if variant.load is not None and variant.load.weights != "shipped":
             st.markdown(f"**{say('What was loaded')}: {variant.name}**")
@@ -25,16 +26,27 @@ def statistics(report: Comparison, image: Image) -> None:
 
 def loaded(load: LoadReport) -> str:
     """What became of a checkpoint's tensors, as a list in Markdown; nothing is left out."""
-    lines = [f"{load.loaded:,} tensors from `{load.file}`."]
-    lines += [f"{one.count:,} are called `{one.found}` there and `{one.ours}` here" for one in load.renamed]
-    for what, tensors in (("Not in the file", load.missing), ("In the file and without a place", load.unexpected)):
+    lines = [say("%(loaded)s tensors from `%(file)s`.", loaded=f"{load.loaded:,}", file=load.file)]
+    lines += [
+        say(
+            "%(count)s are called `%(found)s` there and `%(ours)s` here",
+            count=f"{one.count:,}",
+            found=one.found,
+            ours=one.ours,
+        )
+        for one in load.renamed
+    ]
+    for what, tensors in (
+        (say("Not in the file"), load.missing),
+        (say("In the file and without a place"), load.unexpected),
+    ):
         if tensors:
             lines.append(f"{what}: {', '.join(f'`{name}`' for name in tensors)}")
     for module in load.fresh:
-        effect = "exactly the identity" if module.identity else "on a map that does not vary"
+        effect = say("exactly the identity") if module.identity else say("on a map that does not vary")
         if module.kept is not None and not module.identity:
-            effect = f"leaves {module.kept:.0%} of the spread of what arrives"
-        lines.append(f"Fresh attention at `{module.slot}`: {effect}")
+            effect = say("leaves %(kept)s of the spread of what arrives", kept=f"{module.kept:.0%}")
+        lines.append(say("Fresh attention at `%(slot)s`: %(effect)s", slot=module.slot, effect=effect))
     return "\n".join(f"- {line}" for line in (*lines, *load.notes))
 
 
@@ -42,12 +54,16 @@ def downloads(report: Comparison) -> None:
     """The numbers behind the pictures."""
     with st.container(horizontal=True):
         for label, data, file in (
-            ("Statistics (CSV)", report.csv("gates"), "statistics.csv"),
-            ("Channel weights (CSV)", tables.weights_csv(report), "weights.csv"),
-            ("Whole report (JSON)", report.model_dump_json(indent=1), "comparison.json"),
+            (say("Statistics (CSV)"), report.csv("gates"), "statistics.csv"),
+            (say("Channel weights (CSV)"), tables.weights_csv(report), "weights.csv"),
+            (say("Whole report (JSON)"), report.model_dump_json(indent=1), "comparison.json"),
         ):
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:")
     st.caption(
-        f"Computed on {report.device} in {report.dtype}; channel weights travel as 16-bit floats. "
-        "The address of this page is a link to what it shows."
+        say(
+            "Computed on %(device)s in %(dtype)s; channel weights travel as 16-bit floats. The address "
+            "of this page is a link to what it shows.",
+            device=report.device,
+            dtype=report.dtype,
+        )
     )

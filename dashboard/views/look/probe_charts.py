@@ -11,6 +11,7 @@ from attention.reports.permutation import PermutationReport, PermutedModule
 from attention.reports.scale import ScaleReport
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import gate_labels, labels
+from dashboard.language import say
 
 SHOWN = 96
 """Channels of a coupling matrix: about nine thousand cells, which a browser draws without a pause."""
@@ -33,18 +34,18 @@ def coupling(report: CouplingReport) -> Chart:
         alt.Chart(frame)
         .mark_rect(strokeWidth=0)
         .encode(
-            x=alt.X("listens:O", title="mean of channel (index)", axis=axis),
-            y=alt.Y("gate:O", title="gate of channel (index)", axis=axis),
+            x=alt.X("listens:O", title=say("mean of channel (index)"), axis=axis),
+            y=alt.Y("gate:O", title=say("gate of channel (index)"), axis=axis),
             color=alt.Color(
                 "slope:Q",
-                title="change of the gate per change of the channel's mean",
+                title=say("change of the gate per change of the channel's mean"),
                 scale=alt.Scale(scheme="blueorange", domain=[-reach, reach], domainMid=0),
                 legend=alt.Legend(orient="top", gradientLength=260, format=".2~g", tickCount=5, titleLimit=400),
             ),
             tooltip=[
-                alt.Tooltip("gate:O", title="gate of channel"),
-                alt.Tooltip("listens:O", title="mean of channel"),
-                alt.Tooltip("slope:Q", format="+.3~g"),
+                alt.Tooltip("gate:O", title=say("gate of channel")),
+                alt.Tooltip("listens:O", title=say("mean of channel")),
+                alt.Tooltip("slope:Q", title=say("slope"), format="+.3~g"),
             ],
         )
         .properties(height=560, usermeta={"embedOptions": {"renderer": "canvas"}})
@@ -55,10 +56,24 @@ def coupling(report: CouplingReport) -> Chart:
 def coupling_words(report: CouplingReport) -> str:
     """The matrix in a sentence."""
     if report.share == 0:
-        return f"**{report.module}** does not answer to this map at all: every entry is 0."
-    rank = "" if report.rank is None else f" The matrix has rank {report.rank} of {report.channels}."
-    reach = "only to its own channel" if report.reach == 0 else f"to channels at most {report.reach} away from its own"
-    return f"Here a gate of **{report.module}** listens {reach}; {report.share:.1%} of all entries are not 0.{rank}"
+        return say("**%(module)s** does not answer to this map at all: every entry is 0.", module=report.module)
+    rank = (
+        ""
+        if report.rank is None
+        else say(" The matrix has rank %(rank)s of %(channels)s.", rank=report.rank, channels=report.channels)
+    )
+    reach = (
+        say("only to its own channel")
+        if report.reach == 0
+        else say("to channels at most %(reach)s away from its own", reach=report.reach)
+    )
+    return say(
+        "Here a gate of **%(module)s** listens %(reach)s; %(share)s of all entries are not 0.%(rank)s",
+        module=report.module,
+        reach=reach,
+        share=f"{report.share:.1%}",
+        rank=rank,
+    )
 
 
 # ---------------------------------------------------------------- permuted channels
@@ -79,7 +94,7 @@ def permuted_table(report: PermutationReport) -> pd.DataFrame:
                 "spread of its gates": _range(row.spread for row in rows),
                 "change if weights stay": _range(row.weights_stay for row in rows),
                 "change if weights follow": _range(row.weights_follow for row in rows),
-                "order": rows[0].order or "not tried",
+                "order": rows[0].order or say("not tried"),
             }
             for where, rows in _grouped(report)
         ]
@@ -95,8 +110,13 @@ def _grouped(report: PermutationReport) -> list[tuple[str, list[PermutedModule]]
     found = []
     for (variant, _, _), rows in groups.items():
         places = ", ".join(f"{row.stage}.{row.block}" for row in rows)
-        alone = f"by itself on {rows[0].channels} channels of noise"
-        found.append((alone if variant is None else f"in {called[variant]} at {places}", rows))
+        alone = say("by itself on %(channels)s channels of noise", channels=rows[0].channels)
+        found.append(
+            (
+                alone if variant is None else _inside(called[variant], places),
+                rows,
+            )
+        )
     return found
 
 
@@ -105,7 +125,7 @@ def _range(values: Iterable[float | None]) -> str:
     if not known:
         return "–"
     low, high = (f"{value:.2g}" for value in (min(known), max(known)))
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else f"{low} … {high}"
 
 
 # ---------------------------------------------------------------- branches against scale
@@ -129,13 +149,13 @@ def scale(report: ScaleReport) -> Chart:
         ]
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X(
-            "factor:Q", title="how much larger the middle was made (times)", scale=alt.Scale(zero=False, padding=8)
+            "factor:Q", title=say("how much larger the middle was made (times)"), scale=alt.Scale(zero=False, padding=8)
         ),
         color=alt.Color(
             "layer:O",
             sort=list(layers.values()),
             scale=alt.Scale(scheme="viridis"),
-            legend=alt.Legend(orient="right", title="layer (stage.block)"),
+            legend=alt.Legend(orient="right", title=say("layer (stage.block)")),
         ),
         tooltip=[
             "layer:O",
@@ -143,7 +163,12 @@ def scale(report: ScaleReport) -> Chart:
             *(alt.Tooltip(f"{name}:Q", format="+.4f") for name in ("preference", "low", "high")),
         ],
     )
-    y = alt.Y("preference:Q", title="last branch − first branch (no unit), −1..1", scale=alt.Scale(zero=False))
+    y = alt.Y("preference:Q", title=say("last branch − first branch (no unit), −1..1"), scale=alt.Scale(zero=False))
     lines = base.mark_line(point=True).encode(y=y)
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
     return alt.layer(lines, bars).properties(height=360)
+
+
+def _inside(network: str, places: str) -> str:
+    """Where a module stands, in words."""
+    return say("in %(network)s at %(places)s", network=network, places=places)

@@ -14,6 +14,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
+from dashboard.language import say
 from dashboard.views.look import probe_charts
 from dashboard.views.look.class_form import Subjects
 from dashboard.views.look.class_panels import downloads
@@ -31,25 +32,27 @@ def _opened(title: str, key: str, icon: str) -> DeltaGenerator | None:
 
 def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]) -> None:
     """The interaction matrix of a gate on a photo."""
-    if (box := _opened("Which channels each gate listens to", "listens", ":material/hearing:")) is None:
+    if (box := _opened(say("Which channels each gate listens to"), "listens", ":material/hearing:")) is None:
         return
     with box:
         offered = {image.id: photos.title(image) for image in subjects.photos or connect.client().images()}
         layers = words.gate_labels(stages)
         left, right = st.columns([1, 2], gap="large")
         with left:
-            image = st.selectbox("Photo", list(offered), format_func=offered.__getitem__, key=f"heard.{len(offered)}")
+            image = st.selectbox(
+                say("Photo"), list(offered), format_func=offered.__getitem__, key=f"heard.{len(offered)}"
+            )
             paths = list(layers)
             gate = st.selectbox(
-                "Gate (stage.block)",
+                say("Gate (stage.block)"),
                 paths,
                 len(paths) - 1 if paths else None,
                 format_func=layers.__getitem__,
                 key=f"listening.{len(paths)}",
-                placeholder="the last",
+                placeholder=say("the last"),
             )
         try:
-            with st.spinner("Differentiating …"):
+            with st.spinner(say("Differentiating …")):
                 report = connect.ask(CouplingRequest(variant=variant, image=image, gate=gate, shown=probe_charts.SHOWN))
         except ServiceError as error:
             left.info(str(error))
@@ -59,14 +62,17 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
         with right:
             drawing.draw(probe_charts.coupling(report), "coupling")
         right.caption(
-            "Row c, column j: how channel c's gate answers to channel j's mean. Look for the shape: ECA's is a band "
-            "around the diagonal, SE's is full and of low rank, a gate that does not look at the image has none."
+            say(
+                "Row c, column j: how channel c's gate answers to channel j's mean. Look for the shape: ECA's is a "
+                "band around the diagonal, SE's is full and of low rank, a gate that does not look at the image has "
+                "none."
+            )
         )
         with left:
             downloads(
                 [
-                    ("Matrix (JSON)", report.model_dump_json(indent=1), "coupling.json"),
-                    ("Matrix (CSV)", report.csv(), "coupling.csv"),
+                    (say("Matrix (JSON)"), report.model_dump_json(indent=1), "coupling.json"),
+                    (say("Matrix (CSV)"), report.csv(), "coupling.csv"),
                 ],
                 report.network.device,
             )
@@ -74,43 +80,49 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
 
 def permutation(variants: Sequence[Variant]) -> None:
     """Whether the order of channels matters to the modules of the networks."""
-    if (box := _opened("Does the order of channels matter?", "permuted", ":material/shuffle:")) is None:
+    if (box := _opened(say("Does the order of channels matter?"), "permuted", ":material/shuffle:")) is None:
         return
     with box:
         having = tuple(variant for variant in variants if variant.attention)
         modules = tuple(dict.fromkeys(str(variant.attention) for variant in having))
         request = PermutationRequest(modules=modules, variants=having[:4])
         try:
-            with st.spinner("Permuting channels …"):
+            with st.spinner(say("Permuting channels …")):
                 report = connect.ask(request)
         except ServiceError as error:
             st.info(str(error))
             return
         st.markdown("\n".join(f"- {sentence}" for sentence in probe_charts.permuted(report)))
-        st.table(probe_charts.permuted_table(report), hide_index=True)
+        drawing.table(probe_charts.permuted_table(report), "permutation", index=False)
         st.caption(report.conditions)
-        downloads([("Probe (JSON)", report.model_dump_json(indent=1), "permutation.json")], "the service's CPU")
+        downloads(
+            [(say("Probe (JSON)"), report.model_dump_json(indent=1), "permutation.json")], say("the service's CPU")
+        )
 
 
 def scale(variant: Variant, subjects: Subjects) -> None:
     """Whether gates that choose among branches take the larger kernel as the object grows; else why there is none."""
-    if (box := _opened("Branch choice against object scale", "grown", ":material/zoom_in:")) is None:
+    if (box := _opened(say("Branch choice against object scale"), "grown", ":material/zoom_in:")) is None:
         return
     with box:
         pictures = subjects.pictures
         if pictures.data is not None:
             pictures = pictures.model_copy(update={"limit": min(pictures.limit, MOST_GROWN)})
         try:
-            with st.spinner("Enlarging what is in the middle …"):
+            with st.spinner(say("Enlarging what is in the middle …")):
                 report = connect.ask(ScaleRequest(variant=variant, pictures=pictures))
         except ServiceError as error:
             st.info(str(error))
             return
         drawing.draw(probe_charts.scale(report), "scale")
         st.caption(
-            f"A line is a gate, over {report.images:,} images; a bar is the 95 % interval of its change from the "
-            "smallest middle, paired by image. A rising line takes the larger kernel when the object is larger."
+            say(
+                "A line is a gate, over %(images)s images; a bar is the 95 %% interval of its change from "
+                "the smallest middle, paired by image. A rising line takes the larger kernel when the object "
+                "is larger.",
+                images=f"{report.images:,}",
+            )
         )
         for caveat in report.caveats:
             st.caption(f":material/info: {caveat}")
-        downloads([("Choice (JSON)", report.model_dump_json(indent=1), "scale.json")], report.network.device)
+        downloads([(say("Choice (JSON)"), report.model_dump_json(indent=1), "scale.json")], report.network.device)

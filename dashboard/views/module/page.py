@@ -13,8 +13,10 @@ from attention.reports.overview import OverviewRequest, OverviewRow
 from attention.schemas import ModuleEntry
 from attention.spec import Variant
 from dashboard import connect
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, verdicts
 from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.widgets import linked, links
 
 NAME = "name"
@@ -37,7 +39,7 @@ def main() -> None:
     entry = entries[name]
     st.html(
         f'<h1><span style="color:{theme.hue(name)}" aria-hidden="true">{theme.sign(name)}</span> '
-        f"{escape(theme.called(name))}</h1><p>{escape(entry.title)}</p>"
+        f"{escape(theme.called(name))}</h1><p>{escape(translated(entry.title))}</p>"
     )
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -58,7 +60,7 @@ def _pitfalls(entry: ModuleEntry) -> None:
     notes = (*entry.traits.needs, *entry.traits.warnings)
     if notes:
         st.subheader(say("Pitfalls"), anchor=False)
-        st.markdown("\n".join(f"- {note}" for note in notes))
+        st.markdown("\n".join(f"- {translated(note)}" for note in notes))
 
 
 def _price(name: str) -> None:
@@ -80,7 +82,7 @@ def _price(name: str) -> None:
             }
         )
     if rows:
-        st.table(pd.DataFrame(rows).set_index(""))
+        drawing.table(pd.DataFrame(rows).set_index(""), f"{name}-price")
 
 
 def _evidence(name: str) -> None:
@@ -93,7 +95,7 @@ def _evidence(name: str) -> None:
         report = connect.ask(OverviewRequest(evidence=evidence, modules=()))
         rows += [
             {
-                "": report.evidence,
+                "": translated(report.evidence),
                 say("gain, points"): _gain(row),
                 say("verdict"): _verdict(row, report.ranked),
             }
@@ -101,13 +103,16 @@ def _evidence(name: str) -> None:
             if row.module == name and row.gain is not None
         ]
     if rows:
-        st.table(pd.DataFrame(rows).set_index(""))
+        drawing.table(pd.DataFrame(rows).set_index(""), f"{name}-evidence")
     else:
         st.caption(say("No evidence here yet. A study of your own data makes some."))
         links.to("study", say("Train it"), ":material/science:", {"arm": [f"resnet20/{name}"]})
     titles = connect.ask(PublishedRequest(groups=EVIDENCE[1:2])).titles
     st.caption(
-        say("Looked through: %(titles)s.", titles="; ".join(titles[key] for key in EVIDENCE[1:] if key in titles))
+        say(
+            "Looked through: %(titles)s.",
+            titles="; ".join(translated(titles[key]) for key in EVIDENCE[1:] if key in titles),
+        )
     )
 
 

@@ -14,6 +14,7 @@ from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.language import marked, say
+from dashboard.service_sentences import translated
 from dashboard.views.overview import table
 from dashboard.widgets import linked, links, markup, networks
 
@@ -56,7 +57,7 @@ def evidence() -> dict[str, str]:
     if shipped is not None:
         offered[SHIPPED] = _named(shipped)
     titles = connect.ask(PublishedRequest(groups=GROUPS[:1])).titles
-    offered |= {group: titles[group] for group in GROUPS if group in titles}
+    offered |= {group: translated(titles[group]) for group in GROUPS if group in titles}
     for job in networks.finished():
         offered[job.id] = f"{job.request.get('data', '')} · {job.created:%d %b %H:%M}"
     return offered
@@ -77,11 +78,11 @@ def request(chosen: str) -> OverviewRequest:
 
 def conditions(report: OverviewReport) -> str:
     """Data, recipe, runs and device, and what the marks are."""
-    parts = [report.conditions.rstrip(".") + "."]
+    parts = [translated(report.conditions.rstrip(".") + ".")]
     if any(row.interval for row in report.rows):
         parts.insert(0, say("Bars: interval of the paired difference over seeds; the grey band is the margin."))
     if report.warning:
-        parts.append(report.warning)
+        parts.append(translated(report.warning))
     return " ".join(parts)
 
 
@@ -124,7 +125,11 @@ def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("price:Q", title=f"{title} ({say('log scale')})", scale=scale, axis=alt.Axis(format="~s", tickCount=5)),
         color=alt.Color("module:N", scale=theme.colours(modules), legend=None),
-        tooltip=["name:N", alt.Tooltip("gain:Q", format="+.2f"), alt.Tooltip("price:Q", format=",d")],
+        tooltip=[
+            "name:N",
+            alt.Tooltip("gain:Q", title=say("gain"), format="+.2f"),
+            alt.Tooltip("price:Q", title=say("price"), format=",d"),
+        ],
     )
     y = alt.Y("gain:Q", title=say("gain, points"))
     bars = base.mark_rule(strokeWidth=3, opacity=0.55).encode(y=alt.Y("low:Q", title=say("gain, points")), y2="high:Q")

@@ -6,8 +6,10 @@ from attention.reports.cost import CostReport
 from attention.reports.court import CourtRequest
 from attention.reports.modules import FitReport
 from dashboard import connect
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import tables, words
 from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.views.price import counted_charts as cost_charts
 from dashboard.widgets import linked, links
 
@@ -18,91 +20,113 @@ TIMED = 12
 def convention(report: CostReport) -> str:
     """Which way to count is shown."""
     names = {rule.name: words.convention(rule.name) for rule in report.conventions}
-    return linked.choice(st.segmented_control, "Count in", names, "convention", next(iter(names)))
+    return linked.choice(st.segmented_control, say("Count in"), names, "convention", next(iter(names)))
 
 
 def table(report: CostReport, fit: FitReport, convention: str) -> None:
     """Every bill in one convention, and the modules that have none because they do not fit."""
-    st.subheader("The bill, for one image")
-    st.table(tables.costs_text(report, convention))
+    st.subheader(say("The bill, for one image"))
+    drawing.table(tables.costs_text(report, convention), "cost")
     rule = next(rule for rule in report.conventions if rule.name == convention)
     st.caption(
-        f"**{words.convention(convention)}.** {rule.rule} Used by: {rule.source}  \n"
-        "Δ is the network minus its plain twin: the same backbone without attention. Traffic is bytes read and written "
-        "in float32 if nothing is fused."
+        say(
+            "**%(convention)s.** %(rule)s Used by: %(source)s  \nΔ is the network minus its plain twin: "
+            "the same backbone without attention. Traffic is bytes read and written in float32 if "
+            "nothing is fused.",
+            convention=words.convention(convention),
+            rule=translated(rule.rule),
+            source=rule.source,
+        )
     )
     if fit.refused:
-        st.markdown(f"**Not counted, because they do not fit here: {len(fit.refused)}**")
-        st.table(tables.refusals(fit))
+        st.markdown(say("**Not counted, because they do not fit here: %(refused)s**", refused=len(fit.refused)))
+        drawing.table(tables.refusals(fit), "refused")
 
 
 def pictures(report: CostReport, convention: str) -> None:
     """What attention adds, in parameters and work and in bytes; whole networks below."""
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Parameters and work")
+        st.subheader(say("Parameters and work"))
         if (scatter := cost_charts.scatter(report, convention)) is not None:
             st.altair_chart(scatter, width="stretch")
             st.caption(
-                "Lower left is cheaper. Both axes are logarithmic: one grid step is a factor, not a sum. Networks that "
-                "add nothing on one of the axes are in the table only."
+                say(
+                    "Lower left is cheaper. Both axes are logarithmic: one grid step is a factor, not a sum. Networks "
+                    "that add nothing on one of the axes are in the table only."
+                )
             )
         else:
-            st.info("None of these networks adds both parameters and work to its plain twin.")
+            st.info(say("None of these networks adds both parameters and work to its plain twin."))
     with right:
-        st.subheader("Bytes moved")
+        st.subheader(say("Bytes moved"))
         if (traffic := cost_charts.traffic(report)) is not None:
             st.altair_chart(traffic, width="stretch")
             st.caption(
-                "Look at how close modules are here that lie far apart on the left. Every gate reads the map to pool "
-                "it, reads it again to scale it, and writes it. On a GPU these three passes decide the extra time; "
-                "multiply-accumulates hardly matter."
+                say(
+                    "Look at how close modules are here that lie far apart on the left. Every gate reads the map to "
+                    "pool it, reads it again to scale it, and writes it. On a GPU these three passes decide the extra "
+                    "time; multiply-accumulates hardly matter."
+                )
             )
         else:
-            st.info("Choose a network with attention.")
-    with st.expander("Whole networks", icon=":material/bar_chart:"):
+            st.info(say("Choose a network with attention."))
+    with st.expander(say("Whole networks"), icon=":material/bar_chart:"):
         for quantity in ("parameters", "work"):
             st.altair_chart(cost_charts.bars(report, convention, quantity), width="stretch")
-        st.caption("Where no orange end is visible, attention is too small a share of the network to see.")
+        st.caption(say("Where no orange end is visible, attention is too small a share of the network to see."))
 
 
 def conditions(report: CostReport, convention: str) -> None:
     """What counts as one, and what was not counted."""
-    st.caption(f"**Convention of traffic and files.** {report.convention}")
+    st.caption(say("**Convention of traffic and files.** %(convention)s", convention=translated(report.convention)))
     missed = sorted({name for bill in report.variants for name in bill.not_counted})
     st.caption(
-        f"**Not counted:** {', '.join(missed)}." if missed else "**Not counted:** nothing; every operation has a rule."
+        say("**Not counted:** %(words)s.", words=", ".join(missed))
+        if missed
+        else say("**Not counted:** nothing; every operation has a rule.")
     )
 
 
 def court(report: CostReport) -> None:
     """What other counters would report for one of the networks, and for one ECA module in four spellings."""
-    st.subheader("What other counters say")
+    st.subheader(say("What other counters say"))
     st.markdown(
-        "Tools disagree about the same network: they use other units, skip operations, or count by how a line of code "
-        "is spelled. Here they testify, and the ledger above is the referee."
+        say(
+            "Tools disagree about the same network: they use other units, skip operations, or count by how a line of "
+            "code is spelled. Here is what each reports, beside the ledger above."
+        )
     )
     called = words.called(report)
     candidates = [bill for bill in report.variants if bill.modules] or list(report.variants)
-    name = st.selectbox("Network", [bill.name for bill in candidates], format_func=called.__getitem__, key="court")
+    name = st.selectbox(say("Network"), [bill.name for bill in candidates], format_func=called.__getitem__, key="court")
     bill = next((bill for bill in candidates if bill.name == name), candidates[0])
-    with st.spinner("Hearing witnesses …"):
+    with st.spinner(say("Counting with other tools …")):
         heard = connect.ask(CourtRequest(variant=bill.variant, input_size=bill.input_size))
-    st.table(tables.court(heard))
+    drawing.table(tables.court(heard), "counters")
     ran = [witness.counter for witness in heard.witnesses if witness.how == "run"]
     st.caption(
-        f"{', '.join(ran)} was run. Of the others the rules are restated from their sources: "
+        say("%(words)s was run. Of the others the rules are restated from their sources: ", words=", ".join(ran))
         + ", ".join(f"[{w.counter}]({w.source.partition(',')[0]})" for w in heard.witnesses if w.how == "restated")
         + "."
     )
     st.markdown(
-        f"**One ECA module** (C = {heard.channels}, k = {heard.kernel_size}, a map of {heard.side} × {heard.side}), "
-        "written in four ways that compute the same"
+        say(
+            "**One ECA module** (C = %(channels)s, k = %(kernel_size)s, a map of %(side)s × %(side_2)s), "
+            "written in four ways that compute the same",
+            channels=heard.channels,
+            kernel_size=heard.kernel_size,
+            side=heard.side,
+            side_2=heard.side,
+        )
     )
     st.altair_chart(cost_charts.spellings(heard), width="stretch")
     st.caption(
-        f"The dashed line is the truth in multiply-accumulates, k · C = {heard.spellings[0].macs:,}. Look for dots of "
-        "one row that lie far apart: that counter measures the spelling, not the module."
+        say(
+            "The dashed line is the truth in multiply-accumulates, k · C = %(macs)s. Look for dots of "
+            "one row that lie far apart: that counter measures the spelling, not the module.",
+            macs=f"{heard.spellings[0].macs:,}",
+        )
     )
 
 
@@ -117,7 +141,7 @@ def downloads(report: CostReport) -> None:
     """The numbers behind the pictures."""
     with st.container(horizontal=True):
         icon = ":material/download:"
-        st.download_button("Numbers (CSV)", report.csv(), "cost.csv", on_click="ignore", icon=icon)
+        st.download_button(say("Numbers (CSV)"), report.csv(), "cost.csv", on_click="ignore", icon=icon)
         st.download_button(
-            "Whole report (JSON)", report.model_dump_json(indent=1), "cost.json", on_click="ignore", icon=icon
+            say("Whole report (JSON)"), report.model_dump_json(indent=1), "cost.json", on_click="ignore", icon=icon
         )

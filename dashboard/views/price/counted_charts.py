@@ -10,8 +10,9 @@ import pandas as pd
 from attention.reports.cost import ConventionCount, CostReport, VariantCost
 from attention.reports.court import CourtReport
 from dashboard.drawing import theme
-from dashboard.drawing.marks import AXES, PALETTE, SHORT, STEP, TEXT, Chart, coloured
+from dashboard.drawing.marks import AXES, PALETTE, SHORT, STEP, TEXT, Chart, colour, coloured
 from dashboard.drawing.words import called, human, unit
+from dashboard.language import say
 
 DECADES = [10.0**power for power in range(-9, 16)]
 """Ticks of a log axis."""
@@ -52,21 +53,21 @@ def scatter(report: CostReport, convention: str) -> Chart | None:
         .encode(
             x=alt.X(
                 "work:Q",
-                title=f"added {work.unit}, one image (log scale)",
+                title=say("added %(unit)s, one image (log scale)", unit=say(work.unit)),
                 scale=_log([row["work"] for row in rows]),
                 axis=alt.Axis(format="~g" if unit(work.unit) else "~s", values=DECADES),
             ),
             y=alt.Y(
                 "parameters:Q",
-                title=f"added {parameters.unit} (log scale)",
+                title=say("added %(unit)s (log scale)", unit=say(parameters.unit)),
                 scale=_log([row["parameters"] for row in rows]),
                 axis=alt.Axis(format="~g" if unit(parameters.unit) else "~s", values=DECADES),
             ),
             color=alt.value(BLUE) if many else coloured(report, (row["variant"] for row in rows)),
             tooltip=[
-                alt.Tooltip("variant:N"),
-                alt.Tooltip("parameters:Q", format="+,.6~g", title=f"added {parameters.unit}"),
-                alt.Tooltip("work:Q", format="+,.6~g", title=f"added {work.unit}"),
+                alt.Tooltip("variant:N", title=say("variant")),
+                alt.Tooltip("parameters:Q", format="+,.6~g", title=say("added %(unit)s", unit=say(parameters.unit))),
+                alt.Tooltip("work:Q", format="+,.6~g", title=say("added %(unit)s", unit=say(work.unit))),
             ],
         )
     )
@@ -136,13 +137,17 @@ def traffic(report: CostReport) -> Chart | None:
         y=alt.Y("variant:N", sort="-x", title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
         x=alt.X(
             "bytes:Q",
-            title="added bytes read and written, one image" + (" (log scale)" if far else ""),
+            title=say("added bytes read and written, one image") + (say(" (log scale)") if far else ""),
             scale=_log(amounts, 1.2, 2) if far else alt.Scale(domain=[0, 1.25 * amounts[-1]]),
             axis=alt.Axis(labelExpr=SHORT, values=ticks) if far else alt.Axis(format="~s", tickCount=5),
         ),
-        tooltip=[alt.Tooltip("variant:N"), alt.Tooltip("bytes:Q", format="+,d", title="added bytes")],
+        tooltip=[
+            alt.Tooltip("variant:N", title=say("variant")),
+            alt.Tooltip("bytes:Q", format="+,d", title=say("added bytes")),
+        ],
     )
-    drawn = base.mark_circle(size=110, color=ORANGE, opacity=1) if far else base.mark_bar(color=ORANGE)
+    colours = alt.Color("variant:N", scale=colour(report), legend=None)
+    drawn = (base.mark_circle(size=110, opacity=1) if far else base.mark_bar()).encode(color=colours)
     texts = base.mark_text(align="left", dx=9, color=TEXT).encode(text="text:N")
     return alt.layer(drawn, texts).properties(height=(18 if len(rows) > MANY else 2 * STEP) * len(rows) + AXES)
 
@@ -151,7 +156,7 @@ def bars(report: CostReport, convention: str, quantity: str) -> Chart:
     """Totals of each variant, with the attention modules' own part set off."""
     label = called(report)
     first = counted(report.variants[0], convention, quantity)
-    name = first.unit
+    name = say(first.unit)
     rows = [
         {"variant": label[bill.name], "part": part, "amount": _in(count, amount, first), "order": order}
         for bill in report.variants
@@ -165,7 +170,11 @@ def bars(report: CostReport, convention: str, quantity: str) -> Chart:
         .mark_bar(height={"band": 0.7})
         .encode(
             y=alt.Y("variant:N", sort=list(label.values()), title=None, axis=theme.named_axis(labelLimit=260)),
-            x=alt.X("amount:Q", title=f"{name}, one image" if quantity == "work" else name, axis=alt.Axis(format="~s")),
+            x=alt.X(
+                "amount:Q",
+                title=say("%(name)s, one image", name=name) if quantity == "work" else name,
+                axis=alt.Axis(format="~s"),
+            ),
             color=alt.Color(
                 "part:N",
                 scale=alt.Scale(domain=["backbone", "attention"], range=[GREY, ORANGE]),
@@ -173,8 +182,8 @@ def bars(report: CostReport, convention: str, quantity: str) -> Chart:
             ),
             order="order:Q",
             tooltip=[
-                alt.Tooltip("variant:N"),
-                alt.Tooltip("part:N"),
+                alt.Tooltip("variant:N", title=say("variant")),
+                alt.Tooltip("part:N", title=say("part")),
                 alt.Tooltip("amount:Q", format=",.6~g", title=name),
             ],
         )
@@ -199,7 +208,9 @@ def spellings(report: CourtReport) -> Chart:
         .encode(
             x=alt.X(
                 "reported:Q",
-                title="what the counter reports for the module, in its own unit (log scale from 10 up; 0 at the left)",
+                title=say(
+                    "what the counter reports for the module, in its own unit (log scale from 10 up; 0 at the left)"
+                ),
                 scale=alt.Scale(type="symlog", constant=10, domain=[0, max(row["reported"] for row in rows) * 2]),
                 axis=alt.Axis(labelExpr=SHORT, values=[0, *(10**power for power in range(1, 8))]),
             ),
@@ -212,7 +223,11 @@ def spellings(report: CourtReport) -> Chart:
                 scale=alt.Scale(domain=ways, range=[PALETTE[2], PALETTE[5], PALETTE[1], PALETTE[4]]),
                 legend=alt.Legend(orient="top", columns=2, labelLimit=300),
             ),
-            tooltip=[alt.Tooltip("counter:N"), alt.Tooltip("spelling:N"), alt.Tooltip("reported:Q", format=",d")],
+            tooltip=[
+                alt.Tooltip("counter:N", title=say("counter")),
+                alt.Tooltip("spelling:N", title=say("spelling")),
+                alt.Tooltip("reported:Q", title=say("reported"), format=",d"),
+            ],
         )
     )
     return alt.layer(truth.encode(x="macs:Q"), dots).properties(height=36 * len(counters) + 2 * AXES)

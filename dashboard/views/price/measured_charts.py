@@ -9,6 +9,7 @@ from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport
 from dashboard.drawing.marks import AXES, PALETTE, STEP, TEXT, Chart
 from dashboard.drawing.words import human, labels
+from dashboard.language import marked, say
 
 ROW = 34
 """Height of a network in a picture, pixels."""
@@ -25,7 +26,7 @@ LIMIT = PALETTE[5]
 """Colour of the budget."""
 NARROW = "\u202f"
 """Between a number and its unit, where no line may end."""
-PREDICTED, MEASURED = "predicted by the ledger", "measured"
+PREDICTED, MEASURED = marked("predicted by the ledger"), marked("measured")
 
 
 def called(report: LatencyReport) -> dict[str, str]:
@@ -58,7 +59,7 @@ def times(report: LatencyReport, budget_ms: float | None = None) -> Chart | None
         if one.median is not None
     ]
     order = [row["network"] for row in rows]
-    title = f"milliseconds a pass of {report.batch} image{'s' if report.batch > 1 else ''}"
+    title = say("milliseconds a pass, batch %(batch)s", batch=report.batch)
     y = alt.Y("network:N", sort=order, title=None, axis=_NAMES)
     x = alt.X("low:Q", title=title, scale=alt.Scale(zero=False, nice=True))
     low, high = min(pair.low for pair in report.baseline_pair), max(pair.high for pair in report.baseline_pair)
@@ -73,7 +74,9 @@ def times(report: LatencyReport, budget_ms: float | None = None) -> Chart | None
         chart.mark_point(filled=True, size=80, opacity=1).encode(x=alt.X("median:Q", title=title)),
     ]
     if budget_ms is not None:
-        line = alt.Chart(pd.DataFrame([{"budget": budget_ms, "text": f"budget {budget_ms:g} ms"}]))
+        line = alt.Chart(
+            pd.DataFrame([{"budget": budget_ms, "text": say("budget %(budget_ms)s ms", budget_ms=f"{budget_ms:g}")}])
+        )
         at = alt.X("budget:Q", title=title)
         layers += [
             line.mark_rule(color=LIMIT, strokeDash=[5, 3], strokeWidth=2).encode(x=at),
@@ -88,14 +91,18 @@ def ratios(report: LatencyReport) -> Chart:
     """Each network's time by the baseline's in the same round, and the baseline's by its own."""
     label = called(report)
     rows: list[dict[str, Any]] = [
-        {"network": f"{label[report.baseline]}, by itself", **_interval(report.control), "verdict": "baseline"}
+        {
+            "network": say("%(label)s, by itself", label=label[report.baseline]),
+            **_interval(report.control),
+            "verdict": "baseline",
+        }
     ]
     rows += [
         {"network": label[one.name], **_interval(one.ratio), "verdict": one.verdict}
         for one in report.timings
         if one.ratio is not None
     ]
-    title = f"time by that of {label[report.baseline]}"
+    title = say("time by that of %(label)s", label=label[report.baseline])
     x = alt.X("low:Q", title=title, scale=alt.Scale(zero=False, nice=True))
     base = alt.Chart(pd.DataFrame(rows)).encode(
         y=alt.Y("network:N", sort=[row["network"] for row in rows], title=None, axis=_NAMES),
@@ -122,10 +129,10 @@ def extras(report: LatencyReport) -> Chart:
     rows = [
         {"network": label[one.name], "how": how, "extra": value}
         for one in report.timings
-        for how, value in ((PREDICTED, one.predicted_extra_ms), (MEASURED, one.measured_extra_ms))
+        for how, value in ((say(PREDICTED), one.predicted_extra_ms), (say(MEASURED), one.measured_extra_ms))
         if value is not None
     ]
-    ways = [PREDICTED, MEASURED]
+    ways = [say(PREDICTED), say(MEASURED)]
     hues = alt.Scale(domain=ways, range=[PALETTE[2], PALETTE[1]])
     shapes = alt.Scale(domain=ways, range=["diamond", "circle"])
     there = [way for way in ways if any(row["how"] == way for row in rows)]
@@ -135,10 +142,10 @@ def extras(report: LatencyReport) -> Chart:
         .mark_point(filled=True, size=110, opacity=0.9)
         .encode(
             y=alt.Y("network:N", sort=list(label.values()), title=None, axis=_NAMES),
-            x=alt.X("extra:Q", title=f"milliseconds beyond {label[report.baseline]}"),
+            x=alt.X("extra:Q", title=say("milliseconds beyond %(label)s", label=label[report.baseline])),
             color=alt.Color("how:N", scale=hues, legend=legend),
             shape=alt.Shape("how:N", scale=shapes, legend=legend),
-            tooltip=["network:N", "how:N", alt.Tooltip("extra:Q", format="+.4f", title="extra, ms")],
+            tooltip=["network:N", "how:N", alt.Tooltip("extra:Q", format="+.4f", title=say("extra, ms"))],
         )
     )
     zero = alt.Chart(pd.DataFrame([{"zero": 0.0}])).mark_rule(color=TEXT, strokeDash=[4, 3]).encode(x="zero:Q")

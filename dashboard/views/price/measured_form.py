@@ -11,6 +11,7 @@ from attention.reports.latency import MODES, LatencyRequest, Mode
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing.words import labels
+from dashboard.language import marked, say
 from dashboard.widgets import forms, linked
 
 C = TypeVar("C", bound=str)
@@ -18,8 +19,8 @@ C = TypeVar("C", bound=str)
 FIELDS = LatencyRequest.model_fields
 FORMATS: Mapping[DType, str] = {
     "float32": "float32",
-    "bfloat16": "bfloat16, half the bytes",
-    "float16": "float16, on CUDA only",
+    "bfloat16": marked("bfloat16, half the bytes"),
+    "float16": marked("float16, on CUDA only"),
 }
 TWIN = ""
 """The baseline that is the plain twin of the first network."""
@@ -30,36 +31,43 @@ SERVICE = ""
 def form() -> Callable[[], LatencyRequest] | None:
     """Which networks, how they are run, and how often."""
     default: Sequence[Variant] = FIELDS["variants"].default
-    variants = forms.variants(connect.catalog(), default, "variant", about="Weights do not matter to time.")
+    variants = forms.variants(connect.catalog(), default, "variant", about=say("Weights do not matter to time."))
     arms = tuple(dict.fromkeys(variant.model_copy(update={"weights": None}) for variant in variants))
     first, second, third, fourth = st.columns(4)
-    batch = number(first, "Images a pass", "batch", 1, 1024, 1)
+    batch = number(first, say("Images a pass"), "batch", 1, 1024, 1)
     size = own_size(second)
-    threads = number(third, "CPU threads", "threads", 1, 256, 1, "Of one pass. On a GPU they only feed it.")
+    threads = number(third, say("CPU threads"), "threads", 1, 256, 1, say("Of one pass. On a GPU they only feed it."))
     rounds = number(
-        fourth, "Rounds", "rounds", 6, 2000, 30, "In each every network runs once. More of them tell finer."
+        fourth, say("Rounds"), "rounds", 6, 2000, 30, say("In each every network runs once. More of them tell finer.")
     )
     first, second, third, fourth = st.columns(4)
     there = devices()
     on_gpu = there[SERVICE].startswith("cuda")
     modes = {name: what for name, what in MODES.items() if on_gpu or name != "graphs"}
     formats = {name: what for name, what in FORMATS.items() if on_gpu or name != "float16"}
-    mode: Mode = choice(first, "How they run", "mode", modes, "  \n".join(f"**{n}** {t}" for n, t in modes.items()))
-    dtype: DType = choice(second, "Number format", "dtype", formats, "Of weights and activations.", shown=True)
-    device = choice(third, "Device", "device", there, "The service's own, or its CPU.", shown=True)
-    names = {TWIN: "the plain twin of the first", **labels([arm.name for arm in arms])}
-    baseline = choice(fourth, "Compared with", "baseline", names, "It runs twice in every round.", shown=True)
-    with st.expander("Warm-up and tolerance", icon=":material/tune:"):
+    mode: Mode = choice(
+        first, say("How they run"), "mode", modes, "  \n".join(f"**{n}** {say(t)}" for n, t in modes.items())
+    )
+    dtype: DType = choice(
+        second, say("Number format"), "dtype", formats, say("Of weights and activations."), shown=True
+    )
+    device = choice(third, say("Device"), "device", there, say("The service's own, or its CPU."), shown=True)
+    names = {TWIN: say("the plain twin of the first"), **labels([arm.name for arm in arms])}
+    baseline = choice(fourth, say("Compared with"), "baseline", names, say("It runs twice in every round."), shown=True)
+    with st.expander(say("Warm-up and tolerance"), icon=":material/tune:"):
         first, second = st.columns(2)
-        warm_up = number(first, "Rounds before any is timed", "warm_up", 1, 100, 3)
+        warm_up = number(first, say("Rounds before any is timed"), "warm_up", 1, 100, 3)
         tolerance = number(
             second,
-            "Two timings of the baseline may differ by, %",
+            say("Two timings of the baseline may differ by, %"),
             "tolerance",
             1,
             50,
             2,
-            "Beyond it no number is given. Raise it where other work keeps the machine busy, and read less into them.",
+            say(
+                "Beyond it no number is given. Raise it where other work keeps the machine busy, and read less into "
+                "them."
+            ),
         )
     if not arms:
         return None
@@ -96,13 +104,13 @@ def own_size(column: DeltaGenerator, key: str = "size") -> int | None:
     """Height and width of the input; None is the first network's own."""
     size = linked.number(
         column.number_input,
-        "Input size, pixels",
+        say("Input size, pixels"),
         1,
         1024,
         key,
         None,
-        placeholder="the first one's own",
-        help="Height and width.",
+        placeholder=say("the first one's own"),
+        help=say("Height and width."),
     )
     return None if size is None else int(size)
 
@@ -123,10 +131,17 @@ def choice(
 def described(request: LatencyRequest) -> str:
     """A measurement in a line."""
     named = ", ".join(labels([variant.name for variant in request.variants]).values())
-    size = f"{request.input_size} pixels" if request.input_size else "their own size"
-    threads = f"{request.threads} thread{'s' if request.threads > 1 else ''}"
+    size = say("%(input_size)s pixels", input_size=request.input_size) if request.input_size else say("their own size")
+    threads = say("threads: %(threads)s", threads=request.threads)
     where = f"{request.device}, " if request.device else ""
-    return (
-        f"**{named}** · batch {request.batch}, {size}, {request.dtype}, {request.mode}, {where}{threads} · "
-        f"{request.rounds} rounds"
+    return say(
+        "**%(named)s** · batch %(batch)s, %(size)s, %(dtype)s, %(mode)s, %(where)s%(threads)s · %(rounds)s rounds",
+        named=named,
+        batch=request.batch,
+        size=size,
+        dtype=request.dtype,
+        mode=request.mode,
+        where=where,
+        threads=threads,
+        rounds=request.rounds,
     )

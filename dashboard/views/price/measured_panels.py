@@ -5,6 +5,8 @@ import streamlit as st
 from attention.reports.latency import FITS, Fit, LatencyReport
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
+from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.views.price import measured_charts as latency_charts
 from dashboard.widgets import linked
 
@@ -19,7 +21,7 @@ def show(report: LatencyReport, final: bool) -> None:
     if report.withheld:
         st.warning(report.withheld, icon=":material/timer_off:")
     else:
-        st.markdown(words.relabelled(report.headline, latency_charts.called(report)))
+        st.markdown(words.relabelled(translated(report.headline), latency_charts.called(report)))
     budget_ms = budget()
     if budget_ms is not None:
         st.markdown(fitting(report, budget_ms))
@@ -40,7 +42,7 @@ def show(report: LatencyReport, final: bool) -> None:
             extras(report)
         with right:
             conditions(report)
-    st.table(latency_charts.table(report, budget_ms))
+    drawing.table(latency_charts.table(report, budget_ms), "latency")
     if final:
         downloads(report)
 
@@ -49,15 +51,15 @@ def budget() -> float | None:
     """How long a pass may take, milliseconds; None if nobody said. It stands in the page's address."""
     chosen = linked.number(
         st.columns([1, 3])[0].number_input,
-        "My budget, milliseconds a pass",
+        say("My budget, milliseconds a pass"),
         0.0,
         LONGEST_MS,
         BUDGET,
         None,
         format="%g",
         step=0.5,
-        placeholder="none",
-        help="A network fits if three of four passes take no longer.",
+        placeholder=say("none"),
+        help=say("A network fits if three of four passes take no longer."),
     )
     return float(chosen) if chosen else None
 
@@ -69,48 +71,70 @@ def fitting(report: LatencyReport, budget_ms: float) -> str:
         names = [label[one.name] for one in report.timings if one.fit(budget_ms) == kind]
         if names:
             lines.append(f":{BADGES[kind]}-badge[{kind}] {', '.join(f'`{name}`' for name in names)}: {meaning}.")
-    return "  \n".join([f"**Within {budget_ms:g} ms a pass of {report.batch}:**", *lines])
+    return "  \n".join(
+        [
+            say("**Within %(budget_ms)s ms a pass of %(batch)s:**", budget_ms=f"{budget_ms:g}", batch=report.batch),
+            *lines,
+        ]
+    )
 
 
 def times(report: LatencyReport, budget_ms: float | None) -> None:
     """Every network's time beside both of the baseline's."""
-    st.markdown("**Time of a pass**")
+    st.markdown(say("**Time of a pass**"))
     if (chart := latency_charts.times(report, budget_ms)) is not None:
         drawing.draw(chart, "latency")
     st.caption(
-        "A dot is the median, the thick bar its interval, the thin line the middle half of the passes. The grey band "
-        f"holds both timings of {_baseline(report)}. A machine drifts from round to round; ratios, taken within one, "
-        "tell finer."
+        say(
+            "A dot is the median, the thick bar its interval, the thin line the middle half of the "
+            "passes. The grey band holds both timings of %(baseline)s. A machine drifts from round to "
+            "round; ratios, taken within one, tell finer.",
+            baseline=_baseline(report),
+        )
     )
 
 
 def ratios(report: LatencyReport) -> None:
     """Every network's time by the baseline's, and the baseline's by its own."""
-    st.markdown("**Ratio to the baseline**")
+    st.markdown(say("**Ratio to the baseline**"))
     drawing.draw(latency_charts.ratios(report), "latency-ratios")
-    twice = f"{_baseline(report)} timed twice: how far two timings of the very same network are apart."
+    twice = say(
+        "%(baseline)s timed twice: how far two timings of the very same network are apart.", baseline=_baseline(report)
+    )
     if report.withheld:
-        st.caption(f"{twice} Numbers are given when all of the bar is in the grey band, which is what was allowed.")
+        st.caption(
+            say(
+                "%(twice)s Numbers are given when all of the bar is in the grey band, which is what was allowed.",
+                twice=twice,
+            )
+        )
     else:
         st.caption(
-            f"The first row is {twice} The grey band is what was allowed. A bar clear of 1 whose dot is further from "
-            "it than the first row reaches is a difference."
+            say(
+                "The first row is %(twice)s The grey band is what was allowed. A bar clear of 1 whose dot is "
+                "further from it than the first row reaches is a difference.",
+                twice=twice,
+            )
         )
 
 
 def extras(report: LatencyReport) -> None:
     """What the ledger's bytes predict beside what was measured."""
-    st.markdown("**What the ledger expected**")
+    st.markdown(say("**What the ledger expected**"))
     drawing.draw(latency_charts.extras(report), "latency-extras")
-    predicted = (
-        f"Predicted is extra bytes by {report.bandwidth / 1e9:.1f} GB/s, which copying a large tensor reached here."
+    predicted = say(
+        "Predicted is extra bytes by %(bandwidth)s GB/s, which copying a large tensor reached here.",
+        bandwidth=f"{report.bandwidth / 1000000000.0:.1f}",
     )
     if report.withheld:
-        st.caption(f"{predicted} What was measured is withheld.")
+        st.caption(say("%(predicted)s What was measured is withheld.", predicted=predicted))
     else:
         st.caption(
-            f"{predicted} Where measured is far right of it, starting many small operations costs more than moving "
-            "bytes; where it is left of it, bytes stayed in a cache, or were never moved."
+            say(
+                "%(predicted)s Where measured is far right of it, starting many small operations costs more "
+                "than moving bytes; where it is left of it, bytes stayed in a cache, or were never moved.",
+                predicted=predicted,
+            )
         )
 
 
@@ -130,8 +154,8 @@ def downloads(report: LatencyReport) -> None:
     """The measurement as files."""
     with st.container(horizontal=True):
         for label, data, file in (
-            ("Report (JSON)", report.model_dump_json(indent=1), "latency.json"),
-            ("Table (CSV)", report.csv(), "latency.csv"),
-            ("Table (LaTeX)", report.latex(), "latency.tex"),
+            (say("Report (JSON)"), report.model_dump_json(indent=1), "latency.json"),
+            (say("Table (CSV)"), report.csv(), "latency.csv"),
+            (say("Table (LaTeX)"), report.latex(), "latency.tex"),
         ):
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)

@@ -23,28 +23,28 @@ catalog = connect.catalog()
 
 left, second, third, right = st.columns([3, 2, 3, 8])
 names, kinds = [entry.name for entry in catalog.backbones], [entry.name for entry in catalog.modules]
-picked = linked.choice(left.selectbox, "Backbone", names, "backbone", DEFAULT_BACKBONE)
+picked = linked.choice(left.selectbox, say("Backbone"), names, "backbone", DEFAULT_BACKBONE)
 backbone = next(entry for entry in catalog.backbones if entry.name == picked)
 size = linked.number(
     second.number_input,
-    "Input size, pixels",
+    say("Input size, pixels"),
     1,
     2048,
     "size",
     backbone.input_size,
     state=f"size.{picked}",
-    help="Height and width.",
+    help=say("Height and width."),
 )
 position = forms.position(third, catalog, backbone, f"place.{picked}")
-attention = linked.choices(right.multiselect, "Attention", kinds, "attention", FIRST)
+attention = linked.choices(right.multiselect, say("Attention"), kinds, "attention", FIRST)
 
 
 def take_all() -> None:
     st.session_state["attention"] = kinds
 
 
-right.button(f"All {len(kinds)} modules", on_click=take_all, icon=":material/select_all:")
-more = forms.variants(catalog, (), "more", "More networks", "To compare options, places or other backbones.")
+right.button(say("All %(count)s modules", count=len(kinds)), on_click=take_all, icon=":material/select_all:")
+more = forms.variants(catalog, (), "more", say("More networks"), say("To compare options, places or other backbones."))
 
 try:
     placement = Placement.model_validate(position)
@@ -53,7 +53,7 @@ try:
 except ValidationError as error:
     st.info(forms.sentence(error))
     st.stop()
-with st.spinner("Counting …"):
+with st.spinner(say("Counting …")):
     fit = connect.ask(request)
     extra = connect.ask(other).variants if other else ()
 known = {bill.name for bill in fit.costs.variants}

@@ -11,6 +11,7 @@ from attention.reports.study import Arm, StudyReport
 from dashboard.drawing import theme
 from dashboard.drawing.marks import PALETTE, SHORT, TEXT, Chart
 from dashboard.drawing.words import human, labels
+from dashboard.language import marked, say
 from dashboard.views.study.paired import MARGIN, paired
 
 
@@ -23,7 +24,7 @@ def called(report: StudyReport) -> dict[str, str]:
     return {name: label.partition("/")[2] or label for name, label in short.items()}
 
 
-def _colours(report: StudyReport, drawn: Sequence[str] = ()) -> alt.Color:
+def colours(report: StudyReport, drawn: Sequence[str] = ()) -> alt.Color:
     """A colour for each arm, and a legend of those that are drawn; none where names stand beside the marks."""
     label = called(report)
     scale = theme.colours(label, label.values())
@@ -62,8 +63,8 @@ def differences(report: StudyReport) -> Chart | None:
         for arm in arms
         if arm.verdict and (found := arm.verdict.difference)
     ]
-    title = f"accuracy − {label[report.baseline]}, same seed (points)"
-    return paired(dots, bars, order, report.margin, title, _colours(report))
+    title = say("accuracy − %(label)s, same seed (points)", label=label[report.baseline])
+    return paired(dots, bars, order, report.margin, title, colours(report))
 
 
 def shared_seeds(report: StudyReport) -> dict[str, list[int]]:
@@ -93,27 +94,27 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
     ]
     if not rows:
         return None
-    unit = {"extra_parameters": "parameters", "extra_macs": "MACs of one image"}[cost]
+    unit = {"extra_parameters": say("parameters"), "extra_macs": say("MACs of one image")}[cost]
     reach = max(abs(row["cost"]) for row in rows)
     # symlog, because a module may add nothing at all; wide enough that a name beside the last dot has room.
     scale = alt.Scale(type="symlog", constant=max(1.0, reach / 1000), domain=_wide([row["cost"] for row in rows]))
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X(
             "cost:Q",
-            title=f"added {unit} (log scale with 0)",
+            title=say("added %(unit)s (log scale with 0)", unit=unit),
             scale=scale,
             axis=alt.Axis(labelExpr=SHORT, values=_ticks(reach)),
         ),
-        color=_colours(report),
+        color=colours(report),
         tooltip=[
-            alt.Tooltip("arm:N"),
-            alt.Tooltip("amount:N", title=f"added {unit}"),
-            alt.Tooltip("gain:Q", format="+.2f", title="gain, points"),
-            alt.Tooltip("low:Q", format="+.2f"),
-            alt.Tooltip("high:Q", format="+.2f"),
+            alt.Tooltip("arm:N", title=say("arm")),
+            alt.Tooltip("amount:N", title=say("added %(unit)s", unit=unit)),
+            alt.Tooltip("gain:Q", format="+.2f", title=say("gain, points")),
+            alt.Tooltip("low:Q", title=say("low"), format="+.2f"),
+            alt.Tooltip("high:Q", title=say("high"), format="+.2f"),
         ],
     )
-    gain = alt.Y("low:Q", title="gain over the baseline (points)")
+    gain = alt.Y("low:Q", title=say("gain over the baseline (points)"))
     whiskers = base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=gain, y2="high:Q")
     dots = base.mark_circle(size=150, opacity=1).encode(y="gain:Q")
     names = base.mark_text(align="left", dx=10, color=TEXT).encode(y="gain:Q", text="arm:N", color=alt.value(TEXT))
@@ -146,20 +147,20 @@ def curves(report: StudyReport, kind: str = "accuracy") -> Chart | None:
     if not rows:
         return None
     drawn = list(dict.fromkeys(str(row["arm"]) for row in rows))
-    images = "test" if report.data.validation == "off" else "validation"
-    title = "training loss" if kind == "loss" else f"{images} accuracy (%)"
+    images = marked("test") if report.data.validation == "off" else marked("validation")
+    title = say("training loss") if kind == "loss" else say("%(images)s accuracy (%%)", images=say(images))
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-        color=_colours(report, drawn),
+        x=alt.X("epoch:Q", title=say("epoch"), axis=alt.Axis(tickMinStep=1, format="d")),
+        color=colours(report, drawn),
     )
     y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False))
     runs = base.mark_line(strokeWidth=1, opacity=0.35, point={"size": 14, "opacity": 0.35}).encode(
         y=y,
         detail="seed:N",
         tooltip=[
-            alt.Tooltip("arm:N"),
-            alt.Tooltip("seed:O"),
-            alt.Tooltip("epoch:Q"),
+            alt.Tooltip("arm:N", title=say("arm")),
+            alt.Tooltip("seed:O", title=say("seed")),
+            alt.Tooltip("epoch:Q", title=say("epoch")),
             alt.Tooltip("value:Q", format=".2f", title=title),
         ],
     )
@@ -191,12 +192,17 @@ def _sweep(found: Sequence[tuple[Any, Arm]]) -> Chart:
     ]
     order = [row["value"] for row in rows]
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("value:O", sort=order, title="value of the option", axis=alt.Axis(labelAngle=0))
+        x=alt.X("value:O", sort=order, title=say("value of the option"), axis=alt.Axis(labelAngle=0))
     )
-    low = alt.Y("low:Q", title="test accuracy, mean and 95 % interval (%)", scale=alt.Scale(zero=False))
+    low = alt.Y("low:Q", title=say("test accuracy, mean and 95 % interval (%)"), scale=alt.Scale(zero=False))
     bars = base.mark_rule(strokeWidth=2, opacity=0.6, color=PALETTE[2]).encode(y=low, y2="high:Q")
     line = base.mark_line(point={"size": 90}, color=PALETTE[2]).encode(
-        y="mean:Q", tooltip=[alt.Tooltip("value:O"), alt.Tooltip("mean:Q", format=".2f"), alt.Tooltip("n:Q")]
+        y="mean:Q",
+        tooltip=[
+            alt.Tooltip("value:O", title=say("value")),
+            alt.Tooltip("mean:Q", title=say("mean"), format=".2f"),
+            alt.Tooltip("n:Q", title=say("n")),
+        ],
     )
     return alt.layer(bars, line).properties(height=260)
 
@@ -209,7 +215,7 @@ def table(report: StudyReport) -> pd.DataFrame:
             "network": label[arm.name],
             "accuracy, %": f"{arm.accuracy.estimate:.2f}" if arm.accuracy else "",
             "spread": f"{arm.spread:.2f}" if arm.spread is not None else "",
-            "95 % interval": f"{arm.accuracy.low:.2f} to {arm.accuracy.high:.2f}" if arm.accuracy else "",
+            "95 % interval": f"{arm.accuracy.low:.2f} … {arm.accuracy.high:.2f}" if arm.accuracy else "",
             "n": str(arm.n),
             "difference": "baseline",
             "interval of it": "",

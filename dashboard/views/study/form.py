@@ -15,6 +15,7 @@ from attention.reports.study import PlanRequest, StudyRequest
 from attention.schemas import Catalog, DataSet, ModuleEntry
 from attention.spec import OptionValue, Placement, Recipe, Variant
 from dashboard import connect
+from dashboard.language import say
 from dashboard.widgets import forms, jobs
 
 ARM = "arm"
@@ -33,10 +34,12 @@ FIELDS = 5
 def about() -> None:
     """What a study is, for whoever has none yet."""
     st.info(
-        "**Is the gain real, and is it worth its cost?** A study trains a plain network and its twins with attention "
-        "on the same data with the same seeds. A seed fixes first weights, order of the images and every crop and "
-        "flip, so each pair differs in its attention alone. The answer is a verdict in words: better, worse, no "
-        "difference that matters, or not decided, with how many seeds would decide it.",
+        say(
+            "**Is the gain real, and is it worth its cost?** A study trains a plain network and its twins with "
+            "attention on the same data with the same seeds. A seed fixes first weights, order of the images and "
+            "every crop and flip, so each pair differs in its attention alone. The answer is a verdict in words: "
+            "better, worse, no difference that matters, or not decided, with how many seeds would decide it."
+        ),
         icon=":material/science:",
     )
 
@@ -46,59 +49,66 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
     left, middle, right = st.columns([2, 2, 6])
     names = [entry.name for entry in catalog.backbones]
     start = names.index(SMALL) if SMALL in names else 0
-    picked = left.selectbox("Backbone", names, start, key="study.backbone")
+    picked = left.selectbox(say("Backbone"), names, start, key="study.backbone")
     backbone = next(entry for entry in catalog.backbones if entry.name == picked)
     position = forms.position(middle, catalog, backbone, f"study.place.{backbone.name}")
     kinds = [entry.name for entry in catalog.modules]
     chosen = right.multiselect(
-        "Modules",
+        say("Modules"),
         kinds,
         [name for name in FIRST if name in kinds],
         key="study.modules",
-        help="Each becomes an arm beside the plain network, which is the baseline.",
+        help=say("Each becomes an arm beside the plain network, which is the baseline."),
     )
-    with st.expander("More networks, other options, controls", icon=":material/tune:"):
+    with st.expander(say("More networks, other options, controls"), icon=":material/tune:"):
         st.caption(
-            "A fair table also holds a plain network as large as those with attention, such as "
-            f"`{backbone.name}(width=…)/none`, and a gate that learns but does not look, `static`."
+            say(
+                "A fair table also holds a plain network as large as those with attention, such as "
+                "`%(name)s(width=…)/none`, and a gate that learns but does not look, `static`.",
+                name=backbone.name,
+            )
         )
-        more = forms.variants(catalog, (), ARM, "More arms", "They are trained from scratch.")
+        more = forms.variants(catalog, (), ARM, say("More arms"), say("They are trained from scratch."))
     grids = _sweep(catalog, backbone.name, position)
     recipe = _recipe()
     first, second, third, fourth, fifth = st.columns(5)
     seeds = first.number_input(
-        "Seeds",
+        say("Seeds"),
         1,
         400,
         8,
         key="seeds",
-        help="Runs of each arm. The first verdict is given at so many, six at least.",
+        help=say("Runs of each arm. The first verdict is given at so many, six at least."),
     )
-    size = second.number_input("Image size, pixels", 4, 512, 32, key="study.size", help="Height and width.")
+    size = second.number_input(say("Image size, pixels"), 4, 512, 32, key="study.size", help=say("Height and width."))
     margin = third.number_input(
-        "Margin, points",
+        say("Margin, points"),
         0.01,
         100.0,
         0.5,
         0.1,
         key="margin",
-        help="Differences up to this many points are called none.",
+        help=say("Differences up to this many points are called none."),
     )
-    begin = fourth.number_input("First seed", 0, 10_000, 0, key="first_seed", help="The others follow it.")
+    begin = fourth.number_input(say("First seed"), 0, 10_000, 0, key="first_seed", help=say("The others follow it."))
     growing = fifth.segmented_control(
-        "Seeds may be added after a verdict",
+        say("Seeds may be added after a verdict"),
         list(LOOKS),
         default="yes",
         key="looks",
         required=True,
-        help="Yes: verdicts at your first number of seeds, at twice and at four times as many. No: one verdict, with "
-        "a narrower interval. Say it before the first run: it cannot change afterwards.",
+        help=say(
+            "Yes: verdicts at your first number of seeds, at twice and at four times as many. No: one verdict, with "
+            "a narrower interval. Say it before the first run: it cannot change afterwards."
+        ),
     )
     choose = st.toggle(
-        "Choose by validation accuracy, without verdicts",
+        say("Choose by validation accuracy, without verdicts"),
         key="choose",
-        help="For sweeps of an option or a place: the best is chosen on the validation images, and then tested in a "
-        "study of its own with other seeds.",
+        help=say(
+            "For sweeps of an option or a place: the best is chosen on the validation images, and then tested in a "
+            "study of its own with other seeds."
+        ),
     )
     try:
         place = Placement.model_validate(position)
@@ -128,25 +138,25 @@ def _plain(error: ValidationError) -> str:
 
 def _sweep(catalog: Catalog, backbone: str, position: str) -> tuple[Grid, ...]:
     """More arms that differ in one option of one module, or in its place."""
-    with st.expander("Sweep one option", icon=":material/linear_scale:"):
-        if not st.toggle("Add a sweep", key="sweep"):
-            st.caption("One arm for each value: r for SE, k for ECA, or the place of any module.")
+    with st.expander(say("Sweep one option"), icon=":material/linear_scale:"):
+        if not st.toggle(say("Add a sweep"), key="sweep"):
+            st.caption(say("One arm for each value: r for SE, k for ECA, or the place of any module."))
             return ()
         left, middle, right = st.columns([2, 2, 4])
         modules = {entry.name: entry for entry in catalog.modules}
         start = list(modules).index("se") if "se" in modules else 0
-        module = modules[left.selectbox("Module", list(modules), start, key="sweep.module")]
+        module = modules[left.selectbox(say("Module"), list(modules), start, key="sweep.module")]
         fields = [*module.options.get("properties", {}), PLACES]
-        field = middle.selectbox("What varies", fields, key=f"sweep.{module.name}")
+        field = middle.selectbox(say("What varies"), fields, key=f"sweep.{module.name}")
         text = right.text_input(
-            "Values, separated by commas",
+            say("Values, separated by commas"),
             _usual(module, field),
             key=f"sweep.{module.name}.{field}",
             placeholder="4, 8, 16",
         )
         values = tuple(dict.fromkeys(_value(part) for part in split_names(text)))
         if not values:
-            st.info("Name at least one value.")
+            st.info(say("Name at least one value."))
             return ()
         try:
             base = Variant(backbone=backbone, attention=module.name, placement=Placement.model_validate(position))
@@ -161,7 +171,7 @@ def _sweep(catalog: Catalog, backbone: str, position: str) -> tuple[Grid, ...]:
 def _usual(module: ModuleEntry, field: str) -> str:
     """Values that make a sweep: around a whole number that is the default, every choice of a list."""
     if field == PLACES:
-        return "standard, pre, post, identity"
+        return say("standard, pre, post, identity")
     schema: Mapping[str, Any] = module.options["properties"][field]
     default = schema.get("default")
     if "enum" in schema:
@@ -181,8 +191,10 @@ def _value(text: str) -> OptionValue:
 
 def _recipe() -> Recipe:
     """A preset, and every field of it to change."""
-    with st.expander("Recipe", icon=":material/menu_book:", expanded=True):
-        preset = st.segmented_control("Preset", list(RECIPES), default=next(iter(RECIPES)), key="preset", required=True)
+    with st.expander(say("Recipe"), icon=":material/menu_book:", expanded=True):
+        preset = st.segmented_control(
+            say("Preset"), list(RECIPES), default=next(iter(RECIPES)), key="preset", required=True
+        )
         usual = RECIPES[preset].model_dump()
         schema = Recipe.model_json_schema()
         columns = [column for _ in range(0, len(schema["properties"]), FIELDS) for column in st.columns(FIELDS)]
@@ -202,11 +214,22 @@ def estimate(request: StudyRequest) -> bool:
         st.error(str(error), icon=":material/error:")
         return False
     left, second, third, right = st.columns(4)
-    left.metric("Networks", len(plan.arms))
-    second.metric("Runs", plan.runs, f"{plan.runs_done} trained before" if plan.runs_done else None, delta_color="off")
-    third.metric("Epochs to train", f"{plan.epochs:,}")
-    right.metric("Time, about", "unknown" if plan.seconds is None else jobs.duration(plan.seconds))
-    st.caption(f"{plan.basis}  \nArms: {', '.join(f'`{name}`' for name in plan.arms)}; the first is the baseline.")
+    left.metric(say("Networks"), len(plan.arms))
+    second.metric(
+        say("Runs"),
+        plan.runs,
+        say("%(runs_done)s trained before", runs_done=plan.runs_done) if plan.runs_done else None,
+        delta_color="off",
+    )
+    third.metric(say("Epochs to train"), f"{plan.epochs:,}")
+    right.metric(say("Time, about"), say("unknown") if plan.seconds is None else jobs.duration(plan.seconds))
+    st.caption(
+        say(
+            "%(basis)s  \nArms: %(words)s; the first is the baseline.",
+            basis=plan.basis,
+            words=", ".join(f"`{name}`" for name in plan.arms),
+        )
+    )
     for note in plan.notes:
         st.warning(note, icon=":material/info:")
     return True

@@ -13,6 +13,7 @@ from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.language import marked, say
+from dashboard.service_sentences import translated
 from dashboard.views.study.paired import paired
 from dashboard.views.study.panels import DEFINITION, badge
 from dashboard.widgets import forms, links
@@ -123,7 +124,7 @@ def example() -> str:
 
 def show(report: JudgeReport) -> None:
     """The verdicts first, then the table, the picture and the files."""
-    st.subheader(report.headline, anchor=False)
+    st.subheader(translated(report.headline), anchor=False)
     for arm in report.arms:
         if arm.verdict is not None:
             st.markdown(f"{badge(arm.verdict)} {arm.verdict.sentence}")
@@ -133,7 +134,7 @@ def show(report: JudgeReport) -> None:
     if (chart := differences(report)) is not None:
         st.altair_chart(chart, width="stretch")
     with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
-        st.markdown(DEFINITION)
+        st.markdown(say(DEFINITION))
     for caveat in report.caveats:
         st.warning(caveat, icon=":material/warning:")
     with st.container(horizontal=True):
@@ -162,7 +163,7 @@ def differences(report: JudgeReport) -> Chart | None:
         for arm in arms
         if arm.verdict is not None and (found := arm.verdict.difference)
     ]
-    title = f"score − {report.baseline} ({report.unit})"
+    title = say("score − %(baseline)s (%(unit)s)", baseline=report.baseline, unit=report.unit)
     colour = alt.Color("arm:N", scale=colours, legend=None)
     return paired(dots, bars, [arm.name for arm in arms], report.margin, title, colour)
 

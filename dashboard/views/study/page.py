@@ -17,11 +17,16 @@ def main() -> None:
     st.caption(
         say("Is the gain of attention real on this data, and what does it cost? Trained here, decided by pairs.")
     )
-    links.to("judge", say("Judge my seeds"), ":material/balance:")
+    with st.container(horizontal=True):
+        links.to("judge", say("Judge my seeds"), ":material/balance:")
+        links.to("stored", say("Stored"), ":material/inventory_2:")
     mine = [job for job in connect.client().jobs() if job.analysis == StudyRequest.analysis]
     job = jobs.linked()
     if job is not None and job.analysis != StudyRequest.analysis:
-        st.warning(f"The link names a job of another kind ({job.analysis}).", icon=":material/link_off:")
+        st.warning(
+            say("The link names a job of another kind (%(analysis)s).", analysis=job.analysis),
+            icon=":material/link_off:",
+        )
         job = None
     for other in [one for one in mine if not one.ended and (job is None or one.id != job.id)]:
         running(other)
@@ -32,7 +37,9 @@ def main() -> None:
     with st.expander(say("New study"), expanded=wanted, icon=":material/add_circle:"):
         new_study()
     if mine:
-        with st.expander(f"Studies of this service ({len(mine)})", icon=":material/history:", expanded=not shown):
+        with st.expander(
+            say("Studies of this service (%(mine)s)", mine=len(mine)), icon=":material/history:", expanded=not shown
+        ):
             jobs.earlier(mine, described)
 
 
@@ -44,36 +51,42 @@ def running(job: Job) -> None:
         st.button(say("So far"), on_click=jobs.open_job, args=(job.id,), key=f"so_far.{job.id}")
 
 
-def onward(job: Job) -> None:
+def onward(job: Job, report: StudyReport) -> None:
     """Links to go on with the networks of a study."""
     with st.container(horizontal=True):
         state = {networks.SOURCE: networks.YOURS, networks.STUDY: job.id}
         links.to("look", say("Look at a photo with these"), ":material/visibility:", state)
+        gated = next((run for run in report.runs if run.weights and "/none" not in run.arm), None)
+        if gated is not None:
+            arm = next(arm for arm in report.arms if arm.name == gated.arm)
+            network = arm.variant.model_copy(update={"weights": gated.weights, "seed": 0})
+            links.to("ablate", say("Take its gates away"), ":material/toggle_off:", {"network": network.name})
         links.to("overview", say("In the answer table"), ":material/table_chart:", {"evidence": job.id})
 
 
 def show_job(job: Job) -> bool:
     """The job of the address: how far it is while it runs, and what it has found."""
-    st.markdown(f"{jobs.BADGES[job.state] if job.ended else ''} {described(job)}")
+    st.markdown(f"{say(jobs.BADGES[job.state]) if job.ended else ''} {described(job)}")
     if not job.ended:
         jobs.follow(job, show_running)
         return True
     if job.state == "failed":
-        st.error(job.error or "It failed without a reason.", icon=":material/error:")
+        st.error(job.error or say("It failed without a reason."), icon=":material/error:")
     if job.state in ("failed", "cancelled"):
         go_on(job)
     if job.report == "none":
-        st.info("Nothing was finished before it ended.")
+        st.info(say("Nothing was finished before it ended."))
     else:
-        show_report(connect.client().report(job.id, StudyReport))
+        report = connect.client().report(job.id, StudyReport)
+        show_report(report)
         if job.report == "final":
-            onward(job)
+            onward(job, report)
     return True
 
 
 def show_running(job: Job) -> None:
     if job.report == "none":
-        st.caption("The first curve appears after the first epoch.")
+        st.caption(say("The first curve appears after the first epoch."))
         return
     report = connect.client().report(job.id, StudyReport)
     study_panels.verdict(report)
@@ -84,8 +97,9 @@ def show_running(job: Job) -> None:
 def show_report(report: StudyReport) -> None:
     study_panels.verdict(report)
     study_panels.details(report)
-    st.subheader("Curves", anchor=False)
+    st.subheader(say("Curves"), anchor=False)
     study_panels.curves(report)
+    study_panels.classes(report)
     study_panels.runs(report)
     study_panels.downloads(report)
 
@@ -95,7 +109,7 @@ def show_shipped() -> bool:
     report = connect.client().shipped_study()
     if report is None:
         return False
-    st.caption("This study comes with the service.")
+    st.caption(say("This study comes with the service."))
     show_report(report)
     return True
 
@@ -106,7 +120,9 @@ def go_on(job: Job) -> None:
         request = StudyRequest.model_validate(job.request)
     except ValidationError:
         return  # asked of another version
-    if st.button("Go on", icon=":material/resume:", key="go_on", help="Finished runs are kept; the rest is trained."):
+    if st.button(
+        say("Go on"), icon=":material/resume:", key="go_on", help=say("Finished runs are kept; the rest is trained.")
+    ):
         study_form.start(request)
 
 
@@ -118,16 +134,27 @@ def described(job: Job) -> str:
         return str(job.request.get("data", ""))
     arms = [arm.attention or "none" for arm in asked.arms()]
     few = ", ".join(dict.fromkeys(arms))
-    return f"**{asked.data}**: {few} · {len(arms)} networks × {asked.seeds} seeds × {asked.recipe.epochs} epochs"
+    return say(
+        "**%(data)s**: %(few)s · %(arms)s networks × %(seeds)s seeds × %(epochs)s epochs",
+        data=asked.data,
+        few=few,
+        arms=len(arms),
+        seeds=asked.seeds,
+        epochs=asked.recipe.epochs,
+    )
 
 
 def new_study() -> None:
+    st.markdown(f"**1 · {say('Data')}**")
     data = data_sets.data_set()
+    st.markdown(f"**2 · {say('Networks and recipe')}**")
     request = study_form.question(connect.catalog(), data) if data else None
+    if request is not None:
+        st.markdown(f"**3 · {say('Plan, and its cost in time')}**")
     if (
         request is not None
         and study_form.estimate(request)
-        and st.button("Start the study", type="primary", icon=":material/play_arrow:", key="start")
+        and st.button(say("Start the study"), type="primary", icon=":material/play_arrow:", key="start")
     ):
         study_form.start(request)
 

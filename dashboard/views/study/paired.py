@@ -7,6 +7,7 @@ import altair as alt
 import pandas as pd
 
 from dashboard.drawing.marks import AXES, Chart
+from dashboard.language import say
 
 ROW = 44
 """Height of an arm, pixels."""
@@ -42,11 +43,11 @@ def paired(
         interval = alt.Chart(pd.DataFrame(list(bars))).encode(
             y=y,
             tooltip=[
-                alt.Tooltip("arm:N"),
-                alt.Tooltip("mean:Q", format="+.2f"),
-                alt.Tooltip("low:Q", format="+.2f"),
-                alt.Tooltip("high:Q", format="+.2f"),
-                alt.Tooltip("n:Q", title="pairs"),
+                alt.Tooltip("arm:N", title=say("arm")),
+                alt.Tooltip("mean:Q", title=say("mean"), format="+.2f"),
+                alt.Tooltip("low:Q", title=say("low"), format="+.2f"),
+                alt.Tooltip("high:Q", title=say("high"), format="+.2f"),
+                alt.Tooltip("n:Q", title=say("pairs")),
             ],
         )
         layers += [
@@ -63,7 +64,11 @@ def paired(
                 y=y,
                 x=alt.X("difference:Q", title=title),
                 color=colour,
-                tooltip=[alt.Tooltip("arm:N"), alt.Tooltip("seed:O"), alt.Tooltip("difference:Q", format="+.2f")],
+                tooltip=[
+                    alt.Tooltip("arm:N", title=say("arm")),
+                    alt.Tooltip("seed:O", title=say("seed")),
+                    alt.Tooltip("difference:Q", title=say("difference"), format="+.2f"),
+                ],
             )
         )
     return alt.layer(*layers).properties(height=ROW * len(order) + AXES)

@@ -1,22 +1,27 @@
 """What the page shows of a study: the verdict first, then table, pictures, curves and files."""
 
+import pandas as pd
 import streamlit as st
 
 from attention.reports.evidence import Verdict
 from attention.reports.study import StudyReport
+from dashboard.drawing import classes as class_drawing
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
+from dashboard.language import marked, say
+from dashboard.service_sentences import translated
 from dashboard.views.study import charts as study_charts
 
 BADGES: dict[str, str] = {
-    "better": ":green-badge[better]",
-    "worse": ":red-badge[worse]",
-    "equivalent": ":blue-badge[no difference]",
-    "undecided": ":gray-badge[not decided]",
-    "too few seeds": ":gray-badge[too few seeds]",
-    "nothing learned": ":orange-badge[nothing learned]",
-    "withheld": ":orange-badge[withheld]",
+    "better": marked(":green-badge[better]"),
+    "worse": marked(":red-badge[worse]"),
+    "equivalent": marked(":blue-badge[no difference]"),
+    "undecided": marked(":gray-badge[not decided]"),
+    "too few seeds": marked(":gray-badge[too few seeds]"),
+    "nothing learned": marked(":orange-badge[nothing learned]"),
+    "withheld": marked(":orange-badge[withheld]"),
 }
-DEFINITION = """
+DEFINITION = marked("""
 Each arm has one interval for its mean difference to the baseline over runs of the same seeds. Intervals are wide
 enough that, over all arms and all looks of the plan, the chance that even one of them misses the truth is at most 5
 %. The verdict is read off the interval: inside the margin, **no difference larger than the margin**; else wholly
@@ -27,78 +32,117 @@ Nothing is said with fewer seeds than planned (*too few seeds*), where no run is
 frequent class (*nothing learned*), or where a run diverged or arms differ in more than their attention (*withheld*).
 The interval covers new seeds, and new images of the same kind where it is known which images each run got right. An
 early "better" overstates: quote the interval, not the mean. `docs/verdicts.md` has the whole rule.
-"""
+""")
 COSTS = {"extra_parameters": "parameters", "extra_macs": "MACs"}
-KINDS = {"accuracy": "accuracy", "loss": "training loss"}
+KINDS = {"accuracy": marked("accuracy"), "loss": marked("training loss")}
 
 
 def verdict(report: StudyReport) -> None:
     """What may be said, in words, with all that speaks against saying more."""
     label = study_charts.called(report)
-    st.subheader(words.relabelled(report.headline, label), anchor=False)
+    st.subheader(words.relabelled(translated(report.headline), label), anchor=False)
     for arm in report.arms:
         if arm.verdict is not None:
-            st.markdown(f"{badge(arm.verdict)} {words.relabelled(arm.verdict.sentence, label)}")
+            st.markdown(f"{badge(arm.verdict)} {words.relabelled(translated(arm.verdict.sentence), label)}")
             for note in arm.verdict.notes:
-                st.caption(words.relabelled(note, label))
+                st.caption(words.relabelled(translated(note), label))
     for fact in report.test_set:
-        st.caption(fact)
-    with st.expander("How a verdict is given", icon=":material/gavel:"):
-        st.markdown(DEFINITION)
+        st.caption(translated(fact))
+    with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
+        st.markdown(say(DEFINITION))
     for caveat in report.caveats:
-        st.warning(words.relabelled(caveat, label), icon=":material/warning:")
+        st.warning(words.relabelled(translated(caveat), label), icon=":material/warning:")
 
 
 def badge(verdict: Verdict) -> str:
     """A verdict in a word."""
-    return BADGES.get(verdict.kind, f":gray-badge[{verdict.kind}]")
+    return say(BADGES.get(verdict.kind, f":gray-badge[{verdict.kind}]"))
 
 
 def details(report: StudyReport) -> None:
     """Table, paired differences, cost beside gain, the sweep's picture."""
-    st.table(study_charts.table(report))
+    drawing.table(study_charts.table(report), "study")
     st.caption(_conditions(report))
     drawn = study_charts.differences(report)
     if drawn is None:
-        st.info("No seed is finished in two arms yet, so there are no differences to show.")
+        st.info(say("No seed is finished in two arms yet, so there are no differences to show."))
     else:
         left, right = st.columns(2, gap="large")
         with left:
-            st.markdown("**Paired differences**")
+            st.markdown(say("**Paired differences**"))
             st.altair_chart(drawn, width="stretch")
-            band = "" if report.margin is None else f", the grey band the margin of {report.margin:g} points"
+            band = (
+                ""
+                if report.margin is None
+                else say(", the grey band the margin of %(margin)s points", margin=f"{report.margin:g}")
+            )
             st.caption(
-                f"A dot is a seed, the bar the interval of the mean, 95 % over all arms and looks together{band}. A "
-                "bar inside the band is no difference that matters; else one right of 0 is a gain."
+                say(
+                    "A dot is a seed, the bar the interval of the mean, 95 %% over all arms and looks "
+                    "together%(band)s. A bar inside the band is no difference that matters; else one right of 0 "
+                    "is a gain.",
+                    band=band,
+                )
             )
         with right:
-            st.markdown("**Cost beside gain**")
+            st.markdown(say("**Cost beside gain**"))
             cost = st.segmented_control(
-                "Cost",
+                say("Cost"),
                 list(COSTS),
-                format_func=COSTS.__getitem__,
+                format_func=lambda cost: say(COSTS[cost]),
                 default="extra_parameters",
                 key="cost",
                 required=True,
             )
             if (scatter := study_charts.gains(report, cost)) is not None:
                 st.altair_chart(scatter, width="stretch")
-                st.caption("Up is better, left is cheaper. A line is the interval of the gain.")
+                st.caption(say("Up is better, left is cheaper. A line is the interval of the gain."))
             else:
-                st.caption("Without a verdict there is no interval of a gain to show.")
+                st.caption(say("Without a verdict there is no interval of a gain to show."))
     for title, chart in study_charts.sweeps(report).items():
-        st.markdown(f"**Sweep of {title}**")
+        st.markdown(say("**Sweep of %(title)s**", title=title))
         st.altair_chart(chart, width="stretch")
 
 
 def curves(report: StudyReport, key: str = "curve") -> None:
     """Every run after every epoch."""
     kind = st.segmented_control(
-        "Curve", list(KINDS), format_func=KINDS.__getitem__, default="accuracy", key=key, required=True
+        say("Curve"), list(KINDS), format_func=lambda kind: say(KINDS[kind]), default="accuracy", key=key, required=True
     )
     if (chart := study_charts.curves(report, kind)) is not None:
         st.altair_chart(chart, width="stretch")
-        st.caption("A thin line is a run, the thick one the mean over the seeds of a network.")
+        st.caption(say("A thin line is a run, the thick one the mean over the seeds of a network."))
+
+
+def classes(report: StudyReport) -> None:
+    """Recall of every class over the seeds of each arm, and what each class is taken for."""
+    if not report.classes:
+        return
+    label = study_charts.called(report)
+    st.subheader(say("Class by class"), anchor=False)
+    st.caption(say("A description, not corrected for the number of classes: no verdict follows from it."))
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(f"**{say('Recall of each class')}**")
+        colour = study_charts.colours(report, [label[arm.arm] for arm in report.classes])
+        drawing.draw(class_drawing.recalls(report.classes, label, colour), "classes")
+        st.caption(say("A dot is the mean over seeds, the line one standard deviation either way."))
+    with right:
+        st.markdown(f"**{say('Which class is taken for which')}**")
+        named = {arm.arm: arm for arm in report.classes if arm.confusion is not None}
+        if not named:
+            st.caption(say("Not every run has kept its confusion matrix."))
+            return
+        chosen = st.selectbox(say("Network"), list(named), format_func=label.__getitem__, key="classes.arm")
+        arm = named[chosen]
+        drawing.draw(class_drawing.confusion(arm.confusion or (), report.data.classes), "confusion")
+        st.caption(
+            say(
+                "Share of each true class, mean over %(n)s runs; balanced accuracy %(share)s %%.",
+                n=arm.n,
+                share=f"{arm.balanced_accuracy:.2f}",
+            )
+        )
 
 
 def runs(report: StudyReport) -> None:
@@ -115,29 +159,37 @@ def runs(report: StudyReport) -> None:
         }
         for run in report.runs
     ]
-    with st.expander(f"All {len(rows)} runs", icon=":material/list:"):
-        st.dataframe(rows, hide_index=True, width="stretch")
-        st.caption("Weights can be named in every other question: `NETWORK?weights=file:run-…`.")
+    with st.expander(say("All %(rows)s runs", rows=len(rows)), icon=":material/list:"):
+        st.dataframe(drawing.in_words(pd.DataFrame(rows)), hide_index=True, width="stretch")
+        st.caption(say("Weights can be named in every other question: `NETWORK?weights=file:run-…`."))
 
 
 def downloads(report: StudyReport) -> None:
     """The study as files."""
     with st.container(horizontal=True):
         for label, data, file in (
-            ("Report (JSON)", report.model_dump_json(indent=1), "study.json"),
-            ("Runs (CSV)", report.csv(), "study.csv"),
-            ("Classes (CSV)", report.csv("classes"), "classes.csv"),
-            ("Table (LaTeX)", report.latex(), "study.tex"),
+            (say("Report (JSON)"), report.model_dump_json(indent=1), "study.json"),
+            (say("Runs (CSV)"), report.csv(), "study.csv"),
+            (say("Classes (CSV)"), report.csv("classes"), "classes.csv"),
+            (say("Table (LaTeX)"), report.latex(), "study.tex"),
         ):
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
 
 
 def _conditions(report: StudyReport) -> str:
     data, recipe = report.data, report.recipe
-    return (
-        f"{data.sentence} Images of {data.size} pixels, {len(data.classes)} classes. {recipe.epochs} epochs, batch "
-        f"{recipe.batch_size}, peak rate {recipe.lr:g}. Accuracy after the last epoch, mean over n seeds; differences "
-        "are paired by seed, their intervals 95 % over all arms and all looks of the plan together; p is below 0.05 "
-        "where the interval excludes 0. MACs are multiply-accumulates of one image. Trained on "
-        f"{report.device}, torch {report.torch}."
+    return say(
+        "%(sentence_of_data)s Images of %(size)s pixels, %(classes)s classes. %(epochs)s epochs, batch "
+        "%(batch_size)s, peak rate %(lr)s. Accuracy after the last epoch, mean over n seeds; "
+        "differences are paired by seed, their intervals 95 %% over all arms and all looks of the "
+        "plan together; p is below 0.05 where the interval excludes 0. MACs are multiply-accumulates "
+        "of one image. Trained on %(device)s, torch %(torch)s.",
+        sentence_of_data=translated(data.sentence),
+        size=data.size,
+        classes=len(data.classes),
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        lr=f"{recipe.lr:g}",
+        device=report.device,
+        torch=report.torch,
     )

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from attention.analyses import run
 from attention.analyses.cam import feature_map, grad_cam
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.data.files import samples
-from attention.data.images import crop, preprocess
+from attention.data.preprocessing import crop, preprocess
 from attention.errors import InvalidRequest, NotFound
 from attention.gate import slots
+from attention.network import describe
 from attention.reports.cam import CamReport, CamRequest
 from attention.reports.compare import CompareRequest
 from attention.spec import Preprocess, Variant
@@ -34,7 +35,7 @@ def ask(**changes: Any) -> CamRequest:
 
 
 def seen_by(name: str, lab: DirectLab) -> Tensor:
-    how = preprocess_of(Variant.parse(name))
+    how = describe(Variant.parse(name)).preprocess
     return torch.stack([preprocess(lab.files.image(image), how) for image in IDS])
 
 
@@ -50,6 +51,7 @@ def last_map(model: nn.Module, images: Tensor) -> Tensor:
 # ------------------------------------------------------------------ what it must be equal to
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["none", "se", "eca"])
 def test_on_a_linear_head_on_the_mean_it_is_the_class_activation_map(name: str, lab: DirectLab) -> None:
     """Zhou et al. 2016: M_c = sum_k w_kc A_k; Grad-CAM's weights are w_kc / HW, and it cuts M off at 0."""
@@ -87,6 +89,7 @@ def test_a_channels_importance_is_what_raising_it_everywhere_does_to_the_logit()
     torch.testing.assert_close(grad_cam(model, place, images, target).heat, truth.float(), rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.full
 def test_scores_are_those_of_a_comparison(lab: DirectLab) -> None:
     report = run(ask(), lab)
     compared = run(CompareRequest(images=IDS, variants=(Variant.parse("none"), Variant.parse("eca")), top_k=1), lab)
@@ -132,6 +135,7 @@ def test_maps_are_divided_by_their_maximum_and_say_where_they_were_taken(lab: Di
     assert not any(first.name in caveat for caveat in report.caveats)
 
 
+@pytest.mark.full
 def test_a_class_may_be_named_or_numbered(lab: DirectLab) -> None:
     def maps(target: int | str) -> CamReport:
         return run(ask(images=IDS[:1], target=target), lab)
@@ -201,6 +205,7 @@ def test_photos_that_are_not_here_or_too_many_maps_get_a_sentence(lab: DirectLab
         ask(images=IDS * 5, variants=("none", "se", "eca", "resnet20/srm", "resnet20/gct", "resnet20/simam"))
 
 
+@pytest.mark.full
 def test_every_backbone_says_where_its_last_map_is() -> None:
     for name in ("resnet20(width=4)", "mobilenetv2(width=0.1)", "vgg11_small", "fpn_resnet18(width=0.1)", "resnet33ts"):
         model = build(Variant.parse(f"{name}/none"))

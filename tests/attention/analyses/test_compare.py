@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from attention.analyses import run
-from attention.build import build, preprocess_of
-from attention.data.images import preprocess
+from attention.build import build
+from attention.data.preprocessing import preprocess
 from attention.errors import NotFound, TooLarge
 from attention.gate import capture
+from attention.network import describe
 from attention.reports.compare import CompareRequest
 from attention.reports.cost import CostRequest
 from attention.spec import Ablation, Variant
@@ -52,7 +53,7 @@ def test_numbers_are_those_of_the_network(lab: DirectLab, photos: tuple[str, ...
     variant = Variant.parse(NAMES[1])
     model = build(variant)
     with torch.no_grad(), capture(model) as gates:
-        logits = model(preprocess(lab.files.image(photos[0]), preprocess_of(variant))[None])[0].double()
+        logits = model(preprocess(lab.files.image(photos[0]), describe(variant).preprocess)[None])[0].double()
     share = (logits - logits.logsumexp(0)).exp()
     order = share.argsort(descending=True)[:3].tolist()
     assert [top.index for top in found.top] == order and found.top[0].label is None

@@ -14,16 +14,16 @@ from PIL import Image
 from pydantic import ValidationError
 
 from attention.analyses import run
-from attention.build import preprocess_of, resolve
+from attention.build import resolve
 from attention.data.files import samples
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.data.sampling import pictures
 from attention.errors import InvalidRequest
 from attention.gate import ablate
 from attention.measuring.agreement import divergence, kappa, rights
+from attention.network import describe
 from attention.reports.disagreement import DisagreementReport, DisagreementRequest
 from attention.spec import Ablation, Pictures, Variant
-from attention.weights.load import labels
 from tests.attention.analyses.test_sweep import NaiveLab, write
 
 NAMES = ("none", "se", "eca")
@@ -83,6 +83,7 @@ def test_who_is_right_where_the_other_is_not_is_counted() -> None:
 # ------------------------------------------------------------------ against a naive search
 
 
+@pytest.mark.full
 def test_the_list_is_what_a_naive_search_finds(lab: NaiveLab) -> None:
     report = run(ask(limit=500), lab)
     calibration = Pictures(data="pets", split="train")
@@ -91,7 +92,7 @@ def test_the_list_is_what_a_naive_search_finds(lab: NaiveLab) -> None:
     shares: dict[str, np.ndarray[Any, Any]] = {}
     for name in NAMES:
         variant = resolve(Variant.parse(name))
-        model, how = lab.kept(variant), preprocess_of(variant)
+        model, how = lab.kept(variant), describe(variant).preprocess
         images = torch.stack([preprocess(one.image, how) for one in every])
         with torch.inference_mode():
             shares[variant.name] = model(images).double().softmax(1).numpy()
@@ -118,7 +119,7 @@ def test_the_list_is_what_a_naive_search_finds(lab: NaiveLab) -> None:
     assert scores == sorted(scores, reverse=True) and [one.rank for one in report.entries] == [
         *range(1, len(truth) + 1)
     ]
-    classes = labels(resolve(Variant.parse("none")))
+    classes = describe(Variant.parse("none")).labels
     right = {
         name: np.array([classes[int(own[number].argmax())] == one.label for number, one in enumerate(every)])
         for name, own in shares.items()
@@ -137,6 +138,7 @@ def test_the_list_is_what_a_naive_search_finds(lab: NaiveLab) -> None:
         assert change.to_wrong == int((right[change.network] & ~right[change.network + WITHOUT]).sum())
 
 
+@pytest.mark.full
 def test_answers_are_those_of_the_arms(lab: NaiveLab) -> None:
     report = run(ask(limit=3), lab)
     for entry in report.entries:
@@ -148,12 +150,14 @@ def test_answers_are_those_of_the_arms(lab: NaiveLab) -> None:
             assert answer.true_probability is not None and answer.true_probability <= answer.first.probability
 
 
+@pytest.mark.full
 def test_a_short_list_has_the_first_of_the_long_one(lab: NaiveLab) -> None:
     long, short = run(ask(limit=500), lab), run(ask(limit=4), lab)
     assert short.entries == long.entries[:4] and short.differing == long.differing
     assert any(f"4 of {long.differing}" in caveat for caveat in short.caveats)
 
 
+@pytest.mark.full
 def test_the_list_can_be_of_networks_only_or_of_removal_only(lab: NaiveLab) -> None:
     networks, removal = run(ask(rank_by="networks", limit=500), lab), run(ask(rank_by="removal", limit=500), lab)
     assert all(entry.first_classes > 1 and entry.score == entry.networks for entry in networks.entries)
@@ -170,6 +174,7 @@ def test_the_list_can_be_of_networks_only_or_of_removal_only(lab: NaiveLab) -> N
 # ------------------------------------------------------------------ what can be done with it
 
 
+@pytest.mark.full
 def test_thumbnails_are_small_jpegs_of_the_images_and_never_enlarged(lab: NaiveLab) -> None:
     report = run(ask(limit=2, thumbnail=16), lab)
     wide = run(ask(limit=2, thumbnail=256), lab)
@@ -183,6 +188,7 @@ def test_thumbnails_are_small_jpegs_of_the_images_and_never_enlarged(lab: NaiveL
     assert all(entry.thumbnail is None for entry in run(ask(limit=2, thumbnail=0), lab).entries)
 
 
+@pytest.mark.full
 def test_the_list_is_a_table_too(lab: NaiveLab) -> None:
     report = run(ask(limit=3), lab)
     rows = list(csv.DictReader(io.StringIO(report.csv())))
@@ -192,6 +198,7 @@ def test_the_list_is_a_table_too(lab: NaiveLab) -> None:
     assert float(rows[0]["score"]) == report.entries[0].score and rows[0]["rank"] == "1"
 
 
+@pytest.mark.full
 def test_photos_are_ranked_without_labels(lab: NaiveLab) -> None:
     ids = [sample.id for sample in samples()[:6]]
     report = run(ask(images=ids), lab)
@@ -202,6 +209,7 @@ def test_photos_are_ranked_without_labels(lab: NaiveLab) -> None:
     assert any("sample photos" in caveat for caveat in report.caveats)
 
 
+@pytest.mark.full
 def test_what_is_known_so_far_can_be_read_on_the_way(tmp_path: Path) -> None:
     write(tmp_path, "many", ("cat", "dog"), 50)
     lab = NaiveLab(tmp_path)
@@ -212,6 +220,7 @@ def test_what_is_known_so_far_can_be_read_on_the_way(tmp_path: Path) -> None:
     assert lab.partial[-1] == report
 
 
+@pytest.mark.full
 def test_gates_that_have_no_neutral_weight_cannot_be_taken_away_so(lab: NaiveLab) -> None:
     with pytest.raises(InvalidRequest, match="no neutral weight"):
         run(ask(variants=("resnet20(width=4)/sk@spatial?classes=10",), removal="neutral"), lab)
@@ -222,6 +231,7 @@ def test_gates_that_have_no_neutral_weight_cannot_be_taken_away_so(lab: NaiveLab
 # ------------------------------------------------------------------ what cannot be answered
 
 
+@pytest.mark.full
 def test_networks_of_other_classes_cannot_disagree(lab: NaiveLab) -> None:
     with pytest.raises(InvalidRequest, match="tells 10 classes apart, and .* 7"):
         run(ask(variants=("none", "resnet20/none?classes=7")), lab)

@@ -15,11 +15,12 @@ from torch import Tensor
 from attention.analyses import excitation as excitation_file
 from attention.analyses import run
 from attention.analysis import Outputs
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.data.files import samples
 from attention.data.sampling import batches
 from attention.errors import InvalidRequest, NotFound
 from attention.gate import capture, sites
+from attention.network import describe
 from attention.reports.excitation import ExcitationReport, ExcitationRequest
 from attention.reports.stripe import StripeRequest
 from attention.spec import Ablation, Pictures, Plain, Variant
@@ -39,7 +40,7 @@ class ByHand(DirectLab):
         self.gate = gate
 
     def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
-        how = preprocess_of(variant)
+        how = describe(variant).preprocess
         brightness = (images[:, 0].mean((1, 2)) * how.std[0] + how.mean[0]) * 255
         classes = (brightness[:, None] - torch.tensor(list(SHADES.values()))).abs().argmin(1)
         gates = torch.stack([self.gate(int(number)) for number in classes])[..., None, None]
@@ -72,13 +73,14 @@ def stripes(**asked: Any) -> StripeRequest:
 
 def gates_of(variant: str, root: Path, path: str) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     """One gate of all images in one pass, (n, C), and their classes."""
-    ((some, images),) = batches(ALL, preprocess_of(Variant.parse(variant)), DirectLab(root).files, 100)
+    ((some, images),) = batches(ALL, describe(Variant.parse(variant)).preprocess, DirectLab(root).files, 100)
     model = build(Variant.parse(variant))
     with torch.inference_mode(), capture(model) as seen:
         model(images)
     return seen[path].flatten(1).double().numpy(), np.array([one.label for one in some])
 
 
+@pytest.mark.full
 def test_every_curve_is_the_mean_and_spread_of_its_class(root: Path) -> None:
     report = run(excite(variant="eca", pictures=ALL, channels=20), DirectLab(root))
     assert [gate.gate for gate in report.gates] == [f"layer{stage}.2.standard.0.gate" for stage in (1, 2, 3)]
@@ -103,6 +105,7 @@ def test_every_curve_is_the_mean_and_spread_of_its_class(root: Path) -> None:
     assert last.class_share_by_chance == 2 / 18
 
 
+@pytest.mark.full
 def test_the_batches_that_images_come_in_change_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reports = []
     for size in (1, 5, 100):
@@ -121,6 +124,7 @@ def test_each_class_counts_once_in_the_curve_of_all(root: Path) -> None:
     np.testing.assert_allclose(gate.mean, PROFILES.double().mean(0)[list(gate.shown)], rtol=1e-6)
 
 
+@pytest.mark.full
 def test_what_is_known_so_far_is_a_report(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(excitation_file, "BATCH", 8)
     told: list[tuple[int, int, Plain | None]] = []
@@ -136,6 +140,7 @@ def test_what_is_known_so_far_is_a_report(root: Path, monkeypatch: pytest.Monkey
     assert told[-1][2] == report
 
 
+@pytest.mark.full
 def test_channels_are_drawn_by_seed_or_evenly_spaced(root: Path) -> None:
     lab = ByHand(root, lambda number: PROFILES[number])
 
@@ -147,6 +152,7 @@ def test_channels_are_drawn_by_seed_or_evenly_spaced(root: Path) -> None:
     assert shown(None) == tuple(np.linspace(0, 63, 20).round().astype(int).tolist())
 
 
+@pytest.mark.full
 def test_photos_are_classes_of_their_own(root: Path) -> None:
     report = run(excite(variant="eca", pictures=PHOTOS, gates=("layer3",)), DirectLab(root))
     assert [one.label for one in report.classes] == list(PHOTOS)
@@ -156,6 +162,7 @@ def test_photos_are_classes_of_their_own(root: Path) -> None:
     assert any("class of its own" in one for one in report.caveats)
 
 
+@pytest.mark.full
 def test_few_images_and_untrained_weights_are_said(root: Path) -> None:
     report = run(excite(variant="resnet20/se", pictures=ALL), DirectLab(root))
     assert not report.network.trained and report.network.warning in report.caveats
@@ -186,6 +193,7 @@ def test_a_gate_of_the_class_alone_has_a_class_share_of_one(root: Path) -> None:
     assert map.span == pytest.approx(np.abs(labels - labels.mean()).max())
 
 
+@pytest.mark.full
 def test_every_number_of_the_table_is_that_of_the_whole_matrix(root: Path) -> None:
     report = run(stripes(variants=("eca",), pictures=ALL), DirectLab(root))
     assert len(report.gates) == 9 and all(gate.variant == report.networks[0].name for gate in report.gates)
@@ -201,6 +209,7 @@ def test_every_number_of_the_table_is_that_of_the_whole_matrix(root: Path) -> No
         assert row.rank_limit == min(gates.shape)
 
 
+@pytest.mark.full
 def test_excitation_and_stripe_agree_on_shares(root: Path) -> None:
     curves = run(excite(variant="se", pictures=ALL), DirectLab(root)).gates
     table = {gate.gate: gate for gate in run(stripes(variants=("se",), pictures=ALL), DirectLab(root)).gates}
@@ -209,6 +218,7 @@ def test_excitation_and_stripe_agree_on_shares(root: Path) -> None:
         assert gate.class_share == pytest.approx(table[gate.gate].class_share, abs=1e-6)
 
 
+@pytest.mark.full
 def test_orders_of_two_networks_are_compared_place_by_place(root: Path) -> None:
     names = ("se", "eca", "resnet20/simam@inner")
     report = run(stripes(variants=names, pictures=ALL), DirectLab(root))
@@ -224,11 +234,13 @@ def test_orders_of_two_networks_are_compared_place_by_place(root: Path) -> None:
     assert any("one seed share" in one for one in report.caveats)
 
 
+@pytest.mark.full
 def test_a_network_against_itself_has_the_same_order(root: Path) -> None:
     report = run(stripes(variants=("eca", "eca"), pictures=ALL), DirectLab(root))
     assert all(pair.of_means == pytest.approx(1) == pair.of_images for pair in report.between)
 
 
+@pytest.mark.full
 def test_maps_are_cut_to_the_size_asked_for(root: Path) -> None:
     asked = stripes(variants=("eca",), pictures=ALL, rows=5, columns=7, gate="layer2.1.standard.0.gate")
     (map,) = run(asked, DirectLab(root)).maps
@@ -238,6 +250,7 @@ def test_maps_are_cut_to_the_size_asked_for(root: Path) -> None:
     assert map.centre == pytest.approx(gates.mean(), abs=1e-6)
 
 
+@pytest.mark.full
 def test_gates_without_a_number_for_each_channel_are_named(root: Path) -> None:
     report = run(stripes(variants=("resnet20/cbam", "none"), pictures=PHOTOS), DirectLab(root))
     assert {gate.kind for gate in report.gates} == {"channel"}

@@ -48,6 +48,7 @@ def test_a_table_gets_the_worked_verdict(tmp_path: Path) -> None:
     assert report.headline.startswith("a is better by +0.57 points") and "on these test images" in report.headline
 
 
+@pytest.mark.full
 def test_differences_alone_are_judged_alike() -> None:
     case = CASES["4"]["input"]
     request = JudgeRequest.model_validate(

@@ -28,6 +28,7 @@ def lab(tmp_path: Path) -> DirectLab:
 # ---------------------------------------------------------------- kernel
 
 
+@pytest.mark.full
 def test_the_staircase_is_the_papers_formula_for_every_width(lab: DirectLab) -> None:
     report = run(KernelRequest(gamma=1.5, b=2), lab)
     assert report.steps[0].first == 1 and report.steps[-1].last == 4096
@@ -129,6 +130,7 @@ def test_modules_without_such_a_matrix_are_refused_with_a_sentence(lab: DirectLa
 # ---------------------------------------------------------------- places
 
 
+@pytest.mark.full
 def test_the_three_places_are_those_of_the_networks(lab: DirectLab) -> None:
     backbone, tail, branch = run(PlacesRequest(), lab).variants
     filled = [[place for place in one.places if place.filled] for one in (backbone, tail, branch)]
@@ -143,6 +145,7 @@ def test_the_three_places_are_those_of_the_networks(lab: DirectLab) -> None:
 # ---------------------------------------------------------------- published
 
 
+@pytest.mark.full
 def test_every_published_network_can_be_counted_and_costs_what_its_source_says(lab: DirectLab) -> None:
     groups = {group.key: group for group in run(PublishedRequest(groups=("eca_resnet50", "timm_a3")), lab).groups}
     rows = {result.attention: result for result in groups["eca_resnet50"].results}
@@ -174,6 +177,7 @@ def test_an_unknown_group_is_explained(lab: DirectLab) -> None:
 # ---------------------------------------------------------------- fit
 
 
+@pytest.mark.full
 def test_every_module_has_a_bill_or_a_sentence(lab: DirectLab) -> None:
     report = run(FitRequest(backbone="resnet20", placement=Placement(position="spatial")), lab)
     billed = [bill.variant.attention for bill in report.costs.variants]
@@ -183,6 +187,7 @@ def test_every_module_has_a_bill_or_a_sentence(lab: DirectLab) -> None:
     assert len(lab.told) == len(modules)
 
 
+@pytest.mark.full
 def test_chosen_modules_are_billed_as_the_ledger_bills_them(lab: DirectLab) -> None:
     report = run(FitRequest(backbone="mobilenetv2", modules=("fca", "eca", "ecaa")), lab)
     assert report.costs.variants[1] == count(Variant.parse("mobilenetv2/eca"))
@@ -190,6 +195,7 @@ def test_chosen_modules_are_billed_as_the_ledger_bills_them(lab: DirectLab) -> N
     assert "must divide" in why["fca"] and "Did you mean 'eca'" in why["ecaa"]
 
 
+@pytest.mark.full
 def test_a_backbone_that_is_not_there_is_refused_as_a_whole(lab: DirectLab) -> None:
     with pytest.raises(UnknownName, match="resnet50"):
         run(FitRequest(backbone="resnet500"), lab)
@@ -210,6 +216,7 @@ def test_a_fresh_module_keeps_what_its_paper_starts_with(name: str, kept: float)
     assert found.identity or found.start in found.warnings
 
 
+@pytest.mark.full
 def test_what_a_module_needs_is_found_out() -> None:
     assert [name for name in modules if traits(name).replaces] == ["sk"]
     assert [name for name in modules if traits(name).pairs] == ["danet"]

@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 
 from attention.analyses import run
-from attention.build import build, preprocess_of, resolve
+from attention.build import build, resolve
 from attention.data.files import samples
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.errors import InvalidRequest
 from attention.gate import capture
+from attention.network import describe
 from attention.reports.compare import CompareRequest
 from attention.reports.maps import MapsRequest
 from attention.reports.seen import SeenRequest
@@ -34,7 +35,7 @@ def forward(name: str, lab: DirectLab) -> tuple[torch.nn.Module, dict[str, torch
     """The network, its gates and the first module's input for the first sample, without any of our hooks on it."""
     variant = resolve(Variant.parse(name))
     model = build(variant).eval()
-    image = preprocess(lab.files.image(PHOTO), preprocess_of(variant, lab.files.checkpoints))[None]
+    image = preprocess(lab.files.image(PHOTO), describe(variant, lab.files.checkpoints).preprocess)[None]
     arrived: list[torch.Tensor] = []
     module = next(m for n, m in model.named_modules() if n == "layer1.0.standard")
     module.register_forward_pre_hook(lambda _, inputs: arrived.append(inputs[0]))
@@ -101,6 +102,7 @@ def test_a_place_of_danet_listens_with_shares_that_sum_to_one(lab: DirectLab) ->
     assert run(channels, lab).listening is None, "64 channels are not the 64 places"
 
 
+@pytest.mark.full
 def test_a_gate_a_channel_and_a_place_that_are_not_there_are_sentences(lab: DirectLab) -> None:
     gate = "layer1.0.standard.0.gate"
     asked = MapsRequest(image=PHOTO, variant=Variant.parse("eca"), gate=gate)
@@ -118,6 +120,7 @@ def test_a_gate_a_channel_and_a_place_that_are_not_there_are_sentences(lab: Dire
         run(beyond, lab)
 
 
+@pytest.mark.full
 def test_matrices_are_left_out_unless_they_are_asked_for(lab: DirectLab) -> None:
     asked = CompareRequest(images=(PHOTO,), variants=(Variant.parse("resnet20/danet"),), gates="json")
     prediction = run(asked, lab).predictions[0]

@@ -84,6 +84,7 @@ def test_dark_photos_are_probably_of_no_class_of_a_network_of_bright_things(root
     assert "no probability" in report.caveats[0]
 
 
+@pytest.mark.full
 def test_a_shipped_network_gives_every_photo_both_scores(root: Path) -> None:
     photos = Pictures(images=tuple(sample.id for sample in samples()[:3]))
     request = OutOfDistributionRequest(variants=(NONE, Variant.parse("se")), photos=photos, own=OWN)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from attention.analyses import run
 from attention.analyses.overview import STUDY
@@ -21,6 +22,7 @@ def lab(tmp_path: Path) -> DirectLab:
     return DirectLab(tmp_path)
 
 
+@pytest.mark.full
 def test_the_shipped_study_is_told_as_it_is(lab: DirectLab) -> None:
     report = run(OverviewRequest(), lab)
     told = {arm["name"]: arm for arm in json.loads(STUDY.read_text("utf-8"))["arms"]}
@@ -37,6 +39,7 @@ def test_the_shipped_study_is_told_as_it_is(lab: DirectLab) -> None:
     assert gains == sorted(gains, reverse=True)
 
 
+@pytest.mark.full
 def test_modules_without_evidence_come_last_with_their_price(lab: DirectLab) -> None:
     report = run(OverviewRequest(), lab)
     missing = [row for row in report.rows if row.state == "no evidence"]
@@ -49,6 +52,7 @@ def test_modules_without_evidence_come_last_with_their_price(lab: DirectLab) -> 
         assert row.gain is None and row.look is None
 
 
+@pytest.mark.slow
 def test_published_results_have_no_verdict_and_are_ranked_only_within_one_recipe(lab: DirectLab) -> None:
     for group in run(PublishedRequest(), lab).groups:
         report = run(OverviewRequest(evidence=group.key), lab)
@@ -73,3 +77,18 @@ def test_a_study_of_ones_own_is_evidence(lab: DirectLab) -> None:
 def test_evidence_that_is_not_there_is_a_sentence(lab: DirectLab) -> None:
     with pytest.raises(InvalidRequest, match="There is: shipped"):
         run(OverviewRequest(evidence="shiped"), lab)
+
+
+def test_a_study_whose_baseline_is_no_arm_is_refused() -> None:
+    study = json.loads(STUDY.read_text("utf-8"))
+    with pytest.raises(ValidationError, match="none of the arms"):
+        OverviewRequest.model_validate({"study": {**study, "baseline": "vgg11/none"}})
+
+
+def test_an_analysis_that_runs_out_of_items_raises_what_a_future_can_carry(
+    lab: DirectLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A future never ends whose exception is a StopIteration, and its caller waited for ever."""
+    monkeypatch.setattr("attention.analyses._analysis", lambda name: lambda request, lab: next(iter(())))
+    with pytest.raises(RuntimeError, match="'overview' did not find"):
+        run(OverviewRequest(), lab)

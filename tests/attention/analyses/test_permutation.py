@@ -9,13 +9,14 @@ import torch
 
 from attention.analyses import run
 from attention.analyses.permutation import arrivals, carried
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.data.files import samples
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.errors import InvalidRequest, NotFound, UnknownName
 from attention.gate import capture
 from attention.measuring.traits import module_alone, noise, randomise
 from attention.modules import modules
+from attention.network import describe
 from attention.reports.coupling import CouplingReport, CouplingRequest
 from attention.reports.permutation import PermutationRequest, PermutedModule
 from attention.spec import Variant
@@ -53,6 +54,7 @@ def test_eca_depends_on_the_order_of_channels_and_se_does_not_up_to_its_weights(
         assert rows[name].order == "blind to it" and rows[name].weights_stay == rows[name].weights_follow == 0
 
 
+@pytest.mark.full
 def test_of_all_modules_only_those_with_neighbours_or_groups_have_the_order_in_their_structure(lab: DirectLab) -> None:
     rows = probe(lab, *modules)
     found = {name for name, row in rows.items() if row.order == "in its structure"}
@@ -168,11 +170,12 @@ def test_a_trained_ses_matrix_has_at_most_the_rank_of_its_bottleneck(lab: Direct
     assert report.rank == np.linalg.matrix_rank(expected) and (report.rank or 0) <= len(down) == 4
 
 
+@pytest.mark.full
 def test_the_gate_is_the_one_that_the_whole_network_has(lab: DirectLab) -> None:
     for variant in ("eca", "resnet20/cbam", "resnet20/srm"):
         report = couple(lab, variant)
         model = build(report.network.variant)
-        x = preprocess(lab.files.image(PHOTO), preprocess_of(report.network.variant))[None]
+        x = preprocess(lab.files.image(PHOTO), describe(report.network.variant).preprocess)[None]
         with torch.inference_mode(), capture(model) as seen:
             model(x)
         np.testing.assert_allclose(report.values, seen[report.gate].flatten(), atol=1e-5)
@@ -184,7 +187,7 @@ def test_a_derivative_is_what_a_small_shift_of_a_channel_does(lab: DirectLab) ->
     report = couple(lab, "resnet20/cbam", gate)
     assert not report.means_only and "more of the map" in report.conditions
     model = build(variant)
-    x = preprocess(lab.files.image(PHOTO), preprocess_of(variant))[None]
+    x = preprocess(lab.files.image(PHOTO), describe(variant).preprocess)[None]
     module, (arrived,) = next(
         (module, arrived) for slot, module, arrived in arrivals(model, x) if (slot.stage, slot.block) == (1, 2)
     )

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from attention.analyses import run
-from attention.build import preprocess_of, resolve, skeleton
+from attention.build import resolve, skeleton
 from attention.data.files import samples
 from attention.data.sampling import batches
 from attention.errors import InvalidRequest
@@ -24,9 +24,9 @@ from attention.interventions import plan as planning
 from attention.interventions.effects import Found, Tally, effects, redundancy
 from attention.interventions.plan import Plan
 from attention.interventions.scopes import labelled_sites, scopes
+from attention.network import describe
 from attention.reports.sweep import Effect, Measure, Scope, SweepReport, SweepRequest
 from attention.spec import Ablation, AblationKind, Pictures, Plain, Variant
-from attention.weights.load import labels
 from tests.attention.direct_lab import DirectLab
 
 
@@ -42,7 +42,7 @@ class NaiveLab(DirectLab):
 
     def _means(self, variant: Variant, asked: Pictures) -> dict[str, Tensor]:
         model = self.kept(variant)
-        (whole,) = (inputs for _, inputs in batches(asked, preprocess_of(variant), self.files, 1000))
+        (whole,) = (inputs for _, inputs in batches(asked, self.describe(variant).preprocess, self.files, 1000))
         with torch.inference_mode(), capture(model) as seen:
             model(whole)
         return {path: gate.mean(0, keepdim=True) for path, gate in seen.items()}
@@ -92,12 +92,13 @@ def by_place(report: SweepReport, anew: bool = False) -> dict[tuple[str, str], E
 # ------------------------------------------------------------------ against the naive loop
 
 
+@pytest.mark.full
 def test_every_effect_is_what_a_pass_of_its_own_gives(lab: NaiveLab) -> None:
     kinds: tuple[AblationKind, ...] = ("mean", "shuffle", "neutral")
     report = run(ask(kinds=kinds, scopes=("gate", "stage", "all", "first_to_last", "last_to_first")), lab)
     variant = resolve(Variant.parse("eca"))
-    model, classes = lab.kept(variant), labels(variant)
-    ((pictures, images),) = batches(Pictures(data="pets"), preprocess_of(variant), lab.files)
+    model, classes = lab.kept(variant), describe(variant).labels
+    ((pictures, images),) = batches(Pictures(data="pets"), describe(variant).preprocess, lab.files)
     truth = torch.tensor([classes.index(picture.label or "") for picture in pictures])
     means = lab.means(variant, Pictures(data="pets", split="train"))
     paths = list(gates(model))
@@ -129,13 +130,14 @@ def test_every_effect_is_what_a_pass_of_its_own_gives(lab: NaiveLab) -> None:
 
 def test_no_replacement_is_done_twice_although_scopes_share_their_gates(lab: NaiveLab) -> None:
     everything = ask(scopes=("gate", "stage", "all", "first_to_last", "last_to_first"))
-    what = planning.plan(everything, everything.scopes, everything.images, lab.files, calibrate=False)
+    what = planning.plan(everything, everything.scopes, everything.images, lab, calibrate=False)
     # 9 gates, 3 stages and all; of 9 + 9 in sequence both ends are there already, as are stage 1 and stage 3.
     assert len(what.ablations) == 9 + 3 + 1 + 6 + 6
     starts = [[site.path for site in what.sites].index((one.gates or ("",))[0]) for one in what.ablations]
     assert starts == sorted(starts)
 
 
+@pytest.mark.full
 def test_how_images_and_replacements_are_put_together_changes_nothing(
     lab: NaiveLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +159,7 @@ def test_how_images_and_replacements_are_put_together_changes_nothing(
         assert one.true_change == pytest.approx(other.true_change, abs=1e-6)
 
 
+@pytest.mark.full
 def test_a_sweep_says_how_far_it_is_and_what_it_knows_already(lab: NaiveLab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attention.analyses.sweep.batches", lambda asked, how, files: batches(asked, how, files, 3))
     report = run(ask(scopes=("all",)), lab)
@@ -226,7 +229,7 @@ def test_redundancy_is_the_joint_effect_beyond_the_sum_of_single_ones() -> None:
     both = Scope(id="stage:1", family="stage", label="stage 1", stage=1, order=0, gates=("x", "y"))
     kinds: tuple[AblationKind, ...] = ("mean", "scalar")
     cells = {(scope.id, kind): 3 * k + s for k, kind in enumerate(kinds) for s, scope in enumerate((one, other, both))}
-    what = Plan(Variant(), (), (one, other, both), kinds, (), cells, None, ())
+    what = Plan(describe(Variant()), (), (one, other, both), kinds, (), cells, None, ())
     first_half = np.arange(40) < 20
     wrong = np.stack([np.zeros(40, bool)] * 3 + [first_half] + [first_half] * 3)  # rows: untouched, then the cells
     kl, true = 0.5 * wrong.astype(np.float32), (~wrong).astype(np.float32)
@@ -245,6 +248,7 @@ def test_redundancy_is_the_joint_effect_beyond_the_sum_of_single_ones() -> None:
 # ------------------------------------------------------------------ what cannot be told is said
 
 
+@pytest.mark.full
 def test_an_artefact_of_scale_is_called_one(lab: NaiveLab) -> None:
     quiet = run(ask(kinds=("scalar",), scopes=("all",)), lab)
     assert not any("artefact" in caveat for caveat in quiet.caveats)
@@ -254,6 +258,7 @@ def test_an_artefact_of_scale_is_called_one(lab: NaiveLab) -> None:
     assert SweepRequest.model_fields["kinds"].default == ("mean", "scalar", "other_image", "shuffle")
 
 
+@pytest.mark.full
 def test_normalisations_estimated_anew_are_rows_of_their_own(lab: NaiveLab) -> None:
     report = run(ask(kinds=("scalar", "neutral"), scopes=("all", "stage"), reestimate=True), lab)
     before, anew = by_place(report), by_place(report, anew=True)
@@ -265,6 +270,7 @@ def test_normalisations_estimated_anew_are_rows_of_their_own(lab: NaiveLab) -> N
     assert [one.kl for one in before.values()] == pytest.approx([one.kl for one in again.effects], rel=1e-5)
 
 
+@pytest.mark.full
 def test_a_gate_without_a_neutral_weight_is_left_out_with_a_sentence(lab: NaiveLab) -> None:
     sk = {"variant": "resnext50(width=0.125)/sk@published:4", "images": {"data": "pets", "limit": 2}}
     report = run(ask(**sk, kinds=("scalar", "neutral"), scopes=("gate", "all")), lab)
@@ -275,6 +281,7 @@ def test_a_gate_without_a_neutral_weight_is_left_out_with_a_sentence(lab: NaiveL
         run(ask(**sk, kinds=("neutral",)), lab)
 
 
+@pytest.mark.full
 def test_photos_have_no_classes_and_get_what_needs_none(lab: NaiveLab) -> None:
     report = run(ask(images=[sample.id for sample in samples()[:2]], scopes=("all",)), lab)
     assert (report.labelled, report.accuracy, report.true_probability) == (False, None, None)
@@ -284,6 +291,7 @@ def test_photos_have_no_classes_and_get_what_needs_none(lab: NaiveLab) -> None:
     assert report.redundancy == ()
 
 
+@pytest.mark.full
 def test_classes_that_are_not_the_networks_are_named(lab: NaiveLab) -> None:
     report = run(ask(images={"data": "flowers"}), lab)
     assert not report.labelled and report.effects[0].accuracy_change is None
@@ -306,6 +314,7 @@ def test_a_data_set_without_a_training_split_says_whose_gates_are_put_in(lab: Na
     assert any("those of the images tried" in caveat for caveat in report.caveats)
 
 
+@pytest.mark.full
 def test_a_set_of_ones_own_is_one_more_scope(lab: NaiveLab) -> None:
     report = run(ask(sets=(("layer1", "layer3.2"), ("layer2",)), kinds=("scalar",)), lab)
     own = {scope.id: scope for scope in report.scopes if scope.family == "set"}
@@ -314,6 +323,7 @@ def test_a_set_of_ones_own_is_one_more_scope(lab: NaiveLab) -> None:
     assert found["set:2", "scalar"].kl == found["stage:2", "scalar"].kl  # the same replacement, done once
 
 
+@pytest.mark.full
 def test_the_table_has_every_effect(lab: NaiveLab) -> None:
     report = run(ask(kinds=("scalar", "shuffle")), lab)
     rows = list(csv.DictReader(io.StringIO(report.csv())))

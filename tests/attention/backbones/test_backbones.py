@@ -74,6 +74,7 @@ def test_an_empty_slot_owns_nothing_and_every_place_says_its_width(name: str) ->
         assert slot.channels > 0 and slot.stage >= 1 and slot.block >= 1
 
 
+@pytest.mark.full
 @every_backbone
 def test_every_place_of_every_stage_can_be_filled_with_a_module_of_its_width(name: str) -> None:
     model = skeleton(Variant(backbone=name))
@@ -105,6 +106,7 @@ def test_building_leaves_the_random_state_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.full
 def test_networks_built_at_the_same_time_are_those_built_alone() -> None:
     variants = [Variant(backbone="resnet20", attention="se", seed=seed % 3) for seed in range(12)]
     alone = {variant: build(variant).state_dict() for variant in set(variants)}

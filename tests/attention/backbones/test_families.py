@@ -118,6 +118,7 @@ def test_the_pyramids_names_are_those_of_torchvisions_backbone_and_neck() -> Non
     assert keys == set(skeleton(Variant(backbone="resnet50")).state_dict()) | neck
 
 
+@pytest.mark.full
 def test_version_1_has_its_stride_in_the_first_1x1_and_may_be_written_as_a_number() -> None:
     for name in ("resnet50(version=1)/none", "resnet50(version=v1)/none"):
         block = skeleton(Variant.parse(name)).get_submodule("layer2.0")

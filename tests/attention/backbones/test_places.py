@@ -45,6 +45,7 @@ def fits(position: str, module: type[AttentionModule]) -> bool:
     return position != "spatial" or hasattr(module, "select")
 
 
+@pytest.mark.full
 @every_backbone
 def test_with_every_place_filled_shapes_names_gates_and_macs_are_right(name: str) -> None:
     model = skeleton(Variant(backbone=name))
@@ -73,8 +74,17 @@ def images() -> Tensor:
     return torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize("module", list(modules))
+PAIRS = [
+    (name, module)
+    for name in SMALL
+    for module in modules
+    if name == "fpn_resnet18(width=0.125)" or module in ("se", "cbam", "bam", "sk")
+]
+"""Every module in the backbone that has every kind of place, and in every backbone a module of each kind of gate."""
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("name", "module"), PAIRS)
 def test_every_module_stands_at_every_place_or_is_told_why_not(name: str, module: str) -> None:
     keys, image = set(plain(name).state_dict()), images().double()
     for position in positions(name):
@@ -124,6 +134,7 @@ def test_batch_mates_do_not_matter_at_any_place(name: str, module: str) -> None:
 UNITS = [module for module in modules if hasattr(modules[module], "select")]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("module", UNITS)
 @pytest.mark.parametrize("name", SMALL)
 def test_a_units_bill_is_all_that_it_adds_and_torchs_own_counter_agrees(name: str, module: str) -> None:
@@ -169,6 +180,7 @@ def test_a_unit_finds_a_convolution_like_its_own_at_every_spatial_place(name: st
         assert own == (slot.in_channels, slot.channels, slot.stride, slot.groups) and own in convolutions
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", SMALL)
 def test_places_are_listed_in_the_order_of_the_network(name: str) -> None:
     for position in positions(name):

@@ -136,6 +136,7 @@ OURS = {
 """A layer of timm's attention -> its name here."""
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("attention", ["none", ECA, SE, GC])
 def test_what_timm_would_save_fills_every_place_with_its_own_tensor(tmp_path: Path, attention: str) -> None:
     saved = timms_state(attention)
@@ -152,6 +153,7 @@ def test_what_timm_would_save_fills_every_place_with_its_own_tensor(tmp_path: Pa
     assert report.loaded == len(saved) and report.missing == () and report.fresh == ()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("attention", [SE, GC, ECA, "none"])
 def test_what_a_file_of_timms_holds_is_told_by_its_names_and_shapes(attention: str, tmp_path: Path) -> None:
     source = Source(write(tmp_path / "timm.safetensors", timms_state(attention)), "file:timm")
@@ -162,6 +164,7 @@ def test_what_a_file_of_timms_holds_is_told_by_its_names_and_shapes(attention: s
     assert proposed.attention == Variant.parse(f"resnet33ts/{attention}").attention
 
 
+@pytest.mark.full
 def test_timms_attention_in_a_file_for_the_plain_network_is_refused_with_the_right_name(tmp_path: Path) -> None:
     write(tmp_path / "timm.safetensors", timms_state(SE))
     for name in ("none", "se(bias=true)@inner", "se(bias=true,divisor=8)"):
@@ -169,6 +172,7 @@ def test_timms_attention_in_a_file_for_the_plain_network_is_refused_with_the_rig
             build(Variant.parse(f"resnet33ts/{name}?weights=file:timm"), Checkpoints(tmp_path))
 
 
+@pytest.mark.full
 def test_weights_of_the_plain_network_take_fresh_attention_and_a_file_of_ours_loads_back(tmp_path: Path) -> None:
     small = "resnet33ts(width=0.125)/{}?classes=5"
     plain = trained(small.format("none"))

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from attention.build import build, load_report
+from attention.build import build
 from attention.errors import AttentionError, BadOption, UnknownName
 from attention.gate import capture, gates
+from attention.network import describe
 from attention.spec import Variant
 from attention.weights.find import Checkpoints
 from tests.attention.weights.checkpoint_files import logits, randomised, write
@@ -76,7 +77,7 @@ def test_timms_weights_give_timms_logits(
         parameter.data.neg_()
     if gates(ours):
         assert float((logits(ours, 96) - expected).abs().max()) > 0.01 * between, "attention does not matter here"
-    report = load_report(Variant.parse(f"{variant}?weights=file:timm"), Checkpoints(tmp_path))
+    report = describe(Variant.parse(f"{variant}?weights=file:timm"), Checkpoints(tmp_path)).load
     assert report and report.loaded == len(theirs.state_dict()) and report.fresh == ()
 
 

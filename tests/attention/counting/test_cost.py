@@ -51,6 +51,7 @@ def test_counts_are_the_exact_anchors(name: str, parameters: int, macs: int) -> 
     assert bill.delta.macs == macs - plain.total.macs
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("name", "parameters"), PARAMETERS)
 def test_parameters_are_the_exact_anchors(name: str, parameters: int) -> None:
     assert count(Variant.parse(name)).total.parameters == parameters
@@ -120,6 +121,7 @@ def test_flops_are_twice_the_macs_in_every_part() -> None:
 # ---------------------------------------------------------------- every module and backbone
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", [f"{backbone}/eca" for backbone in backbones] + [f"resnet20/{m}" for m in modules])
 def test_every_shelf_entry_is_counted_whole_and_its_delta_is_the_twins(name: str) -> None:
     variant = Variant.parse(name)
@@ -146,6 +148,7 @@ def test_every_shelf_entry_is_counted_whole_and_its_delta_is_the_twins(name: str
     assert all(gate.shape for one in bill.attention_modules for gate in one.gates)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", [f"resnet20/{m}" for m in modules] + ["resnet50/se", "resnet50/eca@tail"])
 def test_torch_says_the_same_of_macs_and_of_every_shape(name: str) -> None:
     variant = Variant.parse(name)
@@ -187,6 +190,7 @@ class Alive(TorchDispatchMode):
         return out
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["none", "se", "eca", "cbam", "gct", "coord@inner", "eca@post"])
 def test_peak_memory_is_what_a_real_pass_holds(name: str) -> None:
     variant = Variant.parse(f"resnet20/{name}?classes=10")
@@ -304,6 +308,7 @@ def test_a_walk_that_fails_leaves_no_hook() -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
+@pytest.mark.full
 def test_a_skeleton_has_the_structure_of_the_network_and_no_numbers() -> None:
     for name in ("resnet20/bam", "mobilenetv2/coord@published"):
         variant = Variant.parse(name)

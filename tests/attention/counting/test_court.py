@@ -114,6 +114,7 @@ def heard(report: CourtReport, counter: str) -> Witness:
     return next(one for one in report.witnesses if one.counter == counter)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "name", ["resnet50/eca", "resnet20/cbam", "resnet20/danet", "resnet20/gc", "fpn_resnet50/eca@branch"]
 )
@@ -126,6 +127,7 @@ def test_every_difference_is_explained_to_the_last_unit(ask, name: str) -> None:
         assert all(reason.amount and reason.text.endswith(".") for reason in one.reasons)
 
 
+@pytest.mark.full
 def test_torchs_counter_differs_by_its_unit_alone(ask) -> None:  # type: ignore[no-untyped-def]
     report = ask("resnet50/eca")
     torchs = heard(report, TORCH)
@@ -133,6 +135,7 @@ def test_torchs_counter_differs_by_its_unit_alone(ask) -> None:  # type: ignore[
     assert [reason.kind for reason in torchs.reasons] == ["unit"]
 
 
+@pytest.mark.full
 def test_hooks_do_not_see_matrix_products_of_functions(ask) -> None:  # type: ignore[no-untyped-def]
     report = ask("resnet20/danet")
     thop = {reason.kind: reason for reason in heard(report, "thop 0.1.1").reasons}
@@ -140,6 +143,7 @@ def test_hooks_do_not_see_matrix_products_of_functions(ask) -> None:  # type: ig
     assert "skipped" not in {reason.kind for reason in heard(report, "fvcore").reasons}
 
 
+@pytest.mark.full
 def test_an_early_thop_counts_the_last_run_of_a_shared_layer_only(ask) -> None:  # type: ignore[no-untyped-def]
     """CBAM's two layers run on the mean and on the maximum."""
     kinds = {reason.kind: reason.amount for reason in heard(ask("resnet50/cbam"), "thop of 2019").reasons}

@@ -21,6 +21,7 @@ def parameters(variant: Variant) -> int:
     return sum(p.numel() for p in skeleton(variant).parameters())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["resnet20/cbam", "vgg11_small/se(reduction=4)", "resnet20(width=8)/se(reduction=2)"])
 def test_no_width_comes_closer(name: str) -> None:
     variant = Variant.parse(name)
@@ -34,6 +35,7 @@ def test_no_width_comes_closer(name: str) -> None:
     assert found.attention is None and found.classes == 10
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "by", "share"),
     [
@@ -51,11 +53,13 @@ def test_networks_of_papers_find_a_plain_one_of_their_size(
     assert abs(wide - full) < abs(twin - full) and abs(wide - full) <= share * full
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["resnet50/eca", "resnet50/simam", "resnet20/none", "resnet50(width=2)/eca"])
 def test_what_adds_next_to_nothing_is_matched_by_the_plain_twin(name: str) -> None:
     assert widened(Variant.parse(name)) == resolve(Variant.parse(name)).plain
 
 
+@pytest.mark.full
 def test_the_widened_network_keeps_everything_else() -> None:
     asked = Variant.parse("resnet50(stem=deep,shortcut=pool)/cbam@standard:4?classes=10&seed=3")
     found = widened(asked)

@@ -69,6 +69,7 @@ def test_torchs_own_counter_agrees(name: str) -> None:
     assert bill.total.parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
+@pytest.mark.full
 def test_our_own_networks_cost_what_their_variant_costs() -> None:
     for name in ("resnet20/se", "resnet20/cbam@post:2", "resnet20/none", "resnet20/sk@spatial"):
         variant = Variant.parse(name)

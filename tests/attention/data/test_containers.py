@@ -44,6 +44,7 @@ def test_links_in_a_tar_are_not_followed(tmp_path: Path) -> None:
     assert [(left.what, left.count) for left in inventory.left_out] == [("link", 2)]
 
 
+@pytest.mark.full
 def test_a_tar_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
     path = tmp_path / "bomb.tgz"
     with gzip.open(path, "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as archive:

@@ -64,6 +64,7 @@ def test_pixels_of_the_right_size_are_untouched_and_others_are_resized(tmp_path:
     assert read(folder, 5, validation=0).train.images.shape == (18, 5, 5, 3)
 
 
+@pytest.mark.full
 def test_without_a_split_one_is_made_by_hash_and_is_always_the_same(tmp_path: Path) -> None:
     files = {f"{label}/{i}.png": png(1000 * (label == "b") + i) for label in "ab" for i in range(150)}
     one = read(write_folder(tmp_path / "one", files), 8)
@@ -122,6 +123,7 @@ def many(counts: dict[str, int]) -> dict[str, bytes]:
     return files
 
 
+@pytest.mark.full
 def test_the_cut_takes_the_same_share_of_every_class_and_no_image_twice(tmp_path: Path) -> None:
     counts = {"a": 103, "b": 40, "c": 7, "d": 3}
     folder = write_folder(tmp_path / "d", many(counts))
@@ -134,6 +136,7 @@ def test_the_cut_takes_the_same_share_of_every_class_and_no_image_twice(tmp_path
     assert torch.equal(data.test.images, whole.test.images)
 
 
+@pytest.mark.full
 def test_the_cut_depends_on_contents_alone(tmp_path: Path) -> None:
     files = many({"a": 50, "b": 50})
     backwards = enumerate(reversed(files.items()))
@@ -273,6 +276,7 @@ def test_what_cannot_be_trained_on_gets_a_sentence(tmp_path: Path, make: Callabl
         read(make(tmp_path), 8)
 
 
+@pytest.mark.full
 def test_a_zip_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "bomb.zip", {"train/cat/0.png": bytes((MAX_RATIO + 50) * 1_000_000)})
     with pytest.raises(TooLarge, match="far more than photos do"):

@@ -99,13 +99,14 @@ def test_the_originals_are_sound() -> None:
     }
 
 
+@pytest.mark.full
 def test_damaged_files_are_read_or_refused() -> None:
     read = [opened(name, data) for name, data in damaged(800, seed=1)]
     assert 0.1 < sum(read) / len(read) < 0.9  # both happen, or the damage would teach nothing
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 12))
+@pytest.mark.parametrize("seed", range(2, 6))
 def test_thousands_of_damaged_files_are_read_or_refused(seed: int) -> None:
     for name, data in damaged(2000, seed):
         opened(name, data)
@@ -144,6 +145,7 @@ def png(side: int, colour: int = 2, depth: int = 8, packed: bytes | None = None,
     return PNG + b"".join(chunks)
 
 
+@pytest.mark.full
 def test_a_bomb_with_all_its_pixels_is_refused_by_its_header() -> None:
     data = png(20_000, 0, 1)  # 50 MB of black in 50 KB
     File.start()
@@ -172,6 +174,7 @@ def test_no_side_is_no_picture() -> None:
         decode(b"P6 0 0 255\n")
 
 
+@pytest.mark.full
 def test_text_that_unpacks_to_a_hundred_megabytes_is_refused() -> None:
     bomb = zlib.compress(bytes(100_000_000), 9)
     for chunk in (b"zTXt", b"iCCP"):
@@ -183,6 +186,7 @@ def test_text_that_unpacks_to_a_hundred_megabytes_is_refused() -> None:
         assert peak < 10_000_000
 
 
+@pytest.mark.full
 def test_many_frames_cost_no_more_than_one() -> None:
     frame = picture(200, 200).convert("P")
     frames = [picture(200 - number, 200 - number).resize((200, 200)).convert("P") for number in range(60)]
@@ -196,6 +200,7 @@ def test_many_frames_cost_no_more_than_one() -> None:
     assert read[film] < 2 * read[still]
 
 
+@pytest.mark.full
 def test_a_picture_with_a_thousand_pages_is_its_first() -> None:
     pages = [Image.new("L", (8, 8), number % 256) for number in range(1000)]
     data = saved(Image.new("RGB", (9, 7), "teal"), "TIFF", save_all=True, append_images=pages)
@@ -234,6 +239,7 @@ def test_what_only_looks_like_a_picture_is_refused(data: bytes) -> None:
         decode(data)
 
 
+@pytest.mark.full
 def test_an_icon_with_a_picture_inside_is_not_opened() -> None:
     """Containers of other formats would lead to any of Pillow's readers."""
     for form in ("ICO", "ICNS", "PDF", "EPS", "PCX", "SGI", "DDS"):
@@ -245,6 +251,7 @@ def test_an_icon_with_a_picture_inside_is_not_opened() -> None:
             decode(data)
 
 
+@pytest.mark.full
 def test_strips_give_the_pixels_of_the_whole() -> None:
     width, height = 1500, 1500  # three strips
     assert width * height > 2 * STRIP_PIXELS
@@ -261,7 +268,7 @@ def test_strips_give_the_pixels_of_the_whole() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("colour", "depth"), [(2, 8), (6, 8), (0, 16), (4, 8)])
+@pytest.mark.parametrize(("colour", "depth"), [(6, 8), (0, 16)])
 def test_the_largest_picture_takes_few_hundred_megabytes(colour: int, depth: int) -> None:
     """Fifty megapixels of black come in 150 KB; opened they were up to 1.2 GB before they were changed in strips."""
     import subprocess

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from attention.data.images import decode, inspect, preprocess
+from attention.data.images import decode, inspect
+from attention.data.preprocessing import preprocess
 from attention.errors import BadImage, TooLarge
 from attention.spec import Preprocess
 

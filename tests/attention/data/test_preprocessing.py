@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from attention.data.files import samples
-from attention.data.images import MOST_RESIZED_PIXELS, crop, decode, resized
+from attention.data.images import decode
+from attention.data.preprocessing import MOST_RESIZED_PIXELS, crop, resized
 from attention.spec import Preprocess
 from attention.weights.find import published_preprocess
 
@@ -81,6 +82,7 @@ def timm_eval(image: Image.Image, size: int, crop_pct: float, interpolation: str
     return centre_crop_or_pad(small, size, tuple(round(255 * value) for value in MEAN))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("name", "size", "crop_pct", "interpolation", "mode"), CONFIGURATIONS)
 def test_pixels_are_those_of_timms_own_transform(
     name: str, size: int, crop_pct: float, interpolation: str, mode: str
@@ -92,6 +94,7 @@ def test_pixels_are_those_of_timms_own_transform(
         assert np.array_equal(np.asarray(resized(photo, how)), expected), (name, photo.size)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("size", "resize"), [(224, 256), (224, 232), (176, 235)])
 def test_pixels_are_those_of_torchvisions_presets(size: int, resize: int) -> None:
     how = Preprocess(size=size, resize=resize, filter="bilinear", rounding="torchvision")

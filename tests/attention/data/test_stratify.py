@@ -36,6 +36,7 @@ def test_the_choice_is_of_images_and_not_of_their_order() -> None:
     assert {order[n] for n in moved} == held_out(labels, contents, 0.2)
 
 
+@pytest.mark.full
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 12)), min_size=8, max_size=60))
 def test_the_same_pixels_are_never_parted(rows: list[tuple[str, int]]) -> None:
     labels, contents = [label for label, _ in rows], [bytes([number]) for _, number in rows]
@@ -50,6 +51,7 @@ def test_the_same_pixels_are_never_parted(rows: list[tuple[str, int]]) -> None:
         assert any(labels[n] == label and n not in chosen for n in range(len(rows)))
 
 
+@pytest.mark.full
 @given(st.dictionaries(st.text(max_size=3), st.integers(1, 500), min_size=1, max_size=20))
 def test_shares_of_classes_are_within_one_of_exact_and_sum_to_the_whole(counts: dict[str, int]) -> None:
     shares = apportion(counts, 0.2)

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from attention.analyses import run
 from attention.backbones import Backbone
-from attention.build import build, load_report, preprocess_of, resolve
+from attention.build import build, resolve
 from attention.data.sampling import batches
 from attention.errors import InvalidRequest
 from attention.gate import ablate, capture, gates
 from attention.interventions.fold import ALLOWED, fold, foldable
+from attention.network import describe
 from attention.reports.compare import CompareRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Ablation, Pictures, Variant
-from attention.weights.load import card, labels
 from tests.attention.analyses.test_sweep import write
 from tests.attention.direct_lab import DirectLab
 
@@ -58,6 +58,7 @@ def lived(name: str) -> Backbone:
 # ------------------------------------------------------------------ it is exact
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "name",
     [
@@ -95,7 +96,8 @@ def test_the_folded_network_answers_as_the_one_with_mean_gates(name: str) -> Non
 def test_what_is_reported_is_what_separate_passes_give(lab: DirectLab) -> None:
     report = run(ask("se", calibration=CALIBRATION), lab)
     variant = resolve(Variant.parse("se"))
-    how, classes = preprocess_of(variant), labels(variant)
+    network = describe(variant)
+    how, classes = network.preprocess, network.labels
     ((pictures, images),) = batches(Pictures(data="pets"), how, lab.files)
     ((_, reference),) = batches(CALIBRATION, how, lab.files)
     truth = torch.tensor([classes.index(picture.label or "") for picture in pictures])
@@ -128,6 +130,7 @@ def test_what_is_reported_is_what_separate_passes_give(lab: DirectLab) -> None:
         assert gate.over_images == pytest.approx(spread, rel=1e-4, abs=1e-7)
 
 
+@pytest.mark.full
 def test_a_gate_that_never_looked_at_the_image_loses_nothing(lab: DirectLab) -> None:
     report = run(ask("resnet20(width=4)/static?classes=10"), lab)
     assert all(arm.agreement == 1 and arm.kl < 1e-6 for arm in report.arms)
@@ -137,6 +140,7 @@ def test_a_gate_that_never_looked_at_the_image_loses_nothing(lab: DirectLab) -> 
 # ------------------------------------------------------------------ it can be taken away and used
 
 
+@pytest.mark.full
 def test_the_plain_network_is_a_variant_like_any_other(lab: DirectLab) -> None:
     report = run(ask("eca"), lab)
     assert report.kept is not None and report.kept.variant.attention is None
@@ -144,21 +148,22 @@ def test_the_plain_network_is_a_variant_like_any_other(lab: DirectLab) -> None:
     assert kept == report.kept.variant and kept.weights == f"file:{report.kept.checkpoint}"
     path = lab.files.root / "checkpoints" / f"{report.kept.checkpoint}.safetensors"
     assert path.stat().st_size == report.kept.bytes
-    loaded = load_report(kept, lab.files.checkpoints)
+    loaded = describe(kept, lab.files.checkpoints).load
     assert loaded is not None and not loaded.fresh and not loaded.missing and not loaded.unexpected
     model = build(kept, lab.files.checkpoints)
     assert model.state_dict().keys() == build(Variant.parse("none")).state_dict().keys()
-    assert preprocess_of(kept, lab.files.checkpoints) == preprocess_of(Variant.parse("eca"))
-    told, origin = card(resolve(kept), lab.files.checkpoints), card(resolve(Variant.parse("eca")))
+    assert describe(kept, lab.files.checkpoints).preprocess == describe(Variant.parse("eca")).preprocess
+    told, origin = describe(kept, lab.files.checkpoints).card, describe(Variant.parse("eca")).card
     assert told is not None and origin is not None
     assert told.labels == origin.labels and told.recipe == origin.recipe and origin.data in told.data
     assert told.test_images == 8 and 100 * told.test_accuracy == pytest.approx(report.arms[2].accuracy)
     assert "folded" in told.data and told.variant.name == "resnet20/none" and "/v1/fold" in told.command
     photos = Pictures(data="pets")
-    ((_, images),) = batches(photos, preprocess_of(kept, lab.files.checkpoints), lab.files)
+    ((_, images),) = batches(photos, describe(kept, lab.files.checkpoints).preprocess, lab.files)
     assert lab.forward(kept, images).logits.argmax(1).shape == (8,)
 
 
+@pytest.mark.full
 def test_photos_are_compared_with_the_folded_network_under_its_class_names(lab: DirectLab, tmp_path: Path) -> None:
     photo = lab.files.put_image(
         next(iter((tmp_path / "datasets" / "pets" / "test" / "cat").glob("*.png"))).read_bytes()
@@ -169,10 +174,11 @@ def test_photos_are_compared_with_the_folded_network_under_its_class_names(lab: 
     assert compared.variants[1].trained and compared.predictions[1].top[0].label is not None
     assert compared.predictions[1].gates == ()
     assert report.arms[0].accuracy is None and "Photos have no true class" in report.caveats[-1]
-    told = card(resolve(report.kept.variant), lab.files.checkpoints)
+    told = describe(report.kept.variant, lab.files.checkpoints).card
     assert told is not None and "the trained network's, before that" in told.data
 
 
+@pytest.mark.full
 def test_the_same_fold_has_the_same_name_and_another_one_another(lab: DirectLab) -> None:
     def name(**changes: Any) -> str:
         report = run(ask("se", **changes), lab)
@@ -184,6 +190,7 @@ def test_the_same_fold_has_the_same_name_and_another_one_another(lab: DirectLab)
     assert len(list((lab.files.root / "checkpoints").glob("*.safetensors"))) == 2
 
 
+@pytest.mark.full
 def test_images_of_other_classes_have_no_accuracy_and_that_is_said(lab: DirectLab) -> None:
     report = run(ask("se", images={"data": "flowers"}), lab)
     assert [arm.accuracy for arm in report.arms] == [None] * 3 and report.arms[1].p is None
@@ -191,6 +198,7 @@ def test_images_of_other_classes_have_no_accuracy_and_that_is_said(lab: DirectLa
     assert "keep their class" in report.headline
 
 
+@pytest.mark.full
 def test_an_untrained_network_is_folded_with_a_warning_and_without_a_card(lab: DirectLab) -> None:
     report = run(ask("resnet20(width=4)/eca?classes=10"), lab)
     assert report.kept is not None and not report.kept.card
@@ -200,6 +208,7 @@ def test_an_untrained_network_is_folded_with_a_warning_and_without_a_card(lab: D
     build(report.kept.variant, lab.files.checkpoints)
 
 
+@pytest.mark.full
 def test_the_table_has_a_row_for_each_state_and_progress_ends_where_it_said(lab: DirectLab) -> None:
     report = run(ask("resnet20(width=4)/eca?classes=10", rounds=6, calibration=CALIBRATION), lab)
     rows = list(csv.DictReader(io.StringIO(report.csv())))
@@ -212,6 +221,7 @@ def test_the_table_has_a_row_for_each_state_and_progress_ends_where_it_said(lab:
 # ------------------------------------------------------------------ time
 
 
+@pytest.mark.full
 def test_time_is_given_or_withheld_with_the_reason(lab: DirectLab) -> None:
     sure = run(ask("resnet20(width=4)/se?classes=10", rounds=8, tolerance=0.5), lab).timing
     strict = run(ask("resnet20(width=4)/se?classes=10", rounds=8, tolerance=1e-9), lab).timing

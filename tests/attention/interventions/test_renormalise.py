@@ -69,6 +69,7 @@ def test_before_any_image_and_for_a_lone_one_the_network_is_as_it_was() -> None:
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.full
 def test_each_ablation_keeps_statistics_of_its_own_and_the_network_is_left_in_eval_mode() -> None:
     both = [Ablation(kind="neutral"), Ablation(kind="constant", value=0.3, gates=("layer2",))]
     together = Renormalised(build(Variant.parse("eca")), both)

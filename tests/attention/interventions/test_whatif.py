@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from attention.analyses import run
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.data.files import samples
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.errors import InvalidRequest
 from attention.gate import ablate
+from attention.network import describe
 from attention.reports.sweep import WhatIfRequest
 from attention.spec import Ablation, Variant
 from tests.attention.analyses.test_sweep import NaiveLab
@@ -28,10 +29,11 @@ def lab(tmp_path: Path) -> NaiveLab:
     return NaiveLab(tmp_path)
 
 
+@pytest.mark.full
 def test_the_classes_of_a_photo_are_followed_through_every_replacement(lab: NaiveLab) -> None:
     report = run(ask(variant="se", images=IDS, kinds=("shuffle",), seed=4, top_k=3), lab)
     model = build(Variant.parse("se"))
-    how = preprocess_of(Variant.parse("se"))
+    how = describe(Variant.parse("se")).preprocess
     assert [photo.image for photo in report.photos] == list(IDS)
     assert len(report.effects) == 2 * (9 + 3 + 1) and report.calibration is None
     members = {scope.id: scope.gates for scope in report.scopes}
@@ -51,6 +53,7 @@ def test_the_classes_of_a_photo_are_followed_through_every_replacement(lab: Naiv
             assert effect.kl == pytest.approx(float((before * (before / after).log()).sum()), rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.full
 def test_a_photos_answer_does_not_depend_on_the_photos_beside_it(lab: NaiveLab) -> None:
     both = run(ask(images=IDS), lab)
     alone = run(ask(images=IDS[1:]), lab)

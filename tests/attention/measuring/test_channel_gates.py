@@ -76,6 +76,7 @@ def test_the_class_share_is_its_definition() -> None:
     assert class_share(by_class(GATES, LABELS)) == pytest.approx(expected.var(0).mean() / GATES.var(0).mean())
 
 
+@pytest.mark.full
 def test_by_chance_is_the_mean_over_shuffled_labels() -> None:
     shares = [class_share(by_class(GATES, RNG.permutation(LABELS))) or 0.0 for _ in range(2000)]
     by_chance = class_share_by_chance(by_class(GATES, LABELS))

@@ -9,25 +9,30 @@ from attention.analyses import run
 from attention.build import build
 from attention.data.files import samples
 from attention.measuring.confounds import confounds, differences_in_training
+from attention.network import describe
 from attention.reports.checkpoints import Card
 from attention.reports.compare import CompareRequest
 from attention.reports.disagreement import DisagreementRequest
+from attention.reports.network import Network
 from attention.spec import Pictures, Variant
 from attention.storage.folder import FolderStore
 from attention.training.checkpointing import write_checkpoint
-from attention.weights import load as weights
 from tests.attention.direct_lab import DirectLab
 
 
 def shipped(name: str) -> Card:
-    card = weights.card(Variant.parse(name))
+    card = describe(Variant.parse(name)).card
     assert card is not None
     return card
 
 
+def network(name: str, card: Card | None) -> Network:
+    return describe(Variant.parse(name)).model_copy(update={"name": name, "card": card})
+
+
 def test_networks_trained_alike_need_no_warning() -> None:
-    assert differences_in_training({name: shipped(name) for name in ("none", "se", "eca")}) == ()
-    assert differences_in_training({}) == () == differences_in_training({"se": None})
+    assert differences_in_training(tuple(network(name, shipped(name)) for name in ("none", "se", "eca"))) == ()
+    assert differences_in_training(()) == () == differences_in_training((network("se", None),))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +48,8 @@ def test_networks_trained_alike_need_no_warning() -> None:
     ],
 )
 def test_what_differs_is_named_with_both_values(changes: dict[str, Any], word: str) -> None:
-    (warning,) = differences_in_training({"none": shipped("none"), "se": shipped("se").model_copy(update=changes)})
+    se = network("se", shipped("se").model_copy(update=changes))
+    (warning,) = differences_in_training((network("none", shipped("none")), se))
     assert word in warning and "need not come from attention" in warning
 
 
@@ -51,15 +57,14 @@ def test_epochs_rate_and_resolution_are_compared_too() -> None:
     card = shipped("se")
     recipe = card.recipe.model_copy(update={"epochs": 3, "lr": 0.017})
     how = card.preprocess.model_copy(update={"size": 64})
-    warnings = differences_in_training(
-        {"none": shipped("none"), "se": card.model_copy(update={"recipe": recipe, "preprocess": how})}
-    )
+    se = network("se", card.model_copy(update={"recipe": recipe, "preprocess": how}))
+    warnings = differences_in_training((network("none", shipped("none")), se))
     text = " ".join(warnings)
     assert len(warnings) == 3 and "se: 3)" in text and "the recipe's lr" in text and "64 px" in text
 
 
 def test_where_nothing_is_known_of_one_network_that_is_said() -> None:
-    (warning,) = differences_in_training({"none": shipped("none"), "se": None})
+    (warning,) = differences_in_training((network("none", shipped("none")), network("se", None)))
     assert warning.startswith("How se was trained is not known")
 
 
@@ -70,6 +75,7 @@ def test_a_wider_plain_network_is_a_control_and_not_a_confound() -> None:
     assert confounds(base, Variant.parse("resnet20/se@tail")) == ()
 
 
+@pytest.mark.full
 def test_compare_and_disagree_warn_of_another_width(tmp_path: Path) -> None:
     lab, photo = DirectLab(tmp_path), samples()[0].id
     half, recipe = Variant.parse("resnet20(width=8)/se"), shipped("se").recipe.model_copy(update={"epochs": 3})

@@ -54,6 +54,7 @@ def test_a_rule_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
         Rule(**({"arms": 1, "first_look": 6} | wrong))
 
 
+@pytest.mark.full
 def test_interval_and_verdict_never_disagree() -> None:
     """The interval computed with scipy for each of 100,000 samples, the kind read off by the words of the rule."""
     generator = np.random.default_rng(3)
@@ -75,6 +76,7 @@ def test_interval_and_verdict_never_disagree() -> None:
             assert found.high[spread[:, 0] >= 0.3] == pytest.approx(high)
 
 
+@pytest.mark.full
 def test_the_adjusted_p_says_what_the_interval_says() -> None:
     generator = np.random.default_rng(5)
     for variance in (0.0, 0.01):

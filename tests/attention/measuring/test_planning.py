@@ -50,6 +50,7 @@ def test_chances_are_those_of_simulated_verdicts(
         assert (said == kind).mean() == pytest.approx(getattr(chance, kind), abs=0.005)
 
 
+@pytest.mark.full
 def test_seeds_needed_reach_the_chance_and_one_less_does_not() -> None:
     for sd in (0.25, 0.4, 1.0):
         rule = Rule(3, 8, margin=0.5)

@@ -11,11 +11,12 @@ from scipy import stats
 
 from attention.analyses import run
 from attention.analyses.scale import enlarged
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.data.files import samples
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.errors import InvalidRequest
 from attention.gate import capture
+from attention.network import describe
 from attention.reports.scale import ScaleRequest
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab
@@ -33,10 +34,11 @@ def ask(**asked: Any) -> ScaleRequest:
     return ScaleRequest(**asked)
 
 
+@pytest.mark.full
 def test_every_point_is_the_mean_difference_of_the_two_branches(lab: DirectLab) -> None:
     report = run(ask(variant=SK, pictures=PHOTOS), lab)
     assert len(report.gates) == 3 and (report.images, report.total) == (3, 3)
-    model, how = build(report.network.variant), preprocess_of(SK)
+    model, how = build(report.network.variant), describe(SK).preprocess
     for gate in report.gates:
         assert (gate.kind, gate.branches, gate.stage, gate.channels) == ("branch", 2, 3, 16)
         differences = []

@@ -61,6 +61,7 @@ def test_no_change_among_few_images_is_not_a_sure_zero() -> None:
         paired_share_interval([True], [True, False])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("n", "lost", "gained"), [(30, 0.2, 0.05), (50, 0.05, 0.02), (256, 0.01, 0.01), (256, 0.15, 0.02), (1000, 0.3, 0.3)]
 )
@@ -96,6 +97,7 @@ def test_the_bootstrap_covers_over_images() -> None:
 # ------------------------------------------------------------------ simulations
 
 
+@pytest.mark.full
 def test_paired_t_covers_what_it_says_and_a_bootstrap_of_three_seeds_does_not() -> None:
     generator = np.random.default_rng(0)
     t_hits, bootstrap_hits, trials = 0, 0, 2000

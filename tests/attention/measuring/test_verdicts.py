@@ -85,6 +85,7 @@ def test_the_order_of_arms_changes_nothing() -> None:
     assert judge_differences(RULE, dict(reversed(DIFFERENCES.items()))) == judge_differences(RULE, DIFFERENCES)
 
 
+@pytest.mark.full
 def test_an_arm_more_never_narrows_an_interval() -> None:
     def width(arms: int, looks: int = 3) -> float:
         (verdict,) = judge_differences(Rule(arms, 8, looks, 0.3, 0.01), {"a": DIFFERENCES["a"]}).values()
@@ -153,6 +154,7 @@ REAL = {
 """ResNet-20 on CIFAR-10 (JPEG quality 75), 10 epochs on an H100, ten seeds: accuracy minus that without attention."""
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("looks", "arm", "low", "high", "p", "kind", "needed"),
     [

@@ -139,6 +139,7 @@ def test_autocast_agrees(name: str) -> None:
     torch.testing.assert_close(rough.float(), module(x), rtol=0.1, atol=0.1)
 
 
+@pytest.mark.full
 @every_module
 def test_it_exports_with_a_free_batch_and_equal_logits(name: str) -> None:
     """Write ``x.shape[0]`` or ``unflatten`` where ``len(x)`` or ``reshape`` would make the batch a constant."""

@@ -355,6 +355,7 @@ def test_where_no_network_says_a_size_there_is_one() -> None:
     assert GatherExcite.at(slot).size == 7 and GatherExcite.at(slot, size=5).size == 5
 
 
+@pytest.mark.full
 def test_the_known_sides_are_those_that_the_networks_produce() -> None:
     for name in ("resnet18", "mobilenetv2"):
         for position in ("standard", "inner", "pre", "post", "identity", "tail"):
@@ -365,13 +366,13 @@ def test_the_known_sides_are_those_that_the_networks_produce() -> None:
 
 # Counts on ResNet-50
 
-
 DEPTHWISE = sum(c * side**2 for c, side in zip(R50_WIDTHS, [56] * 3 + [28] * 4 + [14] * 6 + [7] * 3, strict=True))
 C = sum(R50_WIDTHS)
 C2 = sum(c**2 for c in R50_WIDTHS)
 SE16 = sum(2 * c * c // 16 for c in R50_WIDTHS)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "parameters", "macs"),
     [

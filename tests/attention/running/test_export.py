@@ -10,16 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.commands import main
 from attention.errors import BadCheckpoint, InvalidRequest
+from attention.modules import modules
+from attention.network import describe
 from attention.reports.export import ExportCard
 from attention.running.export import About, export
 from attention.running.hub_layout import push, save_pretrained
 from attention.spec import Preprocess, Variant
-from attention.weights import load
 from attention.weights.find import Checkpoints
-from tests.attention.weights.checkpoint_files import logits, trained
+from tests.attention.weights.checkpoint_files import logits, randomised, trained
 
 NEEDS = ("onnx", "onnxscript", "onnxruntime")
 needs_onnx = pytest.mark.skipif(
@@ -40,6 +41,19 @@ class Small(nn.Module):
         x = self.conv(x)
         x = x * torch.sigmoid(self.gate(x.mean((2, 3), keepdim=True)))
         return self.fc(x.relu().mean((2, 3)))
+
+
+class Attending(nn.Module):
+    """A convolution, an attention module and a classifier."""
+
+    def __init__(self, attention: str) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 16, 3, padding=1)
+        self.attention = modules[attention](16)
+        self.fc = nn.Linear(16, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.attention(self.conv(x)).relu().mean((2, 3)))
 
 
 class OfOneSize(Small):
@@ -65,6 +79,7 @@ class Drifting(Small):
         return super().forward(x) + float(self.calls)
 
 
+@pytest.mark.full
 def test_a_program_of_torch_takes_any_batch_and_size_and_answers_alike(tmp_path: Path) -> None:
     model = Small().train()
     model.gate.eval()
@@ -79,17 +94,20 @@ def test_a_program_of_torch_takes_any_batch_and_size_and_answers_alike(tmp_path:
     assert ExportCard.model_validate_json((tmp_path / "net.json").read_bytes()) == card
 
 
+@pytest.mark.full
 def test_a_network_of_one_size_says_so(tmp_path: Path) -> None:
     card = export(OfOneSize(), tmp_path / "net.pt2", 16)
     assert card.free_batch and not card.free_size and len(card.checks) == 2
 
 
+@pytest.mark.full
 def test_what_answers_something_else_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"answers otherwise than torch|cannot be exported as one graph"):
         export(Drifting(), tmp_path / "net.pt2", 16)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
 def test_what_depends_on_values_cannot_be_one_graph(tmp_path: Path) -> None:
     class Undecided(Small):
         def forward(self, x: Tensor) -> Tensor:
@@ -100,6 +118,7 @@ def test_what_depends_on_values_cannot_be_one_graph(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
 @needs_onnx
 def test_onnx_answers_alike_in_its_own_runtime(tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
@@ -114,13 +133,19 @@ def test_onnx_answers_alike_in_its_own_runtime(tmp_path: Path) -> None:
 
 
 @needs_onnx
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("attention", ["se", "eca", "cbam", "gc", "coord", "simam"])
-def test_networks_with_attention_are_onnx_with_a_free_batch(tmp_path: Path, attention: str) -> None:
-    card = export(trained(f"resnet20/{attention}"), tmp_path / "net.onnx", 32)
-    assert card.free_batch
+def test_attention_is_onnx_with_a_free_batch(tmp_path: Path, attention: str) -> None:
+    assert export(randomised(Attending(attention)), tmp_path / "net.onnx", 16).free_batch
 
 
+@needs_onnx
+@pytest.mark.slow
+def test_a_whole_network_with_attention_is_onnx_with_a_free_batch(tmp_path: Path) -> None:
+    assert export(trained("resnet20/se"), tmp_path / "net.onnx", 32).free_batch
+
+
+@pytest.mark.full
 def test_safetensors_hold_the_weights_and_the_hubs_layout_reads_back(tmp_path: Path) -> None:
     model, labels = trained("resnet20/se?classes=10"), tuple("abcdefghij")
     how = Preprocess(size=32, resize=36, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), filter="bilinear", mode="squash")
@@ -138,8 +163,8 @@ def test_safetensors_hold_the_weights_and_the_hubs_layout_reads_back(tmp_path: P
 
     variant, checkpoints = Variant.parse("resnet20/se?classes=10&weights=hub:me/net"), Checkpoints(fetch=fetch)
     assert torch.equal(logits(build(variant, checkpoints)), logits(model))
-    assert preprocess_of(variant, checkpoints) == how
-    assert load.labels(variant, checkpoints) == labels
+    assert describe(variant, checkpoints).preprocess == how
+    assert describe(variant, checkpoints).labels == labels
     said = json.loads((tmp_path / "me" / "net" / "config.json").read_bytes())
     assert said["num_classes"] == 10 and said["pretrained_cfg"]["interpolation"] == "bilinear"
     assert "license: apache-2.0" in (tmp_path / "me" / "net" / "README.md").read_text()

@@ -42,6 +42,7 @@ def test_it_gives_the_same_logits_and_gates(backbone: str, rest: str) -> None:
     same(model, fused_copy(model))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", POOLED)
 def test_every_gate_that_needs_means_alone_is_computed_first(name: str) -> None:
     model = network(f"resnet50(width=0.125)/{name}")

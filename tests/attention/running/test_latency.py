@@ -23,6 +23,7 @@ def about(low: float, middle: float, high: float) -> Interval:
     return Interval(estimate=middle, low=low, high=high, confidence=0.95, n=30, method="given")
 
 
+@pytest.mark.full
 def test_the_interval_of_the_median_covers_it_as_often_as_it_says() -> None:
     generator, hits, confidence = np.random.default_rng(0), 0, 0.0
     for _ in range(2000):
@@ -84,6 +85,7 @@ def test_a_claim_needs_more_than_two_timings_of_the_same_differ() -> None:
     assert verdict(about(0.95, 1.01, 1.07), control, 0.02) == "undecided"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mode", ["eager", "served"])
 def test_a_report_gives_all_numbers_or_none_with_the_reason(tmp_path: Path, mode: str) -> None:
     lab = DirectLab(tmp_path)
@@ -115,12 +117,14 @@ def test_a_report_gives_all_numbers_or_none_with_the_reason(tmp_path: Path, mode
     assert report.latex().count(r" \\") == 1 + 1 + len(report.timings)
 
 
+@pytest.mark.full
 def test_a_machine_that_cannot_tell_says_so(tmp_path: Path) -> None:
     report = run(LatencyRequest(variants=SMALL[:1], rounds=6, warm_up=1, tolerance=1e-9), DirectLab(tmp_path))
     assert report.withheld is not None and "No number is given" in report.headline
     assert report.timings[0].median_ms is None and report.timings[0].ratio is None
 
 
+@pytest.mark.full
 def test_the_ledger_predicts_more_time_for_a_larger_batch(tmp_path: Path) -> None:
     one, four = (
         run(LatencyRequest(variants=SMALL[:1], rounds=6, warm_up=1, batch=batch), DirectLab(tmp_path)).timings[0]
@@ -163,6 +167,7 @@ def test_a_network_fits_a_budget_when_three_of_four_passes_do() -> None:
     assert given(None, None).fit(100.0) == "withheld"
 
 
+@pytest.mark.full
 def test_a_table_for_a_paper_escapes_names_and_carries_the_conditions(tmp_path: Path) -> None:
     report = run(LatencyRequest(variants=SMALL[:1], rounds=6, warm_up=1, tolerance=1e-9, batch=2), DirectLab(tmp_path))
     text = report.latex()

@@ -129,6 +129,7 @@ def test_no_hook_stays_behind_also_when_a_gate_is_not_there() -> None:
     assert after == before
 
 
+@pytest.mark.full
 def test_every_backbone_says_whether_its_blocks_run_one_after_another() -> None:
     """A feature pyramid's maps live side by side, so its rows cannot join half-way."""
     chained = {name: make(classes=2).chained for name, make in backbones.items() if name in SMALL}
@@ -136,6 +137,7 @@ def test_every_backbone_says_whether_its_blocks_run_one_after_another() -> None:
     assert not Backbone.chained
 
 
+@pytest.mark.full
 @torch.inference_mode()
 def test_a_serving_copy_gives_the_same_and_is_one_again_afterwards() -> None:
     model = network("resnet50(width=0.125)/se")

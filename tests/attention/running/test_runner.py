@@ -32,6 +32,7 @@ def answers(running: Running, images: Tensor) -> Found:
     return fetched(*running(running.images(list(images))))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("variant", SHIPPED, ids=lambda one: one.name)
 def test_bfloat16_agrees_with_float32_and_answers_in_it(variant: Variant) -> None:
     images = pictures(24)
@@ -111,6 +112,7 @@ class Tape:
         return replay
 
 
+@pytest.mark.full
 def test_a_recording_gives_what_the_network_gives_for_every_batch_size() -> None:
     tape = Tape()
     running, truth = Running(build(SE), "cpu", graphs=True, record=tape), Running(build(SE), "cpu")
@@ -139,6 +141,7 @@ def test_what_cannot_be_recorded_runs_as_it_is_and_is_not_tried_again(caplog: py
     assert "not permitted" in caplog.text and "long story" not in caplog.text
 
 
+@pytest.mark.full
 def test_only_so_many_recordings_are_kept() -> None:
     tape = Tape()
     running = Running(build(Variant.parse("resnet20(width=4)/none")), "cpu", graphs=True, record=tape)

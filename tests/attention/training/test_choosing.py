@@ -56,6 +56,7 @@ def ask(**changes: object) -> StudyRequest:
     )
 
 
+@pytest.mark.full
 def test_a_sweep_ends_in_a_choice_and_records_no_plan(tmp_path: Path) -> None:
     write_folder(tmp_path / "datasets" / "rgb")
     headlines: list[str] = []

@@ -24,6 +24,7 @@ def data() -> DataSet:
     return DataSet("noise", ("red", "green", "blue"), split(120, 0), split(30, 1), validation=split(24, 2))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("recipe", [RECIPE, PHOTOS], ids=["moved", "resized, recoloured, averaged"])
 @pytest.mark.parametrize("name", ["none", "eca", "cbam"])
 def test_recorded_steps_train_what_eager_steps_train(data: DataSet, recipe: Recipe, name: str, tmp_path: Path) -> None:
@@ -42,6 +43,7 @@ def test_recorded_steps_train_what_eager_steps_train(data: DataSet, recipe: Reci
     assert torch.equal(recorded.predicted, eager.predicted)
 
 
+@pytest.mark.full
 def test_a_recorded_run_that_was_killed_goes_on_as_the_eager_one_would(data: DataSet, tmp_path: Path) -> None:
     state, whole = tmp_path / "state", train(TINY, PHOTOS, data)
     with pytest.raises(Killed):
@@ -52,6 +54,7 @@ def test_a_recorded_run_that_was_killed_goes_on_as_the_eager_one_would(data: Dat
         torch.testing.assert_close(resumed.model.state_dict()[key], value, rtol=1e-3, atol=1e-4, msg=key)
 
 
+@pytest.mark.full
 def test_tests_are_replayed_too_with_the_weights_of_their_time(data: DataSet) -> None:
     many = replace(data, validation=split(1100, 5))
     tape, eager = Tape(), train(TINY, RECIPE, many)

@@ -14,6 +14,7 @@ from attention.analysis import in_order
 from attention.build import build
 from attention.commands import main
 from attention.commands.study import ship
+from attention.network import describe
 from attention.reports.checkpoints import Card
 from attention.reports.study import StudyReport, StudyRequest
 from attention.spec import Recipe, Variant
@@ -73,6 +74,7 @@ def test_every_arm_is_trained_with_every_seed_and_reported_in_three_formats(
     assert f"=> {report.headline}" in out
 
 
+@pytest.mark.full
 def test_cards_name_the_command_that_gives_the_study_again(data: Path) -> None:
     assert main(command(data, "--data-name", "grey (squares)", "--threads", "1")) == 0
     cards = [Card.model_validate_json(path.read_bytes()) for path in (data.parent / "kept/checkpoints").glob("*.json")]
@@ -86,6 +88,7 @@ def test_cards_name_the_command_that_gives_the_study_again(data: Path) -> None:
         assert card.variant.name in card.command and str(data.parent) not in card.command
 
 
+@pytest.mark.full
 def test_a_stopped_study_goes_on_and_gives_what_it_would_have_given(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +111,7 @@ def test_a_stopped_study_goes_on_and_gives_what_it_would_have_given(
     assert [run.curve[-1].loss for run in resumed.runs] == [run.curve[-1].loss for run in fresh.runs]
 
 
+@pytest.mark.full
 def test_processes_with_seeds_of_their_own_share_a_folder_and_one_report_is_over_all(data: Path) -> None:
     assert main(command(data, "--seeds", "1", "--first-seed", "0")) == 0
     assert main(command(data, "--seeds", "1", "--first-seed", "1")) == 0
@@ -119,6 +123,7 @@ def test_processes_with_seeds_of_their_own_share_a_folder_and_one_report_is_over
     assert [run.seed for run in report_of(data).runs] == [0, 0, 1, 1]
 
 
+@pytest.mark.full
 def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +147,7 @@ def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
     try:
         for arm, run in zip(ARMS, study.runs[:2], strict=True):
             variant = Variant.parse(f"{arm}?weights=shipped")
-            card = weights.card(variant)
+            card = describe(variant).card
             assert card is not None and (card.seed, card.labels) == (0, ("dark", "light"))
             assert card.test_accuracy == run.test_accuracy
             assert card.command.startswith("attention-lab study DATA ") and arm in card.command
@@ -162,6 +167,7 @@ def first_run(data: Path, arm: str) -> str:
     return f"{run.weights.removeprefix('file:')}.safetensors"
 
 
+@pytest.mark.full
 def test_a_study_trained_by_another_command_is_shipped_under_the_one_that_is_given(data: Path, tmp_path: Path) -> None:
     assert main(command(data, "--seeds", "1")) == 0
     ship(report_of(data), data.parent / "kept", tmp_path / "out", "make the-study", "Shades (small)")
@@ -171,6 +177,7 @@ def test_a_study_trained_by_another_command_is_shipped_under_the_one_that_is_giv
     assert [shown.data.name, *(card["data"] for card in cards)] == ["Shades (small)"] * 3
 
 
+@pytest.mark.full
 def test_an_arm_whose_first_run_failed_is_shipped_without_weights(data: Path, tmp_path: Path) -> None:
     assert main(command(data, "--seeds", "1")) == 0
     report = report_of(data)
@@ -181,6 +188,7 @@ def test_an_arm_whose_first_run_failed_is_shipped_without_weights(data: Path, tm
     assert (tmp_path / "out" / "resnet20-width=4--none.safetensors").exists()
 
 
+@pytest.mark.full
 def test_a_name_stands_for_one_data_set_in_a_folder_of_runs(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command(data, "--seeds", "1")) == 0
     other = data.parent / "elsewhere" / "shades"
@@ -240,6 +248,7 @@ def test_data_that_is_not_there_or_lacks_a_class_ends_with_a_sentence_and_two(
     assert "Class 'light' has no images in its test split." in capsys.readouterr().err
 
 
+@pytest.mark.full
 def test_by_arm_all_seeds_of_an_arm_are_trained_before_the_next_arm(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +260,7 @@ def test_by_arm_all_seeds_of_an_arm_are_trained_before_the_next_arm(
     assert [run.seed for run in report_of(data).runs] == [0, 0, 1, 1], "the report is in its usual order"
 
 
+@pytest.mark.full
 def test_a_study_whose_runs_go_side_by_side_is_the_same_study(data: Path) -> None:
     """As on a GPU: how many at once is measured, and the report is that of runs one after the other."""
     request = StudyRequest(

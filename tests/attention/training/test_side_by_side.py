@@ -24,6 +24,7 @@ def lost(item: object, sentence: str) -> Run:
     raise AssertionError(sentence)
 
 
+@pytest.mark.full
 def test_runs_side_by_side_give_what_they_give_alone() -> None:
     data = DataSet("noise", ("red", "green", "blue"), split(48, 0), split(30, 1))
     recipe = RECIPE.model_copy(update={"epochs": 2})
@@ -110,6 +111,7 @@ def test_the_number_doubles_for_as_long_as_all_become_faster_together() -> None:
     assert best_count(full) == 4
 
 
+@pytest.mark.full
 def test_runs_that_are_timed_together_are_trained_and_those_that_fail_do_not_hang() -> None:
     data = DataSet("noise", ("red", "green", "blue"), split(48, 0), split(30, 1))
     assert speed_together(TINY, RECIPE, data, "cpu", 2) > 0

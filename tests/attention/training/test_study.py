@@ -42,6 +42,7 @@ def ask(**changes: Any) -> StudyRequest:
     return StudyRequest(**{"data": "shades", "size": 8, "variants": ARMS, "recipe": RECIPE, "seeds": 2, **changes})
 
 
+@pytest.mark.full
 def test_every_arm_is_trained_with_every_seed_and_its_weights_are_kept(lab: DirectLab) -> None:
     report = run(ask(), lab)
     names = [f"{name}?classes=2" for name in ARMS]
@@ -59,6 +60,7 @@ def test_every_arm_is_trained_with_every_seed_and_its_weights_are_kept(lab: Dire
     assert (eca.extra_parameters, plain.extra_parameters) == (3 * 1 + 3 * 3 + 3 * 3, 0)
 
 
+@pytest.mark.full
 def test_a_run_keeps_what_it_gave_each_test_image_and_what_follows_from_it(lab: DirectLab) -> None:
     report = run(ask(), lab)
     assert report.data.test_labels is not None and report.data.test_per_class == (4, 4)
@@ -77,6 +79,7 @@ def test_a_run_keeps_what_it_gave_each_test_image_and_what_follows_from_it(lab: 
         assert predict(model, data.test, data.preprocess()).tolist() == told, "the kept weights give the kept classes"
 
 
+@pytest.mark.full
 def test_curves_are_of_validation_images_and_without_any_a_caveat_says_so(lab: DirectLab) -> None:
     report = run(ask(), lab)
     assert (report.data.validation, report.data.validation_images, report.data.train_images) == ("cut", 2, 14)
@@ -98,6 +101,7 @@ def test_a_report_from_before_there_was_a_validation_split_stays_readable() -> N
     assert one.curve[0].accuracy == one.test_accuracy == 0.8 and one.predicted is None and one.right == ()
 
 
+@pytest.mark.full
 def test_a_study_asked_again_trains_nothing_and_more_seeds_train_only_the_new_ones(lab: DirectLab) -> None:
     first = run(ask(), lab)
     lab.told.clear()
@@ -107,6 +111,7 @@ def test_a_study_asked_again_trains_nothing_and_more_seeds_train_only_the_new_on
     assert more.runs[:4] == first.runs and len(more.runs) == 6
 
 
+@pytest.mark.full
 def test_a_cancelled_study_goes_on_where_it_was(lab: DirectLab) -> None:
     class Impatient(DirectLab):
         def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
@@ -132,6 +137,7 @@ def test_a_cancelled_study_goes_on_where_it_was(lab: DirectLab) -> None:
     assert not list((lab.files.root / "runs").glob("*.part"))
 
 
+@pytest.mark.full
 def test_results_may_come_in_any_order(lab: DirectLab) -> None:
     class Backwards(DirectLab):
         def map(self, fn: Any, items: Sequence[Any], on_progress: Any, lost: Any) -> Iterator[Any]:
@@ -147,6 +153,7 @@ class Watched(DirectLab):
         self.shown = partial
 
 
+@pytest.mark.full
 def test_a_study_of_which_every_run_diverges_fails_and_says_why(lab: DirectLab) -> None:
     watched = Watched(lab.files.root)
     with pytest.raises(AttentionError, match=r"No run has a result\. The first: .* diverged in epoch [12]"):
@@ -161,6 +168,7 @@ def test_images_that_do_not_fill_a_batch_are_said_before_anything_is_trained(lab
     assert not (lab.files.root / "runs").exists()
 
 
+@pytest.mark.full
 def test_a_run_that_lacked_memory_is_reported_and_tried_again_the_next_time(
     lab: DirectLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +223,7 @@ def test_a_grid_is_every_combination() -> None:
     assert len(arms) == 5 and arms[0].name == "resnet20/none"
 
 
+@pytest.mark.full
 def test_the_plan_is_kept_before_the_first_run_and_found_again(lab: DirectLab) -> None:
     first = run(ask(), lab)
     plan = first.plan
@@ -228,6 +237,7 @@ def test_the_plan_is_kept_before_the_first_run_and_found_again(lab: DirectLab) -
     assert plan.sentence in first.caveats
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "changes",
     [{"first_look": 8}, {"looks": 1}, {"margin": 0.3}, {"margin": None}, {"variants": (*ARMS, "resnet20(width=4)/se")}],

@@ -89,6 +89,7 @@ def test_a_clear_gain_is_the_headline_with_its_interval() -> None:
     assert "on these test images" in report.headline
 
 
+@pytest.mark.full
 def test_noise_is_not_a_claim() -> None:
     report = made_up({"resnet20/none": BASE, "resnet20/eca": [80.9, 79.6, 80.5, 79.5, 80.8, 80.0]})
     assert report.arms[1].verdict and report.arms[1].verdict.kind == "undecided"

@@ -1,11 +1,8 @@
 """Training: a loop that learns, pairs its runs by seed, and resumes to the same result."""
 
 import math
-import shutil
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,13 +10,11 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from torch import Tensor, nn
-from torch._dynamo.utils import counters
-from torch._inductor import config
 
 from attention.commands import main
 from attention.data.dataset import DataSet, Split
-from attention.data.images import normalise
-from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
+from attention.data.preprocessing import normalise
+from attention.errors import BadData, Diverged, TooLarge
 from attention.reports.checkpoints import Card
 from attention.spec import Preprocess, Recipe, Variant
 from attention.training.cards import card_of
@@ -53,6 +48,7 @@ def test_a_network_learns_what_can_be_learnt(data: DataSet) -> None:
     assert not run.model.training
 
 
+@pytest.mark.full
 def test_the_same_seed_gives_the_same_network_and_another_seed_another(data: DataSet) -> None:
     runs = [train(TINY, RECIPE, data, seed=seed).model.state_dict() for seed in (1, 1, 2)]
     assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
@@ -71,6 +67,7 @@ def kill_in_epoch(number: int) -> Callable[[Epoch], None]:
     return kill
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "changes", [{"ema": 0.0}, {"ema": 0.9}, {"crop_padding": 0, "least_crop_area": 0.25, "colour_jitter": 0.3}]
 )
@@ -93,6 +90,7 @@ def test_a_killed_run_resumes_to_the_same_result(data: DataSet, tmp_path: Path, 
 # ------------------------------------------------------------------ validation and test
 
 
+@pytest.mark.full
 def test_the_test_images_are_touched_once_after_the_last_epoch(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     touched: list[str] = []
 
@@ -107,6 +105,7 @@ def test_the_test_images_are_touched_once_after_the_last_epoch(data: DataSet, mo
     assert run.test_accuracy == (run.predicted == data.test.labels).double().mean().item()
 
 
+@pytest.mark.full
 def test_validation_images_change_nothing_but_what_is_shown(data: DataSet) -> None:
     without = train(TINY, RECIPE, replace(data, validation=None))
     beside = train(TINY, RECIPE, data)
@@ -115,6 +114,7 @@ def test_validation_images_change_nothing_but_what_is_shown(data: DataSet) -> No
     assert without.curve[-1].test_accuracy == without.test_accuracy and without.curve[-1].validation_accuracy is None
 
 
+@pytest.mark.full
 def test_predictions_are_the_first_class_of_each_image_by_itself(data: DataSet) -> None:
     run = train(TINY, RECIPE, data)
     assert torch.equal(predict(run.model, data.test, data.preprocess(), batch_size=7), run.predicted)
@@ -124,6 +124,7 @@ def test_predictions_are_the_first_class_of_each_image_by_itself(data: DataSet) 
             assert int(logits.argmax()) == found
 
 
+@pytest.mark.full
 def test_a_run_that_goes_on_with_other_threads_says_so_on_its_card(data: DataSet, tmp_path: Path) -> None:
     threads, state = torch.get_num_threads(), tmp_path / "state"
     with pytest.raises(Killed):
@@ -167,6 +168,7 @@ def weights_after_each_epoch(recipe: Recipe, data: DataSet, state: Path) -> tupl
     return seen, train(TINY, recipe, data, resume=state, on_epoch=look)
 
 
+@pytest.mark.full
 def test_with_ema_what_is_tested_and_kept_is_the_average_of_the_weights_after_each_step(
     data: DataSet, tmp_path: Path
 ) -> None:
@@ -188,70 +190,12 @@ def test_with_ema_what_is_tested_and_kept_is_the_average_of_the_weights_after_ea
     assert kept.keys() == plain.model.state_dict().keys() and not averaged.model.training
 
 
+@pytest.mark.full
 def test_without_ema_the_trained_weights_themselves_are_kept(data: DataSet, tmp_path: Path) -> None:
     steps, run = weights_after_each_epoch(ONE_STEP.model_copy(update={"ema": 0.0}), data, tmp_path / "state")
     assert all(torch.equal(steps[-1][name], value) for name, value in run.model.state_dict().items())
     with safe_open(tmp_path / "state", framework="pt") as file:
         assert not [name for name in file.keys() if name.startswith("average.")]  # noqa: SIM118
-
-
-# ------------------------------------------------------------------ compiled steps
-
-
-def one_layer(variant: Variant) -> nn.Module:
-    """A network of one convolution: each kernel that is compiled takes a second or more."""
-    torch.manual_seed(variant.seed)
-    return nn.Sequential(
-        OrderedDict(
-            conv=nn.Conv2d(3, 8, 3),
-            bn=nn.BatchNorm2d(8),
-            relu=nn.ReLU(),
-            pool=nn.AdaptiveAvgPool2d(1),
-            flat=nn.Flatten(),
-            fc=nn.Linear(8, variant.classes or 3),
-        )
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
-def test_compiled_steps_train_the_same_network_as_eager_ones(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attention.training.train.build", one_layer)
-    recipe = Recipe(epochs=2, batch_size=60, lr=0.02, crop_padding=1)
-    eager, compiled = (train(TINY, recipe, data, compiled=choice) for choice in (False, True))
-    for ours, theirs in zip(compiled.curve, eager.curve, strict=True):
-        assert ours.loss == pytest.approx(theirs.loss, rel=1e-4)
-    for name, value in compiled.model.state_dict().items():
-        torch.testing.assert_close(value, eager.model.state_dict()[name], rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.slow
-def test_traced_steps_keep_names_average_and_resume(
-    data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With torch's back end that traces and differentiates like the real one but writes no C++, a whole network."""
-    monkeypatch.setattr("torch.compile", partial(torch.compile, backend="aot_eager", fullgraph=True))
-    recipe = RECIPE.model_copy(update={"ema": 0.5, "lr": 0.01})
-    eager = train(TINY, recipe, data)
-    state = tmp_path / "state"
-    counters.clear()
-    with pytest.raises(Killed):
-        train(TINY, recipe, data, compiled=True, resume=state, on_epoch=kill_in_epoch(1))
-    resumed = train(TINY, recipe, data, compiled=True, resume=state)
-    assert counters["stats"]["unique_graphs"] == 2, "one program for each of the two processes"
-    names = resumed.model.state_dict().keys()
-    assert names == eager.model.state_dict().keys() and "conv1.weight" in names, "no name has _orig_mod before it"
-    for ours, theirs in zip(resumed.curve, eager.curve, strict=True):
-        assert ours.loss == pytest.approx(theirs.loss, rel=1e-3)
-    for name, value in resumed.model.state_dict().items():
-        torch.testing.assert_close(value, eager.model.state_dict()[name], rtol=1e-2, atol=1e-3)
-
-
-def test_where_nothing_can_be_compiled_a_sentence_says_so(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attention.training.train.build", one_layer)
-    with config.patch({"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True}):
-        with pytest.raises(InvalidRequest, match=r"cannot be compiled here .*compiler.*Train without compiling"):
-            train(TINY, RECIPE, data, compiled=True)
 
 
 # ------------------------------------------------------------------ what is drawn, and the rate
@@ -283,6 +227,7 @@ def test_too_few_images_for_a_batch_get_a_sentence(data: DataSet) -> None:
         train(TINY, RECIPE.model_copy(update={"batch_size": 500}), data)
 
 
+@pytest.mark.full
 def test_too_little_memory_ends_with_a_sentence_on_a_gpu_as_on_a_cpu(data: DataSet) -> None:
     def gpu(epoch: Epoch) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
@@ -313,6 +258,7 @@ def write_folder(root: Path, train_count: int = 20) -> Path:
     return root
 
 
+@pytest.mark.full
 def test_the_command_writes_weights_and_a_card_and_says_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -337,6 +283,7 @@ def test_the_command_writes_weights_and_a_card_and_says_what_is_wrong(
     assert "There is no data set at" in capsys.readouterr().err
 
 
+@pytest.mark.full
 def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,6 +323,7 @@ def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
     assert "Class 'g' has no images in its test split. Add some, or remove it." in told()
 
 
+@pytest.mark.full
 def test_a_command_goes_on_with_a_run_of_its_own_recipe_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

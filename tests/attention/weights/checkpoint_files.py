@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from attention.build import build, load_report
+from attention.build import build
+from attention.network import describe
 from attention.reports.checkpoints import LoadReport
 from attention.spec import Variant
 from attention.weights.find import Checkpoints
@@ -64,7 +65,7 @@ class Bomb:
 
 
 def report_of(name: str, checkpoints: Checkpoints) -> LoadReport:
-    report = load_report(Variant.parse(name), checkpoints)
+    report = describe(Variant.parse(name), checkpoints).load
     assert report is not None
     return report
 

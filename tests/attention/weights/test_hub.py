@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention.build import build, load_report, preprocess_of
+from attention.build import build
 from attention.data.files import Files
 from attention.errors import BadCheckpoint
+from attention.network import describe
 from attention.spec import Preprocess, Variant
-from attention.weights import load as weights
 from attention.weights.find import Checkpoints
 from attention.weights.hub import TORCHVISION, Hub
 from tests.attention.weights.checkpoint_files import Bomb, logits, report_of, trained, write
@@ -64,6 +64,7 @@ def cached(cache: Path, repository: str) -> Path:
     return folder
 
 
+@pytest.mark.full
 @needs_client
 def test_what_is_in_the_cache_needs_no_network(tmp_path: Path) -> None:
     model = trained("resnet20/none")
@@ -73,7 +74,7 @@ def test_what_is_in_the_cache_needs_no_network(tmp_path: Path) -> None:
         variant = Variant.parse("resnet20/none").model_copy(update={"weights": f"hub:{name}"})
         checkpoints = Checkpoints(fetch=Offline(tmp_path))
         assert torch.equal(logits(build(variant, checkpoints)), logits(model))
-        report = load_report(variant, checkpoints)
+        report = describe(variant, checkpoints).load
         assert report and report.revision == COMMIT
     with pytest.raises(BadCheckpoint, match=r"model\.safetensors of 'timm/other' is not in the cache, and the network"):
         Hub(tmp_path, offline=True)("timm/other", "model.safetensors", None)
@@ -128,6 +129,7 @@ def ask(endpoint: str, cache: Path, *names: str) -> dict[str, str | None]:
     return answers
 
 
+@pytest.mark.full
 @needs_client
 def test_a_checkpoint_is_fetched_once(endpoint: str, tmp_path: Path) -> None:
     model = trained("resnet20/none")
@@ -141,6 +143,7 @@ def test_a_checkpoint_is_fetched_once(endpoint: str, tmp_path: Path) -> None:
     assert Server.asked == []
 
 
+@pytest.mark.full
 @needs_client
 def test_what_cannot_be_fetched_gets_a_sentence(endpoint: str, tmp_path: Path) -> None:
     expected = {
@@ -159,6 +162,7 @@ def test_what_cannot_be_fetched_gets_a_sentence(endpoint: str, tmp_path: Path) -
         assert answer is None or (answer.endswith(".") and "\n" not in answer)
 
 
+@pytest.mark.full
 @needs_client
 def test_without_a_network_a_sentence_says_so(tmp_path: Path) -> None:
     answer = ask("http://127.0.0.1:9", tmp_path, "timm/tiny")["timm/tiny"]
@@ -191,14 +195,15 @@ CONFIG = {
 }
 
 
+@pytest.mark.full
 def test_a_published_checkpoint_brings_its_preprocessing_and_labels(tmp_path: Path) -> None:
     write(tmp_path / "timm" / "tiny" / "model.safetensors", trained("resnet20/none").state_dict())
     (tmp_path / "timm" / "tiny" / "config.json").write_text(json.dumps(CONFIG))
     checkpoints, variant = hub_of(tmp_path), Variant.parse("resnet20/none?classes=10&weights=hub:timm/tiny")
     assert torch.equal(logits(build(variant, checkpoints)), logits(trained("resnet20/none")))
     expected = Preprocess(size=40, resize=50, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25), rounding="torchvision")
-    assert preprocess_of(variant, checkpoints) == expected
-    assert weights.labels(variant, checkpoints) == tuple("abcdefghij")
+    assert describe(variant, checkpoints).preprocess == expected
+    assert describe(variant, checkpoints).labels == tuple("abcdefghij")
     assert report_of(variant.name, checkpoints).architecture == "resnet20"
 
 
@@ -212,7 +217,7 @@ def test_a_configuration_that_says_nothing_leaves_the_backbones_own_preprocessin
     if config is not None:
         (tmp_path / "timm" / "tiny" / "config.json").write_text(config)
     variant = Variant.parse("resnet20/none?weights=hub:timm/tiny")
-    assert preprocess_of(variant, hub_of(tmp_path)) == preprocess_of(Variant.parse("resnet20/none"))
+    assert describe(variant, hub_of(tmp_path)).preprocess == describe(Variant.parse("resnet20/none")).preprocess
 
 
 def test_a_publishers_other_name_for_the_network_is_told(tmp_path: Path) -> None:
@@ -247,6 +252,7 @@ def test_a_file_and_a_revision_may_be_named() -> None:
     ]
 
 
+@pytest.mark.full
 def test_without_a_way_to_fetch_the_hub_is_refused() -> None:
     with pytest.raises(BadCheckpoint, match="nothing is fetched from the hub"):
         build(Variant.parse("resnet50/none?weights=hub:timm/resnet50.a1_in1k"))

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention.build import build, load_report, preprocess_of, resolve, skeleton
+from attention.build import build, resolve, skeleton
 from attention.data.files import Files
 from attention.errors import StorageFailed, UnknownName
+from attention.network import describe
 from attention.spec import Preprocess, Variant
 from attention.weights import imagenet
 from attention.weights.find import check_name, published_labels
 from attention.weights.hub import Hub
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork, find_networks
-from attention.weights.load import labels
 from tests.attention.weights.checkpoint_files import logits, trained, write
 from tests.attention.weights.hub_server import Server, needs_client, serving
 
@@ -121,6 +121,7 @@ def command(endpoint: str, root: Path, *words: str) -> subprocess.CompletedProce
 NAME = "mobilenetv2_100.ra_in1k"
 
 
+@pytest.mark.full
 @needs_client
 def test_a_fetch_that_breaks_off_goes_on_where_it_stopped_and_the_network_loads_offline(
     endpoint: str, tmp_path: Path
@@ -136,12 +137,13 @@ def test_a_fetch_that_breaks_off_goes_on_where_it_stopped_and_the_network_loads_
     variant = Variant.parse(f"mobilenetv2/none?weights=hub:timm/{NAME}")
     checkpoints = Files(tmp_path).checkpoints
     assert torch.equal(logits(build(variant, checkpoints), 64), logits(trained("mobilenetv2/none"), 64))
-    report = load_report(resolve(variant), checkpoints)
+    report = describe(variant, checkpoints).load
     assert report is not None and report.fresh == ()
-    assert preprocess_of(variant, checkpoints) == Preprocess(size=224, resize=256, rounding="torchvision")
-    assert labels(resolve(variant), checkpoints) == imagenet.labels()
+    assert describe(variant, checkpoints).preprocess == Preprocess(size=224, resize=256, rounding="torchvision")
+    assert describe(variant, checkpoints).labels == imagenet.labels()
 
 
+@pytest.mark.full
 @needs_client
 def test_a_wrong_checksum_is_said_and_the_file_deleted(endpoint: str, tmp_path: Path) -> None:
     ask = "from attention.weights.hub import Hub; import sys; from pathlib import Path\n"
@@ -165,6 +167,7 @@ def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path: Path, monkeypatch:
     Hub(tmp_path)._check_room("model.safetensors", "timm/x", 1_000_000)
 
 
+@pytest.mark.full
 def test_the_list_of_networks_says_size_licence_and_accuracy(tmp_path: Path) -> None:
     done = command("http://127.0.0.1:9", tmp_path, "networks")
     assert done.returncode == 0, done.stderr

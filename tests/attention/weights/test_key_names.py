@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from attention.build import build, load_report, skeleton
+from attention.build import build, skeleton
 from attention.errors import BadCheckpoint
+from attention.network import describe
 from attention.reports.checkpoints import LoadReport
 from attention.spec import Variant
 from attention.weights.find import Checkpoints
@@ -99,7 +100,7 @@ def test_each_spelling_gives_the_network_that_it_was(
     write(tmp_path / "theirs.safetensors", as_linear(dict(model.state_dict()), *linear), spell)
     variant, checkpoints = Variant.parse(f"resnet20/{name}?weights=file:theirs&seed=5"), Checkpoints(tmp_path)
     torch.testing.assert_close(logits(build(variant, checkpoints)), logits(model), rtol=0, atol=0)
-    report = load_report(variant, checkpoints)
+    report = describe(variant, checkpoints).load
     assert report is not None and report.loaded == len(model.state_dict())
     assert report.missing == report.unexpected == report.fresh == ()
     wrapped = spell("x") != "x"
@@ -108,7 +109,7 @@ def test_each_spelling_gives_the_network_that_it_was(
 
 def test_what_was_renamed_is_told_once_for_all_blocks(tmp_path: Path) -> None:
     write(tmp_path / "se.safetensors", trained("resnet20/se").state_dict(), TIMM_SE)
-    report = load_report(Variant.parse("resnet20/se?weights=file:se"), Checkpoints(tmp_path))
+    report = describe(Variant.parse("resnet20/se?weights=file:se"), Checkpoints(tmp_path)).load
     assert report is not None
     assert [(one.found, one.ours, one.count) for one in report.renamed] == [
         ("layer*.*.se.fc1.weight", "layer*.*.standard.*.reduce.weight", 9),
@@ -199,11 +200,12 @@ def loaded_as(tmp_path: Path, name: str, spell: Callable[[str], str], size: int 
     sign = "&" if "?" in name else "?"
     variant, checkpoints = Variant.parse(f"{name}{sign}weights=file:theirs"), Checkpoints(tmp_path)
     torch.testing.assert_close(logits(build(variant, checkpoints), size), logits(model, size), rtol=0, atol=0)
-    report = load_report(variant, checkpoints)
+    report = describe(variant, checkpoints).load
     assert report is not None and report.fresh == report.missing == report.unexpected == ()
     return report
 
 
+@pytest.mark.full
 def test_the_released_bam_between_stages_says_that_its_code_multiplies(tmp_path: Path) -> None:
     channel = {"0": "gate_c_fc_0", "1": "gate_c_bn_1", "3": "gate_c_fc_final"}
     spatial = {
@@ -227,6 +229,7 @@ def test_the_released_bam_between_stages_says_that_its_code_multiplies(tmp_path:
     assert "multiplies its two parts where the paper adds them" in report.notes[0]
 
 
+@pytest.mark.full
 def test_the_oldest_se_networks_load_and_say_that_their_stem_pools_differently(tmp_path: Path) -> None:
     def spell(name: str) -> str:
         name = name.replace("standard.0.reduce", "se_module.fc1").replace("standard.0.expand", "se_module.fc2")
@@ -237,6 +240,7 @@ def test_the_oldest_se_networks_load_and_say_that_their_stem_pools_differently(t
     assert "the stem's maximum runs over maps without a border" in report.notes[0]
 
 
+@pytest.mark.full
 def test_openmmlabs_networks_stand_behind_one_word_and_their_head_behind_another(tmp_path: Path) -> None:
     loaded_as(
         tmp_path,
@@ -245,6 +249,7 @@ def test_openmmlabs_networks_stand_behind_one_word_and_their_head_behind_another
     )
 
 
+@pytest.mark.full
 def test_the_released_eca_mobilenet_has_attention_as_its_last_layer(tmp_path: Path) -> None:
     def spell(name: str) -> str:
         match = re.fullmatch(r"features\.(\d+)\.standard\.0\.conv\.weight", name)
@@ -255,6 +260,7 @@ def test_the_released_eca_mobilenet_has_attention_as_its_last_layer(tmp_path: Pa
     loaded_as(tmp_path, "mobilenetv2/eca(kernel_size=released)?classes=7", spell)
 
 
+@pytest.mark.full
 def test_the_released_coordinate_attention_has_all_layers_of_a_block_in_one_row(tmp_path: Path) -> None:
     first = {"0.0": "0", "0.1": "1", "1": "3", "2": "4"}
     others = {"0.0": "0", "0.1": "1", "1.0": "3", "1.1": "4", "2": "7", "3": "8"}
@@ -270,6 +276,7 @@ def test_the_released_coordinate_attention_has_all_layers_of_a_block_in_one_row(
     loaded_as(tmp_path, "mobilenetv2(width=0.25)/coord@published?classes=7", spell)
 
 
+@pytest.mark.full
 def test_timms_sknet_has_the_blocks_own_convolution_as_its_first_path(tmp_path: Path) -> None:
     layers = {
         "spatial.0.branches.0.0.": "conv2.paths.1.conv.",
@@ -301,6 +308,7 @@ def test_an_attribute_that_no_library_has_is_taken_by_its_layers_and_said(tmp_pa
     assert f"{attribute} in its blocks is taken for eca because its layers are" in " ".join(report.notes)
 
 
+@pytest.mark.full
 def test_two_attributes_that_both_could_be_it_are_not_guessed_between(tmp_path: Path) -> None:
     model = trained("resnet20/eca")
     state = {name.replace("standard.0.conv", "left.conv"): value for name, value in model.state_dict().items()}

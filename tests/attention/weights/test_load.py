@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention.build import build, load_report, resolve
+from attention.build import build, resolve
 from attention.data.files import Files
 from attention.errors import AttentionError, BadCheckpoint, NotFound
+from attention.network import describe
 from attention.spec import Variant
 from attention.weights import load as weights
 from attention.weights.find import NOWHERE, Checkpoints, check_name
@@ -65,6 +66,7 @@ def test_a_name_never_leads_out_of_its_folder(tmp_path: Path, name: str) -> None
         assert str(tmp_path) not in str(caught.value)
 
 
+@pytest.mark.full
 def test_without_a_folder_no_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "plain.safetensors", trained("resnet20/none").state_dict())
     monkeypatch.chdir(tmp_path)
@@ -176,7 +178,7 @@ def test_numbers_that_are_not_finite_and_not_floats_are_refused(tmp_path: Path) 
     with pytest.raises(BadCheckpoint, match=r"fc\.bias of the checkpoint inf\.safetensors is not finite throughout"):
         build(Variant.parse("resnet20/none?weights=file:inf"), Checkpoints(tmp_path))
     write(tmp_path / "int.safetensors", {**state, "fc.bias": torch.zeros(10, dtype=torch.int32)})
-    with pytest.raises(BadCheckpoint, match=r"fc\.bias of the checkpoint int\.safetensors holds I32, not floats"):
+    with pytest.raises(BadCheckpoint, match=r"The checkpoint int\.safetensors holds I32 in fc\.bias, not floats"):
         build(Variant.parse("resnet20/none?weights=file:int"), Checkpoints(tmp_path))
 
 
@@ -219,7 +221,7 @@ def test_what_does_not_match_is_refused_with_what_was_expected(
     tmp_path: Path, stored_name: str, asked: str, sentence: str
 ) -> None:
     variant = resolve(Variant.parse(asked)).model_copy(update={"weights": "file:it"})
-    for look in (build, load_report):
+    for look in (build, describe):
         with pytest.raises(BadCheckpoint) as caught:
             look(variant, stored(tmp_path, stored_name))
         assert sentence in str(caught.value)
@@ -233,6 +235,7 @@ def test_one_missing_tensor_of_the_backbone_is_enough(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.full
 def test_a_wrapped_normalisation_is_not_loaded_as_if_nothing_were(tmp_path: Path) -> None:
     state = trained("resnet50(width=0.25)/none").state_dict()
     write(tmp_path / "it.safetensors", state, lambda name: name.replace(".bn3.", ".bn3.0."))
@@ -254,6 +257,7 @@ def test_only_counters_may_be_missing_or_left_over_and_they_are_named(tmp_path: 
     assert weights.warning(report) is None
 
 
+@pytest.mark.full
 def test_two_tensors_for_one_place_are_refused(tmp_path: Path) -> None:
     state = dict(trained("resnet20/se").state_dict())
     state["layer1.0.se.fc1.weight"] = torch.zeros(1, 16, 1, 1)

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention.build import build, preprocess_of
+from attention.build import build
 from attention.data.files import Files, samples
-from attention.data.images import preprocess
+from attention.data.preprocessing import preprocess
 from attention.errors import BadCheckpoint
 from attention.measuring.decision import Rule
 from attention.measuring.verdicts import judge_differences
+from attention.network import describe
 from attention.reports.evidence import printed_end
 from attention.reports.study import StudyReport
 from attention.spec import Variant
@@ -23,7 +24,7 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_says_what_was_trained_on_what_and_how_well_it_does(name: str) -> None:
-    card = weights.card(Variant.parse(name))
+    card = describe(Variant.parse(name)).card
     assert card is not None and card.labels == CIFAR10
     assert card.data == "CIFAR-10 (JPEG q75)", "accuracies on these copies must not pass for those on the originals"
     assert (card.train_images, card.test_images) == (50_000, 10_000)
@@ -33,7 +34,7 @@ def test_a_card_says_what_was_trained_on_what_and_how_well_it_does(name: str) ->
 
 
 def test_all_were_trained_alike() -> None:
-    cards = [weights.card(Variant.parse(name)) for name in NAMES]
+    cards = [describe(Variant.parse(name)).card for name in NAMES]
     assert len({(card.recipe, card.seed, card.preprocess, card.data) for card in cards if card}) == 1
 
 
@@ -42,7 +43,7 @@ def test_all_were_trained_alike() -> None:
 def test_it_sees_in_a_real_photo_what_a_person_would(name: str, photo: str, label: str, tmp_path: Path) -> None:
     variant = Variant.parse(name)
     (sample,) = (sample for sample in samples() if sample.name == photo)
-    image = preprocess(Files(tmp_path).image(sample.id), preprocess_of(variant))[None]
+    image = preprocess(Files(tmp_path).image(sample.id), describe(variant).preprocess)[None]
     with torch.inference_mode():
         share = build(variant)(image).softmax(1)[0]
     assert CIFAR10[int(share.argmax())] == label and share.max() > 0.5
@@ -60,6 +61,7 @@ def test_the_study_that_comes_along_has_ten_pairs_of_every_network() -> None:
         assert {run.seed for run in report.runs if run.arm == arm.name and run.test_accuracy} == set(range(10))
 
 
+@pytest.mark.full
 def test_its_verdicts_are_what_its_runs_say() -> None:
     report = study()
     assert report.plan is None and any("No plan was recorded" in caveat for caveat in report.caveats)
@@ -97,7 +99,7 @@ def test_its_verdicts_are_those_worked_out_apart(
 @pytest.mark.parametrize("name", NAMES)
 def test_one_seed_of_every_network_of_the_study_comes_along(name: str) -> None:
     variant = Variant.parse(name)
-    card, report = weights.card(variant), study()
+    card, report = describe(variant).card, study()
     first = next(run for run in report.runs if run.seed == 0 and f"/{name}?" in run.arm)
     assert card is not None and card.test_accuracy == first.test_accuracy and first.weights == "shipped"
     assert card.recipe == report.recipe and card.seed == 0

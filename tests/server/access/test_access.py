@@ -36,11 +36,13 @@ def closed(settings: Settings, token: str) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.full
 def test_without_any_key_everybody_on_this_machine_may_ask(client: TestClient) -> None:
     assert client.post("/v1/cost", json=COST).status_code == 200
     assert client.get("/v1/images", headers=bearer("whatever")).status_code == 200
 
 
+@pytest.mark.full
 def test_with_one_key_nobody_may_ask_without(closed: TestClient, token: str) -> None:
     refused = closed.post("/v1/cost", json=COST)
     assert refused.status_code == 401
@@ -52,6 +54,7 @@ def test_with_one_key_nobody_may_ask_without(closed: TestClient, token: str) -> 
     assert closed.post("/v1/cost", json=COST, headers={"Authorization": f"bearer  {token} "}).status_code == 200
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("sent", ["att_00000000_" + "a" * 43, "x", "Bearer", "\xff"])
 def test_a_wrong_key_is_told_from_none(closed: TestClient, sent: str) -> None:
     refused = closed.get("/v1/catalog", headers={b"Authorization": f"Bearer {sent}".encode("latin-1")})
@@ -62,6 +65,7 @@ def test_another_scheme_is_no_key(closed: TestClient, token: str) -> None:
     assert closed.get("/v1/catalog", headers={"Authorization": f"Basic {token}"}).status_code == 401
 
 
+@pytest.mark.full
 def test_every_route_wants_the_key_but_for_signs_of_life_and_documentation(closed: TestClient) -> None:
     paths = closed.get("/openapi.json").json()["paths"]
     for path, methods in paths.items():
@@ -75,6 +79,7 @@ def test_every_route_wants_the_key_but_for_signs_of_life_and_documentation(close
         assert closed.get(path, follow_redirects=False).status_code == 401, path
 
 
+@pytest.mark.full
 def test_a_key_made_or_revoked_while_the_service_runs_counts(settings: Settings) -> None:
     with TestClient(create_app(settings)) as client:
         assert client.get("/v1/images").status_code == 200
@@ -87,6 +92,7 @@ def test_a_key_made_or_revoked_while_the_service_runs_counts(settings: Settings)
         assert client.get("/v1/images", headers=bearer(token)).status_code == 401
 
 
+@pytest.mark.full
 def test_keys_that_cannot_be_read_let_nobody_in_and_are_not_shown(settings: Settings) -> None:
     settings.folder.mkdir(parents=True)
     settings.keys_path.write_text("{broken")
@@ -96,12 +102,14 @@ def test_keys_that_cannot_be_read_let_nobody_in_and_are_not_shown(settings: Sett
         assert client.get("/v1/health").status_code == 200
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("access", "status"), [("open", 200), ("keys", 401), ("auto", 200)])
 def test_the_setting_decides_when_there_are_no_keys(settings: Settings, access: str, status: int) -> None:
     with TestClient(create_app(settings.model_copy(update={"access": access}))) as client:
         assert client.get("/v1/images").status_code == status
 
 
+@pytest.mark.full
 def test_an_open_service_asks_for_no_key_though_there_are_some(settings: Settings, token: str) -> None:
     with TestClient(create_app(settings.model_copy(update={"access": "open"}))) as client:
         assert client.get("/v1/images").status_code == 200
@@ -123,6 +131,7 @@ class Slow(LocalEngine):
         return await super().answer(request, photos)
 
 
+@pytest.mark.full
 def test_a_key_has_so_many_requests_in_flight_and_no_more(settings: Settings, token: str) -> None:
     tight = settings.model_copy(update={"key_in_flight": 1})
     engine = Slow(tight)
@@ -147,6 +156,7 @@ def test_a_key_has_so_many_requests_in_flight_and_no_more(settings: Settings, to
     engine.close()
 
 
+@pytest.mark.full
 def test_a_key_has_so_many_jobs_and_no_more(settings: Settings, token: str) -> None:
     tight = settings.model_copy(update={"key_jobs": 1, "jobs": 0})
     _, other = create_key(settings.keys_path, "other")
@@ -176,6 +186,7 @@ def test_a_full_service_is_told_from_a_key_that_asks_too_much(settings: Settings
     engine.close()
 
 
+@pytest.mark.full
 def test_the_description_of_the_api_tells_of_keys_and_of_limits(client: TestClient) -> None:
     told = client.get("/openapi.json").json()
     assert told["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
@@ -185,6 +196,7 @@ def test_the_description_of_the_api_tells_of_keys_and_of_limits(client: TestClie
     assert "security" not in health and "401" not in health["responses"]
 
 
+@pytest.mark.full
 def test_uploads_are_deleted_on_demand_file_and_all(client: TestClient, image_id: str, settings: Settings) -> None:
     def files() -> list[Path]:
         return [path for path in (settings.folder / "images").rglob("*") if path.is_file()]

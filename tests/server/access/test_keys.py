@@ -133,6 +133,7 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.full
 def test_the_command_shows_a_key_once_lists_it_without_and_revokes_it(tmp_path: Path) -> None:
     made = command(tmp_path, "create", "lab")
     token = made.stdout.strip()  # alone on standard output, so that a script can take it

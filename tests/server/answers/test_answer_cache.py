@@ -126,19 +126,6 @@ def test_the_oldest_answers_make_room_and_a_huge_one_is_not_kept() -> None:
     asyncio.run(main())
 
 
-def test_what_is_forgotten_is_made_anew_also_if_it_was_in_the_making() -> None:
-    async def main() -> None:
-        kept, work = remembering(), Work(b"old")
-        asked = asyncio.ensure_future(kept.get("question", work))
-        await asyncio.sleep(0)
-        kept.forget()
-        work.go.set()
-        assert await asked == b"old"
-        assert await kept.get("question", quick(b"new")) == b"new"
-
-    asyncio.run(main())
-
-
 def test_the_same_photo_twice_runs_the_networks_once_and_64_at_once_too(client: TestClient) -> None:
     def ask(number: int) -> dict[str, object]:
         answer = client.post("/v1/compare", files={"image": ("a.jpg", photo(number))}, data={"variants": "eca"})
@@ -154,6 +141,7 @@ def test_the_same_photo_twice_runs_the_networks_once_and_64_at_once_too(client: 
     assert ask(8) != together[0] and told.made == 2
 
 
+@pytest.mark.full
 def test_an_answer_about_a_deleted_photo_is_not_remembered(client: TestClient, image_id: str) -> None:
     question = {"images": [image_id], "variants": ["eca"]}
     assert client.post("/v1/compare", json=question).status_code == 200
@@ -161,6 +149,7 @@ def test_an_answer_about_a_deleted_photo_is_not_remembered(client: TestClient, i
     assert client.post("/v1/compare", json=question).status_code == 404
 
 
+@pytest.mark.full
 def test_nothing_is_remembered_where_the_operator_wants_none(settings: Settings) -> None:
     with TestClient(create_app(settings.model_copy(update={"remembered_bytes": 0}))) as client:
         for _ in range(2):

@@ -54,6 +54,7 @@ def test_the_limit_is_the_bytes_of_parameters_and_buffers(settings: Settings) ->
         check_networks(asked_of("resnet18/none"), settings.model_copy(update={"max_network_bytes": size - 1}))
 
 
+@pytest.mark.full
 def test_everything_in_the_catalogue_is_built_by_default() -> None:
     names = [f"{backbone}/se@tail" for backbone in backbones]
     names += [f"resnet18/{name}@published" for name in modules]
@@ -62,6 +63,7 @@ def test_everything_in_the_catalogue_is_built_by_default() -> None:
         check_at_once(asked_of(name), Settings())
 
 
+@pytest.mark.full
 def test_a_question_is_refused_before_it_takes_memory(client: TestClient) -> None:
     client.post("/v1/cost", json={"variants": ["resnet152/se"]})  # imports torch's counters
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -140,6 +142,7 @@ def test_what_a_large_network_costs_is_told_without_building_it(client: TestClie
     assert answer.json()["variants"][0]["total"]["parameters"] > 10e9
 
 
+@pytest.mark.full
 def test_a_question_that_is_asked_again_is_held_to_the_limits_of_now(settings: Settings) -> None:
     with TestClient(create_app(settings)) as client:
         report = client.post("/v1/compare", json={"images": [PHOTO], "variants": ["se"]}).headers["Report-Id"]
@@ -204,6 +207,7 @@ def test_what_nobody_can_wait_for_is_asked_as_a_job(client: TestClient) -> None:
     assert client.post("/v1/excitation", json=small).status_code == 404  # no such data set: it was let in
 
 
+@pytest.mark.full
 def test_more_work_is_a_job(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, device="cpu", threads=1, jobs=0, max_answer_gmacs=0.05)
     with TestClient(create_app(settings)) as client:
@@ -250,6 +254,7 @@ def counting(name: str) -> Operations:
     return operations
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "usual"),
     [

@@ -23,6 +23,7 @@ from server.catalog import catalog
 from server.settings import Settings
 
 
+@pytest.mark.full
 def test_the_catalogue_lists_every_shelf(client: TestClient) -> None:
     catalog = Catalog.model_validate_json(client.get("/v1/catalog").content)
     assert [entry.name for entry in catalog.modules] == list(modules)
@@ -31,6 +32,7 @@ def test_the_catalogue_lists_every_shelf(client: TestClient) -> None:
     assert (set(catalog.placements), set(catalog.ablations)) == (set(POSITIONS), set(ABLATIONS))
 
 
+@pytest.mark.full
 def test_every_entry_says_what_it_is_and_where_it_comes_from(client: TestClient) -> None:
     catalog = Catalog.model_validate_json(client.get("/v1/catalog").content)
     entries: list[ModuleEntry | BackboneEntry] = [*catalog.modules, *catalog.backbones]
@@ -48,6 +50,7 @@ def test_every_entry_says_what_it_is_and_where_it_comes_from(client: TestClient)
     assert (resnet.input_size, resnet.classes) == (224, 1000)
 
 
+@pytest.mark.full
 def test_a_module_says_where_its_paper_puts_it_and_what_a_fresh_one_does(client: TestClient) -> None:
     catalog = Catalog.model_validate_json(client.get("/v1/catalog").content)
     entries = {entry.name: entry for entry in catalog.modules}
@@ -66,6 +69,7 @@ def test_a_module_says_where_its_paper_puts_it_and_what_a_fresh_one_does(client:
     assert "50%" in entries["se"].traits.start and entries["sk"].traits.replaces
 
 
+@pytest.mark.full
 def test_the_catalogue_is_made_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Catalog] = []
 
@@ -79,6 +83,7 @@ def test_the_catalogue_is_made_once(client: TestClient, monkeypatch: pytest.Monk
     assert len(made) <= 1 and len({answer.content for answer in answers}) == 1
 
 
+@pytest.mark.full
 def test_every_answer_and_question_is_described(client: TestClient) -> None:
     description = client.get("/openapi.json").json()
     known = set(description["components"]["schemas"])
@@ -118,6 +123,7 @@ def echo(request: EchoRequest, lab: AnyLab) -> EchoReport:
     return EchoReport(said=request.words)
 
 
+@pytest.mark.full
 def test_an_analysis_on_the_shelf_has_a_route_without_any_other_edit() -> None:
     assert request_type(echo) is EchoRequest
     app = FastAPI()
@@ -141,6 +147,7 @@ def patient(request: PatientRequest, lab: AnyLab) -> EchoReport:
     return EchoReport(said=request.words)
 
 
+@pytest.mark.full
 def test_a_slow_analysis_is_described_as_a_job() -> None:
     app = FastAPI()
     routes, schemas = router({"echo": echo, "patient": patient})
@@ -163,6 +170,7 @@ def test_health_and_readiness_are_told(client: TestClient) -> None:
         assert health.status == "ok" and health.device
 
 
+@pytest.mark.full
 def test_a_service_without_its_engine_is_alive_but_not_ready(client: TestClient) -> None:
     app: Any = client.app
     app.state.service.engine.networks.close()
@@ -184,6 +192,7 @@ def test_every_setting_says_what_it_does() -> None:
     assert all(field.description for field in Settings.model_fields.values())
 
 
+@pytest.mark.full
 def test_closing_the_app_ends_its_threads(settings: Settings) -> None:
     from server.app import create_app
 
@@ -204,6 +213,7 @@ def test_the_pages_that_describe_the_api_need_no_other_host(client: TestClient, 
     assert all(client.get(address).status_code == 200 for address in loaded)
 
 
+@pytest.mark.full
 def test_published_networks_are_listed_with_what_to_know_before_fetching_them(client: TestClient) -> None:
     published = {entry["repository"]: entry for entry in client.get("/v1/catalog").json()["published"]}
     se = published["timm/seresnet33ts.ra2_in1k"]

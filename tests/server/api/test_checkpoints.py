@@ -34,6 +34,7 @@ def store(settings: Settings) -> Iterator[Store]:
     opened.close()
 
 
+@pytest.mark.full
 def test_what_a_job_folded_is_used_and_taken_away(store: Store, settings: Settings, client: TestClient) -> None:
     photos = Pictures(images=PHOTOS)
     job = store.jobs.add(FoldRequest(variant=Variant.parse("se"), images=photos, calibration=photos, rounds=6), 9)
@@ -66,6 +67,7 @@ def test_a_refused_fold_is_a_job_that_failed_with_the_reason(store: Store, setti
     assert failed.state == "failed" and "weighs places" in str(failed.error)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "status", "sentence"),
     [
@@ -84,6 +86,7 @@ def test_what_is_no_checkpoint_is_not_given(client: TestClient, name: str, statu
     assert answer.headers["content-type"] == "application/problem+json" and sentence in answer.json()["detail"]
 
 
+@pytest.mark.full
 def test_a_checkpoint_may_have_any_letters(client: TestClient, settings: Settings) -> None:
     folder = settings.folder / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,6 +96,7 @@ def test_a_checkpoint_may_have_any_letters(client: TestClient, settings: Setting
     assert "filename*=UTF-8''r%E7%8C%AB.safetensors" in answer.headers["content-disposition"]
 
 
+@pytest.mark.full
 def test_heat_maps_over_http_are_those_of_a_network_alone(client: TestClient, settings: Settings) -> None:
     asked = {"images": PHOTOS, "variants": ["se", "eca"], "target": "dog", "stage": 3}
     answer = client.post("/v1/cam", json=asked)

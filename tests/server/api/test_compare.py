@@ -32,6 +32,7 @@ def form(
     return answer.status_code, answer.json()
 
 
+@pytest.mark.full
 def test_every_image_meets_every_variant(client: TestClient, image_id: str) -> None:
     other = client.post("/v1/images", content=photo(1), headers={"Content-Type": "image/jpeg"}).json()["id"]
     report = compare(client, images=[image_id, other], variants=TRIO, top_k=3)
@@ -46,6 +47,7 @@ def test_every_image_meets_every_variant(client: TestClient, image_id: str) -> N
         assert len(one.gates) == (0 if "none" in one.variant else 9)
 
 
+@pytest.mark.full
 def test_untrained_networks_are_flagged_as_such(client: TestClient, image_id: str) -> None:
     summary = compare(client, images=[image_id], variants=["resnet20/se"]).variants[0]
     assert not summary.trained and summary.card is None
@@ -58,6 +60,7 @@ def test_one_form_does_what_upload_and_json_do(client: TestClient, image_id: str
     assert (status, by_form) == (200, by_json.json())
 
 
+@pytest.mark.full
 def test_a_form_takes_several_photos_and_ids_and_repeated_or_nested_fields(client: TestClient, image_id: str) -> None:
     options = "resnet20/se(reduction=4,bias=true)@standard:2-3"
     fields = {
@@ -74,6 +77,7 @@ def test_a_form_takes_several_photos_and_ids_and_repeated_or_nested_fields(clien
     assert answer["predictions"][0]["image"] == image_id
 
 
+@pytest.mark.full
 def test_photos_of_a_form_are_answered_by_id_and_not_kept(client: TestClient, settings: Settings) -> None:
     _, answer = form(client, {"variants": "resnet20/none"}, photo(3))
     name = answer["predictions"][0]["image"]
@@ -82,12 +86,14 @@ def test_photos_of_a_form_are_answered_by_id_and_not_kept(client: TestClient, se
     assert not (settings.folder / "images").exists()
 
 
+@pytest.mark.full
 def test_an_ablation_may_refer_to_a_photo_of_the_same_form(client: TestClient) -> None:
     ablation = {"kind": "mean", "reference": [image_id_of(photo(3))]}
     status, _ = form(client, {"variants": "resnet20/se", "ablation": json.dumps(ablation)}, photo(3))
     assert status == 200
 
 
+@pytest.mark.full
 def test_gates_travel_as_numbers_and_as_float16(client: TestClient, image_id: str) -> None:
     numbers = compare(client, images=[image_id], variants=["resnet20/se"], gates="json").predictions[0]
     packed = compare(client, images=[image_id], variants=["resnet20/se"], gates="base64").predictions[0]
@@ -99,6 +105,7 @@ def test_gates_travel_as_numbers_and_as_float16(client: TestClient, image_id: st
     assert flat.mean() == pytest.approx(np.mean(unpacked), abs=1e-4)
 
 
+@pytest.mark.full
 def test_mean_gates_over_one_image_are_that_images_gates(client: TestClient, image_id: str) -> None:
     """Replacing gates by those of the image itself changes nothing; by those of another image it does."""
     other = client.post("/v1/images", files={"image": ("b.jpg", photo(9))}).json()["id"]
@@ -112,6 +119,7 @@ def test_mean_gates_over_one_image_are_that_images_gates(client: TestClient, ima
         assert np.abs(np.concatenate(moved) - np.concatenate(plain)).max() > 1e-4
 
 
+@pytest.mark.full
 def test_mean_gates_are_the_mean_over_all_reference_images(client: TestClient, image_id: str) -> None:
     others = [client.post("/v1/images", files={"image": ("b.jpg", photo(seed))}).json()["id"] for seed in range(1, 20)]
     each = compare(client, images=others, variants=["resnet20/eca"], gates="json").predictions
@@ -127,6 +135,7 @@ def test_mean_gates_are_the_mean_over_all_reference_images(client: TestClient, i
     np.testing.assert_allclose(report.predictions[0].values[0], first_gates.mean(0), atol=2e-6)
 
 
+@pytest.mark.full
 def test_an_ablation_leaves_networks_without_attention_alone(client: TestClient, image_id: str) -> None:
     ask = {"images": [image_id], "variants": ["resnet20/none"]}
     plain = compare(client, **ask)
@@ -134,6 +143,7 @@ def test_an_ablation_leaves_networks_without_attention_alone(client: TestClient,
     assert ablated.predictions == plain.predictions
 
 
+@pytest.mark.full
 def test_sixteen_callers_at_once_get_what_a_lone_one_gets(client: TestClient, image_id: str) -> None:
     questions = [
         {"images": [image_id], "variants": [f"resnet20/{name}?seed={seed}"], "gates": "json", "ablation": ablation}
@@ -159,6 +169,7 @@ def test_sixteen_callers_at_once_get_what_a_lone_one_gets(client: TestClient, im
             )
 
 
+@pytest.mark.full
 def test_cost_is_asked_by_name_and_size(client: TestClient) -> None:
     answer = client.post("/v1/cost", json={"variants": ["resnet50/none", "resnet50/eca"], "input_size": 224})
     assert answer.status_code == 200
@@ -167,11 +178,13 @@ def test_cost_is_asked_by_name_and_size(client: TestClient) -> None:
     assert eca.delta.parameters == eca.total.parameters - plain.total.parameters > 0
 
 
+@pytest.mark.full
 def test_a_question_without_an_answer_yet_is_its_defaults(client: TestClient) -> None:
     answer = client.post("/v1/cost", json={})
     assert [one["variant"]["attention"] for one in answer.json()["variants"]] == [None, "se", "eca"]
 
 
+@pytest.mark.full
 def test_every_example_in_the_description_is_a_question(client: TestClient) -> None:
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     for name in ("CompareRequest", "CostRequest"):

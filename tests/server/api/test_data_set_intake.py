@@ -103,6 +103,7 @@ def test_all_bad_files_stand_in_one_refusal_and_can_be_left_out(
     assert idle.get("/v1/datasets/pets").json()["inventory"]["choices"]["skip_bad"] is True
 
 
+@pytest.mark.full
 def test_what_was_chosen_at_the_upload_holds_for_a_study(client: TestClient, tmp_path: Path) -> None:
     body = write_zip(
         tmp_path / "d.zip", photos([f"{split}/{c}/{n}.png" for split in ("a", "b") for c in "xy" for n in range(3)])
@@ -119,6 +120,7 @@ def test_what_was_chosen_at_the_upload_holds_for_a_study(client: TestClient, tmp
     assert data["inventory"]["splits"] == {"a": "train", "b": "test"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["application/gzip", "application/x-tar", "application/octet-stream", ""])
 def test_a_tar_is_taken_as_a_zip_is(idle: TestClient, settings: Settings, tmp_path: Path, kind: str) -> None:
     body = write_tar(tmp_path / "d.tgz", PETS).read_bytes()
@@ -192,6 +194,7 @@ def test_a_data_set_that_a_job_needs_stays(idle: TestClient, settings: Settings,
     assert idle.delete("/v1/datasets/pets").status_code == 204
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("query", "words"),
     [

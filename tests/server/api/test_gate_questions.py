@@ -43,6 +43,7 @@ def alike(one: Any, other: Any) -> None:
         assert one == other
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("kind", "asked"), QUESTIONS)
 def test_the_service_answers_what_a_plain_forward_pass_gives(
     client: TestClient, settings: Settings, kind: type[Request[Any]], asked: dict[str, Any]
@@ -52,6 +53,7 @@ def test_the_service_answers_what_a_plain_forward_pass_gives(
     alike(answer.json(), run(kind(**asked), DirectLab(settings.folder)).model_dump(mode="json"))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("path", "asked", "sentence"),
     [

@@ -40,6 +40,7 @@ def job_id(client: TestClient) -> str:
     return str(job)
 
 
+@pytest.mark.full
 def test_head_answers_as_get_does_without_the_body(
     client: TestClient, paths: dict[str, dict[str, Any]], image_id: str, report_id: str, job_id: str
 ) -> None:
@@ -56,12 +57,14 @@ def test_head_answers_as_get_does_without_the_body(
     assert len(asked) > 10
 
 
+@pytest.mark.full
 def test_head_of_the_events_of_a_job_that_goes_on_ends_at_once(client: TestClient) -> None:
     job = client.post("/v1/jobs", json={"analysis": "cost", "request": {"variants": ["resnet20/se"]}}).json()["id"]
     answer = client.head(f"/v1/jobs/{job}/events")
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/event-stream")
 
 
+@pytest.mark.full
 def test_allow_names_every_method_of_a_path_and_options_says_the_same(
     client: TestClient, paths: dict[str, dict[str, Any]]
 ) -> None:
@@ -87,6 +90,7 @@ def known(operation: dict[str, Any]) -> dict[str, str]:
     }
 
 
+@pytest.mark.full
 def test_an_unknown_parameter_is_refused_by_its_name_on_every_path(
     client: TestClient, paths: dict[str, dict[str, Any]]
 ) -> None:
@@ -102,11 +106,13 @@ def test_an_unknown_parameter_is_refused_by_its_name_on_every_path(
     assert "Did you mean 'limit'?" in answer.json()["detail"]
 
 
+@pytest.mark.full
 def test_the_entrance_leads_to_a_page(client: TestClient) -> None:
     answer = client.get("/")
     assert answer.status_code == 200 and answer.url.path == "/docs" and "text/html" in answer.headers["content-type"]
 
 
+@pytest.mark.full
 def test_what_does_not_change_is_not_sent_twice(client: TestClient, report_id: str) -> None:
     for path in ("/v1/catalog", f"/v1/reports/{report_id}"):
         first = client.get(path)
@@ -120,6 +126,7 @@ def test_what_does_not_change_is_not_sent_twice(client: TestClient, report_id: s
     assert client.get(f"/v1/reports/{other}").headers["ETag"] != tag
 
 
+@pytest.mark.full
 def test_what_a_client_has_is_known_by_any_of_its_lines(client: TestClient, image_id: str) -> None:
     for path in ("/v1/catalog", f"/v1/images/{image_id}/file"):
         tag = client.get(path).headers["ETag"]
@@ -127,6 +134,7 @@ def test_what_a_client_has_is_known_by_any_of_its_lines(client: TestClient, imag
             assert client.get(path, headers=lines).status_code == 304, (path, lines)
 
 
+@pytest.mark.full
 def test_answers_to_get_are_compressed_where_that_helps(client: TestClient, image_id: str) -> None:
     with client.stream("GET", "/v1/catalog", headers={"Accept-Encoding": "gzip"}) as answer:
         packed = b"".join(answer.iter_raw())
@@ -139,6 +147,7 @@ def test_answers_to_get_are_compressed_where_that_helps(client: TestClient, imag
         assert "Content-Encoding" not in client.get(path, headers={"Accept-Encoding": "gzip"}).headers
 
 
+@pytest.mark.full
 def test_a_stored_report_comes_as_a_table_too(client: TestClient, report_id: str) -> None:
     address = f"/v1/reports/{report_id}"
     forms = {"csv": "text/csv", "md": "text/markdown", "latex": "application/x-latex"}
@@ -159,6 +168,7 @@ def test_a_stored_report_comes_as_a_table_too(client: TestClient, report_id: str
     assert client.get(f"/v1/reports/{report_id}?format=xml").status_code == 422
 
 
+@pytest.mark.full
 def test_each_kind_of_problem_has_a_page_at_its_type(client: TestClient) -> None:
     for kind in problem_kinds():
         page = client.get(f"/problems/{kind}")
@@ -180,6 +190,7 @@ def test_each_kind_of_problem_has_a_page_at_its_type(client: TestClient) -> None
     assert client.get("/problems/none").status_code == 404
 
 
+@pytest.mark.full
 def test_each_503_says_when_to_come_back(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
@@ -197,6 +208,7 @@ def test_each_503_says_when_to_come_back(
     assert answer.status_code == 503 and int(answer.headers["Retry-After"]) >= 1
 
 
+@pytest.mark.full
 def test_every_status_that_routes_share_is_described(paths: dict[str, dict[str, Any]]) -> None:
     for path, methods in paths.items():
         for method, operation in methods.items():

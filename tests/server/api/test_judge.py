@@ -24,6 +24,7 @@ def table(filler: str = "") -> str:
     return "\n".join(["arm,seed,score" + (",comment" if filler else ""), *rows])
 
 
+@pytest.mark.full
 def test_differences_are_answered_with_a_verdict_for_each_arm(client: TestClient) -> None:
     asked = {"differences": DIFFERENCES, "margin": 0.3, "first_look": 6, "looks": 3, "test_images": 10_000}
     answer = client.post("/v1/judge", json=asked)
@@ -47,6 +48,7 @@ def test_differences_are_answered_with_a_verdict_for_each_arm(client: TestClient
     assert set(verdicts["se"]) == fields and verdicts["se"]["k"] == 2
 
 
+@pytest.mark.full
 def test_a_large_table_is_taken_where_other_questions_end_at_a_megabyte(client: TestClient) -> None:
     files = [{"name": "results.csv", "text": table("," + "x" * 100_000)}]
     answer = client.post("/v1/judge", json={"files": files})
@@ -58,6 +60,7 @@ def test_a_large_table_is_taken_where_other_questions_end_at_a_megabyte(client: 
     assert client.post("/v1/cost", json={"variants": ["x" * 1_100_000]}).status_code == 413
 
 
+@pytest.mark.full
 def test_verdicts_are_the_same_in_any_unit_however_large_its_numbers(client: TestClient) -> None:
     kinds = []
     for size in (1.0, 1e99):
@@ -73,6 +76,7 @@ def test_numbers_whose_squares_are_none_are_refused(client: TestClient, more: di
     problem(client.post("/v1/judge", json=more), 422, "less than or equal to 1000")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -53,6 +53,7 @@ def at(path: str, value: Any) -> Any:
 # ---------------------------------------------------------------- kept and given back
 
 
+@pytest.mark.full
 def test_an_answer_comes_back_with_the_request_that_made_it(client: TestClient, image_id: str) -> None:
     asked = {"images": [image_id], "variants": ["none", "se"], "gates": "base64"}
     answer = ask(client, "compare", **asked)
@@ -72,6 +73,7 @@ def test_an_answer_comes_back_with_the_request_that_made_it(client: TestClient, 
     assert set(told.weights) == {"resnet20/none?weights=shipped", "resnet20/se?weights=shipped"}
 
 
+@pytest.mark.full
 def test_the_same_answer_twice_is_one_report_and_the_list_is_newest_first(client: TestClient) -> None:
     names = [ask(client, "kernel", b=b).headers["Report-Id"] for b in (1.5, 2.5, 3.5)]
     client.get("/v1/reports")  # all are written now
@@ -83,6 +85,7 @@ def test_the_same_answer_twice_is_one_report_and_the_list_is_newest_first(client
     problem(client.get("/v1/reports", params={"limit": 0}), 422, "'limit'")
 
 
+@pytest.mark.full
 def test_reports_outlive_the_service(settings: Settings) -> None:
     with TestClient(create_app(settings)) as first:
         answer = ask(first, "kernel", gamma=3)  # and is stopped at once
@@ -92,6 +95,7 @@ def test_reports_outlive_the_service(settings: Settings) -> None:
         assert again(second, stored["id"])["same"] is True
 
 
+@pytest.mark.full
 def test_what_is_not_kept_is_answered_without_an_id(settings: Settings) -> None:
     for change in ({"reports_kept": 0}, {"max_report_bytes": 100}):
         with TestClient(create_app(settings.model_copy(update=change))) as client:
@@ -107,6 +111,7 @@ def test_a_report_that_is_not_here_is_not_found(client: TestClient) -> None:
         problem(send(f"/v1/reports/nobody{path}"), 404, "no job 'nobody'")
 
 
+@pytest.mark.full
 def test_the_description_tells_of_ids(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths["/v1/compare"]["post"]["responses"]["200"]["headers"]) == {"Report-Id", "Report-Not-Kept", "Link"}
@@ -116,6 +121,7 @@ def test_the_description_tells_of_ids(client: TestClient) -> None:
 # ---------------------------------------------------------------- asked again
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["shuffle", "scalar"])
 def test_asking_again_gives_the_same_numbers(client: TestClient, image_id: str, kind: str) -> None:
     asked = {"images": [image_id], "variants": ["resnet20/se?seed=7"], "gates": "json", "ablation": {"kind": kind}}
@@ -126,6 +132,7 @@ def test_asking_again_gives_the_same_numbers(client: TestClient, image_id: str, 
     assert told["sentence"] == "The same answer. Nothing that is recorded beside it has changed."
 
 
+@pytest.mark.full
 def test_asking_again_with_other_weights_says_what_changed(settings: Settings) -> None:
     """The checkpoint of a variant is replaced between two lives of the service."""
     weights = "resnet20/se?weights=file:mine"
@@ -153,6 +160,7 @@ def test_asking_again_with_other_weights_says_what_changed(settings: Settings) -
     assert found["differences"][0]["path"] in found["sentence"]
 
 
+@pytest.mark.full
 def test_photos_that_came_with_a_form_are_told_to_be_missing_and_can_come_again(client: TestClient) -> None:
     name = form(client, 1).headers["Report-Id"]
     (missing,) = client.get(f"/v1/reports/{name}").json()["missing"]
@@ -166,6 +174,7 @@ def test_photos_that_came_with_a_form_are_told_to_be_missing_and_can_come_again(
     problem(client.post(f"/v1/reports/{name}/again", content=b"x", headers={"Content-Type": "text/csv"}), 415, "photos")
 
 
+@pytest.mark.full
 def test_what_another_version_was_asked_is_refused_in_a_sentence(client: TestClient) -> None:
     of = client.app.state.service  # type: ignore[attr-defined]
     kept = of.archive.get(ask(client, "kernel").headers["Report-Id"])
@@ -191,6 +200,7 @@ def done(client: TestClient, request: Request[Any], report: Plain) -> str:
     return str(job.id)
 
 
+@pytest.mark.full
 def test_a_jobs_report_is_listed_and_asked_again_too(settings: Settings) -> None:
     with TestClient(create_app(settings.model_copy(update={"jobs": 0}))) as client:
         answer = ask(client, "cost", variants=["resnet20/eca"])
@@ -213,6 +223,7 @@ def test_a_jobs_report_is_listed_and_asked_again_too(settings: Settings) -> None
         assert [(one["path"], one["before"]) for one in told["differences"]] == [("convention", "another")]
 
 
+@pytest.mark.full
 def test_a_slow_question_asked_again_is_a_job_again(settings: Settings) -> None:
     with TestClient(create_app(settings.model_copy(update={"jobs": 0}))) as client:
         request = StudyRequest(data="pets", variants=(Variant.parse("resnet20/none"), Variant.parse("resnet20/se")))

@@ -16,6 +16,7 @@ from tests.attention.analyses.test_sweep import NaiveLab, write
 ID = samples()[0].id
 
 
+@pytest.mark.full
 def test_what_if_is_answered_at_once_for_stored_photos_and_for_those_that_come_along(client: TestClient) -> None:
     answer = client.post("/v1/whatif", json={"variant": "eca", "images": [ID], "scopes": ["stage", "all"]})
     assert answer.status_code == 200
@@ -30,12 +31,14 @@ def test_what_if_is_answered_at_once_for_stored_photos_and_for_those_that_come_a
     assert refused.status_code == 422 and "has no attention" in refused.json()["detail"]
 
 
+@pytest.mark.full
 def test_a_sweep_becomes_a_job(client: TestClient) -> None:
     answer = client.post("/v1/sweep", json={"variant": "eca", "images": [ID], "kinds": ["scalar"], "scopes": ["all"]})
     assert answer.status_code == 202 and answer.headers["location"].startswith("/v1/jobs/")
     client.post(f"{answer.headers['location']}/cancel")
 
 
+@pytest.mark.full
 def test_the_engine_finds_what_the_naive_loop_finds(tmp_path: Path, settings: Settings) -> None:
     root = settings.folder
     write(root, "pets", ("cat", "dog"), 3)

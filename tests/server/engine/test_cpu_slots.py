@@ -14,8 +14,11 @@ from server.engine.batching import MicroBatcher
 from server.engine.cpu_slots import CpuSlots
 from server.engine.networks import MACS_PER_THREAD, Loaded, Networks
 from server.settings import Settings
+from tests.server.engine.test_batching import Clock, clock
 
-WAIT_S = 10.0
+__all__ = ["clock"]  # a fixture, too
+
+WAIT_S = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -131,20 +134,20 @@ def test_nobody_waits_longer_for_his_turn_than_the_patience_lasts(monkeypatch: p
 
 
 class Batches:
-    """A run that remembers its batches and takes a while."""
+    """A run that remembers its batches, each of which takes so many seconds of a clock that otherwise stands still."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: Clock) -> None:
         self.seen: list[list[int]] = []
-        self._seconds = seconds
+        self._seconds, self._clock = seconds, clock
 
     def __call__(self, key: str, items: object) -> list[int]:
         self.seen.append(list(items))  # type: ignore[call-overload]
-        threading.Event().wait(self._seconds)
+        self._clock.now += self._seconds
         return self.seen[-1]
 
 
-def test_a_batch_waits_for_those_who_are_at_work_and_leaves_when_they_rest() -> None:
-    run, working = Batches(0.5), True
+def test_a_batch_waits_for_those_who_are_at_work_and_leaves_when_they_rest(clock: Clock) -> None:
+    run, working = Batches(0.5, clock), True
     batcher = MicroBatcher[str, int, int](run, max_batch_size=8, more_to_come=lambda: working)
     batcher.submit("a", 0).result(WAIT_S)  # now it knows that an item takes half a second
     asked: list[Future[int]] = [batcher.submit("a", number) for number in (1, 2)]
@@ -158,22 +161,28 @@ def test_a_batch_waits_for_those_who_are_at_work_and_leaves_when_they_rest() -> 
     batcher.close()
 
 
-def test_a_batch_waits_no_longer_than_it_will_take_itself() -> None:
-    run = Batches(0.02)
+def test_a_batch_waits_no_longer_than_it_will_take_itself(clock: Clock) -> None:
+    run = Batches(0.5, clock)
     batcher = MicroBatcher[str, int, int](run, max_batch_size=8, more_to_come=lambda: True)  # and nothing ever comes
-    assert [batcher.submit("a", number).result(WAIT_S) for number in range(5)] == list(range(5))
+    batcher.submit("a", 0).result(WAIT_S)
+    asked = batcher.submit("a", 1)
+    assert run.seen == [[0]]
+    clock.now += 0.6
+    batcher.look()
+    assert asked.result(WAIT_S) == 1
     batcher.close()
 
 
-def test_a_full_batch_waits_for_nobody() -> None:
-    run = Batches(1.0)
+def test_a_full_batch_waits_for_nobody(clock: Clock) -> None:
+    run = Batches(1.0, clock)
     batcher = MicroBatcher[str, int, int](run, max_batch_size=2, more_to_come=lambda: True)
     batcher.submit("a", 0).result(WAIT_S)
     asked = batcher.submit_all("a", [1, 2])
-    assert [one.result(1.9) for one in asked] == [1, 2]
+    assert [one.result(WAIT_S) for one in asked] == [1, 2]
     batcher.close()
 
 
+@pytest.mark.full
 def test_a_small_pass_gets_one_thread_and_a_large_one_all(tmp_path: Path) -> None:
     from server.engine.local import LocalEngine
 

@@ -152,6 +152,7 @@ def alike(found: object, truth: object, where: str = "") -> None:
 # ---------------------------------------------------------------- every engine
 
 
+@pytest.mark.full
 def test_an_answer_is_that_of_the_naive_lab(service: Service) -> None:
     asked = [
         compare(IDS[:2], "se", "eca", gates="json"),
@@ -162,6 +163,7 @@ def test_an_answer_is_that_of_the_naive_lab(service: Service) -> None:
         alike(report, run(request, DirectLab(service.settings.folder)))
 
 
+@pytest.mark.full
 def test_clients_at_once_each_get_what_a_lone_one_gets(service: Service) -> None:
     kinds = (None, Ablation(kind="scalar"), Ablation(kind="neutral"))
     asked = [compare((IDS[number % 5],), ("se", "eca")[number % 2], ablation=kinds[number % 3]) for number in range(24)]
@@ -180,6 +182,7 @@ def test_photos_that_come_along_are_seen_and_not_kept(service: Service) -> None:
     assert isinstance(refused, NotFound)
 
 
+@pytest.mark.full
 def test_a_mistake_of_the_caller_is_told_as_on_one_machine(service: Service) -> None:
     (error,) = service.ask(compare(IDS[:1], "resnet20/cbma"))
     assert type(error) is UnknownName
@@ -199,6 +202,7 @@ def test_a_question_that_nobody_waits_for_leaves_no_trace(service: Service) -> N
     assert not isinstance(service.ask(compare(IDS[:1], "se"))[0], Exception)
 
 
+@pytest.mark.full
 def test_a_study_is_done_as_a_job_and_gives_what_the_naive_lab_gives(service: Service, tmp_path: Path) -> None:
     job = service.until(service.submit(study()), lambda job: job.state == "done")
     assert (job.done, job.total, job.attempts) == (4, 4, 1)
@@ -211,6 +215,7 @@ def test_a_study_is_done_as_a_job_and_gives_what_the_naive_lab_gives(service: Se
         assert one[3] == pytest.approx([point.loss for point in other.curve], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_cancelled_stops_training(service: Service) -> None:
     def parts() -> list[float]:
         return sorted(path.stat().st_mtime for path in (service.settings.folder / "runs").glob("*.part"))

@@ -134,6 +134,7 @@ def same(found: Any, truth: Any, where: str = "report") -> None:
         assert found == truth, where
 
 
+@pytest.mark.full
 def test_twenty_four_clients_at_once_each_get_what_a_lone_one_gets(settings: Settings, engine: LocalEngine) -> None:
     asked = questions()
     assert len({(json.dumps(fields, sort_keys=True), data) for fields, data in asked}) == CLIENTS
@@ -148,12 +149,14 @@ def test_twenty_four_clients_at_once_each_get_what_a_lone_one_gets(settings: Set
     assert more[1] - images == 2 * images and more[0] - passes < 2 * passes  # the same images, in fewer passes
 
 
+@pytest.mark.full
 def test_asked_alone_twice_an_answer_is_the_same_to_the_last_bit(settings: Settings, engine: LocalEngine) -> None:
     asked = questions()[:5]
     first, again = (use(settings, engine, lambda client: one_by_one(client, asked)) for _ in range(2))
     assert [one.content for one in first] == [one.content for one in again]
 
 
+@pytest.mark.full
 def test_who_asks_for_what_cannot_be_fails_alone(settings: Settings, engine: LocalEngine) -> None:
     asked = questions()
     lone = use(settings, engine, lambda client: one_by_one(client, asked))
@@ -183,6 +186,7 @@ def blank() -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.full
 def test_an_image_that_breaks_a_forward_pass_breaks_it_for_nobody_else(
     settings: Settings, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

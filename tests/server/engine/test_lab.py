@@ -37,6 +37,7 @@ def images() -> Tensor:
     return inputs
 
 
+@pytest.mark.full
 def test_each_ablation_gives_what_the_naive_lab_gives(lab: LocalLab, images: Tensor, tmp_path: Path) -> None:
     naive = DirectLab(tmp_path)
     paths = [site.path for site in naive.forward(SE, images[:1]).sites]
@@ -94,6 +95,7 @@ def test_many_ablations_take_fewer_images_at_a_time() -> None:
     assert images_together(1, (3, 224, 224)) > images_together(100, (3, 224, 224)) == 1
 
 
+@pytest.mark.full
 def test_a_checkpoint_that_is_replaced_is_another_network(lab: LocalLab, images: Tensor) -> None:
     named = Variant.parse("resnet20(width=4)/se?classes=10&weights=file:mine")
     mean = Ablation(kind="mean", reference=Pictures(images=IDS[:3]))
@@ -109,6 +111,7 @@ def test_a_checkpoint_that_is_replaced_is_another_network(lab: LocalLab, images:
     assert not torch.allclose(answers[1], answers[3], atol=1e-3)  # nor are its gates of old ones
 
 
+@pytest.mark.full
 def test_more_images_than_may_wait_are_run_all_the_same(lab: LocalLab, images: Tensor) -> None:
     """They are handed in a batch at a time, also under many ablations, so one question never fills the queue."""
     many = images.repeat(50, 1, 1, 1)  # 300, where 32 workers may have 128 waiting together

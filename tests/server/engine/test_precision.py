@@ -23,6 +23,7 @@ def service(folder: Path, dtype: str) -> TestClient:
     return TestClient(create_app(Settings(data=folder, device="cpu", threads=1, jobs=0, dtype=dtype)))  # type: ignore[arg-type]
 
 
+@pytest.mark.full
 def test_answers_in_bfloat16_say_so_and_are_those_of_float32(tmp_path: Path) -> None:
     question = {"images": [IMAGE], "variants": ["se", "eca"], "top_k": 3, "gates": "json"}
     found: dict[str, Comparison] = {}
@@ -41,6 +42,7 @@ def test_answers_in_bfloat16_say_so_and_are_those_of_float32(tmp_path: Path) -> 
             assert theirs == pytest.approx(mine, abs=APART["bfloat16"])
 
 
+@pytest.mark.full
 def test_replaced_gates_are_asked_in_bfloat16_and_gradients_in_float32(tmp_path: Path) -> None:
     with service(tmp_path, "bfloat16") as http:
         answer = http.post("/v1/whatif", json={"images": [IMAGE], "variant": "se", "kinds": ["neutral", "shuffle"]})

@@ -50,6 +50,7 @@ def test_the_report_is_kept(settings: Settings, store: Store) -> None:
     assert kept.variants[0].name == "resnet20/se?classes=10"
 
 
+@pytest.mark.full
 def test_an_error_of_the_caller_is_kept_as_its_sentence(settings: Settings, store: Store) -> None:
     job = store.jobs.add(CostRequest(variants=(Variant(backbone="resnet20", attention="cbma"),)), 9)
     run_job(settings, job.id)
@@ -145,6 +146,7 @@ def test_a_cancelled_job_notices_even_if_it_says_nothing(store: Store, claim: Cl
     assert store.jobs.get(claim.job_id).done == 0
 
 
+@pytest.mark.full
 def test_a_database_that_is_away_for_a_moment_does_not_end_the_work(
     settings: Settings, store: Store, claim: Claim
 ) -> None:
@@ -199,6 +201,7 @@ def test_an_end_is_told_in_a_sentence() -> None:
     assert "code 3" in exit_description(3)
 
 
+@pytest.mark.full
 def test_a_job_whose_process_dies_at_once_fails_after_three_attempts(settings: Settings, store: Store) -> None:
     job = store.jobs.add(SMALL, 9)
     queue = JobQueue(settings, partial(start_process, command=(sys.executable, "-c", "raise SystemExit(3)")))

@@ -40,6 +40,7 @@ def found(environment: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
     return every
 
 
+@pytest.mark.full
 def test_a_fresh_configuration_is_fine_and_nothing_is_made(environment: Mapping[str, str], tmp_path: Path) -> None:
     every = found(environment)
     assert list(every) == ["settings", "data folder", "database", "weights", "device", "port", "access", "engine"]
@@ -48,6 +49,7 @@ def test_a_fresh_configuration_is_fine_and_nothing_is_made(environment: Mapping[
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_line_each_and_its_code_says_whether_anything_failed(tmp_path: Path) -> None:
     environment = {**os.environ, "ATTENTION_DATA": str(tmp_path / "data"), "ATTENTION_PORT": "0"}
     environment |= {"ATTENTION_DEVICE": "cpu", "ATTENTION_THREADS": "1", "ATTENTION_MAX_UPLAOD_BYTES": "1"}
@@ -71,6 +73,7 @@ def test_the_command_prints_a_line_each_and_its_code_says_whether_anything_faile
     ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("command", [("server", "check"), ("server", "settings"), ("attention.commands", "--help")])
 def test_output_that_nobody_reads_on_ends_a_command_without_a_traceback(command: Sequence[str], tmp_path: Path) -> None:
     """As ``command | head`` does, whose reader is gone before the command has written all; here before it begins."""
@@ -86,6 +89,7 @@ def test_output_that_nobody_reads_on_ends_a_command_without_a_traceback(command:
     assert (ended.returncode, ended.stderr) == (1, b"")
 
 
+@pytest.mark.full
 def test_a_cluster_that_is_not_there_fails(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTENTION_ENGINE", "ray")
     monkeypatch.setenv("ATTENTION_RAY_ADDRESS", "127.0.0.1:1")
@@ -93,6 +97,7 @@ def test_a_cluster_that_is_not_there_fails(environment: Mapping[str, str], monke
     assert verdict == "FAIL" and ("There is no Ray cluster" in sentence or "Ray is not installed" in sentence)
 
 
+@pytest.mark.full
 def test_an_engine_that_answers_says_what_it_is(
     environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +106,7 @@ def test_an_engine_that_answers_says_what_it_is(
     assert verdict == "OK" and "answered a question" in sentence and "3 jobs" in sentence
 
 
+@pytest.mark.full
 def test_a_folder_that_cannot_be_written_fails(
     environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +116,7 @@ def test_a_folder_that_cannot_be_written_fails(
     assert verdict == "FAIL" and "ATTENTION_DATA" in sentence
 
 
+@pytest.mark.full
 def test_a_database_that_is_none_fails_without_its_password(
     environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +128,7 @@ def test_a_database_that_is_none_fails_without_its_password(
     assert verdict == "FAIL" and "hunter2" not in sentence
 
 
+@pytest.mark.full
 def test_a_database_says_how_far_its_tables_are(
     environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +147,7 @@ def test_a_database_says_how_far_its_tables_are(
     assert verdict == "FAIL" and "9999" in sentence
 
 
+@pytest.mark.full
 def test_a_port_that_is_taken_fails_unless_by_the_service_itself(
     environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +172,7 @@ def test_a_port_that_is_taken_fails_unless_by_the_service_itself(
         running.shutdown()
 
 
+@pytest.mark.full
 def test_an_address_for_everybody_wants_keys(
     environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

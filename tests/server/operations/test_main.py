@@ -40,6 +40,7 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.stdout.close()
 
 
+@pytest.mark.slow
 def test_it_answers_over_a_socket_and_stops_on_ctrl_c(server: tuple[subprocess.Popen[str], str]) -> None:
     process, address = server
     with httpx2.Client(base_url=address, timeout=60) as client:
@@ -57,6 +58,7 @@ def test_it_answers_over_a_socket_and_stops_on_ctrl_c(server: tuple[subprocess.P
     assert process.wait(30) == 0
 
 
+@pytest.mark.full
 def test_an_engine_that_is_not_there_is_said_in_a_sentence_alone(tmp_path: Path) -> None:
     """Whatever the engine says when it is made, as a Ray cluster that went away after the first look."""
     run = (

@@ -72,6 +72,7 @@ def until(true: Callable[[], bool], within_s: float = 120.0) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_all_that_was_taken_is_answered_and_others_are_told_to_go_elsewhere(start: Start) -> None:
     """Images wait eight seconds for company, so all questions are in the middle when the service is told to stop."""
     process, address = start(
@@ -102,6 +103,7 @@ def test_all_that_was_taken_is_answered_and_others_are_told_to_go_elsewhere(star
     assert process.wait(120) == 0
 
 
+@pytest.mark.slow
 def test_what_takes_longer_than_the_patience_is_cut_off(start: Start) -> None:
     """A client that never finishes sending, and has an hour for it, cannot keep the service from stopping."""
     process, address = start(ATTENTION_SHUTDOWN_TIMEOUT_S="1", ATTENTION_UPLOAD_TIMEOUT_S="3600")

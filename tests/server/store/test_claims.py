@@ -88,6 +88,7 @@ def test_two_processes_share_out_hundreds_of_jobs(store: Store, database_url: st
     assert all(job.attempts == 1 for job in store.jobs.newest(300))
 
 
+@pytest.mark.full
 def test_many_threads_with_connections_of_their_own_share_out_hundreds_of_jobs(store: Store, database_url: str) -> None:
     jobs = queue_many(database_url, 200)
     start = Barrier(8)
@@ -165,6 +166,7 @@ def test_a_worker_elsewhere_that_is_silent_loses_its_job_after_half_a_minute(sto
     assert not Watchdog(store.jobs).look()
 
 
+@pytest.mark.full
 def test_a_worker_of_this_machine_that_has_ended_loses_its_job_in_seconds(store: Store, database_url: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", NAME], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     name = process.communicate(timeout=60)[0].strip()
@@ -177,6 +179,7 @@ def test_a_worker_of_this_machine_that_has_ended_loses_its_job_in_seconds(store:
     assert store.jobs.get(claim.job_id).error == "The service ended while this job ran."
 
 
+@pytest.mark.full
 def test_a_child_that_outlives_its_service_keeps_the_job_while_it_works(store: Store, database_url: str) -> None:
     process = subprocess.Popen([sys.executable, "-c", NAME], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     claim = claimed(store, database_url, process.communicate(timeout=60)[0].strip())
@@ -205,6 +208,7 @@ def test_one_more_sign_of_life_comes_in_time(store: Store, database_url: str) ->
     assert store.jobs.died(claim, "Silent.", work.beats + 1) == "queued"
 
 
+@pytest.mark.full
 def test_of_several_watchdogs_one_moves_a_job(store: Store, database_url: str) -> None:
     jobs = [claimed(store, database_url, ELSEWHERE) for _ in range(20)]
     stores = [Store(database_url) for _ in range(4)]
@@ -220,6 +224,7 @@ def test_of_several_watchdogs_one_moves_a_job(store: Store, database_url: str) -
 NAME = "from server.store.owner import this_process; print(this_process())"
 
 
+@pytest.mark.full
 def test_a_process_is_known_to_have_ended_or_it_is_not() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", f"{NAME}; input()"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -265,7 +270,7 @@ def test_queues_that_come_and_go_on_one_database_run_each_job_once(
     settings = Settings(data=tmp_path, database=database_url, jobs=2)
     notes = tmp_path / "notes"
     command = (sys.executable, "-c", WORKER, str(notes))
-    jobs = queue(store, 12)
+    jobs = queue(store, 7)
     queues = [JobQueue(settings, partial(start_process, command=command)) for _ in range(3)]
     try:
         queues[0].open()

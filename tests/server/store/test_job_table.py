@@ -71,6 +71,7 @@ def test_of_many_who_want_a_job_one_gets_it(store: Store) -> None:
     assert sorted(claim.job_id for claim in claims if claim) == sorted(jobs)
 
 
+@pytest.mark.full
 def test_cancel_and_finish_cannot_both_win(store: Store) -> None:
     for _ in range(20):
         claim = claimed(store)

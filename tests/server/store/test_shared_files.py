@@ -1,7 +1,5 @@
 """Two services with folders of their own, one database and one store of files: what one is given, the other has."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +16,6 @@ from tests.attention.file_stores import s3, store
 from tests.server.api.test_data_sets import SPLIT, upload, zipped
 from tests.server.api.test_problems import problem
 from tests.server.conftest import photo
-from tests.server.store.copies import ROOT
 
 __all__ = ["s3", "store"]
 
@@ -44,6 +41,7 @@ def give(client: TestClient, data: bytes) -> str:
     return str(answer.json()["id"])
 
 
+@pytest.mark.full
 def test_a_photo_given_to_one_answers_at_the_other_and_is_gone_from_both_when_it_is_deleted(
     services: tuple[TestClient, TestClient],
 ) -> None:
@@ -60,6 +58,7 @@ def test_a_photo_given_to_one_answers_at_the_other_and_is_gone_from_both_when_it
         problem(client.get(f"/v1/images/{image}/file"), 404, "image")
 
 
+@pytest.mark.full
 def test_a_data_set_given_to_one_is_listed_planned_with_and_looked_into_at_the_other(
     services: tuple[TestClient, TestClient],
 ) -> None:
@@ -76,6 +75,7 @@ def test_a_data_set_given_to_one_is_listed_planned_with_and_looked_into_at_the_o
     assert not list(Path(here.app.state.service.settings.folder).rglob("pets*.zip")), "it went straight on"  # type: ignore[attr-defined]
 
 
+@pytest.mark.full
 def test_a_store_that_is_away_is_a_problem_with_a_sentence_and_other_questions_are_answered(
     services: tuple[TestClient, TestClient], store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +105,7 @@ def looks(monkeypatch: pytest.MonkeyPatch, folder: Path, files: str) -> list[tup
     return [(one.verdict, one.sentence) for one in found if one.about == "files"]
 
 
+@pytest.mark.full
 def test_the_check_tries_the_store_and_leaves_nothing(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,14 +155,3 @@ def test_a_study_run_by_one_in_a_process_of_its_own_is_there_at_the_other(s3: st
         assert second["runs"] == first["runs"], "trained once: even the seconds are the same"
         name = first["runs"][0]["weights"].removeprefix("file:")
         assert there.get(f"/v1/checkpoints/{name}").status_code == 200
-
-
-@pytest.mark.slow
-def test_on_ray_replicas_and_runs_find_their_files_in_the_store() -> None:
-    """In a process of its own: the cluster needs the store's address in its environment, and a process has one Ray."""
-    command = [sys.executable, "-m", "pytest", "-rs", "-m", "", "tests/server/cluster/shared_files_on_ray.py"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]
-    if "1 skipped" in ran.stdout:
-        pytest.skip(ran.stdout.partition("SKIPPED ")[2].partition("\n")[0])
-    assert "1 passed" in ran.stdout

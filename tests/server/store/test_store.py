@@ -75,11 +75,12 @@ def test_a_job_and_its_report_belong_together(store: Store, database_url: str) -
     with pytest.raises(IntegrityError), engine.begin() as connection:
         connection.execute(text("DELETE FROM jobs"))
     with pytest.raises(IntegrityError), engine.begin() as connection:
-        connection.execute(text("INSERT INTO reports VALUES ('nobody', '{}', true)"))
+        connection.execute(text("INSERT INTO reports (job_id, json, final) VALUES ('nobody', '{}', true)"))
     engine.dispose()
     assert store.jobs.stored_report(claim.job_id).report["convention"] == "none"
 
 
+@pytest.mark.full
 def test_services_that_keep_and_prune_the_same_answers_do_not_stand_in_each_others_way(database_url: str) -> None:
     stores = [Store(database_url) for _ in range(4)]
     conditions = Conditions(version="1", torch="2", device="cpu", threads=1).model_dump_json()
@@ -194,6 +195,7 @@ def full(tmp_path: Path) -> Iterator[Callable[[], None]]:
     event.remove(Pool, "checkout", no_more)
 
 
+@pytest.mark.full
 def test_a_full_disk_is_a_sentence_and_loses_nothing(full: Callable[[], None], settings: Settings) -> None:
     with TestClient(create_app(settings)) as client:
         kept = client.post("/v1/images", files={"image": ("photo.jpg", photo())}).json()["id"]
@@ -271,6 +273,7 @@ for attempt in (
 """Root may write everywhere, so the test becomes somebody else."""
 
 
+@pytest.mark.full
 def test_a_data_folder_that_is_read_only_is_a_sentence(tmp_path: Path) -> None:
     folder = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())  # where others may look in
     try:
@@ -304,6 +307,7 @@ except AttentionError as told:
 """
 
 
+@pytest.mark.full
 def test_a_photo_for_which_there_is_no_room_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", NO_ROOM, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60

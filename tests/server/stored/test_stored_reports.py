@@ -157,6 +157,7 @@ def full(store: Store, is_full: bool) -> None:
             connection.close()
 
 
+@pytest.mark.full
 def test_on_a_full_disk_the_answer_comes_without_an_id_and_says_why(client: TestClient) -> None:
     of: Service = client.app.state.service  # type: ignore[attr-defined]
     text = {"variants": ["resnet20/se"] * 2}
@@ -176,6 +177,7 @@ def test_on_a_full_disk_the_answer_comes_without_an_id_and_says_why(client: Test
     assert client.get("/v1/ready").json()["status"] == "ok"
 
 
+@pytest.mark.full
 def test_a_slow_database_holds_an_answer_up_only_so_long(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     of: Service = client.app.state.service  # type: ignore[attr-defined]
     table = Slow(of.store)

@@ -215,6 +215,7 @@ def test_what_is_on_the_disk_is_no_longer_counted() -> None:
     asyncio.run(save())
 
 
+@pytest.mark.full
 def test_the_service_holds_no_body_after_it_was_answered(settings: Settings) -> None:
     small = settings.model_copy(update={"max_bodies_bytes": settings.max_request_bytes})
     with TestClient(create_app(small)) as client:
@@ -228,6 +229,7 @@ def test_the_service_holds_no_body_after_it_was_answered(settings: Settings) -> 
         assert client.post("/v1/compare", files={"image": data}, data={"variants": "resnet20/se"}).status_code == 200
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD"])
 def test_requests_without_a_body_are_not_held_up(method: str, client: TestClient) -> None:
     assert client.request(method, "/v1/images/" + "0" * 64).status_code in (404, 405)

@@ -23,6 +23,7 @@ def friendly(settings: Settings) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.full
 def test_no_other_site_may_read_an_answer(client: TestClient) -> None:
     answer = client.get("/v1/images", headers={"Origin": "https://evil.example"})
     assert not [name for name in answer.headers if name.startswith("access-control")]
@@ -31,6 +32,7 @@ def test_no_other_site_may_read_an_answer(client: TestClient) -> None:
     assert not [name for name in leave.headers if name.startswith("access-control")]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://testserver.evil.example", "http://testserver:81"]
 )
@@ -43,11 +45,13 @@ def test_no_other_site_may_start_or_change_anything(client: TestClient, origin: 
     )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("origin", ["http://testserver", "http://testserver:80", "HTTP://TestServer"])
 def test_the_pages_of_the_service_itself_may_ask(client: TestClient, origin: str) -> None:
     assert client.post("/v1/cost", json=COST, headers={"Origin": origin}).status_code == 200
 
 
+@pytest.mark.full
 def test_an_allowed_site_may_ask_with_a_key_and_read_when_to_come_back(friendly: TestClient) -> None:
     asked = {
         "Origin": FRIEND,
@@ -62,6 +66,7 @@ def test_an_allowed_site_may_ask_with_a_key_and_read_when_to_come_back(friendly:
     assert friendly.post("/v1/cost", json=COST, headers={"Origin": "https://evil.example"}).status_code == 403
 
 
+@pytest.mark.full
 def test_leave_to_ask_needs_no_key_but_asking_does(settings: Settings) -> None:
     create_key(settings.keys_path, "lab")
     with TestClient(create_app(settings.model_copy(update={"cors_origins": (FRIEND,)}))) as client:
@@ -71,6 +76,7 @@ def test_leave_to_ask_needs_no_key_but_asking_does(settings: Settings) -> None:
         assert refused.status_code == 401 and refused.headers["Access-Control-Allow-Origin"] == FRIEND
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("host", "status"),
     [
@@ -127,6 +133,7 @@ def test_a_request_has_exactly_one_host(settings: Settings, hosts: list[str]) ->
     assert sent[0]["status"] == 400 and b"Host header" in sent[1]["body"]
 
 
+@pytest.mark.full
 def test_a_name_in_front_can_be_allowed_and_with_keys_any_will_do(settings: Settings) -> None:
     named = settings.model_copy(update={"allowed_hosts": ("lab.example.org",)})
     with TestClient(create_app(named)) as client:
@@ -138,6 +145,7 @@ def test_a_name_in_front_can_be_allowed_and_with_keys_any_will_do(settings: Sett
         assert client.get("/v1/images", headers=headers).status_code == 200
 
 
+@pytest.mark.full
 def test_open_to_the_network_without_a_key_is_checked_as_well(settings: Settings) -> None:
     """Compose binds 0.0.0.0 inside the container; `access=open` is no key either."""
     for access in ("auto", "open"):
@@ -149,6 +157,7 @@ def test_open_to_the_network_without_a_key_is_checked_as_well(settings: Settings
         assert client.get("/v1/images", headers={"Host": "lab.example.org"}).status_code == 200
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("path", ["/v1/images", "/v1/nothing", "/docs", "/openapi.json", "/metrics", "/v1/images/x"])
 def test_every_answer_tells_browsers_to_keep_apart(client: TestClient, path: str) -> None:
     answer = client.get(path)
@@ -160,6 +169,7 @@ def test_every_answer_tells_browsers_to_keep_apart(client: TestClient, path: str
     assert ("script-src" in policy) is (path == "/docs")
 
 
+@pytest.mark.full
 def test_an_upload_that_is_a_page_as_well_runs_nothing(client: TestClient) -> None:
     polyglot = photo(form="PNG") + b"<script>alert(1)</script>"
     image_id = client.post("/v1/images", files={"image": ("x.html", polyglot)}).json()["id"]

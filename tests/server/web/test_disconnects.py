@@ -257,6 +257,7 @@ class Client:
         await self._app(scope, self.receive, self.send)
 
 
+@pytest.mark.full
 def test_who_hangs_up_gets_nothing_and_is_noted_and_others_with_the_same_question_get_their_answer(
     tmp_path: Path,
 ) -> None:

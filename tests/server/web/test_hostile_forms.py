@@ -1,5 +1,6 @@
 """Forms that no client sends by accident: torn, swollen, of a type that is none."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -54,6 +55,7 @@ FORMS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("path", ["/v1/compare", "/v1/images", "/v1/reports/0123456789abcdef/again"])
 def test_a_form_that_is_torn_or_swollen(client: TestClient, path: str, name: str) -> None:
@@ -107,3 +109,43 @@ def test_a_field_of_a_form_that_means_nothing(client: TestClient, name: str) -> 
 def test_a_type_that_is_none_or_not_taken(client: TestClient, kind: str) -> None:
     headers = {b"Content-Type": kind.encode("latin-1")}
     refused(client, "POST", "/v1/compare", content=field(b"images", ID), headers=headers)
+
+
+NOT_NUMBERS = [
+    "1_0",
+    "+3",
+    " 3",
+    "3 ",
+    "03",
+    "0x3",
+    "\u0663",
+    "1e",
+    ".5",
+    "NaN",
+    "Infinity",
+    "-inf",
+    "true",
+    "null",
+    "",
+]
+
+
+def form(field: str, text: str) -> dict[str, tuple[None, str]]:
+    return {"images": (None, ID.decode()), "variants": (None, "resnet20(width=4)/eca"), field: (None, text)}
+
+
+def test_a_number_in_a_form_is_written_as_json_writes_it(client: TestClient) -> None:
+    """One strictness for both: a form takes what JSON would take as a number, and nothing else."""
+    for text in NOT_NUMBERS:
+        assert "top_k" in refused(client, "POST", "/v1/compare", files=form("top_k", text)), text
+    for text in ("yes", "on", "1", "0", "True", "T", ""):
+        assert "matrices" in refused(client, "POST", "/v1/compare", files=form("matrices", text)), text
+
+
+@pytest.mark.full
+def test_what_json_takes_as_a_number_a_form_takes_too(client: TestClient) -> None:
+    for field, text in (("top_k", "3"), ("top_k", "3.0"), ("top_k", "30e-1"), ("matrices", "false")):
+        asked = {"images": [ID.decode()], "variants": ["resnet20(width=4)/eca"], field: json.loads(text)}
+        by_form, by_json = client.post("/v1/compare", files=form(field, text)), client.post("/v1/compare", json=asked)
+        assert by_form.status_code == by_json.status_code == 200, (text, by_form.text)
+        assert by_form.json() == by_json.json()

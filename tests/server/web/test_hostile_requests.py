@@ -19,6 +19,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 # ---------------------------------------------------------------- JSON
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "body",
     [
@@ -88,6 +89,7 @@ def test_gates_are_not_replaced_by_what_no_format_holds(client: TestClient, valu
         assert "value" in refused(client, "POST", f"/v1/{path}", content=body, headers=JSON)
 
 
+@pytest.mark.full
 def test_an_answer_that_is_not_a_number_is_no_answer(client: TestClient) -> None:
     asked = {"images": [ID.decode()], "variants": ["resnet56/se"], "ablation": {"kind": "constant", "value": 1000}}
     assert "beyond the numbers of its format" in refused(client, "POST", "/v1/compare", json=asked)
@@ -168,6 +170,7 @@ ADDRESSES = [
 ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", TRAVERSALS, ids=lambda name: name[:16])
 def test_a_name_in_an_address_leads_nowhere_else(client: TestClient, name: str) -> None:
     for method, address in ADDRESSES:

@@ -39,6 +39,7 @@ def told(written: str, logger: str = "server.requests") -> list[dict[str, Any]]:
     return [record for record in records if record["logger"] == logger]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [
@@ -54,6 +55,7 @@ def test_an_id_that_comes_along_is_kept_cleaned_and_short(client: TestClient, se
     assert answer.headers.get_list("X-Request-ID") == [kept]
 
 
+@pytest.mark.full
 def test_every_answer_has_an_id_of_its_own(client: TestClient) -> None:
     paths = ("/v1/health", "/v1/nothing", "/docs", "/v1/images/x", "/metrics")
     found = [client.get(path).headers["X-Request-ID"] for path in paths]
@@ -61,6 +63,7 @@ def test_every_answer_has_an_id_of_its_own(client: TestClient) -> None:
     assert len(set(found)) == len(found) and all(re.fullmatch(r"[0-9a-f]{16}", one) for one in found)
 
 
+@pytest.mark.full
 def test_a_request_is_one_json_object_with_all_that_is_known_of_it(settings: Settings, capsys: Capsys) -> None:
     chosen = settings.model_copy(update={"log_format": "json", "log_requests": "all"})
     logs.configure(chosen)
@@ -74,6 +77,7 @@ def test_a_request_is_one_json_object_with_all_that_is_known_of_it(settings: Set
     assert record["seconds"] > 0 and record["key"] == ""
 
 
+@pytest.mark.full
 def test_only_failures_are_told_unless_asked_for(settings: Settings, capsys: Capsys) -> None:
     chosen = settings.model_copy(update={"log_format": "json"})
     logs.configure(chosen)
@@ -83,6 +87,7 @@ def test_only_failures_are_told_unless_asked_for(settings: Settings, capsys: Cap
     assert [record["status"] for record in told(capsys.readouterr().err)] == [404]
 
 
+@pytest.mark.full
 def test_a_thousand_refusals_do_not_flood_the_log_and_are_all_counted(settings: Settings, capsys: Capsys) -> None:
     logs.configure(settings.model_copy(update={"log_format": "json"}))
     app = create_app(settings)
@@ -113,6 +118,7 @@ def test_a_bug_is_logged_with_its_traceback_under_the_id_of_its_request(settings
     assert "ZeroDivisionError: secret" in record["exception"]
 
 
+@pytest.mark.full
 def test_a_client_cannot_write_lines_of_its_own(settings: Settings, capsys: Capsys) -> None:
     logs.configure(settings)
     with TestClient(create_app(settings)) as client:

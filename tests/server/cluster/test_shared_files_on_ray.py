@@ -1,8 +1,9 @@
-"""Ray and a store of files together; `test_shared_files` runs this in a process of its own."""
+"""Ray and an S3 store of files together. The cluster needs the store's address in its environment."""
 
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from server.app import create_app
@@ -17,6 +18,7 @@ from tests.server.store.test_shared_files import VARIANTS, conducted, give
 __all__ = ["cluster", "s3"]
 
 
+@pytest.mark.slow
 def test_on_ray_replicas_and_runs_find_their_files_in_the_store(s3: str, cluster: Any, tmp_path: Path) -> None:
     folder, database = tmp_path / "a", f"sqlite:///{tmp_path / 'shared.db'}"
     chosen = {"engine": "ray", "ray_address": cluster.address, "ray_replica_cpus": 0.5, "ray_job_cpus": 0.5}

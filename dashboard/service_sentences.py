@@ -1,0 +1,179 @@
+"""What the service says in English, in the reader's language: verdicts, caveats, conditions, titles of modules.
+
+Most of its answers carry a kind and numbers, which pages say themselves. For whole sentences there is a template here,
+whose values may be sentences again; a sentence without one is shown in English rather than not at all.
+"""
+
+import re
+from functools import cache
+
+from dashboard import language
+from dashboard.language import marked, say
+
+VALUE = re.compile(r"%\((\w+)\)s")
+
+TEMPLATES = (
+    marked("No arm is shown to be better or worse than %(baseline)s."),
+    marked("No arm differs from %(baseline)s by more than %(margin)s."),
+    marked("Too few seeds to decide anything: the first verdict is given at %(seeds)s."),
+    marked("Every verdict is withheld. %(verdict)s"),
+    marked("Taken as a plan of one look: %(verdict)s"),
+    marked("%(arm)s: not decided (%(mean)s points %(interval)s)%(advice)s"),
+    marked("%(arm)s: no difference larger than %(margin)s points (%(mean)s %(interval)s)%(rest)s"),
+    marked("%(arm)s: nothing learned. %(reason)s"),
+    marked("%(arm)s: withheld. %(reason)s"),
+    marked(
+        "%(arm)s: too few seeds to decide (n = %(n)s); %(missing)s more until the first verdict, at %(seeds)s seeds."
+    ),
+    marked("%(arm)s is better by %(mean)s points %(interval)s."),
+    marked("%(arm)s is worse by %(mean)s points %(interval)s."),
+    marked("%(ends)s, n = %(n)s, on these test images"),
+    marked("; about %(seeds)s seeds in all (%(least)s to %(most)s) would tell %(margin)s points from none.%(rest)s"),
+    marked(
+        "; not even %(seeds)s seeds would tell %(margin)s points from none: more test images are missing, "
+        "not more seeds."
+    ),
+    marked(" At the next look, %(seeds)s seeds, the chance is %(chance)s %%."),
+    marked(" The plan is used up: more seeds need a new plan."),
+    marked("After %(runs)s clean runs a failure rate up to %(rate)s %% cannot be excluded."),
+    marked("An effect found early is on average overstated; the lower end %(low)s is what is shown."),
+    marked("No plan was recorded before the first run; the 5 % hold only if seeds, arms and margin were set by then."),
+    marked(
+        "%(arm)s: its reduction leaves bottlenecks of few units (%(places)s), which can die and then no longer see the "
+        "image. Take a smaller reduction or set least_width."
+    ),
+    marked(
+        "%(arm)s: its reduction leaves bottlenecks of few units (%(places)s), which can die and then no longer see the "
+        "image. Take a smaller reduction."
+    ),
+    marked(
+        "There is no validation split, so curves are of the test images. If anything was chosen by them, these "
+        "verdicts are too good."
+    ),
+    marked("One test image is %(points)s points (%(images)s test images)."),
+    marked(
+        "Always naming the most frequent class has %(share)s %%, chance is %(chance)s %%; %(images)s test images of "
+        "each of %(classes)s classes."
+    ),
+    marked(
+        "%(name)s: %(train)s to train on, none for validation, so curves are of the test images, %(test)s to test on."
+    ),
+    marked("%(name)s: %(train)s to train on, %(validation)s for validation, %(test)s to test on."),
+    marked(
+        "%(data)s, %(side)s x %(side_2)s pixels, %(epochs)s epochs, batch %(batch)s, %(seeds)s paired seeds, "
+        "%(device)s."
+    ),
+    marked("In training, at least %(images)s images a batch: it normalises pooled numbers over them."),
+    marked("The side of the maps where it sits: its size is set for the network's own input size."),
+    marked("Not any number of channels will do: %(reason)s"),
+    marked("A fresh module is exactly the identity: in a trained network it changes nothing until it is trained."),
+    marked(
+        "A fresh module gives something else than its input (correlation %(correlation)s): a trained network that it "
+        "is put into has to be trained again."
+    ),
+    marked(
+        "A fresh module leaves %(ratio)s of its input's standard deviation and changes its pattern (correlation "
+        "%(correlation)s): after a trained block's last normalisation, that block's residual branch starts at "
+        "%(share)s of what it was."
+    ),
+    marked(
+        "A fresh module leaves %(ratio)s of its input's standard deviation: after a trained block's last "
+        "normalisation, that block's residual branch starts at %(share)s of what it was."
+    ),
+    marked("Its weights do not depend on the image: it is a control."),
+    marked(
+        "Its weights grow with the square of the pixels: a map of %(side)s x %(side_2)s takes %(size)s MB an image in "
+        "float32. Late stages suit it."
+    ),
+    marked("It has weights of which none passes the input through: they cannot be ablated to neutral."),
+    marked("One run each: SE and ECA are %(points)s points apart, and that is undecided."),
+    marked("%(units)s at %(channels)s channels, %(more)s"),
+    marked("%(units)s at %(channels)s channels"),
+    marked(
+        "The gates put in are those of the %(count)s sample photos, for photos have no data set. Name calibration "
+        "images that are like what the network was trained on for a better mean."
+    ),
+    marked(
+        "Not one recipe: rows come from several papers, so a difference may be the training, not the module. %(more)s"
+    ),
+    marked(
+        "The plain and SE accuracies are of the SE paper's networks, whose stride is in the first 1x1 of a block (v1); "
+        "the counts beside them are, as in the ECA paper, of networks whose stride is in the 3x3 (v1.5)."
+    ),
+    marked("One run each: nobody published how much another seed would change, so small differences are undecided."),
+    marked(
+        "ECA: 100 epochs, SGD with momentum 0.9, batches of 256, rate 0.1 divided by 10 every 30 epochs, weight decay "
+        "1e-4, random crops of 224 and mirrored images. The other rows: as their papers trained them."
+    ),
+    marked("All trained by timm's author with the recipe that he calls ra2 (RandAugment), at 256 pixels."),
+    marked("%(factor)s for each multiply-accumulate."),
+    marked("A linear layer counts 2 in - 1 for each output, a convolution one for each product."),
+    marked("%(factor)s for each entry of a batch normalisation."),
+    marked(
+        "%(factor)s for each entry of a batch normalisation (eval mode), %(others)s of others with scale and shift."
+    ),
+    marked("%(factor)s for each entry of a normalisation with scale and shift, %(others)s without."),
+    marked("%(factor)s for each entry of a normalisation."),
+    marked("One for each entry of a ReLU module, of its last call only."),
+    marked("One for each entry of a ReLU module, or of F.relu."),
+    marked("Modules that call a patched function are counted by their hook and by the patch."),
+    marked("One for each entry read by a pooling module, or by F.adaptive_avg_pool2d."),
+    marked("One for each output of a layer with bias."),
+    marked("As many as a normalisation has parameters, whatever the size of the map."),
+    marked("One for each entry of F.relu and its like, which ReLU modules call; torch.relu is not seen."),
+    marked("One for each entry read by pooling functions and modules, but none for a mean."),
+    marked("resnet33ts: four networks, one recipe"),
+    marked("ResNet-50, as the ECA paper compares"),
+    marked("ResNet-50 with and without SE, recipe %(recipe)s"),
+    marked(
+        "Trainable parameters, in decimal units. Work: multiply-accumulates of convolutions and matrix products; "
+        "biases, normalisations, activations and pooling are free."
+    ),
+    marked(
+        "Trainable parameters. Work: two operations, a multiplication and an addition, for each multiply-accumulate of "
+        "convolutions and matrix products."
+    ),
+    marked("Parameters with the running mean and variance of batch normalisations. Work: multiply-accumulates."),
+    marked(
+        "Parameters / 2^20. Work / 2^30 (2^20 for small networks): multiply-accumulates of convolutions, C_in more an "
+        "output if biased; 4 for each entry of a batch normalisation; 1 for each entry of the last call of each ReLU; "
+        "2 in - 1 for each output of a linear layer, which SE's are; (HW + 1) C for each global average pooling; "
+        "nothing else."
+    ),
+    marked(
+        "One image. MACs: multiply-accumulates of convolutions and matrix products; a bias adds none. Elementwise: one "
+        "for each entry written by activations, normalisations, products and sums. Pooling: one for each entry read. "
+        "Bytes: float32, every operation reads its inputs and weights and writes its output, nothing fused; copies "
+        "count. Activation bytes: outputs written to new memory; views and results written in place take none. "
+        "Parameters: trainable numbers; running statistics and other fixed numbers are buffers."
+    ),
+)
+"""Sentences of the service, with names for what they hold; the first that fits is taken."""
+
+
+def translated(text: str) -> str:
+    """A sentence of the service in the reader's language; as it is where no translation is known."""
+    if language.current() == "en" or not re.search("[A-Za-z]{2}", text):
+        return text
+    exact = say(text)
+    if exact != text:
+        return exact
+    for template, pattern in _patterns():
+        match = pattern.fullmatch(text)
+        if match:
+            return say(template, **{name: translated(value) for name, value in match.groupdict().items()})
+    return text
+
+
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Each template with values, as a pattern that reads a sentence of its kind."""
+    return tuple((template, _pattern(template)) for template in TEMPLATES if VALUE.search(template))
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = VALUE.split(template)
+    fixed = [re.escape(part.replace("%%", "%")) for part in parts[::2]]
+    values = [f"(?P<{name}>.*?)" for name in parts[1::2]]
+    text = "".join(part for pair in zip(fixed, [*values, ""], strict=True) for part in pair)
+    return re.compile(text, re.DOTALL)

@@ -1,0 +1,1 @@
+"""What is stored here: photos, data sets, checkpoints, jobs and reports."""

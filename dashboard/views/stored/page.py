@@ -1,0 +1,154 @@
+""":material/inventory_2: Stored: all that is kept here with its size and age, to be renamed and deleted."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from attention.client import ServiceError
+from dashboard import connect
+from dashboard.drawing import draw as drawing
+from dashboard.drawing import words
+from dashboard.language import marked, say
+from dashboard.widgets import jobs, linked
+
+KIND = "kind"
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of what is stored.
+
+    Args:
+        title: what the page calls it.
+        key: the field by which the service knows an entry.
+        about: what an entry is, in a line.
+    """
+
+    title: str
+    key: str
+    about: Callable[[Entry], str]
+
+
+def _photo(entry: Entry) -> str:
+    return f"{entry['name']}, {entry['width']} × {entry['height']}"
+
+
+def _data_set(entry: Entry) -> str:
+    images = entry.get("images")
+    return entry["kind"] + ("" if images is None else ", " + say("%(images)s images", images=f"{images:,}"))
+
+
+def _job(entry: Entry) -> str:
+    return f"{entry['analysis']} · {say(jobs.BADGES[entry['state']]).partition(': ')[2].rstrip(']')}"
+
+
+KINDS: Mapping[str, Kind] = {
+    "images": Kind(marked("Photos"), "id", _photo),
+    "datasets": Kind(marked("Data sets"), "name", _data_set),
+    "checkpoints": Kind(marked("Checkpoints"), "name", lambda entry: str(entry.get("variant") or "")),
+    "jobs": Kind(marked("Jobs"), "id", _job),
+    "reports": Kind(marked("Reports"), "id", lambda entry: str(entry.get("title") or entry["analysis"])),
+}
+"""Address of a kind's list -> how it is shown; a kind that the service does not list has nothing to show."""
+
+
+def main() -> None:
+    st.title(say("Stored"), anchor=False)
+    st.caption(say("What is kept here until it is deleted. What comes with the service is not listed."))
+    titles = {name: say(kind.title) for name, kind in KINDS.items()}
+    name = linked.choice(st.segmented_control, say("Kind"), titles, KIND, next(iter(KINDS)), wrap=False)
+    kind = KINDS[name]
+    entries = {
+        str(entry[kind.key]): entry for entry in connect.client().entries(name) if not entry.get("sample", False)
+    }
+    if not entries:
+        st.info(say("Nothing of this kind is stored."), icon=":material/inventory_2:")
+        return
+    sizes = [entry["bytes"] for entry in entries.values() if entry.get("bytes") is not None]
+    st.markdown(
+        say("**%(count)s**, %(bytes)s together.", count=len(entries), bytes=words.human(sum(sizes), "B"))
+        if sizes
+        else f"**{len(entries)}**"
+    )
+    drawing.table(table(kind, entries.values()), f"stored-{name}", index=False)
+    _change(name, kind, entries)
+
+
+def table(kind: Kind, entries: Sequence[Entry] | Any) -> pd.DataFrame:
+    """Each entry with its size and age, in the service's order."""
+    return pd.DataFrame(
+        [
+            {
+                "what": kind.about(entry),
+                "name": _short(str(entry[kind.key])),
+                "size": words.human(entry["bytes"], "B") if entry.get("bytes") is not None else "",
+                "age": jobs.age(entry.get("created")),
+            }
+            for entry in entries
+        ]
+    )
+
+
+def _change(name: str, kind: Kind, entries: Mapping[str, Entry]) -> None:
+    """Rename one or delete several, as far as the service lets."""
+    methods = connect.client().methods(name, next(iter(entries)))
+    if not methods & {"DELETE", "PATCH"}:
+        return
+    chosen = st.multiselect(
+        say("Choose some to delete, or one to rename"),
+        list(entries),
+        format_func=lambda id: f"{kind.about(entries[id])} · {_short(id)}" if id in entries else id,
+        key=f"stored.{name}",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if "DELETE" in methods:
+            with st.popover(say("Delete"), icon=":material/delete:", disabled=not chosen):
+                st.markdown(say("Delete %(count)s? This cannot be undone.", count=len(chosen)))
+                st.button(
+                    say("Delete for good"), type="primary", key="delete", on_click=_delete, args=(name, tuple(chosen))
+                )
+        if "PATCH" in methods:
+            new = st.text_input(say("New name"), key=f"stored.{name}.new", disabled=len(chosen) != 1)
+            st.button(
+                say("Rename"),
+                icon=":material/edit:",
+                key="rename",
+                disabled=len(chosen) != 1 or not new.strip(),
+                on_click=_rename,
+                args=(name, *chosen[:1], new.strip()),
+            )
+    for problem in st.session_state.pop(f"stored.{name}.problems", ()):
+        st.error(problem, icon=":material/error:")
+
+
+def _delete(name: str, ids: Sequence[str]) -> None:
+    _try(name, [lambda id=id: connect.client().delete(name, id) for id in ids])  # type: ignore[misc]
+
+
+def _rename(name: str, id: str, new: str) -> None:
+    _try(name, [lambda: connect.client().rename(name, id, new)])
+
+
+def _try(name: str, steps: Sequence[Callable[[], None]]) -> None:
+    """Do each step; what the service refuses is said on the page, and the other steps are done."""
+    problems = []
+    for step in steps:
+        try:
+            step()
+        except ServiceError as error:
+            problems.append(str(error))
+    st.session_state[f"stored.{name}"] = []
+    st.session_state[f"stored.{name}.problems"] = problems
+
+
+def _short(id: str) -> str:
+    """A name as it is, a hash by its beginning."""
+    return id if len(id) <= 32 else f"{id[:12]}…"
+
+
+main()
