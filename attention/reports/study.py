@@ -319,9 +319,9 @@ class StudyReport(Report):
         classes = classes_table(runs, self.data.classes, self.data.test_per_class)
         return self._arms(), self._runs(), classes, recall_table(self.classes, self.data.name)
 
-    def csv(self, name: str = "runs") -> str:
+    def csv(self, name: str = "") -> str:
         """Write a table with all digits as CSV; without a name every run as a row."""
-        return super().csv(name)
+        return super().csv(name or "runs")
 
     def _runs(self) -> Table:
         shares = ("test_accuracy", "validation_accuracy", "balanced_accuracy", "macro_f1")

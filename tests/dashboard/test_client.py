@@ -121,7 +121,7 @@ def test_a_slow_question_is_submitted_and_waited_for(client: Client) -> None:
     assert client.export(name, "csv", "classes") == report.csv("classes")
     with pytest.raises(ServiceError, match="It has: arms"):
         client.export(name, "csv", "rows")
-    client.delete_dataset("shades")
+    client.delete("datasets", "shades")
 
 
 def test_a_job_that_fails_says_why() -> None:
