@@ -370,10 +370,10 @@ class AsyncClient:
 
 def gate_values(prediction: Prediction) -> Mapping[str, NDArray[np.float64]]:
     """Gate path -> its weights, flattened; empty if the request did not ask for gates; without those left out."""
-    sent = [gate for gate in prediction.gates if gate.gate not in prediction.left_out]
-    names = [gate.gate for gate in sent]
+    sent = [gate for gate in prediction.gates if gate.path not in prediction.left_out]
+    names = [gate.path for gate in sent]
     if prediction.values is not None:
-        rows = {gate.gate: row for gate, row in zip(prediction.gates, prediction.values, strict=True)}
+        rows = {gate.path: row for gate, row in zip(prediction.gates, prediction.values, strict=True)}
         return {name: np.asarray(rows[name], np.float64) for name in names}
     if prediction.values_base64 is None:
         return {}

@@ -5,11 +5,11 @@
     │   ├── UnknownName            no such module, backbone, analysis, ... (with "did you mean")
     │   ├── BadOption              an option that is not there, or a value it cannot take
     │   ├── BadVariantName         a short name that does not parse
+    │   ├── Conflict               a name that is taken already, or a thing that an unfinished job needs
     │   └── BadPlacement           a position or stage this backbone does not have
     ├── BadImage                   bytes that are not an image we can read
     ├── TooLarge                   more bytes, pixels or entries than the limit
     ├── NotFound                   an image, checkpoint, data set or report that is not stored here
-    ├── Conflict                   a name that is taken already, or a thing that an unfinished job needs
     ├── BadCheckpoint              weights that do not belong to the variant
     ├── BadData                    a data set that cannot be trained on
     ├── Diverged                   training produced a loss that is not a number
@@ -85,7 +85,7 @@ class NotFound(AttentionError):
     """An image, checkpoint, data set or report that is not stored here."""
 
 
-class Conflict(AttentionError):
+class Conflict(InvalidRequest):
     """A name that is taken already, or a thing that an unfinished job needs."""
 
 

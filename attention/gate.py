@@ -170,7 +170,14 @@ def sites(model: nn.Module) -> tuple[GateSite, ...]:
     for slot_path, slot in slots(model).items():
         for path, gate in gates(slot).items():
             found.append(
-                GateSite(f"{slot_path}.{path}", gate.kind, gate.neutral, slot.position, slot.stage, slot.block)
+                GateSite(
+                    path=f"{slot_path}.{path}",
+                    kind=gate.kind,
+                    neutral=gate.neutral,
+                    position=slot.position,
+                    stage=slot.stage,
+                    block=slot.block,
+                )
             )
     return tuple(found)
 

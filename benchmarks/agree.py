@@ -29,7 +29,7 @@ from attention.gate import ablate
 from attention.precision import APART, DType
 from attention.running.device import best_device, check_device, device_name
 from attention.running.fused import fused_copy
-from attention.running.runner import Found, Running, fetched, plain
+from attention.running.runner import RawOutputs, Running, fetched, plain
 from attention.spec import Ablation, Recipe, Variant
 from attention.training.graphs import Recorder
 from attention.training.train import train
@@ -116,7 +116,7 @@ def _as(way: Way, network: Backbone) -> Backbone:
     return copy.deepcopy(network) if way == "eager" else fused_copy(network)
 
 
-def _through(running: Running, images: Tensor, ablation: Ablation | None = None) -> Found:
+def _through(running: Running, images: Tensor, ablation: Ablation | None = None) -> RawOutputs:
     """Logits (N, K) and gates (N, ...) of images a few at a time."""
     parts = []
     with torch.inference_mode(), ablate(running.network, ablation):

@@ -4,14 +4,16 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from dashboard.serve import READY
+from dashboard.serve import services
 
 PAGES = {
     "overview": "/",
@@ -33,31 +35,47 @@ CALM = 4
 LOOK_EVERY_MS, LOOKS = 250, 480
 
 
+@dataclass(frozen=True)
+class Running:
+    """A service that runs: addresses of its pages and its API, and the id of the API's process."""
+
+    pages: str
+    api: str
+    api_process: int
+
+
 @contextmanager
-def service(data: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The API and the dashboard on a data folder: address of the dashboard, and the process that keeps both."""
-    api, pages = _free_port(), _free_port()
+def service(data: Path) -> Iterator[Running]:
+    """The API and the dashboard on a data folder, at free ports."""
     settings = {
         "ATTENTION_DATA": str(data),
-        "ATTENTION_PORT": str(api),
-        "ATTENTION_DASHBOARD_PORT": str(pages),
+        "ATTENTION_PORT": str(_free_port()),
+        "ATTENTION_DASHBOARD_PORT": str(_free_port()),
         "ATTENTION_DEVICE": "cpu",
-        "PYTHONUNBUFFERED": "1",
     }
-    command = [sys.executable, "-m", "dashboard"]
-    process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if READY in line:
-                break
-        else:
-            raise RuntimeError("The service did not start; its last lines say why.")
-        yield f"http://127.0.0.1:{pages}", process
-    finally:
-        process.terminate()
-        process.wait(60)
-        process.stdout.close()
+    with ExitStack() as stack, (data / "service.log").open("w") as log:
+        processes = []
+        both = services(settings)
+        for part in both:
+            environment = {**os.environ, **settings, **part.environment}
+            process = subprocess.Popen(part.command, env=environment, stdout=log, stderr=log)
+            stack.callback(process.wait, 60)
+            stack.callback(process.terminate)
+            processes.append(process)
+            _wait_for(part.url + part.health, process)
+        yield Running(both[1].url, both[0].url, processes[0].pid)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(LOOKS):
+        if process.poll() is not None:
+            break
+        try:
+            if httpx2.get(url, timeout=5).is_success:
+                return
+        except httpx2.TransportError:
+            time.sleep(LOOK_EVERY_MS / 1000)
+    raise RuntimeError(f"{url} does not answer; service.log in the data folder says why.")
 
 
 @contextmanager

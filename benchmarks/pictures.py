@@ -44,12 +44,14 @@ class Shot:
 
 
 def shots() -> Iterator[Shot]:
-    """Every page at both widths, and wide in the dark; wide in Chinese, too."""
+    """Every page at both widths, and wide in the dark; the first two in Chinese, too."""
     for page in PAGES:
         yield Shot(page, WIDE)
-        yield Shot(page, WIDE, language="zh")
         yield Shot(page, WIDE, "dark")
         yield Shot(page, PHONE)
+    for page in ("overview", "look"):
+        yield Shot(page, WIDE, language="zh")
+        yield Shot(page, PHONE, "dark", "zh")
 
 
 def take(browser: Browser, address: str, shot: Shot) -> bytes:
@@ -71,7 +73,7 @@ def take(browser: Browser, address: str, shot: Shot) -> bytes:
 def small(png: bytes) -> bytes:
     """The picture in few colours."""
     with Image.open(io.BytesIO(png)) as image:
-        few = image.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few = image.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     out = io.BytesIO()
     few.save(out, "PNG", optimize=True)
     return out.getvalue()
@@ -108,7 +110,7 @@ def main() -> None:
         address = chosen.address
         if address is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            address, _ = stack.enter_context(service(Path(folder)))
+            address = stack.enter_context(service(Path(folder))).pages
         browser = stack.enter_context(chromium())
         for shot in shots():
             picture = take(browser, address, shot)

@@ -13,6 +13,7 @@ from babel.messages.pofile import read_po, write_po
 
 from attention.reports.disagreement import RANKS
 from attention.reports.latency import MODES
+from attention.reports.recipes import RECIPE_NOTES
 from attention.reports.sweep import FAMILIES
 from attention.spec import ABLATIONS
 from dashboard.language import CATALOGUE
@@ -36,8 +37,8 @@ def sentences() -> Catalog:
 
 
 def _of_the_library() -> Iterator[str]:
-    """What photos, modules and backbones are called, and what replacing, sweeping and ranking mean."""
-    yield from (*ABLATIONS.values(), *FAMILIES.values(), *RANKS.values(), *MODES.values())
+    """What photos, modules and backbones are called, and what replacing, sweeping, ranking and recipes mean."""
+    yield from (*ABLATIONS.values(), *FAMILIES.values(), *RANKS.values(), *MODES.values(), *RECIPE_NOTES.values())
     with (FOLDER.parent / "attention" / "data" / "samples" / "samples.csv").open(encoding="utf-8") as rows:
         yield from (row["title"] for row in csv.DictReader(rows))
     for shelf in ("modules", "backbones"):

@@ -20,6 +20,8 @@ T = TypeVar("T")
 DEFAULT_API = "http://127.0.0.1:8000"
 KEPT = 100
 """How many answers a session remembers, so that a click that changes only the drawing asks nothing again."""
+PICTURES = 1000
+"""How many small pictures of photos all sessions remember together."""
 
 
 @st.cache_resource
@@ -110,8 +112,13 @@ def shipped_study() -> StudyReport | None:
 
 
 def picture(image: Image, size: int) -> bytes:
-    """A small picture of a stored photo, remembered for the session."""
-    return _remembered((image.id, size), lambda: client().image_file(image.id, size))
+    """A small picture of a stored photo, remembered for all sessions: its bytes never change under its id."""
+    return _picture(image.id, size)
+
+
+@st.cache_data(max_entries=PICTURES, show_spinner=False)
+def _picture(id: str, size: int) -> bytes:
+    return client().image_file(id, size)
 
 
 def _remembered(key: Hashable, find: Callable[[], T]) -> T:

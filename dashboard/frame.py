@@ -136,6 +136,7 @@ HOMES = {
     "study": ("study", marked("study")),
     "sweep": ("ablate", marked("sweep")),
     "fold": ("ablate", marked("fold")),
+    "diagnose": ("ablate", marked("diagnosis")),
     "disagreement": ("disagreement", marked("search")),
     "latency": ("measured", marked("measurement")),
     "excitation": ("classes", marked("class curves")),

@@ -122,6 +122,16 @@ TEMPLATES = (
     marked("As many as a normalisation has parameters, whatever the size of the map."),
     marked("One for each entry of F.relu and its like, which ReLU modules call; torch.relu is not seen."),
     marked("One for each entry read by pooling functions and modules, but none for a mean."),
+    marked(
+        "Taken as the first look at %(seeds)s seeds of a plan of %(looks)s; if you looked at fewer before, say "
+        "first_look."
+    ),
+    marked(
+        "Not checked: whether the arms differ in recipe, data, width or place; whether anything was learned; how much "
+        "the draw of test images matters."
+    ),
+    marked("Each photo is a class of its own, so there is no spread within classes and no class share."),
+    marked("Photos have no classes here, so there is no class share."),
     marked("resnet33ts: four networks, one recipe"),
     marked("ResNet-50, as the ECA paper compares"),
     marked("ResNet-50 with and without SE, recipe %(recipe)s"),
@@ -146,6 +156,23 @@ TEMPLATES = (
         "Bytes: float32, every operation reads its inputs and weights and writes its output, nothing fused; copies "
         "count. Activation bytes: outputs written to new memory; views and results written in place take none. "
         "Parameters: trainable numbers; running statistics and other fixed numbers are buffers."
+    ),
+    marked("95 % interval over paired images (Bonett, Price 2012); read by the margin as in docs/verdicts.md."),
+    marked("A unit's standard deviation over images, below %(share)s of the gate's root mean square: our bound."),
+    marked('Bounds as in the stripe test here; "Role of excitation" in the SE paper tells of saturated last gates.'),
+    marked("A hidden unit is dead if its ReLU is shut for every image."),
+    marked("The network at its start, by its seed, on two images of noise."),
+    marked("Width of the layer that the reduction makes narrow; the SE paper's narrowest has 16 units."),
+    marked("`published` of %(module)s; standard where its paper says nothing of %(backbone)s."),
+    marked("Gain: %(gain)s. Standard deviation: %(spread)s. Chance of 80 %%, at least %(seeds)s seeds."),
+    marked("95 %% interval of a share of %(images)s images. Gain: %(gain)s."),
+    marked("%(pairs)s pairs of the study that comes along, %(data)s"),
+    marked("%(pairs)s pairs of runs of this recipe and data here"),
+    marked("asked for"),
+    marked(
+        "Kind 'neutral' lets the input through as if there were no gate. The network was trained with gates around "
+        "their own mean, so this changes the scale of every gated branch: what it loses is a scale artefact, not "
+        "attention's value."
     ),
 )
 """Sentences of the service, with names for what they hold; the first that fits is taken."""

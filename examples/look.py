@@ -16,7 +16,7 @@ def main() -> None:
     print(report, "\n")
     print(report.latex(), "\n")
     for gate in report.predictions[1].gates[:3]:
-        print(f"{gate.gate}: mean {gate.mean:.3f}, from {gate.min:.3f} to {gate.max:.3f}")
+        print(f"{gate.path}: mean {gate.mean:.3f}, from {gate.min:.3f} to {gate.max:.3f}")
 
 
 if __name__ == "__main__":

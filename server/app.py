@@ -55,6 +55,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         chosen.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # a folder of another user, who lets the service in
+            chosen.folder.chmod(0o700)
         store = Store(chosen.database_url)
         try:
             answering: Engine = engine if engine is not None else await run_in_threadpool(make_engine, chosen)

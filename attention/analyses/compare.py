@@ -120,12 +120,7 @@ def _summaries(outputs: Outputs, rows: list[NDArray[np.float32]], number: int) -
     ):
         summaries.append(
             GateSummary(
-                gate=site.path,
-                kind=site.kind,
-                neutral=site.neutral,
-                position=site.position,
-                stage=site.stage,
-                block=site.block,
+                **dict(site),
                 shape=tuple(outputs.gates[site.path].shape[1:]),
                 mean=mean,
                 std=std,

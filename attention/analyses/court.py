@@ -10,7 +10,7 @@ from attention.analysis import AnyLab
 from attention.build import input_size, resolve, skeleton
 from attention.counting.cost import count, rows_of
 from attention.counting.counters import COUNTERS, Counter
-from attention.counting.ledger import Row, walk
+from attention.counting.ledger import CountedOperation, walk
 from attention.gate import slots
 from attention.reports.court import CourtReport, CourtRequest, Reason, Spelling, Witness
 from attention.spec import Variant
@@ -41,7 +41,7 @@ def court(request: CourtRequest, lab: AnyLab) -> CourtReport:
     )
 
 
-def hear(counter: Counter, rows: tuple[Row, ...]) -> Witness:
+def hear(counter: Counter, rows: tuple[CountedOperation, ...]) -> Witness:
     """What a counter whose rule is restated reports for some rows, and how that differs from their ledger."""
     added, kept = counter.sums(rows), counter.kept(rows)
     macs, total = sum(row.macs for row in rows), sum(added.values())

@@ -49,7 +49,7 @@ class Candidate:
 def disagreement(request: DisagreementRequest, lab: AnyLab) -> DisagreementReport:
     """On which images do these networks disagree, or change their answer when their attention is taken away?"""
     asked = Asked(request, lab)
-    found = Found(asked)
+    found = Disagreements(asked)
     some: list[Picture] = []
     for picture in pictures(request.images, lab.files):
         some.append(picture)
@@ -152,7 +152,7 @@ def _first_difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
     return f"class {number} is {ours[number]!r} and {theirs[number]!r}"
 
 
-class Found:
+class Disagreements:
     """What is known of all images so far: first classes and divergences of every arm, and the list."""
 
     def __init__(self, asked: Asked) -> None:
@@ -251,7 +251,7 @@ def thumbnail(image: Image.Image, side: int) -> str | None:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def report(asked: Asked, found: Found, complete: bool) -> DisagreementReport:
+def report(asked: Asked, found: Disagreements, complete: bool) -> DisagreementReport:
     """What is known so far."""
     request, files, first = asked.request, asked.lab.files, found.first
     numbers = label_numbers(found.labels, asked.names)
@@ -293,7 +293,7 @@ def report(asked: Asked, found: Found, complete: bool) -> DisagreementReport:
 
 
 def _pairs(
-    asked: Asked, found: Found, first: NDArray[np.int64], right: NDArray[np.bool_] | None
+    asked: Asked, found: Disagreements, first: NDArray[np.int64], right: NDArray[np.bool_] | None
 ) -> Iterator[Agreement]:
     """Every two arms."""
     for apart, (one, other) in zip(found.apart.tolist(), found.pairs, strict=True):
@@ -327,7 +327,7 @@ def _flips(asked: Asked, first: NDArray[np.int64], right: NDArray[np.bool_] | No
         )
 
 
-def headline(asked: Asked, found: Found, flips: Sequence[Flips]) -> str:
+def headline(asked: Asked, found: Disagreements, flips: Sequence[Flips]) -> str:
     """How often networks differ, and how often removal makes a difference."""
     parts = []
     if len(asked.whole) > 1:

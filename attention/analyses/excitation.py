@@ -156,6 +156,6 @@ def _caveats(pictures: Pictures, network: Ran, gates: Sequence[ExcitedGate], see
             f"Fewer than {FEW} images of {', '.join(few[:3])}{more}: part of what separates the curves is chance. The "
             "SE paper takes 50 a class."
         )
-    if dead := [gate.gate for gate in gates if gate.static_share is None]:
+    if dead := [gate.path for gate in gates if gate.static_share is None]:
         said.append(f"The same number for every channel and every image, so without shares: {', '.join(dead)}.")
     return said

@@ -17,8 +17,8 @@ from attention.backbones import Backbone
 from attention.counting.cost import count
 from attention.data.sampling import batches, how_many, why_unlabelled
 from attention.gate import ablate, capture
-from attention.interventions.effects import Found, Tally
-from attention.interventions.fold import ALLOWED, Place, difference, fold, foldable, keep
+from attention.interventions.effects import Outcomes, Tally
+from attention.interventions.fold import ALLOWED, FoldableGate, difference, fold, foldable, keep
 from attention.interventions.plan import described, reference_images
 from attention.measuring.channel_gates import ran
 from attention.measuring.moments import Moments
@@ -52,7 +52,7 @@ FIRST, SECOND, AFTER = "trained, first", "trained, second", "folded"
 
 
 @dataclass
-class Work:
+class FoldState:
     """A fold as far as it has come."""
 
     request: FoldRequest
@@ -86,7 +86,7 @@ def static_fold(request: FoldRequest, lab: AnyLab) -> FoldReport:
     plain = _own(network.variant.plain, lab)
     warned = [network.warning] if network.warning else []
     tally = Tally(network.labels, len(ARMS))
-    work = Work(request, network, reference, warned + caveats, sum(steps), model, plain, tally)
+    work = FoldState(request, network, reference, warned + caveats, sum(steps), model, plain, tally)
     how = network.preprocess
     moments = _calibrated(work, how, places, lab)
     work.gates = tuple(_folded(place, moments[place.site.path]) for place in places)
@@ -117,7 +117,7 @@ def _own(variant: Variant, lab: AnyLab) -> Backbone:
     return model
 
 
-def _calibrated(work: Work, how: Preprocess, places: Sequence[Place], lab: AnyLab) -> dict[str, Moments]:
+def _calibrated(work: FoldState, how: Preprocess, places: Sequence[FoldableGate], lab: AnyLab) -> dict[str, Moments]:
     """Mean and spread of every gate over the calibration images, (C) each."""
     found: dict[str, Moments] = {}
     for some, images in batches(work.reference, how, lab.files):
@@ -132,7 +132,7 @@ def _calibrated(work: Work, how: Preprocess, places: Sequence[Place], lab: AnyLa
     return found
 
 
-def _folded(place: Place, moments: Moments) -> FoldedGate:
+def _folded(place: FoldableGate, moments: Moments) -> FoldedGate:
     deviation = moments.std
     return FoldedGate(
         gate=place.site.path,
@@ -149,7 +149,7 @@ def _folded(place: Place, moments: Moments) -> FoldedGate:
 
 
 @torch.inference_mode()
-def _logits(work: Work, images: Tensor, ablation: Ablation, means: dict[str, Tensor]) -> Tensor:
+def _logits(work: FoldState, images: Tensor, ablation: Ablation, means: dict[str, Tensor]) -> Tensor:
     """Logits as trained, with mean gates, and folded: (3, B, K)."""
     trained, folded = work.model(images), work.plain(images)
     with ablate(work.model, ablation, means):
@@ -157,7 +157,7 @@ def _logits(work: Work, images: Tensor, ablation: Ablation, means: dict[str, Ten
     return torch.stack([trained, mean, folded]).float().cpu()
 
 
-def _timed(work: Work, size: int, lab: AnyLab) -> FoldTiming:
+def _timed(work: FoldState, size: int, lab: AnyLab) -> FoldTiming:
     """The trained network twice and the folded one, in turns: CPU time on one thread, or a GPU's wall-clock time."""
     on_gpu = lab.device.startswith("cuda")
     images = torch.randn(work.request.batch, 3, size, size, generator=torch.Generator().manual_seed(0))
@@ -217,7 +217,7 @@ def _passes_a_turn(once: Callable[[], None], wait: Callable[[], None]) -> int:
     return min(max(round(TURN_S / (time.perf_counter() - started)), 1), MOST_PASSES)
 
 
-def _kept(work: Work, how: Preprocess, lab: AnyLab) -> KeptNetwork:
+def _kept(work: FoldState, how: Preprocess, lab: AnyLab) -> KeptNetwork:
     """The folded network among the checkpoints, with a card where the trained one has one."""
     plain = work.variant.plain
     card = _card(work, lab)
@@ -232,7 +232,7 @@ def _kept(work: Work, how: Preprocess, lab: AnyLab) -> KeptNetwork:
     return KeptNetwork(variant=variant, name=variant.name, checkpoint=name, bytes=size, card=card is not None)
 
 
-def _card(work: Work, lab: AnyLab) -> Card | None:
+def _card(work: FoldState, lab: AnyLab) -> Card | None:
     """What the folded network says of itself: the trained one's origin, and what was done to it."""
     card = work.network.card
     if card is None:
@@ -251,7 +251,7 @@ def _card(work: Work, lab: AnyLab) -> Card | None:
     return card.model_copy(update=told | measured)
 
 
-def _report(work: Work, lab: AnyLab, complete: bool = False) -> FoldReport:
+def _report(work: FoldState, lab: AnyLab, complete: bool = False) -> FoldReport:
     found = work.tally.found()
     arms = tuple(_arms(work, found))
     said = list(work.caveats)
@@ -282,7 +282,7 @@ def _report(work: Work, lab: AnyLab, complete: bool = False) -> FoldReport:
     )
 
 
-def _arms(work: Work, found: Found) -> Iterator[FoldArm]:
+def _arms(work: FoldState, found: Outcomes) -> Iterator[FoldArm]:
     """The three states, in the rows of what was found."""
     kinds: tuple[ArmKind, ...] = ("trained", "mean", "folded")
     bills = {kind: count(work.variant.plain if kind == "folded" else work.variant).total for kind in kinds}
@@ -310,7 +310,7 @@ def _points(share: Interval) -> Interval:
     return share.model_copy(update={end: 100 * getattr(share, end) for end in ("estimate", "low", "high")})
 
 
-def headline(work: Work, arms: Sequence[FoldArm], n: int) -> str:
+def headline(work: FoldState, arms: Sequence[FoldArm], n: int) -> str:
     """What the network loses without its attention, and what it saves."""
     trained, folded = arms[0], arms[-1]
     if folded.change is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
@@ -13,6 +14,8 @@ from attention.measuring.verdicts import Outcome, headline, judge_differences, j
 from attention.measuring.verdicts import judge as judge_paired
 from attention.reports.evidence import Verdict
 from attention.reports.judge import MOST_BYTES, JudgedArm, JudgeReport, JudgeRequest
+from attention.reports.study_classes import ArmClasses
+from attention.training.class_summary import POINTS, describe_classes
 
 FULL_SCALE = {"points": 100.0, "percent": 100.0, "%": 100.0, "share": 1.0}
 """Units of accuracies -> what all images right is in them."""
@@ -217,7 +220,28 @@ class _Table:
             margin=self.request.margin,
             paired=self.is_paired,
             arms=tuple(arms),
+            classes=self.classes(),
         )
+
+    def classes(self) -> tuple[ArmClasses, ...]:
+        """Describe every arm by the recalls of its runs, where the files have them, in the order of the columns.
+
+        Raises:
+            BadTable: a run has recalls of other classes than the first.
+        """
+        told = [run for run in self.results.runs if run.recalls]
+        if not told:
+            return ()
+        names = list(told[0].recalls)
+        for run in told:
+            if set(run.recalls) != set(names):
+                raise BadTable(f"{run.where} has recalls of other classes than {told[0].where}.")
+        factor = POINTS if all(recall <= 1 for run in told for recall in run.recalls.values()) else 1
+        tables: dict[str, dict[int, NDArray[np.float64]]] = {arm: {} for arm in self.by_arm}
+        for number, run in enumerate(told):
+            key = number if run.seed is None or not self.is_paired else run.seed
+            tables[run.arm][key] = factor * np.array([run.recalls[name] for name in names])
+        return describe_classes(tables, self.baseline, names, [None] * len(names), self.is_paired)
 
     def _caveats(self, arms: Sequence[JudgedArm]) -> list[str]:
         said = list(self.results.left_out)

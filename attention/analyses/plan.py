@@ -35,6 +35,13 @@ ROUGH_MACS_PER_S = {"cpu": 1e10, "cuda": 2e12}
 def plan(request: PlanRequest, lab: AnyLab) -> Plan:
     """How long would this study take?"""
     study = request.study
+    if study.recipes:
+        return _together([_plan(one, lab) for one in study.by_recipe().values()])
+    return _plan(study, lab)
+
+
+def _plan(study: StudyRequest, lab: AnyLab) -> Plan:
+    """The plan of a study of one recipe."""
     data = DataFolder(lab.files.file_store).get(study.data)
     if data is None:
         raise NotFound(f"There is no data set {study.data!r} in the data folder.")
@@ -60,6 +67,18 @@ def plan(request: PlanRequest, lab: AnyLab) -> Plan:
         seconds=seconds,
         basis=basis,
         notes=(*_notes(study, data), *_advice(study, arms, cards), *filter(None, map(narrow_bottlenecks, arms))),
+    )
+
+
+def _together(plans: Sequence[Plan]) -> Plan:
+    """The plan of a study that chooses among recipes: that of each, added up."""
+    seconds = [one.seconds for one in plans]
+    return plans[0].model_copy(
+        update={
+            **{name: sum(getattr(one, name) for one in plans) for name in ("runs", "runs_done", "epochs")},
+            "seconds": None if None in seconds else sum(filter(None, seconds)),
+            "notes": tuple(dict.fromkeys(note for one in plans for note in one.notes)),
+        }
     )
 
 

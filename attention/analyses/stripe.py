@@ -242,7 +242,7 @@ def _caveats(request: StripeRequest, table: Sequence[StripeGate]) -> list[str]:
     said = []
     if request.pictures.data is None:
         said.append("Photos have no classes here, so there is no class share.")
-    if dead := [f"{gate.gate} of {gate.variant}" for gate in table if gate.static_share is None]:
+    if dead := [f"{gate.path} of {gate.variant}" for gate in table if gate.static_share is None]:
         more = f" and {len(dead) - 4} more" if len(dead) > 4 else ""
         said.append(
             f"The same number for every channel and every image, so without shares: {', '.join(dead[:4])}{more}."

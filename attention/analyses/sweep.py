@@ -9,7 +9,7 @@ from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.data.sampling import batches, how_many, why_unlabelled
 from attention.errors import InvalidRequest
-from attention.interventions.effects import METHODS, Found, Tally, effects, redundancy
+from attention.interventions.effects import METHODS, Outcomes, Tally, effects, redundancy
 from attention.interventions.plan import Plan, described, passes, plan
 from attention.interventions.renormalise import LEAST, Renormalised
 from attention.measuring.statistics import LEAST_IMAGES
@@ -120,7 +120,7 @@ def _report(
     )
 
 
-def _about_images(found: Found, tally: Tally, request: SweepRequest) -> Iterator[str]:
+def _about_images(found: Outcomes, tally: Tally, request: SweepRequest) -> Iterator[str]:
     """What the images do not allow to say."""
     if found.right is None:
         why = why_unlabelled(tally.labels, tally.classes, request.images)

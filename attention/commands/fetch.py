@@ -13,15 +13,16 @@ import argparse
 import importlib
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from attention.analyses.fetch import Download, fetch_networks
 from attention.commands import data_options
 from attention.data.files import Files
 from attention.data.folder import DataFolder, data_set_name
 from attention.errors import AttentionError, BadData, InvalidRequest
-from attention.network import describe
 from attention.storage.folder import FolderStore
 from attention.weights.find import Checkpoints
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork, find_networks
@@ -101,14 +102,14 @@ def run(chosen: argparse.Namespace) -> None:
     if name == "networks":
         print("\n".join(listed()), flush=True)
     elif "/" not in name or name in {network.repository for network in NETWORKS.values()}:
-        fetch_networks(find_networks(name), Files(root).checkpoints)
+        bring(find_networks(name), Files(root).checkpoints)
     else:
         folder = fetch(hub_client(), name, root, name=chosen.name, revision=chosen.revision)
         print(f"A study can name it now: {folder.name}", flush=True)
 
 
-def fetch_networks(networks: Sequence[HubNetwork], checkpoints: Checkpoints) -> None:
-    """Fetch published networks, make sure that each is what it should be, and print what to ask for.
+def bring(networks: Sequence[HubNetwork], checkpoints: Checkpoints) -> None:
+    """Fetch published networks and print what to ask for.
 
     Raises:
         BadCheckpoint: one cannot be fetched, or does not fit.
@@ -116,9 +117,14 @@ def fetch_networks(networks: Sequence[HubNetwork], checkpoints: Checkpoints) -> 
     """
     for network in networks:
         print(f"fetching {network.repository}: about {network.megabytes:.0f} MB, {network.licence}", flush=True)
-        report = describe(network.weighted, checkpoints).load
-        assert report is not None
-        print(f"  {report.loaded} tensors. Ask for {network.weighted.name}", flush=True)
+    for report in fetch_networks(networks, checkpoints, _show):
+        print(f"  {report.tensors} tensors. Ask for {report.name}", flush=True)
+
+
+def _show(download: Download) -> None:
+    """Show how far a download is, where somebody can see it."""
+    if sys.stderr.isatty():
+        print(f"\r  {download}  ", end="", file=sys.stderr, flush=True)
 
 
 def listed() -> Iterator[str]:

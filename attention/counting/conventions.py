@@ -10,10 +10,10 @@ from math import prod
 from typing import Literal
 
 from attention.counting.counters import bias_of_thop_2019
-from attention.counting.ledger import Row
+from attention.counting.ledger import CountedOperation
 from attention.reports.cost import ConventionCount, ConventionRule
 
-Sum = Callable[[Sequence[Row]], int]
+Sum = Callable[[Sequence[CountedOperation]], int]
 Unit = tuple[str, int]
 """Name of a unit, and how many of what was counted make one."""
 
@@ -34,33 +34,33 @@ class Convention:
     work_units: tuple[Unit, ...] = (("MACs", 1),)
 
 
-def trained(rows: Sequence[Row]) -> int:
+def trained(rows: Sequence[CountedOperation]) -> int:
     """Trainable numbers."""
     return sum(row.parameters for row in rows)
 
 
-def with_running_statistics(rows: Sequence[Row]) -> int:
+def with_running_statistics(rows: Sequence[CountedOperation]) -> int:
     """Trainable numbers, and the running mean and variance of batch normalisations."""
     return sum(row.parameters + (row.buffers if row.operation == "batch_norm" else 0) for row in rows)
 
 
-def macs(rows: Sequence[Row]) -> int:
+def macs(rows: Sequence[CountedOperation]) -> int:
     """Multiply-accumulates of convolutions and matrix products."""
     return sum(row.macs for row in rows)
 
 
-def flops(rows: Sequence[Row]) -> int:
+def flops(rows: Sequence[CountedOperation]) -> int:
     """Two for each multiply-accumulate."""
     return 2 * macs(rows)
 
 
-def thop_of_2019(rows: Sequence[Row]) -> int:
+def thop_of_2019(rows: Sequence[CountedOperation]) -> int:
     """What an early thop makes of the published spelling: a module that runs twice is counted once, by its last run."""
     last = {(row.layer, row.operation): row for row in rows}
     return sum(_thop_of_2019(row) for row in last.values())
 
 
-def _thop_of_2019(row: Row) -> int:
+def _thop_of_2019(row: CountedOperation) -> int:
     match row.operation:
         case "conv2d" if row.attention and prod(row.seen[2:]) == prod(row.shape[2:]) == 1:
             # On a pooled map the published modules spell a 1x1 convolution nn.Linear.
@@ -128,7 +128,7 @@ def rules() -> tuple[ConventionRule, ...]:
     return tuple(ConventionRule(name=c.name, rule=c.rule, source=c.source) for c in CONVENTIONS.values())
 
 
-def counts(rows: Sequence[Row]) -> tuple[ConventionCount, ...]:
+def counts(rows: Sequence[CountedOperation]) -> tuple[ConventionCount, ...]:
     """A network's parameters and work in every convention: all of it, its attention, and what its plain twin lacks."""
     attention = [row for row in rows if row.attention]
     found = []

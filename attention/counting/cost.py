@@ -11,7 +11,7 @@ from typing import cast
 from attention.build import input_size as own_input_size
 from attention.build import renamed, resolve, skeleton
 from attention.counting.conventions import counts
-from attention.counting.ledger import Ledger, Row, walk
+from attention.counting.ledger import CountedOperation, Ledger, walk
 from attention.errors import InvalidRequest
 from attention.gate import Gate
 from attention.reports.cost import Cost, GateShape, LayerCost, ModuleCost, VariantCost
@@ -42,7 +42,7 @@ def count(variant: Variant, input_size: int | None = None, layers: bool = False)
     return bill.model_copy(update={"name": full.name, "variant": full, "layers": listed, "notes": notes})
 
 
-def rows_of(variant: Variant, input_size: int | None = None) -> tuple[Row, ...]:
+def rows_of(variant: Variant, input_size: int | None = None) -> tuple[CountedOperation, ...]:
     """The ledger itself: every operation of a variant on one image, in order."""
     full = resolve(variant)
     return _count(_counted(full), input_size or own_input_size(full.backbone))[1]
@@ -55,7 +55,7 @@ def _counted(variant: Variant) -> Variant:
 
 
 @lru_cache(maxsize=1024)
-def _count(variant: Variant, size: int) -> tuple[VariantCost, tuple[Row, ...]]:
+def _count(variant: Variant, size: int) -> tuple[VariantCost, tuple[CountedOperation, ...]]:
     try:
         ledger = walk(skeleton(variant), 3, size, size)
     except (RuntimeError, ValueError) as error:
@@ -82,7 +82,7 @@ def _count(variant: Variant, size: int) -> tuple[VariantCost, tuple[Row, ...]]:
 
 def _modules(ledger: Ledger) -> tuple[ModuleCost, ...]:
     """What each slot that is filled costs."""
-    own: dict[str, list[Row]] = {path: [] for path, slot in ledger.slots.items() if len(slot)}
+    own: dict[str, list[CountedOperation]] = {path: [] for path, slot in ledger.slots.items() if len(slot)}
     shapes: dict[str, list[GateShape]] = {path: [] for path in own}
     for row in ledger.rows:
         if row.attention:
@@ -112,12 +112,12 @@ def _slot_of(path: str, known: Collection[str]) -> str:
     return path
 
 
-def sum_of(rows: Iterable[Row]) -> Cost:
+def sum_of(rows: Iterable[CountedOperation]) -> Cost:
     """Totals of some rows."""
     amounts = map(sum, zip(*(row.amounts for row in rows), strict=True))
     return Cost(**dict(zip(Cost.model_fields, amounts, strict=False)))
 
 
-def layer_cost(row: Row) -> LayerCost:
+def layer_cost(row: CountedOperation) -> LayerCost:
     """A row as plain data."""
     return LayerCost(**{field: getattr(row, field) for field in LayerCost.model_fields})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from attention.counting.ledger import Row
+from attention.counting.ledger import CountedOperation
 
 Kind = Literal["products", "bias", "normalisation", "activation", "pooling", "entrywise", "interpolation", "twice"]
 Added = dict[Kind, int]
@@ -37,15 +37,15 @@ class Counter:
     how: str
     source: str
     blind: str
-    add: Callable[[Row], Added]
+    add: Callable[[CountedOperation], Added]
     notes: dict[Kind, str]
     last_call: bool = False
 
-    def kept(self, rows: Sequence[Row]) -> Sequence[Row]:
+    def kept(self, rows: Sequence[CountedOperation]) -> Sequence[CountedOperation]:
         """The rows that end up in its report."""
         return list({(row.layer, row.operation): row for row in rows}.values()) if self.last_call else rows
 
-    def sums(self, rows: Sequence[Row]) -> Added:
+    def sums(self, rows: Sequence[CountedOperation]) -> Added:
         """What it adds for all rows, by kind."""
         total: Added = {}
         for row in self.kept(rows):
@@ -53,21 +53,21 @@ class Counter:
                 total[kind] = total.get(kind, 0) + amount
         return total
 
-    def reports(self, rows: Sequence[Row]) -> int:
+    def reports(self, rows: Sequence[CountedOperation]) -> int:
         """The number it gives for some rows."""
         return sum(self.sums(rows).values())
 
-    def misses(self, rows: Sequence[Row]) -> list[Row]:
+    def misses(self, rows: Sequence[CountedOperation]) -> list[CountedOperation]:
         """The rows whose multiply-accumulates it does not see."""
         return [row for row in rows if row.macs and not self.add(row).get("products")]
 
 
-def bias_of_thop_2019(row: Row) -> int:
+def bias_of_thop_2019(row: CountedOperation) -> int:
     """What a convolution's bias adds: as much as one more place of the window, so C_in / groups for each output."""
     return row.macs // row.window if row.biased and row.window else 0
 
 
-def thop_2019(row: Row) -> Added:
+def thop_2019(row: CountedOperation) -> Added:
     """thop 0.0.23.post1907171430 to post1908021522, of 17 July to 2 August 2019."""
     match row.module:
         case "Linear":
@@ -85,7 +85,7 @@ def thop_2019(row: Row) -> Added:
     return added
 
 
-def thop(row: Row) -> Added:
+def thop(row: CountedOperation) -> Added:
     """thop 0.1.1."""
     match row.module:
         case "Linear" | "Conv1d" | "Conv2d" | "Conv3d":
@@ -99,7 +99,7 @@ def thop(row: Row) -> Added:
     return {}
 
 
-def fvcore(row: Row) -> Added:
+def fvcore(row: CountedOperation) -> Added:
     """fvcore's FlopCountAnalysis."""
     match row.operation:
         case "linear" | "matmul" | "bmm" | "addmm":
@@ -117,7 +117,7 @@ def fvcore(row: Row) -> Added:
     return {}
 
 
-def ptflops(row: Row) -> Added:
+def ptflops(row: CountedOperation) -> Added:
     """ptflops with its backend "pytorch"."""
     added: Added = {}
     if row.module in (*HOOKED_CONVS, "Linear"):
@@ -147,7 +147,7 @@ def ptflops(row: Row) -> Added:
     return added
 
 
-def torchinfo(row: Row) -> Added:
+def torchinfo(row: CountedOperation) -> Added:
     """torchinfo's total mult-adds."""
     if row.module in HOOKED_CONVS:
         return {"products": row.macs, "bias": row.entries if row.biased else 0}
@@ -160,7 +160,7 @@ def torchinfo(row: Row) -> Added:
     return {}
 
 
-def deepspeed(row: Row) -> Added:
+def deepspeed(row: CountedOperation) -> Added:
     """DeepSpeed's flops profiler."""
     if row.macs:
         convolution = row.operation.startswith("conv")

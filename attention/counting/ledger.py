@@ -24,7 +24,7 @@ UNUSED = "unused"
 """The operation of a row for parameters and buffers that no operation has read."""
 
 
-class Row(NamedTuple):
+class CountedOperation(NamedTuple):
     """One operation on one image."""
 
     layer: str  # path of the module that ran it
@@ -116,7 +116,7 @@ class Ledger(TorchFunctionMode):
         numbers: bool = False,
     ) -> None:
         super().__init__()
-        self.rows: list[Row] = []
+        self.rows: list[CountedOperation] = []
         self.not_counted: set[str] = set()
         self.held_bytes = self.peak_bytes = 0
         self.modules = dict(model.named_modules())
@@ -197,7 +197,7 @@ class Ledger(TorchFunctionMode):
             if parameters or buffers:
                 attention, layer = path.startswith(self._inside), path.rpartition(".")[0]
                 numbers = (parameters, buffers, 0, 0, 0, 0, 0)
-                self.rows.append(Row(layer, "", UNUSED, "", attention, (), (), False, 0, *numbers))
+                self.rows.append(CountedOperation(layer, "", UNUSED, "", attention, (), (), False, 0, *numbers))
         self._unpaid, self._pending = {}, (0, 0)
 
     def _look(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -244,7 +244,7 @@ class Ledger(TorchFunctionMode):
         self._pending = (0, 0)
         runner = self._running[-1]
         self.rows.append(
-            Row(
+            CountedOperation(
                 layer=runner.layer,
                 module=runner.module,
                 operation=name,

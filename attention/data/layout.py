@@ -32,7 +32,7 @@ NUMBERED = (
 
 
 @dataclass(frozen=True)
-class Place:
+class ClassAndSplit:
     """Where one photo belongs."""
 
     label: str
@@ -44,7 +44,7 @@ class Layout:
     """What was understood of the paths of photos; ``places`` has None for a photo that is left out."""
 
     description: str
-    places: list[Place | None]
+    places: list[ClassAndSplit | None]
     splits: dict[str, Split] = field(default_factory=dict)
     root: tuple[str, ...] = ()
     used_lists: set[str] = field(default_factory=set)
@@ -201,7 +201,7 @@ def _by_folders(layout: Layout, root: Folders, placed: Sequence[tuple[str | None
         elif len(folder) < level:
             layout.left_out[number] = NO_CLASS
         else:
-            layout.places[number] = Place(folder[level - 1], _known(split))
+            layout.places[number] = ClassAndSplit(folder[level - 1], _known(split))
     layout.levels = tuple(
         Level(level=depth, folders=tuple(sorted(names))[:20], count=len(names))
         for depth, names in sorted(depths.items())
@@ -246,7 +246,7 @@ def _class_above_split(layout: Layout, placed: Sequence[tuple[str | None, Folder
     if joined and all(folder for _, folder in placed):
         layout.splits = {name: split for name, (split, _) in joined.items()}
         layout.description = "Split and class stand in the name of one folder."
-        layout.places = [Place(joined[folder[0]][1], joined[folder[0]][0]) for _, folder in placed]
+        layout.places = [ClassAndSplit(joined[folder[0]][1], joined[folder[0]][0]) for _, folder in placed]
         return True
     if not all(len(folder) == 2 for _, folder in placed):
         return False
@@ -258,7 +258,7 @@ def _class_above_split(layout: Layout, placed: Sequence[tuple[str | None, Folder
         return False
     layout.splits = splits
     layout.description = "The class is the topmost folder, and the split the folder below it."
-    layout.places = [Place(label, splits[split]) for _, (label, split) in placed]
+    layout.places = [ClassAndSplit(label, splits[split]) for _, (label, split) in placed]
     return True
 
 
@@ -271,14 +271,14 @@ def _completed(
     for number in [number for number, what in layout.left_out.items() if what == NO_CLASS]:
         listing = said.get(paths[number])
         if listing is not None and listing.label in classes:
-            layout.places[number] = Place(listing.label, _known(splits[number]) or listing.split)
+            layout.places[number] = ClassAndSplit(listing.label, _known(splits[number]) or listing.split)
             del layout.left_out[number]
             layout.used_lists |= {name for name, rows in lists.items() if paths[number] in rows}
     placed = [(number, place) for number, place in enumerate(layout.places) if place is not None]
     listed = {number: said[paths[number]].split for number, _ in placed if paths[number] in said}
     if not layout.splits and placed and all(listed.get(number) for number, _ in placed) and "train" in listed.values():
         layout.places = [
-            Place(place.label, listed[number]) if place is not None else None
+            ClassAndSplit(place.label, listed[number]) if place is not None else None
             for number, place in enumerate(layout.places)
         ]
         layout.used_lists |= {name for name, rows in lists.items() if any(listing.split for listing in rows.values())}
@@ -306,7 +306,7 @@ def _by_list(
         if len({listing.label for listing in found}) > 1:
             layout.guesses.append(f"{path} has more than one class in the lists; {found[0].label!r} is taken.")
         listed = next((listing.split for listing in found if listing.split), None)
-        layout.places[number] = Place(found[0].label, _known(split) or listed)
+        layout.places[number] = ClassAndSplit(found[0].label, _known(split) or listed)
     names = ", ".join(used)
     layout.used_lists = set(used)
     layout.description = f"The classes stand in {names}."
@@ -326,7 +326,7 @@ def _by_pattern(layout: Layout, paths: Sequence[str], splits: Sequence[str | Non
         if match is None:
             layout.left_out[number] = "photo whose name is not like the pattern"
         else:
-            layout.places[number] = Place(match["label"].strip(" ._-") or match["label"], _known(split))
+            layout.places[number] = ClassAndSplit(match["label"].strip(" ._-") or match["label"], _known(split))
     layout.description = f"The class stands in the file's name: {pattern}."
 
 
@@ -344,7 +344,7 @@ def _by_numbered_names(layout: Layout, paths: Sequence[str], placed: Sequence[tu
         return False
     for number, (label, (split, _)) in enumerate(zip(labels, placed, strict=True)):
         if label in counts:
-            layout.places[number] = Place(label, _known(split))
+            layout.places[number] = ClassAndSplit(label, _known(split))
         else:
             layout.left_out[number] = NO_CLASS
     example = next(PurePosixPath(path).name for path, place in zip(paths, layout.places, strict=True) if place)

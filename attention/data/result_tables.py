@@ -1,6 +1,7 @@
 """Scores of training runs from tables: a CSV of one's own, or what TensorBoard, Weights & Biases and MLflow export.
 
     arm,seed,score[,right][,status]                         a run a line; right: 0 and 1 for each test image
+    arm,seed,score,recall:CLASS,recall:CLASS,...            the same with the recall of each class, as shares or points
     arm,seed,image,right                                    beside it, a line for each run and image
     Wall time,Step,Value                                    TensorBoard: scalars of one run, which the file's name names
     Step,RUN - METRIC,RUN - METRIC__MIN,...                 Weights & Biases: a chart's runs side by side
@@ -33,7 +34,7 @@ PATTERNS = (
 )
 """How runs are called where the question does not say it."""
 
-Row = tuple[int, dict[str, str]]
+NumberedRow = tuple[int, dict[str, str]]
 """Number of a line in its file, and its cells by column."""
 
 
@@ -47,6 +48,7 @@ class Result:
         where: file and line, for sentences.
         epoch: the epoch or step of the score, where the table has several.
         right: whether the run is right on each test image (N,), where known.
+        recalls: recall of each class, as shares or points, where known.
     """
 
     arm: str
@@ -55,6 +57,7 @@ class Result:
     where: str
     epoch: int | None = None
     right: NDArray[np.bool_] | None = field(default=None, compare=False)
+    recalls: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,13 @@ def read_results(request: JudgeRequest) -> Results:
     )
 
 
-def _table(file: ResultFile) -> tuple[list[str], list[Row]]:
+def _table(file: ResultFile) -> tuple[list[str], list[NumberedRow]]:
     """Columns and rows of a CSV, whatever separates its cells."""
     text = file.text.removeprefix("\ufeff")
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
-    rows: list[Row] = []
+    rows: list[NumberedRow] = []
     try:
         columns = [name.strip() for name in next(reader, [])]
         for cells in reader:
@@ -127,7 +130,10 @@ def _table(file: ResultFile) -> tuple[list[str], list[Row]]:
 OWN = ("arm", "seed", "score", "right", "status", "image", "epoch", "step", "fold")
 """Columns of a table of one's own, in whatever case they are written."""
 
-Reader = Callable[[ResultFile, list[str], list[Row], JudgeRequest], Results]
+RECALL = "recall:"
+"""How the name of a column with the recall of a class begins."""
+
+Reader = Callable[[ResultFile, list[str], list[NumberedRow], JudgeRequest], Results]
 
 
 def _reader(file: ResultFile, columns: Sequence[str]) -> Reader:
@@ -151,7 +157,7 @@ def _reader(file: ResultFile, columns: Sequence[str]) -> Reader:
 # ---------------------------------------------------------------- one table a format
 
 
-def _own(file: ResultFile, columns: list[str], rows: list[Row], request: JudgeRequest) -> Results:
+def _own(file: ResultFile, columns: list[str], rows: list[NumberedRow], request: JudgeRequest) -> Results:
     epochs = next((name for name in ("epoch", "step") if name in columns), None)
     runs, length = [], None
     for line, cells in rows:
@@ -169,11 +175,23 @@ def _own(file: ResultFile, columns: list[str], rows: list[Row], request: JudgeRe
         seed = _whole(cells["seed"], where, "seed") if "seed" in columns else None
         epoch = _whole(cells[epochs], where, epochs) if epochs else None
         if request.step is None or epoch is None or epoch == request.step:
-            runs.append(Result(cells["arm"], seed, score, where, epoch, right))
+            runs.append(Result(cells["arm"], seed, score, where, epoch, right, _recalls(cells, where)))
     return Results(tuple(runs), "a table of runs", folds="fold" in columns)
 
 
-def _tensorboard(file: ResultFile, columns: list[str], rows: list[Row], request: JudgeRequest) -> Results:
+def _recalls(cells: Mapping[str, str], where: str) -> dict[str, float]:
+    """Class -> recall of a run; none where all such cells are empty."""
+    texts = {name.partition(":")[2].strip(): text for name, text in cells.items() if name.startswith(RECALL)}
+    if not any(texts.values()):
+        return {}
+    recalls = {name: _number(text, f"{where}, recall of {name}") for name, text in texts.items()}
+    for name, recall in recalls.items():
+        if not 0 <= recall <= 100:
+            raise BadTable(f"{where}: the recall of {name} is {recall:g}; it is a share or points from 0 to 100.")
+    return recalls
+
+
+def _tensorboard(file: ResultFile, columns: list[str], rows: list[NumberedRow], request: JudgeRequest) -> Results:
     steps = next((name for name in columns if name.lower() == "step"), None)
     stem = re.sub(r"\.csv$", "", file.name.replace("\\", "/").rpartition("/")[2], flags=re.IGNORECASE)
     run = re.sub(r"-tag-.*$", "", stem.removeprefix("run-"))
@@ -184,7 +202,7 @@ def _tensorboard(file: ResultFile, columns: list[str], rows: list[Row], request:
     return _of_curves({run: (file.name, curve)}, "TensorBoard's scalars", request)
 
 
-def _wandb(file: ResultFile, columns: list[str], rows: list[Row], request: JudgeRequest) -> Results:
+def _wandb(file: ResultFile, columns: list[str], rows: list[NumberedRow], request: JudgeRequest) -> Results:
     ours = [name for name in columns if " - " in name and not name.endswith(("__MIN", "__MAX"))]
     metrics = list(dict.fromkeys(name.rpartition(" - ")[2] for name in ours))
     metric = _chosen(metrics, request.score, file)
@@ -202,7 +220,7 @@ def _wandb(file: ResultFile, columns: list[str], rows: list[Row], request: Judge
     return _of_curves(curves, "Weights & Biases' chart", request)
 
 
-def _mlflow(file: ResultFile, columns: list[str], rows: list[Row], request: JudgeRequest) -> Results:
+def _mlflow(file: ResultFile, columns: list[str], rows: list[NumberedRow], request: JudgeRequest) -> Results:
     called = next((name for name in ("Name", "tags.mlflow.runName") if name in columns), None)
     status = "status" if "status" in columns else None
     metrics = [name for name in columns if name.startswith("metrics.")] or [
@@ -305,7 +323,7 @@ def _answered(text: str, where: str) -> NDArray[np.bool_] | None:
     return np.frombuffer(text.encode(), np.uint8) == ord("1")
 
 
-def _answers(file: ResultFile, rows: Iterable[Row]) -> dict[tuple[str, int], tuple[str, NDArray[np.bool_]]]:
+def _answers(file: ResultFile, rows: Iterable[NumberedRow]) -> dict[tuple[str, int], tuple[str, NDArray[np.bool_]]]:
     """Arm and seed -> first line and the answers on each image, the images in the same order for all."""
     by_run: dict[tuple[str, int], dict[str, bool]] = {}
     lines: dict[tuple[str, int], str] = {}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attention.errors import InvalidRequest
-from attention.interventions.effects import Found, Tally
+from attention.interventions.effects import Outcomes, Tally
 from attention.measuring.decision import Rule, kinds
 from attention.measuring.gate_health import CONSTANT, GateWatch
 from attention.measuring.statistics import paired_share_interval
@@ -88,7 +88,7 @@ def in_order(statements: Iterable[Statement]) -> tuple[Statement, ...]:
 # ---------------------------------------------------------------- what the gates do
 
 
-def effects(found: Found, rows: Mapping[Kind, int], margin: float) -> Iterator[Statement]:
+def effects(found: Outcomes, rows: Mapping[Kind, int], margin: float) -> Iterator[Statement]:
     """What replacing every gate changes, for each kind at its row; of agreement where there are no labels."""
     rule = Rule(1, FIRST_LOOK, LOOKS, margin, 100 / found.n)
     right = found.first == found.first[0] if found.right is None else found.right

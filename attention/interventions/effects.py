@@ -64,17 +64,17 @@ class Tally:
                 column = shares[:, place, known[label]].numpy()
                 self.trues[-1][0, place], self.trues[-1][rows, place] = column[0], column[1:]
 
-    def found(self) -> "Found":
+    def found(self) -> "Outcomes":
         """All images so far."""
         numbers = label_numbers(self.labels, self.classes)
         first, kl = np.concatenate(self.firsts, 1), np.concatenate(self.kls, 1)
         if numbers is None:
-            return Found(first, kl, None, None)
-        return Found(first, kl, np.concatenate(self.trues, 1), first == np.array(numbers, np.int32))
+            return Outcomes(first, kl, None, None)
+        return Outcomes(first, kl, np.concatenate(self.trues, 1), first == np.array(numbers, np.int32))
 
 
 @dataclass(frozen=True)
-class Found:
+class Outcomes:
     """Numbers of every image, (1 + A, N): untouched in row 0; the last two need labels."""
 
     first: NDArray[np.int32]
@@ -98,7 +98,7 @@ class Found:
         return changes
 
 
-def effects(found: Found, rows: Sequence[tuple[Scope, AblationKind, bool, int]], sure: bool) -> list[Effect]:
+def effects(found: Outcomes, rows: Sequence[tuple[Scope, AblationKind, bool, int]], sure: bool) -> list[Effect]:
     """One effect for each scope, kind and whether normalisations were estimated anew, at a row of what was found.
 
     Args:
@@ -135,7 +135,7 @@ def effects(found: Found, rows: Sequence[tuple[Scope, AblationKind, bool, int]],
     return [effect.model_copy(update={"p_holm": p}) for effect, p in zip(made, corrected, strict=True)]
 
 
-def _accuracy(found: Found, row: int) -> dict[str, Any]:
+def _accuracy(found: Outcomes, row: int) -> dict[str, Any]:
     if found.right is None:
         return dict.fromkeys(("accuracy", "accuracy_change", "lost", "gained", "p", "p_holm"))
     before, after = found.right[0], found.right[row]
@@ -151,7 +151,7 @@ def _accuracy(found: Found, row: int) -> dict[str, Any]:
     }
 
 
-def redundancy(plan: Plan, found: Found, sure: bool) -> list[Redundancy]:
+def redundancy(plan: Plan, found: Outcomes, sure: bool) -> list[Redundancy]:
     """The joint effect of each stage and of all gates against the sum of the gates' single effects."""
     alone = {scope.gates[0]: scope for scope in plan.scopes if scope.family == "gate"}
     sets = [scope for scope in plan.scopes if scope.family in ("stage", "all") and len(scope.gates) > 1]

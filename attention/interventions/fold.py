@@ -49,7 +49,7 @@ OTHER_KINDS: dict[GateKind, str] = {
 
 
 @dataclass(frozen=True)
-class Place:
+class FoldableGate:
     """A gate that can be folded, and the path of the normalisation that takes it up."""
 
     site: GateSite
@@ -57,7 +57,7 @@ class Place:
     channels: int
 
 
-def foldable(model: Backbone, name: str) -> tuple[Place, ...]:
+def foldable(model: Backbone, name: str) -> tuple[FoldableGate, ...]:
     """The gates of a network, each with the normalisation it can be folded into, from input to output.
 
     It is found out by running the network on two images of noise.
@@ -80,7 +80,7 @@ def foldable(model: Backbone, name: str) -> tuple[Place, ...]:
             refused.setdefault(reason, []).append(path)
             continue
         (gate,) = gates(slot)
-        found.append(Place(where[f"{path}.{gate}"], probe.normalised[path], slot.channels))
+        found.append(FoldableGate(where[f"{path}.{gate}"], probe.normalised[path], slot.channels))
     if refused:
         count = sum(map(len, refused.values()))
         all_of_them = count == len(filled)
@@ -166,7 +166,7 @@ def noise(model: Backbone) -> Tensor:
 
 
 def fold(
-    model: Backbone, plain: Backbone, places: Iterable[Place], ablation: Ablation, means: Mapping[str, Tensor]
+    model: Backbone, plain: Backbone, places: Iterable[FoldableGate], ablation: Ablation, means: Mapping[str, Tensor]
 ) -> Backbone:
     """Make of a plain network what another one is with these gates, which come to stand in its normalisations.
 

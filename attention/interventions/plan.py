@@ -13,7 +13,7 @@ from attention.data.sampling import how_many
 from attention.errors import BadData, InvalidRequest
 from attention.interventions.scopes import labelled_sites, scopes
 from attention.reports.network import Network
-from attention.reports.sweep import Family, Interventions, Scope, Site
+from attention.reports.sweep import Family, Interventions, LabelledSite, Scope
 from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Variant
 
 ROWS_PIXELS = 4_000_000
@@ -33,7 +33,7 @@ class Plan:
     """The ablations of a question, each once, and which of them is which scope's."""
 
     network: Network
-    sites: tuple[Site, ...]
+    sites: tuple[LabelledSite, ...]
     scopes: tuple[Scope, ...]
     kinds: tuple[AblationKind, ...]
     ablations: tuple[Ablation, ...]

@@ -5,30 +5,22 @@ from collections.abc import Iterable, Sequence
 from torch import nn
 
 from attention.gate import chosen, sites
-from attention.reports.sweep import FAMILIES, Family, Scope, Site
+from attention.reports.sweep import FAMILIES, Family, LabelledSite, Scope
 from attention.spec import Ablation
 
 
-def labelled_sites(model: nn.Module) -> tuple[Site, ...]:
+def labelled_sites(model: nn.Module) -> tuple[LabelledSite, ...]:
     """Every gate of a network from input to output, with a short name of its own."""
     found = sites(model)
     short = [f"{one.stage}.{one.block}" + ("" if one.kind == "channel" else f" {one.kind}") for one in found]
     return tuple(
-        Site(
-            path=one.path,
-            label=label if short.count(label) == 1 else f"{label} {one.path.split('.', 2)[-1]}",
-            kind=one.kind,
-            neutral=one.neutral,
-            position=one.position,
-            stage=one.stage,
-            block=one.block,
-        )
+        LabelledSite(**dict(one), label=label if short.count(label) == 1 else f"{label} {one.path.split('.', 2)[-1]}")
         for one, label in zip(found, short, strict=True)
     )
 
 
 def scopes(
-    model: nn.Module, sites: Sequence[Site], families: Iterable[Family], sets: Sequence[tuple[str, ...]] = ()
+    model: nn.Module, sites: Sequence[LabelledSite], families: Iterable[Family], sets: Sequence[tuple[str, ...]] = ()
 ) -> tuple[Scope, ...]:
     """The sets of gates of each family, and those of ``sets``, which are paths or prefixes of them.
 
@@ -48,7 +40,7 @@ def scopes(
     return tuple(found)
 
 
-def _of_family(family: Family, sites: Sequence[Site], paths: list[str]) -> list[Scope]:
+def _of_family(family: Family, sites: Sequence[LabelledSite], paths: list[str]) -> list[Scope]:
     def scope(id: str, label: str, stage: int | None, order: int, gates: Iterable[str]) -> Scope:
         return Scope(id=id, family=family, label=label, stage=stage, order=order, gates=tuple(gates))
 

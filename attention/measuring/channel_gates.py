@@ -22,7 +22,7 @@ from attention.gate import sites
 from attention.measuring.moments import Moments, together
 from attention.reports.gates import GateSite
 from attention.reports.network import Network
-from attention.reports.subjects import GatePlace, Ran
+from attention.reports.subjects import ChannelGate, Ran
 from attention.running.device import device_name
 from attention.spec import GateKind, Variant
 
@@ -112,18 +112,9 @@ def named(found: Sequence[GateSite], prefixes: Sequence[str]) -> tuple[GateSite,
     return tuple(site for site in found if site.path in chosen)
 
 
-def place(site: GateSite, channels: int) -> GatePlace:
+def place(site: GateSite, channels: int) -> ChannelGate:
     """Where a gate is, for a report."""
-    return GatePlace(
-        gate=site.path,
-        kind=site.kind,
-        neutral=site.neutral,
-        position=site.position,
-        stage=site.stage,
-        block=site.block,
-        channels=channels,
-        reduced=REDUCED[site.kind],
-    )
+    return ChannelGate(**dict(site), channels=channels, reduced=REDUCED[site.kind])
 
 
 def spaced(count: int, most: int) -> list[int]:

@@ -5,8 +5,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from attention.reports.checkpoints import Card, LoadReport, WeightsState
+from attention.reports.gates import GateSite
 from attention.reports.tables import Bars, Printed, Report, Table, listed, named
-from attention.spec import Ablation, GateKind, Plain, Position, Preprocess, Request, Variant
+from attention.spec import Ablation, Plain, Preprocess, Request, Variant
 
 
 class CompareRequest(Request["Comparison"]):
@@ -47,17 +48,9 @@ class ClassScore(Plain):
     probability: float = Field(description="Softmax probability, 0..1.")
 
 
-class GateSummary(Plain):
-    """One gate during one forward pass, over all its entries."""
+class GateSummary(GateSite):
+    """Statistics of one gate over all its entries, during one forward pass of one image."""
 
-    gate: str = Field(description="Path of the gate in the network.")
-    kind: GateKind = Field(description="What the entries run over.")
-    neutral: float | None = Field(
-        default=None, description="The weight that passes the input through: 1 multiplied, 0 added; null for none."
-    )
-    position: Position = Field(description="Where the module sits.")
-    stage: int = Field(description="Stage of the backbone, counted from 1.")
-    block: int = Field(description="Block within the stage, counted from 1.")
     shape: tuple[int, ...] = Field(description="Shape of the gate for one image.")
     mean: float = Field(description="Mean of the entries.")
     std: float = Field(description="Standard deviation of the entries (divided by n).")

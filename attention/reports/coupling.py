@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attention.reports.subjects import GatePlace, Ran
+from attention.reports.subjects import ChannelGate, Ran
 from attention.reports.tables import Report, Table, named
 from attention.spec import Request, Variant
 
@@ -21,7 +21,7 @@ class CouplingRequest(Request["CouplingReport"]):
     shown: int = Field(default=128, ge=2, le=512, description="Channels of the matrix to give, evenly spaced.")
 
 
-class CouplingReport(GatePlace, Report):
+class CouplingReport(ChannelGate, Report):
     """The answer of coupling: a matrix with one row for each shown channel's gate, one column for each shown mean."""
 
     network: Ran = Field(description="The network.")

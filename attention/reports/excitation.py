@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attention.reports.subjects import ClassCount, GatePlace, Ran
+from attention.reports.subjects import ChannelGate, ClassCount, Ran
 from attention.reports.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
@@ -54,7 +54,7 @@ class ClassCurve(Plain):
     )
 
 
-class ExcitedGate(GatePlace):
+class ExcitedGate(ChannelGate):
     """The picture of one gate: x the shown channels, y the mean gate, one curve a class and one for all."""
 
     shown: tuple[int, ...] = Field(description="Which channels the curves have, counted from 0, in order.")

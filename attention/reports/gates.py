@@ -6,23 +6,28 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
+from pydantic import AliasChoices, Field
+
 from attention.errors import InvalidRequest, did_you_mean
-from attention.spec import GateKind, Position
+from attention.spec import GateKind, Plain, Position
 
 REPR_LINES = 20
 """Most lines that a list of gates shows of itself."""
 
 
-@dataclass(frozen=True)
-class GateSite:
-    """Where a gate is and what it is; ``path`` is its name in the network."""
+class GateSite(Plain):
+    """The place of a gate in a network, and what its weights run over."""
 
-    path: str
-    kind: GateKind
-    neutral: float | None
-    position: Position
-    stage: int
-    block: int
+    path: str = Field(
+        validation_alias=AliasChoices("path", "gate"), description="Path of the gate in the network; once called gate."
+    )
+    kind: GateKind = Field(description="What its entries run over.")
+    neutral: float | None = Field(
+        default=None, description="The weight that passes the input through: 1 multiplied, 0 added; null for none."
+    )
+    position: Position = Field(description="Where the module sits.")
+    stage: int = Field(description="Stage of the backbone, counted from 1.")
+    block: int = Field(description="Block within the stage, counted from 1.")
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,10 @@ class WatchedGates:
 
     def frame(self) -> Any:
         """One row a gate, as a pandas DataFrame."""
-        rows = [{**asdict(gate), "entries": gate.entries} for gate in self.gates]
+        rows = [
+            {**asdict(gate), "site": gate.site and gate.site.model_dump(), "entries": gate.entries}
+            for gate in self.gates
+        ]
         return importlib.import_module("pandas").DataFrame(rows)
 
     def __str__(self) -> str:

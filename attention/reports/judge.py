@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from attention.reports.captions import definition, p_text
 from attention.reports.evidence import KIND_WORDS, Verdict
+from attention.reports.study_classes import ArmClasses
 from attention.reports.tables import Bars, Printed, Report, Table, named
 from attention.spec import Plain, Request
 
@@ -47,8 +48,8 @@ class JudgeRequest(Request["JudgeReport"]):
     files: tuple[ResultFile, ...] = Field(
         default=(),
         max_length=1000,
-        description="Tables with the columns arm, seed, score (and right, status), or exports of TensorBoard (scalar "
-        "CSV, a file a run), Weights & Biases (wide CSV) or MLflow (runs.csv).",
+        description="Tables with the columns arm, seed, score (and right, status, recall:CLASS), or exports of "
+        "TensorBoard (scalar CSV, a file a run), Weights & Biases (wide CSV) or MLflow (runs.csv).",
     )
     differences: dict[Name, Annotated[tuple[Finite, ...], Field(max_length=10_000)]] = Field(
         default={},
@@ -122,6 +123,11 @@ class JudgeReport(Report):
     margin: float | None = Field(description="Differences up to this are called none.")
     paired: bool = Field(description="Whether differences are of runs of the same seed.")
     arms: tuple[JudgedArm, ...] = Field(description="The arms in the order of the files; the baseline is among them.")
+    classes: tuple[ArmClasses, ...] = Field(
+        default=(),
+        description="Every arm class by class, where the files have recalls: a description, from which no verdict "
+        "follows.",
+    )
 
     def tables(self) -> tuple[Table, ...]:
         """The arms, with a caption that says how they are judged."""

@@ -1,5 +1,8 @@
 """The recipes that have a name, and what each is for."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from attention.spec import Recipe
 
 RECIPES: dict[str, Recipe] = {
@@ -31,3 +34,26 @@ RECIPE_NOTES: dict[str, str] = {
     "to 4/3) and flips, with brightness, contrast and saturation within 0.7 to 1.3.",
 }
 """What each recipe is for, and in what one that follows a paper departs from it."""
+
+
+def of_name(value: Any) -> Any:
+    """The recipe of a name, or each of several; anything else as it is.
+
+    Raises:
+        ValueError: there is no recipe of that name.
+    """
+    if isinstance(value, list | tuple):
+        return tuple(map(of_name, value))
+    if not isinstance(value, str):
+        return value
+    if value not in RECIPES:
+        raise ValueError(f"There is no recipe {value!r}. There is: {', '.join(RECIPES)}.")
+    return RECIPES[value]
+
+
+def by_name(recipes: Iterable[Recipe]) -> dict[str, Recipe]:
+    """Recipes by their names; by their number, from 1, where they have none."""
+    names = {recipe: name for name, recipe in RECIPES.items()}
+    return {
+        names.get(recipe, f"recipe {number}"): recipe for number, recipe in enumerate(dict.fromkeys(recipes), start=1)
+    }

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from attention.reports.evidence import Interval
-from attention.reports.subjects import GatePlace, Ran
+from attention.reports.subjects import ChannelGate, Ran
 from attention.reports.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
@@ -49,7 +49,7 @@ class ScalePoint(Plain):
     )
 
 
-class ScaleGate(GatePlace):
+class ScaleGate(ChannelGate):
     """One gate's choice as the object grows."""
 
     branches: int = Field(description="Branches it chooses among.")

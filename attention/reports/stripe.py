@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attention.reports.subjects import ClassCount, GatePlace, Ran
+from attention.reports.subjects import ChannelGate, ClassCount, Ran
 from attention.reports.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
@@ -45,7 +45,7 @@ class StripeRequest(Request["StripeReport"]):
     columns: int = Field(default=256, ge=2, le=1024, description="Channels drawn at most, evenly spaced.")
 
 
-class StripeGate(GatePlace):
+class StripeGate(ChannelGate):
     """One gate of one network, over all images."""
 
     variant: str = Field(description="Short name of the network.")

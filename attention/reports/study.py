@@ -9,7 +9,7 @@ from attention.reports.captions import counted, definition, p_text
 from attention.reports.evidence import KIND_WORDS, Interval, Verdict
 from attention.reports.inventory import Inventory
 from attention.reports.predictions import PackedClasses
-from attention.reports.recipes import RECIPES
+from attention.reports.recipes import RECIPES, by_name, of_name
 from attention.reports.study_choice import Choice
 from attention.reports.study_classes import ArmClasses, classes_table, recall_table
 from attention.reports.study_plan import Score, StudyPlan
@@ -126,6 +126,11 @@ class StudyRequest(Request["StudyReport"]):
     )
     first_seed: int = Field(default=0, ge=0, le=10_000, description="The first seed; the others follow it.")
     recipe: Recipe = Field(default=RECIPES["quick"], description="How all are trained: a recipe, or the name of one.")
+    recipes: tuple[Recipe, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Recipes, or names of some, to choose among as well, instead of `recipe`; only with `choose`.",
+    )
     margin: Annotated[float, Field(gt=0, le=100)] | None = Field(
         default=0.5,
         description="Differences up to this many points are called none; null: no difference is never said.",
@@ -134,16 +139,13 @@ class StudyRequest(Request["StudyReport"]):
     @property
     def largest_pass(self) -> Pass:
         """A training step keeps everything until it has gone back through it."""
-        return Pass(self.size, self.recipe.batch_size, trains=True)
+        most = max(recipe.batch_size for recipe in self.recipes or (self.recipe,))
+        return Pass(self.size, most, trains=True)
 
-    @field_validator("recipe", mode="before")
+    @field_validator("recipe", "recipes", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            if value not in RECIPES:
-                raise ValueError(f"There is no recipe {value!r}. There is: {', '.join(RECIPES)}.")
-            return RECIPES[value]
-        return value
+        return of_name(value)
 
     @model_validator(mode="after")
     def _fits_its_looks(self) -> Self:
@@ -160,6 +162,8 @@ class StudyRequest(Request["StudyReport"]):
         arms = self.arms()
         if self.choose and not self.validation:
             raise ValueError("Choosing needs validation images, so that the test images stay apart: raise validation.")
+        if self.recipes and (not self.choose or len(set(self.recipes)) < 2):
+            raise ValueError("Recipes are compared by validation accuracy alone: name two or more, and set choose.")
         if len(arms) < 2:
             raise ValueError("A study compares at least two different networks.")
         if len(arms) > 64:
@@ -173,6 +177,13 @@ class StudyRequest(Request["StudyReport"]):
         """All arms, each once, without seeds of their own: the study gives each its seeds."""
         said = (*self.variants, *(variant for grid in self.grids for variant in grid.variants()))
         return tuple(dict.fromkeys(variant.model_copy(update={"seed": 0}) for variant in said))
+
+    def by_recipe(self) -> "dict[str, StudyRequest]":
+        """The study of each of several recipes, by the recipe's name or number."""
+        return {
+            name: self.model_copy(update={"recipe": recipe, "recipes": ()})
+            for name, recipe in by_name(self.recipes).items()
+        }
 
 
 class PlanRequest(Request["Plan"]):

@@ -8,7 +8,7 @@ from attention.spec import Plain
 class Choice(Plain):
     """The arm with the best mean validation accuracy, over the seeds that all arms have finished."""
 
-    arm: str = Field(description="Short name of the chosen arm.")
+    arm: str = Field(description="Short name of the chosen arm, with its recipe where there are several.")
     n: int = Field(description="Seeds that the means are over.")
     validation_accuracy: dict[str, float] = Field(description="Arm -> mean accuracy on the validation images, points.")
     test_accuracy: float = Field(description="Mean test accuracy of the chosen arm over the same seeds, points.")

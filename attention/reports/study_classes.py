@@ -1,4 +1,4 @@
-"""What a study's runs give class by class: a description without verdicts, and its tables."""
+"""What runs give class by class: a description without verdicts, and its tables."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +16,7 @@ class ClassScore(Plain):
     """One class under one arm, over its seeds."""
 
     name: str = Field(description="The class.")
-    test_images: int = Field(description="Test images of the class.")
+    test_images: int | None = Field(description="Test images of the class; None where not known.")
     recall: float = Field(description="Mean over seeds of the share of them that is told rightly, points.")
     spread: float | None = Field(description="Standard deviation over seeds, points; None for one run.")
     difference: Interval | None = Field(
@@ -26,7 +26,7 @@ class ClassScore(Plain):
 
 
 class ArmClasses(Plain):
-    """One arm of a study, class by class: a description, from which no verdict follows."""
+    """One arm, class by class: a description, from which no verdict follows."""
 
     arm: str = Field(description="Short name of the arm.")
     n: int = Field(description="Runs that were counted.")
@@ -67,7 +67,7 @@ def recall_table(arms: Sequence[ArmClasses], data: str) -> Table:
     printed = [[_recall(score) for score in arm.classes] for arm in arms]
     rows = [(*name, *cells) for name, *cells in zip(names, *means, strict=True)]
     balanced = ("Balanced accuracy", None, *(arm.balanced_accuracy for arm in arms))
-    texts = [(name, str(images), *cells) for (name, images), *cells in zip(names, *printed, strict=True)]
+    texts = [(name, str(images or "--"), *cells) for (name, images), *cells in zip(names, *printed, strict=True)]
     texts.append(("Balanced accuracy", "", *(f"{arm.balanced_accuracy:.2f}" for arm in arms)))
     caption = (
         f"Recall of each class on {data}, per cent, mean over seeds, with the difference to the baseline and its plain "

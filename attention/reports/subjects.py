@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from attention.spec import GateKind, Plain, Position, Variant
+from attention.reports.gates import GateSite
+from attention.spec import Plain, Variant
 
 
 class Ran(Plain):
@@ -23,14 +24,8 @@ class ClassCount(Plain):
     images: int = Field(description="Images of it.")
 
 
-class GatePlace(Plain):
+class ChannelGate(GateSite):
     """A gate that has one number for each channel, or was brought down to one, and where it sits."""
 
-    gate: str = Field(description="Path of the gate in the network.")
-    kind: GateKind = Field(description="What its entries run over.")
-    neutral: float | None = Field(description="The weight that passes the input through: 1 multiplied, 0 added.")
-    position: Position = Field(description="Where the module sits.")
-    stage: int = Field(description="Stage of the backbone, counted from 1.")
-    block: int = Field(description="Block within the stage, counted from 1.")
     channels: int = Field(description="Channels of the gate.")
     reduced: str | None = Field(description="How one number a channel was made of it; null where it has just one.")

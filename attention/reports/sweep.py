@@ -10,8 +10,9 @@ from pydantic import Field
 
 from attention.reports.compare import ClassScore
 from attention.reports.evidence import Interval
+from attention.reports.gates import GateSite
 from attention.reports.tables import Bars, Report, Table, table_of
-from attention.spec import AblationKind, GateKind, Pictures, Plain, Position, Request, Variant
+from attention.spec import AblationKind, Pictures, Plain, Request, Variant
 
 Family = Literal["gate", "stage", "all", "first_to_last", "last_to_first", "set"]
 FAMILIES: dict[Family, str] = {
@@ -79,16 +80,10 @@ class SweepRequest(Interventions, Request["SweepReport"]):
     )
 
 
-class Site(Plain):
-    """A gate and where it sits."""
+class LabelledSite(GateSite):
+    """A gate and where it sits, with a short name of its own."""
 
-    path: str = Field(description="Path of the gate in the network.")
     label: str = Field(description="Short name: stage.block, with more where a block has several gates.")
-    kind: GateKind = Field(description="What its entries run over.")
-    neutral: float | None = Field(description="The weight that passes the input through; null where there is none.")
-    position: Position = Field(description="Where the module sits.")
-    stage: int = Field(description="Stage of the backbone, counted from 1.")
-    block: int = Field(description="Block within the stage, counted from 1.")
 
 
 class Scope(Plain):
@@ -173,7 +168,7 @@ class SweepReport(Report):
     true_probability: float | None = Field(
         description="Mean probability of the true class in the untouched network, 0..1; null without labels."
     )
-    sites: tuple[Site, ...] = Field(description="Every gate from input to output.")
+    sites: tuple[LabelledSite, ...] = Field(description="Every gate from input to output.")
     scopes: tuple[Scope, ...] = Field(description="The sets of gates, family by family.")
     kinds: tuple[AblationKind, ...] = Field(description="The kinds of replacement, in the order asked for.")
     effects: tuple[Effect, ...] = Field(description="Every scope (slow index) with every kind (fast index).")
@@ -256,7 +251,7 @@ class WhatIfReport(Report):
     caveats: tuple[str, ...] = Field(description="What to know before reading the numbers, and what was left out.")
     calibration: str | None = Field(description="The images whose gates were put in, in words; null if none were.")
     photos: tuple[PhotoBase, ...] = Field(description="The photos, in the order asked for.")
-    sites: tuple[Site, ...] = Field(description="Every gate from input to output.")
+    sites: tuple[LabelledSite, ...] = Field(description="Every gate from input to output.")
     scopes: tuple[Scope, ...] = Field(description="The sets of gates, family by family, then the sets asked for.")
     kinds: tuple[AblationKind, ...] = Field(description="The kinds of replacement, in the order asked for.")
     effects: tuple[PhotoEffect, ...] = Field(

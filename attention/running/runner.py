@@ -38,10 +38,10 @@ EACH_PIXELS = 4_000_000
 Gates = Mapping[str, Tensor]
 """Gate path -> weights, batch first."""
 
-Found = tuple[Tensor, Mapping[str, Tensor]]
+RawOutputs = tuple[Tensor, Mapping[str, Tensor]]
 """Logits (B, K), and gate path -> weights (B, ...)."""
 
-Replay = Callable[[Tensor], Found]
+Replay = Callable[[Tensor], RawOutputs]
 """A forward pass of one shape; what it gives holds until the next call."""
 
 Record = Callable[[nn.Module, Tensor], Replay]
@@ -90,7 +90,7 @@ class Running:
         there = locked.to(self.device, non_blocking=True)  # as it lies: any other form would be made on the CPU first
         return there.to(dtype=self.dtype, memory_format=torch.channels_last)
 
-    def __call__(self, images: Tensor) -> Found:
+    def __call__(self, images: Tensor) -> RawOutputs:
         """Logits and gates of a batch on the device, both there; they hold until the next call."""
         with torch.inference_mode():
             if self._record is not None and (replay := self._replay(images)) is not None:
@@ -99,14 +99,14 @@ class Running:
                 return logits[:rows], {path: gate[:rows] for path, gate in found.items()}
             return plain(self.network, images, self._gates)
 
-    def eager(self, images: Tensor) -> Found:
+    def eager(self, images: Tensor) -> RawOutputs:
         """The same without a recording: where gates are replaced, which may be otherwise each time."""
         with torch.inference_mode():
             return plain(self.network, images, self._gates)
 
     def forward(
         self, images: Sequence[Tensor], ablation: Ablation | None = None, references: Sequence[Gates] = ()
-    ) -> Found:
+    ) -> RawOutputs:
         """Logits (B, K) and gates (B, ...) of images (3, H, W), on the CPU in float32.
 
         Args:
@@ -179,7 +179,7 @@ def check_running(device: str, dtype: DType, graphs: bool) -> None:
         raise InvalidRequest(f"Graphs are recorded on CUDA only, and this is {device!r}. Turn them off.")
 
 
-def plain(network: nn.Module, images: Tensor, every: Mapping[str, Gate] | None = None) -> Found:
+def plain(network: nn.Module, images: Tensor, every: Mapping[str, Gate] | None = None) -> RawOutputs:
     """A forward pass as it is; ``every`` is the network's gates, where they are known."""
     with capture(network, every) as found:
         logits: Tensor = network(images)  # (B, K)
@@ -218,7 +218,7 @@ class Recorder:
                     logits, found = plain(network, images)
             before.wait_stream(self._stream)
 
-        def replay(others: Tensor) -> Found:
+        def replay(others: Tensor) -> RawOutputs:
             with torch.cuda.device(self._device):
                 images.copy_(others)
                 graph.replay()

@@ -12,6 +12,7 @@ from attention.reports.study import DataFacts, RunReport, StudyReport, StudyRequ
 from attention.reports.study_plan import StudyPlan
 from attention.running.device import device_name
 from attention.spec import Variant
+from attention.training.choosing import choice_of
 from attention.training.conditions import check_trainable
 from attention.training.plans import recorded_plan
 from attention.training.side_by_side import MOST, SideBySide, best_count, speed_together
@@ -102,6 +103,8 @@ def run_study(
         InvalidRequest: the training images do not fill one batch.
         AttentionError: no run has a result.
     """
+    if request.recipes:
+        return _over_recipes(request, run_store, progress, map_runs, by_arm)
     study, device = prepare(request, run_store), device_name(run_store.device)
     arms, tasks, records, plan, facts = study.arms, study.tasks, study.records, study.plan, study.facts
 
@@ -132,6 +135,42 @@ def run_study(
     if all(run.failed for run in runs):
         raise AttentionError(f"No run has a result. The first: {runs[0].failed}")
     return summarise(request, arms, runs, facts, device, plan)
+
+
+def _over_recipes(
+    request: StudyRequest, run_store: RunStore, progress: Progress, map_runs: MapRuns, by_arm: bool
+) -> StudyReport:
+    """Do a study for each recipe, and report on the one whose arm is best on the validation images of all."""
+    studies, reports = request.by_recipe(), dict[str, StudyReport]()
+    costs = {name: len(study.arms()) * study.seeds * study.recipe.epochs for name, study in studies.items()}
+    for number, (name, study) in enumerate(studies.items(), start=1):
+        said, before = f"Recipe {name}, {number} of {len(studies)}: ", sum(costs[one] for one in reports)
+        heard = partial(_of_recipe, progress, said, before, sum(costs.values()))
+        reports[name] = run_study(study, run_store, heard, map_runs, by_arm)
+    labels = {f"{arm.name} ({name})": name for name, report in reports.items() for arm in report.arms}
+    runs = [
+        run.model_copy(update={"arm": f"{run.arm} ({name})"}) for name, report in reports.items() for run in report.runs
+    ]
+    choice = choice_of(list(labels), runs)
+    if choice is None:
+        nothing = {"choice": None, "headline": "Nothing is chosen: no seed has a result of every arm and recipe."}
+        return next(iter(reports.values())).model_copy(update=nothing)
+    return reports[labels[choice.arm]].model_copy(update={"choice": choice, "headline": choice.sentence})
+
+
+def _of_recipe(
+    progress: Progress,
+    said: str,
+    before: int,
+    whole: int,
+    done: int,
+    total: int,
+    note: str = "",
+    partial: StudyReport | None = None,
+) -> None:
+    """Pass on how far the study of one recipe is, as part of all: ``before`` of ``whole`` epochs came before it."""
+    shown = partial and partial.model_copy(update={"headline": said + partial.headline, "complete": False})
+    progress(before + done, whole, said + note, shown)
 
 
 def together(run_store: RunStore, tasks: Sequence[Task], most: int = MOST) -> MapRuns:

@@ -8,7 +8,8 @@ import hashlib
 import importlib
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from attention.errors import BadCheckpoint, StorageFailed
 
 LARGEST_BYTES = 1 << 30
 """A checkpoint larger than this is not fetched; ResNet-152 has a quarter of it."""
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 KEEP_FREE_BYTES = 256 << 20
 """What a download leaves free on the disk."""
@@ -49,11 +52,14 @@ class Hub:
         cache: folder of the cache; None is the one that all programs of this user share.
         owners: whose repositories may be fetched; None is everybody's.
         offline: whether the network is left alone.
+        on_progress: called as bytes come, with those of the file that are here, its size, and those that came now; what
+            it raises ends the download, which goes on from there the next time.
     """
 
     cache: Path | None = None
     owners: tuple[str, ...] | None = None
     offline: bool = False
+    on_progress: Callable[[int, int, int], None] | None = field(default=None, compare=False)
 
     def __call__(self, repository: str, file: str, revision: str | None = None) -> Path | None:
         """Where the file lies on this machine; None if the repository has no such file.
@@ -77,6 +83,27 @@ class Hub:
             )
         return self._fetch(client, repository, file, revision)
 
+    def cached(self, repository: str, file: str, revision: str | None = None) -> Path | None:
+        """Where a file lies that was fetched before; None if it was not."""
+        cached = _client().try_to_load_from_cache(repository, file, cache_dir=self.cache, revision=revision)
+        return Path(cached) if isinstance(cached, str) else None
+
+    def check_room(self, what: str, size: int) -> None:
+        """Say before anything is fetched that the disk has no room for it.
+
+        Raises:
+            StorageFailed: it has not.
+        """
+        folder = self.cache or Path.home()
+        while not folder.exists():
+            folder = folder.parent
+        free = shutil.disk_usage(folder).free
+        if size > free - KEEP_FREE_BYTES:
+            raise StorageFailed(
+                f"{what} has {size / 1e6:,.0f} MB, and the disk it would be kept on has {free / 1e6:,.0f} MB left. "
+                "Make room there, and ask again."
+            )
+
     def _fetch(self, client: Any, repository: str, file: str, revision: str | None) -> Path | None:
         errors = client.errors
         web = errors.HfHubHTTPError.__bases__  # among them the HTTP library's error, whichever library the client uses
@@ -86,9 +113,10 @@ class Hub:
                 raise BadCheckpoint(
                     f"{file} of {repository!r} has {about.size:,} bytes; at most {LARGEST_BYTES:,} are fetched."
                 )
-            self._check_room(file, repository, about.size or 0)
-            path = Path(client.hf_hub_download(repository, file, revision=revision, cache_dir=self.cache))
-            return _checked(path, about.etag, file, repository)
+            self.check_room(f"{file} of {repository!r}", about.size or 0)
+            if about.size and SHA256.fullmatch(about.etag or ""):
+                self._download(client, repository, file, revision, about)
+            return Path(client.hf_hub_download(repository, file, revision=revision, cache_dir=self.cache))
         except errors.LocalEntryNotFoundError as error:
             raise BadCheckpoint(f"{file} of {repository!r} cannot be fetched now: {_first_line(error)}") from error
         except errors.EntryNotFoundError:
@@ -104,41 +132,66 @@ class Hub:
         except (*web, OSError, ValueError) as error:
             raise BadCheckpoint(f"{file} of {repository!r} cannot be fetched: {_first_line(error)}") from error
 
-    def _check_room(self, file: str, repository: str, size: int) -> None:
-        """Say before anything is fetched that the disk has no room for it.
+    def _download(self, client: Any, repository: str, file: str, revision: str | None, about: Any) -> None:
+        """Put a large file where the client looks for it, from where an earlier try stopped.
+
+        The client itself goes on after a connection broke, and begins anew after its process ended.
 
         Raises:
-            StorageFailed: it has not.
+            BadCheckpoint: it came with another checksum; what came is deleted.
         """
-        folder = self.cache or Path.home()
-        while not folder.exists():
-            folder = folder.parent
-        free = shutil.disk_usage(folder).free
-        if size > free - KEEP_FREE_BYTES:
-            raise StorageFailed(
-                f"{file} of {repository!r} has {size / 1e6:,.0f} MB, and the disk it would be kept on has "
-                f"{free / 1e6:,.0f} MB left. Make room there, and ask again."
-            )
+        details = importlib.import_module("huggingface_hub.file_download")
+        cache = self.cache or Path(client.constants.HF_HUB_CACHE)
+        blob = cache / details.repo_folder_name(repo_id=repository, repo_type="model") / "blobs" / about.etag
+        part = blob.with_suffix(".part")
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        with details.WeakFileLock(blob.with_suffix(".lock")):
+            if blob.exists():
+                return
+            with part.open("ab") as stream:
+                if stream.tell() < about.size:
+                    details.http_get(
+                        client.hf_hub_url(repository, file, revision=revision),
+                        stream,
+                        resume_size=stream.tell(),
+                        headers=client.utils.build_hf_headers(),
+                        expected_size=about.size,
+                        tqdm_class=_progress_bar(self.on_progress) if self.on_progress is not None else None,
+                    )
+            _check(part, about.etag, f"{file} of {repository!r}")
+            part.replace(blob)
 
 
-def _checked(path: Path, etag: str | None, file: str, repository: str) -> Path:
-    """A fetched file, if it has the checksum that the hub says; large files have their SHA-256 as ETag.
+def _check(path: Path, expected: str, what: str) -> None:
+    """Return if a fetched file has the checksum that the hub says; large files have their SHA-256 as ETag.
 
     Raises:
         BadCheckpoint: it has another one; it is deleted.
     """
-    if etag is None or not re.fullmatch(r"[0-9a-f]{64}", etag):
-        return path
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != etag:
-        path.resolve().unlink()
-        path.unlink(missing_ok=True)
+    if digest != expected:
+        path.unlink()
         raise BadCheckpoint(
-            f"{file} of {repository!r} came with the checksum {digest[:12]}, and the hub says {etag[:12]}: it was "
-            "damaged on the way, and deleted. Fetch it again."
+            f"{what} came with the checksum {digest[:12]}, and the hub says {expected[:12]}: it was damaged on the "
+            "way, and deleted. Fetch it again."
         )
-    return path
+
+
+def _progress_bar(on_progress: Callable[[int, int, int], None]) -> type[Any]:
+    """A progress bar as the client's downloads take one, that shows nothing and tells how far they are."""
+    base: Any = importlib.import_module("tqdm").tqdm
+
+    def begin(bar: Any, *args: Any, **options: Any) -> None:
+        base.__init__(bar, *args, **{**options, "disable": True})
+        bar.before = bar.n
+        bar.update(0)
+
+    def update(bar: Any, n: float | None = 1) -> None:
+        bar.n += n or 0
+        on_progress(int(bar.n), int(bar.total or 0), max(0, int(bar.n - bar.before)))
+
+    return type("Progress", (base,), {"__init__": begin, "update": update})
 
 
 def _client() -> Any:

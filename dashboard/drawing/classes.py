@@ -17,7 +17,7 @@ WORDED = 12
 
 
 def recalls(arms: Sequence[ArmClasses], label: Mapping[str, str], colour: alt.Color) -> Chart:
-    """Mean recall of each class and arm, with one standard deviation over seeds either way.
+    """Mean recall of each class and arm, with one standard deviation over seeds either way, as far as 0 and 100.
 
     Args:
         label: short name of an arm -> what the picture calls it.
@@ -28,8 +28,9 @@ def recalls(arms: Sequence[ArmClasses], label: Mapping[str, str], colour: alt.Co
             "class": score.name,
             "arm": label.get(arm.arm, arm.arm),
             "recall": score.recall,
-            "low": score.recall - (score.spread or 0),
-            "high": score.recall + (score.spread or 0),
+            "low": max(score.recall - (score.spread or 0), 0.0),
+            "high": min(score.recall + (score.spread or 0), 100.0),
+            "sd": score.spread,
             "n": arm.n,
             "images": score.test_images,
         }
@@ -49,8 +50,7 @@ def recalls(arms: Sequence[ArmClasses], label: Mapping[str, str], colour: alt.Co
             alt.Tooltip("arm:N"),
             alt.Tooltip("class:N"),
             alt.Tooltip("recall:Q", format=".2f"),
-            alt.Tooltip("low:Q", format=".2f"),
-            alt.Tooltip("high:Q", format=".2f"),
+            alt.Tooltip("sd:Q", format=".2f"),
             alt.Tooltip("n:Q", title="seeds"),
             alt.Tooltip("images:Q"),
         ],
@@ -78,7 +78,7 @@ def confusion(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> Chart:
             alt.Tooltip("images:Q", format=".1f"),
         ],
     )
-    scale = alt.Scale(type="sqrt", domain=[0, 1], range=[theme.paper(), PALETTE[2]])
+    scale = alt.Scale(type="sqrt", domain=[0, 1], range=[theme.paper(), PALETTE[2]], interpolate="rgb")
     heat = base.mark_rect(strokeWidth=0).encode(color=alt.Color("share:Q", scale=scale, legend=None))
     size = max(8, min(STEP + 6, 400 // max(len(order), 1))) * len(order) + 2 * AXES
     if len(order) > WORDED:

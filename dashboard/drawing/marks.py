@@ -65,9 +65,9 @@ def channel_weights(report: Comparison, image: str) -> list[Row]:
     for prediction in about(report, image):
         values, layers = gate_values(prediction), gate_labels(prediction.gates)
         rows += [
-            Row(prediction.variant, layers[gate.gate], gate, values[gate.gate])
+            Row(prediction.variant, layers[gate.path], gate, values[gate.path])
             for gate in prediction.gates
-            if gate.gate in values
+            if gate.path in values
         ]
     return rows
 

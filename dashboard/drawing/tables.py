@@ -118,8 +118,8 @@ def statistics(report: Comparison, image: str) -> pd.DataFrame:
         [
             {
                 "variant": label[prediction.variant],
-                "layer": gate_labels(prediction.gates)[gate.gate],
-                "gate": gate.gate,
+                "layer": gate_labels(prediction.gates)[gate.path],
+                "gate": gate.path,
                 "kind": gate.kind,
                 "entries": int(np.prod(gate.shape)),
                 "mean": gate.mean,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from attention.reports.compare import Comparison, GateSummary, Prediction
 from attention.reports.cost import CostReport
-from attention.reports.subjects import GatePlace
+from attention.reports.subjects import ChannelGate
 from dashboard.language import marked, say
 
 
@@ -59,11 +59,11 @@ def about(report: Comparison, image: str) -> list[Prediction]:
     return [prediction for prediction in report.predictions if prediction.image == image]
 
 
-def gate_labels(gates: Sequence[GateSummary | GatePlace]) -> dict[str, str]:
+def gate_labels(gates: Sequence[GateSummary | ChannelGate]) -> dict[str, str]:
     """Path of a gate -> 'stage.block', with its kind if that is not channel, with its path if a block has several."""
     short = [f"{gate.stage}.{gate.block}" + ("" if gate.kind == "channel" else f" {gate.kind}") for gate in gates]
     return {
-        gate.gate: part if short.count(part) == 1 else f"{part} {gate.gate.split('.', 2)[-1]}"
+        gate.path: part if short.count(part) == 1 else f"{part} {gate.path.split('.', 2)[-1]}"
         for gate, part in zip(gates, short, strict=True)
     }
 

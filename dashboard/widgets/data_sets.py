@@ -1,14 +1,20 @@
 """Which data set a page is about: one of the data folder, or one that is uploaded, understood and shown before that."""
 
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from attention.client import ServiceError
 from attention.reports.inventory import AS_FOUND, Choices, Inventory, by_reason
 from attention.schemas import DataSet
 from dashboard import connect
 from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
 
@@ -86,18 +92,64 @@ def upload() -> None:
             st.rerun()
 
 
+class ReportedFile(io.BufferedIOBase):
+    """A file that says how much of it was read, as a share from 0 to 1.
+
+    Args:
+        file: read from where it stands.
+        on_read: gets the share after each read that brings it a hundredth further.
+    """
+
+    def __init__(self, file: IO[bytes], size: int, on_read: Callable[[float], object]) -> None:
+        self._file, self._size, self._on_read, self._said = file, max(size, 1), on_read, -1
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, and report."""
+        data = self._file.read(-1 if size is None else size)
+        hundredth = 100 * self._file.tell() // self._size
+        if hundredth != self._said:
+            self._said = hundredth
+            self._on_read(min(hundredth / 100, 1.0))
+        return data
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move to a place of the file."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Where it stands."""
+        return self._file.tell()
+
+
+@contextmanager
+def sent_with_progress(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    """A file whose way to the service is seen as a bar, which is gone when the block ends."""
+    bar, context = st.progress(0.0), get_script_run_ctx()
+
+    def show_share(share: float) -> None:
+        add_script_run_ctx(threading.current_thread(), context)  # it is read in the thread that sends it
+        bar.progress(share, text=say("%(percent)s %% sent", percent=round(100 * share)))
+
+    try:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        yield ReportedFile(file, size, show_share)  # type: ignore[misc]
+    finally:
+        bar.empty()
+
+
 def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str) -> bool:
     """Send an archive; False if its inventory came back to be looked at, because something was guessed or is bad."""
     client = connect.client()
     try:
-        with st.spinner(say("Uploading, and reading it through once …")):
+        with sent_with_progress(file) as archive, st.spinner(say("Uploading, and reading it through once …")):
             if asked is None or asked != st.session_state[seen].choices:
-                about = client.upload_dataset(name, file, asked or AS_FOUND, dry_run=True).inventory
+                about = client.upload_dataset(name, archive, asked or AS_FOUND, dry_run=True).inventory
                 if about is not None and (about.problems or (about.guesses and asked is None)):
                     st.session_state[seen] = about
                     return False
-                file.seek(0)
-            kept = client.upload_dataset(name, file, asked or AS_FOUND)
+                archive.seek(0)
+            kept = client.upload_dataset(name, archive, asked or AS_FOUND)
     except ServiceError as error:
         st.error(str(error), icon=":material/error:")
     else:
@@ -128,14 +180,14 @@ def show(inventory: Inventory) -> None:
     for problem in inventory.problems:
         st.error(problem, icon=":material/error:")
     for guess in inventory.guesses:
-        st.warning(guess, icon=":material/help:")
+        st.warning(translated(guess), icon=":material/help:")
     if inventory.classes:
         rows = [one.model_dump() | {"all": one.train + one.validation + one.test} for one in inventory.classes]
         most = max(row["all"] for row in rows)
         bar = st.column_config.ProgressColumn("images", format="%d", min_value=0, max_value=max(most, 1))
         st.dataframe(rows, column_config={"all": bar}, hide_index=True)
     for note in (*inventory.notes, *([inventory.pixel_range] if inventory.pixel_range else [])):
-        st.caption(note)
+        st.caption(translated(note))
     left = [
         {"left out": out.what, "files": out.count, "why": out.why, "such as": ", ".join(out.examples)}
         for out in inventory.left_out

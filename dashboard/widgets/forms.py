@@ -199,7 +199,7 @@ def about_module(module: ModuleEntry, backbone: BackboneEntry) -> None:
         + (say(" Its paper's place here: `%(place)s`.", place=place) if place else "")
     )
     for note in (*module.traits.needs, *module.traits.warnings):
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {translated(note)}")
 
 
 # ---------------------------------------------------------------- one widget for each type

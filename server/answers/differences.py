@@ -16,11 +16,11 @@ LETTERS = 80
 ROUNDING = 1e-5
 """Floats closer than this, for their size or as they are below 1, may be sums in another order, of float32."""
 
-Place = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Found:
+class ReportChanges:
     """What differs between two reports: how many values, the most telling of them, and whether it may be rounding."""
 
     count: int
@@ -28,10 +28,10 @@ class Found:
     rounding: bool
 
 
-def differences(before: Any, after: Any) -> Found:
+def differences(before: Any, after: Any) -> ReportChanges:
     """Compare two reports, as JSON gives them, value by value."""
     count, rounding = 0, True
-    first: list[tuple[float, int, Place, Any, Any]] = []  # a heap of the SHOWN largest; an earlier one wins a tie
+    first: list[tuple[float, int, FieldPath, Any, Any]] = []  # a heap of the SHOWN largest; an earlier one wins a tie
     for place, old, new in _unequal(before, after, ()):
         count += 1
         rounding = rounding and _is_rounding(old, new)
@@ -44,10 +44,10 @@ def differences(before: Any, after: Any) -> Found:
         Difference(path=_path(place), before=_short(old), after=_short(new))
         for _, _, place, old, new in sorted(first, key=lambda one: one[:2], reverse=True)
     )
-    return Found(count, shown, rounding)
+    return ReportChanges(count, shown, rounding)
 
 
-def _unequal(before: Any, after: Any, place: Place) -> Iterator[tuple[Place, Any, Any]]:
+def _unequal(before: Any, after: Any, place: FieldPath) -> Iterator[tuple[FieldPath, Any, Any]]:
     """Every place where two values are not the same, with both; whole parts where only one of them has it."""
     if before == after and isinstance(before, bool) == isinstance(after, bool):
         return
@@ -79,7 +79,7 @@ def _is_rounding(before: Any, after: Any) -> bool:
     return abs(after - before) <= ROUNDING * max(1.0, abs(before), abs(after))
 
 
-def _path(place: Place) -> str:
+def _path(place: FieldPath) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 

@@ -59,7 +59,7 @@ def add_analysis(routes: APIRouter, schemas: Schemas, name: str, request: type[R
         f"/{name}",
         _ask(request),
         methods=["POST"],
-        operation_id=name,
+        operation_id=name.replace("/", "_"),
         tags=["analyses"],
         summary=title(request),
         description=request.__doc__ or "",

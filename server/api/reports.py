@@ -16,7 +16,7 @@ from starlette.responses import Response
 from attention.errors import InvalidRequest, NotFound
 from attention.schemas import AskedAgain, Conditions, Difference, Job, ReportEntry, Reports, StoredReport
 from attention.spec import Request
-from server.answers.differences import Found, differences
+from server.answers.differences import ReportChanges, differences
 from server.answers.provenance import changes
 from server.answers.references import photos, title
 from server.api.analyses import FAULTS, accepted, report_links
@@ -206,7 +206,7 @@ def _compared(stored: StoredReport, now: Now) -> AskedAgain:
     return told
 
 
-def _sentence(stored: StoredReport, changed: tuple[Difference, ...], found: Found) -> str:
+def _sentence(stored: StoredReport, changed: tuple[Difference, ...], found: ReportChanges) -> str:
     """What a comparison found, in words."""
     since = "; ".join(f"{one.path} was {one.before} and is {one.after}" for one in changed)
     if stored.conditions is None:

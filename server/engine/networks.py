@@ -48,7 +48,7 @@ class Alike(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Work:
+class BatchItem:
     """One image (3, H, W), and for each ablation the weights (1, ...) that it puts in, if its kind has any."""
 
     image: Tensor
@@ -56,7 +56,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Row:
+class BatchRow:
     """One image's place in the outputs of the batch it went with."""
 
     batch: Outputs
@@ -112,7 +112,7 @@ class Networks:
         self._threads = threads
         self._models: LRU[tuple[Variant, str], Loaded] = LRU(kept)
         self._cpu_slots = cpu_slots or CpuSlots(1)
-        self._batcher: MicroBatcher[Alike, Work, Row] = MicroBatcher(
+        self._batcher: MicroBatcher[Alike, BatchItem, BatchRow] = MicroBatcher(
             self._run,
             max_batch_size=max_batch_size,
             batch_wait_timeout_s=batch_wait_timeout_s,
@@ -155,7 +155,7 @@ class Networks:
         ablations = (ablation,) if ablation else ()
         alike = Alike(network.variant, network.stamp, ablations, tuple(images.shape[1:]))
         given = [(reference,) for reference in references] if references else [()] * len(images)
-        return self._ask(alike, [Work(*one) for one in zip(images, given, strict=True)], token)
+        return self._ask(alike, [BatchItem(*one) for one in zip(images, given, strict=True)], token)
 
     def forward_each(
         self,
@@ -172,11 +172,11 @@ class Networks:
             token: the answer that it is for; when that is cancelled, images that wait leave the queue.
         """
         alike = Alike(network.variant, network.stamp, tuple(ablations), tuple(images.shape[1:]), each=True)
-        work = [Work(image, tuple(given)) for image, given in zip(images, references, strict=True)]
+        work = [BatchItem(image, tuple(given)) for image, given in zip(images, references, strict=True)]
         return self._ask(alike, work, token).logits.transpose(0, 1)
 
-    def _ask(self, alike: Alike, work: Sequence[Work], token: CancellationToken | None) -> Outputs:
-        rows: list[Row] = []
+    def _ask(self, alike: Alike, work: Sequence[BatchItem], token: CancellationToken | None) -> Outputs:
+        rows: list[BatchRow] = []
         token = token or CancellationToken()
         for start in range(0, len(work), self.max_batch_size):  # so that one caller never fills the queue alone
             with self._cpu_slots.released():
@@ -193,7 +193,7 @@ class Networks:
         """Whether a forward pass should wait for company: a GPU has nothing better to do, the cores have."""
         return self.device.type == "cpu" and self._cpu_slots.busy
 
-    def _run(self, alike: Alike, work: Sequence[Work]) -> list[Row]:
+    def _run(self, alike: Alike, work: Sequence[BatchItem]) -> list[BatchRow]:
         running, places, macs_per_pixel = self._models.get(alike[:2], lambda: self._load(alike.variant))
         macs = macs_per_pixel * math.prod(alike.shape[-2:]) * len(work) * (1 + len(alike.ablations) * alike.each)
         threads = min(self._threads, 1 + int(macs / MACS_PER_THREAD))
@@ -207,7 +207,7 @@ class Networks:
             ablation = alike.ablations[0] if alike.ablations else None
             references = [item.references[0] for item in work if item.references]
             outputs = Outputs(*running.forward(images, ablation, references), places)
-        return [Row(outputs, index) for index in range(len(work))]
+        return [BatchRow(outputs, index) for index in range(len(work))]
 
     def _load(self, variant: Variant) -> Loaded:
         model = fused_copy(build(variant, self._checkpoints))
@@ -216,7 +216,7 @@ class Networks:
         return Loaded(running, sites(model), bill.total.macs / bill.input_size**2)
 
 
-def gather(rows: Sequence[Row]) -> Outputs:
+def gather(rows: Sequence[BatchRow]) -> Outputs:
     """The outputs of some images, in their order, out of the batches they went with."""
     parts: list[tuple[Outputs, slice]] = []
     for _, together in groupby(enumerate(rows), lambda place: (id(place[1].batch), place[1].index - place[0])):

@@ -1,9 +1,12 @@
 """How the database is reached: SQLite with its settings or PostgreSQL, and what goes wrong there in sentences."""
 
 import logging
+import os
 import sqlite3
 import zlib
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -114,6 +117,8 @@ def _sqlite(database: str | None, url: str) -> Engine:
     in_memory = database in (None, "", ":memory:")
     # A database in memory lives as long as its one connection, which the threads then share in turn.
     sizes = {"pool_size": 1, "max_overflow": 0} if in_memory else {"pool_size": 8, "max_overflow": 32}
+    if not in_memory and not str(database).startswith("file:"):
+        _make_private(Path(str(database)))
     known = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}
     engine = create_engine(url, poolclass=QueuePool, connect_args=known, **sizes)
 
@@ -125,6 +130,16 @@ def _sqlite(database: str | None, url: str) -> Engine:
         cursor.close()
 
     return engine
+
+
+def _make_private(path: Path) -> None:
+    """Let only the service's user read a database file, before anything is in it; SQLite's own files beside it follow.
+
+    What is wrong with the file is said when it is opened.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        path.chmod(0o600)
 
 
 def _explain(context: ExceptionContext) -> AttentionError | None:

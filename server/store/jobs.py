@@ -55,7 +55,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Work:
+class RunningJob:
     """A job that runs: under which claim, who has it, and how many signs of life there were."""
 
     claim: Claim
@@ -164,12 +164,12 @@ class JobTable:
         # PostgreSQL passes over what others hold; SQLite has one writer at a time and needs no such words.
         return self._take(JobRow.number == oldest.with_for_update(skip_locked=True).scalar_subquery())
 
-    def running(self) -> tuple[Work, ...]:
+    def running(self) -> tuple[RunningJob, ...]:
         """All that is being worked on, by whomever."""
         rows = select(JobRow.id, JobRow.claims, JobRow.owner, JobRow.beats)
         with self._engine.connect() as connection:
             found = connection.execute(rows.where(JobRow.state == "running").order_by(JobRow.number))
-            return tuple(Work(Claim(row.id, row.claims), row.owner, row.beats) for row in found)
+            return tuple(RunningJob(Claim(row.id, row.claims), row.owner, row.beats) for row in found)
 
     def beat(self, claim: Claim) -> bool:
         """Show that a process works on a job; False if the claim is not good any more."""

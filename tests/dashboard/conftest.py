@@ -89,7 +89,7 @@ def comparison() -> Callable[..., Comparison]:
 def _summary(number: int, row: list[float]) -> GateSummary:
     values = np.array(row)
     return GateSummary(
-        gate=f"layer{number // 2 + 1}.{number % 2}.standard.0.gate",
+        path=f"layer{number // 2 + 1}.{number % 2}.standard.0.gate",
         kind="channel",
         position="standard",
         stage=number // 2 + 1,

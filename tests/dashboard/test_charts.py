@@ -43,9 +43,9 @@ def test_labels_are_short_only_while_they_differ() -> None:
 
 def test_gates_of_several_kinds_in_a_block_keep_the_channel_gates_comparable(report: Comparison) -> None:
     gate = report.predictions[1].gates[0]
-    spatial = gate.model_copy(update={"gate": "layer1.0.standard.0.spatial.gate", "kind": "spatial"})
+    spatial = gate.model_copy(update={"path": "layer1.0.standard.0.spatial.gate", "kind": "spatial"})
     assert list(words.gate_labels([gate, spatial]).values()) == ["1.1", "1.1 spatial"]
-    second = gate.model_copy(update={"gate": "layer1.0.post.0.gate"})
+    second = gate.model_copy(update={"path": "layer1.0.post.0.gate"})
     assert list(words.gate_labels([gate, second]).values()) == ["1.1 standard.0.gate", "1.1 post.0.gate"]
 
 

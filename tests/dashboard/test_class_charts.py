@@ -34,7 +34,7 @@ def rows(spec: Any) -> list[dict[str, Any]]:
 
 def place(stage: int, block: int = 1, channels: int = 3) -> dict[str, Any]:
     return {
-        "gate": f"layer{stage}.{block - 1}.standard.0.gate",
+        "path": f"layer{stage}.{block - 1}.standard.0.gate",
         "kind": "channel",
         "neutral": 1.0,
         "position": "standard",

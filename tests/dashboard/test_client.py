@@ -39,7 +39,7 @@ def test_an_uploaded_photo_is_compared_and_comes_back_small(client: Client, phot
     plain, eca = report.predictions
     assert gate_values(plain) == {}
     values = gate_values(eca)
-    assert list(values) == [gate.gate for gate in eca.gates]
+    assert list(values) == [gate.path for gate in eca.gates]
     assert [len(row) for row in values.values()] == [16, 16, 16, 32, 32, 32, 64, 64, 64]
     assert all(
         row.mean() == pytest.approx(gate.mean, abs=1e-3) for row, gate in zip(values.values(), eca.gates, strict=True)

@@ -1,5 +1,6 @@
 """Uploading a data set on the page: a sound one is kept at once, one with bad files is shown and asked about."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
 from dashboard import connect
+from dashboard.widgets.data_sets import ReportedFile
 from server.app import create_app
 from server.settings import Settings
 from tests.attention.data.archives import folder, photo, photos, write_tar, write_zip
@@ -72,3 +74,11 @@ def test_the_client_renames_replaces_and_deletes(client: Client, tmp_path: Path)
     assert [entry["name"] for entry in client.entries("datasets")] == ["animals"]
     client.delete("datasets", "animals")
     assert client.datasets() == ()
+
+
+def test_a_file_says_how_much_of_it_was_read_once_a_hundredth() -> None:
+    shares: list[float] = []
+    file = ReportedFile(io.BytesIO(bytes(1000)), 1000, shares.append)
+    assert b"".join(iter(lambda: file.read(7), b"")) == bytes(1000)
+    assert shares == sorted(set(shares)) and len(shares) <= 101 and shares[-1] == 1.0
+    assert file.seek(0) == 0 and len(file.read()) == 1000

@@ -74,6 +74,8 @@ def test_a_diagnosis_is_asked_for_done_and_shown(
         assert all(diagnosis.said(one).split(" ")[0] in shown for one in report.statements if one.unit)
         assert shown.count(word) == sum(one.threshold is not None for one in report.statements)
     assert "11 项检查" in texts(page.subheader)
+    english = [one.source for one in report.statements] + list(report.caveats)
+    assert not [text for text in english if text in texts(page.caption)], "sources and caveats are in Chinese, too"
 
 
 @pytest.mark.full

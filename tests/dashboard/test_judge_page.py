@@ -13,6 +13,7 @@ from attention.client import Client
 from dashboard import connect
 from server.app import create_app
 from server.settings import Settings
+from tests.dashboard.page_parts import table as drawn_table
 
 PAGE = Path(connect.__file__).parent / "views" / "study" / "judge.py"
 CHART = "vega_lite_chart"
@@ -71,3 +72,16 @@ def test_a_mistake_in_the_table_is_its_sentence(page: AppTest) -> None:
     page.text_area(key="judge.text").set_value(table()).run()
     page.text_input(key="judge.pattern").set_value("{arm}").run()
     assert "A pattern holds {arm} and {seed} once each" in texts(page.info) and not page.exception
+
+
+@pytest.mark.full
+def test_recalls_of_classes_are_drawn_as_a_description(page: AppTest) -> None:
+    page.run()
+    rows = ["none,0,77,0.7,0.84", "none,1,78,0.72,0.84", "se,0,78,0.74,0.82", "se,1,79,0.78,0.80"]
+    page.text_area(key="judge.text").set_value("\n".join(["arm,seed,score,recall:cat,recall:dog", *rows])).run()
+    assert not page.exception and not page.error
+    drawn = drawn_table(page, "class", "recall", "arm")
+    assert dict(zip(drawn["arm"] + " " + drawn["class"], drawn["recall"], strict=True)) == pytest.approx(
+        {"none cat": 71, "none dog": 84, "se cat": 76, "se dog": 81}
+    )
+    assert "no verdict follows from it" in texts(page.caption)

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
-from attention.reports.recipes import RECIPES
+from attention.reports.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.study import CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
 from attention.spec import Variant
 from attention.training.summary import summarise
@@ -235,6 +235,7 @@ def test_a_preset_a_field_of_it_and_a_sweep_are_asked_for(page: AppTest, client:
     page.toggle(key="sweep").set_value(True).run()
     page.text_input(key="sweep.se.reduction").set_value("2, 4").run()
     page.button_group(key="preset").set_value("standard").run()
+    assert RECIPE_NOTES["standard"] in texts(page.caption) and RECIPE_NOTES["quick"] not in texts(page.caption)
     page.number_input(key="recipe.standard.epochs").set_value(7).run()
     page.button(key="start").click().run()
     assert not page.exception and not page.error

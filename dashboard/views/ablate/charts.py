@@ -7,7 +7,16 @@ import numpy as np
 import pandas as pd
 
 from attention.reports.compare import ClassScore
-from attention.reports.sweep import Effect, Family, PhotoEffect, Redundancy, Scope, Site, SweepReport, WhatIfReport
+from attention.reports.sweep import (
+    Effect,
+    Family,
+    LabelledSite,
+    PhotoEffect,
+    Redundancy,
+    Scope,
+    SweepReport,
+    WhatIfReport,
+)
 from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, PALETTE, STEP, TEXT, Chart
 from dashboard.language import marked, say
@@ -252,7 +261,7 @@ def redundancy(rows: Sequence[Redundancy]) -> pd.DataFrame:
     )
 
 
-def labelled(sites: Sequence[Site]) -> dict[str, str]:
+def labelled(sites: Sequence[LabelledSite]) -> dict[str, str]:
     """Path of each gate -> its short name."""
     return {site.path: site.label for site in sites}
 

@@ -9,6 +9,7 @@ from attention.spec import Pictures
 from dashboard import connect
 from dashboard.drawing.verdicts import interval
 from dashboard.language import marked, say
+from dashboard.service_sentences import translated
 from dashboard.views.ablate import panels
 from dashboard.widgets import data_sets, gates
 
@@ -146,7 +147,7 @@ def show(report: DiagnoseReport, final: bool) -> None:
     accuracy = "" if report.accuracy is None else say("top-1 %(share)s %%", share=f"{report.accuracy:.2f}") + ", "
     st.caption(f"{report.network.name.partition('?')[0]}, {report.images}, {accuracy}n = {report.n:,}")
     for caveat in report.caveats:
-        st.caption(f":material/info: {caveat}")
+        st.caption(f":material/info: {translated(caveat)}")
     with st.container(border=True, gap="small"):
         for statement in report.statements:
             _statement(statement)
@@ -160,7 +161,7 @@ def _statement(statement: Statement) -> None:
     left, right = st.columns([5, 1])
     numbers = f" · {said(statement)}" if statement.number is not None or statement.interval else ""
     left.markdown(f"{icon} **{say(question)}** {say(word)}{numbers}  \n{say(meanings[statement.finding])}")
-    left.caption(statement.source)
+    left.caption(translated(statement.source))
     if statement.where:
         with right.popover(say("Where"), icon=":material/location_on:", width="stretch"):
             for one in statement.where:

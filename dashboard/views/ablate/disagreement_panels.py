@@ -50,7 +50,7 @@ def show(report: DisagreementReport, final: bool) -> None:
     """The finding, the images, and how often any two arms agree."""
     st.subheader(translated(report.headline), anchor=False)
     for caveat in report.caveats:
-        st.warning(caveat, icon=":material/warning:")
+        st.warning(translated(caveat), icon=":material/warning:")
     labels = named(report)
     st.caption(
         say(
@@ -85,7 +85,7 @@ def show(report: DisagreementReport, final: bool) -> None:
                     calibration=report.calibration,
                 )
             )
-    st.caption(report.methods)
+    st.caption(translated(report.methods))
     if final:
         with st.container(horizontal=True):
             for label, data, file in (

@@ -44,7 +44,7 @@ def show(report: FoldReport, final: bool) -> None:
     """The finding, the three states, the gates, and the network to take away."""
     st.subheader(translated(report.headline), anchor=False)
     for caveat in report.caveats:
-        st.warning(caveat, icon=":material/warning:")
+        st.warning(translated(caveat), icon=":material/warning:")
     drawing.table(states(report), "folded", index=False)
     st.caption(
         say(

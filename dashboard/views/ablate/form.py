@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from attention.reports.sweep import Site
+from attention.reports.sweep import LabelledSite
 from attention.spec import ABLATIONS
 from dashboard.language import say
 from dashboard.views.ablate import charts as gate_charts
@@ -21,7 +21,7 @@ def kinds(key: str = "kinds") -> tuple[str, ...]:
     return tuple(name for name in ABLATIONS if name in chosen)
 
 
-def switches(sites: Sequence[Site], tried: Sequence[str]) -> tuple[tuple[str, ...], str]:
+def switches(sites: Sequence[LabelledSite], tried: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """Gates that are switched off, by path, and what replaces them."""
     labels = gate_charts.labelled(sites)
     left, right = st.columns([5, 1], gap="medium")

@@ -38,7 +38,7 @@ def photo(image: Image, variant: Variant) -> None:
     if report is None:
         return
     for caveat in report.caveats:
-        st.caption(f":material/info: {caveat}")
+        st.caption(f":material/info: {translated(caveat)}")
     off, by = gate_form.switches(report.sites, tried)
     left, middle, right = st.columns([1, 2, 3], gap="medium")
     left.image(connect.picture(image, 480), width="stretch", alt=photos.title(image))
@@ -141,14 +141,14 @@ def show(report: SweepReport, final: bool) -> None:
     """A sweep: the finding first, then gate by gate, stages, cumulative curves and redundancy."""
     st.subheader(translated(report.headline), anchor=False)
     for caveat in report.caveats:
-        st.warning(caveat, icon=":material/warning:")
+        st.warning(translated(caveat), icon=":material/warning:")
     accuracy = (
         say("top-1 %(accuracy)s %% untouched; ", accuracy=f"{report.accuracy:.2f}")
         if report.accuracy is not None
         else ""
     )
     put_in = say(" Put in: %(calibration)s.", calibration=report.calibration) if report.calibration else ""
-    st.caption(f"{report.network} · {report.images}, {accuracy}n = {report.n:,}.{put_in} {report.methods}")
+    st.caption(f"{report.network} · {report.images}, {accuracy}n = {report.n:,}.{put_in} {translated(report.methods)}")
     if not report.effects:
         return
     left, right = st.columns([3, 2], gap="large")
@@ -164,7 +164,7 @@ def show(report: SweepReport, final: bool) -> None:
         )
     with right:
         if (chart := gate_charts.stages(report)) is not None:
-            st.markdown("**Stages**")
+            st.markdown(f"**{say('Stages')}**")
             drawing.draw(chart, "stages")
             st.caption(say("A bar that touches the dashed line is no proven loss."))
         if (curve := gate_charts.cumulative(report)) is not None:

@@ -15,6 +15,7 @@ from dashboard import connect
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import labels
 from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
 WIDE = 3
@@ -40,7 +41,7 @@ def where(image: Image, variants: Sequence[Variant]) -> None:
         st.error(str(error), icon=":material/error:")
         return
     for caveat in report.caveats:
-        st.caption(f":material/info: {caveat}")
+        st.caption(f":material/info: {translated(caveat)}")
     names = labels([network.name for network in report.networks])
     photo = next(one for one in report.photos if one.image == image.id)
     for start in range(0, len(report.maps), WIDE):

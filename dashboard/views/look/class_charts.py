@@ -126,7 +126,7 @@ def curves_csv(report: ExcitationReport) -> str:
         pd.DataFrame(
             {
                 "network": report.network.name,
-                "gate": gate.gate,
+                "gate": gate.path,
                 "stage": gate.stage,
                 "block": gate.block,
                 "class": label,
@@ -232,7 +232,7 @@ def layers(report: StripeReport) -> dict[tuple[str, str], str]:
 def _order(report: StripeReport) -> list[str]:
     """Layers from input to output, of all networks."""
     layer = layers(report)
-    places = {layer[gate.variant, gate.gate]: (gate.stage, gate.block) for gate in report.gates}
+    places = {layer[gate.variant, gate.path]: (gate.stage, gate.block) for gate in report.gates}
     return sorted(places, key=places.__getitem__)
 
 
@@ -240,7 +240,7 @@ def shares(report: StripeReport, share: Share) -> Chart | None:
     """Static or class share over depth, a line a network; for the class share also what chance would give."""
     label, layer = labels([network.name for network in report.networks]), layers(report)
     rows = [
-        {"network": label[gate.variant], "layer": layer[gate.variant, gate.gate], "share": value}
+        {"network": label[gate.variant], "layer": layer[gate.variant, gate.path], "share": value}
         for gate in report.gates
         if (value := getattr(gate, share)) is not None
     ]
@@ -330,7 +330,7 @@ def table(report: StripeReport) -> pd.DataFrame:
         [
             {
                 "network": label[gate.variant],
-                "layer": layer[gate.variant, gate.gate],
+                "layer": layer[gate.variant, gate.path],
                 "channels": gate.channels,
                 "mean ± std": f"{gate.mean:.3f} ± {gate.std:.3f}",
                 "static share": _number(gate.static_share),

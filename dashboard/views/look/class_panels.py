@@ -14,6 +14,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.language import marked, say
+from dashboard.service_sentences import translated
 from dashboard.views.look import class_charts
 from dashboard.views.look.class_form import Subjects
 from dashboard.widgets import forms, jobs, linked
@@ -137,7 +138,7 @@ def curves(variant: Variant, subjects: Subjects) -> ExcitationReport | None:
 def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool = True) -> None:
     """The picture of the SE paper, stage by stage."""
     for caveat in report.caveats:
-        st.caption(f":material/info: {caveat}")
+        st.caption(f":material/info: {translated(caveat)}")
     names = [one.label for one in report.classes]
     left, right = st.columns([1, 3], gap="medium", vertical_alignment="bottom")
     chosen = linked.choice(
@@ -159,12 +160,12 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
                 say(
                     "**Stage %(stage)s**, layer %(layers)s, %(channels)s channels",
                     stage=gate.stage,
-                    layers=layers[gate.gate],
+                    layers=layers[gate.path],
                     channels=gate.channels,
                 )
             )
             with column:
-                drawing.draw(class_charts.curves(gate, chosen, called, drawn == "around"), f"curves-{gate.gate}")
+                drawing.draw(class_charts.curves(gate, chosen, called, drawn == "around"), f"curves-{gate.path}")
             column.caption(_in_words(gate))
     st.caption(
         say(
@@ -239,7 +240,7 @@ def stripes(variants: Sequence[Variant], subjects: Subjects, stages: Sequence[Ex
 
 def _drawn(stages: Sequence[ExcitedGate]) -> str | None:
     """Path of the gate whose map is drawn; None is the last of each network."""
-    paths = {f"{gate.stage}": gate.gate for gate in stages}
+    paths = {f"{gate.stage}": gate.path for gate in stages}
     if len(paths) < 2:
         return None
     last = list(paths)[-1]
@@ -257,7 +258,7 @@ def _drawn(stages: Sequence[ExcitedGate]) -> str | None:
 def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = True) -> None:
     """Maps, shares over depth, order between networks, and the table."""
     for caveat in report.caveats:
-        st.caption(f":material/info: {caveat}")
+        st.caption(f":material/info: {translated(caveat)}")
     label, layers = words.labels([network.name for network in report.networks]), class_charts.layers(report)
     for start in range(0, len(report.maps), WIDE):
         some = report.maps[start : start + WIDE]
@@ -281,10 +282,10 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
     left, right = st.columns(2, gap="large")
     for (share, (title, _, look)), column in zip(class_charts.SHARES.items(), (left, right), strict=True):
         if (chart := class_charts.shares(report, share)) is not None:
-            column.markdown(f"**{title}**")
+            column.markdown(f"**{say(title)}**")
             with column:
                 drawing.draw(chart, share)
-            column.caption(look)
+            column.caption(say(look))
     if (chart := class_charts.orders(report)) is not None:
         st.markdown(say("**Do the networks rank channels alike?**"))
         drawing.draw(chart, "order-of-channels")

@@ -118,7 +118,7 @@ def curves(rows: Sequence[Row], name: str, layer: str) -> Chart:
 def maps(report: Comparison, image: Image, row: Row, name: str) -> str:
     """The maps that arrive at a gate, from most open to most closed, each dimmed by its weight."""
     variant = next(variant.variant for variant in report.variants if variant.name == row.variant)
-    answer = connect.ask(MapsRequest(image=image.id, variant=variant, gate=row.gate.gate))
+    answer = connect.ask(MapsRequest(image=image.id, variant=variant, gate=row.gate.path))
     hue, figures = theme.hue(row.variant), []
     cut = answer.channels > len(answer.maps)
     for number, drawn in enumerate(answer.maps):

@@ -8,6 +8,7 @@ from attention.reports.compare import CompareRequest, Comparison
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
 from dashboard.widgets import forms, gallery, links, networks
 
@@ -27,13 +28,13 @@ def main() -> None:
     if report is None:
         return
     for warning, names in answers.warned(report).items():
-        st.warning(f"**{', '.join(names)}.** {warning}", icon=":material/warning:")
+        st.warning(f"**{', '.join(names)}.** {translated(warning)}", icon=":material/warning:")
     answers.show(report, image)
     fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
     if fresh:
         said = ", ".join(networks.labels(fresh).values())
         text = say("%(networks)s: random weights, which show where gates sit and not what they learn.", networks=said)
-        st.caption(f":material/info: {text}")
+        st.caption(f":material/info: {translated(text)}")
         arms = [name for name in fresh if not name.partition("?")[0].endswith("/none")]
         links.to("study", say("Train it"), ":material/science:", {"arm": arms})
     layers.show(report, image)

@@ -85,10 +85,10 @@ def places(prediction: Prediction, name: str) -> list[Overlay]:
     values, drawn = gate_values(prediction), []
     by_block: dict[tuple[int, int], list[GateSummary]] = {}
     for gate in prediction.gates:
-        if gate.kind in ("spatial", "rows", "columns", "full") and gate.gate in values:
+        if gate.kind in ("spatial", "rows", "columns", "full") and gate.path in values:
             by_block.setdefault((gate.stage, gate.block), []).append(gate)
     for (stage, block), gates in by_block.items():
-        weights = product({gate.kind: values[gate.gate].reshape(gate.shape) for gate in gates})
+        weights = product({gate.kind: values[gate.path].reshape(gate.shape) for gate in gates})
         low, high = float(weights.min()), float(weights.max())
         caption = f"{stage}.{block} · {low:.2g} … {high:.2g}"
         text = say(
@@ -125,12 +125,12 @@ def _listening(variant: VariantSummary, prediction: Prediction, image: Image, na
     drawn = []
     for gate in [gate for gate in prediction.gates if gate.kind == "matrix"]:
         side = round(gate.shape[0] ** 0.5)
-        if side * side != gate.shape[0] or "channel" in gate.gate:
+        if side * side != gate.shape[0] or "channel" in gate.path:
             continue
         row, column = (side // 2, side // 2)
         if clicked:
             row, column = clicked["row"] * side // clicked["rows"], clicked["column"] * side // clicked["columns"]
-        asked = MapsRequest(image=image.id, variant=variant.variant, gate=gate.gate, channels=(), place=(row, column))
+        asked = MapsRequest(image=image.id, variant=variant.variant, gate=gate.path, channels=(), place=(row, column))
         heard = connect.ask(asked).listening
         if heard is None:
             continue
@@ -150,8 +150,8 @@ def _branches(prediction: Prediction, hue: str) -> str:
     """The share of the larger kernel in each layer, mean over channels, as a filled box."""
     values, boxes = gate_values(prediction), []
     for gate in prediction.gates:
-        if gate.kind == "branch" and gate.gate in values:
-            share = float(values[gate.gate].reshape(gate.shape)[-1].mean())
+        if gate.kind == "branch" and gate.path in values:
+            share = float(values[gate.path].reshape(gate.shape)[-1].mean())
             boxes.append(
                 f'<figure><div class="lab-share" role="img" aria-label="{gate.stage}.{gate.block}: {share:.2f}">'
                 f'<div style="height:{100 * share:.0f}%;background:{hue}"></div></div>'

@@ -139,7 +139,7 @@ def scale(report: ScaleReport) -> Chart:
         first = gate.points[0].preference
         rows += [
             {
-                "layer": layers[gate.gate],
+                "layer": layers[gate.path],
                 "factor": point.factor,
                 "preference": point.preference,
                 "low": first + point.change.low if point.change else None,

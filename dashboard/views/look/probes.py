@@ -15,6 +15,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.views.look import probe_charts
 from dashboard.views.look.class_form import Subjects
 from dashboard.views.look.class_panels import downloads
@@ -124,5 +125,5 @@ def scale(variant: Variant, subjects: Subjects) -> None:
             )
         )
         for caveat in report.caveats:
-            st.caption(f":material/info: {caveat}")
+            st.caption(f":material/info: {translated(caveat)}")
         downloads([(say("Choice (JSON)"), report.model_dump_json(indent=1), "scale.json")], report.network.device)

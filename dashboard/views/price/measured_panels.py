@@ -19,7 +19,7 @@ BADGES: dict[Fit, str] = {"fits": "green", "at times": "orange", "too slow": "re
 def show(report: LatencyReport, final: bool) -> None:
     """What may be said first, then how it was found."""
     if report.withheld:
-        st.warning(report.withheld, icon=":material/timer_off:")
+        st.warning(translated(report.withheld), icon=":material/timer_off:")
     else:
         st.markdown(words.relabelled(translated(report.headline), latency_charts.called(report)))
     budget_ms = budget()
@@ -140,10 +140,10 @@ def extras(report: LatencyReport) -> None:
 
 def conditions(report: LatencyReport) -> None:
     """What has to be known beside every number."""
-    st.markdown("**Conditions**")
+    st.markdown(f"**{say('Conditions')}**")
     st.caption(words.relabelled(report.conditions, latency_charts.called(report)))
     for caveat in report.caveats:
-        st.caption(f":material/info: {caveat}")
+        st.caption(f":material/info: {translated(caveat)}")
 
 
 def _baseline(report: LatencyReport) -> str:

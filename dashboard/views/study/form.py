@@ -10,12 +10,13 @@ from pydantic import ValidationError
 from attention.client import ServiceError
 from attention.grid import Grid
 from attention.names import split_names
-from attention.reports.recipes import RECIPES
+from attention.reports.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.study import PlanRequest, StudyRequest
 from attention.schemas import Catalog, DataSet, ModuleEntry
 from attention.spec import OptionValue, Placement, Recipe, Variant
 from dashboard import connect
 from dashboard.language import say
+from dashboard.service_sentences import translated
 from dashboard.widgets import forms, jobs
 
 ARM = "arm"
@@ -195,6 +196,7 @@ def _recipe() -> Recipe:
         preset = st.segmented_control(
             say("Preset"), list(RECIPES), default=next(iter(RECIPES)), key="preset", required=True
         )
+        st.caption(say(RECIPE_NOTES[preset]))
         usual = RECIPES[preset].model_dump()
         schema = Recipe.model_json_schema()
         columns = [column for _ in range(0, len(schema["properties"]), FIELDS) for column in st.columns(FIELDS)]
@@ -231,7 +233,7 @@ def estimate(request: StudyRequest) -> bool:
         )
     )
     for note in plan.notes:
-        st.warning(note, icon=":material/info:")
+        st.warning(translated(note), icon=":material/info:")
     return True
 
 

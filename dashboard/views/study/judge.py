@@ -15,7 +15,7 @@ from dashboard.drawing.marks import Chart
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
 from dashboard.views.study.paired import paired
-from dashboard.views.study.panels import DEFINITION, badge
+from dashboard.views.study.panels import DEFINITION, badge, recalls
 from dashboard.widgets import forms, links
 
 LOOKS = {marked("yes"): 3, marked("no"): 1}
@@ -48,7 +48,13 @@ def question() -> JudgeRequest | None:
     """The question that the form asks; None with a sentence if it is none."""
     left, right = st.columns([3, 2], gap="large")
     with left:
-        text = st.text_area(say("Scores: arm, seed, score"), example(), height=210, key="judge.text")
+        text = st.text_area(
+            say("Scores: arm, seed, score"),
+            example(),
+            height=210,
+            key="judge.text",
+            help=say("Columns recall:CLASS, one for each class, are drawn as a description without verdicts."),
+        )
         uploads = st.file_uploader(say("Or files"), CSV, accept_multiple_files=True, key="judge.files")
     with right:
         first, second = st.columns(2)
@@ -127,16 +133,20 @@ def show(report: JudgeReport) -> None:
     st.subheader(translated(report.headline), anchor=False)
     for arm in report.arms:
         if arm.verdict is not None:
-            st.markdown(f"{badge(arm.verdict)} {arm.verdict.sentence}")
+            st.markdown(f"{badge(arm.verdict)} {translated(arm.verdict.sentence)}")
             for note in arm.verdict.notes:
-                st.caption(note)
+                st.caption(translated(note))
     st.markdown(report.markdown().partition("\n\n")[0])
     if (chart := differences(report)) is not None:
         st.altair_chart(chart, width="stretch")
+    if report.classes:
+        names = [arm.arm for arm in report.classes]
+        legend = alt.Legend(orient="top", title=None)
+        recalls(report.classes, {}, alt.Color("arm:N", scale=theme.colours(names), legend=legend))
     with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
         st.markdown(say(DEFINITION))
     for caveat in report.caveats:
-        st.warning(caveat, icon=":material/warning:")
+        st.warning(translated(caveat), icon=":material/warning:")
     with st.container(horizontal=True):
         for label, data, file in (
             (say("Table (Markdown)"), report.markdown(), "verdicts.md"),

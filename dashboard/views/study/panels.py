@@ -1,10 +1,14 @@
 """What the page shows of a study: the verdict first, then table, pictures, curves and files."""
 
+from collections.abc import Mapping, Sequence
+
+import altair as alt
 import pandas as pd
 import streamlit as st
 
 from attention.reports.evidence import Verdict
 from attention.reports.study import StudyReport
+from attention.reports.study_classes import ArmClasses
 from dashboard.drawing import classes as class_drawing
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
@@ -33,6 +37,7 @@ frequent class (*nothing learned*), or where a run diverged or arms differ in mo
 The interval covers new seeds, and new images of the same kind where it is known which images each run got right. An
 early "better" overstates: quote the interval, not the mean. `docs/verdicts.md` has the whole rule.
 """)
+DESCRIPTION = marked("A description, not corrected for the number of classes: no verdict follows from it.")
 COSTS = {"extra_parameters": "parameters", "extra_macs": "MACs"}
 KINDS = {"accuracy": marked("accuracy"), "loss": marked("training loss")}
 
@@ -120,13 +125,9 @@ def classes(report: StudyReport) -> None:
         return
     label = study_charts.called(report)
     st.subheader(say("Class by class"), anchor=False)
-    st.caption(say("A description, not corrected for the number of classes: no verdict follows from it."))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"**{say('Recall of each class')}**")
-        colour = study_charts.colours(report, [label[arm.arm] for arm in report.classes])
-        drawing.draw(class_drawing.recalls(report.classes, label, colour), "classes")
-        st.caption(say("A dot is the mean over seeds, the line one standard deviation either way."))
+        recalls(report.classes, label, study_charts.colours(report, [label[arm.arm] for arm in report.classes]))
     with right:
         st.markdown(f"**{say('Which class is taken for which')}**")
         named = {arm.arm: arm for arm in report.classes if arm.confusion is not None}
@@ -143,6 +144,14 @@ def classes(report: StudyReport) -> None:
                 share=f"{arm.balanced_accuracy:.2f}",
             )
         )
+
+
+def recalls(arms: Sequence[ArmClasses], label: Mapping[str, str], colour: alt.Color) -> None:
+    """Recall of every class over the seeds of each arm, in the arms' colours."""
+    st.markdown(f"**{say('Recall of each class')}**")
+    drawing.draw(class_drawing.recalls(arms, label, colour), "classes")
+    st.caption(say("A dot is the mean over seeds, the line one standard deviation either way."))
+    st.caption(say(DESCRIPTION))
 
 
 def runs(report: StudyReport) -> None:

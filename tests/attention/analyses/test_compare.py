@@ -14,7 +14,7 @@ from attention.data.preprocessing import preprocess
 from attention.errors import NotFound, TooLarge
 from attention.gate import capture
 from attention.network import describe
-from attention.reports.compare import CompareRequest
+from attention.reports.compare import CompareRequest, GateSummary
 from attention.reports.cost import CostRequest
 from attention.spec import Ablation, Variant
 from tests.attention.direct_lab import DirectLab
@@ -60,7 +60,7 @@ def test_numbers_are_those_of_the_network(lab: DirectLab, photos: tuple[str, ...
     assert [top.probability for top in found.top] == pytest.approx([float(share[index]) for index in order], rel=1e-4)
     assert found.values is not None and len(found.values) == len(found.gates) == 9
     for summary, values in zip(found.gates, found.values, strict=True):
-        truth = gates[summary.gate][0].flatten().numpy().astype(np.float64)
+        truth = gates[summary.path][0].flatten().numpy().astype(np.float64)
         np.testing.assert_allclose(values, truth, atol=1e-5)
         assert summary.shape == (len(truth), 1, 1)
         assert (summary.mean, summary.std) == pytest.approx((truth.mean(), truth.std()), rel=1e-4)
@@ -115,3 +115,11 @@ def test_more_gate_entries_than_an_answer_carries_get_a_sentence(
 def test_an_image_that_is_not_here_gets_a_sentence(lab: DirectLab) -> None:
     with pytest.raises(NotFound, match="Upload it first"):
         run(CompareRequest(images=("0" * 64,), variants=NAMES), lab)  # type: ignore[arg-type]
+
+
+def test_a_report_that_calls_the_path_of_a_gate_its_gate_is_still_read() -> None:
+    site = {"kind": "channel", "position": "standard", "stage": 1, "block": 2}
+    numbers = {"shape": (64, 1, 1), "mean": 0.5, "std": 0.1, "min": 0.2, "max": 0.8, "share_low": 0, "share_high": 0}
+    before = GateSummary.model_validate({"gate": "layer1.1.standard.0.gate", **site, **numbers})
+    now = GateSummary.model_validate({"path": "layer1.1.standard.0.gate", **site, **numbers})
+    assert before == now and now.path == "layer1.1.standard.0.gate" and "gate" not in now.model_dump()

@@ -83,11 +83,11 @@ def gates_of(variant: str, root: Path, path: str) -> tuple[NDArray[np.float64], 
 @pytest.mark.full
 def test_every_curve_is_the_mean_and_spread_of_its_class(root: Path) -> None:
     report = run(excite(variant="eca", pictures=ALL, channels=20), DirectLab(root))
-    assert [gate.gate for gate in report.gates] == [f"layer{stage}.2.standard.0.gate" for stage in (1, 2, 3)]
+    assert [gate.path for gate in report.gates] == [f"layer{stage}.2.standard.0.gate" for stage in (1, 2, 3)]
     assert [(one.label, one.images) for one in report.classes] == [("black", 6), ("grey", 7), ("white", 6)]
     assert (report.images, report.total) == (19, 19)
     last = report.gates[-1]
-    gates, labels = gates_of("eca", root, last.gate)
+    gates, labels = gates_of("eca", root, last.path)
     shown = list(last.shown)
     assert len(shown) == 20 and last.channels == 64 and (shown[0], shown[-1]) == (0, 63)
     means = np.stack([gates[labels == label].mean(0) for label in SHADES])
@@ -198,7 +198,7 @@ def test_every_number_of_the_table_is_that_of_the_whole_matrix(root: Path) -> No
     report = run(stripes(variants=("eca",), pictures=ALL), DirectLab(root))
     assert len(report.gates) == 9 and all(gate.variant == report.networks[0].name for gate in report.gates)
     for row in report.gates:
-        gates, _ = gates_of("eca", root, row.gate)
+        gates, _ = gates_of("eca", root, row.path)
         assert row.static_share == pytest.approx(gates.mean(0).var() / gates.var(), abs=1e-5)
         assert (row.mean, row.std) == pytest.approx((gates.mean(), gates.std()), abs=1e-6)
         assert (row.min, row.max) == pytest.approx((gates.min(), gates.max()), abs=1e-6)
@@ -212,10 +212,10 @@ def test_every_number_of_the_table_is_that_of_the_whole_matrix(root: Path) -> No
 @pytest.mark.full
 def test_excitation_and_stripe_agree_on_shares(root: Path) -> None:
     curves = run(excite(variant="se", pictures=ALL), DirectLab(root)).gates
-    table = {gate.gate: gate for gate in run(stripes(variants=("se",), pictures=ALL), DirectLab(root)).gates}
+    table = {gate.path: gate for gate in run(stripes(variants=("se",), pictures=ALL), DirectLab(root)).gates}
     for gate in curves:
-        assert gate.static_share == pytest.approx(table[gate.gate].static_share, abs=1e-6)
-        assert gate.class_share == pytest.approx(table[gate.gate].class_share, abs=1e-6)
+        assert gate.static_share == pytest.approx(table[gate.path].static_share, abs=1e-6)
+        assert gate.class_share == pytest.approx(table[gate.path].class_share, abs=1e-6)
 
 
 @pytest.mark.full

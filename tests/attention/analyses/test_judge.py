@@ -267,3 +267,42 @@ def test_a_number_of_pairs_between_looks_is_judged_at_the_look() -> None:
     assert verdict and verdict.difference and wanted.difference and verdict.kind == wanted.kind
     assert verdict.difference.low == pytest.approx(wanted.difference.low)
     assert any("Seed 8 is not used before the next look" in note for note in verdict.notes)
+
+
+RECALLS = """arm,seed,score,recall:cat,recall:dog
+none,0,77,0.70,0.84
+none,1,78,0.72,0.84
+se,0,78,0.74,0.82
+se,1,79,0.78,0.80
+"""
+
+
+def test_recalls_of_classes_are_described_without_verdicts() -> None:
+    report = judge(RECALLS)
+    none, se = report.classes
+    assert {score.name: score.recall for score in none.classes} == pytest.approx({"cat": 71, "dog": 84})
+    assert {score.test_images for score in none.classes} == {None}
+    assert none.classes[0].spread == pytest.approx(np.std([70, 72], ddof=1)) and none.classes[0].difference is None
+    cat = se.classes[0].difference
+    assert cat is not None and cat.estimate == pytest.approx(5), "4 and 6 points on the same seeds"
+    assert (se.gains_most, se.loses_most) == ("cat", "dog") and se.balanced_accuracy == pytest.approx(78.5)
+    points = RECALLS.replace("0.", "")  # 70 is 70 points
+    assert judge(points).classes[0].classes[0].recall == pytest.approx(71)
+    assert judge(RECALLS, paired=False).classes[1].classes[0].difference is None
+    assert not judge(lines(none=BASE, a=plus(GAIN))).classes
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("0.74,0.82", "0.74,", "Line 4 of results.csv, recall of dog: '' is no number"),
+        ("0.74,0.82", "0.74,101", "Line 4 of results.csv: the recall of dog is 101"),
+    ],
+)
+def test_recalls_that_are_none_are_named_by_their_line(old: str, new: str, words: str) -> None:
+    with pytest.raises(BadTable, match=words):
+        judge(RECALLS.replace(old, new))
+
+
+def test_a_run_without_recalls_is_left_out_of_the_description() -> None:
+    assert judge(RECALLS.replace("0.74,0.82", ",")).classes[1].n == 1

@@ -84,7 +84,7 @@ def test_maps_are_the_gates_input_from_most_open_to_most_closed(lab: DirectLab) 
 def test_gates_of_every_kind_have_maps(name: str, gate: str | None, weighed: bool, lab: DirectLab) -> None:
     if gate is None:
         asked = CompareRequest(images=(PHOTO,), variants=(Variant.parse(name),))
-        gate = run(asked, lab).predictions[0].gates[0].gate
+        gate = run(asked, lab).predictions[0].gates[0].path
     report = run(MapsRequest(image=PHOTO, variant=Variant.parse(name), gate=gate, channels=(0, 3)), lab)
     assert [drawn.channel for drawn in report.maps] == [0, 3]
     assert [drawn.weight is not None for drawn in report.maps] == [weighed] * 2
@@ -124,7 +124,7 @@ def test_a_gate_a_channel_and_a_place_that_are_not_there_are_sentences(lab: Dire
 def test_matrices_are_left_out_unless_they_are_asked_for(lab: DirectLab) -> None:
     asked = CompareRequest(images=(PHOTO,), variants=(Variant.parse("resnet20/danet"),), gates="json")
     prediction = run(asked, lab).predictions[0]
-    assert prediction.left_out == tuple(gate.gate for gate in prediction.gates) and len(prediction.gates) == 18
+    assert prediction.left_out == tuple(gate.path for gate in prediction.gates) and len(prediction.gates) == 18
     assert prediction.values == ((),) * 18
     assert len(prediction.model_dump_json()) < 20_000, "9 MB before"
     whole = run(asked.model_copy(update={"gates": "base64", "matrices": True}), lab).predictions[0]

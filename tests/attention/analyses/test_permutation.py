@@ -159,7 +159,7 @@ def test_a_trained_ecas_matrix_is_its_filter_scaled_by_the_sigmoids_slope(lab: D
 
 def test_a_trained_ses_matrix_has_at_most_the_rank_of_its_bottleneck(lab: DirectLab) -> None:
     report = couple(lab, "se")
-    assert report.gate == "layer3.2.standard.0.gate" and report.module == "se" and report.network.trained
+    assert report.path == "layer3.2.standard.0.gate" and report.module == "se" and report.network.trained
     weights = dict(build(Variant.parse("se")).named_parameters())
     names = (f"layer3.2.standard.0.{name}.weight" for name in ("reduce", "expand"))
     down, up = (weights[name][..., 0, 0].detach().double().numpy() for name in names)  # (h, C), (C, h)
@@ -178,7 +178,7 @@ def test_the_gate_is_the_one_that_the_whole_network_has(lab: DirectLab) -> None:
         x = preprocess(lab.files.image(PHOTO), describe(report.network.variant).preprocess)[None]
         with torch.inference_mode(), capture(model) as seen:
             model(x)
-        np.testing.assert_allclose(report.values, seen[report.gate].flatten(), atol=1e-5)
+        np.testing.assert_allclose(report.values, seen[report.path].flatten(), atol=1e-5)
 
 
 def test_a_derivative_is_what_a_small_shift_of_a_channel_does(lab: DirectLab) -> None:

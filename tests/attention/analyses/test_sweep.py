@@ -21,7 +21,7 @@ from attention.data.sampling import batches
 from attention.errors import InvalidRequest
 from attention.gate import ablate, capture, gates
 from attention.interventions import plan as planning
-from attention.interventions.effects import Found, Tally, effects, redundancy
+from attention.interventions.effects import Outcomes, Tally, effects, redundancy
 from attention.interventions.plan import Plan
 from attention.interventions.scopes import labelled_sites, scopes
 from attention.network import describe
@@ -217,7 +217,7 @@ def test_without_labels_only_what_needs_none_is_told(labelled: list[str | None])
 
 def test_effects_are_corrected_for_how_many_there_are() -> None:
     right = np.array([[True] * 40, [False] * 8 + [True] * 32, [True] * 40])
-    found = Found(right.astype(np.int32), np.zeros((3, 40), np.float32), np.zeros((3, 40), np.float32), right)
+    found = Outcomes(right.astype(np.int32), np.zeros((3, 40), np.float32), np.zeros((3, 40), np.float32), right)
     some, none = effects(found, [(SCOPE, "mean", False, 1), (SCOPE, "scalar", False, 2)], sure=False)
     assert some.p == pytest.approx(2 * 0.5**8) and some.p_holm == pytest.approx(4 * 0.5**8)
     assert (none.p, none.p_holm) == (1, 1) and some.accuracy == 80
@@ -233,7 +233,7 @@ def test_redundancy_is_the_joint_effect_beyond_the_sum_of_single_ones() -> None:
     first_half = np.arange(40) < 20
     wrong = np.stack([np.zeros(40, bool)] * 3 + [first_half] + [first_half] * 3)  # rows: untouched, then the cells
     kl, true = 0.5 * wrong.astype(np.float32), (~wrong).astype(np.float32)
-    found = Found(np.zeros((7, 40), np.int32), kl, true, ~wrong)
+    found = Outcomes(np.zeros((7, 40), np.int32), kl, true, ~wrong)
     table = {(row.kind, row.measure): row for row in redundancy(what, found, sure=True)}
     assert {(row.scope, row.gates, row.stage) for row in table.values()} == {("stage:1", 2, 1)}
     harms: dict[Measure, float] = {"accuracy": -50, "true_probability": -0.5, "kl": 0.25}

@@ -9,7 +9,7 @@ from attention.analyses import run
 from attention.analyses.court import TORCH
 from attention.build import skeleton
 from attention.counting.counters import COUNTERS
-from attention.counting.ledger import Row, walk
+from attention.counting.ledger import CountedOperation, walk
 from attention.gate import slots
 from attention.reports.court import CourtReport, CourtRequest, Witness
 from attention.spec import Variant
@@ -58,7 +58,7 @@ def ask(tmp_path: Path):  # type: ignore[no-untyped-def]
     return asking
 
 
-def rows_of(name: str, size: int, pooled: bool = False) -> list[Row]:
+def rows_of(name: str, size: int, pooled: bool = False) -> list[CountedOperation]:
     """The ledger of a network; if ``pooled``, its last average is spelled as torchvision spells it."""
     model = skeleton(Variant.parse(name))
     if pooled:

@@ -47,7 +47,7 @@ def test_every_point_is_the_mean_difference_of_the_two_branches(lab: DirectLab) 
             for photo in PHOTOS:
                 with torch.inference_mode(), capture(model) as seen:
                     model(preprocess(enlarged(lab.files.image(photo), point.factor), how)[None])
-                weights = seen[gate.gate][0, :, :, 0, 0].double()
+                weights = seen[gate.path][0, :, :, 0, 0].double()
                 column.append(float((weights[1] - weights[0]).mean()))
             differences.append(column)
             assert point.preference == pytest.approx(np.mean(column), abs=1e-7)

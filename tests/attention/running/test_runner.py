@@ -11,7 +11,7 @@ from attention.modules import modules
 from attention.precision import APART
 from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
-from attention.running.runner import GRAPHS_KEPT, Found, Replay, Running, fetched, filled_size, plain
+from attention.running.runner import GRAPHS_KEPT, RawOutputs, Replay, Running, fetched, filled_size, plain
 from attention.spec import Ablation, Pictures, Variant
 from attention.weights import load as weights
 from benchmarks.agree import changed_margin
@@ -28,7 +28,7 @@ def pictures(count: int, side: int = 32) -> Tensor:
     return nn.functional.interpolate(coarse, size=side, mode="bicubic")  # (B, 3, S, S)
 
 
-def answers(running: Running, images: Tensor) -> Found:
+def answers(running: Running, images: Tensor) -> RawOutputs:
     return fetched(*running(running.images(list(images))))
 
 
@@ -101,7 +101,7 @@ class Tape:
         images = like.clone()
         logits, gates = plain(network, images)
 
-        def replay(others: Tensor) -> Found:
+        def replay(others: Tensor) -> RawOutputs:
             images.copy_(others)
             again, weights_now = plain(network, images)
             logits.copy_(again)

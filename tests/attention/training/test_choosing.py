@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from attention.analyses import run
 from attention.errors import InvalidRequest
-from attention.reports.study import RunReport, StudyRequest
+from attention.reports.recipes import RECIPES
+from attention.reports.study import PlanRequest, RunReport, StudyRequest
 from attention.storage.folder import FolderStore
 from attention.training.choosing import choice_of
 from attention.training.run_study import run_study
 from attention.training.study import RunStore
+from tests.attention.direct_lab import DirectLab
 from tests.attention.training.test_train import write_folder
 
 ARMS = ("a", "b", "c")
@@ -86,3 +89,35 @@ def test_there_must_be_validation_images_to_choose_by(tmp_path: Path) -> None:
     write_folder(tmp_path / "datasets" / "rgb", train_count=16)
     with pytest.raises(InvalidRequest, match="too small to hold out validation images"):
         run_study(ask(validation=0.01), RunStore(FolderStore(tmp_path), "cpu"), lambda *_, **__: None)
+
+
+@pytest.mark.full
+def test_recipes_are_chosen_among_by_validation_and_each_run_is_kept(tmp_path: Path) -> None:
+    write_folder(tmp_path / "datasets" / "rgb")
+    recipes = [{"epochs": epochs, "batch_size": 16, "lr": 0.05, "crop_padding": 0} for epochs in (1, 2)]
+    request = StudyRequest.model_validate({**ask().model_dump(), "recipes": recipes})
+    planned = run(PlanRequest(study=request), DirectLab(tmp_path))
+    assert (planned.runs, planned.epochs) == (3 * 2 * 2, 3 * 2 * (1 + 2))
+    heard: list[tuple[int, int]] = []
+    store = RunStore(FolderStore(tmp_path), "cpu")
+    report = run_study(request, store, lambda done, total, note="", partial=None: heard.append((done, total)))
+    arms = [arm.name for arm in report.arms]
+    assert heard[-1] == (3 * 2 * (1 + 2), 3 * 2 * (1 + 2)) and len({total for _, total in heard}) == 1
+    assert report.choice is not None and report.plan is None and report.choice.next_seed == 2
+    means = report.choice.validation_accuracy
+    for number, study in enumerate(request.by_recipe().values(), start=1):
+        one = run_study(study, store, lambda *_, **__: None)  # kept, so nothing is trained again
+        assert one.choice is not None
+        for arm in arms:
+            assert means[f"{arm} (recipe {number})"] == one.choice.validation_accuracy[arm]
+    assert means[report.choice.arm] == max(means.values())
+    chosen = 0 if report.choice.arm.endswith("(recipe 1)") else 1
+    assert report.recipe == request.recipes[chosen] and report.headline == report.choice.sentence
+
+
+@pytest.mark.parametrize(("recipes", "choose"), [(["quick", "standard"], False), (["quick", "quick"], True)])
+def test_several_recipes_are_only_for_choosing(recipes: list[str], choose: bool) -> None:
+    with pytest.raises(ValidationError, match="Recipes are compared by validation accuracy alone"):
+        ask(recipes=recipes, choose=choose)
+    named = ask(recipes=["quick", "standard"]).by_recipe()
+    assert {name: study.recipe for name, study in named.items()} == {name: RECIPES[name] for name in named}

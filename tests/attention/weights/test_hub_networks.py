@@ -163,8 +163,8 @@ def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path: Path, monkeypatch:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10**9, 10**9 - 300_000_000, 300_000_000))
     with pytest.raises(StorageFailed, match=r"has 100 MB, and the disk it would be kept on has 300 MB left"):
-        Hub(tmp_path / "not" / "there")._check_room("model.safetensors", "timm/x", 100_000_000)
-    Hub(tmp_path)._check_room("model.safetensors", "timm/x", 1_000_000)
+        Hub(tmp_path / "not" / "there").check_room("model.safetensors", 100_000_000)
+    Hub(tmp_path).check_room("model.safetensors", 1_000_000)
 
 
 @pytest.mark.full

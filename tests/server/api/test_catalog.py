@@ -91,7 +91,7 @@ def test_every_answer_and_question_is_described(client: TestClient) -> None:
     assert referred <= known
     for name in analyses:
         operation = description["paths"][f"/v1/{name}"]["post"]
-        assert operation["operationId"] == name and operation["summary"]
+        assert operation["operationId"] == name.replace("/", "_") and operation["summary"]
         assert set(operation["requestBody"]["content"]) >= {"application/json"}
         success = "202" if request_type(analyses[name]).slow else "200"
         assert "$ref" in operation["responses"][success]["content"]["application/json"]["schema"]

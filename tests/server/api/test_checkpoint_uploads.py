@@ -54,6 +54,7 @@ def test_weights_that_were_sent_are_what_a_variant_names(client: TestClient, set
     problem(upload(client, save(SMALL)), 409, "a checkpoint 'mine' already")
 
 
+@pytest.mark.full
 def test_numbers_of_any_float_format_are_taken(client: TestClient) -> None:
     kinds = (torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn)
     answer = upload(client, save({str(kind): torch.ones(2, 2).to(kind) for kind in kinds}))
@@ -101,6 +102,7 @@ def test_what_is_no_checkpoint_is_refused_and_nothing_is_kept(client: TestClient
     assert not Bomb.went_off
 
 
+@pytest.mark.full
 def test_the_limit_holds_while_bytes_enter(settings: Settings) -> None:
     read: list[int] = []
 
@@ -116,6 +118,7 @@ def test_the_limit_holds_while_bytes_enter(settings: Settings) -> None:
     assert stored(settings) == []
 
 
+@pytest.mark.full
 def test_a_name_that_cannot_be_one_is_refused_before_a_byte_is_kept(client: TestClient, settings: Settings) -> None:
     for name in ("../up", ".hidden", "a b", "猫", "x" * 201, "x" + "é" * 100):
         problem(upload(client, WHOLE, name), 422, "cannot be a checkpoint's name")

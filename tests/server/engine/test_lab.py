@@ -24,10 +24,15 @@ IDS = tuple(sample.id for sample in samples())
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalLab]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
     engine = LocalEngine(Settings(data=tmp_path_factory.mktemp("data"), device="cpu", threads=1, max_batch_size=4))
-    yield engine.lab()
+    yield engine
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def lab(engine: LocalEngine) -> LocalLab:
+    return engine.lab()
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +101,17 @@ def test_many_ablations_take_fewer_images_at_a_time() -> None:
 
 
 @pytest.mark.full
-def test_a_checkpoint_that_is_replaced_is_another_network(lab: LocalLab, images: Tensor) -> None:
+def test_a_checkpoint_that_is_replaced_is_another_network_to_the_next_question(
+    engine: LocalEngine, images: Tensor
+) -> None:
     named = Variant.parse("resnet20(width=4)/se?classes=10&weights=file:mine")
     mean = Ablation(kind="mean", reference=Pictures(images=IDS[:3]))
-    folder = lab.files.root / "checkpoints"
+    folder = engine.files.root / "checkpoints"
     folder.mkdir(exist_ok=True)
     answers = []
     for seed in (1, 2):
         write(folder / "mine.safetensors", build(Variant.parse(f"resnet20(width=4)/se?seed={seed}")).state_dict())
+        lab = engine.lab()  # one for each question
         answers += [lab.forward(named, images[:1]).logits, lab.forward(named, images[:1], mean).logits]
         truth = build(Variant.parse(f"resnet20(width=4)/se?seed={seed}"))(images[:1])
         torch.testing.assert_close(answers[-2], truth, rtol=1e-5, atol=1e-6)

@@ -1,6 +1,7 @@
 """Everything stored can be listed with its size and age, renamed where it has a name, deleted, and grows old."""
 
 import os
+import stat
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,7 @@ def test_checkpoints_are_listed_renamed_and_deleted(client: TestClient, settings
     problem(client.delete("/v1/checkpoints/yours"), 404, "no checkpoint 'yours'")
 
 
+@pytest.mark.full
 def test_a_photo_gets_another_name_and_a_sample_does_not(client: TestClient, image_id: str) -> None:
     renamed = client.patch(f"/v1/images/{image_id}", params={"new_name": "../x/cat.jpg"})
     assert renamed.json()["name"] == client.get(f"/v1/images/{image_id}").json()["name"] == "cat.jpg"
@@ -110,6 +112,7 @@ def test_what_an_unfinished_job_needs_stays(client: TestClient, settings: Settin
         assert client.get(path).status_code == 404
 
 
+@pytest.mark.full
 def test_a_report_is_deleted_and_a_job_with_its_own(client: TestClient) -> None:
     report = client.post("/v1/cost", json={}).headers["report-id"]
     assert client.delete(f"/v1/reports/{report}").status_code == 204
@@ -184,3 +187,16 @@ def test_old_files_are_told_by_their_own_time(settings: Settings, client: TestCl
     os.utime(path, (moment, moment))
     (checkpoint,) = client.get("/v1/checkpoints").json()["checkpoints"]
     assert datetime.fromisoformat(checkpoint["created"]).timestamp() == pytest.approx(moment, abs=1e-3)
+
+
+@pytest.mark.full
+def test_only_the_services_user_can_enter_the_data_folder_and_read_the_database(settings: Settings) -> None:
+    settings.folder.mkdir()
+    settings.folder.chmod(0o755)
+    database = settings.folder / "attention.db"
+    for _ in range(2):  # a new database, then one from before
+        with TestClient(create_app(settings)):
+            assert stat.S_IMODE(settings.folder.stat().st_mode) == 0o700
+            for file in settings.folder.glob("attention.db*"):  # with those that SQLite keeps beside it
+                assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+        database.chmod(0o644)
