@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from attention.reports.compare import ClassScore
 from attention.reports.subjects import Ran
-from attention.reports.tables import Bars, Report, Table, named, table_of
+from attention.reports.tables import Bars, Report, Table, filled, named, table_of
 from attention.spec import AblationKind, Pictures, Plain, Request, Variant
 
 Rank = Literal["any", "networks", "removal"]
@@ -174,7 +174,7 @@ class DisagreementReport(Report):
         columns = named("rank", "image", "label", "score", "networks", "removal", "flips", *parts)
         bars = Bars(label="image", value="score")
         entries = Table(name="entries", caption=self.headline, columns=columns, rows=tuple(rows), bars=bars)
-        return entries, table_of("pairs", self.pairs), table_of("flips", self.flips)
+        return filled(entries, table_of("pairs", self.pairs), table_of("flips", self.flips))
 
 
 def _called(score: ClassScore) -> str | int:

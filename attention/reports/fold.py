@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from attention.reports.evidence import Interval
 from attention.reports.subjects import Ran
-from attention.reports.tables import Bars, Report, Table, table_of
+from attention.reports.tables import Bars, Report, Table, filled, table_of
 from attention.spec import Pass, Pictures, Plain, Request, Variant
 
 ArmKind = Literal["trained", "mean", "folded"]
@@ -159,7 +159,7 @@ class FoldReport(Report):
         """Every state, then every gate."""
         bars = Bars(label="kind", value="kl" if self.arms and self.arms[0].accuracy is None else "accuracy")
         arms = table_of("arms", self.arms, self.headline, bars, network=self.network.name, n=self.n)
-        return arms, table_of("gates", self.gates)
+        return filled(arms, table_of("gates", self.gates))
 
 
 FoldRequest.report = FoldReport

@@ -11,7 +11,7 @@ from pydantic import Field
 from attention.reports.compare import ClassScore
 from attention.reports.evidence import Interval
 from attention.reports.gates import GateSite
-from attention.reports.tables import Bars, Report, Table, table_of
+from attention.reports.tables import Bars, Report, Table, filled, table_of
 from attention.spec import AblationKind, Pictures, Plain, Request, Variant
 
 Family = Literal["gate", "stage", "all", "first_to_last", "last_to_first", "set"]
@@ -186,7 +186,7 @@ class SweepReport(Report):
         bars = Bars(label="label", value=value, low=f"{value}_low", high=f"{value}_high", colour="kind")
         caption = f"{self.headline} Images: {self.images}." if self.headline else ""
         effects = table_of("effects", self.effects, caption, bars, network=self.network)
-        return effects, table_of("redundancy", self.redundancy), table_of("sites", self.sites)
+        return filled(effects, table_of("redundancy", self.redundancy), table_of("sites", self.sites))
 
 
 SweepRequest.report = SweepReport

@@ -383,6 +383,11 @@ def svg(table: Table) -> str:
         return ""
 
 
+def filled(*tables: Table) -> tuple[Table, ...]:
+    """The tables that have columns: one of no items has none."""
+    return tuple(table for table in tables if table.columns)
+
+
 def named(*names: str) -> tuple[Column, ...]:
     """Columns of these names."""
     return tuple(Column(name=name) for name in names)
