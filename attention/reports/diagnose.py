@@ -6,6 +6,7 @@ from pydantic import Field
 
 from attention.reports.evidence import Interval
 from attention.reports.subjects import Ran
+from attention.reports.tables import Report
 from attention.spec import GateKind, Pictures, Plain, Request, Variant
 
 Topic = Literal[
@@ -92,7 +93,7 @@ class LayerHealth(Plain):
     dead: tuple[int, ...] = Field(description="Units that the ReLU shut for every image.")
 
 
-class DiagnoseReport(Plain):
+class DiagnoseReport(Report):
     """The answer of diagnose: statements, and the gates and hidden units that they rest on."""
 
     headline: str = Field(description="What was found, in words.")

@@ -19,12 +19,11 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskErr
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from attention.analyses import analyses
+from attention.analyses import analyses, request_type
 from attention.analysis import Step
 from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest, Overloaded
 from attention.spec import Request
-from server.catalog import request_type
 from server.cluster.remote_workers import check_reachable, networks_key, stream_results, worker_settings
 from server.engine.admission import Admission
 from server.engine.local import LocalEngine

@@ -11,7 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from server.engine.networks import LRU, Networks
+from attention.lab import LRU
+from server.engine.networks import Networks
 
 
 class Measured(Protocol):
