@@ -41,7 +41,7 @@ class CompareRequest(Request["Comparison"]):
 
 
 class ClassScore(Plain):
-    """One class with its softmax probability."""
+    """A class with its softmax probability."""
 
     index: int = Field(description="Position among the logits.")
     label: str | None = Field(description="Class name where the checkpoint has one.")
@@ -61,7 +61,7 @@ class GateSummary(GateSite):
 
 
 class Prediction(Plain):
-    """One image through one variant."""
+    """What one network says of one image: most probable classes, and statistics of its gates."""
 
     image: str = Field(description="Image id.")
     variant: str = Field(description="Short name of the variant.")

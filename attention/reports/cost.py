@@ -102,7 +102,7 @@ class ConventionCount(Plain):
 
 
 class VariantCost(Plain):
-    """One variant's bill."""
+    """The cost of one network: parameters, work and memory, with the attention's share."""
 
     name: str = Field(description="Canonical short name.")
     variant: Variant = Field(description="The same as an object.")

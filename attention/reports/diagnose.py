@@ -58,7 +58,7 @@ class Units(Plain):
 
 
 class Statement(Plain):
-    """One thing that was checked."""
+    """A statement of a diagnosis: what was checked, its number, threshold and source."""
 
     topic: Topic = Field(description="What was checked.")
     finding: Finding = Field(description="ok, notice (worth knowing, or not decided), or trouble (a likely reason).")

@@ -157,7 +157,7 @@ class PlacesRequest(Request["PlacesReport"]):
 
 
 class Place(Plain):
-    """One place in a network."""
+    """A slot of a network, where attention can sit, and whether it does."""
 
     path: str = Field(description="Path of the place in the network.")
     position: Position = Field(description="Where in the block or network it is.")
@@ -201,7 +201,7 @@ class PublishedRequest(Request["PublishedReport"]):
 
 
 class PublishedResult(Plain):
-    """One figure, as published, and what the network costs."""
+    """A published figure of one network, and what the network costs."""
 
     name: str = Field(description="What the source calls the network.")
     attention: str = Field(description="Its attention, in a word; 'none' is the plain network.")

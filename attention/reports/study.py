@@ -233,7 +233,7 @@ class CurvePoint(Plain):
 
 
 class RunReport(Plain):
-    """One arm with one seed."""
+    """A training run of a study: one arm with one seed."""
 
     arm: str = Field(description="Short name of the arm.")
     seed: int = Field(description="Seed of initial weights, data order and augmentation.")

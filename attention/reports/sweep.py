@@ -215,7 +215,7 @@ class WhatIfRequest(Interventions, Request["WhatIfReport"]):
 
 
 class PhotoBase(Plain):
-    """One photo through the untouched network."""
+    """The most probable classes of one photo in the untouched network."""
 
     image: str = Field(description="Image id.")
     top: tuple[ClassScore, ...] = Field(description="The most probable classes: those that are followed.")

@@ -100,7 +100,7 @@ class Running:
             return plain(self.network, images, self._gates)
 
     def eager(self, images: Tensor) -> RawOutputs:
-        """The same without a recording: where gates are replaced, which may be otherwise each time."""
+        """Run a batch without a recording, as gates that are replaced may be others each time."""
         with torch.inference_mode():
             return plain(self.network, images, self._gates)
 
@@ -228,7 +228,7 @@ class Recorder:
 
 
 def fetched(logits: Tensor, gates: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """The same on the CPU in float32, whatever they were computed in: with one copy from a GPU."""
+    """Outputs brought to the CPU in float32, whatever they were computed in: with one copy from a GPU."""
     if logits.device.type != "cuda":
         return logits.float().cpu(), {path: gate.float().cpu() for path, gate in gates.items()}
     every = [logits, *gates.values()]

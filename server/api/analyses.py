@@ -38,7 +38,7 @@ REPORT_HEADERS: dict[str, Any] = {
 }
 """The headers that tell of an answer's stored report."""
 
-FAULTS = (404, 413, 415, 422, 503)
+FAULTS = (400, 404, 413, 415, 422, 503)
 """How asking can go wrong."""
 
 

@@ -191,7 +191,7 @@ class Now(NamedTuple):
 
 
 def _compared(stored: StoredReport, now: Now) -> AskedAgain:
-    """What is different now."""
+    """Compare a stored report with the answer of today, value by value."""
     changed = changes(stored.conditions, now.conditions)
     found = differences(stored.report, loads(now.report))
     told = AskedAgain(

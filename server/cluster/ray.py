@@ -251,7 +251,7 @@ class JobTask:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the job has ended on the cluster."""
         return bool(ray.wait([self._task], timeout=0)[0])
 
     def wait(self) -> None:
@@ -264,7 +264,7 @@ class JobTask:
         ray.wait([self._task], timeout=KILLED_WITHIN_S)
 
     def exit_description(self) -> str:
-        """How it ended, as a sentence."""
+        """How the job ended on the cluster, as a sentence."""
         try:
             ray.get(self._task, timeout=0)
         except RayError as error:

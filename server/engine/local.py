@@ -143,7 +143,7 @@ class LocalEngine:
 
     @property
     def caches(self) -> Mapping[str, LRU[Any, Any]]:
-        """What is kept to be used again, by name."""
+        """The caches of networks and reference gates, by name."""
         return {"networks": self.networks.kept, "references": self._references}
 
     def close(self) -> None:

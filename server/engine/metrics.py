@@ -26,7 +26,7 @@ class Measured(Protocol):
 
     @property
     def caches(self) -> Mapping[str, LRU[Any, Any]]:
-        """What is kept to be used again, by name."""
+        """The caches of an engine, by name."""
 
 
 SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)

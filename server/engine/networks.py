@@ -33,7 +33,7 @@ a tenth less of the cores' time, which others use meanwhile.
 
 
 class Alike(NamedTuple):
-    """What images must have in common to share a forward pass.
+    """The conditions under which images share a forward pass.
 
     With ``each``, one pass gives the logits untouched and under every one of ``ablations``; without it, gates are
     captured under the one there may be.
@@ -49,7 +49,7 @@ class Alike(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchItem:
-    """One image (3, H, W), and for each ablation the weights (1, ...) that it puts in, if its kind has any."""
+    """An image (3, H, W) to run, and for each ablation the weights (1, ...) that it puts in, if its kind has any."""
 
     image: Tensor
     references: tuple[Gates, ...]
@@ -57,7 +57,7 @@ class BatchItem:
 
 @dataclass(frozen=True)
 class BatchRow:
-    """One image's place in the outputs of the batch it went with."""
+    """Place of one image in the outputs of the batch that it ran with."""
 
     batch: Outputs
     index: int
