@@ -49,7 +49,6 @@ def loaded_by(*modules: str) -> set[str]:
 
 REPORTS = sorted(path.stem for path in (ROOT / "attention" / "reports").glob("[a-z]*.py"))
 PLAIN = (
-    "plain",
     "grid",
     "spec",
     "names",
