@@ -76,10 +76,11 @@ class Table(Plain):
         """The table as it is read."""
         if self.printed is not None:
             return self.printed
-        filled = [number for number in range(len(self.columns)) if any(row[number] is not None for row in self.rows)]
+        every = range(len(self.columns))
+        used = [number for number in every if any(row[number] is not None for row in self.rows)] or every
         return Printed(
-            head=tuple(self.names[number].replace("_", " ") for number in filled),
-            rows=tuple(tuple(as_text(row[number]) for number in filled) for row in self.rows),
+            head=tuple(self.names[number].replace("_", " ") for number in used),
+            rows=tuple(tuple(as_text(row[number]) for number in used) for row in self.rows),
         )
 
     def csv(self) -> str:

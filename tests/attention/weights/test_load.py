@@ -120,7 +120,9 @@ def test_pickles_are_refused_by_their_names(tmp_path: Path, ending: str, any_pat
     path = tmp_path / f"net.{ending}"
     torch.save({"bomb": Bomb()}, path)
     said = path if any_path else path.name
-    with pytest.raises(BadCheckpoint, match="can run code when it is opened, so it is not. Convert it"):
+    with pytest.raises(
+        BadCheckpoint, match="can run code when it is opened, so it is not. Where it lies, `attention-lab convert"
+    ):
         build(Variant.parse(f"resnet20/none?weights=file:{said}"), Checkpoints(tmp_path, any_path=any_path))
     assert not Bomb.went_off
 
