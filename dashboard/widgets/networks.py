@@ -138,11 +138,11 @@ def labels(names: Sequence[str]) -> dict[str, str]:
         variants = {name: Variant.parse(name) for name in names}
     except (ValidationError, ValueError):
         return {name: name for name in names}
-    backbones = {variant.backbone for variant in variants.values()}
+    hosts = {(variant.backbone, str(variant.backbone_options)) for variant in variants.values()}
     said: dict[str, str] = {}
     for name, variant in variants.items():
         text = theme.called(name)
-        if len(backbones) > 1 or variant.backbone_options:
+        if len(hosts) > 1:
             text += f" · {name.partition('/')[0]}"
         inside = name.partition("?")[0].partition("/")[2].removeprefix(variant.attention or theme.PLAIN)
         said[name] = f"{text} {inside}".strip()

@@ -166,7 +166,7 @@ def test_a_link_carries_the_whole_question(page: AppTest, client: Client) -> Non
 
 @pytest.mark.full
 def test_trained_and_untrained_are_the_same_to_a_clock(page: AppTest, client: Client) -> None:
-    page.query_params["variant"] = ["se", "resnet20/se"]
+    page.query_params["variant"] = ["resnet20/se?weights=shipped", "resnet20/se"]
     page.run()
     page.button(key="latency").click().run()
     (variant,) = LatencyRequest.model_validate(client.jobs()[0].request).variants

@@ -50,7 +50,7 @@ def test_it_is_alive_before_any_click(page: AppTest, client: Client) -> None:
     order = list(dict.fromkeys(drawn["class"]))
     assert order == sorted(order, key=lambda c: -drawn[drawn["class"] == c]["probability"].max())
     words = htmls(page)
-    assert "what the networks see: 32 × 32" in words and f'lab-true">{photo.label}' in words
+    assert "what the networks see: 96 × 96" in words and f'lab-true">{photo.label}' in words
     right = sum(prediction.top[0].label == photo.label for prediction in report.predictions)
     assert (words.count("✓"), words.count("✗")) == (right, 3 - right)
 
@@ -66,12 +66,12 @@ def test_a_photo_of_no_known_class_is_said(page: AppTest, client: Client) -> Non
 
 @pytest.mark.full
 def test_an_untrained_network_never_shows_an_accuracy(page: AppTest, client: Client) -> None:
-    page.query_params["net"] = ["se", "cbam"]
+    page.query_params["net"] = ["se", "gc"]
     whole(page)
     rows = {row.split("</th>")[0].rpartition("> ")[2]: row for row in htmls(page).split("<tr>")[2:]}
-    card = next(entry.card for entry in client.catalog().shipped if "resnet20/se?" in entry.name)
+    card = next(entry.card for entry in client.catalog().shipped if entry.name.startswith("resnet18(width=0.25)/se?"))
     assert f"{card.test_accuracy:.1%}" in rows["SE"].split("</table>")[0]
-    assert "untrained" in rows["CBAM"] and not re.search(r"\d\.\d%</td></tr>", rows["CBAM"].split("</table>")[0])
+    assert "untrained" in rows["GC"] and not re.search(r"\d\.\d%</td></tr>", rows["GC"].split("</table>")[0])
     assert "random weights" in texts(page.caption)
     chips = next(group for group in page.button_group if str(group.key).startswith("net."))
     assert any("untrained" in str(option) for option in chips.options), "and the chips say so"
@@ -98,7 +98,10 @@ def test_one_bad_name_is_a_sentence_and_the_others_are_shown(page: AppTest) -> N
     assert not page.exception
     assert "Did you mean cbam" in texts(page.warning) or "Did you mean" in texts(page.warning)
     assert "Did you mean 'eca'" in texts(page.error)
-    assert set(table(page, "class", "probability", "network")["network"]) == {"SE", "ECA (kernel_size=5)@standard:3"}
+    assert set(table(page, "class", "probability", "network")["network"]) == {
+        "SE · resnet18(width=0.25)",
+        "ECA · resnet20 (kernel_size=5)@standard:3",
+    }
 
 
 @pytest.mark.full

@@ -51,11 +51,15 @@ def test_a_data_set_gets_another_name_and_a_refusal_is_said(
     page.multiselect[0].set_value(["pets"]).run()
     page.text_input[0].set_value("others").run()
     page.button(key="rename").click().run()
-    assert "others" in page.error[0].value and {row.name for row in client.datasets()} == {"pets", "others"}
+    assert "others" in page.error[0].value and {row.name for row in client.datasets()} == {
+        "pets",
+        "others",
+        "flowers-sample",
+    }
     page.multiselect[0].set_value(["pets"]).run()
     page.text_input[0].set_value("animals").run()
     page.button(key="rename").click().run()
-    assert not page.error and {row.name for row in client.datasets()} == {"animals", "others"}
+    assert not page.error and {row.name for row in client.datasets()} == {"animals", "others", "flowers-sample"}
 
 
 def test_an_age_is_told_in_the_largest_units_that_matter() -> None:

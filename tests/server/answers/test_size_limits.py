@@ -212,7 +212,7 @@ def test_more_work_is_a_job(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, device="cpu", threads=1, jobs=0, max_answer_gmacs=0.05)
     with TestClient(create_app(settings)) as client:
         ids = [client.post("/v1/images", content=photo(seed)).json()["id"] for seed in range(2)]
-        asked = {"images": ids, "variants": ["se"]}
+        asked = {"images": ids, "variants": ["resnet20/se"]}
         assert client.post("/v1/compare", json={**asked, "images": ids[:1]}).status_code == 200  # 0.041
         assert client.post("/v1/compare", json=asked).status_code == 413
         assert client.post("/v1/jobs", json={"analysis": "compare", "request": asked}).status_code == 202

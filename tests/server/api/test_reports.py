@@ -70,7 +70,7 @@ def test_an_answer_comes_back_with_the_request_that_made_it(client: TestClient, 
     assert told is not None
     health = client.get("/v1/health").json()
     assert (told.version, told.device, told.threads) == (health["version"], health["device"], 1)
-    assert set(told.weights) == {"resnet20/none?weights=shipped", "resnet20/se?weights=shipped"}
+    assert set(told.weights) == {f"resnet18(width=0.25)/{name}?weights=shipped" for name in ("none", "se")}
 
 
 @pytest.mark.full

@@ -21,7 +21,7 @@ def test_what_if_is_answered_at_once_for_stored_photos_and_for_those_that_come_a
     answer = client.post("/v1/whatif", json={"variant": "eca", "images": [ID], "scopes": ["stage", "all"]})
     assert answer.status_code == 200
     report = WhatIfReport.model_validate_json(answer.content)
-    assert [effect.scope for effect in report.effects] == ["stage:1", "stage:2", "stage:3", "all"]
+    assert [effect.scope for effect in report.effects] == ["stage:1", "stage:2", "stage:3", "stage:4", "all"]
     photo = {"image": ("cat.jpg", samples()[0].path.read_bytes())}
     form = client.post("/v1/whatif", data={"variant": "eca", "scopes": "all", "kinds": "scalar"}, files=photo)
     assert form.status_code == 200, form.text
