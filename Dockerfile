@@ -23,6 +23,7 @@ ARG EXTRA=server
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --constraint constraints.txt --extra-index-url "$TORCH_INDEX" ".[$EXTRA]"
 COPY attention attention
+COPY attention_lab attention_lab
 COPY server server
 ENV ATTENTION_HOST=0.0.0.0 \
     ATTENTION_PORT=8000 \
@@ -41,7 +42,8 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --constraint constraints.txt '.[dashboard]'
 # Of the rest of the project the pages know the questions, the answers and the errors: plain data, no torch.
 COPY attention/__init__.py attention/py.typed attention/spec.py attention/names.py attention/aliases.py \
-    attention/errors.py attention/precision.py attention/schemas.py attention/client.py attention/
+    attention/grid.py attention/errors.py attention/precision.py attention/schemas.py \
+    attention/client.py attention/photos.py attention/progress.py attention/
 COPY attention/reports attention/reports
 COPY dashboard dashboard
 COPY .streamlit .streamlit

@@ -1,11 +1,11 @@
 """Attention modules in image networks: where they go, what they cost, what they do, and what is lost without them.
 
-    from attention import Variant, build, capture, ablate, watch, attach, count, diagnose_model
+    from attention import Variant, build, capture, ablate, watch, attach, count, diagnose_model, Lab, look
 
 ``Variant`` says what network is wanted and ``build`` makes it; ``capture`` and ``ablate`` look at its gates and replace
-them; ``watch``, ``attach``, ``count`` and ``diagnose_model`` take any ``nn.Module``. Each name is loaded when it is
-first used, so importing the package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads
-torch.
+them; ``watch``, ``attach``, ``count`` and ``diagnose_model`` take any ``nn.Module``. ``Lab`` answers every analysis,
+and ``look`` compares networks on a photo in one line. Each name is loaded when it is first used, so importing the
+package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads torch.
 """
 
 import importlib
@@ -18,22 +18,26 @@ if TYPE_CHECKING:
     from attention.build import build as build
     from attention.counting.model_cost import count as count
     from attention.interventions.diagnosis import diagnose_model as diagnose_model
+    from attention.lab import Lab as Lab
+    from attention.lab import look as look
     from attention.spec import Variant as Variant
     from attention.watch import ablate as ablate
     from attention.watch import capture as capture
     from attention.watch import watch as watch
 
 HOMES = {
-    "Variant": "attention.spec",
-    "build": "attention.build",
-    "capture": "attention.watch",
-    "ablate": "attention.watch",
-    "watch": "attention.watch",
-    "attach": "attention.attach",
-    "count": "attention.counting.model_cost",
-    "diagnose_model": "attention.interventions.diagnosis",
+    "Variant": ".spec",
+    "build": ".build",
+    "capture": ".watch",
+    "ablate": ".watch",
+    "watch": ".watch",
+    "attach": ".attach",
+    "count": ".counting.model_cost",
+    "Lab": ".lab",
+    "look": ".lab",
+    "diagnose_model": ".interventions.diagnosis",
 }
-"""Name -> module that defines it."""
+"""Name -> module of this package that defines it."""
 
 
 class _Face(ModuleType):
@@ -49,7 +53,7 @@ class _Face(ModuleType):
 
 def __getattr__(name: str) -> Any:
     if name in HOMES:
-        return getattr(importlib.import_module(HOMES[name]), name)
+        return getattr(importlib.import_module(HOMES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

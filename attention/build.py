@@ -261,7 +261,7 @@ def _after(model: nn.Module, variant: Variant) -> dict[str, Slot]:
 
 @lru_cache(maxsize=256)
 def _maps(plain: Variant, patterns: tuple[str, ...]) -> dict[str, tuple[int, int]]:
-    """Path -> channels and side of the maps that submodules of a plain network give, at its own input size."""
+    """Channels and side of the maps that submodules of a plain network give at its own input size, by path."""
     model = skeleton(plain)
     paths = submodules(model, patterns)
     outputs = outlines(model, ((torch.empty(1, 3, model.input_size, model.input_size, device="meta"),), {}))
@@ -299,7 +299,7 @@ def _blocks(known: dict[int, list[int]]) -> str:
 
 @lru_cache(maxsize=256)
 def map_sides(plain: Variant) -> dict[str, int]:
-    """Path of each slot of a plain network -> side of the map that arrives there, at the backbone's own input size."""
+    """Side of the map that arrives at each slot of a plain network at its own input size, by path of the slot."""
     model = skeleton(plain)
     sides: dict[str, int] = {}
 

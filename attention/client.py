@@ -1,23 +1,25 @@
 """The Python client of the service: ask a question, get its typed report.
 
-    import httpx2
-    from attention.reports.compare import CompareRequest
     from attention.client import Client
+    from attention.reports.compare import CompareRequest
 
-    client = Client(httpx2.Client(base_url="http://127.0.0.1:8000", timeout=60))
-    photo = client.upload("photo.jpg", open("photo.jpg", "rb").read())
-    report = client.ask(CompareRequest(images=(photo.id,)))
+    client = Client("http://127.0.0.1:8000")
+    report = client.ask(CompareRequest(images=client.photos("photo.jpg")))
     print(report.predictions[0].top[0].label)
 
-What takes its time is a job: ``job = client.submit(request)``, then ``client.job(job.id)`` says how far it is, and
-``client.report(job.id, StudyReport)`` what is known so far.
+What takes its time runs as a job, and `ask` waits for it. To do something else meanwhile: ``client.submit(request)``
+gives the job, ``client.wait(job, progress=True)`` its end, ``client.report(job.id, StudyReport)`` what is known so far.
+`AsyncClient` has the same methods, to be awaited.
 
-Whatever goes wrong is a ServiceError whose text is a sentence for the person who can fix it.
+Whatever goes wrong at the service is a ServiceError whose text is a sentence for the person who can fix it.
 """
 
+import asyncio
 import base64
-from collections.abc import Iterator, Mapping
-from typing import IO, Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, Any, Literal, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -25,6 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from attention.photos import Photo, photo_bytes
+from attention.progress import ProgressLine
 from attention.reports.compare import Prediction
 from attention.reports.inventory import AS_FOUND, Choices
 from attention.reports.study import StudyReport
@@ -44,6 +48,8 @@ from attention.schemas import (
 from attention.spec import Plain, Request
 
 R = TypeVar("R", bound=Plain)
+
+TIMEOUT_S = 120.0
 
 
 class ServiceError(Exception):
@@ -69,23 +75,35 @@ class Client:
     """The service over HTTP.
 
     Args:
-        http: knows the address (``base_url``) and how long to wait.
+        http: the address of the API, or an HTTP client that knows it (``base_url``) and how long to wait.
+        key: an API key, where the service asks for one and ``http`` is an address.
     """
 
-    def __init__(self, http: httpx2.Client) -> None:
+    def __init__(self, http: str | httpx2.Client, key: str | None = None) -> None:
+        if isinstance(http, str):
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            http = httpx2.Client(base_url=http, headers=headers, timeout=TIMEOUT_S)
         self.http = http
 
     def ask(self, request: Request[R]) -> R:
-        """The report on a question: ``POST /v1/<analysis>``. A slow one is a job: submit it instead."""
+        """The report on a question: ``POST /v1/<analysis>``. A slow one is submitted as a job, and waited for."""
         return self.asked(request)[0]
 
     def asked(self, request: Request[R]) -> tuple[R, str | None]:
-        """The report on a question, and the id it is stored under; None if it is not kept."""
+        """The report on a question, and the id it is stored under; None if it is not kept.
+
+        Raises:
+            ServiceError: the service refused, or the job of a slow question failed or was cancelled.
+        """
+        kind: type[R] = request.report  # type: ignore[assignment]
         if request.slow:
-            raise ValueError(f"{request.analysis!r} runs as a job: submit() it.")
+            job = self.wait(self.submit(request))
+            if job.state != "done":
+                raise ServiceError(job.error or f"The job {job.id} was {job.state} before it was done.")
+            return self.report(job.id, kind), job.id
         body = request.model_dump(mode="json", exclude_defaults=True)  # so that an older service still understands it
         answer = self._send("POST", f"/v1/{request.analysis}", json=body)
-        return self._read(request.report, answer), answer.headers.get("report-id")  # type: ignore[return-value]
+        return self._read(kind, answer), answer.headers.get("report-id")
 
     def submit(self, request: Request[Any]) -> Job:
         """Ask for an answer in its own time, as a job."""
@@ -104,6 +122,32 @@ class Client:
         """Stop a job; what it found so far stays readable."""
         return self._read(Job, self._send("POST", f"/v1/jobs/{quote(id, safe='')}/cancel"))
 
+    def events(self, id: str) -> Iterator[Job]:
+        """A job as it is now, then each change of it, until it has ended or the service stops."""
+        path = f"/v1/jobs/{quote(id, safe='')}/events"
+        with self._sentences("GET", path), self.http.stream("GET", path) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise self._refusal("GET", path, answer)
+            for line in answer.iter_lines():
+                if line.startswith("data: "):
+                    yield Job.model_validate_json(line.removeprefix("data: "))
+
+    def wait(self, job: Job | str, progress: bool = False) -> Job:
+        """Wait until a job has ended, and give it; it may be done, failed or cancelled.
+
+        Args:
+            progress: whether a line on standard error says how far it is, once that takes longer than two seconds.
+        """
+        now = self.job(job if isinstance(job, str) else job.id)
+        with ProgressLine() if progress else nullcontext() as line:
+            while not now.ended:
+                for event in self.events(now.id):
+                    now = event
+                    if line is not None:
+                        line(now.done, now.total, now.note)
+        return now
+
     def report(self, id: str, kind: type[R]) -> R:
         """What a job has found, as far as it is: a ``kind``, which is its request's ``report``."""
         return self._read(kind, self._send("GET", f"/v1/jobs/{quote(id, safe='')}/report"))
@@ -111,6 +155,15 @@ class Client:
     def stored(self, id: str) -> StoredReport:
         """A report with the question that made it and its conditions, by the id of an answer or of a finished job."""
         return self._read(StoredReport, self._send("GET", f"/v1/reports/{quote(id, safe='')}"))
+
+    def export(self, id: str, format: Literal["csv", "md", "latex"] = "csv", table: str = "") -> str:
+        """A table of a stored report, or of a finished job's, as text.
+
+        Args:
+            table: its name; the report's main one if empty.
+        """
+        query = {"format": format, "table": table}
+        return self._send("GET", f"/v1/reports/{quote(id, safe='')}", params=query).text
 
     def again(self, id: str) -> AskedAgain:
         """Ask the question of a stored report anew; says what is different. A job's is submitted anew instead."""
@@ -191,9 +244,23 @@ class Client:
                 return None
             raise
 
-    def upload(self, name: str, data: bytes) -> Image:
-        """Store a photo; the same bytes always get the same id."""
+    def upload(self, photo: Photo, data: bytes | None = None) -> Image:
+        """Store a photo; the same bytes always get the same id.
+
+        Args:
+            photo: a path, bytes, an array (H, W, 3) or a PIL image; or what the photo is called, beside its bytes.
+            data: the bytes of a photo that is only called ``photo``.
+
+        Raises:
+            NotFound, BadImage: there is no such file, or it is no photo.
+        """
+        name = Path(photo).name if isinstance(photo, str | Path) else "photo"
+        data = photo_bytes(photo) if data is None else data
         return self._read(Image, self._send("POST", "/v1/images", files={"image": (name, data)}))
+
+    def photos(self, *photos: Photo) -> tuple[str, ...]:
+        """Store photos, and give the ids by which requests name them."""
+        return tuple(self.upload(photo).id for photo in photos)
 
     def images(self) -> tuple[Image, ...]:
         """Stored photos: samples first, then uploads, newest first."""
@@ -225,8 +292,17 @@ class Client:
             yield self._read(kind, answer)
 
     def _send(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:
-        try:
+        with self._sentences(method, path):
             answer = self.http.request(method, path, **kwargs)
+        if answer.is_success:
+            return answer
+        raise self._refusal(method, path, answer)
+
+    @contextmanager
+    def _sentences(self, method: str, path: str) -> Iterator[None]:
+        """Say in a sentence why no answer came to what is asked inside."""
+        try:
+            yield
         except httpx2.TimeoutException:
             raise ServiceError(
                 f"The API at {self._address} took too long over {method} {path}. "
@@ -237,9 +313,6 @@ class Client:
                 f"The API does not answer at {self._address}. Start it with `make run` or `python -m server`; "
                 "if it runs elsewhere, set ATTENTION_API to its address and start the dashboard again."
             ) from None
-        if answer.is_success:
-            return answer
-        raise self._refusal(method, path, answer)
 
     def _refusal(self, method: str, path: str, answer: httpx2.Response) -> ServiceError:
         try:
@@ -269,6 +342,30 @@ class Client:
 def _entry(kind: str, id: str) -> str:
     """The path of something that is stored."""
     return f"/v1/{kind}/{quote(id, safe='')}"
+
+
+class AsyncClient:
+    """The service over HTTP for programs with an event loop: every method of `Client`, to be awaited.
+
+    Each call runs in a thread, so the loop goes on meanwhile. The arguments are those of `Client`.
+    """
+
+    def __init__(self, http: str | httpx2.Client, key: str | None = None) -> None:
+        self._client = Client(http, key)
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        method = getattr(self._client, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await asyncio.to_thread(method, *args, **kwargs)
+
+        return call
+
+    async def events(self, id: str) -> AsyncIterator[Job]:
+        """A job as it is now, then each change of it, until it has ended or the service stops."""
+        events = self._client.events(id)
+        while (job := await asyncio.to_thread(next, events, None)) is not None:
+            yield job
 
 
 def gate_values(prediction: Prediction) -> Mapping[str, NDArray[np.float64]]:

@@ -101,7 +101,7 @@ class PooledAttention(AttentionModule):
         self.gate = Gate("channel")
 
     def excite(self, squeezed: Tensor) -> Tensor:
-        """Means of the channels (B, C, 1, 1) -> weights of the channels (B, C, 1, 1)."""
+        """Compute the weights of the channels (B, C, 1, 1) from the means of the channels (B, C, 1, 1)."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
@@ -288,13 +288,13 @@ def replacement(
 
 
 def _scalar(weights: Tensor, kind: GateKind) -> Tensor:
-    """One mean for the whole gate; for branches one a branch, so that they still sum to 1."""
+    """Replace a gate's weights by their mean; for branches by one mean a branch, so that they still sum to 1."""
     first = 2 if kind == "branch" else 1
     return weights.mean(tuple(range(first, weights.dim())), keepdim=True).expand_as(weights)
 
 
 def _shuffle(weights: Tensor, axis: int, seed: int, path: str) -> Tensor:
-    """The same weights on other channels (or rows of space): one order for every image, drawn from seed and path."""
+    """Permute a gate's weights over its channels, or rows of space: for all images in one order, by seed and path."""
     generator = torch.Generator().manual_seed((seed * 1_000_003 + sum(path.encode())) % 2**63)
     order = torch.randperm(weights.shape[axis], generator=generator).to(weights.device)
     return weights.index_select(axis, order)

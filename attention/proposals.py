@@ -299,7 +299,7 @@ def _option_sets(module: str, tensors: Mapping[str, Shape], translation: Transla
 
 
 def _guesses(tensors: Mapping[str, Shape]) -> dict[str, list[OptionValue]]:
-    """Option -> values that the shapes of attention's tensors speak for."""
+    """Values of each option that the shapes of attention's tensors speak for."""
     flat = [shape for shape in tensors.values() if len(shape) >= 2 and set(shape[2:]) <= {1}]
     ratios = [shape[1] // shape[0] for shape in flat if shape[1] > shape[0]]
     sides = {shape[-1] for shape in tensors.values() if len(shape) >= 3 and shape[-1] > 1} or {1}

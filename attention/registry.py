@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T]):
-    """Name -> thing, for everything that the modules of ``package`` register.
+    """The classes or functions that the modules of ``package`` register, by name.
 
     Args:
         kind: what the things are called in a sentence, such as ``attention module``.

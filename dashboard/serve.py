@@ -72,7 +72,7 @@ def services(environment: Mapping[str, str]) -> tuple[Service, Service]:
     host = environment.get("ATTENTION_HOST") or "127.0.0.1"
     api = Service(
         name="API",
-        command=(sys.executable, "-m", "server"),
+        command=(sys.executable, "-P", "-m", "server"),
         host=host,
         port=_port(environment, "ATTENTION_PORT", 8000),
         port_setting="ATTENTION_PORT",
@@ -83,7 +83,7 @@ def services(environment: Mapping[str, str]) -> tuple[Service, Service]:
     dashboard = Service(
         name="Dashboard",
         command=(
-            *(sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard" / "app.py")),
+            *(sys.executable, "-P", "-m", "streamlit", "run", str(ROOT / "dashboard" / "app.py")),
             *("--server.address", host, "--server.port", str(dashboard_port), "--logger.hideWelcomeMessage", "true"),
             *(part for name in allowed_hosts(host, environment) for part in ("--server.allowedHosts", name)),
         ),
@@ -162,7 +162,7 @@ def _start(service: Service) -> Child:
     return subprocess.Popen(
         service.command,
         cwd=ROOT,
-        env={**os.environ, **service.environment},
+        env={**os.environ, **_module_path(), **service.environment},
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -241,6 +241,13 @@ def _healthy(service: Service) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError, ValueError):
         return False
+
+
+def _module_path() -> Mapping[str, str]:
+    """Where children find this project if it is a checkout; -P keeps the working folder and all that lies there off."""
+    if not (ROOT / "pyproject.toml").is_file():
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:

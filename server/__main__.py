@@ -205,13 +205,16 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
     commands.add_parser("serve", help="serve until told to stop; what happens without a command")
     commands.add_parser("check", help="try out the configuration")
     commands.add_parser("settings", help="all settings with their defaults")
-    actions = commands.add_parser("keys", help="make, list or revoke API keys").add_subparsers(
-        dest="action", metavar="ACTION", required=True
-    )
+    add_key_actions(commands.add_parser("keys", help="make, list or revoke API keys"))
+    return parser.parse_args(arguments)
+
+
+def add_key_actions(parser: ArgumentParser) -> None:
+    """What can be done with API keys."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("create", help="make a key, and show it this once").add_argument("name", metavar="NAME")
     actions.add_parser("list", help="the keys there are")
     actions.add_parser("revoke", help="take a key no more").add_argument("name", metavar="NAME", help="or its id")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
-from typing import Any, get_type_hints
+from typing import Any
 
 import torch
 
-from attention.analyses import analyses
-from attention.analysis import Analysis
+from attention.analyses import analyses, request_type
 from attention.backbones import backbones
 from attention.build import published_placement, resolve, skeleton
 from attention.errors import AttentionError
@@ -20,7 +19,7 @@ from attention.measuring.traits import traits
 from attention.modules import modules
 from attention.options import schema
 from attention.schemas import AnalysisEntry, BackboneEntry, Catalog, ModuleEntry, PublishedNetwork, Shipped
-from attention.spec import ABLATIONS, POSITIONS, GateKind, Placement, Position, Request, Variant
+from attention.spec import ABLATIONS, POSITIONS, GateKind, Placement, Position, Variant
 from attention.weights import load as weights
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork
 
@@ -68,15 +67,6 @@ def _hub_network(network: HubNetwork) -> PublishedNetwork:
         test_size=network.test_size,
         groups=tuple(name for name, group in GROUPS.items() if network.name in group.names),
     )
-
-
-def request_type(analysis: Analysis) -> type[Request[Any]]:
-    """What an analysis is asked with: the annotation of its first parameter."""
-    first = next(iter(inspect.signature(analysis).parameters))
-    found = get_type_hints(analysis).get(first)
-    if not (isinstance(found, type) and issubclass(found, Request)):
-        raise TypeError(f"The first parameter of {analysis!r} must be annotated with its Request.")
-    return found
 
 
 def _module(name: str, networks: Sequence[BackboneEntry]) -> ModuleEntry:

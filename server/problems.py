@@ -208,7 +208,7 @@ def _primary(faults: Sequence[Any]) -> list[Any]:
 
 
 def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
-    """One finding of pydantic as a sentence, and where in the request it is."""
+    """A fault that pydantic found, as a sentence, and where in the request it is."""
     place = list(fault["loc"])
     if place and place[0] in ("body", "query", "path", "header"):
         place = place[1:]

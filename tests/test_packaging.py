@@ -17,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("attention", "server", "dashboard")
+PACKAGES = ("attention", "attention_lab", "server", "dashboard")
 HEAVY = ("torch", "torchvision", "fastapi", "sqlalchemy", "safetensors")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 DASHBOARD = sorted(

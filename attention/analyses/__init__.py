@@ -1,9 +1,13 @@
 """The shelf of analyses: one file a question, a function ``(request, lab) -> report`` with the question's name."""
 
+import inspect
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import ValidationError
 
 from attention.analysis import Analysis, AnyLab
+from attention.errors import InvalidRequest
 from attention.registry import Registry
 from attention.spec import Plain, Request
 
@@ -31,3 +35,33 @@ def run(request: Request[R], lab: AnyLab) -> R:
 def _analysis(name: str) -> Analysis:
     """The function of a name; what stands on the shelf stays as it is."""
     return analyses[name]
+
+
+def request_type(analysis: Analysis) -> type[Request[Any]]:
+    """What an analysis is asked with: the annotation of its first parameter."""
+    first = next(iter(inspect.signature(analysis).parameters))
+    found = get_type_hints(analysis).get(first)
+    if not (isinstance(found, type) and issubclass(found, Request)):
+        raise TypeError(f"The first parameter of {analysis!r} must be annotated with its Request.")
+    return found
+
+
+def question(name: str, **fields: Any) -> Request[Any]:
+    """The request of an analysis by its name and fields.
+
+    Raises:
+        UnknownName: there is no such analysis.
+        InvalidRequest: a field is missing, unknown or wrong.
+    """
+    kind = request_type(_analysis(name))
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest(fault_sentence(error)) from None
+
+
+def fault_sentence(error: ValidationError) -> str:
+    """The first thing that is wrong with some fields, as ``field: what is wrong``."""
+    fault = error.errors()[0]
+    path = ".".join(str(part) for part in fault["loc"])
+    return f"{path}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": ")

@@ -36,7 +36,7 @@ METHOD = (
 
 @dataclass(frozen=True)
 class Seen:
-    """One network's look at some photos: heat maps before they are divided (B, H, W), logits (B, K), channels."""
+    """Grad-CAM of some photos: heat maps before they are divided (B, H, W), logits (B, K), channels of the map."""
 
     heat: Tensor
     logits: Tensor
@@ -161,7 +161,7 @@ def _maps(
     target: int | None,
     crops: Sequence[tuple[float, float, float, float]],
 ) -> list[CamMap]:
-    """One network's maps, in the order of the photos."""
+    """The heat maps of one network, in the order of the photos."""
 
     def score(shares: Tensor, index: int) -> ClassScore:
         return ClassScore(index=index, label=names[index] if names else None, probability=float(shares[index]))

@@ -120,7 +120,12 @@ def _summaries(outputs: Outputs, rows: list[NDArray[np.float32]], number: int) -
     ):
         summaries.append(
             GateSummary(
-                **dict(site),
+                path=site.path,  # one by one, which takes less than half of the time of **dict(site)
+                kind=site.kind,
+                neutral=site.neutral,
+                position=site.position,
+                stage=site.stage,
+                block=site.block,
                 shape=tuple(outputs.gates[site.path].shape[1:]),
                 mean=mean,
                 std=std,

@@ -153,7 +153,7 @@ def _first_difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
 
 
 class Disagreements:
-    """What is known of all images so far: first classes and divergences of every arm, and the list."""
+    """Disagreement over the images so far: first classes and divergences of every arm, and the list of images."""
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
@@ -252,7 +252,7 @@ def thumbnail(image: Image.Image, side: int) -> str | None:
 
 
 def report(asked: Asked, found: Disagreements, complete: bool) -> DisagreementReport:
-    """What is known so far."""
+    """The report on the images so far."""
     request, files, first = asked.request, asked.lab.files, found.first
     numbers = label_numbers(found.labels, asked.names)
     right = None if numbers is None else first == np.array(numbers)  # (A, N)

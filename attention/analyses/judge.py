@@ -18,7 +18,7 @@ from attention.reports.study_classes import ArmClasses
 from attention.training.class_summary import POINTS, describe_classes
 
 FULL_SCALE = {"points": 100.0, "percent": 100.0, "%": 100.0, "share": 1.0}
-"""Units of accuracies -> what all images right is in them."""
+"""Unit that accuracies may be given in -> the accuracy of a network that has all images right, in that unit."""
 
 NOT_CHECKED = "Not checked: whether the arms differ in recipe, data, width or place"
 
@@ -84,7 +84,7 @@ def _rule(request: JudgeRequest, arms: int, seeds: int, images: int | None) -> R
 
 
 def _first_look(request: JudgeRequest, seeds: Sequence[int]) -> list[str]:
-    """What it means that nobody said when the first verdict was planned."""
+    """The note on scores that came without a plan of when the verdict would be read."""
     if request.first_look is not None or max(seeds) < LEAST_SEEDS:
         return []
     low, high = min(n for n in seeds if n >= LEAST_SEEDS), max(seeds)

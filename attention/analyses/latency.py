@@ -82,7 +82,11 @@ def _pass(network: nn.Module, images: Tensor) -> Callable[[], object]:
 
 
 def _recorded(running: Running, images: Tensor, variant: Variant) -> Callable[[], object]:
-    """Raises: InvalidRequest: the network cannot be recorded, so its time would be that of another mode."""
+    """Record a network's forward pass as a CUDA graph.
+
+    Raises:
+        InvalidRequest: it cannot be recorded, so its time would be that of another mode.
+    """
     running(images)
     if not running.recorded:
         raise InvalidRequest(f"{variant.name} cannot be recorded as a CUDA graph here. Ask for mode served.")
@@ -90,7 +94,11 @@ def _recorded(running: Running, images: Tensor, variant: Variant) -> Callable[[]
 
 
 def _compiled(network: nn.Module, images: Tensor) -> nn.Module:
-    """Raises: InvalidRequest: the machine has nothing to compile with."""
+    """Compile a network with torch.compile.
+
+    Raises:
+        InvalidRequest: the machine has nothing to compile with.
+    """
     compiled: nn.Module = torch.compile(network)  # type: ignore[assignment]
     try:
         with torch.inference_mode():

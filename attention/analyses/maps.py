@@ -89,7 +89,7 @@ def slot_of(model: nn.Module, path: str) -> Slot:
 
 
 def channel_weights(site: GateSite, weights: Tensor) -> Tensor | None:
-    """One weight a channel (C): a channel gate's own, means of what runs over places too, and None else."""
+    """Weight of each channel (C): of a channel gate its own, of one over places too their means; None of others."""
     match site.kind:
         case "channel":
             return weights.flatten()

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import attention
 from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.build import resolve
@@ -15,7 +14,7 @@ from attention.reports.overview import SHIPPED, OverviewReport, OverviewRequest,
 from attention.reports.study import Arm, StudyReport
 from attention.spec import Variant
 
-STUDY = Path(attention.__file__).parent / "weights" / "shipped" / "study.json"
+STUDY = Path(__file__).parents[1] / "weights" / "shipped" / "study.json"
 PLAIN = "none"
 
 

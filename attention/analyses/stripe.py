@@ -49,7 +49,7 @@ CORRESPONDENCE = (
 
 
 class Watched:
-    """What is kept of one network: for each gate a matrix images x channels, and its entries' spread."""
+    """The gates of a network over all images: for each a matrix images x channels, and the spread of its entries."""
 
     def __init__(self, network: Network, found: Sequence[GateSite]) -> None:
         self.network = network
@@ -58,7 +58,7 @@ class Watched:
         self._parts: dict[str, list[Matrix]] = {site.path: [] for site in found}
 
     def add(self, gates: Mapping[str, Tensor]) -> None:
-        """Some images' gates."""
+        """Add the gates of some images."""
         for site in self.sites:
             weights = gates[site.path]
             self.entries[site.path].add(weights)
@@ -128,7 +128,7 @@ def _count(request: StripeRequest, lab: AnyLab) -> int:
 
 
 def _drawn(request: StripeRequest, watched: Sequence[Watched]) -> dict[int, str]:
-    """Number of a network -> path of the gate whose map is drawn."""
+    """The gate of each network whose map is drawn: number of the network -> path."""
     if request.gate is None:
         return {number: one.sites[-1].path for number, one in enumerate(watched) if one.sites}
     drawn = {number: request.gate for number, one in enumerate(watched) if request.gate in one.entries}
@@ -228,7 +228,7 @@ def _between(watched: Sequence[Watched]) -> tuple[tuple[OrderBetween, ...], list
 
 
 def _places(one: Watched) -> dict[tuple[str, int, int, int, int], GateSite]:
-    """Position, stage, block, which of the gates there, and channels -> gate."""
+    """The gates of a network by their place: position, stage, block, number there and channels -> gate."""
     found: dict[tuple[str, int, int, int, int], GateSite] = {}
     seen: dict[tuple[str, int, int], int] = {}
     for site in one.sites:

@@ -67,9 +67,11 @@ def _carry_out(arguments: Sequence[str] | None) -> int:
 
 
 def exit_code(work: Callable[[], int | None]) -> int:
-    """Do a command's work: its own exit code or 0 if it went well, 2 after a sentence on standard error."""
+    """Do a command's work: its own exit code or 0 if it went well, 2 after a sentence on stderr, 130 if stopped."""
     try:
         return work() or 0
+    except KeyboardInterrupt:
+        return 130
     except AttentionError as error:
         print(error, file=sys.stderr)
         return 2

@@ -111,8 +111,8 @@ def run(chosen: argparse.Namespace) -> None:
     write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")
     write_whole(chosen.keep / "report.csv", report.csv().encode())
     write_whole(chosen.keep / "report.tex", report.latex().encode())
-    write_whole(chosen.keep / "classes.csv", report.classes_csv().encode())
-    write_whole(chosen.keep / "classes.tex", report.classes_latex().encode())
+    write_whole(chosen.keep / "classes.csv", report.csv("classes").encode())
+    write_whole(chosen.keep / "classes.tex", report.latex("recall").encode())
     if chosen.ship:
         ship(report, chosen.keep, SHIPPED, command, chosen.data_name or name)
     print("\n".join(_told(report)))

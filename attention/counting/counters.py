@@ -46,7 +46,7 @@ class Counter:
         return list({(row.layer, row.operation): row for row in rows}.values()) if self.last_call else rows
 
     def sums(self, rows: Sequence[CountedOperation]) -> Added:
-        """What it adds for all rows, by kind."""
+        """Sums of what this counter adds for all operations, by kind."""
         total: Added = {}
         for row in self.kept(rows):
             for kind, amount in self.add(row).items():

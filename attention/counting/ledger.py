@@ -25,7 +25,7 @@ UNUSED = "unused"
 
 
 class CountedOperation(NamedTuple):
-    """One operation on one image."""
+    """An operation of a forward pass of one image, and what it costs."""
 
     layer: str  # path of the module that ran it
     module: str  # class of that module
@@ -46,7 +46,7 @@ class CountedOperation(NamedTuple):
 
     @property
     def amounts(self) -> tuple[int, ...]:
-        """What is added up: from parameters to activation bytes."""
+        """The numbers of an operation that sums are taken of: from parameters to activation bytes."""
         return self[9:]
 
     @property
@@ -56,7 +56,7 @@ class CountedOperation(NamedTuple):
 
 
 class _Rule(NamedTuple):
-    """What is known of a torch function."""
+    """Facts about a torch function that counting needs."""
 
     name: str
     spelling: str

@@ -5,7 +5,7 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -145,6 +145,26 @@ class Files:
     def remove_image(self, name: str) -> None:
         """Forget an uploaded image; nothing happens if it is not here."""
         self.file_store.remove(_place(name))
+
+
+class FilesAndPhotos(Files):
+    """The files of a folder, and photos in memory that are kept nowhere else.
+
+    Args:
+        photos: bytes of images by id.
+    """
+
+    def __init__(self, files: Files, photos: Mapping[str, bytes]) -> None:
+        self.root, self.url, self.file_store = files.root, files.url, files.file_store  # not opened a second time
+        self._photos = photos
+
+    def forget_photos(self) -> None:
+        """Forget the photos in memory."""
+        self._photos = {}
+
+    def image_bytes(self, name: str) -> bytes:
+        """The bytes of an image by id."""
+        return self._photos[name] if name in self._photos else super().image_bytes(name)
 
 
 def _place(name: str) -> str:

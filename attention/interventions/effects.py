@@ -75,7 +75,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Numbers of every image, (1 + A, N): untouched in row 0; the last two need labels."""
+    """Predictions of every image, untouched in row 0 and under each ablation, (1 + A, N); two need labels."""
 
     first: NDArray[np.int32]
     kl: Numbers

@@ -101,7 +101,7 @@ class _Probe:
         self.arrived: dict[str, Tensor] = {}
         self.left: dict[str, Tensor] = {}
         self.normalised: dict[str, str] = {}
-        """Place -> the normalisation whose output arrives there as it is."""
+        """The normalisation whose output arrives at a slot as it is: path of the slot -> path of the normalisation."""
         self.changed: set[str] = set()
         """Places where a normalisation's output arrives after something changed it."""
         came_from: dict[int, tuple[str, Tensor, Tensor]] = {}  # the tensor itself is kept, so that its id stays its own

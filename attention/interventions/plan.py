@@ -1,4 +1,4 @@
-"""What a question about replaced gates takes: every different ablation once, its reference images, and what to say."""
+"""Plan of a sweep over replaced gates: every different ablation once, its reference images, and its caveats."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Plan:
 
 
 def plan(asked: Interventions, families: Iterable[Family], images: Pictures, lab: AnyLab, calibrate: bool) -> Plan:
-    """What a question takes.
+    """Plan the ablations that a sweep or a what-if question takes.
 
     Args:
         images: what it is about, whose data set has the reference images if the question names none.
@@ -141,7 +141,7 @@ def _overlap(named: Pictures, images: Pictures) -> bool:
 
 
 def described(images: Pictures, files: Files) -> str:
-    """Images in words."""
+    """Describe a choice of images in words."""
     count = how_many(images, files)
     if images.data is None:
         return f"{count} photo" + "s" * (count != 1)

@@ -45,7 +45,7 @@ def differences_in_training(networks: tuple[Network, ...]) -> tuple[str, ...]:
 
 
 def _facts(cards: Mapping[str, Card]) -> dict[str, dict[str, str]]:
-    """What is compared -> network -> its value as text."""
+    """Facts of training that may differ: what is compared -> network -> its value as text."""
     recipes = {name: card.recipe.model_dump() for name, card in cards.items()}
     changed = [
         field for field in next(iter(recipes.values()), {}) if len({str(of[field]) for of in recipes.values()}) > 1

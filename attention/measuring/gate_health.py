@@ -30,7 +30,7 @@ RELUS = (F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
 
 
 class GateWatch:
-    """What is kept of the gates and hidden units of a model while images pass through it.
+    """Statistics of the gates and hidden units of a model while images pass through it.
 
     Args:
         model: in eval mode, on the device of the images.
@@ -116,7 +116,7 @@ class _Kept:
         self.least = self.most = np.empty(0)
 
     def add(self, weights: Tensor) -> None:
-        """Some images' weights (B, ...)."""
+        """Add the weights (B, ...) of some images."""
         self.entries.add(weights)
         units = per_channel(weights, self.kind) if self.kind in REDUCED else weights.flatten(1)
         values = units.double().cpu().numpy()  # (B, units)

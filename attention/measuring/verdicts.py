@@ -247,7 +247,7 @@ class _Teller:
         return self.silent("nothing learned", whose, n, sentence=f"{self.name}: nothing learned. {_sentence(why)}")
 
     def failed_runs(self, arm: Sequence[Outcome], base: Sequence[Outcome], n: int) -> Verdict:
-        """Some runs trained, and some did not."""
+        """The verdict where some runs learned, and some did not."""
         bad = [[outcome.seed for outcome in outcomes if not outcome.trained] for outcomes in (arm, base)]
         counts = f"{len(bad[0])} of {len(arm)} runs of the arm and {len(bad[1])} of {len(base)} of the baseline"
         reason = f"{counts} did not train"

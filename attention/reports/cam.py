@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from attention.reports.compare import ClassScore
 from attention.reports.subjects import Ran
+from attention.reports.tables import Report
 from attention.spec import Plain, Request, Variant
 
 MOST_MAPS = 48
@@ -90,8 +91,10 @@ class CamMap(Plain):
     )
 
 
-class CamReport(Plain):
+class CamReport(Report):
     """The answer of cam: a heat map for each photo and network."""
+
+    main: ClassVar = "maps"
 
     networks: tuple[CamNetwork, ...] = Field(description="The networks in the order asked for.")
     photos: tuple[CamPhoto, ...] = Field(description="The photos in the order asked for.")

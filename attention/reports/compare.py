@@ -6,6 +6,7 @@ from pydantic import Field
 
 from attention.reports.checkpoints import Card, LoadReport, WeightsState
 from attention.reports.gates import GateSite
+from attention.reports.tables import Bars, Printed, Report, Table, listed, named
 from attention.spec import Ablation, Plain, Preprocess, Request, Variant
 
 
@@ -40,7 +41,7 @@ class CompareRequest(Request["Comparison"]):
 
 
 class ClassScore(Plain):
-    """One class with its softmax probability."""
+    """A class with its softmax probability."""
 
     index: int = Field(description="Position among the logits.")
     label: str | None = Field(description="Class name where the checkpoint has one.")
@@ -60,7 +61,7 @@ class GateSummary(GateSite):
 
 
 class Prediction(Plain):
-    """One image through one variant."""
+    """What one network says of one image: most probable classes, and statistics of its gates."""
 
     image: str = Field(description="Image id.")
     variant: str = Field(description="Short name of the variant.")
@@ -98,7 +99,7 @@ class VariantSummary(Plain):
     attention_macs: int = Field(description="Multiply-accumulates of the attention modules alone, one image.")
 
 
-class Comparison(Plain):
+class Comparison(Report):
     """The answer of compare: who was run, and what each said about each image."""
 
     variants: tuple[VariantSummary, ...] = Field(description="The variants in the order asked for.")
@@ -109,6 +110,35 @@ class Comparison(Plain):
     caveats: tuple[str, ...] = Field(
         default=(), description="What the networks differ in beside their attention, where that is known."
     )
+
+    def tables(self) -> tuple[Table, ...]:
+        """The most probable classes, the statistics of every gate, and the networks."""
+        classes = [
+            (said.image, said.variant, rank, score.label or f"class {score.index}", score.probability)
+            for said in self.predictions
+            for rank, score in enumerate(said.top, 1)
+        ]
+        several = len({said.image for said in self.predictions}) > 1
+        texts = tuple(
+            (*((image[:12],) if several else ()), variant, str(rank), label, f"{probability:.1%}")
+            for image, variant, rank, label, probability in classes
+        )
+        head = (*(("photo",) if several else ()), "network", "rank", "class", "probability")
+        top = Table(
+            name="classes",
+            caption="The most probable classes of each network.",
+            columns=named("image", "variant", "rank", "class", "probability"),
+            rows=tuple(classes),
+            printed=Printed(head=head, rows=texts),
+            bars=Bars(label="class", value="probability", colour="variant"),
+        )
+        _, *nested = listed("predictions", self.predictions)
+        none = Table(name="gates", caption="No network has gates.", columns=named("image", "variant", "gate"), rows=())
+        gates = next((table for table in nested if table.name == "gates"), none)
+        shown = ("name", "trained", "warning", "parameters", "macs", "attention_parameters", "attention_macs")
+        rows = tuple(tuple(getattr(network, name) for name in shown) for network in self.variants)
+        networks = Table(name="networks", caption="The networks.", columns=named(*shown), rows=rows)
+        return top, gates, networks
 
 
 CompareRequest.report = Comparison

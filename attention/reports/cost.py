@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from attention.reports.tables import Bars, Printed, Report, Table, listed, named
 from attention.spec import GateKind, Plain, Position, Request, Variant
 
 
@@ -101,7 +102,7 @@ class ConventionCount(Plain):
 
 
 class VariantCost(Plain):
-    """One variant's bill."""
+    """The cost of one network: parameters, work and memory, with the attention's share."""
 
     name: str = Field(description="Canonical short name.")
     variant: Variant = Field(description="The same as an object.")
@@ -174,7 +175,7 @@ class ModelCost(Plain):
         return text + (f", convolutions of {len(self.units)} units included" if self.units else "")
 
 
-class CostReport(Plain):
+class CostReport(Report):
     """The answer of cost: one bill a variant, under one convention and in the units of others."""
 
     variants: tuple[VariantCost, ...] = Field(description="The variants in the order asked for.")
@@ -182,6 +183,29 @@ class CostReport(Plain):
     conventions: tuple[ConventionRule, ...] = Field(
         default=(), description="The other ways to count that the bills are given in."
     )
+
+    def tables(self) -> tuple[Table, ...]:
+        """The bills in exact numbers, the same in the units of others, and every layer where they were asked for."""
+        parts = [(part, field) for part in ("total", "attention", "delta") for field in Cost.model_fields]
+        rows, texts = [], []
+        for bill in self.variants:
+            exact = [getattr(getattr(bill, part), field) for part, field in parts]
+            rows.append((bill.name, bill.input_size, bill.modules, *exact, bill.buffers))
+            own, total = bill.attention, bill.total
+            amounts = (total.parameters, own.parameters, total.macs, own.macs)
+            texts.append((bill.name, *(f"{amount:,}" for amount in amounts)))
+        head = ("network", "parameters", "of them attention", "MACs", "of them attention")
+        sizes = ", ".join(dict.fromkeys(f"{bill.input_size} x {bill.input_size}" for bill in self.variants))
+        bills = Table(
+            name="bills",
+            caption=f"What networks cost, for one image of {sizes} pixels. {self.convention}",
+            columns=named("variant", "input_size", "modules", *(f"{part}_{field}" for part, field in parts), "buffers"),
+            rows=tuple(rows),
+            printed=Printed(head=head, rows=tuple(texts)),
+            bars=Bars(label="variant", value="total_macs"),
+        )
+        _, *nested = listed("variants", self.variants)
+        return bills, *nested
 
 
 CostRequest.report = CostReport

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from attention.reports.subjects import ChannelGate, Ran
+from attention.reports.tables import Report, Table, named
 from attention.spec import Request, Variant
 
 
@@ -20,7 +21,7 @@ class CouplingRequest(Request["CouplingReport"]):
     shown: int = Field(default=128, ge=2, le=512, description="Channels of the matrix to give, evenly spaced.")
 
 
-class CouplingReport(ChannelGate):
+class CouplingReport(ChannelGate, Report):
     """The answer of coupling: a matrix with one row for each shown channel's gate, one column for each shown mean."""
 
     network: Ran = Field(description="The network.")
@@ -43,6 +44,12 @@ class CouplingReport(ChannelGate):
         description="Whether the gate is a function of channel means alone: then this is all it listens to."
     )
     conditions: str = Field(description="How it was computed, and what to know before reading it.")
+
+    def tables(self) -> tuple[Table, ...]:
+        """The matrix, rows and columns named by their channels."""
+        rows = tuple((channel, *row) for channel, row in zip(self.shown, self.matrix, strict=True))
+        columns = named("gate \\ mean", *map(str, self.shown))
+        return (Table(name="matrix", caption=self.conditions, columns=columns, rows=rows),)
 
 
 CouplingRequest.report = CouplingReport

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from attention.reports.tables import Report
 from attention.spec import Plain, Request, Variant
 
 
@@ -66,7 +67,7 @@ class Spelling(Plain):
     reported: dict[str, int] = Field(description="Counter -> what it reports.")
 
 
-class CourtReport(Plain):
+class CourtReport(Report):
     """The answer of court: what counters report, with the ledger as referee."""
 
     name: str = Field(description="Canonical short name.")

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from attention.reports.evidence import Interval
 from attention.reports.subjects import Ran
+from attention.reports.tables import Report
 from attention.spec import GateKind, Pictures, Plain, Request, Variant
 
 Topic = Literal[
@@ -57,7 +58,7 @@ class Units(Plain):
 
 
 class Statement(Plain):
-    """One thing that was checked."""
+    """A statement of a diagnosis: what was checked, its number, threshold and source."""
 
     topic: Topic = Field(description="What was checked.")
     finding: Finding = Field(description="ok, notice (worth knowing, or not decided), or trouble (a likely reason).")
@@ -92,7 +93,7 @@ class LayerHealth(Plain):
     dead: tuple[int, ...] = Field(description="Units that the ReLU shut for every image.")
 
 
-class DiagnoseReport(Plain):
+class DiagnoseReport(Report):
     """The answer of diagnose: statements, and the gates and hidden units that they rest on."""
 
     headline: str = Field(description="What was found, in words.")

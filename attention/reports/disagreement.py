@@ -1,13 +1,12 @@
 """Disagreement's question and answer, as plain data: the images on which networks, or one without attention, differ."""
 
-import csv
-import io
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from attention.reports.compare import ClassScore
 from attention.reports.subjects import Ran
+from attention.reports.tables import Bars, Report, Table, filled, named, table_of
 from attention.spec import AblationKind, Pictures, Plain, Request, Variant
 
 Rank = Literal["any", "networks", "removal"]
@@ -140,7 +139,7 @@ class Flips(Plain):
     to_wrong: int | None = Field(description="Of them, right as it is and wrong without; null without labels.")
 
 
-class DisagreementReport(Plain):
+class DisagreementReport(Report):
     """The answer of disagreement: how often arms differ, and the images on which they differ most."""
 
     headline: str = Field(description="The main finding, in words.")
@@ -160,21 +159,22 @@ class DisagreementReport(Plain):
     methods: str = Field(description="How scores were computed, with their sources.")
     complete: bool = Field(description="Whether all images were tried.")
 
-    def csv(self) -> str:
-        """Every listed image as a row, with three columns for each arm."""
-        file = io.StringIO()
-        rows = csv.writer(file)
+    def tables(self) -> tuple[Table, ...]:
+        """Every listed image with three columns for each arm, then every two arms, and what removal changes."""
         parts = [f"{arm.id}: {part}" for arm in self.arms for part in ("class", "probability", "right")]
-        rows.writerow(["rank", "image", "label", "score", "networks", "removal", "flips", *parts])
-        for one in self.entries:
+        rows = []
+        for entry in self.entries:
+            scores = (entry.rank, entry.image, entry.label, entry.score, entry.networks, entry.removal)
             said = [
                 part
-                for answer in one.answers
+                for answer in entry.answers
                 for part in (_called(answer.first), answer.first.probability, answer.right)
             ]
-            flips = " ".join(one.flips)
-            rows.writerow([one.rank, one.image, one.label, one.score, one.networks, one.removal, flips, *said])
-        return file.getvalue()
+            rows.append((*scores, " ".join(entry.flips), *said))
+        columns = named("rank", "image", "label", "score", "networks", "removal", "flips", *parts)
+        bars = Bars(label="image", value="score")
+        entries = Table(name="entries", caption=self.headline, columns=columns, rows=tuple(rows), bars=bars)
+        return filled(entries, table_of("pairs", self.pairs), table_of("flips", self.flips))
 
 
 def _called(score: ClassScore) -> str | int:

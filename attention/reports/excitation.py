@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from attention.reports.subjects import ChannelGate, ClassCount, Ran
+from attention.reports.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
 
@@ -80,8 +81,10 @@ class ExcitedGate(ChannelGate):
     )
 
 
-class ExcitationReport(Plain):
+class ExcitationReport(Report):
     """The answer of excitation: a picture for each chosen gate, from input to output."""
+
+    main: ClassVar = "gates"
 
     network: Ran = Field(description="The network.")
     pictures: Pictures = Field(description="The images asked for.")

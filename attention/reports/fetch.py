@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from attention.reports.tables import Report
 from attention.spec import Plain, Request
 
 
@@ -35,7 +36,7 @@ class FetchedNetwork(Plain):
     tensors: int = Field(description="Tensors of the network that the file has, which is all of them.")
 
 
-class FetchReport(Plain):
+class FetchReport(Report):
     """Networks that are here now, checked by their checksums, each of which fits in every tensor."""
 
     networks: tuple[FetchedNetwork, ...] = Field(description="In the order of the group, the plain one first.")

@@ -1,13 +1,12 @@
 """The static fold's question and answer, as plain data: attention replaced by its mean, and worked into the network."""
 
-import csv
-import io
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from attention.reports.evidence import Interval
 from attention.reports.subjects import Ran
+from attention.reports.tables import Bars, Report, Table, filled, table_of
 from attention.spec import Pass, Pictures, Plain, Request, Variant
 
 ArmKind = Literal["trained", "mean", "folded"]
@@ -133,7 +132,7 @@ class KeptNetwork(Plain):
     card: bool = Field(description="Whether class names, preprocessing and origin are kept beside it.")
 
 
-class FoldReport(Plain):
+class FoldReport(Report):
     """The answer of fold: what it changes, that it is exact, what it saves, and the plain network itself."""
 
     headline: str = Field(description="The main finding, in words.")
@@ -156,16 +155,11 @@ class FoldReport(Plain):
     methods: str = Field(description="How intervals and tests were computed, with their sources.")
     complete: bool = Field(description="Whether all images were tried.")
 
-    def csv(self) -> str:
-        """Every state as a row."""
-        file = io.StringIO()
-        rows = csv.writer(file)
-        names = [name for name in FoldArm.model_fields if name != "change"]
-        rows.writerow(["network", *names, "change", "change_low", "change_high", "n"])
-        for arm in self.arms:
-            change = (arm.change.estimate, arm.change.low, arm.change.high) if arm.change else (None,) * 3
-            rows.writerow([self.network.name, *(getattr(arm, name) for name in names), *change, self.n])
-        return file.getvalue()
+    def tables(self) -> tuple[Table, ...]:
+        """Every state, then every gate."""
+        bars = Bars(label="kind", value="kl" if self.arms and self.arms[0].accuracy is None else "accuracy")
+        arms = table_of("arms", self.arms, self.headline, bars, network=self.network.name, n=self.n)
+        return filled(arms, table_of("gates", self.gates))
 
 
 FoldRequest.report = FoldReport

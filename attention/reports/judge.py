@@ -1,15 +1,13 @@
 """Judge my seeds: the question and its answer, as plain data, with tables as CSV, LaTeX and Markdown."""
 
-import csv
-import io
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from attention.reports.captions import definition, p_text
 from attention.reports.evidence import KIND_WORDS, Verdict
-from attention.reports.latex import escaped, table
 from attention.reports.study_classes import ArmClasses
+from attention.reports.tables import Bars, Printed, Report, Table, named
 from attention.spec import Plain, Request
 
 MOST_BYTES = 10_000_000
@@ -114,7 +112,7 @@ class JudgedArm(Plain):
     verdict: Verdict | None = Field(description="What may be said; None for the baseline.")
 
 
-class JudgeReport(Plain):
+class JudgeReport(Report):
     """The answer of judge: the verdicts, and what was not checked."""
 
     headline: str = Field(description="What may be said, in words.")
@@ -131,31 +129,26 @@ class JudgeReport(Plain):
         "follows.",
     )
 
-    def csv(self) -> str:
-        """Every arm as a row."""
-        file = io.StringIO()
-        rows = csv.writer(file)
-        rows.writerow(["arm", "n", "mean", "sd", "difference", "low", "high", "p_adjusted", "verdict", "seeds_needed"])
+    def tables(self) -> tuple[Table, ...]:
+        """The arms, with a caption that says how they are judged."""
+        names = ("arm", "n", "mean", "sd", "difference", "low", "high", "p_adjusted", "verdict", "seeds_needed")
+        rows = []
         for arm in self.arms:
             verdict = arm.verdict
             found = verdict.difference if verdict else None
-            ends = [found.estimate, found.low, found.high] if found else [None] * 3
-            said = [verdict.p_adjusted, verdict.kind, verdict.seeds_needed] if verdict else [None, "baseline", None]
-            rows.writerow([arm.name, arm.n, arm.mean, arm.spread, *ends, *said])
-        return file.getvalue()
-
-    def latex(self) -> str:
-        """The arms as a booktabs table whose caption says how they are judged."""
-        head = ("Arm", "$n$", f"Score ({escaped(self.unit)})", "Difference", "$p$", "Verdict")
-        rows = [[escaped(cell).replace("±", r"$\pm$").replace("<", "$<$") for cell in row] for row in self._rows()]
-        return table(f"Mean and standard deviation over runs. {self._definition()}", "lrrrrl", head, rows)
-
-    def markdown(self) -> str:
-        """The arms as a table in Markdown with the definition below."""
-        head = ["arm", "n", f"score, {self.unit}", "difference", "p", "verdict"]
-        rows = [[cell.replace("|", r"\|") for cell in row] for row in self._rows()]
-        lines = [" | ".join(cells).join(("| ", " |")) for cells in (head, ["---"] * len(head), *rows)]
-        return "\n".join([*lines, "", self._definition(), ""])
+            ends = (found.estimate, found.low, found.high) if found else (None,) * 3
+            said = (verdict.p_adjusted, verdict.kind, verdict.seeds_needed) if verdict else (None, "baseline", None)
+            rows.append((arm.name, arm.n, arm.mean, arm.spread, *ends, *said))
+        head = ("arm", "n", f"score, {self.unit}", "difference", "p", "verdict")
+        arms = Table(
+            name="arms",
+            caption=f"Mean and standard deviation over runs. {self._definition()}",
+            columns=named(*names),
+            rows=tuple(rows),
+            printed=Printed(head=head, rows=tuple(map(tuple, self._rows()))),
+            bars=Bars(label="arm", value="difference", low="low", high="high"),
+        )
+        return (arms,)
 
     def _rows(self) -> list[list[str]]:
         rows = []

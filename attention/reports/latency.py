@@ -1,14 +1,12 @@
 """Latency's question and answer, as plain data: how long networks take on this machine, if it can be told at all."""
 
-import csv
-import io
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from attention.precision import DType
 from attention.reports.evidence import Interval
-from attention.reports.latex import escaped, table
+from attention.reports.tables import Bars, Printed, Report, Table, named
 from attention.spec import Pass, Plain, Request, Variant
 
 Mode = Literal["eager", "served", "compiled", "graphs"]
@@ -124,7 +122,7 @@ class Timing(Plain):
         return "fits" if self.high_ms <= budget_ms else "at times" if self.median_ms <= budget_ms else "too slow"
 
 
-class LatencyReport(Plain):
+class LatencyReport(Report):
     """The answer of latency: whether this machine could tell, and if so what it told."""
 
     headline: str = Field(description="What may be said, in words.")
@@ -158,34 +156,40 @@ class LatencyReport(Plain):
     date: str = Field(description="Day of the measurement, ISO 8601.")
     caveats: tuple[str, ...] = Field(description="What to know before reading the numbers.")
 
-    def csv(self) -> str:
-        """Every network as a row."""
-        file = io.StringIO()
-        rows = csv.writer(file)
-        rows.writerow(COLUMNS)
+    def tables(self) -> tuple[Table, ...]:
+        """The networks, with a caption that carries the conditions."""
         conditions = (self.batch, self.input_size, self.dtype, self.mode, self.threads, self.device)
-        for one in self.timings:
-            median = (one.median.low, one.median.high) if one.median else (None, None)
-            ratio = (one.ratio.estimate, one.ratio.low, one.ratio.high) if one.ratio else (None,) * 3
-            times = (one.median_ms, *median, one.low_ms, one.high_ms)
-            ledger = (one.macs, one.bytes, one.extra_macs, one.extra_bytes)
-            extra = (one.predicted_extra_ms, one.measured_extra_ms)
-            rows.writerow([one.name, *times, *ratio, one.verdict, *ledger, *extra, *conditions])
-        return file.getvalue()
+        rows = []
+        for timing in self.timings:
+            median = (timing.median.low, timing.median.high) if timing.median else (None, None)
+            ratio = (timing.ratio.estimate, timing.ratio.low, timing.ratio.high) if timing.ratio else (None,) * 3
+            times = (timing.median_ms, *median, timing.low_ms, timing.high_ms)
+            ledger = (timing.macs, timing.bytes, timing.extra_macs, timing.extra_bytes)
+            extra = (timing.predicted_extra_ms, timing.measured_extra_ms)
+            rows.append((timing.name, *times, *ratio, timing.verdict, *ledger, *extra, *conditions))
+        timings = Table(
+            name="timings",
+            caption=f"{self.conditions}{f' {self.withheld}' if self.withheld else ''}",
+            columns=named(*COLUMNS),
+            rows=tuple(rows),
+            printed=self._printed(),
+            bars=Bars(label="network", value="ratio", low="ratio_low", high="ratio_high"),
+        )
+        return (timings,)
 
-    def latex(self) -> str:
-        """The networks as a booktabs table whose caption carries the conditions."""
+    def _printed(self) -> Printed:
         own = "--" if self.withheld else f"{self.baseline_ms:.3f}"
-        rows = [(escaped(self.baseline), own, "--" if self.withheld else "1", "baseline", "--", "--")]
-        for one in self.timings:
-            median = f"{one.median_ms:.3f}" if one.median_ms is not None else "--"
-            if one.median:
-                median += f" [{one.median.low:.3f}, {one.median.high:.3f}]"
-            ratio = f"{one.ratio.estimate:.3f} [{one.ratio.low:.3f}, {one.ratio.high:.3f}]" if one.ratio else "--"
-            predicted = f"{one.predicted_extra_ms:+.3f}"
-            rows.append((escaped(one.name), median, ratio, one.verdict, f"{one.extra_bytes / 1e6:,.2f}", predicted))
-        head = ("Network", "Median (ms)", "Ratio", "Verdict", "Extra MB", "Predicted extra (ms)")
-        return table(f"{self.conditions}{f' {self.withheld}' if self.withheld else ''}", "lrrlrr", head, rows)
+        rows = [(self.baseline, own, "--" if self.withheld else "1", "baseline", "--", "--")]
+        for timing in self.timings:
+            median = f"{timing.median_ms:.3f}" if timing.median_ms is not None else "--"
+            if timing.median:
+                median += f" [{timing.median.low:.3f}, {timing.median.high:.3f}]"
+            found = timing.ratio
+            ratio = f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]" if found else "--"
+            predicted = f"{timing.predicted_extra_ms:+.3f}"
+            rows.append((timing.name, median, ratio, timing.verdict, f"{timing.extra_bytes / 1e6:,.2f}", predicted))
+        head = ("network", "median (ms)", "ratio", "verdict", "extra MB", "predicted extra (ms)")
+        return Printed(head=head, rows=tuple(rows))
 
     @property
     def conditions(self) -> str:

@@ -1,19 +1,33 @@
 """Tables for papers: booktabs, with the conditions in the caption."""
 
+import re
 from collections.abc import Iterable, Sequence
 
+SYMBOLS = {
+    "±": r"$\pm$",
+    "<": "$<$",
+    ">": "$>$",
+    "×": r"$\times$",
+    "−": "$-$",
+    "Δ": r"$\Delta$",
+    "–": "--",
+    "…": r"\dots{}",
+}
 
-def table(caption: str, columns: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in the style of the package booktabs.
+
+def table(caption: str, columns: str, head: Sequence[str], rows: Iterable[Sequence[str]], label: str) -> str:
+    """Write a table in the style of the package booktabs.
 
     Args:
         columns: their alignment, such as ``lrr``.
-        head, rows: cells as LaTeX, so names in them are escaped already; the caption is text.
+        head, rows: cells as LaTeX (`cell`); the caption is text.
+        label: what the paper refers to.
     """
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escaped(caption)}}}",
+        rf"\caption{{{cell(caption)}}}",
+        rf"\label{{{label}}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         " & ".join(head) + r" \\",
@@ -25,5 +39,11 @@ def table(caption: str, columns: str, head: Sequence[str], rows: Iterable[Sequen
 
 def escaped(text: str) -> str:
     """Text as LaTeX shows it."""
-    special = {letter: "\\" + letter for letter in "&%_#${}"} | {"~": r"\textasciitilde{}"}
+    special = {letter: "\\" + letter for letter in "&%_#${}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     return "".join(special.get(letter, letter) for letter in text.replace("\\", "/"))
+
+
+def cell(text: str) -> str:
+    """Text of a cell as LaTeX: escaped, its symbols and minus signs as mathematics sets them."""
+    shown = re.sub(r"(?<![\w$-])-(?=\d)", "−", escaped(text))
+    return "".join(SYMBOLS.get(letter, letter) for letter in shown)

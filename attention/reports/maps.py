@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from attention.reports.tables import Report
 from attention.spec import GateKind, Plain, Request, Variant
 
 SIDE = 64
@@ -53,7 +54,7 @@ class Listening(Plain):
     shares: tuple[float, ...] = Field(description="Share of each place, row by row; they sum to 1.")
 
 
-class MapsReport(Plain):
+class MapsReport(Report):
     """The answer of maps: channels of the gate's input with their weights."""
 
     network: str = Field(description="Short name of the network.")

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from attention.reports.tables import Report
 from attention.spec import Plain, Request, Variant
 
 
@@ -45,7 +46,7 @@ class Match(Plain):
     gap: int = Field(description="What the widened network has more than the network with attention (less: below 0).")
 
 
-class MatchReport(Plain):
+class MatchReport(Report):
     """The answer of match: one widened control a variant."""
 
     by: Literal["parameters", "macs"] = Field(description="What was matched.")

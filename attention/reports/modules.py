@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from attention.reports.cost import CostReport
+from attention.reports.tables import Report
 from attention.spec import Options, Placement, Plain, Position, Request, Variant
 
 # ---------------------------------------------------------------- traits
@@ -72,7 +73,7 @@ class KernelTotal(Plain):
     formula: int = Field(description="With the formula's.")
 
 
-class KernelReport(Plain):
+class KernelReport(Report):
     """The answer of kernel: the staircase of the formula, and the sizes that were released."""
 
     gamma: float = Field(description="Divisor in the formula.")
@@ -123,7 +124,7 @@ class Interaction(Plain):
     share: float = Field(description="Share of the entries that are not 0.")
 
 
-class InteractionReport(Plain):
+class InteractionReport(Report):
     """The answer of interaction: one matrix a module, all at the same pooled features."""
 
     channels: int = Field(description="Channels of the map.")
@@ -156,7 +157,7 @@ class PlacesRequest(Request["PlacesReport"]):
 
 
 class Place(Plain):
-    """One place in a network."""
+    """A slot of a network, where attention can sit, and whether it does."""
 
     path: str = Field(description="Path of the place in the network.")
     position: Position = Field(description="Where in the block or network it is.")
@@ -177,7 +178,7 @@ class Places(Plain):
     places: tuple[Place, ...] = Field(description="From input to output.")
 
 
-class PlacesReport(Plain):
+class PlacesReport(Report):
     """The answer of places: the places of each variant."""
 
     variants: tuple[Places, ...] = Field(description="The variants in the order asked for.")
@@ -200,7 +201,7 @@ class PublishedRequest(Request["PublishedReport"]):
 
 
 class PublishedResult(Plain):
-    """One figure, as published, and what the network costs."""
+    """A published figure of one network, and what the network costs."""
 
     name: str = Field(description="What the source calls the network.")
     attention: str = Field(description="Its attention, in a word; 'none' is the plain network.")
@@ -230,7 +231,7 @@ class PublishedGroup(Plain):
     results: tuple[PublishedResult, ...] = Field(description="The plain network first, where there is one.")
 
 
-class PublishedReport(Plain):
+class PublishedReport(Report):
     """The answer of published: figures as their sources give them, costs as counted here."""
 
     groups: tuple[PublishedGroup, ...] = Field(description="Figures compare only within a group of one recipe.")
@@ -269,7 +270,7 @@ class Refusal(Plain):
     why: str = Field(description="What is wrong, and what would work, as a sentence.")
 
 
-class FitReport(Plain):
+class FitReport(Report):
     """The answer of fit: a bill for each module that fits, and a sentence for each that does not."""
 
     costs: CostReport = Field(description="The plain network first, then one bill a module.")

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from attention.reports.subjects import Ran
+from attention.reports.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
 
@@ -66,7 +67,7 @@ class Separation(Plain):
     energy_area: float = Field(description="The same of the negative energy.")
 
 
-class OutOfDistributionReport(Plain):
+class OutOfDistributionReport(Report):
     """The answer: every photo with every network, and how well each network tells its own from the photos."""
 
     photos: tuple[Surety, ...] = Field(description="Every photo (slow index) with every network (fast index).")

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from attention.reports.evidence import Interval, Verdict
 from attention.reports.study import StudyReport
+from attention.reports.tables import Report
 from attention.spec import Plain, Request
 
 SHIPPED = "shipped"
@@ -53,7 +54,7 @@ class OverviewRow(Plain):
     look: str | None = Field(description="Short name of a trained network to look at; None where there is none here.")
 
 
-class OverviewReport(Plain):
+class OverviewReport(Report):
     """The answer of overview: the plain network, then modules by gain, then those without evidence."""
 
     evidence: str = Field(description="What the evidence is called.")

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from attention.reports.tables import Report
 from attention.spec import GateKind, Plain, Request, Variant
 
 Order = Literal["blind to it", "carried by the weights", "in its structure"]
@@ -52,7 +53,7 @@ class PermutedModule(Plain):
     sentence: str = Field(description="The same in words, or why it could not be tried.")
 
 
-class PermutationReport(Plain):
+class PermutationReport(Report):
     """The answer of permutation: a row for each module."""
 
     rows: tuple[PermutedModule, ...] = Field(description="Lone modules first, then network by network.")

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from attention.reports.evidence import Interval
 from attention.reports.subjects import ChannelGate, Ran
+from attention.reports.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
 
@@ -55,7 +56,7 @@ class ScaleGate(ChannelGate):
     points: tuple[ScalePoint, ...] = Field(description="In the order of the factors, smallest first.")
 
 
-class ScaleReport(Plain):
+class ScaleReport(Report):
     """The answer of scale: a curve for each gate that chooses among branches."""
 
     network: Ran = Field(description="The network.")

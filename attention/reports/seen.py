@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from attention.reports.tables import Report
 from attention.spec import Plain, Preprocess, Request, Variant
 
 
@@ -29,7 +30,7 @@ class SeenPicture(Plain):
     png_base64: str = Field(description="The input as a PNG of preprocess.size pixels a side, in base64.")
 
 
-class SeenReport(Plain):
+class SeenReport(Report):
     """The answer of seen: one picture for each way in which the networks prepare a photo."""
 
     image: str = Field(description="Id of the photo.")

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from attention.reports.subjects import ChannelGate, ClassCount, Ran
+from attention.reports.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
 
@@ -116,8 +117,10 @@ class OrderBetween(Plain):
     )
 
 
-class StripeReport(Plain):
+class StripeReport(Report):
     """The answer of stripe: a heat map for each network, and a table of all gates with a number a channel."""
+
+    main: ClassVar = "gates"
 
     networks: tuple[Ran, ...] = Field(description="The networks in the order asked for.")
     pictures: Pictures = Field(description="The images asked for.")

@@ -1,7 +1,5 @@
 """The study's question and answer, as plain data, with its tables as CSV and LaTeX; and what a data set holds."""
 
-import csv
-import io
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -10,12 +8,12 @@ from attention.grid import Grid
 from attention.reports.captions import counted, definition, p_text
 from attention.reports.evidence import KIND_WORDS, Interval, Verdict
 from attention.reports.inventory import Inventory
-from attention.reports.latex import escaped, table
 from attention.reports.predictions import PackedClasses
 from attention.reports.recipes import RECIPES, by_name, of_name
 from attention.reports.study_choice import Choice
-from attention.reports.study_classes import ArmClasses, classes_csv, classes_latex
+from attention.reports.study_classes import ArmClasses, classes_table, recall_table
 from attention.reports.study_plan import Score, StudyPlan
+from attention.reports.tables import Bars, Cell, Printed, Report, Table, named
 from attention.spec import Pass, Plain, Recipe, Request, Variant
 
 ValidationOrigin = Literal["own", "cut", "off"]
@@ -202,7 +200,7 @@ class PlanRequest(Request["Plan"]):
     study: StudyRequest = Field(description="The study as it would be asked for.")
 
 
-class Plan(Plain):
+class Plan(Report):
     """The answer of plan: what there is to do, and about how long it takes."""
 
     arms: tuple[str, ...] = Field(description="Short names of the arms; the first is the baseline.")
@@ -235,7 +233,7 @@ class CurvePoint(Plain):
 
 
 class RunReport(Plain):
-    """One arm with one seed."""
+    """A training run of a study: one arm with one seed."""
 
     arm: str = Field(description="Short name of the arm.")
     seed: int = Field(description="Seed of initial weights, data order and augmentation.")
@@ -284,7 +282,7 @@ class Arm(Plain):
     verdict: Verdict | None = Field(description="Whether it is better than the baseline; None for the baseline.")
 
 
-class StudyReport(Plain):
+class StudyReport(Report):
     """The answer of study: the verdicts first, then every number they come from."""
 
     headline: str = Field(description="What may be said, in words.")
@@ -326,42 +324,51 @@ class StudyReport(Plain):
         headline = " ".join([*claims, f"{said}; {kept} kept, and the same request goes on with the rest."])
         return self.model_copy(update={"headline": headline})
 
-    def csv(self) -> str:
-        """Every run as a row."""
-        file = io.StringIO()
-        rows = csv.writer(file)
-        shares = ["test_accuracy", "validation_accuracy", "balanced_accuracy", "macro_f1"]
-        rows.writerow(["arm", "seed", *shares, "epochs", "seconds", "weights", "failed"])
+    def tables(self) -> tuple[Table, ...]:
+        """The arms with their verdicts, every run, every class of every run, and the recall of every class."""
+        runs = ((run.arm, run.seed, run.right) for run in self.runs)
+        classes = classes_table(runs, self.data.classes, self.data.test_per_class)
+        return self._arms(), self._runs(), classes, recall_table(self.classes, self.data.name)
+
+    def csv(self, name: str = "") -> str:
+        """Write a table with all digits as CSV; without a name every run as a row."""
+        return super().csv(name or "runs")
+
+    def _runs(self) -> Table:
+        shares = ("test_accuracy", "validation_accuracy", "balanced_accuracy", "macro_f1")
+        rows = []
         for run in self.runs:
             scores = [getattr(run, share) for share in shares]
-            seconds = round(run.seconds, 2)
-            rows.writerow([run.arm, run.seed, *scores, len(run.curve), seconds, run.weights, run.failed])
-        return file.getvalue()
+            rows.append((run.arm, run.seed, *scores, len(run.curve), round(run.seconds, 2), run.weights, run.failed))
+        columns = named("arm", "seed", *shares, "epochs", "seconds", "weights", "failed")
+        return Table(name="runs", caption="Every run.", columns=columns, rows=tuple(rows))
 
-    def classes_csv(self) -> str:
-        """Every class of every run as a row."""
-        runs = ((run.arm, run.seed, run.right) for run in self.runs)
-        return classes_csv(runs, self.data.classes, self.data.test_per_class)
-
-    def classes_latex(self) -> str:
-        """The recall of every class as a booktabs table."""
-        return classes_latex(self.classes, self.data.name)
-
-    def latex(self) -> str:
-        """The arms as a booktabs table whose caption carries the conditions."""
-        rows = []
+    def _arms(self) -> Table:
+        """The arms, with a caption that carries the conditions."""
+        rows: list[tuple[Cell, ...]] = []
+        printed = []
         for arm in self.arms:
             shown = f"{arm.accuracy.estimate:.2f}" if arm.accuracy else "--"
-            shown += rf" $\pm$ {arm.spread:.2f}" if arm.spread is not None else ""
-            gain, p, verdict = "--", "--", "baseline"
+            shown += f" ± {arm.spread:.2f}" if arm.spread is not None else ""
+            verdict, found = "baseline", arm.verdict.difference if arm.verdict else None
+            gain, p, ends = "--", "--", (found.estimate, found.low, found.high) if found else (None, None, None)
             if arm.verdict:
-                verdict, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
+                verdict, p = KIND_WORDS[arm.verdict.kind], p_text(arm.verdict.p_adjusted)
                 gain = f"{found.estimate:+.2f} [{', '.join(found.ends(arm.verdict.margin))}]" if found else "--"
-                p = p_text(arm.verdict.p_adjusted).replace("<", "$<$")
-            name = escaped(arm.name)
-            rows.append((name, f"{arm.parameters:,}", f"{arm.macs / 1e6:.2f}", shown, gain, p, verdict))
-        head = ("Network", "Parameters", "MMACs", r"Accuracy (\%)", "Difference", "$p$", "Verdict")
-        return table(self._caption(), "lrrrrrl", head, rows)
+            mean = arm.accuracy.estimate if arm.accuracy else None
+            adjusted = arm.verdict.p_adjusted if arm.verdict else None
+            rows.append((arm.name, arm.parameters, arm.macs, arm.n, mean, arm.spread, *ends, adjusted, verdict))
+            printed.append((arm.name, f"{arm.parameters:,}", f"{arm.macs / 1e6:.2f}", shown, gain, p, verdict))
+        scores = ("accuracy", "sd", "difference", "low", "high", "p_adjusted", "verdict")
+        head = ("network", "parameters", "MMACs", "accuracy (%)", "difference", "p", "verdict")
+        return Table(
+            name="arms",
+            caption=self._caption(),
+            columns=named("arm", "parameters", "macs", "n", *scores),
+            rows=tuple(rows),
+            printed=Printed(head=head, rows=tuple(printed)),
+            bars=Bars(label="arm", value="difference", low="low", high="high"),
+        )
 
     def _caption(self) -> str:
         return (

@@ -1,13 +1,11 @@
 """What runs give class by class: a description without verdicts, and its tables."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
 from attention.reports.evidence import Interval
-from attention.reports.latex import escaped, table
+from attention.reports.tables import Printed, Table, named
 from attention.spec import Plain
 
 HEADING = "Description, not corrected, no verdict"
@@ -45,35 +43,40 @@ class ArmClasses(Plain):
     loses_most: str | None = Field(description="Class with the largest mean difference below zero; None without one.")
 
 
-def classes_csv(
+def classes_table(
     runs: Iterable[tuple[str, int, Sequence[int]]], names: Sequence[str], test_images: Sequence[int]
-) -> str:
-    """Write a row for every run and class.
+) -> Table:
+    """Make a row for every run and class.
 
     Args:
         runs: arm, seed and the test images told rightly of each class; empty for a run without a result.
     """
-    file = io.StringIO()
-    rows = csv.writer(file)
-    rows.writerow(["arm", "seed", "class", "test_images", "right", "recall"])
-    for arm, seed, right in runs:
-        for name, images, told in zip(names, test_images, right, strict=bool(right)):
-            rows.writerow([arm, seed, name, images, told, told / images])
-    return file.getvalue()
+    rows = [
+        (arm, seed, name, images, right, right / images)
+        for arm, seed, every in runs
+        for name, images, right in zip(names, test_images, every, strict=bool(every))
+    ]
+    columns = named("arm", "seed", "class", "test_images", "right", "recall")
+    return Table(name="classes", caption="Every class of every run.", columns=columns, rows=tuple(rows))
 
 
-def classes_latex(arms: Sequence[ArmClasses], data: str) -> str:
-    """Write the recall of every class as a booktabs table, an arm a column."""
-    columns = [[_recall(score) for score in arm.classes] for arm in arms]
-    names = [(escaped(score.name), str(score.test_images or "--")) for score in arms[0].classes] if arms else []
-    rows = [(*name, *cells) for name, *cells in zip(names, *columns, strict=True)]
-    balanced = ("Balanced accuracy", "", *(f"{arm.balanced_accuracy:.2f}" for arm in arms))
+def recall_table(arms: Sequence[ArmClasses], data: str) -> Table:
+    """Make a row for the recall of every class, an arm a column."""
+    names = [(score.name, score.test_images) for score in arms[0].classes] if arms else []
+    means = [[score.recall for score in arm.classes] for arm in arms]
+    printed = [[_recall(score) for score in arm.classes] for arm in arms]
+    rows = [(*name, *cells) for name, *cells in zip(names, *means, strict=True)]
+    balanced = ("Balanced accuracy", None, *(arm.balanced_accuracy for arm in arms))
+    texts = [(name, str(images or "--"), *cells) for (name, images), *cells in zip(names, *printed, strict=True)]
+    texts.append(("Balanced accuracy", "", *(f"{arm.balanced_accuracy:.2f}" for arm in arms)))
     caption = (
         f"Recall of each class on {data}, per cent, mean over seeds, with the difference to the baseline and its plain "
         f"95 % paired t interval. {HEADING}."
     )
-    head = ("Class", "Images", *(escaped(arm.arm) for arm in arms))
-    return table(caption, "lr" + "r" * len(arms), head, [*rows, balanced])
+    head = ("class", "images", *(arm.arm for arm in arms))
+    printed_table = Printed(head=head, rows=tuple(texts))
+    columns, every = named("class", "test_images", *(arm.arm for arm in arms)), (*rows, balanced)
+    return Table(name="recall", caption=caption, columns=columns, rows=every, printed=printed_table)
 
 
 def _recall(score: ClassScore) -> str:

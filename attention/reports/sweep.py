@@ -4,8 +4,6 @@
 same sets of gates, here called scopes, by the same kinds of replacement.
 """
 
-import csv
-import io
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -13,6 +11,7 @@ from pydantic import Field
 from attention.reports.compare import ClassScore
 from attention.reports.evidence import Interval
 from attention.reports.gates import GateSite
+from attention.reports.tables import Bars, Report, Table, filled, table_of
 from attention.spec import AblationKind, Pictures, Plain, Request, Variant
 
 Family = Literal["gate", "stage", "all", "first_to_last", "last_to_first", "set"]
@@ -154,7 +153,7 @@ class Redundancy(Plain):
     )
 
 
-class SweepReport(Plain):
+class SweepReport(Report):
     """The answer of sweep: every effect with its conditions."""
 
     headline: str = Field(description="The main finding, in words.")
@@ -181,20 +180,13 @@ class SweepReport(Plain):
     dtype: str = Field(default="float32", description="Number format of the forward pass.")
     complete: bool = Field(description="Whether all images were tried.")
 
-    def csv(self) -> str:
-        """Every effect as a row."""
-        file = io.StringIO()
-        names = [name for name in Effect.model_fields if name != "accuracy_change"]
-        ends = ["accuracy_change", "accuracy_low", "accuracy_high"]
-        rows = csv.writer(file)
-        rows.writerow(["network", *names, *ends])
-        for effect in self.effects:
-            change = effect.accuracy_change
-            values = [getattr(effect, name) for name in names]
-            rows.writerow(
-                [self.network, *values, *((change.estimate, change.low, change.high) if change else (None,) * 3)]
-            )
-        return file.getvalue()
+    def tables(self) -> tuple[Table, ...]:
+        """Every effect, every comparison of joint and single effects, every gate."""
+        value = "accuracy_change" if any(effect.accuracy_change for effect in self.effects) else "kl"
+        bars = Bars(label="label", value=value, low=f"{value}_low", high=f"{value}_high", colour="kind")
+        caption = f"{self.headline} Images: {self.images}." if self.headline else ""
+        effects = table_of("effects", self.effects, caption, bars, network=self.network)
+        return filled(effects, table_of("redundancy", self.redundancy), table_of("sites", self.sites))
 
 
 SweepRequest.report = SweepReport
@@ -223,7 +215,7 @@ class WhatIfRequest(Interventions, Request["WhatIfReport"]):
 
 
 class PhotoBase(Plain):
-    """One photo through the untouched network."""
+    """The most probable classes of one photo in the untouched network."""
 
     image: str = Field(description="Image id.")
     top: tuple[ClassScore, ...] = Field(description="The most probable classes: those that are followed.")
@@ -249,8 +241,10 @@ class PhotoEffect(Plain):
     kl: float = Field(description="KL(untouched || replaced) between the predictions, nats.")
 
 
-class WhatIfReport(Plain):
+class WhatIfReport(Report):
     """The answer of whatif: the untouched prediction of each photo, and what became of it."""
+
+    main: ClassVar = "effects"
 
     network: str = Field(description="Canonical short name of the network.")
     variant: Variant = Field(description="The same as an object.")

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from attention.reports.maps import ChannelMap
+from attention.reports.tables import Report
 from attention.spec import Plain, Request, Variant
 
 
@@ -38,7 +39,7 @@ class TraceStep(Plain):
     output: tuple[float, ...] = Field(description="What it gives for this photo, before any activation.")
 
 
-class TraceReport(Plain):
+class TraceReport(Report):
     """The answer of trace: the maps, their means, what each layer makes of them, and the gate."""
 
     network: str = Field(description="Short name of the network.")

@@ -44,7 +44,7 @@ Run = Callable[[Tensor], list[np.ndarray[Any, Any]]]
 
 @dataclass(frozen=True)
 class About:
-    """What is known of a network beside its weights.
+    """Facts about a network that are written beside its weights.
 
     Args:
         variant: what it is called here.

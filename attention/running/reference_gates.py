@@ -48,7 +48,7 @@ class ReferenceGates:
                 )
 
     def averaged(self) -> "ReferenceGates":
-        """The same references, whose mean is put into every image."""
+        """Reference gates of which every image gets the mean."""
         means = {path: (total / self.count).float() for path, (total,) in self.gates.items()}
         return ReferenceGates(count=self.count, mean=means)
 

@@ -9,16 +9,20 @@ A recording has one batch size, so batches are filled up to the next power of tw
 """
 
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
 from attention.errors import InvalidRequest
-from attention.gate import Gate, capture, gates
+from attention.gate import Gate, ablate, capture, gates
 from attention.precision import DType, check_precision
 from attention.running.device import check_device
+from attention.running.many_ablations import forward_each
+from attention.spec import Ablation
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +31,12 @@ GRAPHS_KEPT = 16
 
 WARM_UPS = 3
 """Passes before one is recorded, in which libraries choose their algorithms and take their memory."""
+
+EACH_PIXELS = 4_000_000
+"""Pixels of input that one pass of many ablations takes at most, counted once for every row it may grow to."""
+
+Gates = Mapping[str, Tensor]
+"""Gate path -> weights, batch first."""
 
 RawOutputs = tuple[Tensor, Mapping[str, Tensor]]
 """Logits (B, K), and gate path -> weights (B, ...)."""
@@ -90,9 +100,40 @@ class Running:
             return plain(self.network, images, self._gates)
 
     def eager(self, images: Tensor) -> RawOutputs:
-        """The same without a recording: where gates are replaced, which may be otherwise each time."""
+        """Run a batch without a recording, as gates that are replaced may be others each time."""
         with torch.inference_mode():
             return plain(self.network, images, self._gates)
+
+    def forward(
+        self, images: Sequence[Tensor], ablation: Ablation | None = None, references: Sequence[Gates] = ()
+    ) -> RawOutputs:
+        """Logits (B, K) and gates (B, ...) of images (3, H, W), on the CPU in float32.
+
+        Args:
+            references: for each image, the weights (1, ...) that the ablation puts in, if its kind has any.
+        """
+        with torch.inference_mode(), ExitStack() as inside:
+            if ablation is not None and self._gates:
+                inside.enter_context(ablate(self.network, ablation, stacked(references)))
+            ask = self if ablation is None else self.eager
+            return fetched(*ask(self.images(images)))
+
+    def forward_each(
+        self, images: Sequence[Tensor], ablations: Sequence[Ablation], references: Sequence[Sequence[Gates]]
+    ) -> Tensor:
+        """Logits of images (3, H, W) untouched, then under each ablation, on the CPU in float32: (1 + A, B, K).
+
+        Args:
+            references: for each image, for each ablation, what it puts in; an empty mapping where its kind has none.
+        """
+        parts, at_once = [], images_together(len(ablations), images[0].shape)
+        with torch.inference_mode():
+            for start in range(0, len(images), at_once):
+                given = zip(*references[start : start + at_once], strict=True)
+                batch = self.images(images[start : start + at_once])
+                logits = forward_each(self.network, batch, ablations, [stacked(gates) for gates in given])
+                parts.append(fetched(logits, {})[0])
+        return torch.cat(parts, 1)
 
     def _replay(self, images: Tensor) -> Replay | None:
         """The recording for these images' shape; None if it cannot be recorded."""
@@ -109,6 +150,21 @@ class Running:
         while len(self._replays) > GRAPHS_KEPT:
             self._replays.popitem(last=False)
         return self._replays[shape]
+
+
+def images_together(ablations: int, shape: Sequence[int]) -> int:
+    """How many images (3, H, W) share a pass of many ablations."""
+    return max(EACH_PIXELS // ((1 + ablations) * math.prod(shape[-2:])), 1)
+
+
+def stacked(references: Sequence[Gates]) -> Gates:
+    """What an ablation puts into a batch: (1, ...) if that is the same for all its images, else (B, ...)."""
+    if not references:
+        return {}
+    first = references[0]
+    if all(gates is first for gates in references):
+        return first
+    return {path: torch.cat([gates[path] for gates in references]) for path in first}
 
 
 def check_running(device: str, dtype: DType, graphs: bool) -> None:
@@ -172,7 +228,7 @@ class Recorder:
 
 
 def fetched(logits: Tensor, gates: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    """The same on the CPU in float32, whatever they were computed in: with one copy from a GPU."""
+    """Outputs brought to the CPU in float32, whatever they were computed in: with one copy from a GPU."""
     if logits.device.type != "cuda":
         return logits.float().cpu(), {path: gate.float().cpu() for path, gate in gates.items()}
     every = [logits, *gates.values()]

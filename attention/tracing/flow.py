@@ -67,7 +67,7 @@ WEIGHING = {**dict.fromkeys(names("conv1d conv2d conv3d linear"), 1), "addcmul":
 
 
 class Tag(NamedTuple):
-    """What is known of a tensor's values."""
+    """Facts about a tensor's values that the flow of a forward pass gives."""
 
     root: int  # number of the last operation before it that was not entry by entry
     depends: bool  # on the network's input
@@ -138,7 +138,7 @@ class Flow(TorchFunctionMode):
         return out
 
     def tag(self, tensor: Tensor) -> Tag:
-        """What is known of a tensor; one from outside depends on the input unless it belongs to the model."""
+        """The facts about a tensor; one from outside depends on the input unless it belongs to the model."""
         tag: Tag | None = self._tags.get(tensor)  # type: ignore[no-untyped-call]
         fixed = id(tensor) in self._fixed or isinstance(tensor, nn.Parameter)
         if tag is None:

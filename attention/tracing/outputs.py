@@ -21,7 +21,7 @@ class Outline:
 
 
 def outlines(model: nn.Module, call: Inputs) -> dict[str, list[Any]]:
-    """Path -> what each submodule gave in one pass, a call each; tensors without their numbers."""
+    """Outputs of every submodule in one forward pass, by path, call by call; tensors without their numbers."""
     outputs: dict[str, list[Any]] = {}
 
     def note(path: str) -> Callable[..., None]:

@@ -60,7 +60,7 @@ def describe_classes(
 
 
 def _recalls(arm: str, runs: Sequence[RunReport], facts: DataFacts) -> dict[int, NDArray[np.float64]]:
-    """Seed -> recall of each class, points, (K,)."""
+    """Recall of each class, points (K,), by seed."""
     images = np.array(facts.test_per_class)
     kept = sorted((run for run in runs if run.arm == arm and run.right), key=lambda run: run.seed)
     return {run.seed: POINTS * np.array(run.right) / images for run in kept} if len(images) else {}

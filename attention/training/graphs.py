@@ -98,7 +98,7 @@ class Recorded:
 
     @property
     def recorded(self) -> bool:
-        """Whether it is replayed by now."""
+        """Whether the step is replayed from its recording by now."""
         return self._replay is not None
 
     def __call__(self, *inputs: Tensor | None) -> Tensor:
@@ -152,7 +152,7 @@ def packed_bytes(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def unpacked(data: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """Give bytes that `packed_bytes` laid their shapes and types again, as views."""
+    """Views of packed bytes as the tensors that `packed_bytes` made them of, in their shapes and types."""
     sizes = [tensor.numel() * tensor.element_size() for tensor in like]
     parts = torch.split(data, sizes)
     return [part.view(tensor.dtype).view(tensor.shape) for part, tensor in zip(parts, like, strict=True)]

@@ -35,7 +35,7 @@ MOST_CONFUSED = 100
 
 
 class Task(Plain):
-    """One run to do."""
+    """A training run of a study: network, seed, data and recipe."""
 
     variant: Variant
     recipe: Recipe
@@ -47,7 +47,7 @@ class Task(Plain):
 
     @property
     def name(self) -> str:
-        """What its files are called: it names all that decides the result.
+        """Name of the run's files, which says all that decides its result.
 
         What has its default value is left out, so that a new field, whose default is what was done before it was there,
         renames no run that is kept. A default is therefore never changed.
@@ -96,7 +96,7 @@ class RunStore:
         return _read(folder, path, size, validation, path.stat().st_mtime_ns, cache)
 
     def record(self, task: Task) -> RunReport | None:
-        """What is known of a run, finished or not; None if it was never started."""
+        """The record of a run, finished or not; None if it was never started."""
         for name in task.names:
             with suppress(FileNotFoundError):
                 report = RunReport.model_validate_json(self.file_store.read(f"runs/{name}.json"))

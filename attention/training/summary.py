@@ -96,13 +96,13 @@ def _score(run: RunReport, score: Score) -> float | None:
 
 
 def _scores(arm: Variant, runs: Sequence[RunReport], score: Score) -> dict[int, float]:
-    """Seed -> score of the finished runs of an arm, points."""
+    """Scores of an arm's finished runs, points, by seed."""
     by_seed = {run.seed: _score(run, score) for run in runs if run.arm == arm.name}
     return {seed: points for seed, points in by_seed.items() if points is not None}
 
 
 def _differences(arms: Sequence[Variant], runs: Sequence[RunReport], score: Score) -> dict[str, list[float]]:
-    """Arm -> score minus the baseline's on each shared seed, in order; nothing for the baseline."""
+    """Paired differences of every arm: its score minus the baseline's on each shared seed; none for the baseline."""
     base = _scores(arms[0], runs, score)
     differences: dict[str, list[float]] = {arms[0].name: []}
     for arm in arms[1:]:

@@ -159,7 +159,7 @@ def place_of(device: str) -> str:
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """One cycle: linear up to ``lr`` over the warm-up's share of all steps, then half a cosine down to zero."""
+    """Learning rate of a step: linear up to ``lr`` over the warm-up, then half a cosine down to zero."""
     rise = recipe.warmup * steps
     if step < rise:
         return recipe.lr * (step + 1) / rise if rise >= 1 else recipe.lr
@@ -210,7 +210,7 @@ def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
 
 
 def _compiled(loss_of: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    """The same as one program, made at its first call; the network keeps its class and its tensors' names."""
+    """A network compiled into one program at its first call; it keeps its class and its tensors' names."""
     torch.compiler.reset()  # torch stops compiling a function, without a word, that came with many networks before
     return torch.compile(loss_of)
 

@@ -159,7 +159,7 @@ def write_card(path: Path, card: Conversion) -> None:
 
 
 def _beside(path: Path) -> Path:
-    """The same name with the ending of safetensors, whatever endings of pickles it had."""
+    """A file name with the ending of safetensors, whatever endings of pickles it had."""
     stem = path
     while stem.suffix.lower() in (*PICKLES, ".safetensors"):
         stem = stem.with_suffix("")

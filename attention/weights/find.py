@@ -217,7 +217,7 @@ def check_name(weights: str) -> None:
 
 
 def shapes(source: Source) -> dict[str, Shape]:
-    """Name -> shape of all tensors of a checkpoint; only its header is read.
+    """Shapes of all tensors of a checkpoint, by name; only its header is read.
 
     Raises:
         BadCheckpoint: it is not safetensors, or not whole, or its numbers are not floats.

@@ -53,7 +53,7 @@ class HubNetwork:
 
     @property
     def repository(self) -> str:
-        """Where it lies on the hub."""
+        """Name of the repository on the hub, with its owner."""
         return f"{self.owner}/{self.name}"
 
     @property
@@ -113,7 +113,7 @@ NETWORKS: Mapping[str, HubNetwork] = {
         HubNetwork("resnet152.tv_in1k", "resnet152/none", BSD, "tv", 78.322, 224, 0.875, 60_192_808),
     )
 }
-"""Name -> network."""
+"""The published networks, by name."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ GROUPS: Mapping[str, NetworkGroup] = {
     "resnet50-a2": NetworkGroup("ResNet-50 with and without SE, A2", ("resnet50.a2_in1k", "seresnet50.a2_in1k")),
     "resnet50-a3": NetworkGroup("ResNet-50 with and without SE, A3", ("resnet50.a3_in1k", "seresnet50.a3_in1k")),
 }
-"""Name -> networks that are one choice."""
+"""Networks that are one choice, by name of the group."""
 
 
 def find_networks(name: str) -> Sequence[HubNetwork]:

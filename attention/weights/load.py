@@ -38,7 +38,7 @@ def shipped() -> Mapping[Variant, Card]:
 
 @cache
 def _shipped_files() -> Mapping[Variant, Path]:
-    """Variant without weights -> its file."""
+    """Files of the weights that come with the project, by variant without weights."""
     return {bare(_read_card(path).variant): path for path in sorted(SHIPPED.glob("*.safetensors"))}
 
 
@@ -126,7 +126,7 @@ class Mismatch(BadCheckpoint):
 
 @dataclass(frozen=True)
 class Plan:
-    """What will become of a checkpoint's tensors: name here -> name in the file, and the report, not yet measured."""
+    """How a checkpoint's tensors are loaded: name here -> name in the file, and the report, not yet measured."""
 
     names: Mapping[str, str]
     report: LoadReport

@@ -6,7 +6,7 @@ import altair
 import pandas as pd
 import streamlit as st
 
-from attention.reports import latex
+from attention.reports.tables import Table, named
 from dashboard.drawing.marks import Chart
 from dashboard.language import say
 from dashboard.service_sentences import translated
@@ -41,8 +41,8 @@ def table(frame: pd.DataFrame, name: str, *, index: bool = True) -> None:
     whole = frame.reset_index() if index else frame
     with st.container(horizontal=True):
         _save("CSV", lambda: whole.to_csv(index=False), f"{name}.csv", "text/csv")
-        _save("Markdown", lambda: markdown(whole), f"{name}.md", "text/markdown")
-        _save("LaTeX", lambda: tabular(whole, name), f"{name}.tex", "application/x-tex")
+        _save("Markdown", as_table(whole, name).markdown, f"{name}.md", "text/markdown")
+        _save("LaTeX", as_table(whole, name).latex, f"{name}.tex", "application/x-tex")
 
 
 def in_words(frame: pd.DataFrame) -> pd.DataFrame:
@@ -51,29 +51,10 @@ def in_words(frame: pd.DataFrame) -> pd.DataFrame:
     return renamed.map(lambda cell: translated(cell) if isinstance(cell, str) else cell)
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """A table as Markdown."""
-    rows = [[str(name) for name in frame.columns], ["---"] * len(frame.columns)]
-    rows += [
-        [str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in frame.itertuples(index=False)
-    ]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def tabular(frame: pd.DataFrame, caption: str) -> str:
-    """A table as LaTeX with the rules of booktabs, and true minus signs; words to the left, numbers to the right."""
-    numbers = "".join("r" if frame[name].map(_is_number).all() else "l" for name in frame.columns)
-    rows = ([_cell(str(cell)) for cell in row] for row in frame.itertuples(index=False))
-    return latex.table(caption, numbers, [latex.escaped(str(name)) for name in frame.columns], rows)
-
-
-def _cell(text: str) -> str:
-    """A cell as LaTeX; a number has a true minus."""
-    return f"${text}$" if _is_number(text) and text[0] in "+-" else latex.escaped(text.replace("\n", " "))
-
-
-def _is_number(cell: object) -> bool:
-    return str(cell).replace("−", "-").replace(",", "").replace(".", "", 1).lstrip("+-").isdigit()
+def as_table(frame: pd.DataFrame, name: str) -> Table:
+    """A table of a page as reports write theirs."""
+    rows = tuple(tuple(str(cell) for cell in row) for row in frame.itertuples(index=False))
+    return Table(name=name, caption=name, columns=named(*map(str, frame.columns)), rows=rows)
 
 
 def _save(label: str, data: Callable[[], str | bytes], file: str, mime: str) -> None:

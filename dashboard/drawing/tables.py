@@ -5,7 +5,7 @@ import pandas as pd
 
 from attention.client import gate_values
 from attention.reports.compare import Comparison
-from attention.reports.cost import Cost, CostReport
+from attention.reports.cost import CostReport
 from attention.reports.court import CourtReport
 from attention.reports.modules import FitReport
 from dashboard.drawing.words import about, called, gate_labels, human, unit
@@ -164,36 +164,6 @@ def weights_csv(report: Comparison) -> bytes:
     return bytes(table.to_csv(index=False), "utf-8")
 
 
-def statistics_csv(report: Comparison) -> bytes:
-    """The statistics of all photos."""
-    images = dict.fromkeys(prediction.image for prediction in report.predictions)
-    table = pd.concat([statistics(report, image).assign(image=image) for image in images])
-    return bytes(table.to_csv(index=False), "utf-8")
-
-
-_COST_FIELDS = tuple(Cost.model_fields)
-
-
-def costs(report: CostReport) -> pd.DataFrame:
-    """Every bill in exact numbers, one row a variant."""
-    return pd.DataFrame(
-        [
-            {
-                "variant": bill.name,
-                "input_size": bill.input_size,
-                "modules": bill.modules,
-                **{
-                    f"{part}_{field}": getattr(getattr(bill, part), field)
-                    for part in ("total", "attention", "delta")
-                    for field in _COST_FIELDS
-                },
-                "buffers": bill.buffers,
-            }
-            for bill in report.variants
-        ]
-    )
-
-
 def costs_text(report: CostReport, convention: str) -> pd.DataFrame:
     """The bills to be read, in one convention: counts exact and in human units, multiples of 2^20 and 2^30 rounded."""
     label, rows = called(report), []
@@ -249,8 +219,3 @@ def court(report: CourtReport) -> pd.DataFrame:
         for witness in report.witnesses
     ]
     return pd.DataFrame([ledger, *rows]).set_index("counter")
-
-
-def costs_csv(report: CostReport) -> bytes:
-    """The bills as a file."""
-    return bytes(costs(report).to_csv(index=False), "utf-8")

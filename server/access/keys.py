@@ -34,7 +34,7 @@ LOOK_EVERY_S = 1.0
 
 
 class Key(Plain):
-    """What is kept of an API key."""
+    """An API key as it is kept: its name, id and hash, never the key itself."""
 
     id: str = Field(pattern=r"^[0-9a-f]{8}$", description="The digits it is found by; part of the key itself.")
     name: str = Field(pattern=f"^{NAME}$", description="Who or what it was made for.")
@@ -99,7 +99,7 @@ def create_key(path: Path, name: str) -> tuple[Key, str]:
 
 
 def revoke_key(path: Path, name: str) -> Key:
-    """Take a key no more, named by its name or its id.
+    """Revoke an API key, by its name or its id.
 
     Raises:
         NotFound: there is none in use that is called so.

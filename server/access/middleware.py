@@ -128,7 +128,7 @@ def _unauthorized(path: str, fault: str, sentence: str) -> Response:
 
 
 def exposure(settings: Settings) -> str | None:
-    """What is wrong with who may ask, in one paragraph; None if nothing is.
+    """A warning that anybody may use the service, in one paragraph; None if access is limited.
 
     Raises:
         UnreadableKeys: the keys cannot be read.

@@ -21,7 +21,7 @@ FieldPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class ReportChanges:
-    """What differs between two reports: how many values, the most telling of them, and whether it may be rounding."""
+    """Differences between two reports: how many values, the most telling of them, and whether it may be rounding."""
 
     count: int
     shown: tuple[Difference, ...]

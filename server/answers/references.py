@@ -52,7 +52,7 @@ def images(value: object) -> int:
 
 
 def _images_in(field: str, inside: object) -> int:
-    """The same of one field; ids of photos are in fields called ``image`` and ``images``."""
+    """How many images one field names at most; ids of photos are in fields called ``image`` and ``images``."""
     if field == "image":
         return int(inside is not None)
     return len(inside) if field == "images" and isinstance(inside, tuple) else images(inside)

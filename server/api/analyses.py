@@ -11,12 +11,13 @@ from fastapi import APIRouter
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
+from attention.analyses import request_type
 from attention.analysis import Analysis
 from attention.schemas import Job
 from attention.spec import Request
 from server.api.openapi import Schemas, problems
 from server.api.request_body import read_question
-from server.catalog import request_type, title
+from server.catalog import title
 from server.service import Kept, service
 from server.web.bodies import while_connected
 
@@ -37,7 +38,7 @@ REPORT_HEADERS: dict[str, Any] = {
 }
 """The headers that tell of an answer's stored report."""
 
-FAULTS = (404, 413, 415, 422, 503)
+FAULTS = (400, 404, 413, 415, 422, 503)
 """How asking can go wrong."""
 
 

@@ -53,7 +53,7 @@ class UploadQuery(Choices):
 
     @property
     def choices(self) -> Choices:
-        """How it is to be understood."""
+        """The choices of how the files of the upload are understood."""
         return Choices.model_validate(self.model_dump(include=set(Choices.model_fields)))
 
 

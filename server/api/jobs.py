@@ -1,7 +1,7 @@
 """Routes of jobs: ask, follow, stop, and read what is known."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import anyio
 from fastapi import APIRouter, Header, Query
@@ -15,6 +15,7 @@ from attention.errors import NotFound
 from attention.schemas import Job, Jobs, JobState
 from attention.spec import Request
 from server.api.analyses import FAULTS
+from server.api.exports import MEDIA_TYPES, ChosenFormat, ChosenTable, format_wanted, written
 from server.api.openapi import Schemas, problems
 from server.api.pages import LINK, Paged
 from server.api.request_body import read_job_question
@@ -25,10 +26,6 @@ EVENT_EVERY_S = 0.25
 
 SIGN_OF_LIFE_S = 15.0
 """How long an event stream is silent at most, so that no proxy takes it for dead."""
-
-Format = Literal["json", "csv", "latex"]
-
-MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "csv": "text/csv", "latex": "application/x-latex"}
 
 
 def add_jobs(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> None:
@@ -181,7 +178,7 @@ def _without_clock(job: Job) -> Job:
 def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> None:
     text = {"schema": {"type": "string"}}
     reports = {"schema": {"anyOf": [schemas.given(request.report) for request in requests.values()]}}
-    contents = {MEDIA_TYPES["json"]: reports, MEDIA_TYPES["csv"]: text, MEDIA_TYPES["latex"]: text}
+    contents = dict.fromkeys(MEDIA_TYPES.values(), text) | {MEDIA_TYPES["json"]: reports}
 
     @routes.get(
         "/jobs/{job_id}/report",
@@ -195,22 +192,22 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
         response_class=Response,
     )
     def job_report(
-        service: Live,
-        job_id: str,
-        format: Annotated[Format, Query(description="JSON, or the report's table as CSV or LaTeX.")] = "json",
+        http: HTTPRequest, service: Live, job_id: str, format: ChosenFormat = None, table: ChosenTable = ""
     ) -> Response:
         """The report of a job, also while it runs and after it was cancelled; the job says whether it is final."""
-        table = service.store.jobs
-        job, report = table.get(job_id), table.report(job_id)
+        jobs = service.store.jobs
+        job, report = jobs.get(job_id), jobs.report(job_id)
         if report is None:
             reason = f" {job.error}" if job.error else ""
             raise NotFound(f"Job {job_id} is {job.state} and has no report{'' if job.ended else ' yet'}.{reason}")
         kind = requests[job.analysis].report if job.analysis in requests else None
         if job.state in ("cancelled", "failed"):
             report = _ended(kind, report, job.state)
-        if format != "json":
-            report = written(kind, report, format)
-        return Response(report, headers={"Cache-Control": "no-cache"}, media_type=MEDIA_TYPES[format])
+        form = format_wanted(http, format)
+        if form != "json":
+            report = written(kind, report, form, table)
+        headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
+        return Response(report, headers=headers, media_type=MEDIA_TYPES[form])
 
 
 def _ended(kind: type[Any] | None, json: str, state: JobState) -> str:
@@ -222,24 +219,6 @@ def _ended(kind: type[Any] | None, json: str, state: JobState) -> str:
         return cast(str, ended(kind.model_validate_json(json), state).model_dump_json())
     except ValidationError:  # of another version of the service
         return json
-
-
-def written(kind: type[Any] | None, json: str, format: Format) -> str:
-    """A report as CSV or LaTeX, if its class can write that.
-
-    Raises:
-        HTTPException: it cannot.
-    """
-    write = getattr(kind, format, None)
-    if kind is None or write is None:
-        there = [other for other in MEDIA_TYPES if other == "json" or hasattr(kind, other)]
-        raise HTTPException(406, f"This report cannot be written as {format}; it comes as {', '.join(there)}.")
-    try:
-        return cast(str, write(kind.model_validate_json(json)))
-    except ValidationError:
-        raise HTTPException(
-            406, f"This report was made by another version of the service, and cannot be written as {format} any more."
-        ) from None
 
 
 def _questions(schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ SCHEMES = {
 Named = tuple[type[BaseModel], JsonSchemaMode]
 
 FAULTS = {
+    400: "A table that it holds cannot be read; the detail says which line, and why.",
     404: "It names something that is not here.",
     401: "It needs an API key: `Authorization: Bearer KEY`.",
     403: "It comes from a web page of another site, which is not allowed to ask.",

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from json import dumps, loads
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -20,7 +20,7 @@ from server.answers.differences import ReportChanges, differences
 from server.answers.provenance import changes
 from server.answers.references import photos, title
 from server.api.analyses import FAULTS, accepted, report_links
-from server.api.jobs import MEDIA_TYPES, Format, written
+from server.api.exports import MEDIA_TYPES, ChosenFormat, ChosenTable, format_wanted, written
 from server.api.openapi import SEEN_ALREADY, problems
 from server.api.pages import LINK, Moment, Paged
 from server.api.request_body import FILES, MAX_FILES, read_photos
@@ -56,23 +56,20 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         summary="A finished report with its request",
         response_description="The report, the request that made it, and when.",
         response_model=StoredReport,
-        responses={304: SEEN_ALREADY, **problems(404, 422)},
+        responses={304: SEEN_ALREADY, **problems(404, 406, 422)},
     )
     def report(
-        http: HTTPRequest,
-        service: Live,
-        report_id: str,
-        format: Annotated[Format, Query(description="JSON, or the report's table as CSV or LaTeX.")] = "json",
+        http: HTTPRequest, service: Live, report_id: str, format: ChosenFormat = None, table: ChosenTable = ""
     ) -> Response:
         """An answer by the id that its `Report-Id` told, or a job's by the job's: enough to ask again."""
         stored = _stored(service, report_id)
-        if format == "json":
+        form = format_wanted(http, format)
+        if form == "json":
             return validated(http, stored.model_dump_json())
         kind = requests[stored.analysis].report if stored.analysis in requests else None
-        if not hasattr(kind, format):
-            raise InvalidRequest(f"The parameter 'format' is {format}, and this report comes as json only.")
-        table = written(kind, dumps(stored.report), format)
-        return Response(table, headers={"Cache-Control": "private, no-cache"}, media_type=MEDIA_TYPES[format])
+        text = written(kind, dumps(stored.report), form, table)
+        headers = {"Cache-Control": "private, no-cache", "Vary": "Accept"}
+        return Response(text, headers=headers, media_type=MEDIA_TYPES[form])
 
     @routes.delete(
         "/reports/{report_id}",
@@ -194,7 +191,7 @@ class Now(NamedTuple):
 
 
 def _compared(stored: StoredReport, now: Now) -> AskedAgain:
-    """What is different now."""
+    """Compare a stored report with the answer of today, value by value."""
     changed = changes(stored.conditions, now.conditions)
     found = differences(stored.report, loads(now.report))
     told = AskedAgain(

@@ -19,12 +19,11 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskErr
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from attention.analyses import analyses
+from attention.analyses import analyses, request_type
 from attention.analysis import Step
 from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest, Overloaded
 from attention.spec import Request
-from server.catalog import request_type
 from server.cluster.remote_workers import check_reachable, networks_key, stream_results, worker_settings
 from server.engine.admission import Admission
 from server.engine.local import LocalEngine
@@ -252,7 +251,7 @@ class JobTask:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the job has ended on the cluster."""
         return bool(ray.wait([self._task], timeout=0)[0])
 
     def wait(self) -> None:
@@ -265,7 +264,7 @@ class JobTask:
         ray.wait([self._task], timeout=KILLED_WITHIN_S)
 
     def exit_description(self) -> str:
-        """How it ended, as a sentence."""
+        """How the job ended on the cluster, as a sentence."""
         try:
             ray.get(self._task, timeout=0)
         except RayError as error:

@@ -1,118 +1,38 @@
 """The engine of one machine: requests in threads, and one thread that owns the networks."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from attention.analyses import run
-from attention.analysis import Outputs, Step, in_order
-from attention.build import build
+from attention.analysis import Outputs
 from attention.counting.cost import count
-from attention.data.files import Files
-from attention.data.sampling import batches, stamp
+from attention.data.files import Files, FilesAndPhotos
 from attention.errors import Overloaded
-from attention.network import describe
+from attention.lab import LRU, REFERENCES_KEPT, BaseLab, References
 from attention.reports.network import Network
 from attention.running.device import best_device, device_name
-from attention.running.reference_gates import NO_REFERENCES, ReferenceGates
-from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
+from attention.running.runner import Gates
+from attention.spec import Ablation, Request, Variant
 from server.engine.admission import Admission
 from server.engine.batching import CancellationToken
 from server.engine.cpu_slots import CpuSlots
 from server.engine.metrics import EngineMetrics
-from server.engine.networks import LRU, Gates, Networks
+from server.engine.networks import Networks
 from server.settings import Settings, cores
 
-S = TypeVar("S")
-T = TypeVar("T")
 
-References = LRU[tuple[Variant, str, Pictures, str, bool], ReferenceGates]
-"""Gates of reference images by variant, state of its weights, images, state of those, and whether they are averaged."""
-
-REFERENCES_KEPT = 32
-
-
-class WithPhotos(Files):
-    """The files of the service, and photos in memory that came along with one request."""
-
-    def __init__(self, files: Files, photos: Mapping[str, bytes]) -> None:
-        self.root, self.url, self.file_store = files.root, files.url, files.file_store  # not opened a second time
-        self._photos = photos
-
-    def let_go(self) -> None:
-        """Forget the photos that came along."""
-        self._photos = {}
-
-    def image_bytes(self, name: str) -> bytes:
-        """The bytes of an image by id."""
-        return self._photos[name] if name in self._photos else super().image_bytes(name)
-
-
-class LocalLab:
+class LocalLab(BaseLab):
     """What an analysis may use on this machine; one for each request, so that each can be cancelled."""
 
-    def __init__(
-        self,
-        files: Files,
-        networks: Networks,
-        references: "References | None" = None,
-    ) -> None:
-        self.files = files
-        self.device = str(networks.device)
-        self.dtype = networks.dtype
+    def __init__(self, files: Files, networks: Networks, references: "References | None" = None) -> None:
+        super().__init__(files, str(networks.device), networks.dtype, references)
         self._networks = networks
-        self._references = references or LRU(REFERENCES_KEPT)
-        self._described: dict[Variant, Network] = {}
         self._token = CancellationToken()
-
-    def describe(self, variant: Variant) -> Network:
-        """All that is known of a network, looked up once for all that the analysis asks."""
-        if variant not in self._described:
-            network = describe(variant, self.files.checkpoints)
-            self._described |= {variant: network, network.variant: network}
-        return self._described[variant]
-
-    def forward(self, variant: Variant, images: Tensor, ablation: Ablation | None = None) -> Outputs:
-        """Run preprocessed images (B, 3, H, W) through a variant, each image as if it were alone.
-
-        An ablation is left out where there is no gate to replace.
-        """
-        self.check()
-        network = self.describe(variant)
-        if ablation is None or network.variant.attention is None:
-            return self._networks.forward(network, images, token=self._token)
-        given = [put for (put,) in self._put_in(network, images, (ablation,))]
-        return self._networks.forward(network, images, ablation, given, self._token)
-
-    def forward_each(self, variant: Variant, images: Tensor, ablations: Sequence[Ablation]) -> Tensor:
-        """Logits of images (B, 3, H, W) untouched, then under each ablation: (1 + A, B, K)."""
-        self.check()
-        network = self.describe(variant)
-        put_in = self._put_in(network, images, ablations)
-        return self._networks.forward_each(network, images, ablations, put_in, self._token)
-
-    def network(self, variant: Variant) -> nn.Module:
-        """A network of the caller's own, in eval mode on `device`; it is built anew each time."""
-        self.check()
-        return build(variant, self.files.checkpoints).to(self.device)
-
-    def map(
-        self, fn: Step[T, S], items: Sequence[T], on_progress: Callable[[T, S], None], lost: Callable[[T, str], S]
-    ) -> Iterator[S]:
-        """Apply ``fn`` to every item, one after the other."""
-        return in_order(fn, items, on_progress, lost)
-
-    def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
-        """Say how far the work is; a short request is not watched, but can be cancelled.
-
-        Raises:
-            Cancelled: the client no longer wants the answer.
-        """
-        self.check()
 
     def check(self) -> None:
         """Return if the answer is still wanted.
@@ -125,31 +45,18 @@ class LocalLab:
     def cancel(self) -> None:
         """Let the analysis stop at its next step, its images leave the queue, and its photos be forgotten."""
         self._token.cancel()
-        if isinstance(self.files, WithPhotos):
-            self.files.let_go()
+        if isinstance(self.files, FilesAndPhotos):
+            self.files.forget_photos()
 
-    def _put_in(self, network: Network, images: Tensor, ablations: Sequence[Ablation]) -> list[list[Gates]]:
-        """For each image, for each ablation, the weights (1, ...) that it puts in; none where its kind has none."""
-        references = [self._reference_gates(network, ablation) for ablation in ablations]
-        return [
-            [gates.gates_for(image, ablation.seed) for gates, ablation in zip(references, ablations, strict=True)]
-            for image in images
-        ]
+    def _forward(
+        self, network: Network, images: Tensor, ablation: Ablation | None, references: Sequence[Gates]
+    ) -> Outputs:
+        return self._networks.forward(network, images, ablation, references, self._token)
 
-    def _reference_gates(self, network: Network, ablation: Ablation) -> ReferenceGates:
-        """The gates of an ablation's reference images, computed once for every variant and choice of images."""
-        if ablation.reference is None or ablation.kind not in REFERRING:
-            return NO_REFERENCES
-        pictures, average = ablation.reference, ablation.kind == "mean"
-        key = (network.variant, network.stamp, pictures, stamp(pictures, self.files), average)
-        return self._references.get(key, lambda: self._computed(network, pictures, average))
-
-    def _computed(self, network: Network, pictures: Pictures, average: bool) -> ReferenceGates:
-        references = ReferenceGates()
-        for _, images in batches(pictures, network.preprocess, self.files):
-            references.add(images, self._networks.forward(network, images, token=self._token).gates, average)
-            self.check()
-        return references.averaged() if average else references
+    def _forward_each(
+        self, network: Network, images: Tensor, ablations: Sequence[Ablation], references: Sequence[Sequence[Gates]]
+    ) -> Tensor:
+        return self._networks.forward_each(network, images, ablations, references, self._token)
 
 
 class LocalEngine:
@@ -175,7 +82,7 @@ class LocalEngine:
             graphs=settings.records(str(torch_device)),
             seen=self.metrics.batch,
         )
-        self._references: References = LRU(REFERENCES_KEPT)
+        self._references = References(REFERENCES_KEPT)
         # Photos are decoded and gates summed up on many threads at once, so each of them gets by with one core.
         self._pool = ThreadPoolExecutor(settings.workers, "analysis", initializer=torch.set_num_threads, initargs=(1,))
         self.admission = Admission(settings.workers + settings.max_queue)
@@ -190,7 +97,7 @@ class LocalEngine:
 
     def lab(self, photos: Mapping[str, bytes] | None = None) -> LocalLab:
         """A lab for one request, and the images that came along with it."""
-        files = WithPhotos(self.files, photos) if photos else self.files
+        files = FilesAndPhotos(self.files, photos) if photos else self.files
         return LocalLab(files, self.networks, self._references)
 
     async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
@@ -236,7 +143,7 @@ class LocalEngine:
 
     @property
     def caches(self) -> Mapping[str, LRU[Any, Any]]:
-        """What is kept to be used again, by name."""
+        """The caches of networks and reference gates, by name."""
         return {"networks": self.networks.kept, "references": self._references}
 
     def close(self) -> None:

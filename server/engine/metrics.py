@@ -11,7 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from server.engine.networks import LRU, Networks
+from attention.lab import LRU
+from server.engine.networks import Networks
 
 
 class Measured(Protocol):
@@ -25,7 +26,7 @@ class Measured(Protocol):
 
     @property
     def caches(self) -> Mapping[str, LRU[Any, Any]]:
-        """What is kept to be used again, by name."""
+        """The caches of an engine, by name."""
 
 
 SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)

@@ -1,40 +1,28 @@
 """Networks: those of one process, kept in memory and run by one thread for all that ask."""
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from threading import Lock
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
-from cachetools import LRUCache
 from torch import Tensor
 
 from attention.analysis import Outputs
 from attention.build import build
 from attention.counting.cost import count
-from attention.gate import ablate, sites
+from attention.gate import sites
+from attention.lab import LRU
 from attention.precision import DType
 from attention.reports.gates import GateSite
 from attention.reports.network import Network
 from attention.running.fused import fused_copy
-from attention.running.many_ablations import forward_each
-from attention.running.runner import Running, check_running, fetched
+from attention.running.runner import Gates, Running, check_running
 from attention.spec import Ablation, Variant
 from attention.weights.find import Checkpoints
 from server.engine.batching import CancellationToken, MicroBatcher
 from server.engine.cpu_slots import CpuSlots
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
-Gates = Mapping[str, Tensor]
-"""Gate path -> weights, batch first."""
-
-EACH_PIXELS = 4_000_000
-"""Pixels of input that one pass of many ablations takes at most, counted once for every row it may grow to."""
 
 MACS_PER_THREAD = 2e9
 """Multiply-accumulates that are worth another CPU thread.
@@ -44,29 +32,8 @@ a tenth less of the cores' time, which others use meanwhile.
 """
 
 
-class LRU(Generic[K, V]):
-    """The ``size`` most recently used values by key, for many threads; it counts how often one was there."""
-
-    def __init__(self, size: int) -> None:
-        self.hits = self.misses = 0
-        self._values: LRUCache[K, V] = LRUCache(size)
-        self._lock = Lock()
-
-    def get(self, key: K, make: Callable[[], V]) -> V:
-        """The value of a key, made now if it is not kept; two callers at once may both make it."""
-        with self._lock:
-            if key in self._values:
-                self.hits += 1
-                return self._values[key]
-            self.misses += 1
-        value = make()
-        with self._lock:
-            self._values[key] = value
-        return value
-
-
 class Alike(NamedTuple):
-    """What images must have in common to share a forward pass.
+    """The conditions under which images share a forward pass.
 
     With ``each``, one pass gives the logits untouched and under every one of ``ablations``; without it, gates are
     captured under the one there may be.
@@ -82,7 +49,7 @@ class Alike(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchItem:
-    """One image (3, H, W), and for each ablation the weights (1, ...) that it puts in, if its kind has any."""
+    """An image (3, H, W) to run, and for each ablation the weights (1, ...) that it puts in, if its kind has any."""
 
     image: Tensor
     references: tuple[Gates, ...]
@@ -90,7 +57,7 @@ class BatchItem:
 
 @dataclass(frozen=True)
 class BatchRow:
-    """One image's place in the outputs of the batch it went with."""
+    """Place of one image in the outputs of the batch that it ran with."""
 
     batch: Outputs
     index: int
@@ -232,48 +199,21 @@ class Networks:
         threads = min(self._threads, 1 + int(macs / MACS_PER_THREAD))
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)  # counts for the calling thread only
+        images = [item.image for item in work]
         if alike.each:
-            outputs = self._run_each(running, alike, work)
+            each = running.forward_each(images, alike.ablations, [item.references for item in work])
+            outputs = Outputs(each.transpose(0, 1), {}, ())
         else:
-            with torch.inference_mode(), ExitStack() as inside:
-                if places:
-                    for ablation, reference in zip(alike.ablations, _references(work), strict=False):
-                        inside.enter_context(ablate(running.network, ablation, reference))
-                ask = running.eager if alike.ablations else running
-                outputs = Outputs(*fetched(*ask(running.images([one.image for one in work]))), places)
+            ablation = alike.ablations[0] if alike.ablations else None
+            references = [item.references[0] for item in work if item.references]
+            outputs = Outputs(*running.forward(images, ablation, references), places)
         return [BatchRow(outputs, index) for index in range(len(work))]
-
-    def _run_each(self, running: Running, alike: Alike, work: Sequence[BatchItem]) -> Outputs:
-        """Logits (B, 1 + A, K), a few images at a time: rows multiply with the ablations."""
-        parts, at_once = [], _together(alike)
-        with torch.inference_mode():
-            for start in range(0, len(work), at_once):
-                some = work[start : start + at_once]
-                images = running.images([one.image for one in some])
-                logits = forward_each(running.network, images, alike.ablations, _references(some))
-                parts.append(fetched(logits, {})[0])
-        return Outputs(torch.cat(parts, 1).transpose(0, 1), {}, ())
 
     def _load(self, variant: Variant) -> Loaded:
         model = fused_copy(build(variant, self._checkpoints))
         bill = count(variant)
         running = Running(model, self.device, self.dtype, self._graphs)
         return Loaded(running, sites(model), bill.total.macs / bill.input_size**2)
-
-
-def _together(alike: Alike) -> int:
-    """How many images share a pass of many ablations."""
-    return max(EACH_PIXELS // ((1 + len(alike.ablations)) * math.prod(alike.shape[-2:])), 1)
-
-
-def _references(work: Sequence[BatchItem]) -> list[Gates]:
-    """What each ablation puts into a batch: (1, ...) if it is the same for all images, else (B, ...)."""
-    found: list[Gates] = []
-    for given in zip(*(one.references for one in work), strict=True):
-        alike = all(reference is given[0] for reference in given)
-        paths = given[0]
-        found.append(paths if alike else {path: torch.cat([one[path] for one in given]) for path in paths})
-    return found
 
 
 def gather(rows: Sequence[BatchRow]) -> Outputs:

@@ -31,7 +31,7 @@ class JobProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the process of the job has ended."""
         return self._process.poll() is not None
 
     def wait(self) -> None:
@@ -48,7 +48,7 @@ class JobProcess:
             self._process.stdin.close()
 
     def exit_description(self) -> str:
-        """How it ended, as a sentence."""
+        """How the process of the job ended, as a sentence."""
         return exit_description(self._process.wait())
 
 

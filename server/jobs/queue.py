@@ -30,7 +30,7 @@ class Worker(Protocol):
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the process of the job has ended."""
 
     def wait(self) -> None:
         """Return when it has ended."""
@@ -39,7 +39,7 @@ class Worker(Protocol):
         """End it with all that it started, if it has not ended yet."""
 
     def exit_description(self) -> str:
-        """How it ended, as a sentence."""
+        """How the process of the job ended, as a sentence."""
 
 
 class JobQueue:

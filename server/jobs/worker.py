@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from attention.analyses import analyses, run
+from attention.analyses import analyses, request_type, run
 from attention.errors import AttentionError, InvalidRequest
 from attention.spec import Plain, Request
-from server.catalog import request_type
 from server.jobs.lab import JobLab, job_lab
 from server.jobs.progress import Reporter
 from server.settings import Settings

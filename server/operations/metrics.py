@@ -106,7 +106,7 @@ class _OfService(Collector):
         self._database = connect(service.settings.database_url) if service.settings.database_shared else None
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections to the database."""
         if self._database is not None:
             self._database.dispose()
 

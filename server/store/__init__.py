@@ -61,7 +61,7 @@ class Store:
         return self.image(image_id)
 
     def image(self, image_id: str) -> Image:
-        """One image.
+        """What is known of one image, by id.
 
         Raises:
             NotFound: it is not here.
@@ -105,7 +105,7 @@ class Store:
             connection.execute(select(func.count()).select_from(ImageRow))
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections to the database."""
         self._engine.dispose()
 
 

@@ -135,10 +135,12 @@ def _sqlite(database: str | None, url: str) -> Engine:
 def _make_private(path: Path) -> None:
     """Let only the service's user read a database file, before anything is in it; SQLite's own files beside it follow.
 
-    What is wrong with the file is said when it is opened.
+    A file that is there is not opened: to close it would end the locks that SQLite holds on it in this process
+    (https://sqlite.org/howtocorrupt.html, 2.2). What is wrong with the file is said when SQLite opens it.
     """
     with suppress(OSError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        if not path.exists():
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         path.chmod(0o600)
 
 

@@ -123,7 +123,7 @@ class JobTable:
         return jobs[0] if jobs else None
 
     def get(self, job_id: str) -> Job:
-        """One job.
+        """A job by id.
 
         Raises:
             NotFound: it is not here.

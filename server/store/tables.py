@@ -35,12 +35,12 @@ class Word(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Take it out."""
+        """Replace U+0000 before text goes to the database."""
         return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 class Prose(Word):
-    """The same at any length."""
+    """Text of any length without U+0000."""
 
     impl = Text
     cache_ok = True

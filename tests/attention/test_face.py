@@ -1,11 +1,11 @@
-"""The package's face: eight names, loaded when they are used, whatever else was imported before."""
+"""The package's face: ten names, loaded when they are used, whatever else was imported before."""
 
 import subprocess
 import sys
 
 import pytest
 
-NAMES = ("Variant", "ablate", "attach", "build", "capture", "count", "diagnose_model", "watch")
+NAMES = ("Lab", "Variant", "ablate", "attach", "build", "capture", "count", "diagnose_model", "look", "watch")
 
 
 def run(code: str) -> str:

@@ -267,7 +267,7 @@ def test_the_table_says_every_gate_and_a_dash_for_what_cannot_be_computed(report
     assert list(table["static share"]) == ["0.80", "0.70", "–", "0.70"]
     assert table["class share (by chance)"][0] == "0.10 (0.33)"
     assert (table["effective rank"][0], table["centred"][0], table["below 0.1"][0]) == ("1.2 of 3", "–", "25.0%")
-    full = list(csv.DictReader(io.StringIO(class_charts.table_csv(report))))
+    full = list(csv.DictReader(io.StringIO(report.csv("gates"))))
     assert [row["effective_rank"] for row in full] == ["1.25"] * 4
 
 
@@ -304,7 +304,7 @@ def test_the_coupling_matrix_is_drawn_row_by_row_around_zero() -> None:
     spec = drawn(probe_charts.coupling(report))
     assert [(row["gate"], row["listens"]) for row in rows(spec) if row["slope"] == -0.2] == [(0, 1)]
     assert spec["encoding"]["color"]["scale"]["domain"] == [-0.2, 0.2]
-    table = list(csv.reader(io.StringIO(probe_charts.coupling_csv(report))))
+    table = list(csv.reader(io.StringIO(report.csv())))
     assert table[1] == ["0", "0.1", "-0.2", "0.0"]
 
 

@@ -1,18 +1,24 @@
 """The client says in a sentence whatever goes wrong, and reads what goes right as typed reports."""
 
+import asyncio
 import base64
+import io
 import time
+import zipfile
 from collections.abc import Callable
-from typing import ClassVar
+from pathlib import Path
 
 import httpx2
 import numpy as np
 import pytest
+from PIL import Image
 
-from attention.client import Client, ServiceError, Unreachable, gate_values
+from attention.client import AsyncClient, Client, ServiceError, Unreachable, gate_values
+from attention.errors import NotFound
 from attention.reports.compare import CompareRequest, Comparison
 from attention.reports.cost import CostReport, CostRequest
-from attention.spec import Variant
+from attention.reports.study import StudyRequest
+from attention.spec import Recipe, Variant
 
 
 def answering(respond: Callable[[httpx2.Request], httpx2.Response]) -> Client:
@@ -79,16 +85,101 @@ def test_an_answer_has_an_id_under_which_it_is_found_and_asked_again(client: Cli
         client.stored("0" * 32)
 
 
-@pytest.mark.full
-def test_a_slow_question_is_not_asked_but_submitted(client: Client) -> None:
-    class Slow(CostRequest):
-        slow: ClassVar = True
+SHADES = StudyRequest(
+    data="shades",
+    size=8,
+    variants=(Variant.parse("resnet20(width=4)/none"), Variant.parse("resnet20(width=4)/eca")),
+    recipe=Recipe(epochs=1, batch_size=8, lr=0.05, crop_padding=0),
+    seeds=1,
+)
 
-    with pytest.raises(ValueError, match="submit"):
-        client.ask(Slow())
+
+def shades() -> io.BytesIO:
+    """A data set that is learned in a moment, as a zip: dark images, and light ones."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for split, count in (("train", 4), ("test", 2)):
+            for number, label in enumerate(("dark", "light")):
+                for index in range(count):
+                    rng = np.random.default_rng([number, index, split == "test"])
+                    picture = io.BytesIO()
+                    pixels = rng.integers(0, 120, (8, 8, 3), dtype=np.uint8) + np.uint8(130 * number)
+                    Image.fromarray(pixels).save(picture, "PNG")
+                    archive.writestr(f"{split}/{label}/{index}.png", picture.getvalue())
+    file.seek(0)
+    return file
 
 
-@pytest.mark.full
+@pytest.mark.slow
+def test_a_slow_question_is_submitted_and_waited_for(client: Client) -> None:
+    client.upload_dataset("shades", shades())
+    report, name = client.asked(SHADES)
+    assert len(report.runs) == 2 and report.complete and name is not None
+    job = client.job(name)
+    assert [event.state for event in client.events(name)] == ["done"] and client.wait(job, progress=True) == job
+    assert client.export(name) == report.csv() and client.export(name, "latex") == report.latex()
+    assert client.export(name, "csv", "classes") == report.csv("classes")
+    with pytest.raises(ServiceError, match="It has: arms"):
+        client.export(name, "csv", "rows")
+    client.delete("datasets", "shades")
+
+
+def test_a_job_that_fails_says_why() -> None:
+    job = {
+        "id": "a",
+        "analysis": "study",
+        "request": {},
+        "state": "failed",
+        "created": "2026-01-01T00:00:00Z",
+        "started": None,
+        "finished": None,
+        "done": 0,
+        "total": 4,
+        "note": "",
+        "eta_s": None,
+        "report": "none",
+        "error": "There is no data set 'shades'.",
+        "attempts": 1,
+        "links": {"job": "/v1/jobs/a", "events": "/e", "report": "/r", "cancel": "/c"},
+    }
+    with pytest.raises(ServiceError, match="no data set 'shades'"):
+        answering(lambda request: httpx2.Response(200, json=job)).ask(SHADES)
+
+
+def test_a_photo_is_sent_in_whatever_form_it_is_there_and_deleted(
+    client: Client, photo: Callable[[int], bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "noise.jpg").write_bytes(photo(1))
+    image = Image.open(io.BytesIO(photo(2)))
+    ids = client.photos(tmp_path / "noise.jpg", str(tmp_path / "noise.jpg"), photo(1), image, np.asarray(image))
+    assert len(set(ids[:3])) == 1
+    for name in ids[3:]:
+        sent = Image.open(io.BytesIO(client.image_file(name)))
+        assert np.array_equal(np.asarray(sent), np.asarray(image))
+    client.delete("images", ids[3])
+    with pytest.raises(ServiceError, match="no image"):
+        client.image_file(ids[3])
+    with pytest.raises(NotFound, match="no file 'kitten.jpg'"):
+        client.upload("kitten.jpg")
+
+
+def test_the_async_twin_gives_the_same(client: Client) -> None:
+    async def ask() -> list[CostReport]:
+        twin = AsyncClient(client.http)
+        requests = [CostRequest(variants=(Variant.parse(name),)) for name in ("resnet20/se", "resnet20/eca")]
+        reports = await asyncio.gather(*map(twin.ask, requests))
+        job = await twin.submit(requests[0])
+        assert [event.ended async for event in twin.events(job.id)][-1]
+        assert await twin.report(job.id, CostReport) == reports[0]
+        with pytest.raises(ServiceError, match="Did you mean 'eca'"):
+            await twin.ask(CostRequest(variants=(Variant.parse("resnet20/ecaa"),)))
+        return reports
+
+    assert asyncio.run(ask()) == [
+        client.ask(CostRequest(variants=(Variant.parse(name),))) for name in ("resnet20/se", "resnet20/eca")
+    ]
+
+
 def test_a_refusal_is_the_services_own_sentence(client: Client) -> None:
     with pytest.raises(ServiceError, match="Did you mean 'eca'") as caught:
         client.ask(CostRequest(variants=(Variant(backbone="resnet50", attention="ecaa"),)))

@@ -88,7 +88,7 @@ def test_the_bill_is_exact_and_readable(costs: CostReport) -> None:
     assert table.loc["resnet50/se", "attention parameters"] == "2,514,944  (2.51 M)"
     assert table.loc["resnet50/eca", "Δ parameters"] == "+86"
     assert table.loc["resnet50/none", "Δ MACs"] == "0"
-    rows = list(csv.DictReader(io.StringIO(tables.costs_csv(costs).decode())))
+    rows = list(csv.DictReader(io.StringIO(costs.csv())))
     assert rows[1]["delta_macs"] == "172"
     assert rows[0]["total_parameters"] == "25557032"
 

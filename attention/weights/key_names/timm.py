@@ -52,7 +52,7 @@ def rename(names: Collection[str]) -> Mapping[str, str]:
 
 
 def _mobilenet(names: Collection[str]) -> Mapping[str, str]:
-    """timm's names of a MobileNetV2 -> torchvision's, which number all blocks in one row."""
+    """Names of a MobileNetV2's tensors as torchvision has them, which numbers all blocks in one row, by timm's name."""
     layers = {"conv_stem": "features.0.0", "bn1": "features.0.1", "classifier": "classifier.1"}
     blocks: dict[tuple[int, int], set[str]] = {}
     for name in names:

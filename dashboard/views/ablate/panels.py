@@ -105,8 +105,7 @@ def downloads(report: Any, name: str, device: str) -> None:
     """A report as files, and where it was computed."""
     with st.container(horizontal=True):
         files = [(say("Report (JSON)"), report.model_dump_json(indent=1), f"{name}.json")]
-        if hasattr(report, "csv"):
-            files.append((say("Effects (CSV)"), report.csv(), f"{name}.csv"))
+        files.append((say("Effects (CSV)"), report.csv(), f"{name}.csv"))
         for label, data, file in files:
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
     st.caption(

@@ -351,10 +351,5 @@ def table(report: StripeReport) -> pd.DataFrame:
     )
 
 
-def table_csv(report: StripeReport) -> str:
-    """The same with all digits."""
-    return str(pd.DataFrame([gate.model_dump() for gate in report.gates]).to_csv(index=False))
-
-
 def _number(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}"

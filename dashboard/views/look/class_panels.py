@@ -297,7 +297,7 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
         downloads(
             [
                 (say("Stripes (JSON)"), report.model_dump_json(indent=1), "stripe.json"),
-                (say("Every gate (CSV)"), class_charts.table_csv(report), "stripe.csv"),
+                (say("Every gate (CSV)"), report.csv("gates"), "stripe.csv"),
             ],
             say("%(device)s, %(images)s images", device=report.networks[0].device, images=f"{report.images:,}"),
         )

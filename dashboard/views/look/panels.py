@@ -54,7 +54,7 @@ def downloads(report: Comparison) -> None:
     """The numbers behind the pictures."""
     with st.container(horizontal=True):
         for label, data, file in (
-            (say("Statistics (CSV)"), tables.statistics_csv(report), "statistics.csv"),
+            (say("Statistics (CSV)"), report.csv("gates"), "statistics.csv"),
             (say("Channel weights (CSV)"), tables.weights_csv(report), "weights.csv"),
             (say("Whole report (JSON)"), report.model_dump_json(indent=1), "comparison.json"),
         ):

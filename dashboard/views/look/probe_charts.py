@@ -76,12 +76,6 @@ def coupling_words(report: CouplingReport) -> str:
     )
 
 
-def coupling_csv(report: CouplingReport) -> str:
-    """The matrix, rows and columns named by their channels."""
-    frame = pd.DataFrame(report.matrix, index=list(report.shown), columns=list(report.shown))
-    return str(frame.to_csv(index_label="gate \\ mean"))
-
-
 # ---------------------------------------------------------------- permuted channels
 
 

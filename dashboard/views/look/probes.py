@@ -73,7 +73,7 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
             downloads(
                 [
                     (say("Matrix (JSON)"), report.model_dump_json(indent=1), "coupling.json"),
-                    (say("Matrix (CSV)"), probe_charts.coupling_csv(report), "coupling.csv"),
+                    (say("Matrix (CSV)"), report.csv(), "coupling.csv"),
                 ],
                 report.network.device,
             )

@@ -141,7 +141,7 @@ def downloads(report: CostReport) -> None:
     """The numbers behind the pictures."""
     with st.container(horizontal=True):
         icon = ":material/download:"
-        st.download_button(say("Numbers (CSV)"), tables.costs_csv(report), "cost.csv", on_click="ignore", icon=icon)
+        st.download_button(say("Numbers (CSV)"), report.csv(), "cost.csv", on_click="ignore", icon=icon)
         st.download_button(
             say("Whole report (JSON)"), report.model_dump_json(indent=1), "cost.json", on_click="ignore", icon=icon
         )

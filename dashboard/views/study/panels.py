@@ -179,7 +179,7 @@ def downloads(report: StudyReport) -> None:
         for label, data, file in (
             (say("Report (JSON)"), report.model_dump_json(indent=1), "study.json"),
             (say("Runs (CSV)"), report.csv(), "study.csv"),
-            (say("Classes (CSV)"), report.classes_csv(), "classes.csv"),
+            (say("Classes (CSV)"), report.csv("classes"), "classes.csv"),
             (say("Table (LaTeX)"), report.latex(), "study.tex"),
         ):
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)

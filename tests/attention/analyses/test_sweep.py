@@ -329,7 +329,7 @@ def test_the_table_has_every_effect(lab: NaiveLab) -> None:
     rows = list(csv.DictReader(io.StringIO(report.csv())))
     assert [(row["scope"], row["kind"]) for row in rows] == [(one.scope, one.kind) for one in report.effects]
     assert [float(row["kl"]) for row in rows] == [one.kl for one in report.effects]
-    assert {"accuracy_change", "accuracy_low", "accuracy_high"} < set(rows[0])
+    assert {"accuracy_change", "accuracy_change_low", "accuracy_change_high"} < set(rows[0])
 
 
 def test_short_names_of_gates_tell_them_apart() -> None:

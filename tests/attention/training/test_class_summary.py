@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from attention.reports.study import DataFacts, RunReport
-from attention.reports.study_classes import HEADING, classes_csv, classes_latex
+from attention.reports.study_classes import HEADING, classes_table, recall_table
 from attention.training.class_summary import class_summary
 
 IMAGES = (40, 30, 10)
@@ -101,12 +101,12 @@ def test_runs_without_classes_are_left_out_and_one_pair_has_no_interval() -> Non
 
 def test_the_tables_hold_every_class_and_say_that_they_are_a_description() -> None:
     every = runs()
-    text = classes_csv(((run.arm, run.seed, run.right) for run in every), NAMES, IMAGES)
+    text = classes_table(((run.arm, run.seed, run.right) for run in every), NAMES, IMAGES).csv()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 7 * 3
     for row in rows:
         assert float(row["recall"]) == pytest.approx(int(row["right"]) / int(row["test_images"]))
     assert sum(int(row["right"]) for row in rows if (row["arm"], row["seed"]) == ("eca", "3")) == sum(every[4].right)
-    assert classes_csv([("se", 0, ())], NAMES, IMAGES).count("\n") == 1
-    latex = classes_latex(class_summary(["none", "eca"], every, FACTS), "pets")
+    assert classes_table([("se", 0, ())], NAMES, IMAGES).csv().count("\n") == 1
+    latex = recall_table(class_summary(["none", "eca"], every, FACTS), "pets").latex()
     assert HEADING in latex and latex.count(r"\\") == 1 + 3 + 1 and "owl & 10" in latex

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attention.analyses import analyses
+from attention.analyses import analyses, request_type
 from attention.backbones import backbones
 from attention.counting import cost
 from attention.counting.cost import count
@@ -29,7 +29,6 @@ from attention.spec import Request, Variant
 from server.answers.references import images, variants
 from server.answers.size_limits import check_at_once, check_networks
 from server.app import create_app
-from server.catalog import request_type
 from server.settings import Settings
 from tests.server.conftest import photo
 

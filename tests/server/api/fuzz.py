@@ -47,7 +47,7 @@ ANSWER_WITHIN_S = 600
 OUR_FAULT = (503,)
 """The only server errors there may be, and only where the description tells of them."""
 
-REFUSED = [404, 406, 409, 413, 415, 422]
+REFUSED = [400, 404, 406, 409, 413, 415, 422]
 """What a request that breaks the description may be answered with."""
 
 NAMES = ("none", "se", "eca", "resnet20/cbam", "resnet20/se@standard:2-3", "resnet20(width=4)/sk@spatial")

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import Field
 from starlette.testclient import TestClient
 
-from attention.analyses import analyses
+from attention.analyses import analyses, request_type
 from attention.analysis import AnyLab
 from attention.backbones import backbones
 from attention.modules import modules
@@ -19,7 +19,7 @@ from attention.schemas import BackboneEntry, Catalog, Health, ModuleEntry
 from attention.spec import ABLATIONS, POSITIONS, Plain, Request
 from server.api.openapi import describe
 from server.api.router import router
-from server.catalog import catalog, request_type
+from server.catalog import catalog
 from server.settings import Settings
 
 

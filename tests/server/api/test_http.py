@@ -149,11 +149,22 @@ def test_answers_to_get_are_compressed_where_that_helps(client: TestClient, imag
 
 @pytest.mark.full
 def test_a_stored_report_comes_as_a_table_too(client: TestClient, report_id: str) -> None:
-    table = client.get(f"/v1/reports/{report_id}?format=csv")
-    if table.status_code == 422:
-        assert "'format'" in table.json()["detail"]
-    else:
-        assert table.headers["content-type"].startswith("text/csv") and "," in table.text
+    address = f"/v1/reports/{report_id}"
+    forms = {"csv": "text/csv", "md": "text/markdown", "latex": "application/x-latex"}
+    for form, media_type in forms.items():
+        by_name = client.get(address, params={"format": form})
+        by_header = client.get(address, headers={"Accept": f"text/html, application/json;q=0.5, {media_type}"})
+        assert by_name.status_code == 200 and by_name.text == by_header.text
+        assert by_name.headers["content-type"].startswith(media_type) and "Accept" in by_header.headers["vary"]
+    for accept in (
+        "*/*",
+        "text/html,*/*;q=0.8",
+        "text/csv;q=0.1, application/json",
+        "text/csv;q=high, application/json",
+    ):
+        assert client.get(address, headers={"Accept": accept}).headers["content-type"] == "application/json"
+    wrong = client.get(address, params={"format": "csv", "table": "rows"})
+    assert wrong.status_code == 404 and "It has: " in wrong.json()["detail"]
     assert client.get(f"/v1/reports/{report_id}?format=xml").status_code == 422
 
 

@@ -16,7 +16,7 @@ from server.settings import Settings
 
 pytest.register_assert_rewrite("tests.server.api.fuzz")
 
-REQUESTS = 20
+REQUESTS = 40
 """Requests of each kind, to each operation."""
 
 

@@ -9,14 +9,13 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 from starlette.testclient import TestClient
 
-from attention.analyses import analyses
+from attention.analyses import analyses, request_type
 from attention.build import build
 from attention.reports.cost import CostReport, CostRequest
 from attention.reports.study import StudyRequest
 from attention.schemas import StoredReport
 from attention.spec import Plain, Request, Variant
 from server.app import create_app
-from server.catalog import request_type
 from server.settings import Settings
 from server.store.reports import Answer
 from tests.server.api.test_problems import problem

@@ -11,9 +11,9 @@ from attention.build import build
 from attention.data.files import Files, samples
 from attention.data.sampling import batches
 from attention.gate import gates
+from attention.running.runner import images_together
 from attention.spec import Ablation, Pictures, Preprocess, Variant
 from server.engine.local import LocalEngine, LocalLab
-from server.engine.networks import Alike, _together
 from server.settings import Settings
 from tests.attention.direct_lab import DirectLab
 from tests.attention.weights.checkpoint_files import write
@@ -97,8 +97,7 @@ def test_a_network_of_ones_own_can_be_differentiated_and_changed(lab: LocalLab, 
 
 
 def test_many_ablations_take_fewer_images_at_a_time() -> None:
-    one, many = (Alike(SE, "", (Ablation(kind="scalar"),) * count, (3, 224, 224), each=True) for count in (1, 100))
-    assert _together(one) > _together(many) == 1
+    assert images_together(1, (3, 224, 224)) > images_together(100, (3, 224, 224)) == 1
 
 
 @pytest.mark.full

@@ -1,7 +1,10 @@
 """Everything stored can be listed with its size and age, renamed where it has a name, deleted, and grows old."""
 
+import contextlib
 import os
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,6 +19,7 @@ from starlette.testclient import TestClient
 from server.app import create_app
 from server.operations.retention import sweep
 from server.settings import Settings
+from server.store import Store
 from tests.server.api.test_data_sets import SPLIT, zipped
 from tests.server.api.test_problems import problem
 from tests.server.conftest import photo
@@ -200,3 +204,25 @@ def test_only_the_services_user_can_enter_the_data_folder_and_read_the_database(
             for file in settings.folder.glob("attention.db*"):  # with those that SQLite keeps beside it
                 assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
         database.chmod(0o644)
+
+
+LOCKED = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)  # SQLite's range of shared locks
+    except OSError:
+        print("locked")
+"""
+
+
+def test_a_second_store_in_a_process_leaves_the_locks_of_the_first(tmp_path: Path) -> None:
+    """POSIX ends all locks of a process on a file when any of its descriptors closes."""
+    path = tmp_path / "attention.db"
+    with contextlib.closing(Store(f"sqlite:///{path}")) as first:
+        first.check()
+        for _ in range(2):
+            asked = subprocess.run([sys.executable, "-c", LOCKED, str(path)], capture_output=True, text=True)
+            assert asked.stdout.strip() == "locked", asked.stderr
+            second = Store(f"sqlite:///{path}")
+            assert second.holdings() == first.holdings()

@@ -1,0 +1,88 @@
+"""Find the gates of any model, your own among them, in one forward pass.
+
+    attention-lab watch ./model.py:build --example 3,320,320
+    attention-lab watch mypackage.models:build
+    attention-lab watch timm:seresnet50 --format csv
+    attention-lab watch resnet50/cbam
+
+The function is called without arguments, in this process: it is your own code. `--gates` points at submodules whose
+outputs are gates, whatever is found: --gates layer1.*.att.act=channel
+"""
+
+import argparse
+from pathlib import Path
+
+from pydantic import Field
+
+from attention.commands import report_options
+from attention.commands.model_source import FORMS, load_model
+from attention.errors import InvalidRequest
+from attention.lab import FOLDER
+from attention.progress import ProgressLine
+from attention.reports.gates import WatchedGates
+from attention.reports.tables import Report
+from attention.spec import Plain
+from attention.watch import watch
+
+
+class FoundGate(Plain):
+    """A gate of a model."""
+
+    path: str = Field(description="Path of the module that multiplies.")
+    module: str = Field(description="Class of that module.")
+    mechanism: str | None = Field(description="What the field calls it, where that is known.")
+    kind: str = Field(description="What its entries run over.")
+    entries: int = Field(description="Weights of one image.")
+    activation: str | None = Field(description="What bounds it.")
+    neutral: float | None = Field(description="The weight that passes the input through.")
+
+
+class FoundGates(Report):
+    """What a model has of gates."""
+
+    headline: str = Field(description="How many there are, and where.")
+    gates: tuple[FoundGate, ...] = Field(description="Every gate in the order of the pass.")
+    caveats: tuple[str, ...] = Field(description="What is unclear or cannot be seen.")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model, what it is given, and where to look."""
+    parser.add_argument("model", help=FORMS)
+    parser.add_argument("--example", help="size of its input, such as 3,320,320; the model's own, or 3,224,224")
+    parser.add_argument(
+        "--gates", nargs="+", default=(), metavar="PATH=KIND", help="submodules whose outputs are gates"
+    )
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where checkpoints of short names lie")
+    report_options.add_arguments(parser)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Find the gates and print them; 1 if there is none."""
+    pointed = {}
+    for word in chosen.gates:
+        path, separator, kind = word.partition("=")
+        if not separator:
+            raise InvalidRequest(f"--gates takes PATH=KIND, such as layer1.*.gate=channel, and {word!r} is none.")
+        pointed[path] = kind
+    with ProgressLine():
+        model = load_model(chosen.model, chosen.folder.expanduser())
+        found = watch(model, _example(chosen.example), gates=pointed)
+    report_options.give(_report(found), chosen)
+    return 0 if found.gates else 1
+
+
+def _example(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidRequest(f"--example takes a size such as 3,320,320, and not {text!r}.") from None
+
+
+def _report(found: WatchedGates) -> FoundGates:
+    head, *_, last = str(found).splitlines()
+    gates = tuple(
+        FoundGate.model_validate({name: getattr(gate, name) for name in FoundGate.model_fields}) for gate in found
+    )
+    return FoundGates(headline=head, gates=gates, caveats=(*((found.sentence,) if found.sentence else ()), last))

@@ -1,0 +1,59 @@
+"""ProgressLine: says on standard error how far long work is, once it takes longer than two seconds."""
+
+import sys
+from threading import Lock, Timer
+from typing import Self, TextIO
+
+AFTER_S = 2.0
+
+
+class ProgressLine:
+    """A line that says how far something is; call it with steps done, steps in all and a note.
+
+    Args:
+        file: where it is written; None is standard error.
+        after_s: seconds before it shows.
+    """
+
+    def __init__(self, file: TextIO | None = None, after_s: float = AFTER_S) -> None:
+        self._file = file or sys.stderr
+        self._text, self._written = "working ...", ""
+        self._shown = False
+        self._lock = Lock()
+        self._timer = Timer(after_s, self._show)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            if self._written:
+                self._file.write("\n")
+            self._shown, self._written = False, ""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Say how far the work is."""
+        share = f" ({done / total:.0%})" if total else ""
+        with self._lock:
+            self._text = f"{done:,}/{total:,}{share} {note}".rstrip()
+            if self._shown:
+                self._write()
+
+    def _show(self) -> None:
+        with self._lock:
+            self._shown = True
+            self._write()
+
+    def _write(self) -> None:
+        """Write over the line before; where no terminal is, only a line that says something new."""
+        if self._text == self._written:
+            return
+        if self._file.isatty():
+            self._file.write("\r" + self._text.ljust(len(self._written)))
+        else:
+            self._file.write(("\n" if self._written else "") + self._text)
+        self._file.flush()
+        self._written = self._text

@@ -1,0 +1,20 @@
+"""Make, list or revoke API keys of the service.
+
+attention-lab keys create NAME
+attention-lab keys list
+attention-lab keys revoke NAME
+"""
+
+import argparse
+
+from server.__main__ import add_key_actions, keys, read_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is done, and with which key."""
+    add_key_actions(parser)
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Do what ``python -m server keys`` does."""
+    keys(read_settings(), chosen)
