@@ -17,7 +17,8 @@ from attention.errors import InvalidRequest, NotFound
 from attention.measuring.decision import LEAST_SEEDS, Rule
 from attention.measuring.traits import narrow_bottlenecks
 from attention.reports.checkpoints import Card
-from attention.reports.study import Plan, PlanRequest, StudyRequest
+from attention.reports.plan import Plan, PlanRequest
+from attention.reports.study import StudyRequest
 from attention.running.device import device_name
 from attention.spec import Variant
 from attention.storage.base import FileStore

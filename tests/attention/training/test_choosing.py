@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from attention.analyses import run
 from attention.errors import InvalidRequest
+from attention.reports.plan import PlanRequest
 from attention.reports.recipes import RECIPES
-from attention.reports.study import PlanRequest, RunReport, StudyRequest
+from attention.reports.study import RunReport, StudyRequest
 from attention.storage.folder import FolderStore
 from attention.training.choosing import choice_of
 from attention.training.run_study import run_study
