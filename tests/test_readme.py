@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 import torch
 from starlette.testclient import TestClient
@@ -128,11 +127,11 @@ def test_the_table_of_costs_is_the_answer(http: TestClient) -> None:
 def test_the_python_client_prints_three_predictions(
     http: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(httpx2, "Client", lambda **options: http)
+    monkeypatch.setattr("attention.client.httpx2.Client", lambda **options: http)
     exec(blocks("python")[0], {})
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 3
-    assert all(re.fullmatch(r"\S+ \w+ \d+%", line) for line in printed)
+    assert printed[0].split() == ["network", "rank", "class", "probability"]
+    assert all(re.fullmatch(r"\S+ \w+ \d+%", line) for line in printed[-3:])
 
 
 @pytest.mark.parametrize(
