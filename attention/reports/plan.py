@@ -34,3 +34,6 @@ class Plan(Report):
     seconds: float | None = Field(description="About how many seconds the study takes; None if nobody can tell.")
     basis: str = Field(description="What the estimate rests on, as a sentence.")
     notes: tuple[str, ...] = Field(description="What such a study can and cannot decide.")
+
+
+PlanRequest.report = Plan

@@ -374,4 +374,3 @@ def late_plan(plan: StudyPlan) -> str:
 
 
 StudyRequest.report = StudyReport
-PlanRequest.report = Plan
