@@ -103,13 +103,18 @@ def _offer(networks: Sequence[tuple[Variant, str]]) -> Offer:
         module = variant.attention or theme.PLAIN
         key = module if module not in variants else called
         variants[key] = variant
-        labels[key] = theme.called(called) if key == module else called
+        labels[key] = theme.called(module) if key == module else _further(called, module)
     return Offer(variants, frozenset(variants), labels)
 
 
 def _place(module: str) -> int:
     order = list(theme.MODULES)
     return order.index(module) if module in order else len(order)
+
+
+def _further(called: str, module: str) -> str:
+    """What a further network of a module is called: ``SE (reduction=4)``, or an arm's whole name."""
+    return f"{theme.called(module)} {called.removeprefix(module)}" if called.startswith(module) else called
 
 
 def of_study(report: StudyReport) -> Offer:
