@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -37,7 +38,8 @@ BARE_POSITIONS: Mapping[str, str] = {"danet": "tail"}
 _FORM = "backbone/attention(option=value)@position:stages, such as resnet50/se(reduction=8)@standard:3-4"
 
 
-def split_names(text: str) -> list[str]:
+@lru_cache(maxsize=64)
+def split_names(text: str) -> tuple[str, ...]:
     """The short names of a comma-separated list; commas inside parentheses belong to the options."""
     cuts, inside = [len(text)], False
     for at in range(len(text) - 1, -1, -1):  # from the end, where one look at each letter is enough
@@ -46,11 +48,12 @@ def split_names(text: str) -> list[str]:
         elif text[at] == "," and not inside:
             cuts.append(at)
     starts = (-1, *reversed(cuts))
-    return [part for start, end in itertools.pairwise(starts) if (part := text[start + 1 : end].strip())]
+    return tuple(part for start, end in itertools.pairwise(starts) if (part := text[start + 1 : end].strip()))
 
 
-def parse_variant(name: str) -> dict[str, Any]:
-    """The fields that a short name sets.
+@lru_cache(maxsize=1024)
+def parse_variant(name: str) -> Mapping[str, Any]:
+    """The fields that a short name sets; kept, because the same few names are asked for again and again.
 
     Raises:
         BadVariantName: it does not have the form.

@@ -197,7 +197,7 @@ class Variant(Plain):
     @classmethod
     def _from_name(cls, data: Any) -> Any:
         if isinstance(data, str):
-            data = parse_variant(data)
+            data = dict(parse_variant(data))
         if isinstance(data, dict) and data.get("attention") in (None, "none"):
             if data.get("options"):
                 raise ValueError("A network without attention has no attention options.")
@@ -226,7 +226,7 @@ class Variant(Plain):
         Raises:
             BadVariantName: the name does not have the form ``backbone/attention(options)@position:stages``.
         """
-        return cls.model_validate(parse_variant(name))
+        return cls.model_validate(dict(parse_variant(name)))
 
     @property
     def plain(self) -> "Variant":

@@ -5,6 +5,7 @@ that is marked ``full``, ``slow``, ``browser`` or ``scale``. ``-m ""`` (``make t
 """
 
 import os
+import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+from attention.storage.folder import FolderStore
 
 settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
@@ -21,6 +24,18 @@ settings.load_profile("any_machine")
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """SIGINT interrupts, even where a shell started the tests in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No data set comes along: what is listed is what the test put there."""
+    monkeypatch.setattr("attention.data.folder.SHIPPED", FolderStore(tmp_path / "nothing shipped"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

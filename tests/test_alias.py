@@ -48,7 +48,8 @@ print(attention_lab.look("cat_wool.jpg", "se", lab=attention_lab.Lab(".", device
 print(sorted(name for name in sys.modules if name.startswith("attention.")))
 """
     own, look, others = run(code, tmp_path).splitlines()
-    assert own == "attention resnet20/eca?classes=10 attention_lab.reports.cost" and look.startswith("resnet20/se")
+    assert own == "attention resnet20/eca?classes=10 attention_lab.reports.cost"
+    assert look.startswith("resnet18(width=0.25)/se")
     assert others == "[]"
 
 

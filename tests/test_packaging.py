@@ -76,7 +76,7 @@ def test_the_dashboard_loads_no_torch_and_no_web_framework_of_the_server() -> No
     assert set(DASHBOARD) <= loaded
     assert not loaded & set(HEAVY)
     ours = {name for name in loaded if name.split(".")[0] in ("attention", "server")}
-    assert ours <= {"attention", *(f"attention.{name}" for name in (*PLAIN, "schemas", "client"))}
+    assert ours <= {"attention", *(f"attention.{name}" for name in (*PLAIN, "schemas", "client", "photos", "progress"))}
 
 
 @pytest.mark.parametrize("package", ["server", "dashboard"])

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from attention.grid import Grid
@@ -97,6 +98,7 @@ def title(question: Request[Plain]) -> str:
     return text if len(text) <= TITLE_LETTERS else f"{text[: TITLE_LETTERS - 1]}…"
 
 
+@lru_cache(maxsize=1024)
 def _short(variant: Variant) -> str:
     """A variant as most people write it: a shipped network by its module alone."""
     short = variant.attention or "none"

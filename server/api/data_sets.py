@@ -65,13 +65,13 @@ routes = APIRouter(prefix="/v1")
     operation_id="datasets",
     tags=["data sets"],
     summary="List data sets",
-    response_description="What lies in the folder datasets of the data folder, by name.",
+    response_description="What lies in the folder datasets of the data folder, by name, and what comes along.",
     responses={200: {"headers": LINK}, **problems(422)},
 )
 def datasets(service: Live, page: Paged) -> DataSets:
     """Data sets that a study can name: folders of class folders, archives of them, CIFAR archives, parquet."""
     folder = service.data_sets.folder
-    listed = tuple(map(_data_set, page.by_name(folder.all(), lambda listed: listed.name)))
+    listed = tuple(map(_data_set, page.by_name(folder.all(), lambda listed: f"{int(listed.shipped)} {listed.name}")))
     return DataSets(datasets=listed, free_bytes=_free(folder), max_bytes=service.settings.max_dataset_bytes)
 
 

@@ -217,7 +217,7 @@ def _items(name: str, text: str, item: Any) -> Iterable[Any]:
     value = _value(name, text, item)
     if isinstance(value, list):
         return value
-    return split_names(text) if item is Variant and value is text else [value]
+    return list(split_names(text)) if item is Variant and value is text else [value]
 
 
 def _value(name: str, text: str, annotation: Any) -> Any:

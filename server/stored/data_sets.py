@@ -17,9 +17,9 @@ class DataSets(StoredKind):
         self.folder = folder
 
     def things(self) -> Iterator[Thing]:
-        """Every data set, those that were put into the folder by hand too."""
+        """Every data set of the service's own, those that were put into the folder by hand too."""
         for listed in self.folder.all():
-            if listed.created is not None:
+            if listed.created is not None and not listed.shipped:
                 yield Thing(listed.name, listed.bytes or 0, listed.created)
 
     def names(self, field: str, text: str) -> str | None:

@@ -114,7 +114,7 @@ def test_a_name_that_does_not_parse_gets_a_sentence(name: str, part: str) -> Non
 
 
 def test_commas_inside_options_do_not_split_a_list() -> None:
-    assert split_names("none, se(reduction=8,bias=true) ,eca,") == ["none", "se(reduction=8,bias=true)", "eca"]
+    assert split_names("none, se(reduction=8,bias=true) ,eca,") == ("none", "se(reduction=8,bias=true)", "eca")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from attention.reports.permutation import PermutationRequest, PermutedModule
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab
 
+SHIPPED_ECA, SHIPPED_SE = "resnet20/eca?weights=shipped", "resnet20/se?weights=shipped"
+
 PHOTO = samples()[0].id
 
 
@@ -96,7 +98,7 @@ def test_the_same_seed_gives_the_same_answer_and_another_another(lab: DirectLab)
 
 
 def test_trained_modules_are_tried_where_they_sit(lab: DirectLab) -> None:
-    report = run(permute(modules=(), variants=("eca", "se"), image=PHOTO), lab)
+    report = run(permute(modules=(), variants=(SHIPPED_ECA, SHIPPED_SE), image=PHOTO), lab)
     eca, se = ([row for row in report.rows if row.module == name] for name in ("eca", "se"))
     assert len(eca) == len(se) == 9
     assert all(row.order == "in its structure" for row in eca)
@@ -125,7 +127,7 @@ def test_what_cannot_be_tried_is_a_sentence(lab: DirectLab) -> None:
 
 
 def test_looking_at_what_arrives_leaves_no_hook_and_changes_nothing() -> None:
-    model, x = build(Variant.parse("se")), torch.randn(1, 3, 32, 32)
+    model, x = build(Variant.parse(SHIPPED_SE)), torch.randn(1, 3, 32, 32)
     with torch.no_grad():
         before = model(x)
         for _, module, (arrived,) in arrivals(model, x):
@@ -142,8 +144,8 @@ def couple(lab: DirectLab, variant: str, gate: str | None = None) -> CouplingRep
 
 
 def test_a_trained_ecas_matrix_is_its_filter_scaled_by_the_sigmoids_slope(lab: DirectLab) -> None:
-    report = couple(lab, "eca", "layer2.1.standard.0.gate")
-    taps = dict(build(Variant.parse("eca")).named_parameters())["layer2.1.standard.0.conv.weight"]
+    report = couple(lab, SHIPPED_ECA, "layer2.1.standard.0.gate")
+    taps = dict(build(Variant.parse(SHIPPED_ECA)).named_parameters())["layer2.1.standard.0.conv.weight"]
     band = np.zeros((32, 32))
     for c in range(32):
         for j, tap in enumerate(taps.detach().double().numpy().ravel(), start=c - 1):
@@ -158,9 +160,9 @@ def test_a_trained_ecas_matrix_is_its_filter_scaled_by_the_sigmoids_slope(lab: D
 
 
 def test_a_trained_ses_matrix_has_at_most_the_rank_of_its_bottleneck(lab: DirectLab) -> None:
-    report = couple(lab, "se")
+    report = couple(lab, SHIPPED_SE)
     assert report.path == "layer3.2.standard.0.gate" and report.module == "se" and report.network.trained
-    weights = dict(build(Variant.parse("se")).named_parameters())
+    weights = dict(build(Variant.parse(SHIPPED_SE)).named_parameters())
     names = (f"layer3.2.standard.0.{name}.weight" for name in ("reduce", "expand"))
     down, up = (weights[name][..., 0, 0].detach().double().numpy() for name in names)  # (h, C), (C, h)
     z = down @ np.array(report.means)
@@ -172,7 +174,7 @@ def test_a_trained_ses_matrix_has_at_most_the_rank_of_its_bottleneck(lab: Direct
 
 @pytest.mark.full
 def test_the_gate_is_the_one_that_the_whole_network_has(lab: DirectLab) -> None:
-    for variant in ("eca", "resnet20/cbam", "resnet20/srm"):
+    for variant in (SHIPPED_ECA, "resnet20/cbam", "resnet20/srm"):
         report = couple(lab, variant)
         model = build(report.network.variant)
         x = preprocess(lab.files.image(PHOTO), describe(report.network.variant).preprocess)[None]
@@ -213,7 +215,7 @@ def test_a_gate_that_does_not_look_has_no_slopes(lab: DirectLab) -> None:
 
 
 def test_a_large_matrix_is_shown_in_part_and_counted_whole(lab: DirectLab) -> None:
-    report = run(look(variant="eca", image=PHOTO, shown=5), lab)
+    report = run(look(variant=SHIPPED_ECA, image=PHOTO, shown=5), lab)
     assert report.channels == 64 and report.shown == (0, 16, 32, 47, 63)
     assert np.shape(report.matrix) == (5, 5) and len(report.values) == 5
     assert (report.rank or 0) > 5 and report.share == (3 * 64 - 2) / 64**2
@@ -221,9 +223,9 @@ def test_a_large_matrix_is_shown_in_part_and_counted_whole(lab: DirectLab) -> No
 
 def test_coupling_refuses_with_a_sentence(lab: DirectLab) -> None:
     for variant, gate, reason in (
-        ("none", None, "no attention"),
+        ("resnet20/none?weights=shipped", None, "no attention"),
         ("resnet20/danet", None, "between pairs"),
-        ("eca", "layer9", "'layer9'"),
+        (SHIPPED_ECA, "layer9", "'layer9'"),
         ("resnet20/sk@spatial", None, "sum of its branches"),
     ):
         with pytest.raises(InvalidRequest, match=reason):

@@ -9,6 +9,8 @@ from attention.data.folder import DataFolder
 from attention.storage.folder import FolderStore
 from tests.attention.data.archives import folder, photos, write_tar
 
+pytestmark = pytest.mark.usefixtures("nothing_shipped")
+
 PETS = photos([*folder("a/cats", 4), *folder("a/dogs", 4), *folder("b/cats", 2), *folder("b/dogs", 2)])
 
 

@@ -15,6 +15,8 @@ from attention.data.folder import DataFolder
 from attention.errors import BadData, InvalidRequest
 from attention.storage.folder import FolderStore
 
+pytestmark = pytest.mark.usefixtures("nothing_shipped")
+
 pyarrow = pytest.importorskip("pyarrow", reason="parquet needs pyarrow: pip install 'attention-lab[hub]'")
 
 

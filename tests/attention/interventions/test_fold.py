@@ -24,6 +24,10 @@ from attention.spec import Ablation, Pictures, Variant
 from tests.attention.analyses.test_sweep import write
 from tests.attention.direct_lab import DirectLab
 
+SHIPPED_NONE = "resnet20/none?weights=shipped"
+SHIPPED_SE = "resnet20/se?weights=shipped"
+SHIPPED_ECA = "resnet20/eca?weights=shipped"
+
 CALIBRATION = Pictures(data="pets", split="train")
 
 
@@ -34,7 +38,7 @@ def lab(tmp_path: Path) -> DirectLab:
     return DirectLab(tmp_path)
 
 
-def ask(variant: str = "se", **changes: Any) -> FoldRequest:
+def ask(variant: str = SHIPPED_SE, **changes: Any) -> FoldRequest:
     return FoldRequest(**{"variant": variant, "images": {"data": "pets"}, "rounds": 0, **changes})
 
 
@@ -94,8 +98,8 @@ def test_the_folded_network_answers_as_the_one_with_mean_gates(name: str) -> Non
 
 
 def test_what_is_reported_is_what_separate_passes_give(lab: DirectLab) -> None:
-    report = run(ask("se", calibration=CALIBRATION), lab)
-    variant = resolve(Variant.parse("se"))
+    report = run(ask(SHIPPED_SE, calibration=CALIBRATION), lab)
+    variant = resolve(Variant.parse(SHIPPED_SE))
     network = describe(variant)
     how, classes = network.preprocess, network.labels
     ((pictures, images),) = batches(Pictures(data="pets"), how, lab.files)
@@ -142,7 +146,7 @@ def test_a_gate_that_never_looked_at_the_image_loses_nothing(lab: DirectLab) -> 
 
 @pytest.mark.full
 def test_the_plain_network_is_a_variant_like_any_other(lab: DirectLab) -> None:
-    report = run(ask("eca"), lab)
+    report = run(ask(SHIPPED_ECA), lab)
     assert report.kept is not None and report.kept.variant.attention is None
     kept = Variant.parse(report.kept.name)
     assert kept == report.kept.variant and kept.weights == f"file:{report.kept.checkpoint}"
@@ -151,9 +155,12 @@ def test_the_plain_network_is_a_variant_like_any_other(lab: DirectLab) -> None:
     loaded = describe(kept, lab.files.checkpoints).load
     assert loaded is not None and not loaded.fresh and not loaded.missing and not loaded.unexpected
     model = build(kept, lab.files.checkpoints)
-    assert model.state_dict().keys() == build(Variant.parse("none")).state_dict().keys()
-    assert describe(kept, lab.files.checkpoints).preprocess == describe(Variant.parse("eca")).preprocess
-    told, origin = describe(kept, lab.files.checkpoints).card, describe(Variant.parse("eca")).card
+    assert model.state_dict().keys() == build(Variant.parse(SHIPPED_NONE)).state_dict().keys()
+    assert describe(kept, lab.files.checkpoints).preprocess == describe(Variant.parse(SHIPPED_ECA)).preprocess
+    told, origin = (
+        describe(kept, lab.files.checkpoints).card,
+        describe(Variant.parse(SHIPPED_ECA)).card,
+    )
     assert told is not None and origin is not None
     assert told.labels == origin.labels and told.recipe == origin.recipe and origin.data in told.data
     assert told.test_images == 8 and 100 * told.test_accuracy == pytest.approx(report.arms[2].accuracy)
@@ -168,9 +175,12 @@ def test_photos_are_compared_with_the_folded_network_under_its_class_names(lab: 
     photo = lab.files.put_image(
         next(iter((tmp_path / "datasets" / "pets" / "test" / "cat").glob("*.png"))).read_bytes()
     )
-    report = run(ask("se", images=[photo], calibration=CALIBRATION), lab)
+    report = run(ask(SHIPPED_SE, images=[photo], calibration=CALIBRATION), lab)
     assert report.kept is not None
-    compared = run(CompareRequest(images=(photo,), variants=(Variant.parse("se"), report.kept.variant), top_k=1), lab)
+    compared = run(
+        CompareRequest(images=(photo,), variants=(Variant.parse(SHIPPED_SE), report.kept.variant), top_k=1),
+        lab,
+    )
     assert compared.variants[1].trained and compared.predictions[1].top[0].label is not None
     assert compared.predictions[1].gates == ()
     assert report.arms[0].accuracy is None and "Photos have no true class" in report.caveats[-1]
@@ -181,7 +191,7 @@ def test_photos_are_compared_with_the_folded_network_under_its_class_names(lab: 
 @pytest.mark.full
 def test_the_same_fold_has_the_same_name_and_another_one_another(lab: DirectLab) -> None:
     def name(**changes: Any) -> str:
-        report = run(ask("se", **changes), lab)
+        report = run(ask(SHIPPED_SE, **changes), lab)
         assert report.kept is not None
         return report.kept.checkpoint
 
@@ -192,7 +202,7 @@ def test_the_same_fold_has_the_same_name_and_another_one_another(lab: DirectLab)
 
 @pytest.mark.full
 def test_images_of_other_classes_have_no_accuracy_and_that_is_said(lab: DirectLab) -> None:
-    report = run(ask("se", images={"data": "flowers"}), lab)
+    report = run(ask(SHIPPED_SE, images={"data": "flowers"}), lab)
     assert [arm.accuracy for arm in report.arms] == [None] * 3 and report.arms[1].p is None
     assert any("rose, tulip" in caveat and "no accuracy" in caveat for caveat in report.caveats)
     assert "keep their class" in report.headline

@@ -19,15 +19,18 @@ from attention.storage.folder import FolderStore
 from attention.training.checkpointing import write_checkpoint
 from tests.attention.direct_lab import DirectLab
 
+SHIPPED_NONE = "resnet20/none?weights=shipped"
+SHIPPED_SE = "resnet20/se?weights=shipped"
+
 
 def shipped(name: str) -> Card:
-    card = describe(Variant.parse(name)).card
+    card = describe(Variant.parse(f"resnet20/{name}?weights=shipped")).card
     assert card is not None
     return card
 
 
 def network(name: str, card: Card | None) -> Network:
-    return describe(Variant.parse(name)).model_copy(update={"name": name, "card": card})
+    return describe(Variant.parse(f"resnet20/{name}?weights=shipped")).model_copy(update={"name": name, "card": card})
 
 
 def test_networks_trained_alike_need_no_warning() -> None:
@@ -81,7 +84,7 @@ def test_compare_and_disagree_warn_of_another_width(tmp_path: Path) -> None:
     half, recipe = Variant.parse("resnet20(width=8)/se"), shipped("se").recipe.model_copy(update={"epochs": 3})
     card = shipped("se").model_copy(update={"variant": half, "recipe": recipe})
     write_checkpoint(FolderStore(tmp_path), "checkpoints/half", build(half.model_copy(update={"classes": 10})), card)
-    pair = (Variant.parse("none"), Variant.parse("resnet20(width=8)/se?weights=file:half"))
+    pair = (Variant.parse(SHIPPED_NONE), Variant.parse("resnet20(width=8)/se?weights=file:half"))
     told = [
         run(CompareRequest(images=(photo,), variants=pair), lab).caveats,
         run(DisagreementRequest(images=Pictures(images=(photo,)), variants=pair, removal=None), lab).caveats,
@@ -89,5 +92,8 @@ def test_compare_and_disagree_warn_of_another_width(tmp_path: Path) -> None:
     for caveats in told:
         text = " ".join(caveats)
         assert "differ in backbone" in text and "resnet20(width=8)" in text and "differ in epochs" in text
-    alike = CompareRequest(images=(photo,), variants=(Variant.parse("none"), Variant.parse("se")))
+    alike = CompareRequest(
+        images=(photo,),
+        variants=(Variant.parse(SHIPPED_NONE), Variant.parse(SHIPPED_SE)),
+    )
     assert run(alike, lab).caveats == ()

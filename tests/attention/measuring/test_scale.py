@@ -76,7 +76,7 @@ def test_factors_come_out_sorted_and_once(lab: DirectLab) -> None:
 
 
 def test_a_network_that_does_not_choose_is_told_which_would(lab: DirectLab) -> None:
-    for variant in ("eca", "none"):
+    for variant in ("resnet20/eca?weights=shipped", "resnet20/none?weights=shipped"):
         with pytest.raises(InvalidRequest, match="such as resnet20/sk"):
             run(ask(variant=variant, pictures=PHOTOS), lab)
     with pytest.raises(InvalidRequest, match="two different factors"):

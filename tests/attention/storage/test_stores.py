@@ -23,6 +23,8 @@ from tests.attention.direct_lab import DirectLab
 from tests.attention.file_stores import Nodes, nodes, s3, store, url
 from tests.server.conftest import photo
 
+pytestmark = pytest.mark.usefixtures("nothing_shipped")
+
 __all__ = ["nodes", "s3", "store", "url"]
 
 ARMS = tuple(Variant.parse(name) for name in ("resnet20(width=4)/none", "resnet20(width=4)/eca"))

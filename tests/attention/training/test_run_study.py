@@ -154,7 +154,9 @@ def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
             model = build(variant.model_copy(update={"classes": 2}))
             trained = data.parent / "kept" / "checkpoints" / first_run(data, arm)
             kept = load_file(trained)
-            assert all(torch.equal(kept[name], value) for name, value in model.state_dict().items())
+            for name, value in model.state_dict().items():  # BatchNorm's statistics in float32, all else in float16
+                exact = name.endswith(("running_mean", "running_var"))
+                assert torch.equal(kept[name] if exact else kept[name].half().float(), value.float())
     finally:
         weights.shipped.cache_clear()
         weights._shipped_files.cache_clear()
@@ -225,7 +227,7 @@ def test_wrong_options_end_with_a_sentence_and_two(
     ("arms", "sentence"),
     [
         (ARMS[:1], "A study compares at least two different networks."),
-        (("none", "eca"), "A study trains from scratch, but resnet20/none?weights=shipped names weights."),
+        (("none", "eca"), "A study trains from scratch, but resnet18(width=0.25)/none?weights=shipped names weights."),
         (("resnet20/none", "resnet20/ecca"), "There is no attention module named 'ecca'. Did you mean 'eca'?"),
         (("resnet20/none", "resnet20/eca@somewhere"), "somewhere"),
     ],

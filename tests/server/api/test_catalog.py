@@ -159,7 +159,7 @@ def test_a_slow_analysis_is_described_as_a_job() -> None:
     shapes = paths["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
     assert [shape["properties"]["analysis"]["const"] for shape in shapes] == ["echo", "patient"]
     report = paths["/v1/jobs/{job_id}/report"]["get"]["responses"]
-    assert set(report["200"]["content"]) == {"application/json", "text/csv", "application/x-latex"}
+    assert set(report["200"]["content"]) == {"application/json", "text/csv", "application/x-latex", "text/markdown"}
     assert {"404", "406", "422", "500"} <= set(report)
     assert {"Job", "Jobs", "StoredReport", "PatientRequest"} <= set(app.openapi()["components"]["schemas"])
 

@@ -17,6 +17,10 @@ from server.settings import Settings
 from server.store import Store
 from tests.attention.direct_lab import DirectLab
 
+SHIPPED_NONE = "resnet20/none?weights=shipped"
+SHIPPED_SE = "resnet20/se?weights=shipped"
+SHIPPED_ECA = "resnet20/eca?weights=shipped"
+
 PHOTOS = tuple(sample.id for sample in samples()[:2])
 
 
@@ -37,7 +41,10 @@ def store(settings: Settings) -> Iterator[Store]:
 @pytest.mark.full
 def test_what_a_job_folded_is_used_and_taken_away(store: Store, settings: Settings, client: TestClient) -> None:
     photos = Pictures(images=PHOTOS)
-    job = store.jobs.add(FoldRequest(variant=Variant.parse("se"), images=photos, calibration=photos, rounds=6), 9)
+    job = store.jobs.add(
+        FoldRequest(variant=Variant.parse(SHIPPED_SE), images=photos, calibration=photos, rounds=6),
+        9,
+    )
     run_job(settings, job.id)
     ended = store.jobs.get(job.id)
     assert ended.state == "done", ended.error
@@ -49,10 +56,10 @@ def test_what_a_job_folded_is_used_and_taken_away(store: Store, settings: Settin
     assert int(answer.headers["content-length"]) == len(answer.content) == report.kept.bytes
     assert f'filename="{report.kept.checkpoint}.safetensors"' in answer.headers["content-disposition"]
     tensors = load(answer.content)
-    plain = build(Variant.parse("none"))
+    plain = build(Variant.parse(SHIPPED_NONE))
     plain.load_state_dict(tensors)  # its names are the plain network's, and no others
 
-    compared = client.post("/v1/compare", json={"images": PHOTOS, "variants": ["se", report.kept.name]})
+    compared = client.post("/v1/compare", json={"images": PHOTOS, "variants": [SHIPPED_SE, report.kept.name]})
     assert compared.status_code == 200, compared.text
     summary = compared.json()["variants"][1]
     assert summary["state"] == "trained" and summary["attention_parameters"] == 0
@@ -98,7 +105,12 @@ def test_a_checkpoint_may_have_any_letters(client: TestClient, settings: Setting
 
 @pytest.mark.full
 def test_heat_maps_over_http_are_those_of_a_network_alone(client: TestClient, settings: Settings) -> None:
-    asked = {"images": PHOTOS, "variants": ["se", "eca"], "target": "dog", "stage": 3}
+    asked = {
+        "images": PHOTOS,
+        "variants": [SHIPPED_SE, SHIPPED_ECA],
+        "target": "dog",
+        "stage": 3,
+    }
     answer = client.post("/v1/cam", json=asked)
     assert answer.status_code == 200, answer.text
     found, truth = (

@@ -15,6 +15,8 @@ from server.settings import Settings
 from tests.attention.data.archives import folder, photo, photos, write_tar, write_zip
 from tests.server.api.test_problems import problem
 
+pytestmark = pytest.mark.usefixtures("nothing_shipped")
+
 PETS = photos([*folder("cats", 6), *folder("dogs", 6)])
 BAD = {"cats/half.png": photo(60)[:60], "dogs/empty.jpg": b""}
 

@@ -42,7 +42,7 @@ def test_an_uploaded_zip_can_be_named_and_planned_with(client: TestClient, setti
     answer = upload(client, zipped(SPLIT))
     told = {"name": "pets", "kind": "zip", "images": 8, "classes": ["cats", "dogs"], "split": True}
     assert answer.status_code == 201 and answer.json().items() >= told.items()
-    assert client.get("/v1/datasets").json()["datasets"] == [shipped, answer.json()]
+    assert client.get("/v1/datasets").json()["datasets"] == [answer.json(), shipped]
     assert client.get("/v1/datasets/pets").json() == answer.json()
     assert answer.headers["Location"] == "/v1/datasets/pets"
     assert stored(settings) == ["pets.zip"]

@@ -59,7 +59,7 @@ def test_the_service_answers_what_a_plain_forward_pass_gives(
     [
         ("excitation", {"variant": "none", "pictures": PHOTOS}, "no gates"),
         ("stripe", {"pictures": PHOTOS[:1]}, "at least two"),
-        ("scale", {"variant": "eca", "pictures": PHOTOS}, "such as resnet20/sk"),
+        ("scale", {"variant": "resnet20/eca?weights=shipped", "pictures": PHOTOS}, "such as resnet20/sk"),
         ("coupling", {"variant": "resnet20/danet", "image": PHOTOS[0]}, "between pairs"),
         ("permutation", {"modules": ["ecaa"]}, "Did you mean 'eca'"),
     ],

@@ -16,6 +16,8 @@ from tests.server.api.test_data_sets import SPLIT, zipped
 from tests.server.api.test_problems import problem
 from tests.server.conftest import photo
 
+pytestmark = pytest.mark.usefixtures("nothing_shipped")
+
 LISTS = {"images": "id", "datasets": "name", "checkpoints": "name", "jobs": "id", "reports": "id"}
 
 

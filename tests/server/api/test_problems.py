@@ -222,7 +222,7 @@ def test_a_large_json_body_is_refused(client: TestClient) -> None:
         ("empty.jpg", lambda: b"", 422, "empty"),
         ("bomb.png", lambda: png_of(20_000, 20_000), 413, "pixels"),
         ("large.png", lambda: png_of(8_000, 7_000), 413, "8000 x 7000"),
-        ("long.bmp", lambda: lambda: bytes(200_001), 413, "'long.bmp' is larger than the 200,000 bytes"),
+        ("long.bmp", lambda: bytes(200_001), 413, "'long.bmp' is larger than the 200,000 bytes"),
     ],
     ids=["truncated", "text", "svg", "empty", "bomb", "pixels", "bytes"],
 )

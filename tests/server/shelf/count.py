@@ -10,10 +10,11 @@ from pydantic import Field
 from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.errors import BadData
-from attention.spec import Plain, Request, Variant
+from attention.reports.tables import Report, Table, named
+from attention.spec import Request, Variant
 
 
-class CountReport(Plain):
+class CountReport(Report):
     """How far it came."""
 
     counted: tuple[int, ...] = Field(description="The steps done.")
@@ -21,9 +22,10 @@ class CountReport(Plain):
     process: int = Field(description="The process that counted.")
     threads: str = Field(description="OpenMP's number of threads.")
 
-    def csv(self) -> str:
+    def tables(self) -> tuple[Table, ...]:
         """One step a row."""
-        return "".join(f"{step}\n" for step in ("step", *self.counted))
+        rows = tuple((step,) for step in self.counted)
+        return (Table(name="steps", caption="The steps done.", columns=named("step"), rows=rows),)
 
 
 class CountRequest(Request[CountReport]):

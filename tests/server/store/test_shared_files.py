@@ -17,6 +17,8 @@ from tests.server.api.test_data_sets import SPLIT, upload, zipped
 from tests.server.api.test_problems import problem
 from tests.server.conftest import photo
 
+pytestmark = pytest.mark.usefixtures("nothing_shipped")
+
 __all__ = ["s3", "store"]
 
 VARIANTS = ["resnet20(width=4)/none", "resnet20(width=4)/eca"]

@@ -135,4 +135,4 @@ def test_commas_inside_parentheses_belong_to_the_options() -> None:
                 part = ""
             else:
                 part += letter
-        assert split_names(text) == [one for one in [*expected, part] if one]
+        assert list(split_names(text)) == [one for one in [*expected, part] if one]
