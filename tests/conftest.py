@@ -5,7 +5,6 @@ that is marked ``full``, ``slow``, ``browser`` or ``scale``. ``-m ""`` (``make t
 """
 
 import os
-import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,12 +23,6 @@ settings.load_profile("any_machine")
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def interruptible() -> None:
-    """SIGINT interrupts, even where a shell started the tests in the background, which ignores it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -18,6 +18,9 @@ MEDIA_TYPES: dict[Format, str] = {
     "latex": "application/x-latex",
 }
 
+TABLES: dict[str, Any] = {kind: {"schema": {"type": "string"}} for name, kind in MEDIA_TYPES.items() if name != "json"}
+"""What a report's tables come as, in the words of OpenAPI."""
+
 ChosenFormat = Annotated[
     Format | None,
     Query(description="JSON, or a table of the report as CSV, Markdown or LaTeX; without it, what `Accept` prefers."),

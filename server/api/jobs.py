@@ -15,7 +15,7 @@ from attention.errors import NotFound
 from attention.schemas import Job, Jobs, JobState
 from attention.spec import Request
 from server.api.analyses import FAULTS
-from server.api.exports import MEDIA_TYPES, ChosenFormat, ChosenTable, format_wanted, written
+from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, written
 from server.api.openapi import Schemas, problems
 from server.api.pages import LINK, Paged
 from server.api.request_body import read_job_question
@@ -176,9 +176,8 @@ def _without_clock(job: Job) -> Job:
 
 
 def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> None:
-    text = {"schema": {"type": "string"}}
     reports = {"schema": {"anyOf": [schemas.given(request.report) for request in requests.values()]}}
-    contents = dict.fromkeys(MEDIA_TYPES.values(), text) | {MEDIA_TYPES["json"]: reports}
+    contents = {MEDIA_TYPES["json"]: reports, **TABLES}
 
     @routes.get(
         "/jobs/{job_id}/report",

@@ -20,7 +20,7 @@ from server.answers.differences import ReportChanges, differences
 from server.answers.provenance import changes
 from server.answers.references import photos, title
 from server.api.analyses import FAULTS, accepted, report_links
-from server.api.exports import MEDIA_TYPES, ChosenFormat, ChosenTable, format_wanted, written
+from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, written
 from server.api.openapi import SEEN_ALREADY, problems
 from server.api.pages import LINK, Moment, Paged
 from server.api.request_body import FILES, MAX_FILES, read_photos
@@ -56,7 +56,7 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         summary="A finished report with its request",
         response_description="The report, the request that made it, and when.",
         response_model=StoredReport,
-        responses={304: SEEN_ALREADY, **problems(404, 406, 422)},
+        responses={200: {"content": TABLES}, 304: SEEN_ALREADY, **problems(404, 406, 422)},
     )
     def report(
         http: HTTPRequest, service: Live, report_id: str, format: ChosenFormat = None, table: ChosenTable = ""
