@@ -60,6 +60,9 @@ FILES = ("image/*", "application/octet-stream", "application/zip")
 
 UNTRAINED = ["resnet20/none", "resnet20/gct"]
 
+STUDY = {"data": "pets", "variants": UNTRAINED, "recipe": {"batch_size": 4}}
+"""A study that can be trained on the data set that is there."""
+
 
 schemathesis.serializer.alias("application/zip", "application/octet-stream")  # bytes go out as they are
 
@@ -148,7 +151,9 @@ def asked(draw: st.DrawFn, operation: Any, mode: GenerationMode, there: There) -
         for name in filter((case.path_parameters or {}).__contains__, there.path):
             case.path_parameters[name] = draw(st.sampled_from(there.path[name]))
         body = case.body.get("request", case.body) if isinstance(case.body, dict) else None
-        if isinstance(body, dict):
+        if operation.path == "/v1/study" and draw(st.booleans()):
+            case.body = dict(STUDY)
+        elif isinstance(body, dict):
             _name(draw, body, there)
         elif case.media_type in FILES:
             case.body = draw(st.sampled_from((photo(1), photo(2, form="PNG"), zipped(), weights())))
@@ -181,7 +186,7 @@ def _name(draw: st.DrawFn, body: dict[str, Any], there: There) -> None:
         body[field] = draw(known[field])
     if isinstance(body.get("study"), dict):
         if draw(st.booleans()):
-            body["study"] = {"data": "pets", "variants": UNTRAINED, "recipe": {"batch_size": 4}}
+            body["study"] = dict(STUDY)
         else:
             _name(draw, body["study"], there)
 
