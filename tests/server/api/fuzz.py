@@ -60,7 +60,7 @@ FILES = ("image/*", "application/octet-stream", "application/zip")
 
 UNTRAINED = ["resnet20/none", "resnet20/gct"]
 
-STUDY = {"data": "pets", "variants": UNTRAINED, "recipe": {"batch_size": 4}}
+STUDY: dict[str, Any] = {"data": "pets", "variants": UNTRAINED, "recipe": {"batch_size": 4}}
 """A study that can be trained on the data set that is there."""
 
 
