@@ -51,7 +51,7 @@ class Listed:
     created: datetime | None = None
     inventory: Inventory | None = None
     shipped: bool = False
-    """Whether it comes along; such a one can be neither deleted nor renamed."""
+    """Whether the data set comes with the project; then it can be neither deleted nor renamed."""
 
 
 @dataclass(frozen=True)
@@ -88,53 +88,45 @@ class DataFolder:
         """Where on this machine a data set is made that is to be adopted."""
         return self.file_store.root / "datasets"
 
-    def own(self) -> tuple[Entry, ...]:
-        """List the files and folders of the service's own."""
-        return tuple(self.file_store.entries("datasets"))
-
     def entries(self) -> tuple[Entry, ...]:
-        """List the service's own files and folders, and after them those that come along."""
-        own = self.own()
-        taken = {_stem(entry.last) for entry in own}
-        more = (entry for entry in SHIPPED.entries("datasets") if not entry.last.endswith(".csv"))
-        return (*own, *(entry for entry in more if _stem(entry.last) not in taken))
+        """List the files and folders that are data sets: the service's own, and after them those that come along."""
+        return tuple(entry for _, entry in self._placed())
 
-    def _store(self, name: str) -> FileStore:
-        """The store that holds the data set of a name: the one that comes along only where there is no other."""
-        called = _stem(name)
-        if any(_stem(entry.last) == called for entry in self.own()):
-            return self.file_store
-        return SHIPPED if any(_stem(entry.last) == called for entry in self.entries()) else self.file_store
+    def _placed(self, name: str | None = None) -> list[tuple[FileStore, Entry]]:
+        """Files and folders of one data set, or of all, each with its store; those that come along stand last."""
+        own = list(self.file_store.entries("datasets"))
+        taken = {_stem(entry.last) for entry in own}
+        more = [entry for entry in SHIPPED.entries("datasets") if not entry.last.endswith(".csv")]
+        placed = [(self.file_store, entry) for entry in own]
+        placed += [(SHIPPED, entry) for entry in more if _stem(entry.last) not in taken]
+        return [(store, entry) for store, entry in placed if name is None or _stem(entry.last) == _stem(name)]
 
     def all(self) -> tuple[Listed, ...]:
         """List every data set that a study can name: own ones by name, then those that come along."""
         found: dict[str, Listed] = {}
-        for entry in self.entries():
-            listed = self._look(entry)
+        for store, entry in self._placed():
+            listed = self._look(store, entry)
             if listed is not None and NAME.fullmatch(listed.name):
                 found.setdefault(listed.name, listed)
         return tuple(sorted(found.values(), key=lambda listed: (listed.shipped, listed.name)))
 
     def get(self, name: str) -> Listed | None:
         """The data set of a name; None if there is none."""
-        called = _stem(name)
-        there = (self._look(entry) for entry in self.entries() if _stem(entry.last) == called)
-        return next(filter(None, there), None) if NAME.fullmatch(called) else None
+        there = (self._look(store, entry) for store, entry in self._placed(name))
+        return next(filter(None, there), None) if NAME.fullmatch(_stem(name)) else None
 
     def path(self, name: str) -> Path | None:
         """Where on this machine the data set of a name can be read now; None if there is none."""
-        found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
-        return self._store(name).path(found[0].name) if found else None
+        placed = self._placed(name)
+        return placed[0][0].path(placed[0][1].name) if placed else None
 
     def state(self, name: str) -> State:
         """Changes when the data set of a name may have; empty if there is none."""
-        found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
-        store = self._store(name)
-        return [one for entry in found for one in store.state(entry.name)]
+        return [change for store, entry in self._placed(name) for change in store.state(entry.name)]
 
     def check_free(self, name: str) -> None:
         """Raise Conflict if a name is taken."""
-        if any(_stem(entry.last) == name for entry in self.entries()):
+        if self._placed(name):
             raise Conflict(f"There is a data set {name!r} already. Give this one another name.")
 
     def adopt(
@@ -159,7 +151,7 @@ class DataFolder:
         if not replaces:
             self.check_free(name)
         ending = _ending(made)
-        before = [entry.name for entry in self.own() if _stem(entry.last) == name] if replaces else []
+        before = [entry.name for store, entry in self._placed(name) if store is not SHIPPED] if replaces else []
         aside = f"datasets/.{name}.replaced"
         self.file_store.remove(aside)
         try:
@@ -258,17 +250,19 @@ class DataFolder:
             raise NotFound(f"There is no data set {name!r}.")
         return listed
 
-    def _named(self, name: str) -> list[Entry]:
-        found = [entry for entry in self.entries() if _stem(entry.last) == _stem(name)]
-        if not found:
-            raise NotFound(f"There is no data set {name!r}.")
-        return found
-
     def _changeable(self, name: str) -> list[Entry]:
-        entries = self._named(name)
-        if self._store(name) is SHIPPED:
+        """The files of the service's own data set of a name.
+
+        Raises:
+            NotFound: there is none of that name.
+            InvalidRequest: it comes along.
+        """
+        placed = self._placed(name)
+        if not placed:
+            raise NotFound(f"There is no data set {name!r}.")
+        if placed[0][0] is SHIPPED:
             raise InvalidRequest(f"The data set {name!r} comes with the service: it cannot be deleted or renamed.")
-        return entries
+        return [entry for _, entry in placed]
 
     def _keep(self, name: str, intake: Intake) -> None:
         """Keep what is known of a data set beside it, for as long as its files are the same."""
@@ -284,23 +278,23 @@ class DataFolder:
 
     def _files(self, name: str) -> str:
         """Changes whenever any file of a data set does, however deep it lies."""
-        whole, store = hashlib.sha256(), self._store(name)
-        for entry in self._named(name):
+        whole = hashlib.sha256()
+        for store, entry in self._placed(name):
             for file in store.entries(entry.name, deep=True) if entry.folder else (entry,):
                 whole.update(repr((file.name, file.size, file.changed)).encode())
         return whole.hexdigest()
 
-    def _look(self, entry: Entry) -> Listed | None:
+    def _look(self, store: FileStore, entry: Entry) -> Listed | None:
         name = _stem(entry.last)
-        store = self._store(name)
         state = json.dumps(store.state(entry.name))
         listed = _listed(store, entry, hash(state) if entry.folder else 0)
-        if listed is not None and store is SHIPPED:
-            listed = replace(listed, shipped=True)
+        if listed is None:
+            return None
+        # A store of objects knows no time of a folder.
+        created = datetime.fromtimestamp(entry.changed / 1e9, UTC) if entry.changed else None
+        listed = replace(listed, created=created, shipped=store is SHIPPED)
         kept = _kept(self.file_store, name, state)
-        if listed is not None and entry.changed:  # a store of objects knows no time of a folder
-            listed = replace(listed, created=datetime.fromtimestamp(entry.changed / 1e9, UTC))
-        if listed is None or kept is None:
+        if kept is None:
             return listed
         about = kept.intake.inventory
         classes = tuple(one.name for one in about.classes)

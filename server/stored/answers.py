@@ -18,11 +18,11 @@ class StoredAnswers(StoredKind):
         self._table = table
 
     def things(self) -> Iterator[Thing]:
-        """Every report that is no job's."""
+        """List every stored report that does not belong to a job."""
         return (Thing(*row) for row in self._table.ages())
 
     def extent(self) -> Extent:
-        """How many there are, and their bytes as they are stored."""
+        """Count the stored reports and their bytes."""
         return Extent(*self._table.extent())
 
     def delete(self, name: str) -> None:

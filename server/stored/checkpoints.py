@@ -20,7 +20,7 @@ from server.stored.kinds import StoredKind, Thing
 SUFFIX = ".safetensors"
 
 MOST_NAME_BYTES = 200
-"""Of a name in UTF-8; file systems take 255 with the ending."""
+"""Bytes of a checkpoint's name in UTF-8 at most; file systems take 255 with the ending."""
 
 
 class StoredCheckpoints(StoredKind):

@@ -28,8 +28,7 @@ class DataSets(StoredKind):
 
     def delete(self, name: str) -> None:
         """Delete a data set's files; reports and checkpoints that came of it stay."""
-        self.check_unused(name.partition(".")[0])
-        self.folder.remove(name)
+        super().delete(name.partition(".")[0])
 
     def forget(self, name: str) -> None:
         """Delete a data set's files, whatever needs them."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from attention.errors import Conflict
-from server.store.jobs import JobTable
 from server.stored.kinds import Extent, StoredKind, Thing
 
 
@@ -11,9 +10,6 @@ class StoredJobs(StoredKind):
     """Jobs with their reports; one that waits or runs is summed up, and never deleted."""
 
     name = "jobs"
-
-    def __init__(self, jobs: JobTable, keep_days: float) -> None:
-        super().__init__(jobs, keep_days)
 
     def things(self) -> Iterator[Thing]:
         """Jobs that have ended."""

@@ -76,7 +76,7 @@ class StoredKind(ABC):
         self.forget(name)
 
     def extent(self) -> Extent:
-        """What there is of this kind, summed up."""
+        """Sum up the things of this kind."""
         things = tuple(self.things())
         oldest = min((thing.created for thing in things), default=None)
         return Extent(len(things), sum(thing.bytes for thing in things), oldest)

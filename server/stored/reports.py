@@ -83,7 +83,7 @@ class Archive:
         return self._table.get(report_id)
 
     def newest(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Listed, ...]:
-        """What answers there are, newest first, after a place in this order."""
+        """List stored answers, newest first, beginning behind a given one."""
         return self._table.newest(limit, after)
 
     def close(self) -> None:

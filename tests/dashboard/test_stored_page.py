@@ -48,6 +48,7 @@ def test_a_data_set_gets_another_name_and_a_refusal_is_said(
     for name in ("pets", "others"):
         client.upload_dataset(name, io.BytesIO(write_zip(tmp_path / f"{name}.zip", pets).read_bytes()))
     page = opened(client, monkeypatch, "datasets")
+    assert sorted(page.table[0].value["name"]) == ["others", "pets"], "not what comes with the service"
     page.multiselect[0].set_value(["pets"]).run()
     page.text_input[0].set_value("others").run()
     page.button(key="rename").click().run()

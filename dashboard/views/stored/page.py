@@ -63,9 +63,8 @@ def main() -> None:
     titles = {name: say(kind.title) for name, kind in KINDS.items()}
     name = linked.choice(st.segmented_control, say("Kind"), titles, KIND, next(iter(KINDS)), wrap=False)
     kind = KINDS[name]
-    entries = {
-        str(entry[kind.key]): entry for entry in connect.client().entries(name) if not entry.get("sample", False)
-    }
+    stored = connect.client().entries(name)
+    entries = {str(entry[kind.key]): entry for entry in stored if not (entry.get("sample") or entry.get("shipped"))}
     if not entries:
         st.info(say("Nothing of this kind is stored."), icon=":material/inventory_2:")
         return
