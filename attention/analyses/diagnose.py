@@ -114,7 +114,9 @@ def _start(model: nn.Module, network: Network) -> Statement:
     starts = module_starts(model, network.preprocess.size)
     kept = [1.0 if start.identity else start.kept for start in starts]
     known = [value for value in kept if value is not None]
-    changed = [start.slot for start, value in zip(starts, kept, strict=True) if value and abs(value - 1) > KEPT]
+    changed = [
+        start.slot for start, value in zip(starts, kept, strict=True) if value is not None and abs(value - 1) > KEPT
+    ]
     fresh = bool(changed) and network.state == "fresh attention"
     state = " The backbone was trained without them, and they have not been trained since." if fresh else ""
     mean = float(np.mean(known)) if known else None
@@ -202,8 +204,9 @@ def published_gain(variant: Variant) -> tuple[float | None, str]:
 
 
 def _spread(network: Network, lab: AnyLab) -> tuple[float, int, str] | None:
-    """Standard deviation of differences to the plain network, points, of how many pairs, and whose: runs here, or the
-    study that comes along.
+    """Return the standard deviation of differences to the plain network, points, the number of pairs, and their source.
+
+    The pairs are of runs of this service with the same recipe and data, else of the study that comes along.
     """
     card, scores = network.card, dict[str, dict[int, float]]()
     plain = arm_key(network.variant.plain)

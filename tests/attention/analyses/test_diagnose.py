@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from attention.analyses import run
-from attention.analyses.diagnose import published_gain
-from attention.build import resolve
+from attention.analyses.diagnose import _start, published_gain
+from attention.build import build, resolve
 from attention.data.sampling import batches
 from attention.errors import InvalidRequest
 from attention.gate import AttentionModule, ablate
@@ -18,6 +18,7 @@ from attention.interventions.diagnosis import diagnose_model, units
 from attention.measuring.decision import Rule
 from attention.measuring.gate_health import GateWatch
 from attention.measuring.planning import seeds_needed
+from attention.modules.se import SqueezeExcitation
 from attention.reports.diagnose import TOPICS, DiagnoseReport, DiagnoseRequest, Finding, Topic
 from attention.spec import Ablation, Pictures, Variant
 from attention.watch import ablate as ablate_any
@@ -180,3 +181,18 @@ def test_published_gains_are_of_the_same_backbone_where_there_are_any() -> None:
 def test_a_network_without_attention_is_refused(lab: NaiveLab) -> None:
     with pytest.raises(InvalidRequest, match="no gate to replace"):
         run(DiagnoseRequest(variant=Variant.parse("none"), images=Pictures(data="pets")), lab)
+
+
+@pytest.mark.full
+def test_a_module_that_lets_nothing_through_changes_the_activations(lab: NaiveLab) -> None:
+    """Its share of 0 was taken for one that is not known."""
+    network = lab.describe(Variant.parse("resnet20(width=4)/se(bias=true)?classes=2"))
+    model = build(network.variant)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, SqueezeExcitation) and module.expand.bias is not None:
+                module.expand.weight.zero_()
+                module.expand.bias.fill_(-1e4)
+    statement = _start(model, network)
+    assert (statement.finding, statement.number) == ("notice", 0.0)
+    assert len(statement.where) == 9
