@@ -1,6 +1,7 @@
 """The sentences of the dashboard and their Chinese: ``python -m dashboard.catalogue`` brings the catalogue up to date.
 
-New sentences are added without a translation, and those that no page says any more are dropped.
+New sentences are added without a translation, and those that no page says any more are dropped. A new module needs no
+translation: one file adds it.
 """
 
 import ast
@@ -24,7 +25,7 @@ KEYWORDS = ("say", "marked")
 
 
 def sentences() -> Catalog:
-    """Every sentence of the code, and title and description of every page, with the files that say them."""
+    """Collect the sentences that must have their Chinese: of the code, of pages' titles and of fixed lists."""
     template = Catalog(charset="utf-8")
     for file in sorted(FOLDER.rglob("*.py")):
         where = str(file.relative_to(FOLDER.parent))
@@ -36,16 +37,20 @@ def sentences() -> Catalog:
     return template
 
 
-def _of_the_library() -> Iterator[str]:
-    """What photos, modules and backbones are called, and what replacing, sweeping, ranking and recipes mean."""
-    yield from (*ABLATIONS.values(), *FAMILIES.values(), *RANKS.values(), *MODES.values(), *RECIPE_NOTES.values())
-    with (FOLDER.parent / "attention" / "data" / "samples" / "samples.csv").open(encoding="utf-8") as rows:
-        yield from (row["title"] for row in csv.DictReader(rows))
+def titles() -> Iterator[str]:
+    """List the titles of modules and backbones, which are shown in English until somebody has translated them."""
     for shelf in ("modules", "backbones"):
         for file in sorted((FOLDER.parent / "attention" / shelf).glob("*.py")):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.ClassDef | ast.FunctionDef) and any(map(_registers, node.decorator_list)):
                     yield (ast.get_docstring(node) or "").partition("\n")[0]
+
+
+def _of_the_library() -> Iterator[str]:
+    """List what sample photos are called, and what replacing, sweeping, ranking and recipes mean."""
+    yield from (*ABLATIONS.values(), *FAMILIES.values(), *RANKS.values(), *MODES.values(), *RECIPE_NOTES.values())
+    with (FOLDER.parent / "attention" / "data" / "samples" / "samples.csv").open(encoding="utf-8") as rows:
+        yield from (row["title"] for row in csv.DictReader(rows))
 
 
 def _registers(decorator: ast.expr) -> bool:
@@ -74,8 +79,10 @@ def translated() -> Catalog:
 
 def main() -> None:
     """Write the catalogue anew."""
-    catalogue = translated()
-    catalogue.update(sentences(), no_fuzzy_matching=True)
+    catalogue, every = translated(), sentences()
+    for title in titles():
+        every.add(title, locations=[("attention", 1)])
+    catalogue.update(every, no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     with CATALOGUE.open("wb") as file:
         write_po(file, catalogue, width=120, sort_output=True, omit_header=False, include_lineno=False)
