@@ -32,8 +32,13 @@ def components_found_once() -> Iterator[None]:
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
-    settings = Settings(data=tmp_path / "data", device="cpu", threads=1, max_upload_bytes=200_000)
+def settings(tmp_path: Path) -> Settings:
+    """No job runs by itself: a test does it when it wants to."""
+    return Settings(data=tmp_path / "data", device="cpu", threads=1, jobs=0, max_upload_bytes=200_000)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
     with TestClient(create_app(settings)) as http:
         yield Client(http)
 

@@ -1,12 +1,9 @@
 """The Classes page: curves and stripes at once, many images as a job, the probes when they are opened."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
@@ -15,24 +12,11 @@ from attention.reports.stripe import StripeRequest
 from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.views.look import class_charts, class_panels
-from server.app import create_app
 from server.settings import Settings
 from server.store import Store
 from tests.dashboard.page_parts import CHART, done, linked, page_of, table, texts, write_pets
 
 ECA, SE = (Variant.parse(f"resnet20/{name}?classes=10&weights=shipped") for name in ("eca", "se"))
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """No job runs by itself: a test does it when it wants to."""
-    return Settings(data=tmp_path / "data", device="cpu", threads=1, jobs=0)
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
-    with TestClient(create_app(settings)) as http:
-        yield Client(http)
 
 
 @pytest.fixture

@@ -19,6 +19,13 @@ from attention.reports.compare import CompareRequest, Comparison
 from attention.reports.cost import CostReport, CostRequest
 from attention.reports.study import StudyRequest
 from attention.spec import Recipe, Variant
+from server.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Jobs run: the client waits for one."""
+    return Settings(data=tmp_path / "data", device="cpu", threads=1, max_upload_bytes=200_000)
 
 
 def answering(respond: Callable[[httpx2.Request], httpx2.Response]) -> Client:

@@ -1,10 +1,6 @@
 """Why does it not help: the statements of a job as a list, in both languages, each with number and threshold."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
@@ -13,7 +9,6 @@ from attention.reports.evidence import Interval
 from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.views.ablate import diagnosis
-from server.app import create_app
 from server.settings import Settings
 from tests.dashboard.page_parts import done, linked, page_of, texts, write_pets
 
@@ -39,18 +34,6 @@ def test_a_statement_is_said_with_number_interval_and_threshold() -> None:
     seeds = mean.model_copy(update={"topic": "seeds", "number": None, "unit": "seeds", "threshold": 8.0})
     seeds = seeds.model_copy(update={"interval": interval.model_copy(update={"low": 64.0, "high": 10_000.0})})
     assert diagnosis.said(seeds) == "**> 10,000** seeds [64 … 10,000] · threshold 8"
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """No job runs by itself: a test does it when it wants to."""
-    return Settings(data=tmp_path / "data", device="cpu", threads=1, jobs=0)
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
-    with TestClient(create_app(settings)) as http:
-        yield Client(http)
 
 
 @pytest.mark.full

@@ -1,10 +1,8 @@
 """Grad-CAM beside the predictions, the fold, and the contact sheet of disagreement: drawn as the reports have it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
@@ -18,24 +16,11 @@ from dashboard import connect
 from dashboard.views.ablate import disagreement_panels as disagree_panels
 from dashboard.views.ablate import fold as fold_panels
 from dashboard.views.look import cam as cam_panels
-from server.app import create_app
 from server.settings import Settings
 from tests.dashboard.page_parts import done, linked, page_of, table, texts, write_pets
 
 NONE, SE = (Variant.parse(f"resnet20/{name}?classes=10&weights=shipped") for name in ("none", "se"))
 PETS = Pictures(data="pets")
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """No job runs by itself: a test does it when it wants to."""
-    return Settings(data=tmp_path / "data", device="cpu", threads=1, jobs=0)
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
-    with TestClient(create_app(settings)) as http:
-        yield Client(http)
 
 
 def page(name: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:

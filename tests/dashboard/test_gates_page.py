@@ -1,10 +1,8 @@
 """The Ablate page: a photo with its switches at once, a sweep over a data set as a job, an address that keeps both."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
@@ -14,24 +12,11 @@ from attention.reports.sweep import SweepReport, SweepRequest, WhatIfRequest
 from attention.spec import Variant
 from attention.storage.folder import FolderStore
 from dashboard import connect
-from server.app import create_app
 from server.settings import Settings
 from server.store import Store
 from tests.dashboard.page_parts import done, linked, page_of, table, tables, texts, write_pets
 
 ECA = Variant.parse("resnet20/eca?classes=10&weights=shipped")
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """No job runs by itself: a test does it when it wants to."""
-    return Settings(data=tmp_path / "data", device="cpu", threads=1, jobs=0)
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
-    with TestClient(create_app(settings)) as http:
-        yield Client(http)
 
 
 @pytest.fixture

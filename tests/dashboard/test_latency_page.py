@@ -1,12 +1,9 @@
 """The Latency page: the address is the question, the baseline's own timings the yardstick, and no number is doubted."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import pytest
-from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
@@ -18,23 +15,10 @@ from dashboard import connect
 from dashboard.views.price import measured_charts as latency_charts
 from dashboard.views.price import measured_form as latency_form
 from dashboard.views.price import measured_panels as latency_panels
-from server.app import create_app
 from server.settings import Settings
 from tests.dashboard.page_parts import done, linked, page_of, table, texts
 
 SMALL = tuple(Variant.parse(f"resnet20(width=4)/{name}") for name in ("se", "eca"))
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """No job runs by itself: a test does it when it wants to."""
-    return Settings(data=tmp_path / "data", device="cpu", threads=1, jobs=0)
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
-    with TestClient(create_app(settings)) as http:
-        yield Client(http)
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """A study class by class on its page: every mean and spread as counted by hand, and the mean confusion matrix."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
@@ -14,7 +12,6 @@ from attention.training.class_summary import class_summary
 from dashboard import connect
 from dashboard.drawing import classes as drawing
 from dashboard.views.study import charts
-from server.app import create_app
 from server.settings import Settings
 from tests.dashboard.page_parts import page_of, table, texts
 from tests.dashboard.test_study_page import claimed, drawn, rows, study
@@ -60,12 +57,6 @@ def test_confusion_is_a_share_of_the_true_class() -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data=tmp_path / "data", device="cpu", threads=1, jobs=0)
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
-    with TestClient(create_app(settings)) as http:
-        yield Client(http)
 
 
 @pytest.mark.full

@@ -1,13 +1,11 @@
 """The study page: data, form and estimate before a study, progress while it runs, the verdict first when it is done."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
@@ -21,7 +19,6 @@ from dashboard import connect
 from dashboard.drawing import marks as charts
 from dashboard.views.study import charts as study_charts
 from dashboard.widgets import jobs
-from server.app import create_app
 from server.settings import Settings
 from server.store import Store
 
@@ -161,12 +158,6 @@ def test_a_duration_is_told_as_people_do(seconds: float, text: str) -> None:
 def settings(tmp_path: Path) -> Settings:
     """No job runs: what they would have found is put into the store."""
     return Settings(data=tmp_path / "data", device="cpu", threads=1, jobs=0)
-
-
-@pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
-    with TestClient(create_app(settings)) as http:
-        yield Client(http)
 
 
 @pytest.fixture
