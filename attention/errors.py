@@ -86,7 +86,7 @@ class NotFound(AttentionError):
 
 
 class Conflict(InvalidRequest):
-    """A name that is taken already, or a thing that an unfinished job needs."""
+    """Error: a name is taken already, or an unfinished job needs what shall be deleted or renamed."""
 
 
 class BadCheckpoint(AttentionError):

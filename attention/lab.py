@@ -81,7 +81,7 @@ References = LRU[tuple[Variant, str, Pictures, str, bool], ReferenceGates]
 
 
 class BaseLab(ABC):
-    """What labs have in common: all but how a forward pass is run.
+    """Base of all labs: everything except how a forward pass is run.
 
     Args:
         device: a torch device.
@@ -97,7 +97,7 @@ class BaseLab(ABC):
         self._described: dict[Variant, Network] = {}
 
     def describe(self, variant: Variant) -> Network:
-        """All that is known of a network, looked up once for all that a question asks."""
+        """Look up all that is known of a network, once for a whole question."""
         if variant not in self._described:
             network = describe(variant, self.files.checkpoints)
             self._described |= {variant: network, network.variant: network}
@@ -234,7 +234,7 @@ class Lab(BaseLab):
         """Return at once: what a script asks is wanted until it is interrupted."""
 
     def progress(self, done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
-        """Hand on how far the work is."""
+        """Call ``on_progress`` with the steps done, the steps in all and a note."""
         if self._on_progress is not None:
             self._on_progress(done, total, note)
 

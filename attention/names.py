@@ -33,7 +33,7 @@ BARE: Mapping[str, Any] = {"backbone": "resnet18", "backbone_options": {"width":
 """What a module's name alone means: the network of its family that comes along, trained on photos of 96 x 96 pixels."""
 
 BARE_POSITIONS: Mapping[str, str] = {"danet": "tail"}
-"""Where such a network has its module, if not at the standard place: DANet stands at the end, as its paper puts it."""
+"""Module -> its position in the network that its name alone means, if not `standard`; DANet's is its paper's."""
 
 _FORM = "backbone/attention(option=value)@position:stages, such as resnet50/se(reduction=8)@standard:3-4"
 

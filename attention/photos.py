@@ -10,14 +10,14 @@ from attention.errors import BadImage, NotFound
 
 
 class HasSave(Protocol):
-    """What is asked of a PIL image."""
+    """Protocol of a PIL image, as far as a photo is read from it."""
 
     def save(self, fp: Any, format: str) -> None:
         """Write the image into a file."""
 
 
 class HasBytes(Protocol):
-    """What is asked of an array (H, W, 3) or (H, W): of bytes 0..255, or of floats 0..1."""
+    """Protocol of an array (H, W, 3) or (H, W): of bytes 0..255, or of floats 0..1."""
 
     @property
     def dtype(self) -> Any:

@@ -41,7 +41,7 @@ FEW = 10
 
 @dataclass
 class Seen:
-    """Gates over the images so far: for each gate, for each class, the moments of every channel."""
+    """Running moments of gates over images: for each gate, for each class, of every channel."""
 
     moments: dict[str, dict[str, Moments]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)

@@ -22,7 +22,7 @@ STEP = 1000
 """Bytes of one step of a job's progress."""
 
 SPEED_AFTER_S = 0.5
-"""Before that, a speed says nothing."""
+"""Seconds of a download before its speed is shown."""
 
 
 @dataclass

@@ -47,7 +47,7 @@ class AnalysisVerb:
         self._options = {name: field for name, field in fields.items() if name not in given}
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Photos and networks as words, and an option for every other field of the request."""
+        """Add photos and networks as words, and an option for every other field of the request."""
         what = [word for word, there in (("photos", self._photos), ("networks", self._networks)) if there]
         parser.add_argument("words", nargs="*", metavar=" and ".join(what).upper() or "WORD", help=", ".join(what))
         if self._data:
@@ -61,7 +61,7 @@ class AnalysisVerb:
         report_options.add_arguments(parser)
 
     def run(self, chosen: argparse.Namespace) -> None:
-        """Ask, with a line of progress, and give the report."""
+        """Ask the analysis, show its progress on standard error, and print the report."""
         with ProgressLine() as line:
             lab = Lab(chosen.folder, chosen.device, on_progress=line)
             report = lab.ask(question(self._request.analysis, **self._fields(chosen, lab)))
@@ -123,7 +123,7 @@ def _without_none(kind: Any) -> Any:
 
 
 def _metavar(kind: Any) -> str:
-    """What stands for a value in the help."""
+    """Return the placeholder of an option's value in the help."""
     if get_origin(kind) is Literal:
         return f"{{{','.join(map(str, get_args(kind)))}}}"
     return {int: "N", float: "X", str: "TEXT", Pictures: "DATA"}.get(kind, "VALUE")

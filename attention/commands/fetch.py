@@ -122,7 +122,7 @@ def bring(networks: Sequence[HubNetwork], checkpoints: Checkpoints) -> None:
 
 
 def _show(download: Download) -> None:
-    """Show how far a download is, where somebody can see it."""
+    """Print the progress of a download if standard error is a terminal."""
     if sys.stderr.isatty():
         print(f"\r  {download}  ", end="", file=sys.stderr, flush=True)
 

@@ -19,7 +19,7 @@ WIDE = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The form of the report, and where it goes."""
+    """Add the options for the form of the report and for its file."""
     parser.add_argument("--format", choices=FORMATS, default="text", help="form of the report")
     parser.add_argument("--table", default="", metavar="NAME", help="which of the report's tables; the main one")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there instead")

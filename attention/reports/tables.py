@@ -29,7 +29,7 @@ WIDE = 10
 """Fields that a part of an item may have to become columns of their own."""
 
 LINES, WIDTH = 20, 100
-"""Of a report as text on a screen."""
+"""Largest size of a report as text: lines, and characters a line."""
 
 
 class Column(Plain):

@@ -1,4 +1,4 @@
-"""All runs of a study, in order or map_runs over machines, and the report they add up to."""
+"""Every run of a study, one after the other or on several machines, and the report they add up to."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace

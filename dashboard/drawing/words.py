@@ -85,7 +85,7 @@ CLASSES = (
     marked("ship"),
     marked("truck"),
 )
-"""Classes of the networks that come along, which have words in every language; those of users have not."""
+"""Class names of the networks that come with the project, for translation; classes of users are not translated."""
 
 DATA = (marked("Five flowers"), marked("CIFAR-10 (JPEG q75)"))
-"""Data that the networks that come along were trained on."""
+"""Names of the data that the networks which come with the project were trained on."""

@@ -104,7 +104,7 @@ class ReportedFile(io.BufferedIOBase):
         self._file, self._size, self._on_read, self._said = file, max(size, 1), on_read, -1
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read, and report."""
+        """Read bytes, and report which share of the file has been read."""
         data = self._file.read(-1 if size is None else size)
         hundredth = 100 * self._file.tell() // self._size
         if hundredth != self._said:
@@ -113,11 +113,11 @@ class ReportedFile(io.BufferedIOBase):
         return data
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move to a place of the file."""
+        """Move to a position in the file, bytes."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Where it stands."""
+        """Return the position in the file, bytes."""
         return self._file.tell()
 
 

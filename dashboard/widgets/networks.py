@@ -33,7 +33,7 @@ class Offer:
     arms: Mapping[str, str] = field(default_factory=dict)
     """Key -> label of the trained ones, which may differ in more than their module."""
     title: str = ""
-    """What they were trained for."""
+    """Name of the data that the networks were trained on."""
 
 
 def choose(catalog: Catalog, default: Sequence[str] = FIRST) -> tuple[Variant, ...]:

@@ -108,7 +108,7 @@ class Schemas:
 
 
 schemas_of = cache(Schemas)
-"""The schemas of these questions, written once in a process however many apps it makes."""
+"""JSON Schemas of all questions; made once a process, which tests with many apps need."""
 
 
 def _guard(operation: dict[str, Any], needs_key: bool) -> None:

@@ -11,7 +11,7 @@ from server.__main__ import main
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Nothing: what is tried is the environment."""
+    """Add no arguments: the configuration is read from the environment."""
 
 
 def run(chosen: argparse.Namespace) -> None:

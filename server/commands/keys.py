@@ -11,7 +11,7 @@ from server.__main__ import add_key_actions, keys, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is done, and with which key."""
+    """Add the action and the name of the key."""
     add_key_actions(parser)
 
 

@@ -95,7 +95,7 @@ class AnswerTable:
         )
 
     def newest(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Listed, ...]:
-        """What answers there are, newest first, after a place in this order."""
+        """List stored answers, newest first, beginning behind a given one."""
         newest = newest_first(_LISTED, _COLUMNS.created, _COLUMNS.id, limit, after)
         with self._engine.connect() as connection:
             rows = connection.execute(newest).mappings()

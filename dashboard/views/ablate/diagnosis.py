@@ -137,7 +137,7 @@ def described(request: DiagnoseRequest) -> str:
 
 
 def show(report: DiagnoseReport, final: bool) -> None:
-    """What was checked, as a list: icon, question, number, threshold, meaning, source, and where."""
+    """Draw the statements of a diagnosis as a list: icon, question, number, threshold, meaning, source, places."""
     trouble = sum(statement.finding == "trouble" for statement in report.statements)
     if trouble:
         head = say("%(count)s of %(all)s checks find trouble", count=trouble, all=len(report.statements))
@@ -170,7 +170,7 @@ def _statement(statement: Statement) -> None:
 
 
 def said(statement: Statement) -> str:
-    """Number, interval and threshold of a statement that has them."""
+    """Format a statement's number, unit, interval and threshold for one line of the page."""
     unit, signed = say(UNITS[statement.unit]), statement.topic in ("mean", "scalar", "neutral")
     number = "> 10,000" if statement.number is None else f"{statement.number:{'+.2f' if signed else ',.3g'}}"
     parts = f"**{number}** {unit}".replace("-", "−")

@@ -102,7 +102,7 @@ def _ask(request: WhatIfRequest) -> WhatIfReport | None:
 
 
 def downloads(report: Any, name: str, device: str) -> None:
-    """A report as files, and where it was computed."""
+    """Draw the download buttons of a report, and say which device computed it."""
     with st.container(horizontal=True):
         files = [(say("Report (JSON)"), report.model_dump_json(indent=1), f"{name}.json")]
         files.append((say("Effects (CSV)"), report.csv(), f"{name}.csv"))

@@ -8,10 +8,10 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    """To the newer form."""
+    """Upgrade the tables to this version."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """And back."""
+    """Downgrade the tables to the version before."""
     ${downgrades if downgrades else "pass"}

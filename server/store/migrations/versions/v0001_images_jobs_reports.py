@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """To the newer form."""
+    """Upgrade the tables to this version."""
     op.create_table(
         "images",
         sa.Column("id", sa.String(64), primary_key=True),
@@ -51,7 +51,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """And back."""
+    """Downgrade the tables to the version before."""
     op.drop_table("reports")
     op.drop_table("jobs")
     op.drop_table("images")

@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """To the newer form."""
+    """Upgrade the tables to this version."""
     op.create_table(
         "answers",
         sa.Column("id", sa.String(32), primary_key=True),
@@ -25,5 +25,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """And back."""
+    """Downgrade the tables to the version before."""
     op.drop_table("answers")

@@ -8,13 +8,13 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """To the newer form."""
+    """Upgrade the tables to this version."""
     op.add_column("jobs", sa.Column("owner", sa.String(255), nullable=True))
     op.add_column("jobs", sa.Column("beats", sa.Integer(), nullable=False, server_default="0"))
 
 
 def downgrade() -> None:
-    """And back."""
+    """Downgrade the tables to the version before."""
     with op.batch_alter_table("jobs") as jobs:
         jobs.drop_column("beats")
         jobs.drop_column("owner")

@@ -8,11 +8,11 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """To the newer form."""
+    """Upgrade the tables to this version."""
     op.add_column("images", sa.Column("note", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:
-    """And back."""
+    """Downgrade the tables to the version before."""
     with op.batch_alter_table("images") as images:
         images.drop_column("note")

@@ -8,12 +8,12 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """To the newer form; reports that are there are measured, a letter beyond ASCII as one byte."""
+    """Upgrade the tables to this version; reports that are there are measured, a letter beyond ASCII as one byte."""
     op.add_column("reports", sa.Column("size", sa.Integer(), nullable=False, server_default="0"))
     op.execute("UPDATE reports SET size = length(json)")
 
 
 def downgrade() -> None:
-    """And back."""
+    """Downgrade the tables to the version before."""
     with op.batch_alter_table("reports") as reports:
         reports.drop_column("size")

@@ -8,13 +8,13 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """To the newer form."""
+    """Upgrade the tables to this version."""
     op.add_column("jobs", sa.Column("asked_as", sa.String(64), nullable=True))
     op.create_index("ix_jobs_asked_as", "jobs", ["asked_as"], unique=True)
 
 
 def downgrade() -> None:
-    """And back."""
+    """Downgrade the tables to the version before."""
     op.drop_index("ix_jobs_asked_as", "jobs")
     with op.batch_alter_table("jobs") as jobs:
         jobs.drop_column("asked_as")
