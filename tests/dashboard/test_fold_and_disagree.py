@@ -1,17 +1,13 @@
 """Grad-CAM beside the predictions, the fold, and the contact sheet of disagreement: drawn as the reports have it."""
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
-from attention.data import folder
 from attention.reports.cam import CamRequest
 from attention.reports.disagreement import DisagreementReport, DisagreementRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures, Variant
-from attention.storage.folder import FolderStore
 from dashboard import connect
 from dashboard.views.ablate import disagreement_panels as disagree_panels
 from dashboard.views.ablate import fold as fold_panels
@@ -112,10 +108,8 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
 
 
 @pytest.mark.full
-def test_the_page_without_a_data_set_says_how_to_bring_one(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(folder, "SHIPPED", FolderStore(tmp_path / "none"))
+@pytest.mark.usefixtures("nothing_shipped")
+def test_the_page_without_a_data_set_says_how_to_bring_one(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = page("ablate/disagreement", client, monkeypatch)
     shown.run()
     assert not shown.exception and not shown.error

@@ -1,16 +1,12 @@
 """The Ablate page: a photo with its switches at once, a sweep over a data set as a job, an address that keeps both."""
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
-from attention.data import folder
 from attention.reports.cost import CostRequest
 from attention.reports.sweep import SweepReport, SweepRequest, WhatIfRequest
 from attention.spec import Variant
-from attention.storage.folder import FolderStore
 from dashboard import connect
 from server.settings import Settings
 from server.store import Store
@@ -184,10 +180,8 @@ def test_a_link_to_a_job_of_another_kind_offers_a_new_sweep(page: AppTest, clien
 
 
 @pytest.mark.full
-def test_without_a_data_set_the_page_says_how_to_bring_one(
-    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(folder, "SHIPPED", FolderStore(tmp_path / "none"))
+@pytest.mark.usefixtures("nothing_shipped")
+def test_without_a_data_set_the_page_says_how_to_bring_one(page: AppTest) -> None:
     page.query_params["on"] = "data"
     page.run()
     assert not page.exception and not page.error

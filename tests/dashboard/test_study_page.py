@@ -9,11 +9,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
-from attention.data import folder
 from attention.reports.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.study import CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
 from attention.spec import Variant
-from attention.storage.folder import FolderStore
 from attention.training.summary import summarise
 from dashboard import connect
 from dashboard.drawing import marks as charts
@@ -190,10 +188,8 @@ def texts(elements: Any) -> str:
 
 
 @pytest.mark.full
-def test_without_data_the_page_says_what_a_study_is_and_how_to_bring_data(
-    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(folder, "SHIPPED", FolderStore(tmp_path / "none"))
+@pytest.mark.usefixtures("nothing_shipped")
+def test_without_data_the_page_says_what_a_study_is_and_how_to_bring_data(page: AppTest) -> None:
     page.run()
     assert not page.exception and not page.error
     assert "Is the gain real" in page.info[0].value
