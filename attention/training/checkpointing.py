@@ -88,6 +88,5 @@ def write_checkpoint(file_store: FileStore, place: str, model: nn.Module, card: 
     """Keep a network's weights and its card side by side: ``place`` and what each is."""
     state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
     file_store.write(f"{place}.json", card.model_dump_json(indent=1).encode() + b"\n")
-    file_store.write(
-        f"{place}.safetensors", to_safetensors(state)
-    )  # last, for the network is there as soon as they are
+    # The weights come last, for the network is there as soon as they are.
+    file_store.write(f"{place}.safetensors", to_safetensors(state))
