@@ -36,6 +36,7 @@ from tests.server.conftest import photo
 __all__ = ["cluster"]
 
 IDS = tuple(sample.id for sample in samples())
+SE, ECA = "resnet20/se?weights=shipped", "resnet20/eca?weights=shipped"
 ON_RAY = pytest.param("ray", marks=pytest.mark.slow)
 
 
@@ -155,8 +156,8 @@ def alike(found: object, truth: object, where: str = "") -> None:
 @pytest.mark.full
 def test_an_answer_is_that_of_the_naive_lab(service: Service) -> None:
     asked = [
-        compare(IDS[:2], "se", "eca", gates="json"),
-        compare(IDS[:1], "se", ablation=Ablation(kind="neutral")),
+        compare(IDS[:2], SE, ECA, gates="json"),
+        compare(IDS[:1], SE, ablation=Ablation(kind="neutral")),
         CostRequest(variants=(Variant.parse("resnet20/se"), Variant.parse("resnet20/eca"))),
     ]
     for request, report in zip(asked, service.ask(*asked), strict=True):
@@ -166,7 +167,7 @@ def test_an_answer_is_that_of_the_naive_lab(service: Service) -> None:
 @pytest.mark.full
 def test_clients_at_once_each_get_what_a_lone_one_gets(service: Service) -> None:
     kinds = (None, Ablation(kind="scalar"), Ablation(kind="neutral"))
-    asked = [compare((IDS[number % 5],), ("se", "eca")[number % 2], ablation=kinds[number % 3]) for number in range(24)]
+    asked = [compare((IDS[number % 5],), (SE, ECA)[number % 2], ablation=kinds[number % 3]) for number in range(24)]
     lone = [service.ask(request)[0] for request in asked]
     for together, alone in zip(service.ask(*asked), lone, strict=True):
         alike(together, alone)
@@ -175,7 +176,7 @@ def test_clients_at_once_each_get_what_a_lone_one_gets(service: Service) -> None
 def test_photos_that_come_along_are_seen_and_not_kept(service: Service) -> None:
     data = photo(7)
     name = hashlib.sha256(data).hexdigest()
-    request = compare((name,), "se")
+    request = compare((name,), SE)
     (report,) = service.ask(request, photos={name: data})
     assert report.predictions[0].image == name
     (refused,) = service.ask(request)
@@ -199,7 +200,7 @@ def test_a_question_that_nobody_waits_for_leaves_no_trace(service: Service) -> N
         assert service.engine.accepted == 0
 
     asyncio.run(impatient())
-    assert not isinstance(service.ask(compare(IDS[:1], "se"))[0], Exception)
+    assert not isinstance(service.ask(compare(IDS[:1], SE))[0], Exception)
 
 
 @pytest.mark.full
@@ -304,7 +305,7 @@ def test_a_node_that_dies_takes_no_answer_and_no_finished_run_with_it(
 
     with started(settings) as service:
         job_id = service.submit(study(epochs=80, seeds=3))
-        asked = [compare((IDS[n % 15],), ("se", "eca")[n % 2]) for n in range(60)]
+        asked = [compare((IDS[n % 15],), (SE, ECA)[n % 2]) for n in range(60)]
         truth = {request.model_dump_json(): service.ask(request)[0] for request in asked[:30]}
         service.until(job_id, lambda job: bool(kept()))
         finished = kept()
