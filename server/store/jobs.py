@@ -6,7 +6,7 @@ Who works on a job shows every few seconds that it lives (`beat`). Others who se
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Update,
     case,
     delete,
+    false,
     func,
     insert,
     select,
@@ -33,6 +34,7 @@ from attention.schemas import ENDED, Job, JobLinks, JobState, StoredReport
 from attention.spec import Plain, Request
 from server.store.database import alone, newest_first
 from server.store.owner import this_process
+from server.store.ownership import ASKER, add_owner, own, seen
 from server.store.tables import JobRow, ReportRow
 
 MAX_CRASHES = 3
@@ -99,6 +101,8 @@ class JobTable:
             with self._engine.begin() as connection:
                 alone(connection, "queue")  # or some could add at once, none of whom sees the others
                 connection.execute(insert(JobRow).values(**values))
+                if (asker := ASKER.get()) is not None:
+                    add_owner(connection, KIND, job_id, asker, false())
                 waiting = select(func.count()).select_from(JobRow).where(JobRow.state == "queued")
                 if connection.execute(waiting).scalar_one() > max_waiting:
                     raise Overloaded(f"{max_waiting} jobs are waiting already. Try again when some are done.", 60.0)
@@ -129,23 +133,23 @@ class JobTable:
             NotFound: it is not here.
         """
         with self._engine.connect() as connection:
-            row = connection.execute(_JOBS.where(JobRow.id == job_id)).mappings().one_or_none()
+            query = _JOBS.where(JobRow.id == job_id, seen(KIND, _COLUMNS.id))
+            row = connection.execute(query).mappings().one_or_none()
         if row is None:
-            raise NotFound(f"There is no job {job_id[:80]!r} here. GET /v1/jobs lists those there are.")
+            raise no_job(job_id)
         return _job(row)
 
     def newest(
         self, limit: int, state: JobState | None = None, after: tuple[datetime, str] | None = None
     ) -> tuple[Job, ...]:
         """Jobs, those that were asked for last first, after a place in this order."""
-        chosen = _JOBS if state is None else _JOBS.where(JobRow.state == state)
+        chosen = _JOBS.where(seen(KIND, _COLUMNS.id), *(() if state is None else (JobRow.state == state,)))
         return self._all(newest_first(chosen, _COLUMNS.created, _COLUMNS.id, limit, after))
 
     def finished(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Job, ...]:
         """Jobs that are done, those that were finished last first, after a place in this order."""
-        return self._all(
-            newest_first(_JOBS.where(JobRow.state == "done"), _COLUMNS.finished, _COLUMNS.id, limit, after)
-        )
+        done = _JOBS.where(JobRow.state == "done", seen(KIND, _COLUMNS.id))
+        return self._all(newest_first(done, _COLUMNS.finished, _COLUMNS.id, limit, after))
 
     def _all(self, query: Select[Any]) -> tuple[Job, ...]:
         with self._engine.connect() as connection:
@@ -235,20 +239,26 @@ class JobTable:
             )
 
     def extent(self) -> tuple[int, int, datetime | None]:
-        """How many jobs there are, the bytes of their reports, and when the oldest was asked for."""
-        summed = select(func.count(JobRow.id), func.coalesce(func.sum(ReportRow.size), 0), func.min(JobRow.created))
+        """How many jobs the key that asks owns, the bytes of their reports, and when the oldest was asked for."""
+        columns = func.count(JobRow.id), func.coalesce(func.sum(ReportRow.size), 0), func.min(JobRow.created)
+        summed = select(*columns).where(own(KIND, _COLUMNS.id))
         with self._engine.connect() as connection:
             count, size, oldest = connection.execute(
                 summed.select_from(JobRow).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
             ).one()
         return count, int(size), oldest
 
-    def delete(self, job_id: str) -> None:
-        """Delete a job that has ended, with its report; nothing happens if it has not, or is not here."""
+    def erase(self, connection: Connection, job_id: str) -> None:
+        """Delete a job that has ended, with its report, inside a transaction; nothing happens if it has not."""
         gone = select(JobRow.id).where(JobRow.id == job_id, JobRow.state.in_(ENDED))
-        with self._engine.begin() as connection:
-            connection.execute(delete(ReportRow).where(ReportRow.job_id.in_(gone)))
-            connection.execute(delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(ENDED)))
+        connection.execute(delete(ReportRow).where(ReportRow.job_id.in_(gone)))
+        connection.execute(delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(ENDED)))
+
+    def unfinished(self, job_ids: Collection[str]) -> set[str]:
+        """Those of these jobs that wait or run."""
+        query = select(JobRow.id).where(JobRow.id.in_(job_ids), JobRow.state.not_in(ENDED))
+        with self._engine.connect() as connection:
+            return set(connection.execute(query).scalars())
 
     # ---------------------------------------------------------------- when its worker is gone
 
@@ -343,18 +353,25 @@ class JobTable:
         return True
 
 
+_WORKED_OUT = ("eta_s", "report", "links", "bytes", "own", "shared")
 _JOBS = select(
-    *(getattr(JobRow, name) for name in Job.model_fields if name not in ("eta_s", "report", "links", "bytes")),
+    *(getattr(JobRow, name) for name in Job.model_fields if name not in _WORKED_OUT),
     JobRow.expected,
     ReportRow.final,
     func.coalesce(ReportRow.size, 0).label("bytes"),
 ).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
 
 
+KIND = "jobs"
 _COLUMNS = JobRow.__table__.c
 
 _DEATHS = {"crash": (JobRow.crashes, MAX_CRASHES), "interruption": (JobRow.interruptions, MAX_INTERRUPTIONS)}
 """Where each kind of death since the last progress is counted, and how many of them end a job."""
+
+
+def no_job(job_id: str) -> NotFound:
+    """The error of a job that is not here."""
+    return NotFound(f"There is no job {job_id[:80]!r} here. GET /v1/jobs lists those there are.")
 
 
 def _held(claim: Claim) -> Sequence[Any]:

@@ -22,9 +22,14 @@ def test_keys_are_made_listed_and_revoked(
     monkeypatch.setenv("ATTENTION_DATA", str(tmp_path))
     keys.run(parsed(keys, ["create", "ada"]))
     assert capsys.readouterr().out.strip()
+    keys.run(parsed(keys, ["create", "eve", "--operator"]))
+    keys.run(parsed(keys, ["create", "joe", "--bytes", "5000000"]))
+    keys.run(parsed(keys, ["list"]))
+    ada, eve, joe = capsys.readouterr().out.splitlines()[-3:]
+    assert "operator" in eve and "5,000,000 bytes" in joe and ada.endswith("in use")
     keys.run(parsed(keys, ["revoke", "ada"]))
     keys.run(parsed(keys, ["list"]))
-    assert "revoked" in capsys.readouterr().out.splitlines()[-1]
+    assert "revoked" in capsys.readouterr().out.splitlines()[0]
     with pytest.raises(SystemExit, match="bob"):
         keys.run(parsed(keys, ["revoke", "bob"]))
 
