@@ -5,6 +5,7 @@ import streamlit as st
 from attention.client import ServiceError, Unreachable
 from dashboard import connect, frame
 from dashboard.language import say
+from dashboard.widgets import login
 
 
 def main() -> None:
@@ -16,6 +17,9 @@ def main() -> None:
         st.error(str(error), icon=":material/cloud_off:")
         st.button(say("Try again"), icon=":material/refresh:")
     except ServiceError as error:
+        if error.status == 401:
+            login.form()
+            return
         st.error(str(error), icon=":material/error:")
 
 

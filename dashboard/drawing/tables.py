@@ -101,6 +101,7 @@ COLUMNS = (
     marked("three quarters"),
     marked("size"),
     marked("age"),
+    marked("shared"),
     marked("faster"),
     marked("slower"),
     marked("no difference"),
