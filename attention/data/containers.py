@@ -83,7 +83,9 @@ def open_container(path: Path, names: str | None = None) -> Container | None:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if head[:4] == b"PK\x03\x04":
-        raise BadData(f"The zip {path.name} is cut short: the list of its files, at its end, is missing. Send it whole.")
+        raise BadData(
+            f"The zip {path.name} is cut short: the list of its files, at its end, is missing. Send it whole."
+        )
     if head[257:262] == b"ustar" or head[:2] == b"\x1f\x8b" or head[:3] == b"BZh" or head[:6] == b"\xfd7zXZ\0":
         return Tar(path, names)
     return None

@@ -235,13 +235,17 @@ def _deeper(layout: Layout, placed: Sequence[tuple[str | None, Folders]], level:
             inner.setdefault(folder[level - 1], set()).add(folder[level])
     names = list(inner.values())
     if len(names) > 1 and len(names[0]) > 1 and all(other == names[0] for other in names):
-        largest_first = [name for name, _ in Counter(folder[level - 1] for _, folder in placed).most_common()]
-        sides = dict(zip(largest_first, ("train", "test") if len(inner) == 2 else ("train", "test", "validation")))
-        splits = ",".join(f"{name}={side}" for name, side in sides.items())
+        outer = Counter(folder[level - 1] for _, folder in placed if len(folder) >= level)
+        sides = ("train", "test", "validation")[: len(outer)]
+        splits = ",".join(f"{name}={side}" for (name, _), side in zip(outer.most_common(), sides, strict=False))
         layout.guesses.append(
             f"Below each of {', '.join(sorted(inner)[:4])} there are the same folders "
             f"({', '.join(sorted(names[0])[:4])}). If those are the classes, say class_level={level + 1}"
-            + (f"; if the outer ones are splits, say which, such as split={splits}." if len(inner) < 4 else ".")
+            + (
+                f"; if the outer ones are splits, say which, such as split={splits}."
+                if len(outer) < 4 and level == 1
+                else "."
+            )
         )
     masks = {name.lower() for name in inner or {folder[-1] for _, folder in placed if folder}}
     if len(masks) > 1 and masks & MASKS and masks <= MASKS | FILLERS:

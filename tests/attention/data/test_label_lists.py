@@ -12,7 +12,10 @@ LISTS = {
     "ids without ending": ("train.csv", "id,breed\na1,cat\nb2,dog\nc3,cat\n"),
     "no header": ("labels.csv", "images/a1.jpg,cat\nimages/b2.jpg,dog\nimages/c3.jpg,cat\n"),
     "semicolons": ("labels.csv", "width;file;class\n3;./images/a1.jpg;cat\n3;images/b2.jpg;dog\n3;images/c3.jpg;cat\n"),
-    "paths of Windows": ("labels.csv", "Datei;Klasse\r\nimages\\a1.jpg;cat\r\nimages\\b2.jpg;dog\r\n.\\images\\c3.jpg;cat\r\n"),
+    "paths of Windows": (
+        "labels.csv",
+        "Datei;Klasse\r\nimages\\a1.jpg;cat\r\nimages\\b2.jpg;dog\r\n.\\images\\c3.jpg;cat\r\n",
+    ),
     "tabs": ("labels.tsv", "file\tclass\na1.jpg\tcat\nb2.jpg\tdog\nc3.jpg\tcat\n"),
     "boxes behind the class": ("val.txt", "a1.jpg\tcat\t0\t0\t9\nb2.jpg\tdog\t1\t2\t9\nc3.jpg\tcat\t0\t1\t9\n"),
     "spaces": ("list.txt", "a1.jpg cat\nb2.jpg dog\nc3.jpg cat\n"),
