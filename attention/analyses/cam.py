@@ -24,6 +24,7 @@ from attention.data.preprocessing import crop, prepared
 from attention.errors import InvalidRequest, did_you_mean
 from attention.gate import Slot, slots
 from attention.measuring.channel_gates import ran
+from attention.network import as_asked
 from attention.reports.cam import CamMap, CamNetwork, CamPhoto, CamReport, CamRequest
 from attention.reports.compare import ClassScore
 
@@ -46,7 +47,7 @@ class Seen:
 @analyses.register("cam")
 def cam(request: CamRequest, lab: AnyLab) -> CamReport:
     """Where in these photos did each network find what speaks for its class? Grad-CAM, side by side."""
-    subjects = [lab.describe(variant) for variant in request.variants]
+    subjects = [as_asked(lab.describe(variant), request) for variant in request.variants]
     inputs, sizes = prepared(map(lab.files.image, request.images), (subject.preprocess for subject in subjects))
     networks: list[CamNetwork] = []
     by_network: list[list[CamMap]] = []
