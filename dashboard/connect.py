@@ -10,7 +10,7 @@ from typing import TypeVar
 import httpx2
 import streamlit as st
 
-from attention.client import Client
+from attention.client import Client, ServiceError
 from attention.reports.study import StudyReport
 from attention.schemas import Catalog, Image
 from attention.spec import Plain, Request
@@ -50,6 +50,21 @@ def log_in(key: str) -> None:
     visitors.storage()
     st.session_state.clear()
     st.session_state[VISITOR] = visitors
+
+
+def asks_for_key() -> bool:
+    """Whether the service answers only to those who have a key.
+
+    Raises:
+        ServiceError: it does not answer at all.
+    """
+    try:
+        Client(http("")).storage()
+    except ServiceError as error:
+        if error.status != 401:
+            raise
+        return True
+    return False
 
 
 def log_out() -> None:

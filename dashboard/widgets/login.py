@@ -15,10 +15,14 @@ def form() -> None:
         st.success(say("You are logged in. What you keep belongs to your key."), icon=":material/key:")
         st.button(say("Log out"), key="login.out", icon=":material/logout:", on_click=connect.log_out)
         return
+    if not connect.asks_for_key():
+        st.info(say("This service asks for no key: what is stored here is everybody's."), icon=":material/key_off:")
+        return
     st.markdown(
         say(
-            "Photos, data sets, checkpoints, jobs and reports belong to the key that made them. Your key stays in this "
-            "session: it is neither stored nor put into addresses, and is gone when this page is loaded anew."
+            "This service asks for an API key. Photos, data sets, checkpoints, jobs and reports belong to the key that "
+            "made them. Your key stays in this session: it is neither stored nor put into addresses, and is gone when "
+            "this page is loaded anew."
         )
     )
     with st.form("login", border=False):

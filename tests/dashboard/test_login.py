@@ -63,6 +63,14 @@ def test_a_visitor_logs_in_and_sees_ones_own_things(
 
 
 @pytest.mark.full
+def test_a_service_without_keys_asks_for_none(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with TestClient(create_app(settings)) as http:
+        monkeypatch.setattr(connect, "http", lambda key=None: http)
+        page = AppTest.from_file(APP.parent / "views" / "login" / "page.py", default_timeout=60).run()
+    assert not page.exception and not page.text_input and "asks for no key" in page.info[0].value
+
+
+@pytest.mark.full
 def test_what_is_chosen_on_the_page_is_shared_and_others_cannot_change_it(
     ask: Ask, keys: dict[str, str], photo: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
