@@ -47,6 +47,10 @@ KEPT_WITHIN_S = 2.0
 """How long an answer waits for the database to keep it; without that it goes out without an id, and says so."""
 
 
+QUOTA_SEEN_S = 5.0
+"""How long ago what a key keeps may have been summed up when one more of its answers is to be kept."""
+
+
 class Kept(NamedTuple):
     """Under which id an answer is kept, or a sentence on why it is not; neither where answers are not kept."""
 
@@ -121,7 +125,7 @@ class Service:
         """Keep an answer. Its id is given only when the database has it, for an id is a promise."""
         if (asked_by := account()) is not None and asked_by.quota_bytes is not None:
             try:
-                await run_in_threadpool(self.check_quota, len(report))
+                await run_in_threadpool(self.check_quota, len(report), QUOTA_SEEN_S)
             except QuotaExceeded as error:
                 return Kept(obstacle=str(error))
         keep = partial(self.archive.keep, question, conditions, report)
@@ -201,13 +205,13 @@ class Service:
         self.queue.look()
         return job
 
-    def check_quota(self, size: int) -> None:
+    def check_quota(self, size: int, summed_up_s: float = 0.0) -> None:
         """Return if the key that asks may keep so many bytes more; it blocks.
 
         Raises:
             QuotaExceeded: it may not.
         """
-        with self.shelf.room(size):
+        with self.shelf.room(size, summed_up_s):
             pass
 
     def _submit(self, request: Request[Any], photos: Mapping[str, bytes], asked_as: str | None) -> Job:

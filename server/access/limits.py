@@ -34,8 +34,10 @@ class Account:
             None if not self.asker else key.quota_bytes if key and key.quota_bytes else settings.key_bytes
         )
         """Bytes that it may keep; None without a limit."""
-        self.reserved_bytes = 0
-        """Bytes that are just being kept; changed under `reserving`."""
+        self.reserved_bytes = self.used_bytes = 0
+        """Bytes that are just being kept, and those kept when they were last summed up; changed under `reserving`."""
+        self.summed_up = -math.inf
+        """When that was, in seconds of the monotonic clock."""
         self.reserving = Lock()
         self.refused: dict[str, int] = {"in_flight": 0, "jobs": 0}
         self._max_in_flight = settings.key_in_flight if name else math.inf

@@ -164,8 +164,10 @@ def _kind(service: Service, report_id: str) -> StoredKind:
 
 
 def _marked(service: Service, entries: Sequence[ReportEntry]) -> tuple[ReportEntry, ...]:
-    answers, jobs = service.shelf.answers, service.shelf.jobs
-    return tuple((jobs if entry.job else answers).marked((entry,))[0] for entry in entries)
+    of_jobs = service.shelf.jobs.marked([entry for entry in entries if entry.job])
+    answers = service.shelf.answers.marked([entry for entry in entries if not entry.job])
+    marked = {entry.id: entry for entry in (*of_jobs, *answers)}
+    return tuple(marked[entry.id] for entry in entries)
 
 
 def _stored(service: Service, report_id: str) -> StoredReport:

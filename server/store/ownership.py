@@ -121,9 +121,11 @@ class OwnerTable:
         with self._engine.connect() as connection:
             return connection.execute(select(OwnerRow.owner).where(*_thing(kind, name))).scalar()
 
-    def owned(self, kind: str, owner: str) -> dict[str, datetime]:
-        """All things of a kind that a key owns, each with the time when this key kept it last."""
+    def owned(self, kind: str, owner: str, names: Collection[str] | None = None) -> dict[str, datetime]:
+        """Those of these things that a key owns, each with the time when it kept it; None asks for all of a kind."""
         query = select(OwnerRow.name, OwnerRow.created).where(OwnerRow.kind == kind, OwnerRow.owner == owner)
+        if names is not None:
+            query = query.where(OwnerRow.name.in_(names))
         with self._engine.connect() as connection:
             return {row.name: row.created for row in connection.execute(query)}
 
@@ -134,11 +136,6 @@ class OwnerTable:
             query = query.where(OwnerRow.name.in_(names))
         with self._engine.connect() as connection:
             return frozenset(connection.execute(query).scalars())
-
-    def owns(self, kind: str, name: str, owner: str) -> bool:
-        """Whether a key owns a thing."""
-        with self._engine.connect() as connection:
-            return bool(connection.execute(select(exists().where(*_row(kind, name, owner)))).scalar())
 
     def share(self, kind: str, name: str, owner: str, shared: bool) -> None:
         """Share a thing with every key, or no longer. An operator does so in the name of all its owners."""

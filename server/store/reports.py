@@ -83,6 +83,7 @@ class AnswerTable:
         newest = max(row["created"] for row in rows.values())
         known = update(AnswerRow).where(AnswerRow.id.in_(rows)).values(created=newest).returning(AnswerRow.id)
         with self._engine.begin() as connection:
+            alone(connection, "owners")  # before rows of answers are held, as who deletes one does
             alone(connection, "answers")  # two who hold what the other wants next would wait forever
             here = set(connection.execute(known).scalars())
             if new := [row for name, row in rows.items() if name not in here]:
@@ -167,6 +168,7 @@ class AnswerTable:
         ).subquery()
         too_many = or_(ranked.c.place > most, ranked.c.so_far > most_bytes, ranked.c.created < too_old)
         with self._engine.begin() as connection:
+            alone(connection, "owners")
             alone(connection, "answers")
             surplus = delete(AnswerRow).where(AnswerRow.id.in_(select(ranked.c.id).where(too_many)))
             gone = connection.execute(surplus).rowcount

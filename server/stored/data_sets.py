@@ -59,18 +59,19 @@ class DataSets(NamedByOwner):
         listed = self.folder.get(stem)
         return listed is not None and listed.shipped
 
-    def owned_by(self, name: str, owner: str) -> bool:
-        """Whether a key owns a data set, by the end of its name."""
-        return super().owned_by(name.partition(".")[0], owner)
-
     def names(self, field: str, text: str) -> str | None:
         """The data set that a question names in a field ``data``."""
         return text.partition(".")[0] if field == "data" else None
 
+    def check_owned(self, name: str) -> None:
+        """Return if a data set is here and does not come along, and the key that asks may change it."""
+        if not self.sees(name):
+            raise self.missing(name)
+        self.folder.changeable(name)
+        super().check_owned(name)
+
     def share(self, name: str, shared: bool) -> None:
         """Let every key use a data set, or its owner alone again."""
-        self.check_owned(name)
-        self.folder.changeable(name)
         super().share(name.partition(".")[0], shared)
 
     def delete(self, name: str) -> None:
@@ -88,8 +89,9 @@ class DataSets(NamedByOwner):
             NotFound: there is none of that name.
             Conflict: a job that has not ended needs it, or the new name is taken.
         """
-        self.check_owned(name)
-        self.check_unused(name.partition(".")[0])
-        renamed = self.folder.rename(name, own_name(data_set_name(new_name)))
-        self._owners.rename(self.name, name.partition(".")[0], renamed.name)
+        stem = name.partition(".")[0]
+        self.check_owned(stem)
+        self.check_unused(stem)
+        renamed = self.folder.rename(stem, own_name(data_set_name(new_name)))
+        self._owners.rename(self.name, stem, renamed.name)
         return renamed

@@ -1,7 +1,7 @@
 """Stored kinds: what users keep, one class a kind, each of which is owned, summed up, ages and is deleted alike."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -80,9 +80,13 @@ class StoredKind(ABC):
         """The thing that a question names by a text in one of its fields; None if that names none of this kind."""
         return None
 
+    def owned_among(self, names: Collection[str], owner: str) -> Collection[str]:
+        """Those of these things that a key owns."""
+        return self._owners.owned(self.name, owner, names)
+
     def owned_by(self, name: str, owner: str) -> bool:
         """Whether a key owns a thing."""
-        return self._owners.owns(self.name, name, owner)
+        return name in self.owned_among((name,), owner)
 
     def sees(self, name: str) -> bool:
         """Whether the key that asks may see a thing: it owns it, or its owner shares it."""
@@ -115,8 +119,9 @@ class StoredKind(ABC):
         """Things as the API gives them, with whether the key that asks owns them, and whether they are shared."""
         asker, names = ASKER.get(), [str(getattr(thing, self.id_field)) for thing in things]
         shared = self._owners.shared(self.name, names)
+        owned = self.owned_among(names, asker) if asker else names
         return tuple(
-            thing.model_copy(update={"own": not asker or self.owned_by(name, asker), "shared": name in shared})
+            thing.model_copy(update={"own": name in owned, "shared": name in shared})
             for thing, name in zip(things, names, strict=True)
         )
 
@@ -194,9 +199,9 @@ class NamedByOwner(StoredKind):
     Without such an end a thing is the operator's, as one that was put into the data folder by hand.
     """
 
-    def owned_by(self, name: str, owner: str) -> bool:
-        """Whether a key owns a thing, by the end of its name."""
-        return not owner or name.endswith(f"-{owner}")
+    def owned_among(self, names: Collection[str], owner: str) -> Collection[str]:
+        """Those of these things that a key owns, by the end of their names; an operator's are all."""
+        return [name for name in names if not owner or name.endswith(f"-{owner}")]
 
     def shown(self, things: Iterable[T], name: Callable[[T], str]) -> list[T]:
         """Those of these things that the key that asks may see."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 from attention.data.files import Files
@@ -52,8 +53,11 @@ class Shelf:
         return sum(kind.extent().bytes for kind in self.kinds)
 
     @contextmanager
-    def room(self, size: int) -> Iterator[None]:
+    def room(self, size: int, summed_up_s: float = 0.0) -> Iterator[None]:
         """Reserve a part of the quota of the key that asks, while so many bytes are being kept.
+
+        Args:
+            summed_up_s: how long ago what the key keeps may have been summed up, which reads folders.
 
         Raises:
             QuotaExceeded: there is no room for them.
@@ -63,7 +67,9 @@ class Shelf:
             yield
             return
         with asked.reserving:
-            used = self.use() + asked.reserved_bytes
+            if monotonic() - asked.summed_up > summed_up_s:
+                asked.used_bytes, asked.summed_up = self.use(), monotonic()
+            used = asked.used_bytes + asked.reserved_bytes
             if used + size > asked.quota_bytes:
                 raise QuotaExceeded(
                     f"This API key keeps {used:,} of the {asked.quota_bytes:,} bytes that it may, and {size:,} more do "
@@ -72,6 +78,7 @@ class Shelf:
             asked.reserved_bytes += size
         try:
             yield
+            asked.used_bytes += size
         finally:
             with asked.reserving:
                 asked.reserved_bytes -= size
