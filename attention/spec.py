@@ -130,7 +130,7 @@ class Placement(Plain):
                 if not chosen:
                     raise ValueError(f"{field} is empty; leave it out to mean all of them.")
                 with suppress(TypeError):  # what cannot be sorted is not valid either, and is told so next
-                    data = {**data, field: sorted({tuple(one) if field == "blocks" else one for one in chosen})}
+                    data = {**data, field: sorted({tuple(block) if field == "blocks" else block for block in chosen})}
         return data
 
     @model_validator(mode="after")

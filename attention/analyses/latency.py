@@ -222,10 +222,10 @@ def verdict(ratio: Interval, control: Interval, tolerance: float) -> Verdict:
 
 def _headline(timings: list[Timing], base: Variant) -> str:
     said = []
-    for one in timings:
-        assert one.ratio is not None
-        share = f"{one.ratio.estimate - 1:+.1%} [{one.ratio.low - 1:+.1%}, {one.ratio.high - 1:+.1%}]"
-        said.append(f"{one.name}: {one.verdict} ({share})")
+    for timing in timings:
+        assert timing.ratio is not None
+        share = f"{timing.ratio.estimate - 1:+.1%} [{timing.ratio.low - 1:+.1%}, {timing.ratio.high - 1:+.1%}]"
+        said.append(f"{timing.name}: {timing.verdict} ({share})")
     return f"Against {base.name}: {'; '.join(said)}."
 
 

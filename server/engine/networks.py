@@ -156,7 +156,7 @@ class Networks:
         ablations = (ablation,) if ablation else ()
         alike = Alike(network.variant, network.stamp, ablations, tuple(images.shape[1:]))
         given = [(reference,) for reference in references] if references else [()] * len(images)
-        return self._ask(alike, [BatchItem(*one) for one in zip(images, given, strict=True)], token)
+        return self._ask(alike, [BatchItem(*pair) for pair in zip(images, given, strict=True)], token)
 
     def forward_each(
         self,

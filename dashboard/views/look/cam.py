@@ -44,7 +44,7 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
     for caveat in report.caveats:
         st.caption(f":material/info: {translated(caveat)}")
     names = labels([network.name for network in report.networks])
-    photo = next(one for one in report.photos if one.image == image.id)
+    photo = next(item for item in report.photos if item.image == image.id)
     for start in range(0, len(report.maps), WIDE):
         for found, column in zip(report.maps[start : start + WIDE], st.columns(WIDE), strict=False):
             with column:

@@ -178,6 +178,7 @@ def test_a_real_study_in_both_readings(
     assert verdict.seeds_needed_range == pytest.approx(needed[1:], abs=1)
 
 
+@pytest.mark.full
 def test_sentences_say_what_the_rule_says() -> None:
     found = judge_differences(RULE, DIFFERENCES)
     assert found["b"].sentence == (
