@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from attention.aliases import Names
 from attention.reports.checkpoints import Card
+from attention.reports.export import ExportRequest
 from attention.reports.inventory import Inventory
 from attention.reports.modules import Traits
 from attention.spec import GateKind, Placement, Plain, Position
@@ -117,12 +118,14 @@ class JobLinks(Plain):
     events: str = Field(description="GET: each change of it as a server-sent event.")
     report: str = Field(description="GET: its report, as far as it is known.")
     cancel: str = Field(description="POST: stop it.")
+    file: str | None = Field(default=None, description="GET: the file that it wrote, if it is to write one.")
 
     @classmethod
-    def of(cls, job_id: str) -> "JobLinks":
+    def of(cls, job_id: str, analysis: str) -> "JobLinks":
         """The links of a job."""
         job = f"/v1/jobs/{job_id}"
-        return cls(job=job, events=f"{job}/events", report=f"{job}/report", cancel=f"{job}/cancel")
+        file = f"{job}/file" if analysis == ExportRequest.analysis else None
+        return cls(job=job, events=f"{job}/events", report=f"{job}/report", cancel=f"{job}/cancel", file=file)
 
 
 class Job(Plain):

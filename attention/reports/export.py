@@ -1,12 +1,19 @@
 """What is written beside an exported network: what it is, what it takes, and how closely it answers what torch does."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from attention.spec import Plain, Preprocess, Variant
+from attention.reports.tables import Report, Table, table_of
+from attention.spec import Pass, Plain, Preprocess, Request, Variant
 
 Format = Literal["onnx", "torch.export", "safetensors"]
+FORMATS: dict[Format, str] = {
+    "onnx": "ONNX, for ONNX Runtime, TensorRT and others",
+    "torch.export": "a program of torch.export, which runs without this library's code",
+    "safetensors": "safetensors with configuration and card, as the hub lays them out, in one zip",
+}
+"""What an export can be, and what for."""
 
 
 class Check(Plain):
@@ -44,3 +51,51 @@ class ExportCard(Plain):
     def largest_difference(self) -> float:
         """The largest difference of all checks."""
         return max(check.largest_difference for check in self.checks)
+
+
+class ExportRequest(Request["ExportReport"]):
+    """Write a network as ONNX, a program of torch.export or safetensors with a card, and check it against torch."""
+
+    model_config = {"json_schema_extra": {"examples": [{"variant": "resnet20/eca?weights=shipped", "format": "onnx"}]}}
+    analysis: ClassVar = "export"
+    slow: ClassVar = True
+
+    variant: Variant = Field(description="The network, with its weights.")
+    format: Format = Field(default="onnx", description="What is written.")
+    input_size: int | None = Field(
+        default=None, ge=8, le=1024, description="Height and width of the input, pixels; None is the network's own."
+    )
+    licence: str | None = Field(
+        default=None, pattern=r"^[\w.-]{1,60}$", description="Licence of the weights, as the hub spells it."
+    )
+
+    @property
+    def largest_pass(self) -> Pass:
+        """The checks run three images at most."""
+        return Pass(self.input_size, 3)
+
+
+class ExportedFile(Plain):
+    """The file that a job wrote; GET /v1/jobs/{id}/file gives it until the job is deleted."""
+
+    name: str = Field(description="What to call it.")
+    stored: str = Field(description="Where it lies below the data folder.")
+    bytes: int | None = Field(description="Its size; null while it is being written.")
+
+
+class ExportReport(Report):
+    """A network as a file, and how closely it answers what torch does."""
+
+    network: str = Field(description="Short name of the network.")
+    file: ExportedFile = Field(description="What was written.")
+    card: ExportCard | None = Field(description="How it was checked; null while it is being written.")
+    complete: bool = Field(default=True, description="Whether it is written and checked.")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Every check, with the file that was checked."""
+        checks = self.card.checks if self.card else ()
+        caption = f"{self.network} as {self.file.name}, beside torch on noise"
+        return (table_of("checks", checks, caption, file=self.file.name),)
+
+
+ExportRequest.report = ExportReport

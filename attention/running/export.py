@@ -57,7 +57,7 @@ class About:
     labels: Sequence[str] = ()
 
 
-def export(model: nn.Module, out: Path, size: int, about: About = About()) -> ExportCard:
+def export(model: nn.Module, out: str | Path, size: int, about: About = About()) -> ExportCard:
     """Write a network into a file, check that it answers as torch does, and write a card beside it.
 
     Args:
@@ -69,6 +69,7 @@ def export(model: nn.Module, out: Path, size: int, about: About = About()) -> Ex
         InvalidRequest: the ending is not known, the file is there already, a package is missing, or the network cannot
             be exported, or what was exported answers something else.
     """
+    out = Path(out)
     kind = FORMATS.get(out.suffix)
     if kind is None:
         raise InvalidRequest(f"{out.name!r} ends in nothing that is written here. Take {', '.join(FORMATS)}.")
@@ -102,7 +103,7 @@ def _written(network: nn.Module, out: Path, kind: Format, size: int, about: Abou
         program = _program(network, size)
         if kind == "onnx":
             opset = _write_onnx(program, out)
-            run, runtime = _onnx_session(out)
+            run, runtime = onnx_session(out)
         else:
             torch.export.save(program, out)
             run, runtime = _torch_program(torch.export.load(out)), f"torch {torch.__version__}"
@@ -121,7 +122,7 @@ def _written(network: nn.Module, out: Path, kind: Format, size: int, about: Abou
     return ExportCard(
         format=kind,
         file=out.name,
-        sha256=hashlib.sha256(out.read_bytes()).hexdigest(),
+        sha256=_sha256(out),
         variant=about.variant,
         size=size,
         free_batch=free_batch,
@@ -136,6 +137,11 @@ def _written(network: nn.Module, out: Path, kind: Format, size: int, about: Abou
         torch=torch.__version__,
         date=datetime.now(UTC).date().isoformat(),
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _program(network: nn.Module, size: int) -> ExportedProgram:
@@ -190,9 +196,19 @@ def _write_onnx(program: ExportedProgram, out: Path) -> int:
     return int(converted.model.opset_imports[""])
 
 
-def _onnx_session(out: Path) -> tuple[Run, str]:
+def onnx_session(path: Path, threads: int = 0) -> tuple[Run, str]:
+    """Open an ONNX file in ONNX Runtime on the CPU; gives what runs images through it, and the runtime's version.
+
+    Args:
+        threads: CPU threads of a pass; 0 is as many as the runtime takes.
+
+    Raises:
+        InvalidRequest: the runtime is not installed.
+    """
     runtime = _package("onnxruntime")
-    session = runtime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (name,) = (value.name for value in session.get_inputs())
     return lambda images: list(session.run(None, {name: images.numpy()})), f"onnxruntime {runtime.__version__}"
 
@@ -217,7 +233,7 @@ def _package(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise InvalidRequest(
-            f"ONNX needs the package {name}: pip install 'attention-lab[onnx]'. A file .pt2 needs nothing more."
+            f"ONNX needs the package {name}: pip install 'attention-lab[onnx]'. All else works without."
         ) from error
 
 

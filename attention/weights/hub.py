@@ -7,21 +7,18 @@ client library is optional: ``pip install 'attention-lab[hub]'``.
 import hashlib
 import importlib
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attention.errors import BadCheckpoint, StorageFailed
+from attention.errors import BadCheckpoint
+from attention.storage.base import check_room
 
 LARGEST_BYTES = 1 << 30
 """A checkpoint larger than this is not fetched; ResNet-152 has a quarter of it."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-
-KEEP_FREE_BYTES = 256 << 20
-"""What a download leaves free on the disk."""
 
 TORCHVISION: dict[str, str] = {
     "ResNet18_Weights.IMAGENET1K_V1": "timm/resnet18.tv_in1k",
@@ -94,15 +91,7 @@ class Hub:
         Raises:
             StorageFailed: it has not.
         """
-        folder = self.cache or Path.home()
-        while not folder.exists():
-            folder = folder.parent
-        free = shutil.disk_usage(folder).free
-        if size > free - KEEP_FREE_BYTES:
-            raise StorageFailed(
-                f"{what} has {size / 1e6:,.0f} MB, and the disk it would be kept on has {free / 1e6:,.0f} MB left. "
-                "Make room there, and ask again."
-            )
+        check_room(self.cache or Path.home(), what, size)
 
     def _fetch(self, client: Any, repository: str, file: str, revision: str | None) -> Path | None:
         errors = client.errors
