@@ -275,6 +275,17 @@ class Client:
         """A stored network's weights, as safetensors."""
         return self._send("GET", f"/v1/checkpoints/{quote(name, safe='')}").content
 
+    def save_file(self, job_id: str, out: str | Path) -> None:
+        """Write the file that a job of export made to disk, as it comes."""
+        path = f"/v1/jobs/{quote(job_id, safe='')}/file"
+        with self._sentences("GET", path), self.http.stream("GET", path) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise self._refusal("GET", path, answer)
+            with Path(out).open("wb") as file:
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+
     def catalog(self) -> Catalog:
         """All that can be asked for: modules, backbones, placements, shipped networks, analyses."""
         return self._read(Catalog, self._send("GET", "/v1/catalog"))

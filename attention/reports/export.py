@@ -8,12 +8,6 @@ from attention.reports.tables import Report, Table, table_of
 from attention.spec import Pass, Plain, Preprocess, Request, Variant
 
 Format = Literal["onnx", "torch.export", "safetensors"]
-FORMATS: dict[Format, str] = {
-    "onnx": "ONNX, for ONNX Runtime, TensorRT and others",
-    "torch.export": "a program of torch.export, which runs without this library's code",
-    "safetensors": "safetensors with configuration and card, as the hub lays them out, in one zip",
-}
-"""What an export can be, and what for."""
 
 
 class Check(Plain):

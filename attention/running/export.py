@@ -95,6 +95,9 @@ def export(model: nn.Module, out: str | Path, size: int, about: About = About())
 def _written(network: nn.Module, out: Path, kind: Format, size: int, about: About) -> ExportCard:
     """Write the file, check it, and give its card."""
     opset = None
+    if kind == "onnx":
+        for package in ("onnxscript", "onnxruntime"):
+            _package(package)  # before minutes of work
     if kind == "safetensors":
         tensors = {name: value.detach().clone().contiguous() for name, value in network.state_dict().items()}
         save_file(tensors, out)
@@ -179,9 +182,8 @@ def _write_onnx(program: ExportedProgram, out: Path) -> int:
     """Write a program as ONNX; gives the version of its operators.
 
     Raises:
-        InvalidRequest: onnxscript is not installed, or the program uses what ONNX does not have.
+        InvalidRequest: the program uses what ONNX does not have.
     """
-    _package("onnxscript")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -10,7 +10,7 @@ from dashboard import connect
 from dashboard.language import say
 from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
-from dashboard.widgets import forms, gallery, links, networks
+from dashboard.widgets import exports, forms, gallery, links, networks
 
 TOP = 10
 """Classes that are asked for: all of the shipped networks."""
@@ -43,6 +43,7 @@ def main() -> None:
         cam.where(image, tuple(variant.variant for variant in report.variants))
         panels.statistics(report, image)
         panels.downloads(report)
+    exports.offer([variant.variant for variant in report.variants])
     _onward(image.id, report)
 
 
