@@ -35,6 +35,7 @@ from attention.reports.study import StudyReport
 from attention.schemas import (
     AskedAgain,
     Catalog,
+    Checkpoint,
     DataSet,
     DataSets,
     Health,
@@ -285,6 +286,12 @@ class Client:
             with Path(out).open("wb") as file:
                 for piece in answer.iter_bytes():
                     file.write(piece)
+
+    def upload_checkpoint(self, name: str, weights: IO[bytes]) -> Checkpoint:
+        """Keep a file of safetensors under a name; it is sent as it is read."""
+        kind = {"Content-Type": "application/octet-stream"}
+        answer = self._send("POST", "/v1/checkpoints", params={"name": name}, content=weights, headers=kind)
+        return self._read(Checkpoint, answer)
 
     def catalog(self) -> Catalog:
         """All that can be asked for: modules, backbones, placements, shipped networks, analyses."""

@@ -306,6 +306,22 @@ class PublishedNetwork(Plain):
     groups: tuple[str, ...] = Field(description="Groups of networks of one recipe that it belongs to.")
 
 
+class PublishedChoice(Plain):
+    """Published networks that are fetched together: a group of one recipe, or a single one."""
+
+    name: str = Field(description="What POST /v1/weights/fetch calls it, such as quartet.")
+    networks: tuple[str, ...] = Field(description="Short names of the variants with their weights.")
+    megabytes: float = Field(description="About how large their files are together, millions of bytes.")
+    here: bool = Field(description="Whether all of them were fetched, so that they need no network any more.")
+    obstacle: str | None = Field(description="Why nothing can be fetched now, as far as that is known.")
+
+
+class PublishedChoices(Plain):
+    """Published networks to choose from, and which of them are here."""
+
+    weights: tuple[PublishedChoice, ...] = Field(description="Groups first, then single networks.")
+
+
 class Catalog(Plain):
     """All that can be asked for."""
 

@@ -81,9 +81,26 @@ class Hub:
         return self._fetch(client, repository, file, revision)
 
     def cached(self, repository: str, file: str, revision: str | None = None) -> Path | None:
-        """Where a file lies that was fetched before; None if it was not."""
-        cached = _client().try_to_load_from_cache(repository, file, cache_dir=self.cache, revision=revision)
+        """Where a file lies that was fetched before; None if it was not, or the client is not installed."""
+        try:
+            client = _client()
+        except BadCheckpoint:
+            return None
+        cached = client.try_to_load_from_cache(repository, file, cache_dir=self.cache, revision=revision)
         return Path(cached) if isinstance(cached, str) else None
+
+    def obstacle(self) -> str | None:
+        """Why nothing can be fetched here, as a sentence; None if nothing is known to be in the way."""
+        try:
+            client = _client()
+        except BadCheckpoint as error:
+            return str(error)
+        if self.offline or client.constants.HF_HUB_OFFLINE:
+            return (
+                "This service uses no network (HF_HUB_OFFLINE). On a machine with one: attention-lab fetch NAME --data "
+                "FOLDER; then copy FOLDER/hub into the data folder here."
+            )
+        return None
 
     def check_room(self, what: str, size: int) -> None:
         """Say before anything is fetched that the disk has no room for it.

@@ -65,6 +65,13 @@ def test_a_photo_of_no_known_class_is_said(page: AppTest, client: Client) -> Non
 
 
 @pytest.mark.full
+def test_a_plain_network_alone_has_no_gates_and_the_page_stands(page: AppTest) -> None:
+    page.query_params["net"] = ["none"]
+    whole(page)
+    assert "These networks have no gates." in texts(page.caption)
+
+
+@pytest.mark.full
 def test_an_untrained_network_never_shows_an_accuracy(page: AppTest, client: Client) -> None:
     page.query_params["net"] = ["se", "gc"]
     whole(page)

@@ -50,7 +50,8 @@ def main() -> None:
 def compared(image: str, variants: tuple[Variant, ...]) -> Comparison | None:
     """The comparison; networks that the service refuses are named with its sentence, and the others are shown."""
     try:
-        return connect.ask(request(image, variants))
+        with st.spinner(say("Loading networks and asking them …"), show_time=True):
+            return connect.ask(request(image, variants))
     except ValidationError as error:
         st.error(forms.sentence(error))
         return None
