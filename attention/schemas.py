@@ -297,7 +297,7 @@ class PublishedNetwork(Plain):
 
     name: str = Field(description="Short name of the variant with its weights.")
     repository: str = Field(description="Where it lies on the hub.")
-    attention: str | None = Field(description="Its attention module; None is the plain network.")
+    attention: str | None = Field(description="Its attention module here; None if it has none, or only its own.")
     licence: str = Field(description="Licence of the weights, as the hub spells it.")
     megabytes: float = Field(description="About how large the file is, millions of bytes.")
     recipe: str = Field(description="How it was trained, as far as that is published.")

@@ -88,13 +88,25 @@ def published(checkpoints: Checkpoints) -> Iterator[PublishedChoice]:
         name: (network,) for name, network in NETWORKS.items()
     }
     for name, networks in choices.items():
+        missing = _missing(networks)
+        fetched = isinstance(hub, Hub) and all(hub.cached(network.repository, WEIGHTS) for network in networks)
         yield PublishedChoice(
             name=name,
             networks=tuple(network.weighted.name for network in networks),
             megabytes=round(sum(network.megabytes for network in networks), 1),
-            here=isinstance(hub, Hub) and all(hub.cached(network.repository, WEIGHTS) for network in networks),
-            obstacle=obstacle,
+            here=fetched and missing is None,
+            obstacle=missing or obstacle,
         )
+
+
+def _missing(networks: Sequence[HubNetwork]) -> str | None:
+    """Which package networks need that is not installed, as a sentence."""
+    try:
+        for network in networks:
+            resolve(network.weighted)
+    except AttentionError as error:
+        return str(error)
+    return None
 
 
 def _module(name: str, networks: Sequence[BackboneEntry]) -> ModuleEntry:

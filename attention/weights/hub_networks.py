@@ -112,6 +112,19 @@ NETWORKS: Mapping[str, HubNetwork] = {
         ),
         HubNetwork("skresnext50_32x4d.ra_in1k", "resnext50/sk@spatial", APACHE, "ra", 80.162, 224, 0.875, 27_479_784),
         HubNetwork("mobilenetv2_100.ra_in1k", "mobilenetv2/none", APACHE, "ra", 72.976, 224, 0.875, 3_504_872),
+        HubNetwork(
+            "mobilenetv3_large_100.ra_in1k",
+            "timm(model=mobilenetv3_large_100)/none",
+            APACHE,
+            "ra",
+            75.766,
+            224,
+            0.875,
+            5_483_032,
+        ),
+        HubNetwork(
+            "efficientnet_b0.ra_in1k", "timm(model=efficientnet_b0)/none", APACHE, "ra", 77.694, 224, 0.875, 5_288_548
+        ),
         HubNetwork("resnet18.tv_in1k", "resnet18/none", BSD, "tv", 69.76, 224, 0.875, 11_689_512),
         HubNetwork("resnet50.tv_in1k", "resnet50/none", BSD, "tv", 76.13, 224, 0.875, 25_557_032),
         HubNetwork("resnet50.tv2_in1k", "resnet50/none", BSD, "tv2", 80.85, 224, 0.965, 25_557_032),
@@ -119,7 +132,7 @@ NETWORKS: Mapping[str, HubNetwork] = {
         HubNetwork("resnet152.tv_in1k", "resnet152/none", BSD, "tv", 78.322, 224, 0.875, 60_192_808),
     )
 }
-"""The published networks, by name."""
+"""The published networks, by name. MobileNetV3 and EfficientNet have gates of their own, and need timm."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Weights on the Look page: published networks are fetched by a click, and a checkpoint of one's own is uploaded."""
 
 import json
+from importlib.util import find_spec
 
 import pytest
 from safetensors.torch import save
@@ -58,6 +59,15 @@ def test_without_a_network_the_button_is_grey_and_says_why(client: Client, monke
     offline(monkeypatch, True)
     page = look(client, monkeypatch, trained=["imagenet"], published=["resnet50-a1"])
     assert page.button(key="fetch").disabled and "uses no network (HF_HUB_OFFLINE)" in texts(page.caption)
+
+
+@pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")
+def test_a_network_whose_library_is_missing_is_grey_and_says_what_to_install(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline(monkeypatch, False)
+    page = look(client, monkeypatch, trained=["imagenet"], published=["efficientnet_b0.ra_in1k"])
+    assert page.button(key="fetch").disabled and "pip install 'attention-lab[timm]'" in texts(page.caption)
 
 
 def test_what_was_fetched_is_a_network_to_look_with(

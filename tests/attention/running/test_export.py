@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from attention.attach import attach
 from attention.build import build
 from attention.commands import main
 from attention.errors import BadCheckpoint, InvalidRequest
@@ -137,6 +138,23 @@ def test_onnx_answers_alike_in_its_own_runtime(tmp_path: Path) -> None:
 @pytest.mark.parametrize("attention", ["se", "eca", "cbam", "gc", "coord", "simam"])
 def test_attention_is_onnx_with_a_free_batch(tmp_path: Path, attention: str) -> None:
     assert export(randomised(Attending(attention)), tmp_path / "net.onnx", 16).free_batch
+
+
+@pytest.mark.full
+def test_a_network_with_attention_attached_is_exported_with_it(tmp_path: Path) -> None:
+    model = Small()
+    handle = attach(model, "conv", "se", start="published", reduction=2)
+    with torch.no_grad():
+        for parameter in model.get_submodule("attached").parameters():
+            parameter.normal_()
+    card = export(model, str(tmp_path / "net.pt2"), 16)
+    images = torch.randn(5, 3, 16, 16)
+    with torch.no_grad():
+        attached = model(images)
+        torch.testing.assert_close(torch.export.load(tmp_path / "net.pt2").module()(images), attached)
+        handle.remove()
+        assert not torch.allclose(model(images), attached)
+    assert card.free_batch
 
 
 @needs_onnx
