@@ -4,7 +4,9 @@ from functools import lru_cache
 
 from attention.build import advised, build, input_size, renamed, resolve, skeleton
 from attention.counting.cost import count
+from attention.data.preprocessing import fitted
 from attention.reports.checkpoints import LoadReport, WeightsState
+from attention.reports.compare import PhotoInput
 from attention.reports.network import Network
 from attention.spec import Preprocess, Variant
 from attention.weights import load as weights
@@ -24,6 +26,19 @@ def describe(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Network:
     network = resolve(variant)
     stamp = "" if network.weights in (None, "shipped") else weights.stamp(network, checkpoints)
     return _describe(network, renamed(variant), checkpoints, stamp)
+
+
+def as_asked(network: Network, asked: PhotoInput) -> Network:
+    """The network with photos prepared as a question asks, counted at that size.
+
+    Raises:
+        InvalidRequest: it cannot take an image of that size.
+    """
+    if asked.input_size is None and asked.fit is None:
+        return network
+    bill = count(network.variant, asked.input_size)
+    counts = {"macs": bill.total.macs, "attention_macs": bill.attention.macs}
+    return network.model_copy(update={"preprocess": fitted(network.preprocess, asked.input_size, asked.fit), **counts})
 
 
 @lru_cache(maxsize=1024)

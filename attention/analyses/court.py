@@ -12,6 +12,7 @@ from attention.counting.cost import count, rows_of
 from attention.counting.counters import COUNTERS, Counter
 from attention.counting.ledger import CountedOperation, walk
 from attention.gate import slots
+from attention.names import Size, height_and_width
 from attention.reports.court import CourtReport, CourtRequest, Reason, Spelling, Witness
 from attention.spec import Variant
 
@@ -77,11 +78,11 @@ def hear(counter: Counter, rows: tuple[CountedOperation, ...]) -> Witness:
     )
 
 
-def torch_itself(variant: Variant, size: int, macs: int) -> Witness:
+def torch_itself(variant: Variant, size: Size, macs: int) -> Witness:
     """What torch's own counter reports: it is here, so it is run."""
     model = skeleton(variant)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.empty(1, 3, size, size, device="meta"))
+        model(torch.empty(1, 3, *height_and_width(size), device="meta"))
     by_module = counter.get_flop_counts()
     inside = (by_module.get(f"{type(model).__name__}.{path}", {}) for path, slot in slots(model).items() if len(slot))
     total = counter.get_total_flops()

@@ -15,6 +15,7 @@ from attention.analysis import AnyLab
 from attention.build import build, resolve
 from attention.counting.cost import count
 from attention.errors import InvalidRequest
+from attention.names import Size, height_and_width
 from attention.reports.cost import Cost
 from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing, Verdict
@@ -34,6 +35,8 @@ def latency(request: LatencyRequest, lab: AnyLab) -> LatencyReport:
     arms = [resolve(variant.model_copy(update={"weights": None})) for variant in request.variants]
     base = resolve((request.baseline or arms[0].plain).model_copy(update={"weights": None}))
     size = request.input_size or count(base).input_size
+    for variant in (base, *arms):
+        count(variant, size)  # before anything is measured: a network that cannot take this size is refused here
     device = request.device or lab.device
     check_running(device, request.dtype, request.mode == "graphs")
     if request.mode == "onnx" and (request.dtype != "float32" or not device.startswith("cpu")):
@@ -57,11 +60,11 @@ def latency(request: LatencyRequest, lab: AnyLab) -> LatencyReport:
 
 
 def _passes(
-    request: LatencyRequest, variants: list[Variant], size: int, device: str, lab: AnyLab
+    request: LatencyRequest, variants: list[Variant], size: Size, device: str, lab: AnyLab
 ) -> dict[str, Callable[[], object]]:
     """One forward pass of each network, ready to run."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(request.batch, 3, size, size, generator=generator)  # (B, 3, S, S)
+    images = torch.randn(request.batch, 3, *height_and_width(size), generator=generator)  # (B, 3, H, W)
     dtype: torch.dtype = getattr(torch, request.dtype)
     images = images.to(device, dtype, memory_format=torch.channels_last)
     made: dict[str, Callable[[], object]] = {}
@@ -69,7 +72,7 @@ def _passes(
         lab.progress(0, request.rounds, f"preparing {variant.name} ({number + 1} of {len(set(variants))})")
         network = build(variant)
         if request.mode == "onnx":
-            made[variant.name] = _in_onnx_runtime(network, images.contiguous(), request.threads)
+            made[variant.name] = _in_onnx_runtime(network, images.contiguous(), size, request.threads)
             continue
         ready: nn.Module = fused_copy(network) if request.mode in ("served", "graphs") else network
         if request.mode == "graphs":
@@ -102,7 +105,7 @@ def _recorded(running: Running, images: Tensor, variant: Variant) -> Callable[[]
     return lambda: running(images)
 
 
-def _in_onnx_runtime(network: nn.Module, images: Tensor, threads: int) -> Callable[[], object]:
+def _in_onnx_runtime(network: nn.Module, images: Tensor, size: Size, threads: int) -> Callable[[], object]:
     """Export a network as ONNX, check it against torch, and open it in ONNX Runtime.
 
     Raises:
@@ -110,7 +113,7 @@ def _in_onnx_runtime(network: nn.Module, images: Tensor, threads: int) -> Callab
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        export(network, path, images.shape[-1])
+        export(network, path, size)
         run, _ = onnx_session(path, threads)
     return lambda: run(images)
 
@@ -138,7 +141,7 @@ def _report(
     request: LatencyRequest,
     base: Variant,
     arms: list[Variant],
-    size: int,
+    size: Size,
     speed: float,
     times: dict[str, list[float]],
     device: str,
@@ -241,10 +244,10 @@ def verdict(ratio: Interval, control: Interval, tolerance: float) -> Verdict:
 
 def _headline(timings: list[Timing], base: Variant) -> str:
     said = []
-    for one in timings:
-        assert one.ratio is not None
-        share = f"{one.ratio.estimate - 1:+.1%} [{one.ratio.low - 1:+.1%}, {one.ratio.high - 1:+.1%}]"
-        said.append(f"{one.name}: {one.verdict} ({share})")
+    for timing in timings:
+        assert timing.ratio is not None
+        share = f"{timing.ratio.estimate - 1:+.1%} [{timing.ratio.low - 1:+.1%}, {timing.ratio.high - 1:+.1%}]"
+        said.append(f"{timing.name}: {timing.verdict} ({share})")
     return f"Against {base.name}: {'; '.join(said)}."
 
 

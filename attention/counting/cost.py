@@ -14,6 +14,7 @@ from attention.counting.conventions import counts
 from attention.counting.ledger import CountedOperation, Ledger, walk
 from attention.errors import InvalidRequest
 from attention.gate import Gate
+from attention.names import Size, height_and_width, write_size
 from attention.reports.cost import Cost, GateShape, LayerCost, ModuleCost, VariantCost
 from attention.spec import Variant
 
@@ -26,15 +27,15 @@ CONVENTION = (
 )
 
 
-def count(variant: Variant, input_size: int | None = None, layers: bool = False) -> VariantCost:
+def count(variant: Variant, input_size: Size | None = None, layers: bool = False) -> VariantCost:
     """The bill of a variant for one image.
 
     Args:
-        input_size: height and width in pixels; the backbone's own if None.
+        input_size: side, or height and width, in pixels; the backbone's own if None.
         layers: whether to list every operation.
 
     Raises:
-        AttentionError: the variant cannot be built, or cannot take so small an image.
+        AttentionError: the variant cannot be built, or cannot take an image of this size.
     """
     full, notes = resolve(variant), renamed(variant)
     bill, rows = _count(_counted(full), input_size or own_input_size(full.backbone))
@@ -42,7 +43,7 @@ def count(variant: Variant, input_size: int | None = None, layers: bool = False)
     return bill.model_copy(update={"name": full.name, "variant": full, "layers": listed, "notes": notes})
 
 
-def rows_of(variant: Variant, input_size: int | None = None) -> tuple[CountedOperation, ...]:
+def rows_of(variant: Variant, input_size: Size | None = None) -> tuple[CountedOperation, ...]:
     """The ledger itself: every operation of a variant on one image, in order."""
     full = resolve(variant)
     return _count(_counted(full), input_size or own_input_size(full.backbone))[1]
@@ -55,11 +56,15 @@ def _counted(variant: Variant) -> Variant:
 
 
 @lru_cache(maxsize=1024)
-def _count(variant: Variant, size: int) -> tuple[VariantCost, tuple[CountedOperation, ...]]:
+def _count(variant: Variant, size: Size) -> tuple[VariantCost, tuple[CountedOperation, ...]]:
     try:
-        ledger = walk(skeleton(variant), 3, size, size)
-    except (RuntimeError, ValueError) as error:
-        raise InvalidRequest(f"{variant.name} cannot take an image of {size} x {size} pixels: {error}") from error
+        ledger = walk(skeleton(variant), 3, *height_and_width(size))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        own, reason = own_input_size(variant.backbone), str(error).rstrip(".")
+        made = "" if size == own else f" It is made for {write_size(own)}."
+        raise InvalidRequest(
+            f"{variant.name} cannot take an image of {write_size(size)} pixels: {reason}.{made}"
+        ) from error
     attention = sum_of(row for row in ledger.rows if row.attention)
     total = sum_of(ledger.rows)
     bill = VariantCost(

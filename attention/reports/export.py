@@ -4,6 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from attention.names import Size
+from attention.reports.cost import INPUT_SIZE
 from attention.reports.tables import Report, Table, table_of
 from attention.spec import Pass, Plain, Preprocess, Request, Variant
 
@@ -14,7 +16,7 @@ class Check(Plain):
     """An exported network beside the one it was made of, on the same noise."""
 
     images: int = Field(description="Images in the batch.")
-    size: int = Field(description="Height and width of the images, pixels.")
+    size: Size = Field(description="Side of the images, or height and width, pixels.")
     largest_difference: float = Field(description="Of any two numbers of the outputs, absolute.")
     largest_output: float = Field(description="Largest absolute number that torch gives, for comparison.")
 
@@ -28,7 +30,7 @@ class ExportCard(Plain):
     variant: Variant | None = Field(
         description="The network, with where its weights come from; None if it is not ours."
     )
-    size: int = Field(description="Height and width of the input it was exported with, pixels.")
+    size: Size = Field(description="Side of the input it was exported with, or height and width, pixels.")
     free_batch: bool = Field(description="Whether it takes any number of images at once.")
     free_size: bool = Field(description="Whether it takes images of other sizes.")
     parameters: int = Field(description="Numbers in its weights.")
@@ -56,9 +58,7 @@ class ExportRequest(Request["ExportReport"]):
 
     variant: Variant = Field(description="The network, with its weights.")
     format: Format = Field(default="onnx", description="What is written.")
-    input_size: int | None = Field(
-        default=None, ge=8, le=1024, description="Height and width of the input, pixels; None is the network's own."
-    )
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
     licence: str | None = Field(
         default=None, pattern=r"^[\w.-]{1,60}$", description="Licence of the weights, as the hub spells it."
     )

@@ -102,6 +102,17 @@ def test_a_network_of_one_size_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+def test_an_input_that_is_not_square_stays_so(tmp_path: Path) -> None:
+    card = save_pretrained(Small(), tmp_path / "net", (16, 24), About())
+    assert [check.size for check in card.checks] == [(16, 24), (16, 24), (48, 56)]
+    said = json.loads((tmp_path / "net" / "config.json").read_bytes())
+    assert said["pretrained_cfg"]["input_size"] == [3, 16, 24]
+    words = ["export", "vgg11_small(width=0.25)/none", str(tmp_path / "vgg.safetensors"), "--size", "32x48"]
+    assert main([*words, "--data", str(tmp_path / "data")]) == 0
+    assert ExportCard.model_validate_json((tmp_path / "vgg.json").read_bytes()).size == (32, 48)
+
+
+@pytest.mark.full
 def test_what_answers_something_else_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"answers otherwise than torch|cannot be exported as one graph"):
         export(Drifting(), tmp_path / "net.pt2", 16)
