@@ -24,6 +24,7 @@ from server.engine import Engine
 from server.engines import make_engine, make_job_queue
 from server.operations import metrics
 from server.operations.metrics import Metrics
+from server.operations.preload import preload
 from server.operations.retention import keep_no_longer
 from server.service import Service
 from server.settings import Settings
@@ -67,16 +68,16 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         queue = make_job_queue(chosen)
         app.state.service = Service(chosen, answering, queue, store)
         await run_in_threadpool(_say_what_is_here, store, answering)
-        sweeping = asyncio.create_task(keep_no_longer(app.state.service))
+        tasks = [asyncio.create_task(work(app.state.service)) for work in (preload, keep_no_longer)]
         try:
             if engine is None:
                 await run_in_threadpool(queue.open)
             with numbers.watching(app.state.service):
                 yield
         finally:
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await run_in_threadpool(queue.close)
             if engine is None:
                 await run_in_threadpool(answering.close)

@@ -9,12 +9,26 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from attention.errors import AttentionError
+from attention.names import split_names
 from attention.precision import DType
+from attention.spec import Variant
 
 
 def _listed(value: Any) -> Any:
     """Text with commas as its parts."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _networks(value: Any) -> Any:
+    """Text with short names of networks as its parts, each of which can be read."""
+    names = split_names(value) if isinstance(value, str) else value
+    try:
+        for name in names:
+            Variant.parse(name)
+    except AttentionError as error:
+        raise ValueError(str(error)) from error
+    return names
 
 
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
@@ -111,6 +125,11 @@ class Settings(BaseSettings):
     )
     workers: int = Field(default=32, ge=1, le=1024, description="Requests that are worked on at the same time.")
     models_kept: int = Field(default=8, ge=1, description="Networks kept in memory, least recently used leave first.")
+    preload: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        default=(),
+        description="Networks that are loaded at the start, by short name, separated by commas: no visitor waits for "
+        "them, and /v1/ready says no until they are there. ATTENTION_MODELS_KEPT should be as many.",
+    )
     jobs: int = Field(default=1, ge=0, le=64, description="Jobs that run at the same time; 0 leaves them queued.")
     job_threads: int = Field(
         default=0, ge=0, le=1024, description="CPU threads of one job; 0 shares out every core but one."
