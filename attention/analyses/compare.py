@@ -12,6 +12,7 @@ from attention.analysis import AnyLab, Outputs
 from attention.data.preprocessing import prepared
 from attention.errors import TooLarge
 from attention.measuring.confounds import differences_in_training
+from attention.network import need_classes
 from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
 from attention.reports.gates import GateSite
 from attention.reports.network import Network
@@ -29,11 +30,13 @@ MAX_VALUES = 8_000_000
 def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
     """What do these networks see in these photos, and what does their attention do?"""
     networks = [lab.describe(variant) for variant in request.variants]
+    for network in networks:
+        need_classes(network)
     inputs, _ = prepared(map(lab.files.image, request.images), (network.preprocess for network in networks))
     by_variant: list[list[Prediction]] = []
     for number, network in enumerate(networks):
         lab.progress(number, len(networks), network.name)
-        ablation = request.ablation if network.variant.attention else None
+        ablation = request.ablation if network.gates else None
         outputs = lab.forward(network.variant, inputs[network.preprocess], ablation)
         by_variant.append(predictions(request, network.name, network.labels, outputs))
     return Comparison(

@@ -24,7 +24,7 @@ CHANNELS, SIDE, KERNEL_SIZE = 256, 56, 5
 def court(request: CourtRequest, lab: AnyLab) -> CourtReport:
     """What would other counters say this network costs, and why do they differ?"""
     variant = resolve(request.variant)
-    size = request.input_size or input_size(variant.backbone)
+    size = request.input_size or input_size(variant.backbone, variant.backbone_options)
     bill, rows = count(variant, size), rows_of(variant, size)
     heard = (torch_itself(variant, size, bill.total.macs), *(hear(counter, rows) for counter in COUNTERS))
     return CourtReport(

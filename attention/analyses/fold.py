@@ -23,6 +23,7 @@ from attention.interventions.plan import described, reference_images
 from attention.measuring.channel_gates import ran
 from attention.measuring.moments import Moments
 from attention.measuring.statistics import mcnemar_p, paired_share_interval
+from attention.network import need_classes
 from attention.reports.checkpoints import Card
 from attention.reports.evidence import Interval
 from attention.reports.fold import (
@@ -79,6 +80,7 @@ class FoldState:
 def static_fold(request: FoldRequest, lab: AnyLab) -> FoldReport:
     """Can this network do without its attention: what becomes of it with mean gates worked into its normalisations?"""
     network = lab.describe(request.variant)
+    need_classes(network)
     model = _own(network.variant, lab)
     places = foldable(model, network.name)
     reference, caveats = reference_images(request.calibration, request.images, lab.files)

@@ -82,7 +82,7 @@ def _inside(network: Network, request: PermutationRequest, lab: AnyLab) -> Itera
         photo = lab.files.image(request.image)
         x = preprocess(photo, network.preprocess).unsqueeze(0)  # (1, 3, S, S)
     else:
-        x = noise(input_size(variant.backbone), 3, 1)
+        x = noise(input_size(variant.backbone, variant.backbone_options), 3, 1)
     for slot, module, arrived in arrivals(model, x.to(lab.device)):
         found = _probed(str(variant.attention), module, arrived, request.seed)
         path = next(path for path, one in slots(model).items() if one is slot)

@@ -4,11 +4,14 @@ A backbone is a function ``(*, classes, options) -> Backbone``. Its blocks hold 
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from attention.gate import Slot
+from attention.gate import OwnGates, Slot
+from attention.own_models import main_output
 from attention.registry import Registry
+from attention.reports.network import OutputKind
 
 backbones: Registry[Callable[..., "Backbone"]] = Registry("backbone", __name__)
 
@@ -26,8 +29,43 @@ class Backbone(nn.Module):
     smallest_input: int = 1
     chained: bool = False
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         raise NotImplementedError
 
 
-__all__ = ["Backbone", "Slot", "backbones"]
+class Facts(NamedTuple):
+    """What is known of a network before it is built for a variant."""
+
+    classes: int
+    input_size: int
+    outputs: OutputKind = "classes"
+    without_numbers: bool = True
+    """Whether a pass works on the meta device."""
+
+
+class ForeignNetwork(Backbone):
+    """A network that was not written here, as ``body``, whose own gates can be seen and replaced like any other.
+
+    ``own_gates`` are set by whoever knows how to find them (see `attention.tracing.own_gates`). A function on the shelf
+    that makes such networks may have an attribute ``facts``, options -> `Facts`.
+    """
+
+    outputs: OutputKind = "classes"
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body: Any = body
+        self.own_gates: OwnGates | None = None
+
+    def answer(self, x: Tensor) -> Any:
+        """What the body makes of images (B, 3, H, W): logits (B, K), a map (B, K, H, W), or whatever else it gives."""
+        return main_output(self.body([*x] if self.outputs == "boxes" else x))
+
+    def forward(self, x: Tensor) -> Any:
+        if self.own_gates is None or not self.own_gates.hooked:
+            return self.answer(x)
+        with self.own_gates.follow(self, x):
+            return self.answer(x)
+
+
+__all__ = ["Backbone", "Facts", "ForeignNetwork", "Slot", "backbones"]

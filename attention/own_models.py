@@ -1,0 +1,381 @@
+"""Models of a user's own by name: added in a script, from installed packages, or from the operator's file.
+
+    own(name=mine)/none                 the model as it was given
+    own(name=mine)/eca@after:layer4     with a module of the shelf behind a layer of its
+
+Code is run only where the person who runs the process has put it: entry points of the group ``attention_lab.models``,
+and one file that is the operator's own. Nothing that can run code is ever uploaded.
+"""
+
+import copy
+import inspect
+import os
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from threading import RLock, Thread
+from types import ModuleType
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from attention.errors import AttentionError, InvalidRequest, NotFound, UnknownName, did_you_mean
+from attention.reports.network import OutputKind
+from attention.spec import Preprocess
+
+GROUP = "attention_lab.models"
+"""Entry points of installed packages that give models."""
+LARGEST = 400_000_000
+"""Parameters; larger models are not taken into a service."""
+BUILT_WITHIN_S = 60.0
+SIDE = 224
+"""Height and width of the input of a model that says no other, pixels."""
+
+T = TypeVar("T")
+
+
+class Cache(Protocol):
+    """A function whose results are kept, as `functools.lru_cache` makes them."""
+
+    def cache_clear(self) -> None:
+        """Forget all results."""
+
+
+C = TypeVar("C", bound=Cache)
+_caches: list[Cache] = []
+
+
+def renewed(cache: C) -> C:
+    """Decorator for kept results about networks: they are forgotten when a name comes to mean another model."""
+    _caches.append(cache)
+    return cache
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one pass of a model showed: what it gives for each image, of how many classes, at which input size."""
+
+    outputs: OutputKind
+    classes: int
+    input_size: int
+    without_numbers: bool
+    """Whether a pass works on the meta device; the numbers of a detector decide its way."""
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """A model under a name, made when it is first needed.
+
+    Args:
+        make: gives the model.
+        title: what it is, in a line.
+        labels: names of its classes; none if they are not known.
+        preprocess: how photos become its input; None is the usual way at its size.
+        size: height and width of its input, pixels; None finds it out.
+        outputs: what it gives for each image; None finds it out.
+        limited: whether it must be small enough and made soon enough for a service.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    title: str = ""
+    labels: tuple[str, ...] = ()
+    preprocess: Preprocess | None = None
+    size: int | None = None
+    outputs: OutputKind | None = None
+    limited: bool = True
+    _lock: Any = field(default_factory=RLock, compare=False, repr=False)
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """The model itself; what is built of it is a copy.
+
+        Raises:
+            InvalidRequest: its builder fails, takes too long, or gives no model or one that is too large.
+        """
+        with self._lock:
+            if (known := self.__dict__.get("module")) is not None:
+                return known
+            made = _soon(f"The model {self.name!r}", self.make) if self.limited else self.make()
+        if not isinstance(made, nn.Module):
+            raise InvalidRequest(f"The model {self.name!r} is a {type(made).__name__}, and no nn.Module.")
+        size = sum(parameter.numel() for parameter in made.parameters())
+        if self.limited and size > LARGEST:
+            raise InvalidRequest(
+                f"The model {self.name!r} has {size:,} parameters; models of up to {LARGEST:,} are taken here."
+            )
+        return made
+
+    @cached_property
+    def measured(self) -> Measured:
+        """What one pass of a copy shows.
+
+        Raises:
+            InvalidRequest: the model does not take a photo, or its pass takes too long.
+        """
+        size, model = self.input_size, copy.deepcopy(self.module).eval().requires_grad_(False)
+        seen = _soon(f"A pass of {self.name!r}", lambda: measure(model, size)) if self.limited else measure(model, size)
+        return seen if self.outputs is None else replace(seen, outputs=self.outputs)
+
+    @cached_property
+    def input_size(self) -> int:
+        """Height and width of the input in pixels: as said, else by its preprocessing, else by the model itself."""
+        if self.size is not None:
+            return self.size
+        if self.preprocess is not None:
+            return self.preprocess.size
+        for about in (getattr(self.module, "pretrained_cfg", None), getattr(self.module, "default_cfg", None)):
+            if isinstance(about, Mapping) and about.get("input_size"):
+                return int(about["input_size"][-1])
+        side = getattr(self.module, "input_size", None)
+        return side if isinstance(side, int) else SIDE
+
+    @property
+    def stamp(self) -> str:
+        """A text that changes when the model or its weights do, also where they are trained in place."""
+        tensors = (*self.module.parameters(), *self.module.buffers())
+        return f"{id(self.module)} {hash(tuple((tensor.data_ptr(), tensor._version) for tensor in tensors))}"
+
+
+# ---------------------------------------------------------------- the models by name
+
+_models: dict[str, OwnModel] = {}
+
+
+def add(model: OwnModel) -> None:
+    """Give a model its name; another one of that name makes place.
+
+    Raises:
+        InvalidRequest: it cannot be a name.
+    """
+    if not model.name or not all(letter.isalnum() or letter in "._-" for letter in model.name):
+        raise InvalidRequest(f"{model.name!r} is no name of a model: letters, digits and . _ - only.")
+    remove(model.name)
+    _models[model.name] = model
+
+
+def remove(name: str) -> None:
+    """Forget a model; it is no error if there is none."""
+    _models.pop(name, None)
+    for cache in _caches:
+        cache.cache_clear()
+
+
+def names() -> tuple[str, ...]:
+    """Names of all models, in the order they came."""
+    return tuple(_models)
+
+
+def get(name: str) -> OwnModel:
+    """The model of a name.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    if name not in _models:
+        hint = (
+            did_you_mean(name, _models) if _models else " There are none here; docs/your_model.md says how to add one."
+        )
+        raise UnknownName("model of one's own", name, (), hint)
+    return _models[name]
+
+
+# ---------------------------------------------------------------- where a service finds them
+
+
+def read(file: Path | None = None) -> tuple[str, ...]:
+    """Take in the models of installed packages and of the operator's file; gives their names.
+
+    Models are made when they are needed. A package that cannot be imported gives a model that says so.
+
+    Raises:
+        InvalidRequest: the file is not the operator's alone, or it fails.
+    """
+    found = {entry.name: _loaded(entry) for entry in entry_points(group=GROUP)}
+    if file is not None:
+        module = load_file(_checked(file))
+        found |= {
+            name: described(name, thing)
+            for name, thing in vars(module).items()
+            if not name.startswith("_") and inspect.isroutine(thing) and thing.__module__ == module.__name__
+        }
+    for model in found.values():
+        add(model)
+    return tuple(found)
+
+
+def _loaded(entry: EntryPoint) -> OwnModel:
+    try:
+        return described(entry.name, entry.load())
+    except Exception as error:
+        sentence = f"The model {entry.name!r} of {entry.value} cannot be imported: {type(error).__name__}: {error}"
+
+        def refuse() -> nn.Module:
+            raise InvalidRequest(sentence)
+
+        return OwnModel(entry.name, refuse)
+
+
+def described(name: str, function: Callable[[], Any]) -> OwnModel:
+    """A model by its builder, with what attributes of that say: labels, preprocess, example, outputs."""
+    example = getattr(function, "example", None)
+    size = example.shape[-1] if isinstance(example, Tensor) else example[-1] if isinstance(example, tuple) else example
+    return OwnModel(
+        name,
+        function,
+        title=(inspect.getdoc(function) or "").partition("\n")[0],
+        labels=tuple(map(str, getattr(function, "labels", ()))),
+        preprocess=getattr(function, "preprocess", None),
+        size=size,
+        outputs=getattr(function, "outputs", None),
+    )
+
+
+def _checked(file: Path) -> Path:
+    """The file, if nobody but the user who runs this process, or root, can write it.
+
+    Raises:
+        InvalidRequest: somebody can, or it is not there.
+    """
+    if not file.is_file():
+        raise InvalidRequest(f"There is no file of models {file}.")
+    for path in (file, file.resolve().parent):
+        about = path.stat()
+        open_to_others = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not about.st_mode & stat.S_ISVTX
+        if about.st_uid not in (0, os.getuid()) or open_to_others:
+            raise InvalidRequest(
+                f"{path} must belong to the user who runs the service and be writable for nobody else, for what is in "
+                f"it is run: chmod go-w {path}."
+            )
+    return file
+
+
+def load_file(path: Path) -> ModuleType:
+    """Run a file of Python as a module under a private name, so that it hides nothing, whatever it is called.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidRequest: it fails.
+    """
+    if not path.is_file():
+        raise NotFound(f"There is no file {path}.")
+    spec = spec_from_file_location(f"_model_of_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    if (folder := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(folder)  # last, so that what lies beside it hides nothing of the library
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InvalidRequest(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+# ---------------------------------------------------------------- what a pass shows
+
+
+def measure(model: nn.Module, size: int) -> Measured:
+    """What one pass of a model in eval mode on a grey photo (1, 3, S, S) shows.
+
+    Raises:
+        InvalidRequest: the model does not take it.
+    """
+    first = next(model.parameters(), torch.empty(0))
+    photo = torch.full((1, 3, size, size), 0.5, dtype=first.dtype, device=first.device)
+    with torch.no_grad():
+        try:
+            output = model(photo)
+        except Exception as error:
+            try:
+                output = model([*photo])
+            except Exception:
+                words = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+                raise InvalidRequest(
+                    f"{type(model).__name__} does not take a photo (1, 3, {size}, {size}): {words}. Say its input "
+                    "size: example=(3, 320, 320), or preprocess."
+                ) from error
+        kind, classes = kind_of(output)
+        try:
+            meta_copy(model)(photo.to("meta"))
+            without_numbers = kind != "boxes"
+        except Exception:
+            without_numbers = False
+    return Measured(kind, classes, size, without_numbers)
+
+
+def main_output(output: Any) -> Any:
+    """The logits or the map among what a model gives; all of it where there is neither."""
+    if isinstance(output, Mapping):
+        return next((output[key] for key in ("out", "logits") if isinstance(output.get(key), Tensor)), output)
+    if isinstance(output, tuple) and output and isinstance(output[0], Tensor):
+        return output[0]
+    logits = getattr(output, "logits", None)
+    return logits if isinstance(logits, Tensor) else output
+
+
+def kind_of(output: Any) -> tuple[OutputKind, int]:
+    """What a model gives for each image, and of how many classes; 1 where it does not say."""
+    output = main_output(output)
+    if isinstance(output, Tensor):
+        if output.dim() == 2:
+            return "classes", output.shape[1]
+        return ("map", output.shape[1]) if output.dim() == 4 else ("other", 1)
+    listed = isinstance(output, list) and output and isinstance(output[0], Mapping)
+    return ("boxes", 1) if listed and {"boxes", "scores"} <= set(output[0]) else ("other", 1)
+
+
+def meta_copy(model: nn.Module) -> nn.Module:
+    """A copy of a model on the meta device; its numbers are never copied."""
+    kept: dict[int, Any] = {}
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers, module.__dict__):
+            for value in tensors.values():
+                if isinstance(value, Tensor):
+                    kept[id(value)] = on_meta(value)
+    return copy.deepcopy(model, kept)
+
+
+def on_meta(value: Any) -> Any:
+    """Tensors on the meta device in the place of those in a value."""
+    if isinstance(value, nn.Parameter):
+        return nn.Parameter(value.detach().to("meta"), requires_grad=value.requires_grad)
+    if isinstance(value, Tensor):
+        return value.detach().to("meta")
+    if isinstance(value, Mapping):
+        return {key: on_meta(part) for key, part in value.items()}
+    return type(value)(map(on_meta, value)) if isinstance(value, tuple | list) else value
+
+
+def _soon(what: str, work: Callable[[], T]) -> T:
+    """The result of some work of a user's, if it comes within a minute.
+
+    Raises:
+        InvalidRequest: it fails, or takes longer.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = Thread(target=run, name="own-model", daemon=True)
+    thread.start()
+    thread.join(BUILT_WITHIN_S)
+    if errors:
+        error = errors[0]
+        if isinstance(error, AttentionError):
+            raise error
+        raise InvalidRequest(f"{what} fails: {type(error).__name__}: {error}") from error
+    if not results:
+        raise InvalidRequest(f"{what} takes longer than {BUILT_WITHIN_S:.0f} s, and is left out.")
+    return results[0]
