@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache, lru_cache
-from threading import RLock
 from types import MappingProxyType
 from typing import Any, get_type_hints
 
@@ -23,7 +22,7 @@ from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.names import BARE
 from attention.options import check
-from attention.own_models import renewed
+from attention.own_models import SEEDING, renewed
 from attention.reports.gates import WatchedGate
 from attention.reports.network import OutputKind
 from attention.spec import Placement, Variant
@@ -35,10 +34,6 @@ from attention.weights import load as weights
 from attention.weights.find import NOWHERE, Checkpoints
 
 INSTALL_TIMM = "pip install 'attention-lab[timm]'"
-
-_seeding = RLock()
-"""Held while a network is made: torch has one generator for all threads, and another seed must not come in between.
-A module that needs the side of its map has a plain network made meanwhile, by the same thread."""
 
 
 @renewed
@@ -157,7 +152,7 @@ def build(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Backbone:
 
 def _assembled(variant: Variant) -> Backbone:
     """The network of a resolved variant in eval mode, without its weights."""
-    with _seeding, torch.random.fork_rng(devices=[]):
+    with SEEDING, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(variant.seed)
         model: Backbone = backbones[variant.backbone](classes=variant.classes, **variant.backbone_options)
         torch.default_generator.manual_seed(variant.seed)

@@ -8,12 +8,13 @@ and one file that is the operator's own. Nothing that can run code is ever uploa
 """
 
 import copy
+import hashlib
 import inspect
 import os
 import stat
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
@@ -26,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from attention.errors import AttentionError, InvalidRequest, NotFound, UnknownName, did_you_mean
+from attention.one_pass import Measured, measure
 from attention.reports.network import OutputKind
 from attention.spec import Preprocess
 
@@ -36,6 +38,10 @@ LARGEST = 400_000_000
 BUILT_WITHIN_S = 60.0
 SIDE = 224
 """Height and width of the input of a model that says no other, pixels."""
+
+SEEDING = RLock()
+"""Held while a network is made: torch has one generator for all threads, and another seed must not come in between.
+A module that needs the side of its map has a plain network made meanwhile, by the same thread."""
 
 T = TypeVar("T")
 
@@ -58,17 +64,6 @@ def renewed(cache: C) -> C:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one pass of a model showed: what it gives for each image, of how many classes, at which input size."""
-
-    outputs: OutputKind
-    classes: int
-    input_size: int
-    without_numbers: bool
-    """Whether a pass works on the meta device; the numbers of a detector decide its way."""
-
-
-@dataclass(frozen=True)
 class OwnModel:
     """A model under a name, made when it is first needed.
 
@@ -80,6 +75,7 @@ class OwnModel:
         size: height and width of its input, pixels; None finds it out.
         outputs: what it gives for each image; None finds it out.
         limited: whether it must be small enough and made soon enough for a service.
+        source: version of the package, or digest of the file, that it is from.
     """
 
     name: str
@@ -90,7 +86,7 @@ class OwnModel:
     size: int | None = None
     outputs: OutputKind | None = None
     limited: bool = True
-    _lock: Any = field(default_factory=RLock, compare=False, repr=False)
+    source: str = ""
 
     @cached_property
     def module(self) -> nn.Module:
@@ -99,10 +95,12 @@ class OwnModel:
         Raises:
             InvalidRequest: its builder fails, takes too long, or gives no model or one that is too large.
         """
-        with self._lock:
+        with SEEDING:
             if (known := self.__dict__.get("module")) is not None:
                 return known
-            made = _soon(f"The model {self.name!r}", self.make) if self.limited else self.make()
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(0)  # so that weights it draws are those of the process before
+                made = _soon(f"The model {self.name!r}", self.make) if self.limited else self.make()
         if not isinstance(made, nn.Module):
             raise InvalidRequest(f"The model {self.name!r} is a {type(made).__name__}, and no nn.Module.")
         size = sum(parameter.numel() for parameter in made.parameters())
@@ -135,6 +133,15 @@ class OwnModel:
                 return int(about["input_size"][-1])
         side = getattr(self.module, "input_size", None)
         return side if isinstance(side, int) else SIDE
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of where the model is from, its modules and its weights: the same in every process."""
+        digest = hashlib.sha256(f"{self.source}\n{self.module}".encode())
+        for name, tensor in self.module.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def stamp(self) -> str:
@@ -199,9 +206,9 @@ def read(file: Path | None = None) -> tuple[str, ...]:
     """
     found = {entry.name: _loaded(entry) for entry in entry_points(group=GROUP)}
     if file is not None:
-        module = load_file(_checked(file))
+        module, digest = load_file(_checked(file)), hashlib.sha256(file.read_bytes()).hexdigest()
         found |= {
-            name: described(name, thing)
+            name: described(name, thing, digest)
             for name, thing in vars(module).items()
             if not name.startswith("_") and inspect.isroutine(thing) and thing.__module__ == module.__name__
         }
@@ -212,7 +219,7 @@ def read(file: Path | None = None) -> tuple[str, ...]:
 
 def _loaded(entry: EntryPoint) -> OwnModel:
     try:
-        return described(entry.name, entry.load())
+        return described(entry.name, entry.load(), f"{entry.value} {entry.dist.version if entry.dist else ''}")
     except Exception as error:
         sentence = f"The model {entry.name!r} of {entry.value} cannot be imported: {type(error).__name__}: {error}"
 
@@ -222,7 +229,7 @@ def _loaded(entry: EntryPoint) -> OwnModel:
         return OwnModel(entry.name, refuse)
 
 
-def described(name: str, function: Callable[[], Any]) -> OwnModel:
+def described(name: str, function: Callable[[], Any], source: str) -> OwnModel:
     """A model by its builder, with what attributes of that say: labels, preprocess, example, outputs."""
     example = getattr(function, "example", None)
     size = example.shape[-1] if isinstance(example, Tensor) else example[-1] if isinstance(example, tuple) else example
@@ -234,6 +241,7 @@ def described(name: str, function: Callable[[], Any]) -> OwnModel:
         preprocess=getattr(function, "preprocess", None),
         size=size,
         outputs=getattr(function, "outputs", None),
+        source=source,
     )
 
 
@@ -278,79 +286,7 @@ def load_file(path: Path) -> ModuleType:
     return module
 
 
-# ---------------------------------------------------------------- what a pass shows
-
-
-def measure(model: nn.Module, size: int) -> Measured:
-    """What one pass of a model in eval mode on a grey photo (1, 3, S, S) shows.
-
-    Raises:
-        InvalidRequest: the model does not take it.
-    """
-    first = next(model.parameters(), torch.empty(0))
-    photo = torch.full((1, 3, size, size), 0.5, dtype=first.dtype, device=first.device)
-    with torch.no_grad():
-        try:
-            output = model(photo)
-        except Exception as error:
-            try:
-                output = model([*photo])
-            except Exception:
-                words = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-                raise InvalidRequest(
-                    f"{type(model).__name__} does not take a photo (1, 3, {size}, {size}): {words}. Say its input "
-                    "size: example=(3, 320, 320), or preprocess."
-                ) from error
-        kind, classes = kind_of(output)
-        try:
-            meta_copy(model)(photo.to("meta"))
-            without_numbers = kind != "boxes"
-        except Exception:
-            without_numbers = False
-    return Measured(kind, classes, size, without_numbers)
-
-
-def main_output(output: Any) -> Any:
-    """The logits or the map among what a model gives; all of it where there is neither."""
-    if isinstance(output, Mapping):
-        return next((output[key] for key in ("out", "logits") if isinstance(output.get(key), Tensor)), output)
-    if isinstance(output, tuple) and output and isinstance(output[0], Tensor):
-        return output[0]
-    logits = getattr(output, "logits", None)
-    return logits if isinstance(logits, Tensor) else output
-
-
-def kind_of(output: Any) -> tuple[OutputKind, int]:
-    """What a model gives for each image, and of how many classes; 1 where it does not say."""
-    output = main_output(output)
-    if isinstance(output, Tensor):
-        if output.dim() == 2:
-            return "classes", output.shape[1]
-        return ("map", output.shape[1]) if output.dim() == 4 else ("other", 1)
-    listed = isinstance(output, list) and output and isinstance(output[0], Mapping)
-    return ("boxes", 1) if listed and {"boxes", "scores"} <= set(output[0]) else ("other", 1)
-
-
-def meta_copy(model: nn.Module) -> nn.Module:
-    """A copy of a model on the meta device; its numbers are never copied."""
-    kept: dict[int, Any] = {}
-    for module in model.modules():
-        for tensors in (module._parameters, module._buffers, module.__dict__):
-            for value in tensors.values():
-                if isinstance(value, Tensor):
-                    kept[id(value)] = on_meta(value)
-    return copy.deepcopy(model, kept)
-
-
-def on_meta(value: Any) -> Any:
-    """Tensors on the meta device in the place of those in a value."""
-    if isinstance(value, nn.Parameter):
-        return nn.Parameter(value.detach().to("meta"), requires_grad=value.requires_grad)
-    if isinstance(value, Tensor):
-        return value.detach().to("meta")
-    if isinstance(value, Mapping):
-        return {key: on_meta(part) for key, part in value.items()}
-    return type(value)(map(on_meta, value)) if isinstance(value, tuple | list) else value
+# ---------------------------------------------------------------- limits of a service
 
 
 def _soon(what: str, work: Callable[[], T]) -> T:

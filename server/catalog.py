@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.backbones import backbones
 from attention.build import published_placement, resolve, skeleton
@@ -17,8 +18,17 @@ from attention.errors import AttentionError
 from attention.gate import gates, slots
 from attention.measuring.traits import traits
 from attention.modules import modules
+from attention.network import describe
 from attention.options import schema
-from attention.schemas import AnalysisEntry, BackboneEntry, Catalog, ModuleEntry, PublishedNetwork, Shipped
+from attention.schemas import (
+    AnalysisEntry,
+    BackboneEntry,
+    Catalog,
+    ModuleEntry,
+    OwnModelEntry,
+    PublishedNetwork,
+    Shipped,
+)
 from attention.spec import ABLATIONS, POSITIONS, GateKind, Placement, Position, Variant
 from attention.weights import load as weights
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork
@@ -44,6 +54,7 @@ def catalog() -> Catalog:
         version=version(),
         modules=tuple(_module(name, networks) for name in modules),
         backbones=networks,
+        own_models=tuple(map(_own_model, own_models.names())),
         placements=POSITIONS,
         ablations=ABLATIONS,
         shipped=tuple(
@@ -118,6 +129,25 @@ def _backbone(name: str) -> BackboneEntry:
         input_size=network.input_size,
         classes=variant.classes,
         **_documentation(backbones[name]),
+    )
+
+
+def _own_model(name: str) -> OwnModelEntry:
+    model = own_models.get(name)
+    variant = Variant(backbone="own", backbone_options={"name": name})
+    called = variant.name.partition("/")[0]
+    try:
+        network = describe(variant)
+    except AttentionError as error:
+        return OwnModelEntry(name=called, title=model.title, problem=str(error))
+    return OwnModelEntry(
+        name=called,
+        title=model.title,
+        outputs=network.outputs,
+        classes=network.variant.classes or 0,
+        input_size=network.preprocess.size,
+        parameters=network.parameters,
+        gates=network.gates,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from attention.gate import OwnGates, Slot
-from attention.own_models import main_output
+from attention.one_pass import main_output
 from attention.registry import Registry
 from attention.reports.network import OutputKind
 

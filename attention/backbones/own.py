@@ -13,6 +13,7 @@ from pydantic import Field
 from attention import own_models
 from attention.backbones import Facts, ForeignNetwork, backbones
 from attention.errors import BadOption
+from attention.one_pass import meta_copy
 
 Classes = Annotated[int, Field(ge=1)]
 
@@ -24,7 +25,7 @@ class OwnNetwork(ForeignNetwork):
         model = own_models.get(name)
         measured = model.measured
         without_numbers = torch.empty(0).is_meta and measured.without_numbers
-        super().__init__(own_models.meta_copy(model.module) if without_numbers else copy.deepcopy(model.module))
+        super().__init__(meta_copy(model.module) if without_numbers else copy.deepcopy(model.module))
         self.outputs, self.input_size = measured.outputs, measured.input_size
 
 

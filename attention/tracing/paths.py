@@ -46,7 +46,8 @@ def named_modules(model: nn.Module) -> dict[str, nn.Module]:
     every = dict(model.named_modules())
     if not isinstance(model, ForeignNetwork):
         return every
-    return {own if (own := path.removeprefix(BODY)) not in every else path: module for path, module in every.items()}
+    own = {path: ROOT if path == BODY[:-1] else path.removeprefix(BODY) for path in every}
+    return {path if own[path] != path and own[path] in every else own[path]: module for path, module in every.items()}
 
 
 def stored_paths(model: nn.Module) -> dict[str, str]:
