@@ -4,7 +4,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, get_type_hints
@@ -21,6 +21,7 @@ from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, Unknow
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.names import BARE
+from attention.one_pass import meta_copy
 from attention.options import check
 from attention.own_models import SEEDING, renewed
 from attention.reports.gates import WatchedGate
@@ -212,8 +213,13 @@ def skeleton(variant: Variant) -> Backbone:
 
 def _bare_skeleton(variant: Variant) -> Backbone:
     facts = _facts(variant)
-    with nullcontext() if facts and not facts.without_numbers else _Shapes():
+    if facts and not facts.without_numbers:
         return _assembled(variant)
+    try:
+        with _Shapes():
+            return _assembled(variant)
+    except NotImplementedError:  # torch's, where a network's own code reads a number while it is made
+        return meta_copy(_assembled(variant))
 
 
 class _Shapes(TorchFunctionMode):

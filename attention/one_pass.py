@@ -3,13 +3,15 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from attention.errors import InvalidRequest
 from attention.reports.network import OutputKind
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def kind_of(output: Any) -> tuple[OutputKind, int]:
     return ("boxes", 1) if listed and {"boxes", "scores"} <= set(output[0]) else ("other", 1)
 
 
-def meta_copy(model: nn.Module) -> nn.Module:
+def meta_copy(model: M) -> M:
     """A copy of a model on the meta device; its numbers are never copied."""
     kept: dict[int, Any] = {}
     for module in model.modules():

@@ -48,6 +48,23 @@ class Classifier(nn.Module):
         return self.head((x * torch.sigmoid(self.fixed)).mean((2, 3)))
 
 
+class Inverted(nn.Module):
+    """Gates of channels as in MobileNetV3, before a convolution, and as in a ResNet, after a normalisation."""
+
+    input_size = SIDE
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm, self.se = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), Excite(8)
+        self.project = nn.Conv2d(8, 12, 3, stride=2, padding=1, groups=4)
+        self.norm2, self.se2, self.head = nn.BatchNorm2d(12), Excite(12), nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.se(nn.functional.hardswish(self.norm(self.stem(x))))
+        x = torch.relu(self.se2(self.norm2(self.project(x))))
+        return self.head(x.mean((2, 3)))
+
+
 class Segmenter(nn.Module):
     """Gives a mapping with a map of three classes, as torchvision's do."""
 

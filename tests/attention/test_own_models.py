@@ -14,10 +14,11 @@ from attention.build import build, skeleton
 from attention.data.files import samples
 from attention.errors import InvalidRequest, UnknownName
 from attention.gate import ablate, capture, gates, sites
+from attention.interventions.fold import fold_model, foldable
 from attention.lab import Lab
 from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Preprocess, Variant
-from tests.attention.own import SIDE, Classifier, Detector, Scale, Segmenter, seeded
+from tests.attention.own import SIDE, Classifier, Detector, Excite, Inverted, Scale, Segmenter, seeded
 
 PHOTOS = tuple(sample.id for sample in samples()[:2])
 IMAGES = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
@@ -160,6 +161,38 @@ def test_what_looks_into_modules_of_the_shelf_says_so(lab: Lab, model: nn.Module
     mine = lab.add("mine", model)
     with pytest.raises(InvalidRequest, match="in the network's own code"):
         getattr(lab, analysis)(variant=mine, image=PHOTOS[0], gate="se")
+
+
+def test_mean_gates_are_folded_backward_into_a_normalisation_and_forward_into_a_convolution(lab: Lab) -> None:
+    model = seeded(Inverted)
+    network = build(lab.add("mine", model))
+    places = {place.site.path: place.taken_up_by for place in foldable(network, "mine")}
+    assert places == {"se": "body.project", "se2": "body.norm2"}
+    folded = fold_model(network, IMAGES)
+    means = {path: gate.mean(0, keepdim=True) for path, gate in attention.capture(model, IMAGES).items()}
+    other = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad(), attention.ablate(model, "mean", means):
+        truth = model(other)
+    with torch.no_grad():
+        assert torch.allclose(folded(other), truth, atol=1e-5)
+    assert not any(isinstance(module, Excite) for module in folded.modules()) and not gates(folded)
+    excite = 8 * 2 + 2 + 2 * 8 + 8 + 12 * 2 + 2 + 2 * 12 + 12
+    left = sum(parameter.numel() for parameter in folded.parameters())
+    assert left == sum(parameter.numel() for parameter in model.parameters()) - excite
+    assert len(gates(network)) == 2  # the network itself stays as it is
+
+
+@pytest.mark.full
+def test_the_fold_of_a_users_model_is_reported_and_not_kept(lab: Lab) -> None:
+    report = lab.fold(variant=lab.add("mine", seeded(Inverted)), images=PHOTOS, calibration=PHOTOS, rounds=0)
+    trained, mean, folded = report.arms
+    assert folded.agreement == mean.agreement and trained.parameters - folded.parameters == 104
+    assert report.error < report.error_allowed and report.kept is None and "not kept" in " ".join(report.caveats)
+
+
+def test_what_cannot_be_folded_says_why(lab: Lab, model: nn.Module) -> None:
+    with pytest.raises(InvalidRequest, match=r"2 of its 3 modules cannot .*\(model\): its block computes it .*se2"):
+        foldable(build(lab.add("mine", model)), "mine")
 
 
 def test_a_segmenter_keeps_a_share_of_its_pixels(lab: Lab) -> None:
