@@ -68,8 +68,8 @@ def _caveats(found: WatchedGates) -> Iterator[str]:
         yield found.sentence
     if found.unclear:
         yield (
-            f"{len(found.unclear)} product{'s' if len(found.unclear) > 1 else ''} of bounded tensors cannot be read as "
-            "gates and are left alone. Where one is a gate, point at the submodule that gives its weights: "
+            f"Products of bounded tensors that cannot be read as gates: {len(found.unclear)}. They are left alone. "
+            "Where one is a gate, point at the submodule that gives its weights: "
             f'gates={{"{found.unclear[0].path}": "channel"}}, with the path of the activation.'
         )
     if found.not_visible:

@@ -14,7 +14,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.language import say
-from dashboard.widgets import forms, linked
+from dashboard.widgets import forms, linked, links
 
 KEY, SOURCE, STUDY, OTHER = "net", "trained", "study", "variant"
 """In the address: modules, what the networks were trained for, whose study, and networks by their full names."""
@@ -54,6 +54,7 @@ def choose(catalog: Catalog, default: Sequence[str] = FIRST) -> tuple[Variant, .
         )
     with st.expander(say("Any other network"), icon=":material/add_circle:", expanded=named):
         others = forms.variants(catalog, (), OTHER, say("By name"))
+        links.to("your_model", say("Your model: its gates, and how to bring one"), ":material/deployed_code:")
     picked = [offer.variants[module] for module in offer.variants if module in chosen]
     return tuple(dict.fromkeys([*picked, *others]))
 
