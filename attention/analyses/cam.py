@@ -126,8 +126,9 @@ def feature_map(model: nn.Module, stage: int | None, network: str) -> tuple[str,
         return *_last_map(model, network), None
     number = max(there) if stage is None else stage
     if number not in there:
-        known = ", ".join(map(str, sorted(there))) or "none"
-        raise InvalidRequest(f"{network} has no stage {stage}. It has stages {known}.")
+        known = ", ".join(map(str, sorted(there)))
+        has = f"It has stages {known}." if known else "Its stages are not known; leave stage out for its last map."
+        raise InvalidRequest(f"{network} has no stage {stage}. {has}")
     return *there[number], number
 
 
