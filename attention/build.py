@@ -3,10 +3,9 @@
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
-from types import MappingProxyType
 from typing import Any, get_type_hints
 
 import torch
@@ -20,7 +19,7 @@ from attention.backbones import Backbone, Facts, ForeignNetwork, backbones
 from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, UnknownName
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
-from attention.names import BARE
+from attention.names import BARE, Size, write_size
 from attention.one_pass import meta_copy
 from attention.options import check
 from attention.own_models import SEEDING, renewed
@@ -183,7 +182,7 @@ def _met(variant: Variant) -> tuple[WatchedGate, ...]:
     except Exception as error:
         words = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InvalidRequest(
-            f"{variant.name} does not take an image of {model.input_size} x {model.input_size} pixels: {words}."
+            f"{variant.name} does not take an image of {write_size(model.height_and_width)} pixels: {words}."
         ) from error
 
 
@@ -252,10 +251,15 @@ _FILLERS = frozenset(
 )
 
 
-def input_size(backbone: str, options: Mapping[str, Any] = MappingProxyType({})) -> int:
+def input_size(backbone: str) -> int:
     """Height and width, in pixels, of the images that a backbone is meant for: its class says it, nothing is built."""
-    facts = getattr(backbones[backbone], "facts", None)
-    return facts(**options).input_size if facts else _made_by(backbones[backbone]).input_size
+    return _made_by(backbones[backbone]).input_size
+
+
+def usual_size(variant: Variant) -> Size:
+    """Height and width of the images that a network is meant for, pixels."""
+    facts = _facts(variant)
+    return facts.input_size if facts else input_size(variant.backbone)
 
 
 def outputs(variant: Variant) -> OutputKind:
@@ -333,9 +337,9 @@ def _maps(plain: Variant, patterns: tuple[str, ...]) -> dict[str, tuple[int, int
 
 
 def blank(model: Backbone) -> torch.Tensor:
-    """One black image (1, 3, S, S) of a network's input size, where its parameters are."""
+    """One black image (1, 3, H, W) of a network's input size, where its parameters are."""
     first = next(model.parameters(), torch.empty(0))
-    return torch.zeros(1, 3, model.input_size, model.input_size, device=first.device, dtype=first.dtype)
+    return torch.zeros(1, 3, *model.height_and_width, device=first.device, dtype=first.dtype)
 
 
 def chosen_slots(model: nn.Module, variant: Variant) -> dict[str, Slot]:

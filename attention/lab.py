@@ -250,7 +250,6 @@ class Lab(BaseLab):
         Raises:
             InvalidRequest: it is no name, or the model does not take a photo.
         """
-        size = example[-1] if isinstance(example, tuple) else example
         about = getattr(model, "pretrained_cfg", None) or {}
         own = OwnModel(
             name,
@@ -258,7 +257,7 @@ class Lab(BaseLab):
             title=f"{type(model).__name__}, added by hand.",
             labels=tuple(labels) or published_labels(about, f"_{about.get('tag')}"),
             preprocess=_preprocess(preprocess) or published_preprocess({"pretrained_cfg": about}),
-            size=size,
+            size=own_models.example_size(example),
             outputs=outputs,
             limited=False,
         )

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
-from attention.build import advised, build, input_size, outputs, renamed, resolve, skeleton
+from attention.build import advised, build, outputs, renamed, resolve, skeleton, usual_size
 from attention.counting.cost import count
+from attention.data.preprocessing import fitted
 from attention.errors import InvalidRequest
 from attention.gate import sites
+from attention.names import height_and_width
 from attention.own_models import OwnModel, get
 from attention.reports.checkpoints import LoadReport, WeightsState
+from attention.reports.compare import PhotoInput
 from attention.reports.network import Network, OutputKind
 from attention.spec import Preprocess, Variant
 from attention.weights import load as weights
@@ -34,6 +37,19 @@ def describe(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Network:
     if (own := _own_model(network)) is not None:
         stamp = f"{own.stamp}, {stamp}"
     return _describe(network, renamed(variant), checkpoints, stamp)
+
+
+def as_asked(network: Network, asked: PhotoInput) -> Network:
+    """The network with photos prepared as a question asks, counted at that size.
+
+    Raises:
+        InvalidRequest: it cannot take an image of that size.
+    """
+    if asked.input_size is None and asked.fit is None:
+        return network
+    bill = count(network.variant, asked.input_size)
+    counts = {"macs": bill.total.macs, "attention_macs": bill.attention.macs}
+    return network.model_copy(update={"preprocess": fitted(network.preprocess, asked.input_size, asked.fit), **counts})
 
 
 @lru_cache(maxsize=1024)
@@ -79,13 +95,16 @@ def _load_report(variant: Variant, checkpoints: Checkpoints, source: Source) -> 
         report = weights.plan(skeleton(variant), variant, source).report
     if not report.fresh:
         return report
-    return weights.measure(build(variant, checkpoints), report, input_size(variant.backbone, variant.backbone_options))
+    model = build(variant, checkpoints)
+    return weights.measure(model, report, model.input_size)
 
 
 def _usual_preprocess(variant: Variant) -> Preprocess:
     """How a photo becomes the input of a network whose checkpoint does not say it."""
-    size = input_size(variant.backbone, variant.backbone_options)
-    return Preprocess(size=size, resize=size if size <= 64 else round(size / 0.875))
+    height, width = height_and_width(usual_size(variant))
+    shorter = min(height, width)
+    resize = shorter if shorter <= 64 else round(shorter / 0.875)
+    return Preprocess(size=height, width=None if width == height else width, resize=resize)
 
 
 def need_classes(network: Network) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attention.errors import InvalidRequest
+from attention.names import Size, height_and_width, write_size
 from attention.reports.network import OutputKind
 
 M = TypeVar("M", bound=nn.Module)
@@ -20,19 +21,19 @@ class Measured:
 
     outputs: OutputKind
     classes: int
-    input_size: int
+    input_size: Size
     without_numbers: bool
     """Whether a pass works on the meta device; the numbers of a detector decide its way."""
 
 
-def measure(model: nn.Module, size: int) -> Measured:
-    """What one pass of a model in eval mode on a grey photo (1, 3, S, S) shows.
+def measure(model: nn.Module, size: Size) -> Measured:
+    """What one pass of a model in eval mode on a grey photo (1, 3, H, W) shows.
 
     Raises:
         InvalidRequest: the model does not take it.
     """
     first = next(model.parameters(), torch.empty(0))
-    photo = torch.full((1, 3, size, size), 0.5, dtype=first.dtype, device=first.device)
+    photo = torch.full((1, 3, *height_and_width(size)), 0.5, dtype=first.dtype, device=first.device)
     with torch.no_grad():
         try:
             output = model(photo)
@@ -42,8 +43,8 @@ def measure(model: nn.Module, size: int) -> Measured:
             except Exception:
                 words = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
                 raise InvalidRequest(
-                    f"{type(model).__name__} does not take a photo (1, 3, {size}, {size}): {words}. Say its input "
-                    "size: example=(3, 320, 320), or preprocess."
+                    f"{type(model).__name__} does not take a photo of {write_size(size)} pixels: {words}. Say its "
+                    "input size: example=(3, 320, 320), or preprocess."
                 ) from error
         kind, classes = kind_of(output)
         try:

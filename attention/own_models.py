@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from attention.errors import AttentionError, InvalidRequest, NotFound, UnknownName, did_you_mean
+from attention.names import Size, read_size
 from attention.one_pass import Measured, measure
 from attention.reports.network import OutputKind
 from attention.spec import Preprocess
@@ -83,7 +84,7 @@ class OwnModel:
     title: str = ""
     labels: tuple[str, ...] = ()
     preprocess: Preprocess | None = None
-    size: int | None = None
+    size: Size | None = None
     outputs: OutputKind | None = None
     limited: bool = True
     source: str = ""
@@ -122,15 +123,15 @@ class OwnModel:
         return seen if self.outputs is None else replace(seen, outputs=self.outputs)
 
     @cached_property
-    def input_size(self) -> int:
+    def input_size(self) -> Size:
         """Height and width of the input in pixels: as said, else by its preprocessing, else by the model itself."""
         if self.size is not None:
             return self.size
         if self.preprocess is not None:
-            return self.preprocess.size
+            return read_size((self.preprocess.size, self.preprocess.width or self.preprocess.size))
         for about in (getattr(self.module, "pretrained_cfg", None), getattr(self.module, "default_cfg", None)):
             if isinstance(about, Mapping) and about.get("input_size"):
-                return int(about["input_size"][-1])
+                return read_size(tuple(about["input_size"][-2:]))
         side = getattr(self.module, "input_size", None)
         return side if isinstance(side, int) else SIDE
 
@@ -231,18 +232,33 @@ def _loaded(entry: EntryPoint) -> OwnModel:
 
 def described(name: str, function: Callable[[], Any], source: str) -> OwnModel:
     """A model by its builder, with what attributes of that say: labels, preprocess, example, outputs."""
-    example = getattr(function, "example", None)
-    size = example.shape[-1] if isinstance(example, Tensor) else example[-1] if isinstance(example, tuple) else example
     return OwnModel(
         name,
         function,
         title=(inspect.getdoc(function) or "").partition("\n")[0],
         labels=tuple(map(str, getattr(function, "labels", ()))),
         preprocess=getattr(function, "preprocess", None),
-        size=size,
+        size=example_size(getattr(function, "example", None)),
         outputs=getattr(function, "outputs", None),
         source=source,
     )
+
+
+def example_size(example: Any) -> Size | None:
+    """Height and width of an example input: a side, a size (C, H, W), or a tensor (B, C, H, W); None for none.
+
+    Raises:
+        InvalidRequest: it is none of these.
+    """
+    if example is None or isinstance(example, int):
+        return example
+    shape = example.shape if isinstance(example, Tensor) else example
+    try:
+        return read_size(tuple(shape[-2:]))
+    except (TypeError, ValueError):
+        raise InvalidRequest(
+            f"An example is a side in pixels, or a size such as (3, 320, 320), not {example!r}."
+        ) from None
 
 
 def _checked(file: Path) -> Path:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field
 
 from attention.aliases import Names
+from attention.names import Size
 from attention.reports.checkpoints import Card
 from attention.reports.inventory import Inventory
 from attention.reports.modules import Traits
@@ -282,7 +283,7 @@ class OwnModelEntry(Plain):
     problem: str | None = Field(default=None, description="Why it cannot be asked about; null if it can.")
     outputs: OutputKind = Field(default="classes", description="What it gives for each image.")
     classes: int = Field(default=0, description="Classes that it tells apart.")
-    input_size: int = Field(default=0, description="Height and width of its input, pixels.")
+    input_size: Size = Field(default=1, description="Height and width of its input, pixels.")
     parameters: int = Field(default=0, description="Trainable parameters.")
     gates: int = Field(default=0, description="Gates that a pass met.")
 

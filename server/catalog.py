@@ -13,7 +13,7 @@ import torch
 from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.backbones import backbones
-from attention.build import published_placement, resolve, skeleton
+from attention.build import published_placement, resolve, skeleton, usual_size
 from attention.errors import AttentionError
 from attention.gate import gates, slots
 from attention.measuring.traits import traits
@@ -145,7 +145,7 @@ def _own_model(name: str) -> OwnModelEntry:
         title=model.title,
         outputs=network.outputs,
         classes=network.variant.classes or 0,
-        input_size=network.preprocess.size,
+        input_size=usual_size(network.variant),
         parameters=network.parameters,
         gates=network.gates,
     )

@@ -26,7 +26,7 @@ from attention.data.preprocessing import crop, prepared
 from attention.errors import InvalidRequest, did_you_mean
 from attention.gate import slots
 from attention.measuring.channel_gates import ran
-from attention.network import need_classes
+from attention.network import as_asked, need_classes
 from attention.reports.cam import CamMap, CamNetwork, CamPhoto, CamReport, CamRequest
 from attention.reports.compare import ClassScore
 from attention.tracing.outputs import Outline, outlines
@@ -51,7 +51,7 @@ class Seen:
 @analyses.register("cam")
 def cam(request: CamRequest, lab: AnyLab) -> CamReport:
     """Where in these photos did each network find what speaks for its class? Grad-CAM, side by side."""
-    subjects = [lab.describe(variant) for variant in request.variants]
+    subjects = [as_asked(lab.describe(variant), request) for variant in request.variants]
     for subject in subjects:
         need_classes(subject)
     inputs, sizes = prepared(map(lab.files.image, request.images), (subject.preprocess for subject in subjects))
@@ -78,7 +78,7 @@ def cam(request: CamRequest, lab: AnyLab) -> CamReport:
             classes=variant.classes,
         )
         networks.append(network)
-    maps = tuple(one for image in zip(*by_network, strict=True) for one in image)
+    maps = tuple(map_ for image in zip(*by_network, strict=True) for map_ in image)
     return CamReport(
         networks=tuple(networks),
         photos=tuple(
@@ -210,14 +210,14 @@ def _maps(
 def caveats(networks: Sequence[CamNetwork], maps: Sequence[CamMap]) -> list[str]:
     """What to know before reading the maps."""
     said = [f"{network.name}: {network.warning}" for network in networks if network.warning]
-    empty = [one for one in maps if one.maximum == 0]
+    empty = [item for item in maps if item.maximum == 0]
     if empty:
-        where = ", ".join(dict.fromkeys(one.network for one in empty))
+        where = ", ".join(dict.fromkeys(item.network for item in empty))
         said.append(
             f"{len(empty)} of {len(maps)} maps are empty ({where}): no place of the feature map speaks for the class "
             "there, only against it."
         )
-    coarse = {f"{one.height} x {one.width}" for one in networks if one.height * one.width <= 64}
+    coarse = {f"{item.height} x {item.width}" for item in networks if item.height * item.width <= 64}
     if coarse:
         said.append(
             f"Heat maps are as coarse as the feature map ({', '.join(sorted(coarse))}): drawn smoothly they look "

@@ -202,7 +202,7 @@ def published_gain(variant: Variant) -> tuple[float | None, str]:
         return None, ""
     group, (ours, plain) = min(
         fitting,
-        key=lambda one: ((one[1][0].variant or "").partition("/")[0] != variant.backbone, not one[0].same_recipe),
+        key=lambda pair: ((pair[1][0].variant or "").partition("/")[0] != variant.backbone, not pair[0].same_recipe),
     )
     return round(ours.score - plain.score, 2), f"{group.source}, {group.table}, {ours.name} against {plain.name}"
 

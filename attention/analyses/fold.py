@@ -95,14 +95,18 @@ def static_fold(request: FoldRequest, lab: AnyLab) -> FoldReport:
     how = network.preprocess
     moments = _calibrated(work, how, places, lab)
     work.gates = tuple(_folded(place, moments[place.site.path]) for place in places)
-    means = {path: torch.from_numpy(one.mean).float().view(1, -1, 1, 1).to(lab.device) for path, one in moments.items()}
+    means = {
+        path: torch.from_numpy(mean.mean).float().view(1, -1, 1, 1).to(lab.device) for path, mean in moments.items()
+    }
     ablation = Ablation(kind="mean", reference=reference)
     fold(model, plain, places, ablation, means)
     work.folded_cost = count_model(plain, how.size).total if own_gates(model) else count(network.variant.plain).total
     for some, images in batches(request.images, how, lab.files):
         work.tally.begin([picture.label for picture in some])
         logits = _logits(work, images.to(lab.device), ablation, means)  # (3, B, K)
-        work.error = max(work.error, *(difference(one, truth) for one, truth in zip(logits[2], logits[1], strict=True)))
+        work.error = max(
+            work.error, *(difference(answer, truth) for answer, truth in zip(logits[2], logits[1], strict=True))
+        )
         work.tally.put(slice(1, 3), logits)
         work.done += len(some)
         if len(work.tally.labels) < steps[1]:
@@ -172,7 +176,7 @@ def _timed(work: FoldState, size: int, lab: AnyLab) -> FoldTiming:
     torch.set_num_threads(1)
     try:
         passes = _passes_a_turn(_turn(work.model, images), synchroniser(lab.device))
-        before, after = (_turn(one, images, passes) for one in (work.model, work.plain))
+        before, after = (_turn(model, images, passes) for model in (work.model, work.plain))
         times = rounds(
             {FIRST: before, SECOND: before, AFTER: after},
             work.request.rounds,

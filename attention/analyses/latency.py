@@ -12,6 +12,7 @@ from attention.analysis import AnyLab
 from attention.build import build, resolve
 from attention.counting.cost import count
 from attention.errors import InvalidRequest
+from attention.names import Size, height_and_width
 from attention.reports.cost import Cost
 from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing, Verdict
@@ -30,6 +31,8 @@ def latency(request: LatencyRequest, lab: AnyLab) -> LatencyReport:
     arms = [resolve(variant.model_copy(update={"weights": None})) for variant in request.variants]
     base = resolve((request.baseline or arms[0].plain).model_copy(update={"weights": None}))
     size = request.input_size or count(base).input_size
+    for variant in (base, *arms):
+        count(variant, size)  # before anything is measured: a network that cannot take this size is refused here
     device = request.device or lab.device
     check_running(device, request.dtype, request.mode == "graphs")
     before = torch.get_num_threads()
@@ -51,11 +54,11 @@ def latency(request: LatencyRequest, lab: AnyLab) -> LatencyReport:
 
 
 def _passes(
-    request: LatencyRequest, variants: list[Variant], size: int, device: str, lab: AnyLab
+    request: LatencyRequest, variants: list[Variant], size: Size, device: str, lab: AnyLab
 ) -> dict[str, Callable[[], object]]:
     """One forward pass of each network, ready to run."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(request.batch, 3, size, size, generator=generator)  # (B, 3, S, S)
+    images = torch.randn(request.batch, 3, *height_and_width(size), generator=generator)  # (B, 3, H, W)
     dtype: torch.dtype = getattr(torch, request.dtype)
     images = images.to(device, dtype, memory_format=torch.channels_last)
     made: dict[str, Callable[[], object]] = {}
@@ -116,7 +119,7 @@ def _report(
     request: LatencyRequest,
     base: Variant,
     arms: list[Variant],
-    size: int,
+    size: Size,
     speed: float,
     times: dict[str, list[float]],
     device: str,
@@ -219,10 +222,10 @@ def verdict(ratio: Interval, control: Interval, tolerance: float) -> Verdict:
 
 def _headline(timings: list[Timing], base: Variant) -> str:
     said = []
-    for one in timings:
-        assert one.ratio is not None
-        share = f"{one.ratio.estimate - 1:+.1%} [{one.ratio.low - 1:+.1%}, {one.ratio.high - 1:+.1%}]"
-        said.append(f"{one.name}: {one.verdict} ({share})")
+    for timing in timings:
+        assert timing.ratio is not None
+        share = f"{timing.ratio.estimate - 1:+.1%} [{timing.ratio.low - 1:+.1%}, {timing.ratio.high - 1:+.1%}]"
+        said.append(f"{timing.name}: {timing.verdict} ({share})")
     return f"Against {base.name}: {'; '.join(said)}."
 
 

@@ -37,7 +37,7 @@ def plan(request: PlanRequest, lab: AnyLab) -> Plan:
     """How long would this study take?"""
     study = request.study
     if study.recipes:
-        return _together([_plan(one, lab) for one in study.by_recipe().values()])
+        return _together([_plan(recipe_study, lab) for recipe_study in study.by_recipe().values()])
     return _plan(study, lab)
 
 
@@ -73,12 +73,12 @@ def _plan(study: StudyRequest, lab: AnyLab) -> Plan:
 
 def _together(plans: Sequence[Plan]) -> Plan:
     """The plan of a study that chooses among recipes: that of each, added up."""
-    seconds = [one.seconds for one in plans]
+    seconds = [plan.seconds for plan in plans]
     return plans[0].model_copy(
         update={
-            **{name: sum(getattr(one, name) for one in plans) for name in ("runs", "runs_done", "epochs")},
+            **{name: sum(getattr(plan, name) for plan in plans) for name in ("runs", "runs_done", "epochs")},
             "seconds": None if None in seconds else sum(filter(None, seconds)),
-            "notes": tuple(dict.fromkeys(note for one in plans for note in one.notes)),
+            "notes": tuple(dict.fromkeys(note for plan in plans for note in plan.notes)),
         }
     )
 

@@ -84,8 +84,8 @@ def plan(model: str) -> tuple[tuple[Stage, ...], int]:
     size = sum(parameter.numel() for parameter in body.parameters())
     if size > LARGEST:
         raise BadOption(f"timm's {model!r} has {size:,} parameters; networks of up to {LARGEST:,} are built here.")
-    named = [one for one in getattr(body, "feature_info", None) or () if isinstance(one, dict)]
-    asked = {one["reduction"]: str(one["module"]) for one in named if one.get("reduction", 0) >= 4}
+    named = [info for info in getattr(body, "feature_info", None) or () if isinstance(info, dict)]
+    asked = {info["reduction"]: str(info["module"]) for info in named if info.get("reduction", 0) >= 4}
     if not asked or not hasattr(body, "forward_head"):
         raise BadOption(f"timm does not say where the stages of {model!r} end, so nothing can be placed after them.")
     shapes, last = _shapes(body, tuple(asked.values()), model)

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from attention.backbones import Facts, ForeignNetwork, backbones
 from attention.errors import BadOption, did_you_mean
+from attention.names import height_and_width
 from attention.reports.network import OutputKind
 
 Model = Annotated[str, Field(description="A model's name in torchvision, such as mobilenet_v3_large or convnext_tiny.")]
@@ -36,7 +37,8 @@ class TorchvisionNetwork(ForeignNetwork):
         known = facts(model=model)
         options = {} if known.outputs == "classes" else {"weights_backbone": None}
         super().__init__(_models().get_model(model, weights=None, num_classes=classes, **options))
-        self.outputs, self.input_size = known.outputs, known.input_size
+        self.outputs = known.outputs
+        self.input_size, self.input_width = height_and_width(known.input_size)
 
 
 @cache

@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import cast
 
-from attention.build import input_size as own_input_size
-from attention.build import renamed, resolve, skeleton
+from attention.build import renamed, resolve, skeleton, usual_size
 from attention.counting.conventions import counts
 from attention.counting.ledger import CountedOperation, Ledger, walk
 from attention.errors import InvalidRequest
 from attention.gate import Gate, OwnGates, own_gates, slots
+from attention.names import Size, height_and_width, write_size
 from attention.own_models import renewed
 from attention.reports.cost import Cost, GateShape, LayerCost, ModuleCost, VariantCost
 from attention.spec import Variant
@@ -27,27 +27,27 @@ CONVENTION = (
 )
 
 
-def count(variant: Variant, input_size: int | None = None, layers: bool = False) -> VariantCost:
+def count(variant: Variant, input_size: Size | None = None, layers: bool = False) -> VariantCost:
     """The bill of a variant for one image.
 
     Args:
-        input_size: height and width in pixels; the backbone's own if None.
+        input_size: side, or height and width, in pixels; the backbone's own if None.
         layers: whether to list every operation.
 
     Raises:
-        AttentionError: the variant cannot be built, or cannot take so small an image.
+        AttentionError: the variant cannot be built, or cannot take an image of this size.
     """
     full = resolve(variant)
-    bill, rows = _count(_counted(full), input_size or own_input_size(full.backbone, full.backbone_options))
+    bill, rows = _count(_counted(full), input_size or usual_size(full))
     listed = tuple(map(layer_cost, rows)) if layers else None
     notes = (*renamed(variant), *bill.notes)
     return bill.model_copy(update={"name": full.name, "variant": full, "layers": listed, "notes": notes})
 
 
-def rows_of(variant: Variant, input_size: int | None = None) -> tuple[CountedOperation, ...]:
+def rows_of(variant: Variant, input_size: Size | None = None) -> tuple[CountedOperation, ...]:
     """The ledger itself: every operation of a variant on one image, in order."""
     full = resolve(variant)
-    return _count(_counted(full), input_size or own_input_size(full.backbone, full.backbone_options))[1]
+    return _count(_counted(full), input_size or usual_size(full))[1]
 
 
 @lru_cache(maxsize=4096)
@@ -58,14 +58,18 @@ def _counted(variant: Variant) -> Variant:
 
 @renewed
 @lru_cache(maxsize=1024)
-def _count(variant: Variant, size: int) -> tuple[VariantCost, tuple[CountedOperation, ...]]:
+def _count(variant: Variant, size: Size) -> tuple[VariantCost, tuple[CountedOperation, ...]]:
     try:
         network = skeleton(variant)
         own = own_gates(network)
         inside = [path for path, slot in slots(network).items() if len(slot)] + [*(own.owners if own else ())]
-        ledger = walk(network, 3, size, size, attention=inside)
-    except (RuntimeError, ValueError) as error:
-        raise InvalidRequest(f"{variant.name} cannot take an image of {size} x {size} pixels: {error}") from error
+        ledger = walk(network, 3, *height_and_width(size), attention=inside)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        usual, reason = usual_size(variant), str(error).rstrip(".")
+        made = "" if size == usual else f" It is made for {write_size(usual)}."
+        raise InvalidRequest(
+            f"{variant.name} cannot take an image of {write_size(size)} pixels: {reason}.{made}"
+        ) from error
     attention = sum_of(row for row in ledger.rows if row.attention)
     modules = (*_modules(ledger), *(_own_modules(ledger, own) if own else ()))
     total = sum_of(ledger.rows)

@@ -205,13 +205,13 @@ class Ledger(TorchFunctionMode):
         out, x = func(*args, **kwargs), args[0] if args else next(iter(kwargs.values()))
         self._pending = self._pay((x,))
         memory = x.__dict__.get("memory")
-        for one in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(one, Tensor) and one is not x:
-                if one.untyped_storage()._cdata == x.untyped_storage()._cdata:
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, Tensor) and tensor is not x:
+                if tensor.untyped_storage()._cdata == x.untyped_storage()._cdata:
                     if memory is not None:
-                        one.__dict__["memory"] = memory
+                        tensor.__dict__["memory"] = memory
                 else:
-                    self._write(_rule(func), one, args, kwargs)
+                    self._write(_rule(func), tensor, args, kwargs)
         return out
 
     def _pay(self, inputs: Iterable[Tensor]) -> tuple[int, int]:

@@ -231,8 +231,8 @@ class _Takers(TorchFunctionMode):
 
 
 def noise(model: Backbone) -> Tensor:
-    """Two images of noise that a network takes: (2, 3, S, S)."""
-    drawn = torch.randn(2, 3, model.input_size, model.input_size, generator=torch.Generator().manual_seed(0))
+    """Two images of noise that a network takes: (2, 3, H, W)."""
+    drawn = torch.randn(2, 3, *model.height_and_width, generator=torch.Generator().manual_seed(0))
     return drawn.to(next(model.parameters()))
 
 

@@ -227,13 +227,13 @@ def _check(network: nn.Module, run: Run, images: int, size: int) -> Check:
     with torch.no_grad():
         truth = [leaf.numpy() for leaf in _leaves(network(noise))]
         answers = run(noise)
-    if [one.shape for one in truth] != [one.shape for one in answers]:
+    if [output.shape for output in truth] != [output.shape for output in answers]:
         raise InvalidRequest("What was exported gives outputs of other shapes than torch does. Nothing was kept.")
     return Check(
         images=images,
         size=size,
         largest_difference=max(float(np.abs(a - b).max()) for a, b in zip(truth, answers, strict=True)),
-        largest_output=max(float(np.abs(one).max()) for one in truth),
+        largest_output=max(float(np.abs(output).max()) for output in truth),
     )
 
 

@@ -44,7 +44,8 @@ def met(network: ForeignNetwork) -> tuple[WatchedGate, ...]:
     """
     lister = _Lister()
     first = next(network.parameters(), torch.empty(0))
-    grey = torch.full((ROWS, 3, network.input_size, network.input_size), 0.5, dtype=first.dtype, device=first.device)
+    shape = (ROWS, 3, *network.height_and_width)
+    grey = torch.full(shape, 0.5, dtype=first.dtype, device=first.device)
     with at_rest(network), tracing(network, lister, {}):
         network(grey)
     return tuple(gate for gate in lister.gates if gate.site or gate.shape[0] in (1, ROWS))

@@ -213,15 +213,15 @@ def _chosen(content: Any, name: str, key: str | None) -> Weights:
     """
     sets = dict(_sets_of_weights(content))
     if key is not None and key not in sets:
-        known = ", ".join(repr(one) for one in sets if one) or "none"
+        known = ", ".join(repr(key) for key in sets if key) or "none"
         raise BadCheckpoint(f"{name} has no weights under {key!r}. There are: {known}.")
     if not sets:
         raise BadCheckpoint(f"{name} holds no weights: no entry in it has names with tensors.")
-    chosen = key if key is not None else min(sets, key=lambda one: (_rank(one), -len(sets[one])))
+    chosen = key if key is not None else min(sets, key=lambda name: (_rank(name), -len(sets[name])))
     mapping = sets[chosen]
     tensors = {str(entry): value for entry, value in mapping.items() if isinstance(value, Tensor)}
     beside = tuple(str(entry) for entry, value in mapping.items() if not isinstance(value, Tensor))
-    return Weights(tensors, chosen, tuple(one for one in sets if one != chosen), beside)
+    return Weights(tensors, chosen, tuple(key for key in sets if key != chosen), beside)
 
 
 def _rank(key: str) -> int:

@@ -21,7 +21,7 @@ from dashboard.widgets import linked
 def data_set() -> DataSet | None:
     """The data set to train on: one of the data folder, or an archive that is uploaded; None if there is none yet."""
     upload()
-    stored = {one.name: one for one in connect.client().datasets()}
+    stored = {data_set.name: data_set for data_set in connect.client().datasets()}
     if not stored:
         st.markdown(
             say(
@@ -182,7 +182,10 @@ def show(inventory: Inventory) -> None:
     for guess in inventory.guesses:
         st.warning(translated(guess), icon=":material/help:")
     if inventory.classes:
-        rows = [one.model_dump() | {"all": one.train + one.validation + one.test} for one in inventory.classes]
+        rows = [
+            counts.model_dump() | {"all": counts.train + counts.validation + counts.test}
+            for counts in inventory.classes
+        ]
         most = max(row["all"] for row in rows)
         bar = st.column_config.ProgressColumn("images", format="%d", min_value=0, max_value=max(most, 1))
         st.dataframe(rows, column_config={"all": bar}, hide_index=True)
@@ -213,7 +216,7 @@ def choose(inventory: Inventory, key: str) -> Choices:
         help=say("'hash' makes one; or one for each topmost folder: a=train,b=test,c=none. Empty: as the names tell."),
     )
     levels: dict[int | None, str] = {None: say("the outermost")}
-    levels |= {one.level: f"{one.level}: {', '.join(one.folders[:4])}" for one in inventory.levels}
+    levels |= {level.level: f"{level.level}: {', '.join(level.folders[:4])}" for level in inventory.levels}
     level = (
         st.selectbox(
             say("Folders that are the classes"), list(levels), format_func=levels.__getitem__, key=f"{key}.level"

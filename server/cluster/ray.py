@@ -180,7 +180,7 @@ class RayEngine:
             except Exception as error:  # a cluster that is away for a moment
                 log.warning("Serve does not say how it is: %s", error)
                 continue
-            if found and any(one.replica_states.get("RUNNING") for one in found.deployments.values()):
+            if found and any(deployment.replica_states.get("RUNNING") for deployment in found.deployments.values()):
                 self._well = monotonic()
 
 

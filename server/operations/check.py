@@ -94,7 +94,9 @@ def _settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
     strange = [name for name in sorted(environment) if name.upper().startswith(PREFIX)]
     strange = [name for name in strange if name.upper() not in (*known, *OTHERS)]
     for name in strange:
-        meant = get_close_matches(name.upper().removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known], 1)
+        meant = get_close_matches(
+            name.upper().removeprefix(PREFIX), [setting.removeprefix(PREFIX) for setting in known], 1
+        )
         hint = f" Did you mean {PREFIX}{meant[0]}?" if meant else ""
         yield Finding("WARN", "settings", f"Nothing reads {name}.{hint}")
     changed = ", ".join(sorted(f"{PREFIX}{name.upper()}" for name in settings.model_fields_set)) or "all defaults"
@@ -123,11 +125,12 @@ def _folder(settings: Settings) -> Findings:
 
 def _models(settings: Settings) -> Findings:
     from attention import own_models
+    from attention.names import write_size
 
     for name in own_models.read(settings.models):
         try:
             seen = own_models.get(name).measured
-            yield "OK", f"own(name={name}) takes {seen.input_size} x {seen.input_size} pixels and gives {seen.outputs}."
+            yield "OK", f"own(name={name}) takes {write_size(seen.input_size)} pixels and gives {seen.outputs}."
         except AttentionError as error:
             yield "WARN", str(error)
 

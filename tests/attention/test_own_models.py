@@ -58,7 +58,8 @@ def test_a_model_that_was_added_is_a_network_with_its_gates(lab: Lab, model: nn.
 def test_gate_times_input_is_output_to_the_bit(lab: Lab, model: nn.Module) -> None:
     network = build(lab.add("mine", model))
     kept: dict[str, torch.Tensor] = {}
-    network.body.se.register_forward_hook(lambda _, args, output: kept.update(arrived=args[0], left=output))  # type: ignore[operator]
+    module = network.get_submodule("body.se")
+    module.register_forward_hook(lambda _, args, output: kept.update(arrived=args[0], left=output))
     with torch.no_grad(), capture(network) as weights:
         network(IMAGES)
     assert torch.equal(kept["left"], kept["arrived"] * weights["se"])
@@ -108,7 +109,7 @@ def test_weights_trained_in_place_are_seen_at_the_next_question(lab: Lab, model:
     mine = lab.add("mine", model, labels="abcde")
     before = lab.compare(images=PHOTOS[:1], variants=[mine]).predictions[0]
     with torch.no_grad():
-        model.head.bias[3] += 100  # type: ignore[index,operator,union-attr]
+        model.get_parameter("head.bias")[3] += 100
     after = lab.compare(images=PHOTOS[:1], variants=[mine]).predictions[0]
     assert before.top[0].probability < 0.9 and (after.top[0].label, after.top[0].probability > 0.99) == ("d", True)
 
@@ -260,6 +261,15 @@ def test_gates_are_listed_with_what_is_unclear_and_can_be_pointed_at(lab: Lab, m
     assert "gates" in lab.gates(variant="resnet20/none").caveats[0]
     with pytest.raises(InvalidRequest, match=r"no submodule 'layer1.0.bn9'.* Did you mean"):
         lab.gates(variant="resnet20/none", gates={"layer1.0.bn9": "full"})
+
+
+def test_an_input_need_not_be_square(lab: Lab) -> None:
+    model = seeded(Segmenter)
+    mine = lab.add("wide", model, example=(3, 24, 40))
+    network = lab.describe(mine)
+    assert (network.preprocess.size, network.preprocess.width) == (24, 40)
+    assert network.macs == 24 * 40 * (8 * 27 + 3 * 8) + 2 * 16  # two convolutions, and the gate's two on one place
+    assert lab.effects(variant=mine, images=PHOTOS[:1]).effects[-1].gates == 1
 
 
 def test_what_is_no_model_for_photos_is_refused(lab: Lab, model: nn.Module) -> None:

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from attention.build import build
 from attention.client import Client
 from attention.reports.compare import CompareRequest
+from attention.reports.seen import SeenRequest
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
@@ -62,6 +63,20 @@ def test_a_photo_of_no_known_class_is_said(page: AppTest, client: Client) -> Non
     whole(page)
     assert "this photo shows none of them" in texts(page.info)
     assert "lab-true" not in htmls(page) and "✓" not in htmls(page)
+
+
+@pytest.mark.full
+def test_a_photo_can_be_padded_and_everything_that_is_drawn_follows(page: AppTest, client: Client) -> None:
+    wide = next(image for image in client.images() if image.width > 1.2 * image.height)
+    page.query_params["image"], page.query_params["net"] = [wide.id], ["cbam"]
+    page.query_params["fit"] = ["pad"]
+    whole(page)
+    (seen,) = client.ask(SeenRequest(image=wide.id, variants=(Variant.parse("cbam"),), fit="pad")).pictures
+    assert seen.png_base64 in htmls(page) and seen.preprocess.mode == "border"
+    left, top, right, bottom = seen.crop
+    assert (left, right) == pytest.approx((0, 1), abs=0.02) and top < 0 and bottom > 1
+    page.button_group(key="fit").set_value("").run()
+    assert not page.exception and seen.png_base64 not in htmls(page)
 
 
 @pytest.mark.full

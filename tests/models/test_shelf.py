@@ -50,7 +50,7 @@ def test_gates_and_ablations_are_those_of_the_library_s_own_model(name: str) -> 
     model = build(network(name))
     with torch.no_grad(), capture(model) as weights:
         model(ramp(224))
-    found = watch(model.body, 224)  # type: ignore[arg-type]
+    found = watch(model.get_submodule("body"), 224)
     assert list(weights) == list(found.paths)
     with torch.no_grad(), ablate(model, Ablation(kind="constant", value=0.5)):
         halved = model(ramp(224))
@@ -82,7 +82,7 @@ def test_mobilenet_folds_forward_into_its_projections() -> None:
 def test_a_detector_loses_boxes(kind: str, best: float, met: int) -> None:
     """The figures are those of another program on the same weights."""
     model = build(network("torchvision(model=ssdlite320_mobilenet_v3_large)"))
-    model.body.load_state_dict(  # type: ignore[operator,union-attr]
+    model.get_submodule("body").load_state_dict(
         made(torchvision("detection.ssdlite320_mobilenet_v3_large")).state_dict()
     )
     images = torch.rand(4, 3, 320, 320, generator=torch.Generator().manual_seed(3))
@@ -91,7 +91,7 @@ def test_a_detector_loses_boxes(kind: str, best: float, met: int) -> None:
             module.momentum = None
             module.reset_running_stats()
     with torch.no_grad():
-        model.body.backbone.train()(images)  # type: ignore[operator,union-attr]
+        model.get_submodule("body.backbone").train()(images)
         model.eval()
         untouched = model(images[:1])
         with ablate(model, Ablation(kind=kind, value=0.25)):  # type: ignore[arg-type]

@@ -30,11 +30,11 @@ def loaded(load: LoadReport) -> str:
     lines += [
         say(
             "%(count)s are called `%(found)s` there and `%(ours)s` here",
-            count=f"{one.count:,}",
-            found=one.found,
-            ours=one.ours,
+            count=f"{renaming.count:,}",
+            found=renaming.found,
+            ours=renaming.ours,
         )
-        for one in load.renamed
+        for renaming in load.renamed
     ]
     for what, tensors in (
         (say("Not in the file"), load.missing),

@@ -28,7 +28,7 @@ def main() -> None:
             icon=":material/link_off:",
         )
         job = None
-    for other in [one for one in mine if not one.ended and (job is None or one.id != job.id)]:
+    for other in [candidate for candidate in mine if not candidate.ended and (job is None or candidate.id != job.id)]:
         running(other)
     shown = show_job(job) if job is not None else show_shipped()
     if not shown and not mine:

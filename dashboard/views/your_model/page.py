@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from attention.client import ServiceError, Unreachable
 from attention.errors import AttentionError
+from attention.names import short_size
 from attention.reports.found_gates import GatesReport, GatesRequest
 from attention.schemas import OwnModelEntry
 from attention.spec import GateKind, Variant
@@ -83,7 +84,7 @@ def _listed(entries: tuple[OwnModelEntry, ...]) -> None:
             "name": entry.name,
             "what": entry.title,
             "gives": say(GIVES[entry.outputs]) if entry.problem is None else entry.problem,
-            "size": f"{entry.input_size} px" if entry.problem is None else "",
+            "size": f"{short_size(entry.input_size)} px" if entry.problem is None else "",
             "parameters": f"{entry.parameters:,}" if entry.problem is None else "",
             "gates": f"{entry.gates:,}" if entry.problem is None else "",
         }

@@ -291,3 +291,29 @@ def test_a_study_whose_runs_go_side_by_side_is_the_same_study(data: Path) -> Non
     for ours, theirs in zip(beside.runs, alone.runs, strict=True):
         assert (ours.arm, ours.seed, ours.predicted) == (theirs.arm, theirs.seed, theirs.predicted)
         assert ours.curve[0].loss == pytest.approx(theirs.curve[0].loss, rel=1e-4)
+
+
+@pytest.mark.full
+def test_recipes_are_chosen_among_by_validation_and_the_command_says_which(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = command(data, "--recipes", "quick,paper-like", "--validation", "0.25")
+    assert main(asked) == 0
+    report, said = report_of(data), capsys.readouterr().out
+    assert report.choice is not None and report.plan is None and all(arm.verdict is None for arm in report.arms)
+    means = report.choice.validation_accuracy
+    assert len(means) == 2 * 2, "every network with every recipe"
+    for name, mean in means.items():
+        assert f"{name}: {mean:.2f} % on {report.data.validation_images} validation images" in said
+    assert means[report.choice.arm] == max(means.values()) and f"=> {report.choice.sentence}" in said
+    assert len(kept_runs(data)) == 2 * 2 * 2
+    assert "--recipes quick,paper-like --choose" in cards(data)[0].command
+    assert main(command(data, "--recipes", "quick,slow")) == 2
+    assert "There is no recipe 'slow'. There is: quick" in capsys.readouterr().err
+    assert main(command(data, "--recipes", "quick")) == 2
+    assert "name two or more" in capsys.readouterr().err
+
+
+def cards(data: Path) -> list[Card]:
+    folder = data.parent / "kept" / "checkpoints"
+    return [Card.model_validate_json(path.read_bytes()) for path in sorted(folder.glob("run-*.json"))]
