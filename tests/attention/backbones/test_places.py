@@ -14,6 +14,7 @@ from attention.counting.ledger import walk
 from attention.errors import AttentionError
 from attention.gate import AttentionModule, UnitSlot, ablate, capture, gates, sites, slots
 from attention.modules import modules
+from attention.names import height_and_width
 from attention.modules.sk import SelectiveKernel
 from attention.spec import Ablation, Placement, Variant
 
@@ -144,7 +145,7 @@ def test_a_units_bill_is_all_that_it_adds_and_torchs_own_counter_agrees(name: st
     for field in type(bill.total).model_fields:
         assert getattr(bill.total, field) - getattr(twin.total, field) == getattr(bill.delta, field), field
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.empty(1, 3, bill.input_size, bill.input_size, device="meta"))
+        model(torch.empty(1, 3, *height_and_width(bill.input_size), device="meta"))
     assert counter.get_total_flops() == 2 * bill.total.macs
 
 
