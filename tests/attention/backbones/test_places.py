@@ -14,8 +14,8 @@ from attention.counting.ledger import walk
 from attention.errors import AttentionError
 from attention.gate import AttentionModule, UnitSlot, ablate, capture, gates, sites, slots
 from attention.modules import modules
-from attention.names import height_and_width
 from attention.modules.sk import SelectiveKernel
+from attention.names import height_and_width
 from attention.spec import Ablation, Placement, Variant
 
 every_backbone = pytest.mark.parametrize("name", list(backbones))

@@ -18,8 +18,8 @@ from attention.counting.ledger import UNUSED, walk
 from attention.errors import AttentionError, InvalidRequest
 from attention.gate import gates, slots
 from attention.modules import modules
-from attention.names import height_and_width
 from attention.modules.danet import PositionAttention
+from attention.names import height_and_width
 from attention.reports.cost import Cost, LayerCost
 from attention.spec import Variant
 
