@@ -83,6 +83,8 @@ class Service:
         self.version = version()
         self.readiness = anyio.CapacityLimiter(2)
         """Threads of their own for the question whether the database is there, when all others wait for it."""
+        self.loading = list(settings.preload)
+        """Networks that are to be loaded at the start and are not in memory yet."""
         self.leaving = Event()
         """Set when the service is told to stop: answers without an end come to one."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from attention import own_models
 from attention.analyses import analyses, request_type, run
 from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest
@@ -15,7 +16,8 @@ from server.jobs.lab import JobLab, job_lab
 from server.jobs.progress import Reporter
 from server.settings import Settings
 from server.store import Store
-from server.store.jobs import KIND, Claim
+from server.store.jobs import Claim
+from server.store.kept_jobs import KIND
 from server.store.ownership import ASKER, asking_as
 from server.stored.shelf import Shelf
 
@@ -32,6 +34,7 @@ def run_job(settings: Settings, job_id: str, claim: Claim | None = None, lab: ty
     Raises:
         NotFound: there is no such job.
     """
+    own_models.read(settings.models)
     store = Store(settings.database_url)
     try:
         job = store.jobs.get(job_id)

@@ -6,7 +6,7 @@ Who works on a job shows every few seconds that it lives (`beat`). Others who se
 
 import json
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -19,7 +19,6 @@ from sqlalchemy import (
     Select,
     Update,
     case,
-    delete,
     false,
     func,
     insert,
@@ -30,11 +29,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
 from attention.errors import InvalidRequest, NotFound, Overloaded
-from attention.schemas import ENDED, Job, JobLinks, JobState, StoredReport
+from attention.schemas import Job, JobLinks, JobState, StoredReport
 from attention.spec import Plain, Request
 from server.store.database import alone, newest_first
+from server.store.kept_jobs import KIND, KeptJobs
 from server.store.owner import this_process
-from server.store.ownership import ASKER, add_owner, own, seen
+from server.store.ownership import ASKER, add_owner, seen
 from server.store.tables import JobRow, ReportRow
 
 MAX_CRASHES = 3
@@ -65,7 +65,7 @@ class RunningJob:
     beats: int
 
 
-class JobTable:
+class JobTable(KeptJobs):
     """Jobs and their reports; every method is one transaction, and any thread or process may call it.
 
     Args:
@@ -73,7 +73,7 @@ class JobTable:
     """
 
     def __init__(self, engine: Engine, owner: str | None = None) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._owner = owner or this_process()
 
     def add(self, request: Request[Any], max_waiting: int, asked_as: str | None = None) -> Job:
@@ -227,39 +227,6 @@ class JobTable:
             connection.execute(stopped)
         return self.get(job_id)
 
-    # ---------------------------------------------------------------- when it has ended
-
-    def ended(self) -> tuple[tuple[str, int, datetime], ...]:
-        """Each job that has ended: its id, the bytes of its report, and when it ended."""
-        columns = select(JobRow.id, func.coalesce(ReportRow.size, 0), JobRow.finished, JobRow.created)
-        rows = columns.outerjoin(ReportRow, ReportRow.job_id == JobRow.id).where(JobRow.state.in_(ENDED))
-        with self._engine.connect() as connection:
-            return tuple(
-                (name, size, finished or created) for name, size, finished, created in connection.execute(rows)
-            )
-
-    def extent(self) -> tuple[int, int, datetime | None]:
-        """How many jobs the key that asks owns, the bytes of their reports, and when the oldest was asked for."""
-        columns = func.count(JobRow.id), func.coalesce(func.sum(ReportRow.size), 0), func.min(JobRow.created)
-        summed = select(*columns).where(own(KIND, _COLUMNS.id))
-        with self._engine.connect() as connection:
-            count, size, oldest = connection.execute(
-                summed.select_from(JobRow).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
-            ).one()
-        return count, int(size), oldest
-
-    def erase(self, connection: Connection, job_id: str) -> None:
-        """Delete a job that has ended, with its report, inside a transaction; nothing happens if it has not."""
-        gone = select(JobRow.id).where(JobRow.id == job_id, JobRow.state.in_(ENDED))
-        connection.execute(delete(ReportRow).where(ReportRow.job_id.in_(gone)))
-        connection.execute(delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(ENDED)))
-
-    def unfinished(self, job_ids: Collection[str]) -> set[str]:
-        """Those of these jobs that wait or run."""
-        query = select(JobRow.id).where(JobRow.id.in_(job_ids), JobRow.state.not_in(ENDED))
-        with self._engine.connect() as connection:
-            return set(connection.execute(query).scalars())
-
     # ---------------------------------------------------------------- when its worker is gone
 
     def died(
@@ -362,7 +329,6 @@ _JOBS = select(
 ).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
 
 
-KIND = "jobs"
 _COLUMNS = JobRow.__table__.c
 
 _DEATHS = {"crash": (JobRow.crashes, MAX_CRASHES), "interruption": (JobRow.interruptions, MAX_INTERRUPTIONS)}
@@ -392,4 +358,6 @@ def _job(row: RowMapping) -> Job:
     left = None if expected is None else max(0.0, round((expected - datetime.now(UTC)).total_seconds(), 1))
     values["request"] = json.loads(values["request"])
     report = "none" if final is None else "final" if final else "partial"
-    return Job.model_validate({**values, "eta_s": left, "report": report, "links": JobLinks.of(values["id"])})
+    return Job.model_validate(
+        {**values, "eta_s": left, "report": report, "links": JobLinks.of(values["id"], values["analysis"])}
+    )

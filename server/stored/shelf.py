@@ -27,7 +27,7 @@ class Shelf:
         self.photos = Photos(files, store, settings.keep_uploads_days)
         self.data_sets = DataSets(DataFolder(files.file_store), jobs, owners, settings.keep_data_sets_days)
         self.checkpoints = StoredCheckpoints(files.checkpoints, jobs, owners, settings.keep_checkpoints_days)
-        self.jobs = StoredJobs(jobs, owners, settings.keep_jobs_days)
+        self.jobs = StoredJobs(files.file_store, jobs, owners, settings.keep_jobs_days)
         self.answers = StoredAnswers(store.answers, jobs, owners, settings.reports_kept_days)
         self.kinds: tuple[StoredKind, ...] = (self.photos, self.data_sets, self.checkpoints, self.jobs, self.answers)
 

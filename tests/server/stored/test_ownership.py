@@ -135,6 +135,8 @@ def test_what_is_shared_is_there_to_be_used_and_not_to_be_changed(lab: Lab) -> N
         more = {"params": {"shared": "false"}} if method == "PATCH" else {}
         status = lab.bert(method, path.format(lab.things[kind]), **more).status_code
         expected = 403 if method in ("PATCH", "DELETE") or path.endswith("/cancel") else 200
+        if path == "jobs/{}/file":
+            expected = 404  # a job of counting has written none
         assert status == expected, (method, path)
     assert lab.bert.compare(lab.things["images"]).status_code == 200
     assert {kind["count"] for kind in lab.bert("GET", "storage").json()["kinds"]} == {0, 1}  # the report of that alone
