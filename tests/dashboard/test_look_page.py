@@ -75,8 +75,19 @@ def test_a_photo_can_be_padded_and_everything_that_is_drawn_follows(page: AppTes
     assert seen.png_base64 in htmls(page) and seen.preprocess.mode == "border"
     left, top, right, bottom = seen.crop
     assert (left, right) == pytest.approx((0, 1), abs=0.02) and top < 0 and bottom > 1
+    assert "accuracies on the networks' cards" in texts(page.caption)
     page.button_group(key="fit").set_value("").run()
     assert not page.exception and seen.png_base64 not in htmls(page)
+    assert "accuracies on the networks' cards" not in texts(page.caption)
+
+
+@pytest.mark.full
+def test_networks_that_differ_in_more_than_attention_are_said_to(page: AppTest) -> None:
+    whole(page)
+    assert "need not come from attention" not in texts(page.caption), "those that come along are trained alike"
+    page.query_params["variant"] = ["resnet20/eca?weights=shipped"]
+    whole(page)
+    assert "differ in resolution" in texts(page.caption) and "96 px" in texts(page.caption)
 
 
 @pytest.mark.full

@@ -8,6 +8,7 @@ from attention.reports.compare import CompareRequest, Comparison, PhotoFit
 from attention.schemas import Image
 from attention.spec import Variant
 from dashboard import connect
+from dashboard.drawing import words
 from dashboard.language import say
 from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
@@ -31,6 +32,9 @@ def main() -> None:
         return
     for warning, names in answers.warned(report).items():
         st.warning(f"**{', '.join(names)}.** {translated(warning)}", icon=":material/warning:")
+    called = networks.labels([variant.name for variant in report.variants])
+    for caveat in report.caveats:
+        st.caption(f":material/info: {words.relabelled(translated(caveat), called)}")
     answers.show(report, image, fit)
     fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
     if fresh:
