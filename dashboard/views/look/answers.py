@@ -15,6 +15,7 @@ from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import about
 from dashboard.language import say
+from dashboard.views.look import surety
 from dashboard.widgets import gallery, networks, photos
 
 CLASSES = 5
@@ -66,6 +67,8 @@ def _known(report: Comparison, image: Image) -> None:
         for word in known[:40]
     )
     st.html(f'<div class="lab-words">{escape(say("They know:"))} {words}</div>')
+    knowing = [variant.variant for variant in report.variants if variant.card and variant.card.labels == known]
+    surety.show(image, known, knowing)
 
 
 def labels(report: Comparison) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dashboard.drawing import words
 from dashboard.language import say
 from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
-from dashboard.widgets import forms, gallery, linked, links, networks
+from dashboard.widgets import exports, forms, gallery, linked, links, networks
 
 TOP = 10
 """Classes that are asked for: all of the shipped networks."""
@@ -49,6 +49,7 @@ def main() -> None:
         cam.where(image, tuple(variant.variant for variant in report.variants), fit)
         panels.statistics(report, image)
         panels.downloads(report)
+    exports.offer([variant.variant for variant in report.variants])
     _onward(image.id, report)
 
 
@@ -69,7 +70,8 @@ def _fit(image: Image) -> PhotoFit | None:
 def compared(image: str, variants: tuple[Variant, ...], fit: PhotoFit | None) -> Comparison | None:
     """The comparison; networks that the service refuses are named with its sentence, and the others are shown."""
     try:
-        return connect.ask(request(image, variants, fit))
+        with st.spinner(say("Loading networks and asking them …"), show_time=True):
+            return connect.ask(request(image, variants, fit))
     except ValidationError as error:
         st.error(forms.sentence(error))
         return None

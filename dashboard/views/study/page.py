@@ -9,7 +9,7 @@ from dashboard import connect
 from dashboard.language import say
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
-from dashboard.widgets import data_sets, jobs, linked, links, networks
+from dashboard.widgets import data_sets, exports, jobs, linked, links, networks
 
 
 def main() -> None:
@@ -80,6 +80,9 @@ def show_job(job: Job) -> bool:
         report = connect.client().report(job.id, StudyReport)
         show_report(report)
         if job.report == "final":
+            trained = networks.of_study(report).variants.values()
+            if trained:
+                exports.offer(list(trained))
             onward(job, report)
     return True
 
