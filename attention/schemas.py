@@ -5,10 +5,12 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field
 
 from attention.aliases import Names
+from attention.names import Size
 from attention.reports.checkpoints import Card
 from attention.reports.export import ExportRequest
 from attention.reports.inventory import Inventory
 from attention.reports.modules import Traits
+from attention.reports.network import OutputKind
 from attention.spec import GateKind, Placement, Plain, Position
 
 
@@ -276,6 +278,19 @@ class BackboneEntry(Plain):
     classes: int = Field(description="Classes it has unless a variant says otherwise.")
 
 
+class OwnModelEntry(Plain):
+    """A model of an installed package or of the operator's file."""
+
+    name: str = Field(description="What a variant calls it, such as own(name=mine).")
+    title: str = Field(description="First line of its builder's documentation.")
+    problem: str | None = Field(default=None, description="Why it cannot be asked about; null if it can.")
+    outputs: OutputKind = Field(default="classes", description="What it gives for each image.")
+    classes: int = Field(default=0, description="Classes that it tells apart.")
+    input_size: Size = Field(default=1, description="Height and width of its input, pixels.")
+    parameters: int = Field(default=0, description="Trainable parameters.")
+    gates: int = Field(default=0, description="Gates that a pass met.")
+
+
 class AnalysisEntry(Plain):
     """A question the service can answer."""
 
@@ -328,6 +343,9 @@ class Catalog(Plain):
     version: str = Field(description="Version of the service.")
     modules: tuple[ModuleEntry, ...]
     backbones: tuple[BackboneEntry, ...]
+    own_models: tuple[OwnModelEntry, ...] = Field(
+        default=(), description="Models of installed packages and of the operator's file, as backbones."
+    )
     placements: dict[str, str] = Field(description="Each position with where it is.")
     ablations: dict[str, str] = Field(description="Each kind of ablation with the question it answers.")
     shipped: tuple[Shipped, ...]

@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
+from attention import own_models
 from attention.analyses import analyses
 from attention.errors import AttentionError
 from server import problems
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
             chosen.folder.chmod(0o700)
         store = Store(chosen.database_url)
         try:
+            await run_in_threadpool(read_models, chosen)
             answering: Engine = engine if engine is not None else await run_in_threadpool(make_engine, chosen)
         except AttentionError as error:
             app.state.obstacle = str(error)
@@ -103,6 +105,12 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     _surround(app, chosen, accounts, numbers)
     describe(app, schemas)
     return app
+
+
+def read_models(settings: Settings) -> None:
+    """Take in the models of installed packages and of the operator's file."""
+    if names := own_models.read(settings.models):
+        log.info("Models of one's own: %s.", ", ".join(names))
 
 
 def _say_what_is_here(store: Store, engine: Engine) -> None:

@@ -10,20 +10,23 @@ from typing import Any
 
 import torch
 
+from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.analyses.fetch import WEIGHTS
 from attention.backbones import backbones
-from attention.build import published_placement, resolve, skeleton
+from attention.build import published_placement, resolve, skeleton, usual_size
 from attention.errors import AttentionError
 from attention.gate import gates, slots
 from attention.measuring.traits import traits
 from attention.modules import modules
+from attention.network import describe
 from attention.options import schema
 from attention.schemas import (
     AnalysisEntry,
     BackboneEntry,
     Catalog,
     ModuleEntry,
+    OwnModelEntry,
     PublishedChoice,
     PublishedNetwork,
     Shipped,
@@ -55,6 +58,7 @@ def catalog() -> Catalog:
         version=version(),
         modules=tuple(_module(name, networks) for name in modules),
         backbones=networks,
+        own_models=tuple(map(_own_model, own_models.names())),
         placements=POSITIONS,
         ablations=ABLATIONS,
         shipped=tuple(
@@ -158,6 +162,25 @@ def _backbone(name: str) -> BackboneEntry:
         input_size=network.input_size,
         classes=variant.classes,
         **_documentation(backbones[name]),
+    )
+
+
+def _own_model(name: str) -> OwnModelEntry:
+    model = own_models.get(name)
+    variant = Variant(backbone="own", backbone_options={"name": name})
+    called = variant.name.partition("/")[0]
+    try:
+        network = describe(variant)
+    except AttentionError as error:
+        return OwnModelEntry(name=called, title=model.title, problem=str(error))
+    return OwnModelEntry(
+        name=called,
+        title=model.title,
+        outputs=network.outputs,
+        classes=network.variant.classes or 0,
+        input_size=usual_size(network.variant),
+        parameters=network.parameters,
+        gates=network.gates,
     )
 
 

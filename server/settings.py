@@ -50,6 +50,11 @@ class Settings(BaseSettings):
         description="S3-compatible store that images, data sets and checkpoints are in, s3://bucket/prefix, for many "
         "machines; None is the data folder. See docs/scale.md.",
     )
+    models: Path | None = Field(
+        default=None,
+        description="File of the operator's own models, /etc/attention/models.py: its public functions each give an "
+        "nn.Module. It is run at the start, so it must be writable for nobody else. See docs/your_model.md.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 is every interface.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
     database: str | None = Field(default=None, description="SQLAlchemy URL; None is an SQLite file in the data folder.")

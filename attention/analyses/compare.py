@@ -12,7 +12,7 @@ from attention.analysis import AnyLab, Outputs
 from attention.data.preprocessing import prepared
 from attention.errors import InvalidRequest, TooLarge
 from attention.measuring.confounds import differences_in_training
-from attention.network import as_asked
+from attention.network import as_asked, need_classes
 from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
 from attention.reports.gates import GateSite
 from attention.reports.network import Network
@@ -31,6 +31,8 @@ MAX_VALUES = 8_000_000
 def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
     """What do these networks see in these photos, and what does their attention do?"""
     networks = [as_asked(lab.describe(variant), request) for variant in request.variants]
+    for network in networks:
+        need_classes(network)
     if (request.input_size or request.fit) and request.ablation and request.ablation.kind in REFERRING:
         raise InvalidRequest(
             f"Kind {request.ablation.kind!r} puts in gates of reference images, which networks see in their own way. "
@@ -40,7 +42,7 @@ def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
     by_variant: list[list[Prediction]] = []
     for number, network in enumerate(networks):
         lab.progress(number, len(networks), network.name)
-        ablation = request.ablation if network.variant.attention else None
+        ablation = request.ablation if network.gates else None
         outputs = lab.forward(network.variant, inputs[network.preprocess], ablation)
         by_variant.append(predictions(request, network.name, network.labels, outputs))
     return Comparison(

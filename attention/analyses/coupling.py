@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from attention.analyses import analyses
+from attention.analyses.maps import slot_of
 from attention.analyses.permutation import arrivals
 from attention.analysis import AnyLab
 from attention.data.preprocessing import preprocess
@@ -104,6 +105,7 @@ def gate_of(module: AttentionModule, inner: str, site: GateSite, x: Tensor) -> T
 def _module(lab: AnyLab, site: GateSite, request: CouplingRequest, x: Tensor) -> tuple[AttentionModule, str, Tensor]:
     """The module of a gate in float64, the gate's path inside it, and the map (1, C, H, W) that arrives at it."""
     network = lab.network(request.variant)
+    slot_of(network, site.path)
     for slot, module, arrived in arrivals(network, x):
         path = next(path for path, candidate in slots(network).items() if candidate is slot)
         if not site.path.startswith(f"{path}."):

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import input_size, resolve, skeleton
+from attention.build import resolve, skeleton, usual_size
 from attention.counting.cost import count, rows_of
 from attention.counting.counters import COUNTERS, Counter
 from attention.counting.ledger import CountedOperation, walk
@@ -25,7 +25,7 @@ CHANNELS, SIDE, KERNEL_SIZE = 256, 56, 5
 def court(request: CourtRequest, lab: AnyLab) -> CourtReport:
     """What would other counters say this network costs, and why do they differ?"""
     variant = resolve(request.variant)
-    size = request.input_size or input_size(variant.backbone)
+    size = request.input_size or usual_size(variant)
     bill, rows = count(variant, size), rows_of(variant, size)
     heard = (torch_itself(variant, size, bill.total.macs), *(hear(counter, rows) for counter in COUNTERS))
     return CourtReport(

@@ -22,6 +22,7 @@ from attention.interventions.plan import SCALE, described, reference_images
 from attention.measuring.agreement import Numbers, divergence, kappa, rights
 from attention.measuring.channel_gates import ran
 from attention.measuring.confounds import differences_in_training
+from attention.network import need_classes
 from attention.reports.compare import ClassScore
 from attention.reports.disagreement import Agreement, Answer, Arm, DisagreementReport, DisagreementRequest, Entry, Flips
 from attention.reports.network import Network
@@ -72,6 +73,8 @@ class Asked:
     def __init__(self, request: DisagreementRequest, lab: AnyLab) -> None:
         self.request, self.lab = request, lab
         self.networks = [lab.describe(variant) for variant in request.variants]
+        for network in self.networks:
+            need_classes(network)
         self.caveats = [f"{network.name}: {network.warning}" for network in self.networks if network.warning]
         self.caveats += differences_in_training(tuple(network for network in self.networks if network.trained))
         self.names, about_classes = same_classes(self.networks)
@@ -85,12 +88,18 @@ class Asked:
         self.arms: list[tuple[Network, AblationKind | None]] = []
         for network in self.networks:
             self.arms.append((network, None))
-            if request.removal is not None and network.variant.attention is not None:
+            if request.removal is not None and network.gates:
                 self.arms.append((network, request.removal))
         self.ids = [network.name + (" without attention" if removed else "") for network, removed in self.arms]
         self.whole = [row for row, (_, removed) in enumerate(self.arms) if removed is None]
         self.without = [row for row, (_, removed) in enumerate(self.arms) if removed is not None]
         """Each follows the arm of the same network as it is."""
+        if len(self.arms) == 1:
+            raise InvalidRequest(
+                f"{self.networks[0].name} has no gates to replace, so it has nothing to disagree with: name another."
+            )
+        if request.rank_by == "removal" and not self.without:
+            raise InvalidRequest("rank_by 'removal' needs a network with gates.")
         self.total = how_many(request.images, lab.files)
 
     def shares(self, some: Sequence[Picture]) -> Numbers:
@@ -112,7 +121,7 @@ class Asked:
 
     def _ablations(self, network: Network) -> list[Ablation]:
         kind = self.request.removal
-        if kind is None or network.variant.attention is None:
+        if kind is None or not network.gates:
             return []
         return [Ablation(kind=kind, value=self.request.value, seed=self.request.seed, reference=self.reference)]
 

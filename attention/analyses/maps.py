@@ -85,8 +85,18 @@ def reduced(arriving: Tensor) -> Tensor:
 
 
 def slot_of(model: nn.Module, path: str) -> Slot:
-    """The slot whose module holds a gate."""
-    return next(slot for name, slot in slots(model).items() if path.startswith(f"{name}."))
+    """The slot whose module holds a gate.
+
+    Raises:
+        InvalidRequest: the gate is in the code of a network that was not written here.
+    """
+    for name, slot in slots(model).items():
+        if path.startswith(f"{name}."):
+            return slot
+    raise InvalidRequest(
+        f"The gate at {path!r} is in the network's own code, and this looks into modules of the shelf. compare, "
+        "excitation, stripe, sweep and whatif take such gates."
+    )
 
 
 def channel_weights(site: GateSite, weights: Tensor) -> Tensor | None:

@@ -227,10 +227,10 @@ def _between(watched: Sequence[Watched]) -> tuple[tuple[OrderBetween, ...], list
     return tuple(pairs), [CORRESPONDENCE, *said] if pairs else said
 
 
-def _places(watch: Watched) -> dict[tuple[str, int, int, int, int], GateSite]:
+def _places(watch: Watched) -> dict[tuple[str | None, int, int, int, int], GateSite]:
     """The gates of a network by their place: position, stage, block, number there and channels -> gate."""
-    found: dict[tuple[str, int, int, int, int], GateSite] = {}
-    seen: dict[tuple[str, int, int], int] = {}
+    found: dict[tuple[str | None, int, int, int, int], GateSite] = {}
+    seen: dict[tuple[str | None, int, int], int] = {}
     for site in watch.sites:
         where = (site.position, site.stage, site.block)
         seen[where] = seen.get(where, 0) + 1

@@ -56,7 +56,9 @@ class CamNetwork(Ran):
     """A network as it was run, and the feature map that was looked at."""
 
     layer: str = Field(description="Path of the module whose output is the feature map.")
-    stage: int = Field(description="The stage that it is the output of, or comes after, counted from 1.")
+    stage: int | None = Field(
+        description="The stage that it is the output of, or comes after, counted from 1; null where none is known."
+    )
     channels: int = Field(description="Channels of the feature map.")
     height: int = Field(description="Rows of the feature map, and of the heat maps.")
     width: int = Field(description="Columns of the feature map, and of the heat maps.")

@@ -74,7 +74,9 @@ class ModuleCost(Plain):
     """What the attention in one place of the network costs, for one image."""
 
     path: str = Field(description="Path of the place.")
-    position: Position = Field(description="Where in the block or network it is.")
+    position: Position | None = Field(
+        default=None, description="Where in the block or network it is; null in the code of a network not written here."
+    )
     stage: int = Field(description="Stage of the backbone, counted from 1.")
     block: int = Field(description="Block within the stage, counted from 1.")
     channels: int = Field(description="Channels of the map that arrives.")

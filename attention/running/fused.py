@@ -43,8 +43,9 @@ def fused_copy(model: Backbone) -> Backbone:
 
 
 def _noise(model: Backbone) -> Tensor:
-    side = max(PROBE, model.smallest_input) if model.chained else model.input_size
-    noise = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    side = max(PROBE, model.smallest_input)
+    sides = (side, side) if model.chained else model.height_and_width
+    noise = torch.randn(1, 3, *sides, generator=torch.Generator().manual_seed(0))
     return noise.to(next(model.parameters()))
 
 

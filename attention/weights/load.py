@@ -271,7 +271,8 @@ def _notes(variant: Variant, found: Source, translation: key_names.Translation) 
             f"{' and '.join(translation.assumed)} in its blocks is taken for {variant.attention} because its layers "
             f"are; that it stood at {variant.placement.position!r} is taken on trust."
         )
-    if options := {**variant.backbone_options, **variant.options}:
+    named = {} if variant.backbone == "own" else variant.backbone_options  # the model itself is what is named
+    if options := {**named, **variant.options}:
         said = ", ".join(f"{key}={value}" for key, value in sorted(options.items()))
         notes.append(f"Options that change no shape are taken on trust: {said}.")
     if found.architecture and found.architecture != variant.backbone:

@@ -110,6 +110,12 @@ COLUMNS = (
     marked("undecided"),
     marked("parameters"),
     marked("MACs"),
+    marked("name"),
+    marked("what"),
+    marked("gives"),
+    marked("bounded by"),
+    marked("neutral"),
+    marked("operation"),
 )
 """What columns of tables are called, and words in their cells, to be read in every language."""
 

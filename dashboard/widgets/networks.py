@@ -14,7 +14,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.language import say
-from dashboard.widgets import forms, linked, weights
+from dashboard.widgets import forms, linked, links, weights
 
 KEY, SOURCE, STUDY, OTHER = "net", "trained", "study", "variant"
 """In the address: modules, what the networks were trained for, whose study, and networks by their full names."""
@@ -56,6 +56,7 @@ def choose(catalog: Catalog, default: Sequence[str] = FIRST) -> tuple[Variant, .
         if (sent := weights.upload()) is not None:
             st.session_state[OTHER] = [*st.session_state.get(OTHER, ()), sent.name]
         others = forms.variants(catalog, (), OTHER, say("By name"))
+        links.to("your_model", say("Your model: its gates, and how to bring one"), ":material/deployed_code:")
     picked = [offer.variants[module] for module in offer.variants if module in chosen]
     return tuple(dict.fromkeys([*picked, *others]))
 

@@ -19,6 +19,7 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskErr
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.analysis import Step
 from attention.data.files import Files
@@ -60,6 +61,7 @@ class Replica:
     def __init__(self, chosen: Mapping[str, Any], stamp: str) -> None:
         settings = Settings.model_validate(chosen)
         prepare_process(settings)
+        own_models.read(settings.models)
         self._stamp = stamp
         self._engine = LocalEngine(settings)
         self._keep = serve.multiplexed(max_num_models_per_replica=settings.models_kept)(_kept)

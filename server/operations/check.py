@@ -123,6 +123,18 @@ def _folder(settings: Settings) -> Findings:
         yield "OK", f"{what}; it can be written, and {free / 1e9:.0f} GB are free."
 
 
+def _models(settings: Settings) -> Findings:
+    from attention import own_models
+    from attention.names import write_size
+
+    for name in own_models.read(settings.models):
+        try:
+            seen = own_models.get(name).measured
+            yield "OK", f"own(name={name}) takes {write_size(seen.input_size)} pixels and gives {seen.outputs}."
+        except AttentionError as error:
+            yield "WARN", str(error)
+
+
 def _files(settings: Settings) -> Findings:
     from attention.data.files import Files
 
@@ -291,6 +303,7 @@ _LOOKS: Mapping[str, Callable[[Settings], Findings]] = {
     "files": _files,
     "database": _database,
     "weights": _weights,
+    "models": _models,
     "device": _device,
     "port": _port,
     "access": _access,

@@ -235,6 +235,6 @@ def test_photos_that_are_not_here_or_too_many_maps_get_a_sentence(lab: DirectLab
 def test_every_backbone_says_where_its_last_map_is() -> None:
     for name in ("resnet20(width=4)", "mobilenetv2(width=0.1)", "vgg11_small", "fpn_resnet18(width=0.1)", "resnet33ts"):
         model = build(Variant.parse(f"{name}/none"))
-        path, slot = feature_map(model, None, name)
+        path, _, stage = feature_map(model, None, name)
         tails = [one.stage for one in slots(model).values() if one.position == "tail"]
-        assert path == "tail" and [slot.stage] == tails
+        assert path == "tail" and [stage] == tails
