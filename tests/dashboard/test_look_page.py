@@ -9,10 +9,12 @@ import pytest
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
-from attention.build import build
+from attention.build import build, resolve
 from attention.client import Client
 from attention.reports.compare import CompareRequest
-from attention.spec import Variant
+from attention.reports.exemplars import ExemplarsRequest
+from attention.reports.maps import MapsRequest
+from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.views.look import answers, places
@@ -234,3 +236,26 @@ def test_networks_are_called_as_people_say() -> None:
     assert list(said.values()) == ["None", "SE", "ECA"]
     several = networks.labels(["resnet20/coord", "resnet50/se(reduction=8)", "resnet20(width=8)/danet"])
     assert list(several.values()) == ["CA · resnet20", "SE · resnet50 (reduction=8)", "DANet · resnet20(width=8)"]
+
+
+@pytest.mark.full
+def test_a_channel_of_the_address_is_opened_with_the_images_at_its_ends(page: AppTest, client: Client) -> None:
+    network = next(
+        entry.name for entry in client.catalog().shipped if entry.name.startswith("resnet18(width=0.25)/se?")
+    )
+    page.query_params["channel"] = [f"{network}~7"]
+    whole(page)
+    request = ExemplarsRequest(variant=Variant.parse(network), pictures=Pictures(data="flowers-sample", limit=200))
+    report = client.ask(request)
+    ends = report.gates[0].ends[7]
+    drawn = htmls(page)
+    shown = re.findall(r"<figcaption><b>([\d.]+)</b>", drawn)
+    assert shown == [f"{exemplar.weight:.3f}" for exemplar in (*ends.open, *ends.closed)] and len(shown) == 8
+    assert f"{report.seen} test images" in texts(page.caption)
+    maps = client.ask(
+        MapsRequest(image=client.images()[0].id, variant=Variant.parse(network), gate=report.gates[0].path)
+    )
+    channel = next(entry for entry in maps.maps if entry.channel == 7)
+    told = texts(page.caption).replace("−", "-")
+    assert f"mean {channel.mean:.3f}, weight {channel.weight:.3f}" in told
+    assert f"mean after the gate {channel.mean * channel.weight:.3f}" in told
