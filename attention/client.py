@@ -19,7 +19,7 @@ import base64
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Any, Literal, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -30,6 +30,7 @@ from pydantic import ValidationError
 from attention.photos import Photo, photo_bytes
 from attention.progress import ProgressLine
 from attention.reports.compare import Prediction
+from attention.reports.document import Form
 from attention.reports.inventory import AS_FOUND, Choices
 from attention.reports.study import StudyReport
 from attention.schemas import (
@@ -156,8 +157,8 @@ class Client:
         """A report with the question that made it and its conditions, by the id of an answer or of a finished job."""
         return self._read(StoredReport, self._send("GET", f"/v1/reports/{quote(id, safe='')}"))
 
-    def export(self, id: str, format: Literal["csv", "md", "latex"] = "csv", table: str = "") -> str:
-        """A table of a stored report, or of a finished job's, as text.
+    def export(self, id: str, format: Form = "csv", table: str = "") -> str:
+        """A stored report, or a finished job's, as text: a table, one HTML page, or the BibTeX of its modules.
 
         Args:
             table: its name; the report's main one if empty.

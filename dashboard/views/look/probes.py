@@ -70,13 +70,7 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
             )
         )
         with left:
-            downloads(
-                [
-                    (say("Matrix (JSON)"), report.model_dump_json(indent=1), "coupling.json"),
-                    (say("Matrix (CSV)"), report.csv(), "coupling.csv"),
-                ],
-                report.network.device,
-            )
+            downloads(report, f"coupling {report.network.name.partition('?')[0]}", report.network.device)
 
 
 def permutation(variants: Sequence[Variant]) -> None:
@@ -96,9 +90,7 @@ def permutation(variants: Sequence[Variant]) -> None:
         st.markdown("\n".join(f"- {sentence}" for sentence in probe_charts.permuted(report)))
         drawing.table(probe_charts.permuted_table(report), "permutation", index=False)
         st.caption(report.conditions)
-        downloads(
-            [(say("Probe (JSON)"), report.model_dump_json(indent=1), "permutation.json")], say("the service's CPU")
-        )
+        downloads(report, f"permutation {' '.join(modules)}", say("the service's CPU"))
 
 
 def scale(variant: Variant, subjects: Subjects) -> None:
@@ -126,4 +118,4 @@ def scale(variant: Variant, subjects: Subjects) -> None:
         )
         for caveat in report.caveats:
             st.caption(f":material/info: {translated(caveat)}")
-        downloads([(say("Choice (JSON)"), report.model_dump_json(indent=1), "scale.json")], report.network.device)
+        downloads(report, f"scale {report.network.name.partition('?')[0]}", report.network.device)

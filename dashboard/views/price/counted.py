@@ -139,9 +139,5 @@ def timed(report: CostReport) -> None:
 
 def downloads(report: CostReport) -> None:
     """The numbers behind the pictures."""
-    with st.container(horizontal=True):
-        icon = ":material/download:"
-        st.download_button(say("Numbers (CSV)"), report.csv(), "cost.csv", on_click="ignore", icon=icon)
-        st.download_button(
-            say("Whole report (JSON)"), report.model_dump_json(indent=1), "cost.json", on_click="ignore", icon=icon
-        )
+    first = report.variants[0]
+    drawing.files(report, f"cost {first.variant.backbone} {first.input_size} px")

@@ -152,10 +152,4 @@ def _baseline(report: LatencyReport) -> str:
 
 def downloads(report: LatencyReport) -> None:
     """The measurement as files."""
-    with st.container(horizontal=True):
-        for label, data, file in (
-            (say("Report (JSON)"), report.model_dump_json(indent=1), "latency.json"),
-            (say("Table (CSV)"), report.csv(), "latency.csv"),
-            (say("Table (LaTeX)"), report.latex(), "latency.tex"),
-        ):
-            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+    drawing.files(report, f"latency {report.device} {report.baseline.partition('?')[0]}")
