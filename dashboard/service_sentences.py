@@ -130,6 +130,12 @@ TEMPLATES = (
         "Not checked: whether the arms differ in recipe, data, width or place; whether anything was learned; how much "
         "the draw of test images matters."
     ),
+    marked(
+        "Random weights, drawn from the seed, in float64. Derivatives of the gate's entries in the middle of a map of "
+        "%(side)s x %(side_2)s places by every entry of the map; over %(maps)s maps of noise the largest counts. "
+        "Training changes the values; where zeros are, and how large the rank can be, is the module's structure."
+    ),
+    marked("The same for every image, so no image opens or closes it: %(gates)s."),
     marked("Each photo is a class of its own, so there is no spread within classes and no class share."),
     marked("Photos have no classes here, so there is no class share."),
     marked("resnet33ts: four networks, one recipe"),

@@ -16,9 +16,8 @@ from attention.reports.exemplars import ExemplarsRequest
 from attention.reports.maps import MapsRequest
 from attention.spec import Pictures, Variant
 from dashboard import connect
-from dashboard.drawing import theme
+from dashboard.drawing import theme, words
 from dashboard.views.look import answers, places
-from dashboard.widgets import networks
 from tests.dashboard.page_parts import linked, page_of, table, texts
 
 TRIO = tuple(Variant.parse(name) for name in ("none", "se", "eca"))
@@ -232,9 +231,9 @@ def test_random_weights_have_no_say_in_which_classes_are_drawn(client: Client) -
 
 
 def test_networks_are_called_as_people_say() -> None:
-    said = networks.labels([v.name for v in TRIO])
+    said = words.labels([v.name for v in TRIO])
     assert list(said.values()) == ["None", "SE", "ECA"]
-    several = networks.labels(["resnet20/coord", "resnet50/se(reduction=8)", "resnet20(width=8)/danet"])
+    several = words.labels(["resnet20/coord", "resnet50/se(reduction=8)", "resnet20(width=8)/danet"])
     assert list(several.values()) == ["CA · resnet20", "SE · resnet50 (reduction=8)", "DANet · resnet20(width=8)"]
 
 

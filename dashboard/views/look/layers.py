@@ -9,11 +9,11 @@ import streamlit as st
 
 from attention.reports.compare import Comparison
 from attention.schemas import Image
-from dashboard.drawing import theme
+from dashboard.drawing import theme, words
 from dashboard.drawing.marks import Chart, Row, channel_weights
 from dashboard.language import say
 from dashboard.views.look import channels
-from dashboard.widgets import linked, networks
+from dashboard.widgets import linked
 
 LAYER = "layer"
 STEPS = 64
@@ -27,7 +27,7 @@ def show(report: Comparison, image: Image) -> None:
     rows = [row for row in channel_weights(report, image.id) if row.gate.kind == "channel"]
     if not rows:
         return
-    called = networks.labels([variant.name for variant in report.variants])
+    called = words.labels([variant.name for variant in report.variants])
     st.subheader(say("Their gates, layer by layer"), anchor=False)
     st.caption(
         say(

@@ -7,6 +7,7 @@ from attention.client import ServiceError, Unreachable
 from attention.reports.compare import CompareRequest, Comparison
 from attention.spec import Variant
 from dashboard import connect
+from dashboard.drawing import words
 from dashboard.language import say
 from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
@@ -32,7 +33,7 @@ def main() -> None:
     answers.show(report, image)
     fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
     if fresh:
-        said = ", ".join(networks.labels(fresh).values())
+        said = ", ".join(words.labels(fresh).values())
         text = say("%(networks)s: random weights, which show where gates sit and not what they learn.", networks=said)
         st.caption(f":material/info: {translated(text)}")
         arms = [name for name in fresh if not name.partition("?")[0].endswith("/none")]

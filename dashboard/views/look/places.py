@@ -11,11 +11,11 @@ from attention.reports.compare import Comparison, GateSummary, Prediction, Varia
 from attention.reports.maps import MapsRequest
 from attention.schemas import Image
 from dashboard import connect
-from dashboard.drawing import overlay, theme
+from dashboard.drawing import overlay, theme, words
 from dashboard.drawing.overlay import Overlay
 from dashboard.drawing.words import about
 from dashboard.language import say
-from dashboard.widgets import gallery, networks
+from dashboard.widgets import gallery
 
 MOST = 9
 """Layers that one network shows at most, evenly spaced."""
@@ -24,7 +24,7 @@ WHERE = ("spatial", "rows", "columns", "full", "matrix", "branch")
 
 def show(report: Comparison, image: Image) -> None:
     """A row of pictures for each chosen network whose gates know places."""
-    called = networks.labels([variant.name for variant in report.variants])
+    called = words.labels([variant.name for variant in report.variants])
     rows = [
         (variant, prediction)
         for variant, prediction in zip(report.variants, about(report, image.id), strict=True)

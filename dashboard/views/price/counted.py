@@ -90,7 +90,13 @@ def conditions(report: CostReport, convention: str) -> None:
 
 def court(report: CostReport) -> None:
     """What other counters would report for one of the networks, and for one ECA module in four spellings."""
-    st.subheader(say("What other counters say"))
+    box = st.expander(say("What other counters say"), key="counters", icon=":material/gavel:", bind="query-params")
+    if box.open:
+        with box:
+            _witnesses(report)
+
+
+def _witnesses(report: CostReport) -> None:
     st.markdown(
         say(
             "Tools disagree about the same network: they use other units, skip operations, or count by how a line of "

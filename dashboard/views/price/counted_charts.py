@@ -221,7 +221,7 @@ def spellings(report: CourtReport) -> Chart:
                 sort=ways,
                 title=None,
                 scale=alt.Scale(domain=ways, range=[PALETTE[2], PALETTE[5], PALETTE[1], PALETTE[4]]),
-                legend=alt.Legend(orient="top", columns=2, labelLimit=300),
+                legend=alt.Legend(orient="top", columns=1, labelLimit=360),
             ),
             tooltip=[
                 alt.Tooltip("counter:N", title=say("counter")),

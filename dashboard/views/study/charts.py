@@ -8,17 +8,16 @@ import pandas as pd
 
 from attention.reports.evidence import KIND_WORDS
 from attention.reports.study import Arm, StudyReport
-from dashboard.drawing import theme, verdicts
+from dashboard.drawing import theme, verdicts, words
 from dashboard.drawing.marks import PALETTE, SHORT, TEXT, Chart
 from dashboard.drawing.words import human
 from dashboard.language import marked, say
 from dashboard.views.study.paired import MARGIN, paired
-from dashboard.widgets import networks
 
 
 def called(report: StudyReport) -> dict[str, str]:
     """Short name -> what people call each arm, in the report's order."""
-    return networks.labels([arm.name for arm in report.arms])
+    return words.labels([arm.name for arm in report.arms])
 
 
 def colours(report: StudyReport, drawn: Sequence[str] = ()) -> alt.Color:

@@ -40,7 +40,7 @@ def test_every_entry_says_what_it_is_and_where_it_comes_from(client: TestClient)
         assert entry.title and entry.title in entry.doc, entry.name
         assert all(re.match(r"https?://\S+\w/?$", paper) for paper in entry.papers)
         assert all("default" in option for option in entry.options.get("properties", {}).values())
-    assert all(entry.gates for entry in catalog.modules)
+    assert all(entry.gates and entry.formula and "return " in entry.code for entry in catalog.modules)
     se = next(entry for entry in catalog.modules if entry.name == "se")
     assert se.gates == ("channel",)
     assert se.papers == ("https://arxiv.org/abs/1709.01507",)
