@@ -60,10 +60,14 @@ class ServiceError(Exception):
         sentence: what is wrong and what to do.
         status: the HTTP status; None if there was no answer.
         retry_after_s: when to try again, if the service said so.
+        kind: which kind of problem it is, such as ``unknown-name``; empty if the service did not say.
     """
 
-    def __init__(self, sentence: str, status: int | None = None, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, sentence: str, status: int | None = None, retry_after_s: float | None = None, kind: str = ""
+    ) -> None:
         super().__init__(sentence)
+        self.kind = kind
         self.status = status
         self.retry_after_s = retry_after_s
 
@@ -316,15 +320,17 @@ class Client:
             ) from None
 
     def _refusal(self, method: str, path: str, answer: httpx2.Response) -> ServiceError:
+        kind = ""
         try:
-            sentence = Problem.model_validate_json(answer.content).detail
+            problem = Problem.model_validate_json(answer.content)
+            sentence, kind = problem.detail, problem.type.rpartition("/")[2]
         except ValidationError:
             sentence = (
                 f"{self._address} answered {method} {path} with {answer.status_code} {answer.reason_phrase}, and "
                 "not in the API's own words. Is ATTENTION_API the address of this API, and is there a proxy in between?"
             )
         seconds = answer.headers.get("retry-after", "")
-        return ServiceError(sentence, answer.status_code, float(seconds) if seconds.isdigit() else None)
+        return ServiceError(sentence, answer.status_code, float(seconds) if seconds.isdigit() else None, kind)
 
     def _read(self, kind: type[R], answer: httpx2.Response) -> R:
         try:

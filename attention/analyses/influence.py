@@ -12,7 +12,7 @@ from attention.measuring.traits import SIDE, module_alone, noise, randomise
 from attention.modules import modules
 from attention.reports.influence import GateInfluence, InfluenceReport, InfluenceRequest
 
-MAPS = 4
+MAPS = 8
 """Maps of noise that are tried: at some of them a ReLU is shut, and what it would hand on is not seen."""
 GENTLE = 0.4
 """Factor on random weights, so that a softmax over many places does not choose one of them and hide the rest."""

@@ -181,7 +181,8 @@ def test_a_link_to_a_photo_that_is_gone_says_so_and_shows_a_sample(page: AppTest
 def test_a_layer_is_opened_and_stands_in_the_address(page: AppTest) -> None:
     page.query_params["layer"] = "3.2"
     whole(page)
-    assert htmls(page).count("ch. ") == 2 * 16, "eight of either end for each of two networks"
+    rows = [element.proto.json for element in page.get("bidi_component") if "Maps of" in element.proto.json]
+    assert [row.count("ch. ") for row in rows] == [16, 16], "eight of either end for each of two networks"
     grid = table(page, "layer", "rank", "weight", "open")
     assert set(grid[grid["open"]]["layer"]) == {"3.2"}
 

@@ -20,6 +20,7 @@ from dashboard.drawing import overlay, theme
 from dashboard.drawing.marks import Row
 from dashboard.drawing.overlay import Overlay
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import gallery, jobs, linked
 
@@ -141,7 +142,7 @@ def _data_set(network: VariantSummary, row: Row, number: int) -> None:
     except Unreachable:
         raise
     except ServiceError as error:
-        st.info(translated(str(error)))
+        st.info(explained(error))
         return
     if report is None:
         return
@@ -168,7 +169,7 @@ def _read(request: ExemplarsRequest, pixels: int) -> ExemplarsReport | None:
     if job.state == "done":
         return connect.report(job.id, ExemplarsReport)
     if job.ended:
-        raise ServiceError(job.error or say("It failed without a reason."))
+        raise ServiceError(job.error or "It failed without a reason.")
     jobs.follow(job, lambda now: None, "exemplars.cancel")
     return None
 

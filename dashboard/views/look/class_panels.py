@@ -174,8 +174,8 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
         )
     )
     if files:
-        about = f"class curves {report.network.name.partition('?')[0]}"
-        drawing.save(say("Curves (CSV)"), lambda: class_charts.curves_csv(report), f"{about} all.csv", "text/csv")
+        about = f"class-curves-{report.network.name.partition('?')[0]}"
+        drawing.save(say("Curves (CSV)"), lambda: class_charts.curves_csv(report), f"{about}-all.csv", "text/csv")
         downloads(
             report,
             about,

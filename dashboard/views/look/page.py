@@ -9,6 +9,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import words
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
 from dashboard.widgets import forms, gallery, links, networks
@@ -58,7 +59,7 @@ def compared(image: str, variants: tuple[Variant, ...]) -> Comparison | None:
         raise
     except ServiceError as error:
         if error.status is None or len(variants) == 1:
-            st.error(str(error), icon=":material/error:")
+            st.error(explained(error), icon=":material/error:")
             return None
     good = tuple(variant for variant in variants if _answers(image, variant))
     return connect.ask(request(image, good)) if good else None
@@ -70,7 +71,7 @@ def _answers(image: str, variant: Variant) -> bool:
     except Unreachable:
         raise
     except ServiceError as error:
-        st.error(f"`{variant.name}`: {error}", icon=":material/error:")
+        st.error(f"`{variant.name}`: {explained(error)}", icon=":material/error:")
         return False
     return True
 

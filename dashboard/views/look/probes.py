@@ -15,6 +15,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.look import probe_charts
 from dashboard.views.look.class_form import Subjects
@@ -56,7 +57,7 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
             with st.spinner(say("Differentiating …")):
                 report = connect.ask(CouplingRequest(variant=variant, image=image, gate=gate, shown=probe_charts.SHOWN))
         except ServiceError as error:
-            left.info(str(error))
+            left.info(explained(error))
             return
         left.markdown(probe_charts.coupling_words(report))
         left.caption(report.conditions)
@@ -85,7 +86,7 @@ def permutation(variants: Sequence[Variant]) -> None:
             with st.spinner(say("Permuting channels …")):
                 report = connect.ask(request)
         except ServiceError as error:
-            st.info(str(error))
+            st.info(explained(error))
             return
         st.markdown("\n".join(f"- {sentence}" for sentence in probe_charts.permuted(report)))
         drawing.table(probe_charts.permuted_table(report), "permutation", index=False)
@@ -105,7 +106,7 @@ def scale(variant: Variant, subjects: Subjects) -> None:
             with st.spinner(say("Enlarging what is in the middle …")):
                 report = connect.ask(ScaleRequest(variant=variant, pictures=pictures))
         except ServiceError as error:
-            st.info(str(error))
+            st.info(explained(error))
             return
         drawing.draw(probe_charts.scale(report), "scale")
         st.caption(

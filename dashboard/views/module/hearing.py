@@ -15,6 +15,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.language import marked, say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 
 BESIDE = "se"
@@ -39,14 +40,14 @@ def show(name: str) -> None:
         try:
             answer = connect.ask(InfluenceRequest(module=module))
         except ServiceError as error:
-            st.caption(translated(str(error)))
+            st.caption(explained(error))
             continue
         report = report or answer
         st.html("".join(_gate(module, gate, answer) for gate in answer.gates))
     if report is not None:
         st.caption(say("Left: gate c (down) by channel j (across). Right: the places that the middle entry hears."))
         st.caption(translated(report.conditions))
-        drawing.files(report, f"who hears whom {name}")
+        drawing.files(report, f"who-hears-whom-{name}")
 
 
 def _gate(module: str, gate: GateInfluence, report: InfluenceReport) -> str:

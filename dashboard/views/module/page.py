@@ -16,6 +16,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, verdicts
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.module import hearing
 from dashboard.widgets import linked, links
@@ -86,7 +87,7 @@ def _price(name: str) -> None:
             request = CostRequest(variants=(Variant(backbone=backbone, attention=name),), input_size=size)
             (bill,) = connect.ask(request).variants
         except ServiceError as error:
-            st.caption(str(error))
+            st.caption(explained(error))
             continue
         rows.append(
             {

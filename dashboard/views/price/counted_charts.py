@@ -90,7 +90,7 @@ def _names(rows: Sequence[dict[str, Any]]) -> list[alt.Chart]:
     ]
     placed: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for group in groups.values():
-        text = ", ".join(row["variant"].partition("/")[2].partition("@")[0] for row in group)
+        text = ", ".join(row["variant"].partition("@")[0] for row in group)
         x, y, wide = across(group[0]["work"]), down(group[0]["parameters"]), 6.5 * len(text)
         lefts = [x + dx - (wide if dx < 0 else 0) for dx, _ in SPOTS]
         boxes = [(left, y + dy - 6, left + wide, y + dy + 6) for left, (_, dy) in zip(lefts, SPOTS, strict=True)]

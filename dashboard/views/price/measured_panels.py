@@ -70,7 +70,7 @@ def fitting(report: LatencyReport, budget_ms: float) -> str:
     for kind, meaning in FITS.items():
         names = [label[one.name] for one in report.timings if one.fit(budget_ms) == kind]
         if names:
-            lines.append(f":{BADGES[kind]}-badge[{kind}] {', '.join(f'`{name}`' for name in names)}: {meaning}.")
+            lines.append(f":{BADGES[kind]}-badge[{kind}] {', '.join(names)}: {meaning}.")
     return "  \n".join(
         [
             say("**Within %(budget_ms)s ms a pass of %(batch)s:**", budget_ms=f"{budget_ms:g}", batch=report.batch),
@@ -147,7 +147,7 @@ def conditions(report: LatencyReport) -> None:
 
 
 def _baseline(report: LatencyReport) -> str:
-    return f"`{latency_charts.called(report)[report.baseline]}`"
+    return latency_charts.called(report)[report.baseline]
 
 
 def downloads(report: LatencyReport) -> None:

@@ -14,6 +14,7 @@ from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.language import marked, say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.study.paired import paired
 from dashboard.views.study.panels import DEFINITION, badge, recalls
@@ -40,7 +41,7 @@ def main() -> None:
     try:
         report = connect.client().ask(asked)
     except ServiceError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(explained(error), icon=":material/error:")
         return
     show(report)
 
