@@ -103,8 +103,8 @@ def _ask(request: WhatIfRequest) -> WhatIfReport | None:
 
 def downloads(report: Any, name: str, device: str) -> None:
     """Draw the download buttons of a report, and say which device computed it."""
-    network = getattr(report, "network", None)
-    drawing.files(report, f"{name} {network.name.partition('?')[0]}" if network is not None else name)
+    network = str(getattr(report.network, "name", report.network)).partition("?")[0]
+    drawing.files(report, f"{name} {network}")
     st.caption(
         say(
             "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "
