@@ -13,7 +13,7 @@ from dashboard.drawing import draw as drawing
 from dashboard.drawing.marks import AXES, PALETTE, STEP, Chart
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
-from dashboard.widgets import data_sets, gates
+from dashboard.widgets import data_sets, exports, gates
 
 STATES = {"trained": marked("as trained"), "mean": marked("mean gates"), "folded": marked("folded: plain")}
 
@@ -170,3 +170,5 @@ def _downloads(report: FoldReport) -> None:
                 icon=":material/download:",
             )
     drawing.files(report, f"fold {report.network.name.partition('?')[0]}")
+    if report.kept is not None:
+        exports.offer([report.kept.variant])

@@ -10,7 +10,7 @@ import streamlit as st
 from PIL import Image as Pixels
 
 from attention.client import ServiceError, Unreachable
-from attention.reports.compare import Comparison, VariantSummary
+from attention.reports.compare import Comparison, PhotoFit, VariantSummary
 from attention.reports.exemplars import Exemplar, ExemplarsReport, ExemplarsRequest
 from attention.reports.maps import ChannelMap, MapsReport, MapsRequest
 from attention.schemas import Image
@@ -22,6 +22,7 @@ from dashboard.drawing.overlay import Overlay
 from dashboard.language import say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
+from dashboard.views.look import places
 from dashboard.widgets import gallery, jobs, linked
 
 CHANNEL = "channel"
@@ -32,20 +33,23 @@ AT_ONCE = 4_000_000
 """Input pixels that a service reads within about two seconds; for more there is a job with its progress."""
 
 
-def show(report: Comparison, image: Image, rows: Sequence[Row], called: Mapping[str, str]) -> None:
+def show(
+    report: Comparison, image: Image, rows: Sequence[Row], called: Mapping[str, str], fit: PhotoFit | None
+) -> None:
     """The maps of a layer, a row a network, and the chosen channel below them."""
     linked.start(CHANNEL, "", lambda said: said[0])
-    answers = {
-        row.variant: connect.ask(MapsRequest(image=image.id, variant=_summary(report, row).variant, gate=row.gate.path))
-        for row in rows
-    }
+    answers = {row.variant: connect.ask(_question(report, image, row, fit)) for row in rows}
     name, _, number = st.session_state[CHANNEL].rpartition("~")
     chosen = next((row for row in rows if row.variant == name and number.isdecimal()), None)
     for row in rows:
         _maps(row, answers[row.variant], called[row.variant], number if row is chosen else "")
     linked.write(CHANNEL, [st.session_state[CHANNEL]] if chosen else [])
     if chosen is not None:
-        _channel(_summary(report, chosen), image, chosen, answers[name], int(number), called[name])
+        _channel(_summary(report, chosen), image, chosen, answers[name], int(number), called[name], fit)
+
+
+def _question(report: Comparison, image: Image, row: Row, fit: PhotoFit | None) -> MapsRequest:
+    return MapsRequest(image=image.id, variant=_summary(report, row).variant, gate=row.gate.path, fit=fit)
 
 
 def _summary(report: Comparison, row: Row) -> VariantSummary:
@@ -86,13 +90,15 @@ def _weight(drawn: ChannelMap) -> float:
     return 0.0 if drawn.weight is None else drawn.weight
 
 
-def _channel(network: VariantSummary, image: Image, row: Row, answer: MapsReport, number: int, name: str) -> None:
+def _channel(
+    network: VariantSummary, image: Image, row: Row, answer: MapsReport, number: int, name: str, fit: PhotoFit | None
+) -> None:
     """What one channel sees: its map over this photo, and the images of a data set at both ends of its gate."""
     if number >= answer.channels:
         return
     drawn = next((drawn for drawn in answer.maps if drawn.channel == number), None)
     if drawn is None:
-        request = MapsRequest(image=image.id, variant=network.variant, gate=row.gate.path, channels=(number,))
+        request = MapsRequest(image=image.id, variant=network.variant, gate=row.gate.path, channels=(number,), fit=fit)
         (drawn,) = connect.ask(request).maps
     with st.container(border=True, key="channel-seen"):
         title = say(
@@ -104,7 +110,7 @@ def _channel(network: VariantSummary, image: Image, row: Row, answer: MapsReport
         st.markdown(f"**{title}**")
         left, right = st.columns([2, 5], gap="medium")
         with left:
-            _over_photo(network, image, drawn)
+            _over_photo(network, image, drawn, fit)
             weighed = drawn.mean * _weight(drawn) if row.gate.neutral == 1 else None
             text = say("mean %(mean)s, weight %(weight)s", mean=_number(drawn.mean), weight=f"{_weight(drawn):.3f}")
             after = "" if weighed is None else say(", mean after the gate %(mean)s", mean=_number(weighed))
@@ -117,7 +123,7 @@ def _number(value: float) -> str:
     return f"{value:.3f}".replace("-", "−")
 
 
-def _over_photo(network: VariantSummary, image: Image, drawn: ChannelMap) -> None:
+def _over_photo(network: VariantSummary, image: Image, drawn: ChannelMap, fit: PhotoFit | None) -> None:
     """The channel's map as brightness of the photo: bright where it responds most."""
     with Pixels.open(io.BytesIO(base64.b64decode(drawn.png_base64))) as picture:
         levels = np.asarray(picture, dtype=float) / 255
@@ -125,8 +131,13 @@ def _over_photo(network: VariantSummary, image: Image, drawn: ChannelMap) -> Non
     text = say("Map of channel %(channel)s over the photo, bright where it is largest", channel=drawn.channel)
     ends = f"{drawn.low:.2g} … {drawn.high:.2g}".replace("-", "−")
     item = Overlay(ends, text, rows, columns, levels.flatten().tolist(), 0.0, 1.0)
-    share = network.preprocess.size / network.preprocess.resize
-    overlay.draw(gallery.source(image, 320), share, [item], "channel.overlay", theme.hue(network.name))
+    overlay.draw(
+        gallery.source(image, 320),
+        places.seen_part(image, network, fit),
+        [item],
+        "channel.overlay",
+        theme.hue(network.name),
+    )
 
 
 def _data_set(network: VariantSummary, row: Row, number: int) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attention.reports.compare import Comparison
+from attention.reports.compare import Comparison, PhotoFit
 from attention.schemas import Image
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import Chart, Row, channel_weights
@@ -22,7 +22,7 @@ WIDE, HIGH = 78, 56
 """Of one layer's curve, pixels."""
 
 
-def show(report: Comparison, image: Image) -> None:
+def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
     """The grid of curves, and the layer that is open."""
     rows = [row for row in channel_weights(report, image.id) if row.gate.kind == "channel"]
     if not rows:
@@ -60,7 +60,7 @@ def show(report: Comparison, image: Image) -> None:
                 )
     opened = [row for row in rows if row.layer == layer]
     st.caption(say("Choose a map to see what its channel responds to."))
-    channels.show(report, image, opened, called)
+    channels.show(report, image, opened, called, fit)
 
 
 def curves(rows: Sequence[Row], name: str, layer: str) -> Chart:

@@ -16,12 +16,20 @@ def statistics(report: Comparison, image: Image) -> None:
     st.markdown(f"**{say('Statistics of every gate')}**")
     if (curve := charts.depth(report, image.id)) is not None:
         st.altair_chart(curve, width="stretch", alt=say("Mean weight of each layer with its standard deviation."))
-    with st.container(height=420):
-        drawing.table(tables.statistics_text(report, image.id), "gates", index=False)
+    if gated(report):
+        with st.container(height=420):
+            drawing.table(tables.statistics_text(report, image.id), "gates", index=False)
+    else:
+        st.caption(say("These networks have no gates."))
     for variant in report.variants:
         if variant.load is not None and variant.load.weights != "shipped":
             st.markdown(f"**{say('What was loaded')}: {variant.name}**")
             st.markdown(loaded(variant.load))
+
+
+def gated(report: Comparison) -> bool:
+    """Whether any network of a comparison has gates."""
+    return any(prediction.gates for prediction in report.predictions)
 
 
 def loaded(load: LoadReport) -> str:
@@ -30,11 +38,11 @@ def loaded(load: LoadReport) -> str:
     lines += [
         say(
             "%(count)s are called `%(found)s` there and `%(ours)s` here",
-            count=f"{one.count:,}",
-            found=one.found,
-            ours=one.ours,
+            count=f"{renaming.count:,}",
+            found=renaming.found,
+            ours=renaming.ours,
         )
-        for one in load.renamed
+        for renaming in load.renamed
     ]
     for what, tensors in (
         (say("Not in the file"), load.missing),
@@ -54,9 +62,8 @@ def downloads(report: Comparison) -> None:
     """The numbers behind the pictures."""
     names = " ".join(sorted({variant.variant.attention or "none" for variant in report.variants}))
     about = f"look {report.variants[0].variant.backbone} {names}"
-    gates = {"gates": say("Statistics (CSV)")} if any(prediction.gates for prediction in report.predictions) else {}
-    drawing.files(report, about, gates)
-    if gates:
+    drawing.files(report, about, {"gates": say("Statistics (CSV)")} if gated(report) else {})
+    if gated(report):
         drawing.save(
             say("Channel weights (CSV)"), lambda: tables.weights_csv(report), f"{about} weights.csv", "text/csv"
         )
