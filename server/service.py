@@ -28,6 +28,7 @@ from server.answers.references import photos as named_photos
 from server.answers.size_limits import check_at_once, check_networks
 from server.catalog import catalog, version
 from server.engine import Engine
+from server.engine.admission import MemoryBudget
 from server.jobs.queue import JobQueue
 from server.settings import Settings
 from server.store import Store
@@ -69,7 +70,7 @@ class Answered(NamedTuple):
 class Service:
     """Engine, job queue, store, and what users keep, of one app."""
 
-    def __init__(self, settings: Settings, engine: Engine, queue: JobQueue, store: Store) -> None:
+    def __init__(self, settings: Settings, engine: Engine, queue: JobQueue, store: Store, memory: MemoryBudget) -> None:
         self.settings = settings
         self.engine = engine
         self.queue = queue
@@ -83,7 +84,7 @@ class Service:
         self.shelf: tuple[StoredKind, ...] = (self.photos, self.data_sets, self.checkpoints, self.jobs, self.answers)
         self._provenance = Provenance(engine, settings)
         self.archive = Archive(store.answers, settings)
-        self.answer_cache: AnswerCache[bytes] = AnswerCache(len, settings.remembered_bytes)
+        self.answer_cache: AnswerCache[bytes] = AnswerCache(len, memory, settings.remember_answers)
         self._fitting: LRUCache[Hashable, None] = LRUCache(MOST_FITTING)
         """Sizes of questions that were found to fit."""
         self._database_slow = False  # the last answer waited in vain, and its write has not ended yet
