@@ -112,6 +112,8 @@ def running(data: Path, **settings: object) -> Iterator[Service]:
     finally:
         process.terminate()
         process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def main() -> None:

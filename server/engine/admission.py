@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from attention.errors import Overloaded, TooLarge
 from attention.lab import LRU
+from server.process import trim_memory
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -38,8 +39,11 @@ PARTS: dict[tuple[str, ...], float] = {
 }
 """What draws on the memory budget, and the part of it that each group may take, so that no group keeps out another."""
 
+LARGE = 128_000_000
+"""Bytes that have to be free before they are given back to the system, which takes a tenth of a second a gigabyte."""
+
 CALLED = {
-    "networks": "networks that are at work",
+    "networks": "networks",
     "passes": "forward passes",
     "bodies": "other requests",
     "references": "reference gates",
@@ -132,6 +136,7 @@ class MemoryBudget:
         self.total = total
         self.held = {share: 0 for group in PARTS for share in group}
         """Bytes that each share holds now."""
+        self._freed = 0  # bytes that were given back since memory was trimmed
         self._groups = {share: group for group in PARTS for share in group}
         self._lock = Lock()
 
@@ -178,6 +183,14 @@ class MemoryBudget:
         """Count bytes that are gone."""
         with self._lock:
             self.held[share] -= size
+            if share == "networks" or size >= self.total // 8:  # what most passes take, the next one takes again
+                self._freed += size
+
+    def trim(self) -> None:
+        """Give memory back to the system after large networks have left, or a large pass is over."""
+        if self._freed >= LARGE:
+            self._freed = 0
+            trim_memory()
 
     @contextmanager
     def holding(self, share: str, size: int) -> Iterator[None]:
@@ -202,8 +215,6 @@ class BudgetedCache(LRU[K, V]):
 
     def __init__(self, memory: MemoryBudget, share: str, bytes_of: Callable[[V], int]) -> None:
         super().__init__(math.inf)
-        self.bytes_gone = 0
-        """Bytes of values that have left so far."""
         self._memory, self._share, self._bytes_of = memory, share, bytes_of
 
     def make_room(self, size: int, spared: int = 0) -> None:
@@ -220,10 +231,10 @@ class BudgetedCache(LRU[K, V]):
         self._values[key] = value
 
     def _make_room(self, size: int, spared: int = 0) -> None:
+        if size > self._memory.most(self._share):
+            return  # it never fits, and nothing should leave for it
         while len(self._values) > spared and self._memory.room(self._share) < size:
             self._leave(self._values.popitem()[1])
 
     def _leave(self, value: V) -> None:
-        size = self._bytes_of(value)
-        self._memory.give_back(self._share, size)
-        self.bytes_gone += size
+        self._memory.give_back(self._share, self._bytes_of(value))

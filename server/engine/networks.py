@@ -24,7 +24,6 @@ from attention.weights.find import Checkpoints
 from server.engine.admission import BudgetedCache, MemoryBudget
 from server.engine.batching import CancellationToken, MicroBatcher
 from server.engine.cpu_slots import CpuSlots
-from server.process import trim_memory
 
 MACS_PER_THREAD = 2e9
 """Multiply-accumulates that are worth another CPU thread.
@@ -32,9 +31,6 @@ MACS_PER_THREAD = 2e9
 A pass of less than half of it is over sooner without one. One of a little less is over later, by a quarter, but takes
 a tenth less of the cores' time, which others use meanwhile.
 """
-
-LARGE = 128_000_000
-"""Bytes that have to be free before they are given back to the system, which takes a tenth of a second a gigabyte."""
 
 
 class Alike(NamedTuple):
@@ -118,12 +114,9 @@ class Networks:
         self.max_batch_size = max_batch_size
         self._threads = threads
         self.memory = memory
-        self._models: BudgetedCache[tuple[Variant, str], Loaded] = BudgetedCache(
-            memory, "networks", lambda loaded: loaded.bytes
-        )
+        self.kept = BudgetedCache[tuple[Variant, str], Loaded](memory, "networks", lambda loaded: loaded.bytes)
         self.references: References = BudgetedCache(memory, "references", lambda gates: gates.bytes)
         """Gates of reference images, for all labs that run these networks."""
-        self._freed = 0  # bytes that were given back since memory was trimmed, besides those of networks that left
         self._cpu_slots = cpu_slots or CpuSlots(1)
         self._batcher: MicroBatcher[Alike, BatchItem, BatchRow] = MicroBatcher(
             self._run,
@@ -145,11 +138,6 @@ class Networks:
     def waiting(self) -> int:
         """How many images wait for a forward pass."""
         return len(self._batcher)
-
-    @property
-    def kept(self) -> BudgetedCache[tuple[Variant, str], Loaded]:
-        """The networks in memory, which only the batcher's thread may touch, and how often one was there already."""
-        return self._models
 
     def forward(
         self,
@@ -207,20 +195,19 @@ class Networks:
         return self.device.type == "cpu" and self._cpu_slots.busy
 
     def _run(self, alike: Alike, work: Sequence[BatchItem]) -> list[BatchRow]:
-        network = self._models.get(alike[:2], lambda: self._load(alike.variant))
+        network = self.kept.get(alike[:2], lambda: self._load(alike.variant))
         pixels = math.prod(alike.shape[-2:]) * len(work) * (1 + len(alike.ablations) * alike.each)
         threads = min(self._threads, 1 + int(network.macs_per_pixel * pixels / MACS_PER_THREAD))
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)  # counts for the calling thread only
         at_once = min(pixels, EACH_PIXELS) if alike.each else pixels
         size = int(network.pass_bytes_per_pixel * at_once) if self.device.type == "cpu" else 0
-        self._models.make_room(size, spared=1)
+        self.kept.make_room(size, spared=1)
         try:
             with self.memory.holding("passes", size):
                 return self._pass(network, alike, work)
         finally:
-            del network
-            self._trim(size)
+            self.memory.trim()
 
     def _pass(self, network: Loaded, alike: Alike, work: Sequence[BatchItem]) -> list[BatchRow]:
         images = [item.image for item in work]
@@ -233,22 +220,13 @@ class Networks:
             outputs = Outputs(*network.running.forward(images, ablation, references), network.sites)
         return [BatchRow(outputs, index) for index in range(len(work))]
 
-    def _trim(self, size: int) -> None:
-        """Give memory back to the system after large networks have left, or a pass that took an eighth of it all."""
-        if size >= self.memory.total // 8:
-            self._freed += size
-        if self._freed + self._models.bytes_gone >= LARGE:
-            self._freed = self._models.bytes_gone = 0
-            trim_memory()
-
     def _load(self, variant: Variant) -> Loaded:
         bill = count(variant)
         weights = 4 * (bill.total.parameters + bill.total.buffers)  # built in float32, whatever it runs in
-        self._models.make_room(2 * weights)
+        self.kept.make_room(2 * weights)
         with self.memory.holding("networks", 2 * weights):
             model = fused_copy(build(variant, self._checkpoints))
             running = Running(model, self.device, self.dtype, self._graphs)
-        self._freed += weights  # of the network that the copy was made of
         size = sum(tensor.nbytes for tensor in (*running.network.parameters(), *running.network.buffers()))
         pixels = bill.input_size**2
         return Loaded(running, sites(model), size, bill.total.macs / pixels, bill.peak_activation_bytes / pixels)
