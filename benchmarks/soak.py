@@ -4,7 +4,7 @@
 
 ``python -m server`` answers comparisons by four clients, each about a network that no other question names, with photos
 that are all different. Its memory is read after each question, the shares in ``/metrics`` after every eighth. It is
-within the budget when no shares together were ever above it, and the process never grew by more since the first networks.
+within the budget when its shares together were never above it, nor the growth of the process since the first networks.
 """
 
 import argparse
