@@ -74,7 +74,7 @@ def test_the_commands_of_the_page_are_commands() -> None:
 
 @pytest.mark.slow
 def test_the_commands_of_the_page_run_from_a_first_start_to_a_backup_that_is_restored(tmp_path: Path) -> None:
-    """As the page has them: `check`, serve, `keys`, `settings`, the backup while it runs, SIGTERM, the restored database."""
+    """As the page has them: `check`, serve, `keys`, `settings`, the backup while it runs, SIGTERM, the restore."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     data = tmp_path / "data"
