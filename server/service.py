@@ -16,7 +16,7 @@ from starlette.requests import Request as HTTPRequest
 
 from attention.build import skeleton
 from attention.data.folder import DataFolder
-from attention.errors import AttentionError, InvalidRequest
+from attention.errors import AttentionError, BadImage, InvalidRequest, TooLarge
 from attention.schemas import Conditions, Job, Storage
 from attention.schemas import StoredKind as KindOf
 from attention.spec import Request
@@ -144,7 +144,12 @@ class Service:
             AttentionError: as `answer`; TooLarge if one of its networks, or the question itself, is too large.
         """
         await self._check(question)
-        return await self.engine.answer(question, photos)
+        try:
+            return await self.engine.answer(question, photos)
+        except (BadImage, TooLarge):
+            if photos and len(photos) > 1:  # only now, for reading a photo twice costs as much as a small network
+                await run_in_threadpool(self.photos.check_readable, question.model_dump(mode="json"), photos)
+            raise
 
     async def _check(self, question: Request[Any]) -> None:
         """Return if a question is not too large; what its size depends on is counted once, for that takes its time."""
