@@ -89,7 +89,8 @@ def combined(name: str, backbones: Sequence[Names], modules: Sequence[Names]) ->
             if head.endswith("net") and (depth := re.fullmatch(r"resne[tx]t?(\d+)", body)):
                 words.append(head + depth[1])
             for word in words:
-                if word == plain or (re.search(rf"{word}(?!\d)", plain) and body not in (head, plain)):
+                part = word in plain and body not in (head, plain) and re.search(rf"{word}(?!\d)", plain)
+                if word == plain or part:
                     joined.setdefault(word, {})[backbone.name, module.name] = None
     return tuple(joined[max(joined, key=len)]) if joined else ()
 
@@ -160,7 +161,7 @@ def former_spellings(variant: Variant, backbones: Sequence[Names], modules: Sequ
         for body, body_options in _before(backbone, variant.backbone, variant.backbone_options)
         for name, options in _before(module, variant.attention, variant.options)
     ]
-    return tuple(one for one in dict.fromkeys(written) if one != variant)
+    return tuple(name for name in dict.fromkeys(written) if name != variant)
 
 
 def _before(names: Names | None, name: str | None, options: Options) -> list[tuple[str | None, Options]]:

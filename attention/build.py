@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
-from threading import RLock
 from typing import Any, get_type_hints
 
 import torch
@@ -16,26 +15,28 @@ from torch.utils._device import _device_constructors
 
 from attention import proposals
 from attention.aliases import canonical, combined, find, hint, renamings
-from attention.backbones import Backbone, backbones
+from attention.backbones import Backbone, Facts, ForeignNetwork, backbones
 from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, UnknownName
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
-from attention.names import BARE
+from attention.names import BARE, Size, write_size
+from attention.one_pass import meta_copy
 from attention.options import check
+from attention.own_models import SEEDING, renewed
+from attention.reports.gates import WatchedGate
+from attention.reports.network import OutputKind
 from attention.spec import Placement, Variant
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.outputs import map_shape, outlines
+from attention.tracing.own_gates import install, met
 from attention.tracing.paths import submodules
 from attention.weights import load as weights
 from attention.weights.find import NOWHERE, Checkpoints
 
 INSTALL_TIMM = "pip install 'attention-lab[timm]'"
 
-_seeding = RLock()
-"""Held while a network is made: torch has one generator for all threads, and another seed must not come in between.
-A module that needs the side of its map has a plain network made meanwhile, by the same thread."""
 
-
+@renewed
 @lru_cache(maxsize=4096)
 def resolve(variant: Variant) -> Variant:
     """The same variant said in full and without repeating defaults: its classes are a number, its options differ.
@@ -60,7 +61,7 @@ def resolve(variant: Variant) -> Variant:
     if said.placement.position == "published" and variant.attention is not None:
         said = said.model_copy(update={"placement": published_placement(variant)})
     card = weights.check(said)
-    classes = variant.classes or (len(card.labels) if card else default_classes(variant.backbone))
+    classes = variant.classes or (len(card.labels) if card else _default_classes(said))
     return said.model_copy(update={"classes": classes})
 
 
@@ -143,14 +144,46 @@ def build(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Backbone:
         BadCheckpoint, NotFound: its weights do not fit, or are not there.
     """
     variant = resolve(variant)
-    with _seeding, torch.random.fork_rng(devices=[]):
+    model = _with_gates(_assembled(variant), variant)
+    with advised(variant, checkpoints):
+        weights.load(model, variant, checkpoints)
+    return model
+
+
+def _assembled(variant: Variant) -> Backbone:
+    """The network of a resolved variant in eval mode, without its weights."""
+    with SEEDING, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(variant.seed)
         model: Backbone = backbones[variant.backbone](classes=variant.classes, **variant.backbone_options)
         torch.default_generator.manual_seed(variant.seed)
         fill(model, variant)
-    with advised(variant, checkpoints):
-        weights.load(model, variant, checkpoints)
     return model.eval()
+
+
+def _with_gates(model: Backbone, variant: Variant) -> Backbone:
+    """A network whose own gates can be seen, if it was not written here."""
+    if isinstance(model, ForeignNetwork):
+        install(model, _met(variant.model_copy(update={"weights": None, "seed": 0})))
+    return model
+
+
+@renewed
+@lru_cache(maxsize=256)
+def _met(variant: Variant) -> tuple[WatchedGate, ...]:
+    """The gates that a pass of a variant meets.
+
+    Raises:
+        InvalidRequest: it does not take an image of its input size.
+    """
+    model = _bare_skeleton(variant)
+    assert isinstance(model, ForeignNetwork)
+    try:
+        return met(model)
+    except Exception as error:
+        words = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise InvalidRequest(
+            f"{variant.name} does not take an image of {write_size(model.height_and_width)} pixels: {words}."
+        ) from error
 
 
 @contextmanager
@@ -169,9 +202,23 @@ def advised(variant: Variant, checkpoints: Checkpoints) -> Iterator[None]:
 
 
 def skeleton(variant: Variant) -> Backbone:
-    """The network of a variant on the meta device: its structure and shapes, no numbers."""
-    with _Shapes():
-        return build(variant.model_copy(update={"weights": None, "classes": resolve(variant).classes}))
+    """The network of a variant on the meta device: its structure and shapes, no numbers.
+
+    A network whose own numbers decide its way, such as a detector, stays on the CPU with its numbers.
+    """
+    variant = resolve(variant).model_copy(update={"weights": None})
+    return _with_gates(_bare_skeleton(variant), variant)
+
+
+def _bare_skeleton(variant: Variant) -> Backbone:
+    facts = _facts(variant)
+    if facts and not facts.without_numbers:
+        return _assembled(variant)
+    try:
+        with _Shapes():
+            return _assembled(variant)
+    except NotImplementedError:  # torch's, where a network's own code reads a number while it is made
+        return meta_copy(_assembled(variant))
 
 
 class _Shapes(TorchFunctionMode):
@@ -207,6 +254,24 @@ _FILLERS = frozenset(
 def input_size(backbone: str) -> int:
     """Height and width, in pixels, of the images that a backbone is meant for: its class says it, nothing is built."""
     return _made_by(backbones[backbone]).input_size
+
+
+def usual_size(variant: Variant) -> Size:
+    """Height and width of the images that a network is meant for, pixels."""
+    facts = _facts(variant)
+    return facts.input_size if facts else input_size(variant.backbone)
+
+
+def outputs(variant: Variant) -> OutputKind:
+    """What a resolved variant gives for each image."""
+    facts = _facts(variant)
+    return facts.outputs if facts else "classes"
+
+
+def _facts(variant: Variant) -> Facts | None:
+    """What is known of a network before it is built, where its function on the shelf says it."""
+    facts: Callable[..., Facts] | None = getattr(backbones[variant.backbone], "facts", None)
+    return facts(**variant.backbone_options) if facts else None
 
 
 @cache
@@ -249,10 +314,11 @@ def _after(model: nn.Module, variant: Variant) -> dict[str, Slot]:
         return {}
     found: dict[str, Slot] = {}
     try:
+        hosts = submodules(model, patterns)
         for number, (path, (channels, side)) in enumerate(_maps(variant.plain, patterns).items(), start=1):
             slot = Slot("after", number, 1, channels)
             slot.side = side
-            model.get_submodule(path).register_forward_hook(RunAttached(slot))
+            hosts[path].register_forward_hook(RunAttached(slot))
             found[key(path)] = slot
     except InvalidRequest as error:
         raise BadPlacement(str(error)) from error
@@ -260,13 +326,20 @@ def _after(model: nn.Module, variant: Variant) -> dict[str, Slot]:
     return {f"attached.{name}": slot for name, slot in found.items()}
 
 
+@renewed
 @lru_cache(maxsize=256)
 def _maps(plain: Variant, patterns: tuple[str, ...]) -> dict[str, tuple[int, int]]:
     """Channels and side of the maps that submodules of a plain network give at its own input size, by path."""
     model = skeleton(plain)
     paths = submodules(model, patterns)
-    outputs = outlines(model, ((torch.empty(1, 3, model.input_size, model.input_size, device="meta"),), {}))
-    return {path: map_shape(path, outputs, None) for path in paths}
+    given = outlines(model, ((blank(model),), {}))
+    return {path: map_shape(path, given, None) for path in paths}
+
+
+def blank(model: Backbone) -> torch.Tensor:
+    """One black image (1, 3, H, W) of a network's input size, where its parameters are."""
+    first = next(model.parameters(), torch.empty(0))
+    return torch.zeros(1, 3, *model.height_and_width, device=first.device, dtype=first.dtype)
 
 
 def chosen_slots(model: nn.Module, variant: Variant) -> dict[str, Slot]:
@@ -298,6 +371,7 @@ def _blocks(known: dict[int, list[int]]) -> str:
     return ", ".join(f"{stage}.{block}" for stage, blocks in known.items() for block in blocks)
 
 
+@renewed
 @lru_cache(maxsize=256)
 def map_sides(plain: Variant) -> dict[str, int]:
     """Side of the map that arrives at each slot of a plain network at its own input size, by path of the slot."""
@@ -313,10 +387,11 @@ def map_sides(plain: Variant) -> dict[str, int]:
     for path, slot in slots(model).items():
         slot.register_forward_hook(note(path))
     with torch.no_grad():
-        model(torch.empty(1, 3, model.input_size, model.input_size, device="meta"))
+        model(blank(model))
     return sides
 
 
-def default_classes(backbone: str) -> int:
-    """How many classes a backbone has unless a variant says otherwise."""
-    return int(inspect.signature(backbones[backbone]).parameters["classes"].default)
+def _default_classes(variant: Variant) -> int:
+    """How many classes a network has unless a variant says otherwise."""
+    facts = _facts(variant)
+    return facts.classes if facts else int(inspect.signature(backbones[variant.backbone]).parameters["classes"].default)

@@ -35,6 +35,7 @@ from attention.reports.study import StudyReport
 from attention.schemas import (
     AskedAgain,
     Catalog,
+    Checkpoint,
     DataSet,
     DataSets,
     Health,
@@ -274,6 +275,23 @@ class Client:
     def checkpoint(self, name: str) -> bytes:
         """A stored network's weights, as safetensors."""
         return self._send("GET", f"/v1/checkpoints/{quote(name, safe='')}").content
+
+    def save_file(self, job_id: str, out: str | Path) -> None:
+        """Write the file that a job of export made to disk, as it comes."""
+        path = f"/v1/jobs/{quote(job_id, safe='')}/file"
+        with self._sentences("GET", path), self.http.stream("GET", path) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise self._refusal("GET", path, answer)
+            with Path(out).open("wb") as file:
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+
+    def upload_checkpoint(self, name: str, weights: IO[bytes]) -> Checkpoint:
+        """Keep a file of safetensors under a name; it is sent as it is read."""
+        kind = {"Content-Type": "application/octet-stream"}
+        answer = self._send("POST", "/v1/checkpoints", params={"name": name}, content=weights, headers=kind)
+        return self._read(Checkpoint, answer)
 
     def catalog(self) -> Catalog:
         """All that can be asked for: modules, backbones, placements, shipped networks, analyses."""

@@ -10,7 +10,8 @@ whose hooks leave with the block.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self, get_args
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from attention.compiled import eager, own_path
 from attention.errors import InvalidRequest
-from attention.reports.gates import GateSite
+from attention.reports.gates import GateSite, WatchedGate
 from attention.spec import Ablation, GateKind, Placement, Position
 
 MIXED_AXIS: dict[GateKind, int] = {"spatial": 2, "branch": 2}
@@ -154,6 +155,44 @@ class UnitSlot(Slot):
         return result
 
 
+@dataclass
+class OwnGates:
+    """Gates in the code of a network that was not written here, which have no modules: one pass has found them.
+
+    Each has a Gate beside the network all the same. While something is hooked to these, the network's passes run inside
+    ``follow``, which sends every gate's weights through its Gate; else nothing is followed.
+
+    Args:
+        gates: by path.
+        places: by path.
+        met: all gates of the network in the order of a pass, those of modules in slots, too.
+        owners: path in the network of each module that does nothing but attention -> its first gate.
+        follow: the network and its images (B, 3, H, W) -> the context in which a pass runs.
+    """
+
+    gates: dict[str, Gate]
+    places: dict[str, GateSite]
+    met: tuple[WatchedGate, ...]
+    owners: dict[str, WatchedGate]
+    follow: Callable[[nn.Module, Tensor], AbstractContextManager[None]]
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Paths of all gates."""
+        return tuple(gate.path for gate in self.met)
+
+    @property
+    def hooked(self) -> bool:
+        """Whether something looks at one of them, or replaces it."""
+        return any(gate._forward_hooks for gate in self.gates.values())
+
+
+def own_gates(model: nn.Module) -> OwnGates | None:
+    """The gates in a network's own code; None where there is none."""
+    found: OwnGates | None = getattr(model, "own_gates", None)
+    return found
+
+
 def slots(model: nn.Module) -> dict[str, Slot]:
     """Every slot by its path, in the order of the network."""
     return {own_path(path): module for path, module in model.named_modules() if isinstance(module, Slot)}
@@ -161,7 +200,12 @@ def slots(model: nn.Module) -> dict[str, Slot]:
 
 def gates(model: nn.Module) -> dict[str, Gate]:
     """Every gate by its path, in the order of the network."""
-    return {own_path(path): module for path, module in model.named_modules() if isinstance(module, Gate)}
+    every = {own_path(path): module for path, module in model.named_modules() if isinstance(module, Gate)}
+    own = own_gates(model)
+    if own is None:
+        return every
+    every |= own.gates
+    return {path: every[path] for path in own.order}
 
 
 def sites(model: nn.Module) -> tuple[GateSite, ...]:
@@ -179,7 +223,11 @@ def sites(model: nn.Module) -> tuple[GateSite, ...]:
                     block=slot.block,
                 )
             )
-    return tuple(found)
+    own = own_gates(model)
+    if own is None:
+        return tuple(found)
+    places = {site.path: site for site in found} | own.places
+    return tuple(places[path] for path in own.order)
 
 
 @contextmanager

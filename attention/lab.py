@@ -21,24 +21,28 @@ import torch
 from cachetools import LRUCache
 from torch import Tensor, nn
 
+from attention import own_models
 from attention.analyses import analyses, question, run
 from attention.analysis import Outputs, Step, in_order
 from attention.build import build
 from attention.data.files import IMAGE, Files, FilesAndPhotos, image_id, samples
 from attention.data.sampling import batches
 from attention.data.sampling import stamp as images_stamp
+from attention.errors import InvalidRequest
 from attention.gate import sites
-from attention.network import describe
+from attention.network import describe, need_classes
+from attention.own_models import OwnModel
 from attention.photos import Photo, photo_bytes
 from attention.precision import DType
 from attention.reports.compare import CompareRequest, Comparison
 from attention.reports.gates import GateSite
-from attention.reports.network import Network
+from attention.reports.network import Network, OutputKind
 from attention.running.device import best_device, check_device
 from attention.running.fused import fused_copy
 from attention.running.reference_gates import NO_REFERENCES, ReferenceGates
 from attention.running.runner import Gates, Running
-from attention.spec import REFERRING, Ablation, Pictures, Plain, Request, Variant
+from attention.spec import REFERRING, Ablation, Pictures, Plain, Preprocess, Request, Variant
+from attention.weights.find import published_labels, published_preprocess
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -122,7 +126,9 @@ class BaseLab(ABC):
         """
         self.check()
         network = self.describe(variant)
-        if ablation is None or network.variant.attention is None:
+        if network.outputs != "map":
+            need_classes(network)
+        if ablation is None or not network.gates:
             return self._forward(network, images, None, ())
         references = [gates for (gates,) in self._put_in(network, images, (ablation,))]
         return self._forward(network, images, ablation, references)
@@ -131,6 +137,7 @@ class BaseLab(ABC):
         """Logits of images (B, 3, H, W) untouched, then under each ablation: (1 + A, B, K)."""
         self.check()
         network = self.describe(variant)
+        need_classes(network)
         return self._forward_each(network, images, ablations, self._put_in(network, images, ablations))
 
     def network(self, variant: Variant) -> nn.Module:
@@ -231,6 +238,46 @@ class Lab(BaseLab):
         self._described = {}  # weights may have been replaced since the question before
         return run(request, self)
 
+    def add(
+        self,
+        name: str,
+        model: nn.Module,
+        *,
+        labels: Sequence[str] = (),
+        preprocess: Any = None,
+        example: int | tuple[int, ...] | None = None,
+        outputs: OutputKind | None = None,
+    ) -> Variant:
+        """Let a model be asked about under a name, ``own(name=NAME)``, with the gates that following a pass finds.
+
+        The model stays as it is: what is asked runs in copies, and sees its weights as they are at each question. The
+        name is one for the whole process; another model of that name makes place.
+
+        Args:
+            labels: names of its classes; those of timm's configuration where it has one.
+            preprocess: a `Preprocess`, or transforms as torchvision's weights give them; that of timm's configuration.
+            example: height and width of its input, pixels, or (3, H, W); the model's own, else 224.
+            outputs: what it gives for each image; one pass finds it out.
+
+        Raises:
+            InvalidRequest: it is no name, or the model does not take a photo.
+        """
+        about = getattr(model, "pretrained_cfg", None) or {}
+        own = OwnModel(
+            name,
+            lambda: model,
+            title=f"{type(model).__name__}, added by hand.",
+            labels=tuple(labels) or published_labels(about, f"_{about.get('tag')}"),
+            preprocess=_preprocess(preprocess) or published_preprocess({"pretrained_cfg": about}),
+            size=own_models.example_size(example),
+            outputs=outputs,
+            limited=False,
+        )
+        own.measured  # noqa: B018  what it does not take is said here
+        own_models.add(own)
+        self._described = {}
+        return Variant(backbone="own", backbone_options={"name": name})
+
     def photos(self, *photos: Photo) -> tuple[str, ...]:
         """Take photos in, and give the ids by which requests name them; they stay in memory.
 
@@ -302,6 +349,21 @@ class Lab(BaseLab):
             return Running(model, self.device), sites(model)
 
         return self._networks.get((network.variant, network.stamp), load)
+
+
+def _preprocess(how: Any) -> Preprocess | None:
+    """Preprocessing as plain data; of transforms of torchvision's weights, their numbers."""
+    if how is None or isinstance(how, Preprocess):
+        return how
+    try:
+        filter = how.interpolation.value
+        size, resize = how.crop_size[0], how.resize_size[0]
+        return Preprocess(size=size, resize=resize, mean=how.mean, std=how.std, filter=filter, rounding="torchvision")
+    except (AttributeError, ValueError, TypeError, IndexError):
+        raise InvalidRequest(
+            "preprocess is a Preprocess(size=..., resize=..., mean=..., std=...), or what weights.transforms() of "
+            "torchvision's weights of classifiers gives."
+        ) from None
 
 
 def look(

@@ -1,4 +1,4 @@
-"""Short names: the grammar in which a Variant is one line of text, read and written.
+"""Short names: the grammar in which a Variant, or the size of an input, is one line of text, read and written.
 
     resnet50/se(reduction=8)@standard:3-4?classes=10&seed=1&weights=shipped
     backbone/attention(options)@position:stages?what differs from the defaults
@@ -11,8 +11,10 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, unquote
+
+from pydantic import BeforeValidator, Field
 
 from attention.errors import BadVariantName
 
@@ -167,3 +169,51 @@ def write_variant(
     text += f"@{placement}" if placement else ""
     said = [f"{key}={quote(str(value), safe='/:.-_')}" for key, value in extras.items() if value is not None]
     return text + (f"?{'&'.join(said)}" if said else "")
+
+
+# ---------------------------------------------------------------- sizes of inputs
+
+_HEIGHT_BY_WIDTH = re.compile(r"\s*(\d{1,5})\s*[x×]\s*(\d{1,5})\s*", re.IGNORECASE)
+LARGEST_SIDE = 2048
+
+
+def read_size(value: Any) -> Any:
+    """Read ``224x320`` as height and width, and two equal sides as one number.
+
+    Raises:
+        ValueError: it is no size of an input.
+    """
+    written = _HEIGHT_BY_WIDTH.fullmatch(value) if isinstance(value, str) else None
+    if written:
+        value = [int(side) for side in written.groups()]
+    sides = value if isinstance(value, list | tuple) else (value, value)
+    try:
+        height, width = (int(side) for side in sides)
+        right = all(1 <= float(side) <= LARGEST_SIDE and float(side) == int(side) for side in sides)
+    except (TypeError, ValueError, OverflowError):
+        right = False
+    if not right:
+        raise ValueError(
+            f"An input's size is 1 to {LARGEST_SIDE} pixels, or height and width, such as [224, 320] or 224x320."
+        )
+    return sides[0] if height == width else tuple(sides)
+
+
+Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
+Size = Annotated[Side | tuple[Side, Side], BeforeValidator(read_size)]
+"""Pixels of an input: the side of a square, or height and width, written [224, 320] or 224x320."""
+
+
+def height_and_width(size: Size) -> tuple[int, int]:
+    """Height and width of an input, pixels."""
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def short_size(size: Size) -> int | str:
+    """An input's size as it is typed: 224, or 224x320."""
+    return "{}x{}".format(*size) if isinstance(size, tuple) else size
+
+
+def write_size(size: Size) -> str:
+    """An input's height and width in words: ``224 x 320``."""
+    return "{} x {}".format(*height_and_width(size))

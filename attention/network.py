@@ -1,14 +1,25 @@
 """describe: looks up once all that is known of a network."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
-from attention.build import advised, build, input_size, renamed, resolve, skeleton
+from attention.build import advised, build, outputs, renamed, resolve, skeleton, usual_size
 from attention.counting.cost import count
+from attention.data.preprocessing import fitted
+from attention.errors import InvalidRequest
+from attention.gate import sites
+from attention.names import height_and_width
+from attention.own_models import OwnModel, get
 from attention.reports.checkpoints import LoadReport, WeightsState
-from attention.reports.network import Network
+from attention.reports.compare import PhotoInput
+from attention.reports.network import Network, OutputKind
 from attention.spec import Preprocess, Variant
 from attention.weights import load as weights
 from attention.weights.find import NOWHERE, Checkpoints, Source
+
+GIVEN: Mapping[OutputKind, str] = {"map": "a map of classes", "boxes": "boxes", "other": "something else"}
+"""What networks that give no classes give."""
+FRESH = "The model is as it was given; the attention that was put into it has not been trained."
 
 
 def describe(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Network:
@@ -23,7 +34,22 @@ def describe(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Network:
     """
     network = resolve(variant)
     stamp = "" if network.weights in (None, "shipped") else weights.stamp(network, checkpoints)
+    if (own := _own_model(network)) is not None:
+        stamp = f"{own.stamp}, {stamp}"
     return _describe(network, renamed(variant), checkpoints, stamp)
+
+
+def as_asked(network: Network, asked: PhotoInput) -> Network:
+    """The network with photos prepared as a question asks, counted at that size.
+
+    Raises:
+        InvalidRequest: it cannot take an image of that size.
+    """
+    if asked.input_size is None and asked.fit is None:
+        return network
+    bill = count(network.variant, asked.input_size)
+    counts = {"macs": bill.total.macs, "attention_macs": bill.attention.macs}
+    return network.model_copy(update={"preprocess": fitted(network.preprocess, asked.input_size, asked.fit), **counts})
 
 
 @lru_cache(maxsize=1024)
@@ -31,23 +57,36 @@ def _describe(variant: Variant, former: tuple[str, ...], checkpoints: Checkpoint
     source = weights.source(variant, checkpoints)
     bill, load = count(variant), None if source is None else _load_report(variant, checkpoints, source)
     state: WeightsState = "untrained" if load is None else "fresh attention" if load.fresh else "trained"
-    labels = source.labels if source else ()
+    labels, preprocess = (source.labels, source.preprocess) if source else ((), None)
+    warning = weights.warning(load, former)
+    if (own := _own_model(variant)) is not None:
+        labels, preprocess = labels or own.labels, preprocess or own.preprocess
+        if source is None:
+            state = "fresh attention" if variant.attention else "trained"
+            warning = " ".join((*former, *([FRESH] if variant.attention else ()))) or None
     return Network(
         name=variant.name,
         variant=variant,
         trained=state == "trained",
-        warning=weights.warning(load, former),
+        warning=warning,
         card=source.card if source else None,
         state=state,
         stamp=stamp,
         load=load,
         labels=labels if len(labels) == variant.classes else (),
-        preprocess=source.preprocess if source and source.preprocess else _usual_preprocess(variant.backbone),
+        preprocess=preprocess or _usual_preprocess(variant),
         parameters=bill.total.parameters,
         macs=bill.total.macs,
         attention_parameters=bill.attention.parameters,
         attention_macs=bill.attention.macs,
+        gates=len(sites(skeleton(variant))),
+        outputs=outputs(variant),
     )
+
+
+def _own_model(variant: Variant) -> OwnModel | None:
+    """The user's model that a resolved variant is of."""
+    return get(str(variant.backbone_options["name"])) if variant.backbone == "own" else None
 
 
 def _load_report(variant: Variant, checkpoints: Checkpoints, source: Source) -> LoadReport:
@@ -56,10 +95,26 @@ def _load_report(variant: Variant, checkpoints: Checkpoints, source: Source) -> 
         report = weights.plan(skeleton(variant), variant, source).report
     if not report.fresh:
         return report
-    return weights.measure(build(variant, checkpoints), report, input_size(variant.backbone))
+    model = build(variant, checkpoints)
+    return weights.measure(model, report, model.input_size)
 
 
-def _usual_preprocess(backbone: str) -> Preprocess:
-    """How a photo becomes the input of a backbone whose checkpoint does not say it."""
-    size = input_size(backbone)
-    return Preprocess(size=size, resize=size if size <= 64 else round(size / 0.875))
+def _usual_preprocess(variant: Variant) -> Preprocess:
+    """How a photo becomes the input of a network whose checkpoint does not say it."""
+    height, width = height_and_width(usual_size(variant))
+    shorter = min(height, width)
+    resize = shorter if shorter <= 64 else round(shorter / 0.875)
+    return Preprocess(size=height, width=None if width == height else width, resize=resize)
+
+
+def need_classes(network: Network) -> None:
+    """Return if a network tells classes apart.
+
+    Raises:
+        InvalidRequest: it gives something else, of which other questions ask.
+    """
+    if network.outputs != "classes":
+        raise InvalidRequest(
+            f"{network.name} gives {GIVEN[network.outputs]} for each image and no classes of whole images, which this "
+            "asks about. effects says what its outputs lose without its gates; gates, cost and latency take it, too."
+        )

@@ -54,7 +54,7 @@ def check(name: str, thing: Callable[..., Any], options: Mapping[str, Any]) -> d
     except ValidationError as error:
         fault = error.errors()[0]
         option = str(fault["loc"][0])
-        wanted = " or ".join(dict.fromkeys(one["msg"] for one in error.errors() if one["loc"][0] == option))
+        wanted = " or ".join(dict.fromkeys(fault["msg"] for fault in error.errors() if fault["loc"][0] == option))
         raise BadOption(f"{name!r} cannot take {option}={options[option]!r}: {wanted}.") from None
     defaults = form()
     chosen = {option: getattr(values, option) for option in sorted(options)}

@@ -257,7 +257,7 @@ def _parameters(module: str) -> tuple[tuple[str, ...], ...]:
 
 def _places(module: str, attribute: str, default: Position) -> Iterator[tuple[Position, bool]]:
     """Positions at which a library has this attribute, and whether its name tells so."""
-    known = [one.position for one in key_names.spellings(module) if one.attribute == attribute]
+    known = [spelling.position for spelling in key_names.spellings(module) if spelling.attribute == attribute]
     between = [place for place in get_args(Position) if attribute == f"{place}.0"]
     told: list[Position] = between or known
     yield from ((place, True) for place in told)

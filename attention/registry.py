@@ -29,6 +29,7 @@ class Registry(Mapping[str, T]):
         self._package = package
         self._things: dict[str, T] = {}
         self._names: dict[str, Names] = {}
+        self._unlisted: set[str] = set()
         self._filled = False
 
     def register(
@@ -39,6 +40,7 @@ class Registry(Mapping[str, T]):
         former: tuple[str, ...] = (),
         option_aliases: Mapping[str, str] = MappingProxyType({}),
         former_options: Mapping[str, str] = MappingProxyType({}),
+        listed: bool = True,
     ) -> Callable[[T], T]:
         """Decorator that puts what it decorates on the shelf under ``name``.
 
@@ -47,12 +49,14 @@ class Registry(Mapping[str, T]):
             former: names that it had here; they go on working, with a warning.
             option_aliases: other names of its options -> their names.
             former_options: names that its options had here -> their names; they go on working, with a warning.
+            listed: whether the shelf shows it; what means nothing without an option need not be shown.
         """
 
         def put(thing: T) -> T:
             if name in self._things:
                 raise ValueError(f"Two things are registered as {self.kind} {name!r}.")
             self._things[name] = thing
+            self._unlisted |= set() if listed else {name}
             self._names[name] = Names(name, aliases, former, dict(option_aliases), dict(former_options))
             return thing
 
@@ -92,11 +96,11 @@ class Registry(Mapping[str, T]):
 
     def __iter__(self) -> Iterator[str]:
         self._fill()
-        return iter(sorted(self._things))
+        return iter(sorted(self._things.keys() - self._unlisted))
 
     def __len__(self) -> int:
         self._fill()
-        return len(self._things)
+        return len(self._things) - len(self._unlisted)
 
     def _fill(self) -> None:
         if not self._filled:

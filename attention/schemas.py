@@ -5,9 +5,12 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field
 
 from attention.aliases import Names
+from attention.names import Size
 from attention.reports.checkpoints import Card
+from attention.reports.export import ExportRequest
 from attention.reports.inventory import Inventory
 from attention.reports.modules import Traits
+from attention.reports.network import OutputKind
 from attention.spec import GateKind, Placement, Plain, Position
 
 
@@ -117,12 +120,14 @@ class JobLinks(Plain):
     events: str = Field(description="GET: each change of it as a server-sent event.")
     report: str = Field(description="GET: its report, as far as it is known.")
     cancel: str = Field(description="POST: stop it.")
+    file: str | None = Field(default=None, description="GET: the file that it wrote, if it is to write one.")
 
     @classmethod
-    def of(cls, job_id: str) -> "JobLinks":
+    def of(cls, job_id: str, analysis: str) -> "JobLinks":
         """The links of a job."""
         job = f"/v1/jobs/{job_id}"
-        return cls(job=job, events=f"{job}/events", report=f"{job}/report", cancel=f"{job}/cancel")
+        file = f"{job}/file" if analysis == ExportRequest.analysis else None
+        return cls(job=job, events=f"{job}/events", report=f"{job}/report", cancel=f"{job}/cancel", file=file)
 
 
 class Job(Plain):
@@ -284,6 +289,19 @@ class BackboneEntry(Plain):
     classes: int = Field(description="Classes it has unless a variant says otherwise.")
 
 
+class OwnModelEntry(Plain):
+    """A model of an installed package or of the operator's file."""
+
+    name: str = Field(description="What a variant calls it, such as own(name=mine).")
+    title: str = Field(description="First line of its builder's documentation.")
+    problem: str | None = Field(default=None, description="Why it cannot be asked about; null if it can.")
+    outputs: OutputKind = Field(default="classes", description="What it gives for each image.")
+    classes: int = Field(default=0, description="Classes that it tells apart.")
+    input_size: Size = Field(default=1, description="Height and width of its input, pixels.")
+    parameters: int = Field(default=0, description="Trainable parameters.")
+    gates: int = Field(default=0, description="Gates that a pass met.")
+
+
 class AnalysisEntry(Plain):
     """A question the service can answer."""
 
@@ -305,7 +323,7 @@ class PublishedNetwork(Plain):
 
     name: str = Field(description="Short name of the variant with its weights.")
     repository: str = Field(description="Where it lies on the hub.")
-    attention: str | None = Field(description="Its attention module; None is the plain network.")
+    attention: str | None = Field(description="Its attention module here; None if it has none, or only its own.")
     licence: str = Field(description="Licence of the weights, as the hub spells it.")
     megabytes: float = Field(description="About how large the file is, millions of bytes.")
     recipe: str = Field(description="How it was trained, as far as that is published.")
@@ -314,12 +332,31 @@ class PublishedNetwork(Plain):
     groups: tuple[str, ...] = Field(description="Groups of networks of one recipe that it belongs to.")
 
 
+class PublishedChoice(Plain):
+    """Published networks that are fetched together: a group of one recipe, or a single one."""
+
+    name: str = Field(description="What POST /v1/weights/fetch calls it, such as quartet.")
+    networks: tuple[str, ...] = Field(description="Short names of the variants with their weights.")
+    megabytes: float = Field(description="About how large their files are together, millions of bytes.")
+    here: bool = Field(description="Whether all of them were fetched, so that they need no network any more.")
+    obstacle: str | None = Field(description="Why nothing can be fetched now, as far as that is known.")
+
+
+class PublishedChoices(Plain):
+    """Published networks to choose from, and which of them are here."""
+
+    weights: tuple[PublishedChoice, ...] = Field(description="Groups first, then single networks.")
+
+
 class Catalog(Plain):
     """All that can be asked for."""
 
     version: str = Field(description="Version of the service.")
     modules: tuple[ModuleEntry, ...]
     backbones: tuple[BackboneEntry, ...]
+    own_models: tuple[OwnModelEntry, ...] = Field(
+        default=(), description="Models of installed packages and of the operator's file, as backbones."
+    )
     placements: dict[str, str] = Field(description="Each position with where it is.")
     ablations: dict[str, str] = Field(description="Each kind of ablation with the question it answers.")
     shipped: tuple[Shipped, ...]

@@ -29,7 +29,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from attention.names import parse_placement, parse_variant, write_ranges, write_variant
+from attention.names import Size, parse_placement, parse_variant, write_ranges, write_variant
 
 
 class Plain(BaseModel):
@@ -130,7 +130,7 @@ class Placement(Plain):
                 if not chosen:
                     raise ValueError(f"{field} is empty; leave it out to mean all of them.")
                 with suppress(TypeError):  # what cannot be sorted is not valid either, and is told so next
-                    data = {**data, field: sorted({tuple(one) if field == "blocks" else one for one in chosen})}
+                    data = {**data, field: sorted({tuple(block) if field == "blocks" else block for block in chosen})}
         return data
 
     @model_validator(mode="after")
@@ -306,15 +306,16 @@ Filter = Literal["bicubic", "bilinear", "lanczos", "box", "hamming", "nearest"]
 class Preprocess(Plain):
     """How a photo becomes the network's input: shorter side to ``resize``, centre crop of ``size``, normalise."""
 
-    size: int = Field(default=224, ge=1, le=2048, description="Height and width of the input in pixels.")
-    resize: int = Field(default=256, ge=1, le=4096, description="Length of the shorter side before the crop, pixels.")
+    size: int = Field(default=224, ge=1, le=2048, description="Height of the input, pixels; its width unless said.")
+    width: int | None = Field(default=None, ge=1, le=2048, description="Width of an input that is not square, pixels.")
+    resize: int = Field(default=256, ge=1, le=4096, description="Its shorter side with the margin cut off, pixels.")
     mean: tuple[float, float, float] = Field(default=(0.485, 0.456, 0.406), description="Subtracted, in 0..1.")
     std: tuple[float, float, float] = Field(default=(0.229, 0.224, 0.225), description="Divided by, in 0..1.")
     filter: Filter = Field(default="bicubic", description="How pixels are averaged when the photo is resized.")
     mode: Literal["center", "squash", "border"] = Field(
         default="center",
-        description="What is done with a photo that is not square: its ends are cut off, both sides become 'resize' "
-        "long, or the longer side does and the rest is filled with the mean colour.",
+        description="How a photo of another shape is fitted: its ends are cut off, it is stretched, or it is padded "
+        "with the mean colour.",
     )
     rounding: Literal["nearest", "torchvision"] = Field(
         default="nearest",
@@ -366,12 +367,12 @@ class Pass(NamedTuple):
     """The largest forward pass that a question asks for, as far as it says so itself.
 
     Args:
-        size: height and width of the input in pixels; None is the network's own.
+        size: side, or height and width, of the input in pixels; None is the network's own.
         images: images at once; None is as many as the service takes.
         trains: whether everything is kept for a backward pass.
     """
 
-    size: int | None = None
+    size: Size | None = None
     images: int | None = None
     trains: bool = False
 
@@ -393,4 +394,4 @@ class Request(Plain, Generic[R_co]):
     @property
     def largest_pass(self) -> Pass:
         """What the question says itself about its largest forward pass."""
-        return Pass()
+        return Pass(getattr(self, "input_size", None))

@@ -23,12 +23,13 @@ from benchmarks.measure import line
 from benchmarks.overload import Service, Stretch, running
 from benchmarks.service import photos
 
+DATA = "noise"
 IMAGES = 512
 SIDE = 32
 STARTED_WITHIN_S = 120.0
 
 STUDY = {
-    "data": "noise",
+    "data": DATA,
     "variants": ["resnet20/none", "resnet20/se"],
     "recipe": {"epochs": 10_000, "batch_size": 64},
     "seeds": 1,
@@ -97,7 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), remember_answers=False) as service:
         crowd = Crowd("127.0.0.1", service.port, comparison(some, chosen.variants))
         with httpx2.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=120) as http:
-            http.post("/v1/datasets", params={"name": STUDY["data"]}, content=data_set()).raise_for_status()
+            http.post("/v1/datasets", params={"name": DATA}, content=data_set()).raise_for_status()
             service.load(crowd, chosen.clients, 3.0)
             for _ in range(chosen.turns):
                 alone.append(service.load(crowd, chosen.clients, chosen.seconds))

@@ -141,6 +141,8 @@ HOMES = {
     "latency": ("measured", marked("measurement")),
     "excitation": ("classes", marked("class curves")),
     "stripe": ("classes", marked("stripes")),
+    "export": ("look", marked("export")),
+    "weights/fetch": ("look", marked("download")),
 }
 """Kind of a job -> the address of the page that shows it, and what the kind is called."""
 

@@ -13,6 +13,15 @@ from dashboard.language import marked, say
 VALUE = re.compile(r"%\((\w+)\)s")
 
 TEMPLATES = (
+    marked(
+        "Products of bounded tensors that cannot be read as gates: %(count)s. They are left alone. Where one is a "
+        "gate, point at the submodule that gives its weights: %(example)s, with the path of the activation."
+    ),
+    marked(
+        "%(model)s has no gates: %(convolutions)s convolutions, %(products)s products with a bounded weight in one "
+        "pass. Attach one (attention.attach), or point at a submodule: %(example)s."
+    ),
+    marked("The model is as it was given; the attention that was put into it has not been trained."),
     marked("No arm is shown to be better or worse than %(baseline)s."),
     marked("No arm differs from %(baseline)s by more than %(margin)s."),
     marked("Too few seeds to decide anything: the first verdict is given at %(seeds)s."),

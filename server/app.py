@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
+from attention import own_models
 from attention.analyses import analyses
 from attention.errors import AttentionError
 from server import problems
@@ -25,6 +26,7 @@ from server.engine.admission import MemoryBudget
 from server.engines import make_engine, make_job_queue
 from server.operations import metrics
 from server.operations.metrics import Metrics
+from server.operations.preload import preload
 from server.operations.retention import keep_no_longer
 from server.service import Service
 from server.settings import Settings
@@ -61,6 +63,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
             chosen.folder.chmod(0o700)
         store = Store(chosen.database_url)
         try:
+            await run_in_threadpool(read_models, chosen)
             answering: Engine = engine if engine is not None else await run_in_threadpool(make_engine, chosen, memory)
         except AttentionError as error:
             app.state.obstacle = str(error)
@@ -69,16 +72,16 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         queue = make_job_queue(chosen)
         app.state.service = Service(chosen, answering, queue, store, memory)
         await run_in_threadpool(_say_what_is_here, store, answering)
-        sweeping = asyncio.create_task(keep_no_longer(app.state.service))
+        tasks = [asyncio.create_task(work(app.state.service)) for work in (preload, keep_no_longer)]
         try:
             if engine is None:
                 await run_in_threadpool(queue.open)
             with numbers.watching(app.state.service):
                 yield
         finally:
-            sweeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeping
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await run_in_threadpool(queue.close)
             if engine is None:
                 await run_in_threadpool(answering.close)
@@ -104,6 +107,12 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     _surround(app, chosen, accounts, numbers)
     describe(app, schemas)
     return app
+
+
+def read_models(settings: Settings) -> None:
+    """Take in the models of installed packages and of the operator's file."""
+    if names := own_models.read(settings.models):
+        log.info("Models of one's own: %s.", ", ".join(names))
 
 
 def _say_what_is_here(store: Store, engine: Engine) -> None:

@@ -10,17 +10,31 @@ from typing import Any
 
 import torch
 
+from attention import own_models
 from attention.analyses import analyses, request_type
+from attention.analyses.fetch import WEIGHTS
 from attention.backbones import backbones
-from attention.build import published_placement, resolve, skeleton
+from attention.build import published_placement, resolve, skeleton, usual_size
 from attention.errors import AttentionError
 from attention.gate import gates, slots
 from attention.measuring.traits import traits
 from attention.modules import modules
+from attention.network import describe
 from attention.options import schema
-from attention.schemas import AnalysisEntry, BackboneEntry, Catalog, ModuleEntry, PublishedNetwork, Shipped
+from attention.schemas import (
+    AnalysisEntry,
+    BackboneEntry,
+    Catalog,
+    ModuleEntry,
+    OwnModelEntry,
+    PublishedChoice,
+    PublishedNetwork,
+    Shipped,
+)
 from attention.spec import ABLATIONS, POSITIONS, GateKind, Placement, Position, Variant
 from attention.weights import load as weights
+from attention.weights.find import Checkpoints
+from attention.weights.hub import Hub
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork
 
 logger = logging.getLogger(__name__)
@@ -44,6 +58,7 @@ def catalog() -> Catalog:
         version=version(),
         modules=tuple(_module(name, networks) for name in modules),
         backbones=networks,
+        own_models=tuple(map(_own_model, own_models.names())),
         placements=POSITIONS,
         ablations=ABLATIONS,
         shipped=tuple(
@@ -67,6 +82,35 @@ def _hub_network(network: HubNetwork) -> PublishedNetwork:
         test_size=network.test_size,
         groups=tuple(name for name, group in GROUPS.items() if network.name in group.names),
     )
+
+
+def published(checkpoints: Checkpoints) -> Iterator[PublishedChoice]:
+    """Published networks to choose from, and which of them are here: groups first, then single ones."""
+    hub = checkpoints.fetch
+    obstacle = hub.obstacle() if isinstance(hub, Hub) else "Nothing is fetched from the hub here."
+    choices = {name: group.networks for name, group in GROUPS.items()} | {
+        name: (network,) for name, network in NETWORKS.items()
+    }
+    for name, networks in choices.items():
+        missing = _missing(networks)
+        fetched = isinstance(hub, Hub) and all(hub.cached(network.repository, WEIGHTS) for network in networks)
+        yield PublishedChoice(
+            name=name,
+            networks=tuple(network.weighted.name for network in networks),
+            megabytes=round(sum(network.megabytes for network in networks), 1),
+            here=fetched and missing is None,
+            obstacle=missing or obstacle,
+        )
+
+
+def _missing(networks: Sequence[HubNetwork]) -> str | None:
+    """Which package networks need that is not installed, as a sentence."""
+    try:
+        for network in networks:
+            resolve(network.weighted)
+    except AttentionError as error:
+        return str(error)
+    return None
 
 
 def _module(name: str, networks: Sequence[BackboneEntry]) -> ModuleEntry:
@@ -118,6 +162,25 @@ def _backbone(name: str) -> BackboneEntry:
         input_size=network.input_size,
         classes=variant.classes,
         **_documentation(backbones[name]),
+    )
+
+
+def _own_model(name: str) -> OwnModelEntry:
+    model = own_models.get(name)
+    variant = Variant(backbone="own", backbone_options={"name": name})
+    called = variant.name.partition("/")[0]
+    try:
+        network = describe(variant)
+    except AttentionError as error:
+        return OwnModelEntry(name=called, title=model.title, problem=str(error))
+    return OwnModelEntry(
+        name=called,
+        title=model.title,
+        outputs=network.outputs,
+        classes=network.variant.classes or 0,
+        input_size=usual_size(network.variant),
+        parameters=network.parameters,
+        gates=network.gates,
     )
 
 

@@ -60,11 +60,11 @@ def try_engine(settings: Settings) -> str:
     return f"This machine answered a question; it works on {settings.workers} requests and {jobs}."
 
 
-def make_engine(settings: Settings, memory: MemoryBudget) -> Engine:
+def make_engine(settings: Settings, memory: MemoryBudget | None = None) -> Engine:
     """The engine that the settings ask for.
 
     Args:
-        memory: what it draws on if it works in this process.
+        memory: what it draws on if it works in this process; None is a budget of its own.
 
     Raises:
         InvalidRequest: it is not installed, or its cluster is not there.

@@ -79,7 +79,7 @@ class Service:
         self.photos = Photos(files, store, settings.keep_uploads_days)
         self.data_sets = DataSets(DataFolder(files.file_store), jobs, settings.keep_data_sets_days)
         self.checkpoints = StoredCheckpoints(files.checkpoints, jobs, settings.keep_checkpoints_days)
-        self.jobs = StoredJobs(jobs, settings.keep_jobs_days)
+        self.jobs = StoredJobs(files.file_store, jobs, settings.keep_jobs_days)
         self.answers = StoredAnswers(store.answers, jobs, settings.reports_kept_days)
         self.shelf: tuple[StoredKind, ...] = (self.photos, self.data_sets, self.checkpoints, self.jobs, self.answers)
         self._provenance = Provenance(engine, settings)
@@ -91,6 +91,8 @@ class Service:
         self.version = version()
         self.readiness = anyio.CapacityLimiter(2)
         """Threads of their own for the question whether the database is there, when all others wait for it."""
+        self.loading = list(settings.preload)
+        """Networks that are to be loaded at the start and are not in memory yet."""
         self.leaving = Event()
         """Set when the service is told to stop: answers without an end come to one."""
 

@@ -10,12 +10,26 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from attention.errors import AttentionError
+from attention.names import split_names
 from attention.precision import DType
+from attention.spec import Variant
 
 
 def _listed(value: Any) -> Any:
     """Text with commas as its parts."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _networks(value: Any) -> Any:
+    """Text with short names of networks as its parts, each of which can be read."""
+    names = split_names(value) if isinstance(value, str) else value
+    try:
+        for name in names:
+            Variant.parse(name)
+    except AttentionError as error:
+        raise ValueError(str(error)) from error
+    return names
 
 
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
@@ -36,6 +50,11 @@ class Settings(BaseSettings):
         default=None,
         description="S3-compatible store that images, data sets and checkpoints are in, s3://bucket/prefix, for many "
         "machines; None is the data folder. See docs/scale.md.",
+    )
+    models: Path | None = Field(
+        default=None,
+        description="File of the operator's own models, /etc/attention/models.py: its public functions each give an "
+        "nn.Module. It is run at the start, so it must be writable for nobody else. See docs/your_model.md.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 is every interface.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
@@ -117,6 +136,11 @@ class Settings(BaseSettings):
         "multiply-accumulates; a larger one is asked as a job.",
     )
     workers: int = Field(default=32, ge=1, le=1024, description="Requests that are worked on at the same time.")
+    preload: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        default=(),
+        description="Networks that are loaded at the start, by short name, separated by commas: no visitor waits for "
+        "them, and /v1/ready says no until they are there. ATTENTION_MEMORY_BYTES should hold all of them.",
+    )
     jobs: int = Field(default=1, ge=0, le=64, description="Jobs that run at the same time; 0 leaves them queued.")
     job_threads: int = Field(
         default=0, ge=0, le=1024, description="CPU threads of one job; 0 shares out every core but one."

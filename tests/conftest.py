@@ -4,6 +4,7 @@ The default set has one representative of each kind: of a parametrised test its 
 that is marked ``full``, ``slow``, ``browser`` or ``scale``. ``-m ""`` (``make testall``) takes all.
 """
 
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -44,6 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for same in cases.values():
         for item in same[1:-1]:
             item.add_marker(pytest.mark.full)
+
+
+def pytest_collection_finish() -> None:
+    """Let a hundred loggers of torch's pass messages on: pytest would visit each six times in every test otherwise."""
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.propagate = True
 
 
 @pytest.hookimpl(wrapper=True)

@@ -113,6 +113,7 @@ def test_a_signal_stops_both_and_is_no_failure(how: signal.Signals) -> None:
     assert not listens(api) and not listens(dashboard)
 
 
+@pytest.mark.full
 def test_a_service_that_does_not_listen_is_ended() -> None:
     api, dashboard = free_ports(2)
     with launched(answering("API", api, "deaf"), answering("Dashboard", dashboard), stop_within_s=0.5) as child:

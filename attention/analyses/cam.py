@@ -20,12 +20,17 @@ from torch import Tensor, nn
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
+from attention.backbones import Backbone
+from attention.build import blank
 from attention.data.preprocessing import crop, prepared
 from attention.errors import InvalidRequest, did_you_mean
-from attention.gate import Slot, slots
+from attention.gate import slots
 from attention.measuring.channel_gates import ran
+from attention.network import as_asked, need_classes
 from attention.reports.cam import CamMap, CamNetwork, CamPhoto, CamReport, CamRequest
 from attention.reports.compare import ClassScore
+from attention.tracing.outputs import Outline, outlines
+from attention.tracing.paths import named_modules
 
 METHOD = (
     "Grad-CAM (Selvaraju et al., ICCV 2017, arXiv:1610.02391): channels of a feature map, weighted by the mean over "
@@ -46,7 +51,9 @@ class Seen:
 @analyses.register("cam")
 def cam(request: CamRequest, lab: AnyLab) -> CamReport:
     """Where in these photos did each network find what speaks for its class? Grad-CAM, side by side."""
-    subjects = [lab.describe(variant) for variant in request.variants]
+    subjects = [as_asked(lab.describe(variant), request) for variant in request.variants]
+    for subject in subjects:
+        need_classes(subject)
     inputs, sizes = prepared(map(lab.files.image, request.images), (subject.preprocess for subject in subjects))
     networks: list[CamNetwork] = []
     by_network: list[list[CamMap]] = []
@@ -56,22 +63,22 @@ def cam(request: CamRequest, lab: AnyLab) -> CamReport:
         assert variant.classes is not None  # it is resolved
         target = class_number(request.target, names, variant.classes, subject.name)
         model = lab.network(variant)
-        path, slot = feature_map(model, request.stage, subject.name)
-        seen = grad_cam(model, slot, inputs[how].to(lab.device), target)
+        path, place, stage = feature_map(model, request.stage, subject.name)
+        seen = grad_cam(model, place, inputs[how].to(lab.device), target)
         crops = [crop(width, height, how) for width, height in sizes]
         by_network.append(_maps(request, subject.name, seen, names, target, crops))
         height, width = seen.heat.shape[1:]
         network = CamNetwork(
             **dict(ran(subject, lab)) | {"dtype": "float32"},
             layer=path,
-            stage=slot.stage,
+            stage=stage,
             channels=seen.channels,
             height=height,
             width=width,
             classes=variant.classes,
         )
         networks.append(network)
-    maps = tuple(one for image in zip(*by_network, strict=True) for one in image)
+    maps = tuple(map_ for image in zip(*by_network, strict=True) for map_ in image)
     return CamReport(
         networks=tuple(networks),
         photos=tuple(
@@ -107,19 +114,35 @@ def class_number(target: int | str | None, names: Sequence[str], classes: int, n
     raise InvalidRequest(f"{network} has no class {target!r}.{hint if len(hint) < 300 else ''}")  # not all 1,000 names
 
 
-def feature_map(model: nn.Module, stage: int | None, network: str) -> tuple[str, Slot]:
-    """The place whose output is looked at, and its path: after a stage, or before the classifier's pooling.
+def feature_map(model: nn.Module, stage: int | None, network: str) -> tuple[str, nn.Module, int | None]:
+    """The module whose output is looked at, with its path and stage: after a stage, or before the classifier's pooling.
 
     Raises:
-        InvalidRequest: the network has no such stage.
+        InvalidRequest: the network has no such stage, or no map.
     """
     position = "tail" if stage is None else "stage"
     there = {slot.stage: (path, slot) for path, slot in slots(model).items() if slot.position == position}
-    if stage is None:
-        return there[max(there)]
-    if stage not in there:
-        raise InvalidRequest(f"{network} has no stage {stage}. It has stages {', '.join(map(str, sorted(there)))}.")
-    return there[stage]
+    if stage is None and not there and isinstance(model, Backbone):
+        return *_last_map(model, network), None
+    number = max(there) if stage is None else stage
+    if number not in there:
+        known = ", ".join(map(str, sorted(there)))
+        has = f"It has stages {known}." if known else "Its stages are not known; leave stage out for its last map."
+        raise InvalidRequest(f"{network} has no stage {stage}. {has}")
+    return *there[number], number
+
+
+def _last_map(model: Backbone, network: str) -> tuple[str, nn.Module]:
+    """The module that is the last to give a map (1, C, H, W) of more than one place, by a pass of one image."""
+    outputs = outlines(model, ((blank(model),), {}))
+    maps = [
+        path
+        for path, calls in outputs.items()
+        if isinstance(calls[-1], Outline) and len(calls[-1].shape) == 4 and max(calls[-1].shape[2:]) > 1
+    ]
+    if not maps:
+        raise InvalidRequest(f"No layer of {network} gives a map (B, C, H, W), so there is no Grad-CAM of it.")
+    return maps[-1], named_modules(model)[maps[-1]]
 
 
 def grad_cam(model: nn.Module, place: nn.Module, images: Tensor, target: int | None) -> Seen:
@@ -187,14 +210,14 @@ def _maps(
 def caveats(networks: Sequence[CamNetwork], maps: Sequence[CamMap]) -> list[str]:
     """What to know before reading the maps."""
     said = [f"{network.name}: {network.warning}" for network in networks if network.warning]
-    empty = [one for one in maps if one.maximum == 0]
+    empty = [item for item in maps if item.maximum == 0]
     if empty:
-        where = ", ".join(dict.fromkeys(one.network for one in empty))
+        where = ", ".join(dict.fromkeys(item.network for item in empty))
         said.append(
             f"{len(empty)} of {len(maps)} maps are empty ({where}): no place of the feature map speaks for the class "
             "there, only against it."
         )
-    coarse = {f"{one.height} x {one.width}" for one in networks if one.height * one.width <= 64}
+    coarse = {f"{item.height} x {item.width}" for item in networks if item.height * item.width <= 64}
     if coarse:
         said.append(
             f"Heat maps are as coarse as the feature map ({', '.join(sorted(coarse))}): drawn smoothly they look "

@@ -10,13 +10,15 @@ from torch import Tensor
 from attention.analyses import analyses
 from attention.analysis import AnyLab, Outputs
 from attention.data.preprocessing import prepared
-from attention.errors import TooLarge
+from attention.errors import InvalidRequest, TooLarge
 from attention.measuring.confounds import differences_in_training
+from attention.network import as_asked, need_classes
 from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
 from attention.reports.gates import GateSite
 from attention.reports.network import Network
 from attention.running.device import device_name
 from attention.running.runner import check_finite
+from attention.spec import REFERRING
 
 LOW, HIGH = 0.1, 0.9
 """A gate entry below or above these counts as saturated."""
@@ -28,12 +30,19 @@ MAX_VALUES = 8_000_000
 @analyses.register("compare")
 def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
     """What do these networks see in these photos, and what does their attention do?"""
-    networks = [lab.describe(variant) for variant in request.variants]
+    networks = [as_asked(lab.describe(variant), request) for variant in request.variants]
+    for network in networks:
+        need_classes(network)
+    if (request.input_size or request.fit) and request.ablation and request.ablation.kind in REFERRING:
+        raise InvalidRequest(
+            f"Kind {request.ablation.kind!r} puts in gates of reference images, which networks see in their own way. "
+            "Leave out input_size and fit, or ask for another kind of ablation."
+        )
     inputs, _ = prepared(map(lab.files.image, request.images), (network.preprocess for network in networks))
     by_variant: list[list[Prediction]] = []
     for number, network in enumerate(networks):
         lab.progress(number, len(networks), network.name)
-        ablation = request.ablation if network.variant.attention else None
+        ablation = request.ablation if network.gates else None
         outputs = lab.forward(network.variant, inputs[network.preprocess], ablation)
         by_variant.append(predictions(request, network.name, network.labels, outputs))
     return Comparison(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from attention.analyses import analyses
+from attention.analyses.maps import slot_of
 from attention.analyses.permutation import arrivals
 from attention.analysis import AnyLab
 from attention.data.preprocessing import preprocess
@@ -104,8 +105,9 @@ def gate_of(module: AttentionModule, inner: str, site: GateSite, x: Tensor) -> T
 def _module(lab: AnyLab, site: GateSite, request: CouplingRequest, x: Tensor) -> tuple[AttentionModule, str, Tensor]:
     """The module of a gate in float64, the gate's path inside it, and the map (1, C, H, W) that arrives at it."""
     network = lab.network(request.variant)
+    slot_of(network, site.path)
     for slot, module, arrived in arrivals(network, x):
-        path = next(path for path, one in slots(network).items() if one is slot)
+        path = next(path for path, candidate in slots(network).items() if candidate is slot)
         if not site.path.startswith(f"{path}."):
             continue
         if len(arrived) > 1:
@@ -126,7 +128,7 @@ def _means_only(module: AttentionModule, inner: str, site: GateSite, x: Tensor) 
     for seed in range(TRIES):
         randomise(tried, seed)
         with torch.no_grad():
-            whole, means = (gate_of(tried, inner, site, one) for one in (maps, flat))
+            whole, means = (gate_of(tried, inner, site, inputs) for inputs in (maps, flat))
         if not torch.allclose(whole, means):
             return False
     return True

@@ -7,11 +7,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import input_size, resolve, skeleton
+from attention.build import resolve, skeleton, usual_size
 from attention.counting.cost import count, rows_of
 from attention.counting.counters import COUNTERS, Counter
 from attention.counting.ledger import CountedOperation, walk
 from attention.gate import slots
+from attention.names import Size, height_and_width
 from attention.reports.court import CourtReport, CourtRequest, Reason, Spelling, Witness
 from attention.spec import Variant
 
@@ -24,7 +25,7 @@ CHANNELS, SIDE, KERNEL_SIZE = 256, 56, 5
 def court(request: CourtRequest, lab: AnyLab) -> CourtReport:
     """What would other counters say this network costs, and why do they differ?"""
     variant = resolve(request.variant)
-    size = request.input_size or input_size(variant.backbone)
+    size = request.input_size or usual_size(variant)
     bill, rows = count(variant, size), rows_of(variant, size)
     heard = (torch_itself(variant, size, bill.total.macs), *(hear(counter, rows) for counter in COUNTERS))
     return CourtReport(
@@ -77,11 +78,11 @@ def hear(counter: Counter, rows: tuple[CountedOperation, ...]) -> Witness:
     )
 
 
-def torch_itself(variant: Variant, size: int, macs: int) -> Witness:
+def torch_itself(variant: Variant, size: Size, macs: int) -> Witness:
     """What torch's own counter reports: it is here, so it is run."""
     model = skeleton(variant)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.empty(1, 3, size, size, device="meta"))
+        model(torch.empty(1, 3, *height_and_width(size), device="meta"))
     by_module = counter.get_flop_counts()
     inside = (by_module.get(f"{type(model).__name__}.{path}", {}) for path, slot in slots(model).items() if len(slot))
     total = counter.get_total_flops()

@@ -26,6 +26,7 @@ from attention.measuring.gate_health import GateWatch
 from attention.measuring.planning import MOST_SEEDS, seeds_needed, seeds_needed_range
 from attention.measuring.traits import NARROW
 from attention.modules import modules
+from attention.network import need_classes
 from attention.reports.diagnose import DiagnoseReport, DiagnoseRequest, Finding, Statement, Units
 from attention.reports.evidence import Interval
 from attention.reports.network import Network
@@ -42,6 +43,7 @@ KEPT = 0.1
 @analyses.register("diagnose")
 def diagnose(request: DiagnoseRequest, lab: AnyLab) -> DiagnoseReport:
     """Why does the attention of this network not help: what is wrong with its gates, its place, or the comparison?"""
+    need_classes(lab.describe(request.variant))
     ablated = SweepRequest(variant=request.variant, images=request.images, kinds=KINDS, calibration=request.calibration)
     what = plan(ablated, ("all",), request.images, lab, calibrate=True)
     network, total = what.network, how_many(request.images, lab.files)
@@ -96,7 +98,9 @@ def headline(statements: Sequence[Statement]) -> str:
 
 
 def _structure(network: Network) -> Iterator[Statement]:
-    """Start, bottleneck and place of a network's attention."""
+    """Start, bottleneck and place of a network's attention; nothing of gates in its own code."""
+    if network.variant.attention is None:
+        return
     seed = network.card.seed if network.card else network.variant.seed
     start = build(network.variant.model_copy(update={"weights": None, "seed": seed}))
     yield _start(start, network)
@@ -198,7 +202,7 @@ def published_gain(variant: Variant) -> tuple[float | None, str]:
         return None, ""
     group, (ours, plain) = min(
         fitting,
-        key=lambda one: ((one[1][0].variant or "").partition("/")[0] != variant.backbone, not one[0].same_recipe),
+        key=lambda pair: ((pair[1][0].variant or "").partition("/")[0] != variant.backbone, not pair[0].same_recipe),
     )
     return round(ours.score - plain.score, 2), f"{group.source}, {group.table}, {ours.name} against {plain.name}"
 

@@ -22,6 +22,7 @@ from attention.interventions.plan import SCALE, described, reference_images
 from attention.measuring.agreement import Numbers, divergence, kappa, rights
 from attention.measuring.channel_gates import ran
 from attention.measuring.confounds import differences_in_training
+from attention.network import need_classes
 from attention.reports.compare import ClassScore
 from attention.reports.disagreement import (
     Agreement,
@@ -80,8 +81,10 @@ class Asked:
     def __init__(self, request: DisagreementRequest, lab: AnyLab) -> None:
         self.request, self.lab = request, lab
         self.networks = [lab.describe(variant) for variant in request.variants]
-        self.caveats = [f"{one.name}: {one.warning}" for one in self.networks if one.warning]
-        self.caveats += differences_in_training(tuple(one for one in self.networks if one.trained))
+        for network in self.networks:
+            need_classes(network)
+        self.caveats = [f"{network.name}: {network.warning}" for network in self.networks if network.warning]
+        self.caveats += differences_in_training(tuple(network for network in self.networks if network.trained))
         self.names, about_classes = same_classes(self.networks)
         self.caveats += about_classes
         self.reference: Pictures | None = None
@@ -93,12 +96,18 @@ class Asked:
         self.arms: list[tuple[Network, AblationKind | None]] = []
         for network in self.networks:
             self.arms.append((network, None))
-            if request.removal is not None and network.variant.attention is not None:
+            if request.removal is not None and network.gates:
                 self.arms.append((network, request.removal))
         self.ids = [network.name + (" without attention" if removed else "") for network, removed in self.arms]
         self.whole = [row for row, (_, removed) in enumerate(self.arms) if removed is None]
         self.without = [row for row, (_, removed) in enumerate(self.arms) if removed is not None]
         """Each follows the arm of the same network as it is."""
+        if len(self.arms) == 1:
+            raise InvalidRequest(
+                f"{self.networks[0].name} has no gates to replace, so it has nothing to disagree with: name another."
+            )
+        if request.rank_by == "removal" and not self.without:
+            raise InvalidRequest("rank_by 'removal' needs a network with gates.")
         self.total = how_many(request.images, lab.files)
 
     def shares(self, some: Sequence[Picture]) -> Numbers:
@@ -115,12 +124,12 @@ class Asked:
                 inputs[how] = torch.stack([preprocess(picture.image, how) for picture in some])  # (B, 3, S, S)
             with torch.inference_mode():
                 logits += self.lab.forward_each(network.variant, inputs[how], self._ablations(network)).unbind()
-        predictions: Numbers = torch.stack([one.double().cpu() for one in logits]).softmax(-1).numpy()
+        predictions: Numbers = torch.stack([rows.double().cpu() for rows in logits]).softmax(-1).numpy()
         return predictions
 
     def _ablations(self, network: Network) -> list[Ablation]:
         kind = self.request.removal
-        if kind is None or network.variant.attention is None:
+        if kind is None or not network.gates:
             return []
         return [Ablation(kind=kind, value=self.request.value, seed=self.request.seed, reference=self.reference)]
 
@@ -156,7 +165,7 @@ def same_classes(networks: Sequence[Network]) -> tuple[tuple[str, ...], list[str
 
 
 def _first_difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
-    number = next(place for place, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
+    number = next(place for place, (first, other) in enumerate(zip(ours, theirs, strict=True)) if first != other)
     return f"class {number} is {ours[number]!r} and {theirs[number]!r}"
 
 
@@ -187,7 +196,7 @@ class Disagreements:
         """Every arm's predictions (A, B, K) for some images."""
         asked, first = self.asked, shares.argmax(-1)  # (A, B)
         self._first.append(first)
-        self.apart += [divergence(shares[[one, other]]).sum() for one, other in self.pairs]
+        self.apart += [divergence(shares[[first, other]]).sum() for first, other in self.pairs]
         networks = divergence(shares[asked.whole]) if len(asked.whole) > 1 else None
         removal = np.stack([divergence(shares[[row - 1, row]]) for row in asked.without]) if asked.without else None
         for place, picture in enumerate(some):
@@ -286,7 +295,7 @@ def report(asked: Asked, found: Disagreements, complete: bool) -> DisagreementRe
         ),
         pairs=tuple(_pairs(asked, found, first, right)),
         flips=flips,
-        entries=tuple(one.entry.model_copy(update={"rank": rank}) for rank, one in enumerate(ranked, start=1)),
+        entries=tuple(image.entry.model_copy(update={"rank": rank}) for rank, image in enumerate(ranked, start=1)),
         differing=found.differing,
         rank_by=request.rank_by,
         removal=request.removal if asked.without else None,
@@ -304,19 +313,19 @@ def _pairs(
     asked: Asked, found: Disagreements, first: NDArray[np.int64], right: NDArray[np.bool_] | None
 ) -> Iterator[Agreement]:
     """Every two arms."""
-    for apart, (one, other) in zip(found.apart.tolist(), found.pairs, strict=True):
-        same = int((first[one] == first[other]).sum())
+    for apart, (arm, other) in zip(found.apart.tolist(), found.pairs, strict=True):
+        same = int((first[arm] == first[other]).sum())
         who = ("both_right", "only_first", "only_second", "both_wrong", "p")
         yield Agreement.model_validate(
             {
-                "first": asked.ids[one],
+                "first": asked.ids[arm],
                 "second": asked.ids[other],
                 "n": found.n,
                 "same": same,
                 "agreement": same / found.n,
-                "kappa": kappa(first[one], first[other]),
+                "kappa": kappa(first[arm], first[other]),
                 "divergence": apart / found.n,
-                **(dict.fromkeys(who) if right is None else rights(right[one], right[other])),
+                **(dict.fromkeys(who) if right is None else rights(right[arm], right[other])),
             }
         )
 
@@ -345,6 +354,6 @@ def headline(asked: Asked, found: Disagreements, flips: Sequence[Flips]) -> str:
             f"The {len(whole)} networks do not all give the same first class on {apart:.1%} of {found.n:,} images"
         )
     if flips:
-        each = ", ".join(f"{one.share:.1%} of {one.n:,} for {one.network}" for one in flips)
+        each = ", ".join(f"{flip.share:.1%} of {flip.n:,} for {flip.network}" for flip in flips)
         parts.append(f"Replacing all gates ('{asked.request.removal}') changes the first class of {each}")
     return ". ".join(parts) + "."

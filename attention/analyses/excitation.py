@@ -53,7 +53,7 @@ class Seen:
         for path, values in gates.items():
             of_gate, numbers = self.moments.setdefault(path, {}), values.double().cpu().numpy()
             for label in dict.fromkeys(labels):
-                more = Moments.of(numbers[[one == label for one in labels]])
+                more = Moments.of(numbers[[other == label for other in labels]])
                 of_gate[label] = of_gate[label] + more if label in of_gate else more
 
 
@@ -69,7 +69,10 @@ def excitation(request: ExcitationRequest, lab: AnyLab) -> ExcitationReport:
     lab.progress(0, total, network.name)
     for some, images in batches(request.pictures, network.preprocess, lab.files, BATCH):
         gates = lab.forward(network.variant, images).gates
-        seen.add([label_of(one) for one in some], {one.path: per_channel(gates[one.path], one.kind) for one in chosen})
+        seen.add(
+            [label_of(example) for example in some],
+            {example.path: per_channel(gates[example.path], example.kind) for example in chosen},
+        )
         report = _report(request, subject, chosen, left_out, seen, total)
         lab.progress(report.images, total, network.name, report)
     return report
@@ -118,13 +121,13 @@ def _gate(
     request: ExcitationRequest, site: GateSite, labels: Sequence[str], of_gate: Mapping[str, Moments]
 ) -> ExcitedGate:
     by_class = [of_gate[label] for label in labels]
-    means = np.stack([one.mean for one in by_class])  # (classes, C)
+    means = np.stack([moments.mean for moments in by_class])  # (classes, C)
     channels = means.shape[1]
     shown = spaced(channels, request.channels)
     if request.seed is not None and request.channels < channels:
         drawn = torch.randperm(channels, generator=torch.Generator().manual_seed(request.seed))
         shown = sorted(drawn[: request.channels].tolist())
-    inside = sum(one.squares for one in by_class) / sum(one.count for one in by_class)
+    inside = sum(moments.squares for moments in by_class) / sum(moments.count for moments in by_class)
     return ExcitedGate(
         **dict(place(site, channels)),
         shown=tuple(shown),
@@ -132,14 +135,14 @@ def _gate(
         curves=tuple(
             ClassCurve(
                 label=label,
-                images=one.count,
-                mean=tuple(one.mean[shown].tolist()),
-                std=None if (std := one.std) is None else tuple(std[shown].tolist()),
+                images=moments.count,
+                mean=tuple(moments.mean[shown].tolist()),
+                std=None if (std := moments.std) is None else tuple(std[shown].tolist()),
             )
-            for label, one in zip(labels, by_class, strict=True)
+            for label, moments in zip(labels, by_class, strict=True)
         ),
         between=float(means.std(0).mean()),
-        within=float(np.sqrt(inside).mean()) if any(one.count > 1 for one in by_class) else None,
+        within=float(np.sqrt(inside).mean()) if any(moments.count > 1 for moments in by_class) else None,
         static_share=static_share(together(by_class)),
         class_share=class_share(by_class),
         class_share_by_chance=class_share_by_chance(by_class),

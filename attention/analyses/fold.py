@@ -15,15 +15,18 @@ from attention.analyses.latency import why_withheld
 from attention.analysis import AnyLab
 from attention.backbones import Backbone
 from attention.counting.cost import count
+from attention.counting.model_cost import count as count_model
 from attention.data.sampling import batches, how_many, why_unlabelled
-from attention.gate import ablate, capture
+from attention.gate import ablate, capture, own_gates
 from attention.interventions.effects import Outcomes, Tally
 from attention.interventions.fold import ALLOWED, FoldableGate, difference, fold, foldable, keep
 from attention.interventions.plan import described, reference_images
 from attention.measuring.channel_gates import ran
 from attention.measuring.moments import Moments
 from attention.measuring.statistics import mcnemar_p, paired_share_interval
+from attention.network import need_classes
 from attention.reports.checkpoints import Card
+from attention.reports.cost import Cost
 from attention.reports.evidence import Interval
 from attention.reports.fold import (
     ARMS,
@@ -67,6 +70,7 @@ class FoldState:
     error: float = 0.0
     timing: FoldTiming | None = None
     kept: KeptNetwork | None = None
+    folded_cost: Cost = field(default_factory=Cost)
     done: int = field(default=0)
 
     @property
@@ -79,6 +83,7 @@ class FoldState:
 def static_fold(request: FoldRequest, lab: AnyLab) -> FoldReport:
     """Can this network do without its attention: what becomes of it with mean gates worked into its normalisations?"""
     network = lab.describe(request.variant)
+    need_classes(network)
     model = _own(network.variant, lab)
     places = foldable(model, network.name)
     reference, caveats = reference_images(request.calibration, request.images, lab.files)
@@ -90,13 +95,18 @@ def static_fold(request: FoldRequest, lab: AnyLab) -> FoldReport:
     how = network.preprocess
     moments = _calibrated(work, how, places, lab)
     work.gates = tuple(_folded(place, moments[place.site.path]) for place in places)
-    means = {path: torch.from_numpy(one.mean).float().view(1, -1, 1, 1).to(lab.device) for path, one in moments.items()}
+    means = {
+        path: torch.from_numpy(mean.mean).float().view(1, -1, 1, 1).to(lab.device) for path, mean in moments.items()
+    }
     ablation = Ablation(kind="mean", reference=reference)
     fold(model, plain, places, ablation, means)
+    work.folded_cost = count_model(plain, how.size).total if own_gates(model) else count(network.variant.plain).total
     for some, images in batches(request.images, how, lab.files):
         work.tally.begin([picture.label for picture in some])
         logits = _logits(work, images.to(lab.device), ablation, means)  # (3, B, K)
-        work.error = max(work.error, *(difference(one, truth) for one, truth in zip(logits[2], logits[1], strict=True)))
+        work.error = max(
+            work.error, *(difference(answer, truth) for answer, truth in zip(logits[2], logits[1], strict=True))
+        )
         work.tally.put(slice(1, 3), logits)
         work.done += len(some)
         if len(work.tally.labels) < steps[1]:
@@ -136,7 +146,7 @@ def _folded(place: FoldableGate, moments: Moments) -> FoldedGate:
     deviation = moments.std
     return FoldedGate(
         gate=place.site.path,
-        normalisation=place.normalisation,
+        normalisation=place.taken_up_by,
         stage=place.site.stage,
         block=place.site.block,
         channels=place.channels,
@@ -166,7 +176,7 @@ def _timed(work: FoldState, size: int, lab: AnyLab) -> FoldTiming:
     torch.set_num_threads(1)
     try:
         passes = _passes_a_turn(_turn(work.model, images), synchroniser(lab.device))
-        before, after = (_turn(one, images, passes) for one in (work.model, work.plain))
+        before, after = (_turn(model, images, passes) for model in (work.model, work.plain))
         times = rounds(
             {FIRST: before, SECOND: before, AFTER: after},
             work.request.rounds,
@@ -217,8 +227,14 @@ def _passes_a_turn(once: Callable[[], None], wait: Callable[[], None]) -> int:
     return min(max(round(TURN_S / (time.perf_counter() - started)), 1), MOST_PASSES)
 
 
-def _kept(work: FoldState, how: Preprocess, lab: AnyLab) -> KeptNetwork:
-    """The folded network among the checkpoints, with a card where the trained one has one."""
+def _kept(work: FoldState, how: Preprocess, lab: AnyLab) -> KeptNetwork | None:
+    """The folded network among the checkpoints, with a card where the trained one has one; None of a foreign one."""
+    if own_gates(work.model):
+        work.caveats.append(
+            "The folded network is another one than its name says, so it is not kept. "
+            "attention.interventions.fold.fold_model(build(variant), images) gives it."
+        )
+        return None
     plain = work.variant.plain
     card = _card(work, lab)
     if card is None and work.network.trained:
@@ -285,7 +301,8 @@ def _report(work: FoldState, lab: AnyLab, complete: bool = False) -> FoldReport:
 def _arms(work: FoldState, found: Outcomes) -> Iterator[FoldArm]:
     """The three states, in the rows of what was found."""
     kinds: tuple[ArmKind, ...] = ("trained", "mean", "folded")
-    bills = {kind: count(work.variant.plain if kind == "folded" else work.variant).total for kind in kinds}
+    whole = count(work.variant).total
+    bills = {"trained": whole, "mean": whole, "folded": work.folded_cost}
     for row, kind in enumerate(kinds):
         right = found.right
         change, p = None, None

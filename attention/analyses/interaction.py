@@ -120,7 +120,7 @@ def _check(name: str, module: AttentionModule) -> None:
     randomise(tried)
     x = noise(channels=module.channels).double()
     with torch.no_grad():
-        whole, means = (channel_gate(tried, one) for one in (x, x.mean((2, 3), keepdim=True)))
+        whole, means = (channel_gate(tried, maps) for maps in (x, x.mean((2, 3), keepdim=True)))
     if not torch.allclose(whole, means):
         raise InvalidRequest(
             f"{name!r} sees more of a channel than its mean, so its gates are no function of pooled features. "

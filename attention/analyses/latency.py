@@ -1,7 +1,10 @@
 """How long does a forward pass take on this machine, beside the plain network's?"""
 
+import tempfile
 from collections.abc import Callable
 from datetime import date
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,10 +15,12 @@ from attention.analysis import AnyLab
 from attention.build import build, resolve
 from attention.counting.cost import count
 from attention.errors import InvalidRequest
+from attention.names import Size, height_and_width
 from attention.reports.cost import Cost
 from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing, Verdict
 from attention.running.device import device_name
+from attention.running.export import export, onnx_session
 from attention.running.fused import fused_copy
 from attention.running.runner import Running, check_running
 from attention.running.timing import bandwidth, median_interval, rounds, synchroniser
@@ -30,8 +35,12 @@ def latency(request: LatencyRequest, lab: AnyLab) -> LatencyReport:
     arms = [resolve(variant.model_copy(update={"weights": None})) for variant in request.variants]
     base = resolve((request.baseline or arms[0].plain).model_copy(update={"weights": None}))
     size = request.input_size or count(base).input_size
+    for variant in (base, *arms):
+        count(variant, size)  # before anything is measured: a network that cannot take this size is refused here
     device = request.device or lab.device
     check_running(device, request.dtype, request.mode == "graphs")
+    if request.mode == "onnx" and (request.dtype != "float32" or not device.startswith("cpu")):
+        raise InvalidRequest("Mode onnx is timed on the CPU in float32: ask for device cpu and dtype float32.")
     before = torch.get_num_threads()
     torch.set_num_threads(request.threads)
     try:
@@ -51,17 +60,20 @@ def latency(request: LatencyRequest, lab: AnyLab) -> LatencyReport:
 
 
 def _passes(
-    request: LatencyRequest, variants: list[Variant], size: int, device: str, lab: AnyLab
+    request: LatencyRequest, variants: list[Variant], size: Size, device: str, lab: AnyLab
 ) -> dict[str, Callable[[], object]]:
     """One forward pass of each network, ready to run."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(request.batch, 3, size, size, generator=generator)  # (B, 3, S, S)
+    images = torch.randn(request.batch, 3, *height_and_width(size), generator=generator)  # (B, 3, H, W)
     dtype: torch.dtype = getattr(torch, request.dtype)
     images = images.to(device, dtype, memory_format=torch.channels_last)
     made: dict[str, Callable[[], object]] = {}
     for number, variant in enumerate(dict.fromkeys(variants)):
         lab.progress(0, request.rounds, f"preparing {variant.name} ({number + 1} of {len(set(variants))})")
         network = build(variant)
+        if request.mode == "onnx":
+            made[variant.name] = _in_onnx_runtime(network, images.contiguous(), size, request.threads)
+            continue
         ready: nn.Module = fused_copy(network) if request.mode in ("served", "graphs") else network
         if request.mode == "graphs":
             made[variant.name] = _recorded(Running(ready, device, request.dtype, graphs=True), images, variant)
@@ -93,6 +105,19 @@ def _recorded(running: Running, images: Tensor, variant: Variant) -> Callable[[]
     return lambda: running(images)
 
 
+def _in_onnx_runtime(network: nn.Module, images: Tensor, size: Size, threads: int) -> Callable[[], object]:
+    """Export a network as ONNX, check it against torch, and open it in ONNX Runtime.
+
+    Raises:
+        InvalidRequest: a package is missing, or the network cannot be exported.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        export(network, path, size)
+        run, _ = onnx_session(path, threads)
+    return lambda: run(images)
+
+
 def _compiled(network: nn.Module, images: Tensor) -> nn.Module:
     """Compile a network with torch.compile.
 
@@ -116,7 +141,7 @@ def _report(
     request: LatencyRequest,
     base: Variant,
     arms: list[Variant],
-    size: int,
+    size: Size,
     speed: float,
     times: dict[str, list[float]],
     device: str,
@@ -219,15 +244,17 @@ def verdict(ratio: Interval, control: Interval, tolerance: float) -> Verdict:
 
 def _headline(timings: list[Timing], base: Variant) -> str:
     said = []
-    for one in timings:
-        assert one.ratio is not None
-        share = f"{one.ratio.estimate - 1:+.1%} [{one.ratio.low - 1:+.1%}, {one.ratio.high - 1:+.1%}]"
-        said.append(f"{one.name}: {one.verdict} ({share})")
+    for timing in timings:
+        assert timing.ratio is not None
+        share = f"{timing.ratio.estimate - 1:+.1%} [{timing.ratio.low - 1:+.1%}, {timing.ratio.high - 1:+.1%}]"
+        said.append(f"{timing.name}: {timing.verdict} ({share})")
     return f"Against {base.name}: {'; '.join(said)}."
 
 
 def _caveats(request: LatencyRequest, device: str) -> tuple[str, ...]:
     said = ["Times are of the forward pass alone: no decoding, no copying to the device."]
+    if request.mode == "onnx":
+        said.append(f"Run in ONNX Runtime {version('onnxruntime')}, exported with a free batch and, if possible, size.")
     if request.mode != "eager":
         said.append("The predicted extra time is of the unfused module form, which this mode does not run.")
     if not device.startswith("cuda"):

@@ -10,6 +10,7 @@ from attention.data.images import png
 from attention.data.preprocessing import preprocess
 from attention.errors import InvalidRequest
 from attention.gate import Slot, capture, sites, slots
+from attention.network import as_asked
 from attention.reports.gates import GateSite
 from attention.reports.maps import SIDE, ChannelMap, Listening, MapsReport, MapsRequest
 from attention.spec import Preprocess
@@ -21,7 +22,7 @@ ENDS = 8
 @analyses.register("maps")
 def maps(request: MapsRequest, lab: AnyLab) -> MapsReport:
     """What arrives at a gate on this photo, channel by channel, and how is each channel weighed?"""
-    network = lab.describe(request.variant)
+    network = as_asked(lab.describe(request.variant), request)
     model = lab.network(network.variant)
     site = gate_site(model, request.gate, network.name)
     image = image_input(request.image, network.preprocess, lab)
@@ -45,7 +46,7 @@ def maps(request: MapsRequest, lab: AnyLab) -> MapsReport:
 
 
 def image_input(image: str, how: Preprocess, lab: AnyLab) -> Tensor:
-    """A photo as a network's input, (1, 3, S, S), on the lab's device."""
+    """A photo as a network's input, (1, 3, H, W), on the lab's device."""
     return preprocess(lab.files.image(image), how)[None].to(lab.device)
 
 
@@ -84,8 +85,18 @@ def reduced(arriving: Tensor) -> Tensor:
 
 
 def slot_of(model: nn.Module, path: str) -> Slot:
-    """The slot whose module holds a gate."""
-    return next(slot for name, slot in slots(model).items() if path.startswith(f"{name}."))
+    """The slot whose module holds a gate.
+
+    Raises:
+        InvalidRequest: the gate is in the code of a network that was not written here.
+    """
+    for name, slot in slots(model).items():
+        if path.startswith(f"{name}."):
+            return slot
+    raise InvalidRequest(
+        f"The gate at {path!r} is in the network's own code, and this looks into modules of the shelf. compare, "
+        "excitation, stripe, sweep and whatif take such gates."
+    )
 
 
 def channel_weights(site: GateSite, weights: Tensor) -> Tensor | None:

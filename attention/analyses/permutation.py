@@ -85,7 +85,7 @@ def _inside(network: Network, request: PermutationRequest, lab: AnyLab) -> Itera
         x = noise(input_size(variant.backbone), 3, 1)
     for slot, module, arrived in arrivals(model, x.to(lab.device)):
         found = _probed(str(variant.attention), module, arrived, request.seed)
-        path = next(path for path, one in slots(model).items() if one is slot)
+        path = next(path for path, candidate in slots(model).items() if candidate is slot)
         place = {"variant": variant.name, "path": path, "stage": slot.stage, "block": slot.block}
         yield found.model_copy(update=place)
 
@@ -99,7 +99,7 @@ def arrivals(network: nn.Module, x: Tensor) -> list[tuple[Slot, AttentionModule,
 
     def keep(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         assert isinstance(module, AttentionModule)
-        arrived[module] = tuple(one.detach().clone() for one in args)  # a block's ReLU may work in place
+        arrived[module] = tuple(arg.detach().clone() for arg in args)  # a block's ReLU may work in place
 
     handles = [module.register_forward_pre_hook(keep) for _, module in inside]
     try:

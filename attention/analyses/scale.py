@@ -45,7 +45,7 @@ def scale(request: ScaleRequest, lab: AnyLab) -> ScaleReport:
     shapes: dict[str, torch.Size] = {}
     lab.progress(0, total, network.name)
     for some, _ in batches(request.pictures, how, lab.files, BATCH):
-        grown = [preprocess(enlarged(one.image, factor), how) for one in some for factor in factors]
+        grown = [preprocess(enlarged(example.image, factor), how) for example in some for factor in factors]
         gates = lab.forward(variant, torch.stack(grown)).gates
         for site in choosing:
             weights = gates[site.path].double().cpu()  # (B * factors, M, C, 1, 1)

@@ -84,27 +84,27 @@ def stripe(request: StripeRequest, lab: AnyLab) -> StripeReport:
         watched.append(Watched(network, found))
         caveats += [f"{network.name}: {network.warning}"] if network.warning else []
         caveats += left_out or ([] if found else [f"{network.name} has no attention, so it has no gates."])
-    if not any(one.sites for one in watched):
+    if not any(watch.sites for watch in watched):
         require(watched[0].network.variant, (), caveats)
     drawn = _drawn(request, watched)
     names: list[str] = []
     labels: list[str | None] = []
-    for number, one in enumerate(watched):
-        if not one.sites:
+    for number, watch in enumerate(watched):
+        if not watch.sites:
             continue
         names, labels = [], []
-        for some, images in batches(request.pictures, one.network.preprocess, lab.files, BATCH):
-            lab.progress(number * count + len(names), len(watched) * count, one.network.name)
-            one.add(lab.forward(one.network.variant, images).gates)
+        for some, images in batches(request.pictures, watch.network.preprocess, lab.files, BATCH):
+            lab.progress(number * count + len(names), len(watched) * count, watch.network.name)
+            watch.add(lab.forward(watch.network.variant, images).gates)
             names += [picture.name for picture in some]
             labels += [picture.label for picture in some]
     classes = in_order([label for label in labels if label is not None], request.pictures)
     rows = _sorted(labels, classes)
-    by_class = [np.array([label == one for label in labels]) for one in classes]
-    table = tuple(_gate(one, site, by_class) for one in watched for site in one.sites)
+    by_class = [np.array([label == name for label in labels]) for name in classes]
+    table = tuple(_gate(watch, site, by_class) for watch in watched for site in watch.sites)
     between, unmatched = _between(watched)
     return StripeReport(
-        networks=tuple(ran(one.network, lab) for one in watched),
+        networks=tuple(ran(watch.network, lab) for watch in watched),
         pictures=request.pictures,
         images=count,
         classes=tuple(ClassImages(label=label, images=labels.count(label)) for label in classes),
@@ -130,10 +130,10 @@ def _count(request: StripeRequest, lab: AnyLab) -> int:
 def _drawn(request: StripeRequest, watched: Sequence[Watched]) -> dict[int, str]:
     """The gate of each network whose map is drawn: number of the network -> path."""
     if request.gate is None:
-        return {number: one.sites[-1].path for number, one in enumerate(watched) if one.sites}
-    drawn = {number: request.gate for number, one in enumerate(watched) if request.gate in one.entries}
+        return {number: watch.sites[-1].path for number, watch in enumerate(watched) if watch.sites}
+    drawn = {number: request.gate for number, watch in enumerate(watched) if request.gate in watch.entries}
     if not drawn:
-        there = next(one for one in watched if one.sites)
+        there = next(watch for watch in watched if watch.sites)
         raise InvalidRequest(
             f"No gate with a number for each channel is at {request.gate!r}. {there.network.name} has, say: "
             f"{', '.join(site.path for site in there.sites[-3:])}."
@@ -149,19 +149,19 @@ def _sorted(labels: Sequence[str | None], classes: Sequence[str]) -> list[int]:
 
 def _map(
     request: StripeRequest,
-    one: Watched,
+    watch: Watched,
     path: str,
     rows: Sequence[int],
     names: Sequence[str],
     labels: Sequence[str | None],
 ) -> StripeMap:
-    matrix = one.matrix(path)
+    matrix = watch.matrix(path)
     down = [rows[place] for place in spaced(len(rows), request.rows)]
     across = spaced(matrix.shape[1], request.columns)
     values = matrix[np.ix_(down, across)]
     centre = float(matrix.mean())
     return StripeMap(
-        variant=one.network.name,
+        variant=watch.network.name,
         gate=path,
         shown=tuple(across),
         images=tuple(names[row] for row in down),
@@ -172,14 +172,14 @@ def _map(
     )
 
 
-def _gate(one: Watched, site: GateSite, by_class: Sequence[np.typing.NDArray[np.bool_]]) -> StripeGate:
-    matrix, entries = one.matrix(site.path), one.entries[site.path]
+def _gate(watch: Watched, site: GateSite, by_class: Sequence[np.typing.NDArray[np.bool_]]) -> StripeGate:
+    matrix, entries = watch.matrix(site.path), watch.entries[site.path]
     assert entries.moments is not None
     over_images = Moments.of(matrix)
     of_classes = [Moments.of(matrix[mask]) for mask in by_class]
     return StripeGate(
         **dict(place(site, matrix.shape[1])),
-        variant=one.network.name,
+        variant=watch.network.name,
         images=len(matrix),
         static_share=static_share(over_images),
         class_share=class_share(of_classes),
@@ -201,7 +201,7 @@ def _gate(one: Watched, site: GateSite, by_class: Sequence[np.typing.NDArray[np.
 def _between(watched: Sequence[Watched]) -> tuple[tuple[OrderBetween, ...], list[str]]:
     """Every pair of networks at every place that both have, and a sentence on pairs that have none."""
     pairs, said = [], []
-    for first, second in combinations([one for one in watched if one.sites], 2):
+    for first, second in combinations([watch for watch in watched if watch.sites], 2):
         ours, theirs = _places(first), _places(second)
         shared = [key for key in ours if key in theirs]
         if not shared:
@@ -210,7 +210,7 @@ def _between(watched: Sequence[Watched]) -> tuple[tuple[OrderBetween, ...], list
                 "of channels, so the order of their channels is not compared."
             )
         for key in shared:
-            one, other = first.matrix(ours[key].path), second.matrix(theirs[key].path)
+            matrix, other = first.matrix(ours[key].path), second.matrix(theirs[key].path)
             pairs.append(
                 OrderBetween(
                     first=first.network.name,
@@ -219,22 +219,22 @@ def _between(watched: Sequence[Watched]) -> tuple[tuple[OrderBetween, ...], list
                     second_gate=theirs[key].path,
                     stage=ours[key].stage,
                     block=ours[key].block,
-                    channels=one.shape[1],
-                    of_means=order_between(one.mean(0, keepdims=True), other.mean(0, keepdims=True)),
-                    of_images=order_between(one, other),
+                    channels=matrix.shape[1],
+                    of_means=order_between(matrix.mean(0, keepdims=True), other.mean(0, keepdims=True)),
+                    of_images=order_between(matrix, other),
                 )
             )
     return tuple(pairs), [CORRESPONDENCE, *said] if pairs else said
 
 
-def _places(one: Watched) -> dict[tuple[str, int, int, int, int], GateSite]:
+def _places(watch: Watched) -> dict[tuple[str | None, int, int, int, int], GateSite]:
     """The gates of a network by their place: position, stage, block, number there and channels -> gate."""
-    found: dict[tuple[str, int, int, int, int], GateSite] = {}
-    seen: dict[tuple[str, int, int], int] = {}
-    for site in one.sites:
+    found: dict[tuple[str | None, int, int, int, int], GateSite] = {}
+    seen: dict[tuple[str | None, int, int], int] = {}
+    for site in watch.sites:
         where = (site.position, site.stage, site.block)
         seen[where] = seen.get(where, 0) + 1
-        found[(*where, seen[where], one.channels(site.path))] = site
+        found[(*where, seen[where], watch.channels(site.path))] = site
     return found
 
 

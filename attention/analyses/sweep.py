@@ -13,6 +13,7 @@ from attention.interventions.effects import METHODS, Outcomes, Tally, effects, r
 from attention.interventions.plan import Plan, described, passes, plan
 from attention.interventions.renormalise import LEAST, Renormalised
 from attention.measuring.statistics import LEAST_IMAGES
+from attention.network import need_classes
 from attention.reports.sweep import Effect, Scope, SweepReport, SweepRequest
 from attention.running.device import device_name
 from attention.spec import AblationKind
@@ -24,6 +25,7 @@ ANEW: tuple[AblationKind, ...] = ("constant", "neutral")
 @analyses.register("sweep")
 def sweep(request: SweepRequest, lab: AnyLab) -> SweepReport:
     """What does a network lose on these images without each of its gates, each stage of them, or all?"""
+    need_classes(lab.describe(request.variant))
     what = plan(request, request.scopes, request.images, lab, calibrate=request.reestimate)
     anew = [number for number, one in enumerate(what.ablations) if request.reestimate and one.kind in ANEW]
     total = how_many(request.images, lab.files)

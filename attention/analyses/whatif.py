@@ -10,6 +10,7 @@ from attention.analysis import AnyLab
 from attention.data.preprocessing import preprocess
 from attention.interventions.effects import divergence
 from attention.interventions.plan import Plan, described, passes, plan
+from attention.network import need_classes
 from attention.reports.compare import ClassScore
 from attention.reports.sweep import PhotoBase, PhotoEffect, WhatIfReport, WhatIfRequest
 from attention.running.device import device_name
@@ -20,6 +21,7 @@ from attention.spec import Pictures
 @analyses.register("whatif")
 def whatif(request: WhatIfRequest, lab: AnyLab) -> WhatIfReport:
     """What becomes of the predictions for these photos without each gate, each stage of gates, or all of them?"""
+    need_classes(lab.describe(request.variant))
     what = plan(request, request.scopes, Pictures(images=request.images), lab, calibrate=False)
     names, how = what.network.labels, what.network.preprocess
     photos = torch.stack([preprocess(lab.files.image(image), how) for image in request.images])  # (B, 3, S, S)

@@ -42,11 +42,11 @@ class Pyramid(nn.Module):
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        summed = [lateral(one) for lateral, one in zip(self.inner_blocks, maps, strict=True)]
+        summed = [lateral(map_) for lateral, map_ in zip(self.inner_blocks, maps, strict=True)]
         for level in reversed(range(len(maps) - 1)):
             above = F.interpolate(summed[level + 1], summed[level].shape[2:], mode="nearest")
             summed[level] = summed[level] + above
-        return [smooth(one) for smooth, one in zip(self.layer_blocks, summed, strict=True)]
+        return [smooth(map_) for smooth, map_ in zip(self.layer_blocks, summed, strict=True)]
 
 
 class FeaturePyramidNet(ResNet):
@@ -72,7 +72,7 @@ class FeaturePyramidNet(ResNet):
         self.fc = nn.Linear(channels * len(depths), classes)
 
     def _branched(self, maps: list[Tensor]) -> list[Tensor]:
-        return [getattr(self, f"branch{stage}", nn.Identity())(one) for stage, one in enumerate(maps, start=1)]
+        return [getattr(self, f"branch{stage}", nn.Identity())(map_) for stage, map_ in enumerate(maps, start=1)]
 
     def forward(self, x: Tensor) -> Tensor:
         maps = self.levels(x)  # C2 to C5

@@ -4,8 +4,8 @@ PyTorch Image Models. Ross Wightman. 2019. https://github.com/huggingface/pytorc
 
 timm is an extra, ``pip install 'attention-lab[timm]'``, and is imported when such a network is built. Stages are the
 maps of a quarter of the input's side and smaller that timm's feature extraction names, counted from 1, so its ResNets
-have the stages of ours. Inside its blocks there are no places: a block's own attention, such as seresnet50's, is a part
-of the backbone here. Parameters lie under ``body`` with timm's names, and its published weights load.
+have the stages of ours. Inside its blocks there are no places; a block's own attention, such as seresnet50's, is a part
+of the backbone, and its gates are found. Parameters lie under ``body`` with timm's names; its published weights load.
 """
 
 import importlib
@@ -18,7 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from attention.backbones import Backbone, Slot, backbones
+from attention.backbones import ForeignNetwork, Slot, backbones
 from attention.errors import BadOption, did_you_mean
 
 LARGEST = 400_000_000
@@ -48,22 +48,22 @@ class Through:
         return self.slot(out)
 
 
-class TimmNet(Backbone):
+class TimmNet(ForeignNetwork):
     """timm's network as ``body``; a slot after each stage, and one on the last map."""
 
     smallest_input = 32
 
     def __init__(self, model: str, classes: int) -> None:
-        super().__init__()
         stages, last = plan(model)
-        self.body: Any = _timm().create_model(model, pretrained=False, num_classes=classes)
+        super().__init__(_timm().create_model(model, pretrained=False, num_classes=classes))
         for number, stage in enumerate(stages, start=1):
             slot = Slot("stage", number, 1, stage.channels)
             self.add_module(f"after{number}", slot)
             self.body.get_submodule(stage.path).register_forward_hook(Through(slot))
         self.tail = Slot("tail", len(stages), 1, last)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def answer(self, x: Tensor) -> Tensor:
+        """Logits (B, K); what is in the slots is run between stages, and before the classifier's pooling."""
         return self.body.forward_head(self.tail(self.body.forward_features(x)))
 
 
@@ -84,8 +84,8 @@ def plan(model: str) -> tuple[tuple[Stage, ...], int]:
     size = sum(parameter.numel() for parameter in body.parameters())
     if size > LARGEST:
         raise BadOption(f"timm's {model!r} has {size:,} parameters; networks of up to {LARGEST:,} are built here.")
-    named = [one for one in getattr(body, "feature_info", None) or () if isinstance(one, dict)]
-    asked = {one["reduction"]: str(one["module"]) for one in named if one.get("reduction", 0) >= 4}
+    named = [info for info in getattr(body, "feature_info", None) or () if isinstance(info, dict)]
+    asked = {info["reduction"]: str(info["module"]) for info in named if info.get("reduction", 0) >= 4}
     if not asked or not hasattr(body, "forward_head"):
         raise BadOption(f"timm does not say where the stages of {model!r} end, so nothing can be placed after them.")
     shapes, last = _shapes(body, tuple(asked.values()), model)

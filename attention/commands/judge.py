@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--score", help="which metric of an export is the score")
     parser.add_argument("--step", type=int, help="the step to take of each run; the last one")
     parser.add_argument("--pattern", help="how an export's runs are called, such as {arm}-s{seed}")
-    parser.add_argument("--arm-column", help="column of an export that names the arm")
-    parser.add_argument("--seed-column", help="column of an export that holds the seed")
+    parser.add_argument("--arm-column", help="column that names the arm")
+    parser.add_argument("--seed-column", help="column that holds the seed")
     parser.add_argument("--format", choices=("text", "markdown", "latex", "csv", "json"), default="text")
 
 

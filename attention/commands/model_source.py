@@ -3,7 +3,6 @@
 import importlib
 import sys
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +12,7 @@ from torch import nn
 from attention.build import build
 from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest, NotFound, did_you_mean
+from attention.own_models import load_file
 from attention.spec import Variant
 
 FORMS = (
@@ -39,7 +39,7 @@ def load_model(source: str, folder: Path) -> nn.Module:
         return _called(source, lambda: _package("timm").create_model(name))
     if place == "torchvision":
         return _called(source, lambda: _package("torchvision").models.get_model(name, weights=None))
-    module = _file(Path(place)) if place.endswith(".py") else _package(place)
+    module = load_file(Path(place)) if place.endswith(".py") else _package(place)
     function = getattr(module, name, None)
     if function is None:
         public = [known for known in vars(module) if not known.startswith("_")]
@@ -59,19 +59,6 @@ def _called(source: str, function: Callable[[], Any]) -> nn.Module:
     return model
 
 
-def _file(path: Path) -> ModuleType:
-    """A file as a module under a private name, so that it hides nothing of the library, whatever it is called."""
-    if not path.is_file():
-        raise NotFound(f"There is no file {path}.")
-    spec = spec_from_file_location(f"_model_of_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    _add_to_path(path.resolve().parent)
-    _executed(str(path), lambda: spec.loader.exec_module(module))  # type: ignore[union-attr]
-    return module
-
-
 def _package(name: str) -> ModuleType:
     _add_to_path(Path.cwd())
     try:
@@ -80,13 +67,6 @@ def _package(name: str) -> ModuleType:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise NotFound(f"There is no package {name!r} here. A model is {FORMS}.") from None
         raise InvalidRequest(f"{name} cannot be imported: {error}") from error
-    except Exception as error:
-        raise InvalidRequest(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
-
-
-def _executed(name: str, work: Callable[[], None]) -> None:
-    try:
-        work()
     except Exception as error:
         raise InvalidRequest(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
 

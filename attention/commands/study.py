@@ -23,7 +23,9 @@ from torch import Tensor
 from attention.commands import training_options
 from attention.data.folder import data_set_name
 from attention.errors import InvalidRequest, NotFound
+from attention.names import split_names
 from attention.reports.checkpoints import Card
+from attention.reports.recipes import RECIPES
 from attention.reports.study import RunReport, StudyReport, StudyRequest
 from attention.spec import Plain
 from attention.storage.base import write_whole
@@ -87,6 +89,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--looks", type=int, choices=(1, 2, 3), default=3, help="1: no seeds are added after the verdict"
     )
     parser.add_argument("--choose", action="store_true", help="choose among all networks by validation; no verdicts")
+    parser.add_argument(
+        "--recipes",
+        type=split_names,
+        default=(),
+        help=f"recipes to choose among as well, instead of --recipe, by comma: {', '.join(RECIPES)}",
+    )
     parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
     parser.add_argument("--margin", type=float, default=0.5, help="differences up to so many points are called none")
     parser.add_argument(
@@ -118,7 +126,8 @@ def run(chosen: argparse.Namespace) -> None:
             data=name,
             size=chosen.size,
             validation=chosen.validation,
-            choose=chosen.choose,
+            choose=chosen.choose or bool(chosen.recipes),
+            recipes=training_options.recipes(chosen),
             variants=training_options.variants(chosen),
             seeds=chosen.seeds,
             first_seed=chosen.first_seed,
@@ -161,6 +170,7 @@ def _command(chosen: argparse.Namespace, request: StudyRequest) -> str:
     words += ["--seeds", str(request.seeds), "--first-seed", str(request.first_seed)]
     if request.first_look is not None:
         words += ["--first-look", str(request.first_look)]
+    words += ["--recipes", ",".join(chosen.recipes)] if chosen.recipes else []
     words += ["--choose"] if request.choose else ["--looks", str(request.looks)]
     return f"attention-lab study DATA {shlex.join(words)} --margin {request.margin:g}"
 
@@ -195,6 +205,9 @@ def _told(report: StudyReport) -> Iterator[str]:
         mean = f"{100 * sum(scores) / len(scores):.2f} %" if scores else "no result"
         spread = f" ± {arm.spread:.2f} (standard deviation over seeds)" if arm.spread is not None else ""
         yield f"{arm.name}: {mean}{spread}, n = {arm.n}, {arm.parameters:,} parameters"
+    if report.choice is not None:
+        for name, points in sorted(report.choice.validation_accuracy.items(), key=lambda named: -named[1]):
+            yield f"{name}: {points:.2f} % on {report.data.validation_images:,} validation images"
     yield from report.caveats
     yield from (arm.verdict.sentence for arm in report.arms if arm.verdict)
     yield f"=> {report.headline}"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from attention.data.splits import VALIDATION_SHARE
 from attention.errors import InvalidRequest
 from attention.names import split_names
-from attention.reports.recipes import RECIPES
+from attention.reports.recipes import RECIPES, of_name
 from attention.running.device import best_device, check_device
 from attention.spec import Recipe, Variant
 
@@ -62,9 +62,26 @@ def prepare(chosen: argparse.Namespace) -> None:
 
 def recipe(chosen: argparse.Namespace) -> Recipe:
     """The recipe of that name, with what was said instead of its own."""
+    return _changed(RECIPES[chosen.recipe], chosen)
+
+
+def recipes(chosen: argparse.Namespace) -> tuple[Recipe, ...]:
+    """The recipes to choose among, each with what was said instead of its own; none if none are named.
+
+    Raises:
+        InvalidRequest: there is no recipe of a name.
+    """
+    try:
+        named = of_name(chosen.recipes)
+    except ValueError as error:
+        raise InvalidRequest(str(error)) from None
+    return tuple(_changed(recipe, chosen) for recipe in named)
+
+
+def _changed(named: Recipe, chosen: argparse.Namespace) -> Recipe:
     instead = {field: getattr(chosen, field) for field in ("epochs", "batch_size")}
     said = {field: value for field, value in instead.items() if value is not None}
-    return Recipe.model_validate({**RECIPES[chosen.recipe].model_dump(), **said})
+    return Recipe.model_validate({**named.model_dump(), **said})
 
 
 def variants(chosen: argparse.Namespace) -> tuple[Variant, ...]:

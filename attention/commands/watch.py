@@ -12,37 +12,13 @@ outputs are gates, whatever is found: --gates layer1.*.att.act=channel
 import argparse
 from pathlib import Path
 
-from pydantic import Field
-
+from attention.analyses.gates import report
 from attention.commands import report_options
 from attention.commands.model_source import FORMS, load_model
 from attention.errors import InvalidRequest
 from attention.lab import FOLDER
 from attention.progress import ProgressLine
-from attention.reports.gates import WatchedGates
-from attention.reports.tables import Report
-from attention.spec import Plain
 from attention.watch import watch
-
-
-class FoundGate(Plain):
-    """A gate of a model."""
-
-    path: str = Field(description="Path of the module that multiplies.")
-    module: str = Field(description="Class of that module.")
-    mechanism: str | None = Field(description="What the field calls it, where that is known.")
-    kind: str = Field(description="What its entries run over.")
-    entries: int = Field(description="Weights of one image.")
-    activation: str | None = Field(description="What bounds it.")
-    neutral: float | None = Field(description="The weight that passes the input through.")
-
-
-class FoundGates(Report):
-    """What a model has of gates."""
-
-    headline: str = Field(description="How many there are, and where.")
-    gates: tuple[FoundGate, ...] = Field(description="Every gate in the order of the pass.")
-    caveats: tuple[str, ...] = Field(description="What is unclear or cannot be seen.")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +43,7 @@ def run(chosen: argparse.Namespace) -> int:
     with ProgressLine():
         model = load_model(chosen.model, chosen.folder.expanduser())
         found = watch(model, _example(chosen.example), gates=pointed)
-    report_options.give(_report(found), chosen)
+    report_options.give(report(found, found.model, {}), chosen)
     return 0 if found.gates else 1
 
 
@@ -78,11 +54,3 @@ def _example(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InvalidRequest(f"--example takes a size such as 3,320,320, and not {text!r}.") from None
-
-
-def _report(found: WatchedGates) -> FoundGates:
-    head, *_, last = str(found).splitlines()
-    gates = tuple(
-        FoundGate.model_validate({name: getattr(gate, name) for name in FoundGate.model_fields}) for gate in found
-    )
-    return FoundGates(headline=head, gates=gates, caveats=(*((found.sentence,) if found.sentence else ()), last))

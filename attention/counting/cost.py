@@ -4,16 +4,17 @@ A throw-away copy of the network is made on the meta device and one image's shap
 no weights and no arithmetic and never changes a model.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import cast
 
-from attention.build import input_size as own_input_size
-from attention.build import renamed, resolve, skeleton
+from attention.build import renamed, resolve, skeleton, usual_size
 from attention.counting.conventions import counts
 from attention.counting.ledger import CountedOperation, Ledger, walk
 from attention.errors import InvalidRequest
-from attention.gate import Gate
+from attention.gate import Gate, OwnGates, own_gates, slots
+from attention.names import Size, height_and_width, write_size
+from attention.own_models import renewed
 from attention.reports.cost import Cost, GateShape, LayerCost, ModuleCost, VariantCost
 from attention.spec import Variant
 
@@ -26,26 +27,27 @@ CONVENTION = (
 )
 
 
-def count(variant: Variant, input_size: int | None = None, layers: bool = False) -> VariantCost:
+def count(variant: Variant, input_size: Size | None = None, layers: bool = False) -> VariantCost:
     """The bill of a variant for one image.
 
     Args:
-        input_size: height and width in pixels; the backbone's own if None.
+        input_size: side, or height and width, in pixels; the backbone's own if None.
         layers: whether to list every operation.
 
     Raises:
-        AttentionError: the variant cannot be built, or cannot take so small an image.
+        AttentionError: the variant cannot be built, or cannot take an image of this size.
     """
-    full, notes = resolve(variant), renamed(variant)
-    bill, rows = _count(_counted(full), input_size or own_input_size(full.backbone))
+    full = resolve(variant)
+    bill, rows = _count(_counted(full), input_size or usual_size(full))
     listed = tuple(map(layer_cost, rows)) if layers else None
+    notes = (*renamed(variant), *bill.notes)
     return bill.model_copy(update={"name": full.name, "variant": full, "layers": listed, "notes": notes})
 
 
-def rows_of(variant: Variant, input_size: int | None = None) -> tuple[CountedOperation, ...]:
+def rows_of(variant: Variant, input_size: Size | None = None) -> tuple[CountedOperation, ...]:
     """The ledger itself: every operation of a variant on one image, in order."""
     full = resolve(variant)
-    return _count(_counted(full), input_size or own_input_size(full.backbone))[1]
+    return _count(_counted(full), input_size or usual_size(full))[1]
 
 
 @lru_cache(maxsize=4096)
@@ -54,13 +56,22 @@ def _counted(variant: Variant) -> Variant:
     return variant.model_copy(update={"weights": None, "seed": 0})
 
 
+@renewed
 @lru_cache(maxsize=1024)
-def _count(variant: Variant, size: int) -> tuple[VariantCost, tuple[CountedOperation, ...]]:
+def _count(variant: Variant, size: Size) -> tuple[VariantCost, tuple[CountedOperation, ...]]:
     try:
-        ledger = walk(skeleton(variant), 3, size, size)
-    except (RuntimeError, ValueError) as error:
-        raise InvalidRequest(f"{variant.name} cannot take an image of {size} x {size} pixels: {error}") from error
+        network = skeleton(variant)
+        own = own_gates(network)
+        inside = [path for path, slot in slots(network).items() if len(slot)] + [*(own.owners if own else ())]
+        ledger = walk(network, 3, *height_and_width(size), attention=inside)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        usual, reason = usual_size(variant), str(error).rstrip(".")
+        made = "" if size == usual else f" It is made for {write_size(usual)}."
+        raise InvalidRequest(
+            f"{variant.name} cannot take an image of {write_size(size)} pixels: {reason}.{made}"
+        ) from error
     attention = sum_of(row for row in ledger.rows if row.attention)
+    modules = (*_modules(ledger), *(_own_modules(ledger, own) if own else ()))
     total = sum_of(ledger.rows)
     bill = VariantCost(
         name=variant.name,
@@ -70,12 +81,13 @@ def _count(variant: Variant, size: int) -> tuple[VariantCost, tuple[CountedOpera
         total=total,
         attention=attention,
         # An unfilled slot is the identity, so what runs outside the slots is the plain twin.
-        delta=attention,
+        delta=sum_of(row for row in ledger.rows if row.attention and _slot_of(row.layer, ledger.slots)),
         peak_activation_bytes=ledger.peak_bytes,
-        modules=sum(len(slot) for slot in ledger.slots.values()),
-        attention_modules=_modules(ledger),
+        modules=sum(len(slot) for slot in ledger.slots.values()) + (len(own.owners) if own else 0),
+        attention_modules=modules,
         conventions=counts(ledger.rows),
         not_counted=tuple(sorted(ledger.not_counted)),
+        notes=_mixed(own) if own else (),
     )
     return bill, tuple(ledger.rows)
 
@@ -85,8 +97,8 @@ def _modules(ledger: Ledger) -> tuple[ModuleCost, ...]:
     own: dict[str, list[CountedOperation]] = {path: [] for path, slot in ledger.slots.items() if len(slot)}
     shapes: dict[str, list[GateShape]] = {path: [] for path in own}
     for row in ledger.rows:
-        if row.attention:
-            own[_slot_of(row.layer, own)].append(row)
+        if row.attention and (slot_path := _slot_of(row.layer, own)):
+            own[slot_path].append(row)
     for path, shape in ledger.gate_shapes.items():
         kind = cast(Gate, ledger.modules[path]).kind
         shapes[_slot_of(path, own)].append(GateShape(path=path, kind=kind, shape=shape))
@@ -106,10 +118,35 @@ def _modules(ledger: Ledger) -> tuple[ModuleCost, ...]:
 
 
 def _slot_of(path: str, known: Collection[str]) -> str:
-    """The slot that a path is in."""
-    while path not in known:
+    """Which of some paths a path is or lies in; empty for none."""
+    while path and path not in known:
         path = path.rpartition(".")[0]
     return path
+
+
+def _own_modules(ledger: Ledger, own: OwnGates) -> Iterator[ModuleCost]:
+    """What each module of attention in the code of a network costs."""
+    for path, first in own.owners.items():
+        place = own.places[first.path]
+        gates = [gate for gate in own.met if gate.site is None and gate.owner == first.owner]
+        yield ModuleCost(
+            path=first.owner,
+            stage=place.stage,
+            block=place.block,
+            channels=first.map_shape[1],
+            gates=tuple(GateShape(path=gate.path, kind=gate.kind, shape=(1, *gate.shape[1:])) for gate in gates),
+            cost=sum_of(row for row in ledger.rows if _slot_of(row.layer, (path,))),
+        )
+
+
+def _mixed(own: OwnGates) -> tuple[str, ...]:
+    """A sentence on gates whose cost cannot be told from their block's; none if there is no such gate."""
+    mixed = [gate.path for gate in own.met if gate.site is None and not gate.separable]
+    if not mixed:
+        return ()
+    more = f" and {len(mixed) - 3} more" if len(mixed) > 3 else ""
+    where = ", ".join(mixed[:3])
+    return (f"Gates that blocks compute beside their convolutions are not in the attention's share: {where}{more}.",)
 
 
 def sum_of(rows: Iterable[CountedOperation]) -> Cost:

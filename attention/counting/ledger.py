@@ -205,13 +205,13 @@ class Ledger(TorchFunctionMode):
         out, x = func(*args, **kwargs), args[0] if args else next(iter(kwargs.values()))
         self._pending = self._pay((x,))
         memory = x.__dict__.get("memory")
-        for one in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(one, Tensor) and one is not x:
-                if one.untyped_storage()._cdata == x.untyped_storage()._cdata:
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, Tensor) and tensor is not x:
+                if tensor.untyped_storage()._cdata == x.untyped_storage()._cdata:
                     if memory is not None:
-                        one.__dict__["memory"] = memory
+                        tensor.__dict__["memory"] = memory
                 else:
-                    self._write(_rule(func), one, args, kwargs)
+                    self._write(_rule(func), tensor, args, kwargs)
         return out
 
     def _pay(self, inputs: Iterable[Tensor]) -> tuple[int, int]:
@@ -288,16 +288,25 @@ def _owned(model: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
             yield path, buffer, False
 
 
-def walk(model: nn.Module, *shape: int, shapes: Mapping[str, Find] = SHAPES) -> Ledger:
-    """Send one image's shape (3, H, W), or another input's, through a network on the meta device: the filled ledger.
+def walk(
+    model: nn.Module, *shape: int, shapes: Mapping[str, Find] = SHAPES, attention: Iterable[str] | None = None
+) -> Ledger:
+    """Send one image's shape (3, H, W), or another input's, through a network: the filled ledger.
+
+    Args:
+        model: on the meta device, where nothing is computed; one whose numbers decide its way is run on its own.
+        attention: paths of modules whose operations are attention's; the slots if None.
 
     Raises:
         RuntimeError, ValueError: what torch says of a shape that does not fit.
     """
-    ledger = Ledger(model, shapes)
+    first = next(model.parameters(), torch.empty(0, device="meta"))
+    ledger = Ledger(model, shapes if first.is_meta else {}, attention, numbers=not first.is_meta)
     with torch.no_grad(), ledger.following():
-        image = ledger.receive(torch.empty(1, *shape, device="meta"))
+        image = ledger.receive(torch.zeros(1, *shape, device=first.device))
         with ledger:
             model(image)
     ledger.close()
+    if not first.is_meta:
+        ledger.forget()
     return ledger

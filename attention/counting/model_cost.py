@@ -4,8 +4,6 @@ The model is copied onto the meta device, where tensors have shapes and no numbe
 never changes it. A model whose own numbers decide its way, such as a detector, is run as it is instead.
 """
 
-import copy
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,13 +15,14 @@ from attention.counting.ledger import Ledger
 from attention.counting.rules import SHAPES
 from attention.gate import slots
 from attention.mechanisms import UNITS
+from attention.one_pass import meta_copy, on_meta
 from attention.reports.cost import ModelCost
-from attention.reports.gates import WatchedGate, WatchedGates
+from attention.reports.gates import ROOT, WatchedGates
 from attention.spec import GateKind
 from attention.tracing.attached import AttachedModules
 from attention.tracing.example import Inputs, at_rest, inputs, written
 from attention.tracing.hooks import unwrap
-from attention.tracing.paths import ROOT
+from attention.tracing.paths import stored_paths
 from attention.watch import watch
 
 
@@ -47,7 +46,7 @@ def count(
     root = unwrap(model)
     call = inputs(root, input_size)
     try:
-        ledger, found = _walk(_skeleton(root), _on_meta(call), gates, numbers=False)
+        ledger, found = _walk(meta_copy(root), _on_meta(call), gates, numbers=False)
         device = "meta"
     except Exception:  # whatever stops it without numbers may not stop it with them; if it does, that is told
         ledger, found = _walk(root, call, gates, numbers=True)
@@ -55,30 +54,8 @@ def count(
     return _bill(type(root).__name__, call, device, ledger, found, layers)
 
 
-def _skeleton(model: nn.Module) -> nn.Module:
-    """A copy of a model on the meta device; its numbers are never copied."""
-    kept: dict[int, Any] = {}
-    for module in model.modules():
-        for tensors in (module._parameters, module._buffers, module.__dict__):
-            for value in tensors.values():
-                if isinstance(value, Tensor):
-                    kept[id(value)] = _meta(value)
-    return copy.deepcopy(model, kept)
-
-
-def _meta(value: Any) -> Any:
-    """Tensors on the meta device in the place of those in a value."""
-    if isinstance(value, nn.Parameter):
-        return nn.Parameter(value.detach().to("meta"), requires_grad=value.requires_grad)
-    if isinstance(value, Tensor):
-        return value.detach().to("meta")
-    if isinstance(value, Mapping):
-        return {key: _meta(part) for key, part in value.items()}
-    return type(value)(map(_meta, value)) if isinstance(value, tuple | list) else value
-
-
 def _on_meta(call: Inputs) -> Inputs:
-    return tuple(map(_meta, call[0])), _meta(call[1])
+    return tuple(map(on_meta, call[0])), on_meta(call[1])
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
@@ -119,17 +96,12 @@ def _owners(model: nn.Module, found: WatchedGates) -> set[str]:
         if isinstance(container, AttachedModules)
         for key in container
     }
-    return filled | attached | {owner(gate) for gate in found if gate.separable}
-
-
-def owner(gate: WatchedGate) -> str:
-    """Path of the module that a gate belongs to."""
-    path = re.sub(r"[#@]\d+", "", gate.path)
-    return "" if path == ROOT else path
+    stored = stored_paths(model)
+    return filled | attached | {stored[gate.owner] for gate in found if gate.separable}
 
 
 def _bill(model: str, call: Inputs, device: str, ledger: Ledger, found: WatchedGates, layers: bool) -> ModelCost:
-    mixed = tuple(dict.fromkeys(owner(gate) or ROOT for gate in found if not gate.separable))
+    mixed = tuple(dict.fromkeys(gate.owner or ROOT for gate in found if not gate.separable))
     return ModelCost(
         model=model,
         example=written(*call),
@@ -137,7 +109,7 @@ def _bill(model: str, call: Inputs, device: str, ledger: Ledger, found: WatchedG
         total=sum_of(ledger.rows),
         attention=None if mixed else sum_of(row for row in ledger.rows if row.attention),
         gates=len(found),
-        units=tuple(dict.fromkeys(owner(gate) for gate in found if gate.mechanism in UNITS)),
+        units=tuple(dict.fromkeys(gate.owner for gate in found if gate.mechanism in UNITS)),
         not_separable=mixed,
         peak_activation_bytes=ledger.peak_bytes,
         conventions=() if mixed else counts(ledger.rows),

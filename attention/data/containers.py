@@ -72,6 +72,9 @@ def open_container(path: Path, names: str | None = None) -> Container | None:
 
     Args:
         names: encoding of names that do not say theirs; guessed if None.
+
+    Raises:
+        BadData: a zip that was cut short.
     """
     if path.is_dir():
         return Folder(path)
@@ -79,6 +82,10 @@ def open_container(path: Path, names: str | None = None) -> Container | None:
         return Zip(path, names)
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
+    if head[:4] == b"PK\x03\x04":
+        raise BadData(
+            f"The zip {path.name} is cut short: the list of its files, at its end, is missing. Send it whole."
+        )
     if head[257:262] == b"ustar" or head[:2] == b"\x1f\x8b" or head[:3] == b"BZh" or head[:6] == b"\xfd7zXZ\0":
         return Tar(path, names)
     return None

@@ -266,7 +266,10 @@ class DataFolder:
 
     def _keep(self, name: str, intake: Intake) -> None:
         """Keep what is known of a data set beside it, for as long as its files are the same."""
-        rows = [(one.name, one.label, one.split, one.digest.hex(), one.content.hex()) for one in intake.records]
+        rows = [
+            (record.name, record.label, record.split, record.digest.hex(), record.content.hex())
+            for record in intake.records
+        ]
         told = {
             "state": json.dumps(self.state(name)),
             "files": self._files(name),
@@ -297,7 +300,7 @@ class DataFolder:
         if kept is None:
             return listed
         about = kept.intake.inventory
-        classes = tuple(one.name for one in about.classes)
+        classes = tuple(counts.name for counts in about.classes)
         return replace(listed, images=about.images, classes=classes, split=not about.split_by_hash, inventory=about)
 
 
@@ -351,8 +354,8 @@ def _listed(file_store: FileStore, entry: Entry, state: int) -> Listed | None:
     name = _stem(entry.last)
     if entry.folder:
         files = list(file_store.entries(entry.name, deep=True))
-        inside = [clean(one.name.removeprefix(f"{entry.name}/")) for one in files]
-        size = sum(one.size for one in files)
+        inside = [clean(file.name.removeprefix(f"{entry.name}/")) for file in files]
+        size = sum(file.size for file in files)
         if any(path.endswith(".parquet") for path in inside):
             return Listed(name, "parquet", bytes=size)
         return replace(_by_names(name, "folder", inside), bytes=size)

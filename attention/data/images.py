@@ -8,10 +8,12 @@ import io
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,7 @@ TURNS = {
 }
 """EXIF orientation -> what turns the pixels upright (EXIF 2.32, tag 0x0112)."""
 
+END_OF_JPEG = b"\xff\xd9"
 MID_GREY = 128
 """What libjpeg fills pixels with that it never got."""
 
@@ -127,12 +130,23 @@ def read_photo(data: bytes, max_pixels: int = MAX_PIXELS, used: PixelRange | Non
     except TooLarge:
         raise
     except Exception as error:
-        for bare in without_metadata(data):
+        for changed in chain(without_metadata(data), _with_end(data)):
             try:
-                return _read(bare, max_pixels, used)
+                return _read(changed, max_pixels, used)
             except Exception:  # the first sentence is the one about the file as it came
                 continue
         raise _refusal(data, max_pixels, error) from None
+
+
+def _with_end(data: bytes) -> Iterator[bytes]:
+    """A JPEG with the end marker that some cameras leave out, if that is all that it lacks."""
+    if data.startswith(b"\xff\xd8") and not data.endswith(END_OF_JPEG):
+        whole = data.rstrip(b"\xff") + END_OF_JPEG
+        with suppress(Exception):  # a dozen ways to be damaged, of which the first sentence is told
+            image = Image.open(io.BytesIO(whole), formats=FORMATS)
+            image.load()
+            if not _filler_shows(image, whole):
+                yield whole
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -182,8 +196,8 @@ def _refusal(data: bytes, max_pixels: int, error: Exception) -> AttentionError:
         return BadImage(f"These bytes are not an image of a known format. {ADVICE}")
     if isinstance(error, UnidentifiedImageError) and kind.name == "TIFF":
         return BadImage(
-            "This TIFF is damaged, or it stores its pixels in a way that is not read, such as floats of 64 bits. Save "
-            "it with 8, 16 or 32 bits a channel."
+            "This TIFF is damaged, or it stores its pixels in a way that is not read, such as floats of 64 bits or "
+            "colours as floats. Save it with 8 or 16 bits a channel."
         )
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return TooLarge(f"The image unpacks to far more pixels than the {max_pixels:,} that are taken.")

@@ -267,9 +267,9 @@ def _inventory(
     return Inventory(
         layout=layout.description,
         images=len(good),
-        train_images=sum(one.train for one in classes),
-        validation_images=sum(one.validation for one in classes),
-        test_images=sum(one.test for one in classes),
+        train_images=sum(counts.train for counts in classes),
+        validation_images=sum(counts.validation for counts in classes),
+        test_images=sum(counts.test for counts in classes),
         split_by_hash=by_hash,
         splits=layout.splits,
         classes=classes,
@@ -300,7 +300,7 @@ def _problems(source: Source, choices: Choices, survey: _Survey, classes: Sequen
         )
     elif not any("only one different image" in problem for problem in source.layout.problems):
         for split in ("train", "test"):
-            empty = [one.name for one in classes if getattr(one, split) == 0]
+            empty = [counts.name for counts in classes if getattr(counts, split) == 0]
             shown = ", ".join(map(repr, empty[:MANY])) + (f" and {len(empty) - MANY} more" if len(empty) > MANY else "")
             if len(empty) == 1:
                 problems.append(f"Class {shown} has no images in its {split} split. Add some, or remove it.")

@@ -36,8 +36,9 @@ class Listing:
 
 
 def is_list(path: str) -> bool:
-    """Whether a file may be a list of labels, by its name."""
-    return PurePosixPath(path).suffix.lower() in SUFFIXES
+    """Whether a file may be a list of labels, by its name; what is to be filled in by a contestant is none."""
+    name = PurePosixPath(path.lower())
+    return name.suffix in SUFFIXES and "submission" not in name.stem
 
 
 def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Listing]:
@@ -48,10 +49,11 @@ def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Lis
         photos: paths of the photos.
     """
     rows = _rows(path, content)
-    if not rows:
+    if not rows or (len(rows) < 2 <= len(photos)):  # one row beside many photos describes one photo, as YOLO's do
         return {}
     known = _by_name(photos, str(PurePosixPath(path).parent))
     columns = list(rows[0])
+    rows = [{column: value.replace("\\", "/") for column, value in row.items()} for row in rows]
     shares = {column: sum(row.get(column, "") in known for row in rows) for column in columns}
     file_column = max(columns, key=lambda column: (shares[column], len({row.get(column) for row in rows})))
     if shares[file_column] < LEAST_SHARE * min(len(rows), len(photos)):

@@ -23,6 +23,9 @@ LOOSE_SHARE = 10
 Side = Literal["train", "validation", "test", "none"]
 """A split, or left out by choice."""
 
+MASKS = {"mask", "masks", "annotation", "annotations", "segmentation", "segmentations", "groundtruth", "gt", "labels"}
+"""Folders of pictures that say where things are in other pictures."""
+
 CAMERA_WORDS = {"img", "dsc", "dscn", "dscf", "image", "photo", "pxl", "screenshot", "file", "picture", "p", "frame"}
 NUMBERED = (
     re.compile(r"(.*[^\d\s._()-])[\s._-]*\(?\d+\)?(?:[\s._-]\d+)*"),
@@ -232,9 +235,22 @@ def _deeper(layout: Layout, placed: Sequence[tuple[str | None, Folders]], level:
             inner.setdefault(folder[level - 1], set()).add(folder[level])
     names = list(inner.values())
     if len(names) > 1 and len(names[0]) > 1 and all(other == names[0] for other in names):
+        outer = Counter(folder[level - 1] for _, folder in placed if len(folder) >= level)
+        sides = ("train", "test", "validation")[: len(outer)]
+        splits = ",".join(f"{name}={side}" for (name, _), side in zip(outer.most_common(), sides, strict=False))
         layout.guesses.append(
             f"Below each of {', '.join(sorted(inner)[:4])} there are the same folders "
-            f"({', '.join(sorted(names[0])[:4])}). If those are the classes, say class_level={level + 1}."
+            f"({', '.join(sorted(names[0])[:4])}). If those are the classes, say class_level={level + 1}"
+            + (
+                f"; if the outer ones are splits, say which, such as split={splits}."
+                if len(outer) < 4 and level == 1
+                else "."
+            )
+        )
+    masks = {name.lower() for name in inner or {folder[-1] for _, folder in placed if folder}}
+    if len(masks) > 1 and masks & MASKS and masks <= MASKS | FILLERS:
+        layout.guesses.append(
+            f"{', '.join(sorted(masks))} look like the pictures and masks of a segmentation set, not like classes."
         )
 
 

@@ -7,30 +7,34 @@ million pixels takes twice as long as decoding it, so its colour profile (ICC) s
 import io
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 import torch
 from PIL import Image, ImageCms
 from torch import Tensor
 
+from attention.names import Size, height_and_width
 from attention.spec import Filter, Preprocess
 
 FILTERS = {name: Image.Resampling[name.upper()] for name in get_args(Filter)}
+
+MODES: Final = {"crop": "center", "pad": "border", "stretch": "squash"}
+"""How a photo is fitted -> the mode of `Preprocess`, named as timm names them."""
 
 MOST_RESIZED_PIXELS = 4_000_000
 """A photo that has more after it was resized is resized under its crop only: exact to a grey level."""
 
 
 def preprocess(image: Image.Image, how: Preprocess) -> Tensor:
-    """A network's input (3, size, size) in float32 from an upright RGB photo."""
+    """A network's input (3, H, W) in float32 from an upright RGB photo."""
     return normalise(torch.from_numpy(np.array(in_srgb(resized(image, how)))).permute(2, 0, 1), how)
 
 
 def prepared(
     photos: Iterable[Image.Image], ways: Iterable[Preprocess]
 ) -> tuple[dict[Preprocess, Tensor], tuple[tuple[int, int], ...]]:
-    """What networks see of some photos (B, 3, S, S), for each way of preparing them; and each one's width and height.
+    """What networks see of some photos (B, 3, H, W), for each way of preparing them; and each one's width and height.
 
     One photo is in memory at a time, if they come so: decoded photos take thousands of times as much as files may.
     """
@@ -43,19 +47,39 @@ def prepared(
     return {how: torch.stack(inputs) for how, inputs in rows.items()}, tuple(sizes)
 
 
+def fitted(how: Preprocess, input_size: Size | None, fit: Literal["crop", "pad", "stretch"] | None) -> Preprocess:
+    """How photos are prepared at another size, or fitted into it in another way.
+
+    A crop keeps the share of the photo that is cut off around it; padded and stretched photos are seen whole.
+
+    Args:
+        input_size: of the input, pixels; None leaves it as it is.
+        fit: what is done with a photo of another shape; None leaves it to the network's publisher.
+    """
+    height, width = (how.size, how.width or how.size) if input_size is None else height_and_width(input_size)
+    shorter, margin = min(height, width), how.resize / min(how.size, how.width or how.size)
+    sizes = {
+        "size": height,
+        "width": None if width == height else width,
+        "resize": shorter if fit in ("pad", "stretch") else round(shorter * margin),
+    }
+    return how.model_copy(update=sizes | ({} if fit is None else {"mode": MODES[fit]}))
+
+
 def resized(image: Image.Image, how: Preprocess) -> Image.Image:
-    """The part of an upright RGB photo that a network sees, (size, size) pixels."""
+    """The part of an upright RGB photo that a network sees, (H, W) pixels."""
+    across, down = how.width or how.size, how.size
     width, height = _resized_size(image.width, image.height, how)
-    left, top = (_offset(side, how) for side in (width, height))
+    left, top = _offset(width, across, how), _offset(height, down, how)
     if how.mode == "center" and (how.rounding == "nearest" or width * height > MOST_RESIZED_PIXELS):
         scale_x, scale_y = image.width / width, image.height / height
-        box = (left * scale_x, top * scale_y, (left + how.size) * scale_x, (top + how.size) * scale_y)
-        return image.resize((how.size, how.size), FILTERS[how.filter], box=box)
+        box = (left * scale_x, top * scale_y, (left + across) * scale_x, (top + down) * scale_y)
+        return image.resize((across, down), FILTERS[how.filter], box=box)
     whole = image if image.size == (width, height) else image.resize((width, height), FILTERS[how.filter])
-    if min(width, height) >= how.size:
-        return whole.crop((left, top, left + how.size, top + how.size))
+    if width >= across and height >= down:
+        return whole.crop((left, top, left + across, top + down))
     mean = tuple(round(255 * value) for value in how.mean)
-    filled = Image.new("RGB", (how.size, how.size), mean)
+    filled = Image.new("RGB", (across, down), mean)
     filled.paste(whole, (-left, -top))
     filled.info = whole.info
     return filled
@@ -66,32 +90,39 @@ def crop(photo_width: int, photo_height: int, how: Preprocess) -> tuple[float, f
 
     Below 0 and above 1 is what is filled.
     """
+    across, down = how.width or how.size, how.size
     width, height = _resized_size(photo_width, photo_height, how)
-    left, top = (_offset(side, how) for side in (width, height))
-    return left / width, top / height, (left + how.size) / width, (top + how.size) / height
+    left, top = _offset(width, across, how), _offset(height, down, how)
+    return left / width, top / height, (left + across) / width, (top + down) / height
 
 
 def _resized_size(width: int, height: int, how: Preprocess) -> tuple[int, int]:
     """Width and height of the whole photo after it was resized, pixels."""
+    across, down = how.width or how.size, how.size
+    margin = how.resize / min(across, down)
+    wide, high = (how.resize if side == min(across, down) else round(side * margin) for side in (across, down))
     if how.mode == "squash":
-        return how.resize, how.resize
+        return wide, high
     if how.mode == "border":
-        ratio = max(width, height) / how.resize
+        ratio = max(width / wide, height / high)
         return max(round(width / ratio), 1), max(round(height / ratio), 1)
-    shorter = min(width, height)
-    if how.rounding == "torchvision":
-        longer = max(int(how.resize * max(width, height) / shorter), how.size)
+    if how.rounding == "torchvision" and across == down:
+        longer = max(int(how.resize * max(width, height) / min(width, height)), how.size)
         short = max(how.resize, how.size)
         return (short, longer) if width <= height else (longer, short)
-    scale = how.resize / shorter
-    return max(round(width * scale), how.size), max(round(height * scale), how.size)
+    scale = max(wide / width, high / height)
+    return max(round(width * scale), across), max(round(height * scale), down)
 
 
-def _offset(side: int, how: Preprocess) -> int:
-    """Where the crop begins on a side of the resized photo; below 0 where the photo is smaller."""
-    if side < how.size:
-        return -((how.size - side) // 2)
-    return (side - how.size) // 2 if how.rounding == "nearest" else round((side - how.size) / 2)
+def _offset(side: int, seen: int, how: Preprocess) -> int:
+    """Where the crop begins on a side of the resized photo; below 0 where the photo is smaller.
+
+    Args:
+        seen: pixels of the side that the network sees.
+    """
+    if side < seen:
+        return -((seen - side) // 2)
+    return (side - seen) // 2 if how.rounding == "nearest" else round((side - seen) / 2)
 
 
 def normalise(pixels: Tensor, how: Preprocess) -> Tensor:

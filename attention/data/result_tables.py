@@ -79,7 +79,7 @@ def read_results(request: JudgeRequest) -> Results:
     parts: list[Results] = []
     answers: dict[tuple[str, int], tuple[str, NDArray[np.bool_]]] = {}
     for file in request.files:
-        columns, rows = _table(file)
+        columns, rows = _table(file, request)
         if {"arm", "seed", "image", "right"} <= set(columns) and "score" not in columns:
             answers |= _answers(file, rows)
             continue
@@ -100,26 +100,33 @@ def read_results(request: JudgeRequest) -> Results:
     )
 
 
-def _table(file: ResultFile) -> tuple[list[str], list[NumberedRow]]:
-    """Columns and rows of a CSV, whatever separates its cells."""
+def _table(file: ResultFile, request: JudgeRequest) -> tuple[list[str], list[NumberedRow]]:
+    """Columns and rows of a CSV, whatever separates its cells; where no comma does, numbers may have one as point."""
     text = file.text.removeprefix("\ufeff")
-    first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
+    separator = max(",;\t", key=text.lstrip().partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
     rows: list[NumberedRow] = []
+    columns: list[str] = []
     try:
-        columns = [name.strip() for name in next(reader, [])]
         for cells in reader:
             if not any(cell.strip() for cell in cells):
+                continue
+            if not columns:
+                columns = [name.strip() for name in cells]
                 continue
             if len(cells) != len(columns):
                 raise BadTable(
                     f"Line {reader.line_num} of {file.name} has {len(cells)} cells; the first line has {len(columns)}."
                 )
+            if separator != ",":
+                cells = [DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in cells]
             rows.append((reader.line_num, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}))
     except csv.Error as error:
         raise BadTable(f"Line {reader.line_num} of {file.name} is not CSV: {error}.") from None
     lowered = [name.lower() if name.lower() in OWN else name for name in columns]
+    if not {"Run ID", "run_id"} & set(columns):  # of exports those who read them ask for the columns
+        said = {request.arm_column: "arm", request.seed_column: "seed", request.score: "score"}
+        lowered = [said.get(name, name) for name in lowered]
     if lowered != columns:
         rows = [(line, dict(zip(lowered, cells.values(), strict=True))) for line, cells in rows]
     if len(set(lowered)) < len(lowered):
@@ -127,6 +134,7 @@ def _table(file: ResultFile) -> tuple[list[str], list[NumberedRow]]:
     return lowered, rows
 
 
+DECIMAL_COMMA = re.compile(r"^(\s*[-+]?\d+),(\d+\s*)$")
 OWN = ("arm", "seed", "score", "right", "status", "image", "epoch", "step", "fold")
 """Columns of a table of one's own, in whatever case they are written."""
 
@@ -150,7 +158,8 @@ def _reader(file: ResultFile, columns: Sequence[str]) -> Reader:
     missing = [name for name in ("arm", "score") if name not in names]
     raise BadTable(
         f"Line 1 of {file.name} has no column {' and no column '.join(missing)}, and is of no export known here. "
-        f"It has: {', '.join(columns[:12]) or 'nothing'}."
+        f"It has: {', '.join(columns[:12]) or 'nothing'}. Say which of them are arm, seed and score: arm_column, "
+        "seed_column and score."
     )
 
 

@@ -71,11 +71,11 @@ def batches(
     some: list[Picture] = []
     for picture in pictures(asked, files):
         some.append(picture)
-        if len(some) == size or sum(one.image.width * one.image.height for one in some) >= BATCH_PIXELS:
-            yield some, torch.stack([preprocess(one.image, how) for one in some])
+        if len(some) == size or sum(example.image.width * example.image.height for example in some) >= BATCH_PIXELS:
+            yield some, torch.stack([preprocess(example.image, how) for example in some])
             some = []
     if some:
-        yield some, torch.stack([preprocess(one.image, how) for one in some])
+        yield some, torch.stack([preprocess(example.image, how) for example in some])
 
 
 def how_many(asked: Pictures, files: Files) -> int:
@@ -100,7 +100,7 @@ def data_path(name: str, files: Files) -> Path:
     folder = DataFolder(files.file_store)
     path = None if name.startswith(".") or folder.get(name) is None else folder.path(name)
     if path is None:
-        there = ", ".join(one.name for one in folder.all()) or "none yet; bring one with POST /v1/datasets"
+        there = ", ".join(entry.name for entry in folder.all()) or "none yet; bring one with POST /v1/datasets"
         raise NotFound(f"There is no data set {name!r}. There is: {there}.")
     return path
 
@@ -138,16 +138,16 @@ def _listing(folder: DataFolder, name: str, changed: int) -> tuple[_Listed, ...]
     intake = folder.intake(name)
     check_readable(intake.inventory, name)
     used = (record for record in intake.records if record.split is not None)
-    return tuple(_Listed(number, one.split or "", one.label, one.digest) for number, one in enumerate(used))
+    return tuple(_Listed(number, record.split or "", record.label, record.digest) for number, record in enumerate(used))
 
 
 @lru_cache(maxsize=64)
 def _drawn(folder: DataFolder, changed: int, asked: Pictures) -> tuple[int, ...]:
     """The numbers of the images that are drawn, one class after the other in turn."""
     by_class: dict[str, list[_Listed]] = {}
-    for one in _listing(folder, asked.data or "", changed):
-        if one.split == asked.split and (not asked.classes or one.label in asked.classes):
-            by_class.setdefault(one.label, []).append(one)
+    for record in _listing(folder, asked.data or "", changed):
+        if record.split == asked.split and (not asked.classes or record.label in asked.classes):
+            by_class.setdefault(record.label, []).append(record)
     missing = [name for name in asked.classes if name not in by_class]
     if missing:
         raise NotFound(f"{asked.data} has no class {missing[0]!r} with images to {asked.split}.")
@@ -155,9 +155,9 @@ def _drawn(folder: DataFolder, changed: int, asked: Pictures) -> tuple[int, ...]
         raise BadData(f"{asked.data} has no images to {asked.split}.")
     salt = asked.seed.to_bytes(8)
 
-    def rank(one: _Listed) -> tuple[bytes, int]:
-        return hashlib.sha256(salt + one.digest).digest(), one.number
+    def rank(record: _Listed) -> tuple[bytes, int]:
+        return hashlib.sha256(salt + record.digest).digest(), record.number
 
     in_order = [heapq.nsmallest(asked.limit, by_class[label], key=rank) for label in sorted(by_class)]
     in_turn = chain.from_iterable(zip_longest(*in_order))
-    return tuple(one.number for one in in_turn if one is not None)[: asked.limit]
+    return tuple(record.number for record in in_turn if record is not None)[: asked.limit]

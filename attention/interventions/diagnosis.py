@@ -140,9 +140,9 @@ def units(watched: GateWatch) -> Iterator[Statement]:
 
 def _of_units(topic: Topic, found: Sequence[Units], said: str, source: str, whole: float = 1.0) -> Statement:
     """A statement on units that are not well; trouble if at least a share ``whole`` of those of one path are."""
-    where = tuple(one for one in found if one.units)
-    count, every = sum(len(one.units) for one in where), sum(one.of for one in found)
-    spoilt = sum(len(one.units) >= whole * one.of for one in where)
+    where = tuple(place for place in found if place.units)
+    count, every = sum(len(place.units) for place in where), sum(place.of for place in found)
+    spoilt = sum(len(place.units) >= whole * place.of for place in where)
     finding: Finding = "trouble" if spoilt else "notice" if count else "ok"
     more = f"; at {spoilt} of {len(found)} places " + ("all are" if whole == 1 else "most are") if spoilt else ""
     return Statement(

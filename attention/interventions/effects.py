@@ -166,7 +166,7 @@ def redundancy(plan: Plan, found: Outcomes, sure: bool) -> list[Redundancy]:
             for kind in plan.kinds:
                 together = plan.cell(scope, kind)
                 singles = [plan.cell(alone[path], kind) for path in scope.gates if path in alone]
-                parts = [1 + one for one in singles if one is not None]
+                parts = [1 + change for change in singles if change is not None]
                 if together is not None and len(parts) == len(scope.gates):
                     cases.append((scope, kind, changes[1 + together], changes[parts].sum(0)))
         if not cases:

@@ -12,10 +12,10 @@ from attention.spec import Ablation
 def labelled_sites(model: nn.Module) -> tuple[LabelledSite, ...]:
     """Every gate of a network from input to output, with a short name of its own."""
     found = sites(model)
-    short = [f"{one.stage}.{one.block}" + ("" if one.kind == "channel" else f" {one.kind}") for one in found]
+    short = [f"{site.stage}.{site.block}" + ("" if site.kind == "channel" else f" {site.kind}") for site in found]
     return tuple(
-        LabelledSite(**dict(one), label=label if short.count(label) == 1 else f"{label} {one.path.split('.', 2)[-1]}")
-        for one, label in zip(found, short, strict=True)
+        LabelledSite(**dict(site), label=label if short.count(label) == 1 else f"{label} {site.path.split('.', 2)[-1]}")
+        for site, label in zip(found, short, strict=True)
     )
 
 
@@ -51,7 +51,9 @@ def _of_family(family: Family, sites: Sequence[LabelledSite], paths: list[str]) 
     if family == "stage":
         stages = sorted({site.stage for site in sites})
         return [
-            scope(f"stage:{stage}", f"stage {stage}", stage, order, (one.path for one in sites if one.stage == stage))
+            scope(
+                f"stage:{stage}", f"stage {stage}", stage, order, (site.path for site in sites if site.stage == stage)
+            )
             for order, stage in enumerate(stages)
         ]
     if family == "all":

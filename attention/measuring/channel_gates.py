@@ -164,13 +164,15 @@ def class_share(by_class: Sequence[Moments]) -> float | None:
 
     None with fewer than two classes, with one image in each, and where images do not differ.
     """
-    if len(by_class) < 2 or all(one.count < 2 for one in by_class):
+    if len(by_class) < 2 or all(moments.count < 2 for moments in by_class):
         return None
     over_images = together(by_class)
     whole = float(over_images.variance.mean())
     if not varies(whole, float(np.square(over_images.mean).mean())):
         return None
-    between = sum(one.count * np.square(one.mean - over_images.mean) for one in by_class) / over_images.count
+    between = (
+        sum(moments.count * np.square(moments.mean - over_images.mean) for moments in by_class) / over_images.count
+    )
     return float(np.mean(between)) / whole
 
 
@@ -178,7 +180,7 @@ def class_share_by_chance(by_class: Sequence[Moments]) -> float | None:
     """The mean class share over all ways to hand out the labels: (classes - 1) / (images - 1)."""
     if class_share(by_class) is None:
         return None
-    return (len(by_class) - 1) / (sum(one.count for one in by_class) - 1)
+    return (len(by_class) - 1) / (sum(moments.count for moments in by_class) - 1)
 
 
 def effective_rank(matrix: Matrix, mean_square: float | None = None) -> float | None:

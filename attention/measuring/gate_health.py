@@ -160,4 +160,4 @@ def _layers(model: nn.Module, gates: WatchedGates) -> dict[str, nn.Module]:
 
 def _owner(gate: WatchedGate) -> str:
     """Path of the module that a gate is of: the parent of a gate of ours, the multiplying module of any other's."""
-    return gate.path.rpartition(".")[0] if gate.site else gate.path.partition("#")[0].partition("@")[0]
+    return gate.path.rpartition(".")[0] if gate.site else gate.owner

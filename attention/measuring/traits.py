@@ -44,7 +44,7 @@ def module_alone(name: str, channels: int, options: Options | None = None, seed:
         placement=Placement(position="stage", stages=(HOST_STAGE,)),
         seed=seed,
     )
-    return next(one for one in build(variant).modules() if isinstance(one, AttentionModule))
+    return next(part for part in build(variant).modules() if isinstance(part, AttentionModule))
 
 
 def randomise(module: nn.Module, seed: int = 0) -> None:

@@ -23,7 +23,7 @@ from attention.measuring.decision import (
     welch,
 )
 from attention.measuring.planning import MOST_SEEDS, seeds_needed, seeds_needed_range, telling
-from attention.reports.evidence import Interval, Verdict, printed_end
+from attention.reports.evidence import Interval, Verdict
 
 EARLY = 16
 """Seeds below which "better" is found mostly where chance helped."""
@@ -322,17 +322,17 @@ class _Teller:
     def _said(self, verdict: Verdict, notes: Sequence[str], scope: str) -> Verdict:
         """Add the sentence and what belongs beside it."""
         assert verdict.difference is not None
-        mean, low, high = verdict.difference.estimate, verdict.difference.low, verdict.difference.high
+        low, high, mean = verdict.difference.low, verdict.difference.high, verdict.difference.middle
         margin, unit = verdict.margin, self.unit
-        ends = f"[{printed_end(low, margin)}, {printed_end(high, margin)}], n = {verdict.n}{scope}"
+        ends = f"[{', '.join(verdict.difference.ends(margin))}], n = {verdict.n}{scope}"
         if verdict.kind == "equivalent":
             sign = "above" if low > 0 else "below"
             sure = f": surely {sign} zero, but within the margin" if low > 0 or high < 0 else ""
-            sentence = f"{self.name}: no difference larger than {margin:g} {unit} ({_two(mean)} {ends}){sure}."
+            sentence = f"{self.name}: no difference larger than {margin:g} {unit} ({mean} {ends}){sure}."
         elif verdict.kind == "undecided":
-            sentence = f"{self.name}: not decided ({_two(mean)} {unit} {ends}){self._advice(verdict)}"
+            sentence = f"{self.name}: not decided ({mean} {unit} {ends}){self._advice(verdict)}"
         else:
-            sentence = f"{self.name} is {verdict.kind} by {_two(mean)} {unit} {ends}."
+            sentence = f"{self.name} is {verdict.kind} by {mean} {unit} {ends}."
         return verdict.model_copy(update={"sentence": sentence, "notes": (*notes, *self._notes(verdict))})
 
     def _advice(self, verdict: Verdict) -> str:
@@ -353,7 +353,7 @@ class _Teller:
         assert verdict.difference is not None
         notes = []
         if verdict.kind == "better" and verdict.n < EARLY:
-            low = printed_end(verdict.difference.low, verdict.margin)
+            low = verdict.difference.ends(verdict.margin)[0]
             notes.append(f"An effect found early is on average overstated; the lower end {low} is what is shown.")
         points = self.rule.image_points
         if self.rule.margin is not None and not self.rule.margin_is_visible and points is not None:
@@ -363,10 +363,6 @@ class _Teller:
         rate = 100 * unseen_failure_rate(verdict.n)
         notes.append(f"After {verdict.n} clean runs a failure rate up to {rate:.0f} % cannot be excluded.")
         return notes
-
-
-def _two(number: float) -> str:
-    return f"{round(number, 2) + 0.0:+.2f}"
 
 
 def _seeds(seeds: Sequence[int]) -> str:

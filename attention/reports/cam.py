@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from attention.reports.compare import ClassScore
+from attention.reports.compare import ClassScore, PhotoInput
 from attention.reports.subjects import Ran
 from attention.reports.tables import Report
 from attention.spec import Plain, Request, Variant
@@ -13,7 +13,7 @@ MOST_MAPS = 48
 """Heat maps of one answer: each takes a forward and a backward pass of its photo."""
 
 
-class CamRequest(Request["CamReport"]):
+class CamRequest(PhotoInput, Request["CamReport"]):
     """Where in these photos did each network find what speaks for its class? Grad-CAM, side by side."""
 
     model_config = {
@@ -56,7 +56,9 @@ class CamNetwork(Ran):
     """A network as it was run, and the feature map that was looked at."""
 
     layer: str = Field(description="Path of the module whose output is the feature map.")
-    stage: int = Field(description="The stage that it is the output of, or comes after, counted from 1.")
+    stage: int | None = Field(
+        description="The stage that it is the output of, or comes after, counted from 1; null where none is known."
+    )
     channels: int = Field(description="Channels of the feature map.")
     height: int = Field(description="Rows of the feature map, and of the heat maps.")
     width: int = Field(description="Columns of the feature map, and of the heat maps.")
@@ -80,7 +82,7 @@ class CamMap(Plain):
     first: ClassScore = Field(description="The network's most probable class.")
     crop: tuple[float, float, float, float] = Field(
         description="The part of the photo that the network saw and the map covers: left, top, right and bottom as "
-        "shares of the upright photo's width and height, 0..1."
+        "shares of the upright photo's width and height; below 0 and above 1 is what was padded."
     )
     maximum: float = Field(
         description="Largest entry of the map before it was divided by it, in units of logit times activation; 0 where "

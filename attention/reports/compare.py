@@ -4,13 +4,28 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from attention.names import Size
 from attention.reports.checkpoints import Card, LoadReport, WeightsState
+from attention.reports.cost import INPUT_SIZE
 from attention.reports.gates import GateSite
 from attention.reports.tables import Bars, Printed, Report, Table, listed, named
 from attention.spec import Ablation, Plain, Preprocess, Request, Variant
 
+PhotoFit = Literal["crop", "pad", "stretch"]
 
-class CompareRequest(Request["Comparison"]):
+
+class PhotoInput(Plain):
+    """How the photos of a question become the input of its networks, where that is not the networks' own way."""
+
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
+    fit: PhotoFit | None = Field(
+        default=None,
+        description="What is done with a photo of another shape: its ends are cut off, it is padded with the mean "
+        "colour, or stretched; null is as the network's publisher does.",
+    )
+
+
+class CompareRequest(PhotoInput, Request["Comparison"]):
     """What do these networks see in these photos, and what does their attention do?"""
 
     model_config = {

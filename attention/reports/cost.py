@@ -4,8 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from attention.names import Size, short_size, write_size
 from attention.reports.tables import Bars, Printed, Report, Table, listed, named
 from attention.spec import GateKind, Plain, Position, Request, Variant
+
+INPUT_SIZE = "Side of the input in pixels, or [height, width]; None is the network's own."
 
 
 class CostRequest(Request["CostReport"]):
@@ -21,9 +24,7 @@ class CostRequest(Request["CostReport"]):
         max_length=64,
         description="Networks to count, as objects or short names.",
     )
-    input_size: int | None = Field(
-        default=None, ge=1, le=2048, description="Height and width of the input, pixels; None is the network's own."
-    )
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
     layers: bool = Field(default=False, description="Whether to list every layer.")
 
 
@@ -73,7 +74,9 @@ class ModuleCost(Plain):
     """What the attention in one place of the network costs, for one image."""
 
     path: str = Field(description="Path of the place.")
-    position: Position = Field(description="Where in the block or network it is.")
+    position: Position | None = Field(
+        default=None, description="Where in the block or network it is; null in the code of a network not written here."
+    )
     stage: int = Field(description="Stage of the backbone, counted from 1.")
     block: int = Field(description="Block within the stage, counted from 1.")
     channels: int = Field(description="Channels of the map that arrives.")
@@ -106,7 +109,7 @@ class VariantCost(Plain):
 
     name: str = Field(description="Canonical short name.")
     variant: Variant = Field(description="The same as an object.")
-    input_size: int = Field(description="Height and width of the input, pixels.")
+    input_size: Size = Field(description="Side of the input, or height and width, pixels.")
     buffers: int = Field(description="Numbers kept but not trained (running statistics).")
     total: Cost = Field(description="The whole network.")
     attention: Cost = Field(description="The attention modules alone.")
@@ -190,12 +193,12 @@ class CostReport(Report):
         rows, texts = [], []
         for bill in self.variants:
             exact = [getattr(getattr(bill, part), field) for part, field in parts]
-            rows.append((bill.name, bill.input_size, bill.modules, *exact, bill.buffers))
+            rows.append((bill.name, short_size(bill.input_size), bill.modules, *exact, bill.buffers))
             own, total = bill.attention, bill.total
             amounts = (total.parameters, own.parameters, total.macs, own.macs)
             texts.append((bill.name, *(f"{amount:,}" for amount in amounts)))
         head = ("network", "parameters", "of them attention", "MACs", "of them attention")
-        sizes = ", ".join(dict.fromkeys(f"{bill.input_size} x {bill.input_size}" for bill in self.variants))
+        sizes = ", ".join(dict.fromkeys(write_size(bill.input_size) for bill in self.variants))
         bills = Table(
             name="bills",
             caption=f"What networks cost, for one image of {sizes} pixels. {self.convention}",

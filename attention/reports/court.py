@@ -4,6 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from attention.names import Size
+from attention.reports.cost import INPUT_SIZE
 from attention.reports.tables import Report
 from attention.spec import Plain, Request, Variant
 
@@ -18,9 +20,7 @@ class CourtRequest(Request["CourtReport"]):
     variant: Variant = Field(
         default=Variant.parse("resnet50/eca"), description="The network in question, as an object or short name."
     )
-    input_size: int | None = Field(
-        default=None, ge=1, le=2048, description="Height and width of the input, pixels; None is the network's own."
-    )
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
 
 
 class Reason(Plain):
@@ -72,7 +72,7 @@ class CourtReport(Report):
 
     name: str = Field(description="Canonical short name.")
     variant: Variant = Field(description="The same as an object.")
-    input_size: int = Field(description="Height and width of the input, pixels.")
+    input_size: Size = Field(description="Side of the input, or height and width, pixels.")
     macs: int = Field(description="Multiply-accumulates of the network in the ledger.")
     attention_macs: int = Field(description="Multiply-accumulates of its attention modules in the ledger.")
     witnesses: tuple[Witness, ...] = Field(description="What each counter reports for the network.")

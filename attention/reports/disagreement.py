@@ -58,13 +58,11 @@ class DisagreementRequest(Request["DisagreementReport"]):
     def _compares(self) -> Self:
         if len(set(self.variants)) < len(self.variants):
             raise ValueError("A network is named twice; it would agree with itself.")
-        if len(self.variants) == 1 and (self.removal is None or self.variants[0].attention is None):
+        if len(self.variants) == 1 and self.removal is None:
             raise ValueError("One network has nothing to disagree with: name another, or one with attention to remove.")
         if self.rank_by == "networks" and len(self.variants) < 2:
             raise ValueError("rank_by 'networks' needs at least two networks.")
-        if self.rank_by == "removal" and (
-            self.removal is None or all(variant.attention is None for variant in self.variants)
-        ):
+        if self.rank_by == "removal" and self.removal is None:
             raise ValueError("rank_by 'removal' needs a kind of removal, and a network with attention.")
         return self
 

@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from attention.spec import Plain
 
+NARROW = 0.04
+"""The least width of an interval whose ends two decimals tell apart."""
+
 
 class Interval(Plain):
     """An estimate with its confidence interval."""
@@ -17,15 +20,25 @@ class Interval(Plain):
     n: int = Field(description="Independent observations: seeds, or images.")
     method: str = Field(description="How it was computed.")
 
+    @property
+    def digits(self) -> int:
+        """Decimals that tell its ends apart: two, or four where it is as narrow as those of shares are."""
+        return 4 if self.high - self.low < NARROW else 2
+
+    @property
+    def middle(self) -> str:
+        """The estimate of a difference, printed with the sign."""
+        return f"{round(self.estimate, self.digits) + 0.0:+.{self.digits}f}"
+
     def ends(self, margin: float | None = None) -> tuple[str, str]:
-        """Print both ends of a difference in points, with the sign."""
-        return printed_end(self.low, margin), printed_end(self.high, margin)
+        """Print both ends of a difference, with the sign."""
+        return printed_end(self.low, margin, self.digits), printed_end(self.high, margin, self.digits)
 
 
-def printed_end(number: float, margin: float | None = None) -> str:
-    """Print an end of an interval with two decimals, or four where two would put it on zero or on the margin."""
-    on_a_line = round(number, 2) in (0, *(() if margin is None else (round(margin, 2), -round(margin, 2))))
-    return f"{number:+.4f}" if on_a_line else f"{number:+.2f}"
+def printed_end(number: float, margin: float | None = None, digits: int = 2) -> str:
+    """Print an end of an interval, with four decimals where fewer would put it on zero or on the margin."""
+    lines = (0, *(() if margin is None else (round(margin, digits), -round(margin, digits))))
+    return f"{number:+.4f}" if round(number, digits) in lines else f"{number:+.{digits}f}"
 
 
 VerdictKind = Literal["better", "worse", "equivalent", "undecided", "too few seeds", "nothing learned", "withheld"]

@@ -66,7 +66,7 @@ class FoldedGate(Plain):
     """A gate that was folded, and what was left out with it."""
 
     gate: str = Field(description="Path of the gate in the network.")
-    normalisation: str = Field(description="Path of the batch normalisation that took it up.")
+    normalisation: str = Field(description="Path of the batch normalisation, or of the convolution, that took it up.")
     stage: int = Field(description="Stage of the backbone, counted from 1.")
     block: int = Field(description="Block within the stage, counted from 1.")
     channels: int = Field(description="Channels of both.")

@@ -1,6 +1,7 @@
 """Where the gates of a network are, as plain data."""
 
 import importlib
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import prod
@@ -10,6 +11,9 @@ from pydantic import AliasChoices, Field
 
 from attention.errors import InvalidRequest, did_you_mean
 from attention.spec import GateKind, Plain, Position
+
+ROOT = "(model)"
+"""How a model itself is written where a path is wanted."""
 
 REPR_LINES = 20
 """Most lines that a list of gates shows of itself."""
@@ -25,9 +29,16 @@ class GateSite(Plain):
     neutral: float | None = Field(
         default=None, description="The weight that passes the input through: 1 multiplied, 0 added; null for none."
     )
-    position: Position = Field(description="Where the module sits.")
-    stage: int = Field(description="Stage of the backbone, counted from 1.")
-    block: int = Field(description="Block within the stage, counted from 1.")
+    position: Position | None = Field(
+        default=None, description="Where the module sits; null for a gate in the code of a network not written here."
+    )
+    stage: int = Field(
+        description="Stage of the backbone, counted from 1; of a network not written here, a run of gates on maps of "
+        "one height and width."
+    )
+    block: int = Field(
+        description="Block within the stage, counted from 1; of a network not written here, the gate's number there."
+    )
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,14 @@ class WatchedGate:
     beside its convolutions does not."""
     site: GateSite | None = None
     """Position, stage and block, where the network is one of ours."""
+    map_shape: tuple[int, ...] = ()
+    """Of the map that they multiply, batch first; empty where it was not seen."""
+
+    @property
+    def owner(self) -> str:
+        """Path of the module that multiplies; empty for the model itself."""
+        path = re.sub(r"[#@]\d+", "", self.path)
+        return "" if path == ROOT else path
 
     @property
     def entries(self) -> int:

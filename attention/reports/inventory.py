@@ -115,8 +115,8 @@ class Inventory(Plain):
             f"{self.test_images:,} to test on ({origin}).",
             *(f"The folder {folder!r} is the split {split}." for folder, split in self.splits.items()),
             *(
-                f"  {one.name}: {one.train:,} train, {one.validation:,} validation, {one.test:,} test"
-                for one in self.classes
+                f"  {counts.name}: {counts.train:,} train, {counts.validation:,} validation, {counts.test:,} test"
+                for counts in self.classes
             ),
         ]
         if self.duplicates or self.label_conflicts:

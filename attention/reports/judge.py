@@ -77,16 +77,14 @@ class JudgeRequest(Request["JudgeReport"]):
     score: str | None = Field(
         default=None,
         max_length=200,
-        description="Which column or metric of an export is the score; None: the only one.",
+        description="Which column, or metric of an export, is the score; None: the only one.",
     )
     step: int | None = Field(default=None, ge=0, description="The step to take of each run; None: the last one.")
     pattern: str | None = Field(
         default=None, max_length=200, description="How an export's runs are called, such as {arm}-s{seed}."
     )
-    arm_column: str | None = Field(default=None, max_length=200, description="Column of an export that names the arm.")
-    seed_column: str | None = Field(
-        default=None, max_length=200, description="Column of an export that holds the seed."
-    )
+    arm_column: str | None = Field(default=None, max_length=200, description="Column that names the arm.")
+    seed_column: str | None = Field(default=None, max_length=200, description="Column that holds the seed.")
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -153,12 +151,13 @@ class JudgeReport(Report):
     def _rows(self) -> list[list[str]]:
         rows = []
         for arm in self.arms:
-            score = "--" if arm.mean is None else f"{arm.mean:.2f}"
-            score += "" if arm.spread is None else f" ± {arm.spread:.2f}"
+            digits = arm.verdict.difference.digits if arm.verdict and arm.verdict.difference else 2
+            score = "--" if arm.mean is None else f"{arm.mean:.{digits}f}"
+            score += "" if arm.spread is None else f" ± {arm.spread:.{digits}f}"
             gain, p, said = "--", "--", "baseline"
             if arm.verdict is not None:
                 said, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
-                gain = f"{found.estimate:+.2f} [{', '.join(found.ends(arm.verdict.margin))}]" if found else "--"
+                gain = f"{found.middle} [{', '.join(found.ends(arm.verdict.margin))}]" if found else "--"
                 p = p_text(arm.verdict.p_adjusted)
             rows.append([arm.name, str(arm.n), score, gain, p, said])
         return rows

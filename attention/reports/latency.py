@@ -4,17 +4,20 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from attention.names import Size, short_size, write_size
 from attention.precision import DType
+from attention.reports.cost import INPUT_SIZE
 from attention.reports.evidence import Interval
 from attention.reports.tables import Bars, Printed, Report, Table, named
 from attention.spec import Pass, Plain, Request, Variant
 
-Mode = Literal["eager", "served", "compiled", "graphs"]
+Mode = Literal["eager", "served", "compiled", "graphs", "onnx"]
 MODES: dict[Mode, str] = {
     "eager": "the network as it is written",
     "served": "as this service runs it: normalisations worked in, pooled gates computed first",
     "compiled": "through torch.compile, which takes up to a minute for each network before it is timed",
     "graphs": "as served, recorded and replayed as CUDA graphs; on CUDA only",
+    "onnx": "exported as ONNX and run in ONNX Runtime, on the CPU in float32; needs the extra onnx",
 }
 Fit = Literal["fits", "at times", "too slow", "withheld"]
 FITS: dict[Fit, str] = {
@@ -50,9 +53,7 @@ class LatencyRequest(Request["LatencyReport"]):
     baseline: Variant | None = Field(
         default=None, description="What they are compared with; None is the plain twin of the first."
     )
-    input_size: int | None = Field(
-        default=None, ge=1, le=1024, description="Height and width of the input, pixels; None is the network's own."
-    )
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
     batch: int = Field(default=1, ge=1, le=1024, description="Images a forward pass.")
     device: str | None = Field(
         default=None,
@@ -145,7 +146,7 @@ class LatencyReport(Report):
     tolerance: float | None = Field(default=None, description="By what share the two timings were allowed to differ.")
     warm_up: int | None = Field(default=None, description="Rounds that were run before any was timed.")
     rounds: int = Field(description="Timed rounds.")
-    input_size: int = Field(description="Height and width of the input, pixels.")
+    input_size: Size = Field(description="Side of the input, or height and width, pixels.")
     batch: int = Field(description="Images a pass.")
     dtype: DType = Field(description="Number format.")
     mode: Mode = Field(description="How the networks were run.")
@@ -158,7 +159,7 @@ class LatencyReport(Report):
 
     def tables(self) -> tuple[Table, ...]:
         """The networks, with a caption that carries the conditions."""
-        conditions = (self.batch, self.input_size, self.dtype, self.mode, self.threads, self.device)
+        conditions = (self.batch, short_size(self.input_size), self.dtype, self.mode, self.threads, self.device)
         rows = []
         for timing in self.timings:
             median = (timing.median.low, timing.median.high) if timing.median else (None, None)
@@ -197,7 +198,7 @@ class LatencyReport(Report):
         warm_up = "" if self.warm_up is None else f" after {self.warm_up} to warm up"
         return (
             f"Wall-clock time of a forward pass of {self.batch} image{'s' if self.batch > 1 else ''} of "
-            f"{self.input_size} x {self.input_size} pixels in {self.dtype}, mode {self.mode}, {self.threads} CPU "
+            f"{write_size(self.input_size)} pixels in {self.dtype}, mode {self.mode}, {self.threads} CPU "
             f"thread{'s' if self.threads > 1 else ''}, on {self.device}, torch {self.torch}, {self.date}. Medians "
             f"over {self.rounds} rounds{warm_up}, every network once a round in a new order, {self.baseline} twice; "
             f"intervals from order statistics with a confidence of {self.control.confidence:.1%}. Two timings of the "

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from attention.reports.compare import PhotoInput
 from attention.reports.tables import Report
 from attention.spec import GateKind, Plain, Request, Variant
 
@@ -11,7 +12,7 @@ SIDE = 64
 """Height and width of a map at most; larger ones are averaged down."""
 
 
-class MapsRequest(Request["MapsReport"]):
+class MapsRequest(PhotoInput, Request["MapsReport"]):
     """What arrives at a gate on this photo, channel by channel, and how is each channel weighed?"""
 
     model_config = {

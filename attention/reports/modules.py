@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attention.reports.cost import CostReport
+from attention.names import Size
+from attention.reports.cost import INPUT_SIZE, CostReport
 from attention.reports.tables import Report
 from attention.spec import Options, Placement, Plain, Position, Request, Variant
 
@@ -257,9 +258,7 @@ class FitRequest(Request["FitReport"]):
         default=None, max_length=64, description="Names of modules, each with its default options; null is all of them."
     )
     placement: Placement = Field(default=Placement(), description="Which slots each module fills.")
-    input_size: int | None = Field(
-        default=None, ge=1, le=2048, description="Height and width of the input, pixels; null is the network's own."
-    )
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
 
 
 class Refusal(Plain):

@@ -1,9 +1,14 @@
 """Network: a variant with all that is known of it, as plain data."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from attention.reports.checkpoints import Card, LoadReport, WeightsState
 from attention.spec import Plain, Preprocess, Variant
+
+OutputKind = Literal["classes", "map", "boxes", "other"]
+"""What a network gives for each image: a logit a class, one for each class and place, boxes with scores, or neither."""
 
 
 class Network(Plain):
@@ -25,3 +30,5 @@ class Network(Plain):
     macs: int = Field(description="Multiply-accumulates of convolutions and matrix products, one image.")
     attention_parameters: int = Field(description="Parameters of the attention modules alone.")
     attention_macs: int = Field(description="Multiply-accumulates of the attention modules alone, one image.")
+    gates: int = Field(default=0, description="How many gates it has, in its modules of attention or its own code.")
+    outputs: OutputKind = Field(default="classes", description="What it gives for each image.")

@@ -4,11 +4,14 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from attention.reports.compare import PhotoInput
 from attention.reports.tables import Report
 from attention.spec import Plain, Preprocess, Request, Variant
 
+Crop = tuple[float, float, float, float]
 
-class SeenRequest(Request["SeenReport"]):
+
+class SeenRequest(PhotoInput, Request["SeenReport"]):
     """What is left of a photo when a network sees it: its input, as a picture?"""
 
     model_config = {
@@ -27,7 +30,12 @@ class SeenPicture(Plain):
 
     networks: tuple[str, ...] = Field(description="Short names of the networks that see it so.")
     preprocess: Preprocess = Field(description="How the photo became the input.")
-    png_base64: str = Field(description="The input as a PNG of preprocess.size pixels a side, in base64.")
+    crop: Crop = Field(
+        default=(0.0, 0.0, 1.0, 1.0),
+        description="The part of the photo that they see: left, top, right and bottom as shares of its width and "
+        "height; below 0 and above 1 is what was padded.",
+    )
+    png_base64: str = Field(description="The input as a PNG of as many pixels, in base64.")
 
 
 class SeenReport(Report):

@@ -266,7 +266,7 @@ def listed(name: str, value: object, above: dict[str, tuple[Column, Cell]] | Non
     kind = type(value[0])
     for inside in kind.model_fields:
         parts = [(item, getattr(item, inside)) for item in value if isinstance(getattr(item, inside), tuple)]
-        parts = [(item, part) for item, part in parts if part and all(isinstance(one, Plain) for one in part)]
+        parts = [(item, part) for item, part in parts if part and all(isinstance(element, Plain) for element in part)]
         if parts:
             yield _nested(inside, parts)
 
@@ -277,8 +277,8 @@ def _nested(name: str, parts: Sequence[tuple[Plain, tuple[Plain, ...]]]) -> Tabl
     for item, part in parts:
         keys = {key: value for key, value in flat(item).items() if key in KEYS}
         rows += [
-            {**{f"of_{key}" if key in flat(one) else key: value for key, value in keys.items()}, **flat(one)}
-            for one in part
+            {**{f"of_{key}" if key in flat(element) else key: value for key, value in keys.items()}, **flat(element)}
+            for element in part
         ]
     return _table(name, "", rows, _abouts(parts[0][1][0]))
 

@@ -36,15 +36,16 @@ def fused_copy(model: Backbone) -> Backbone:
         for convolution, normalisation in _pairs(served, probe):
             _fold(served, convolution, normalisation)
         for block in served.modules():
-            if isinstance(block, Block) and [isinstance(one, PooledAttention) for one in block.standard] == [True]:
+            if isinstance(block, Block) and [isinstance(part, PooledAttention) for part in block.standard] == [True]:
                 block.gate_first = True
         worst = (served(probe) - truth).abs().max() / truth.abs().max().clamp_min(1e-12)
     return served if worst <= TOLERANCE else copy.deepcopy(model)
 
 
 def _noise(model: Backbone) -> Tensor:
-    side = max(PROBE, model.smallest_input) if model.chained else model.input_size
-    noise = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    side = max(PROBE, model.smallest_input)
+    sides = (side, side) if model.chained else model.height_and_width
+    noise = torch.randn(1, 3, *sides, generator=torch.Generator().manual_seed(0))
     return noise.to(next(model.parameters()))
 
 
@@ -79,7 +80,7 @@ def _pairs(model: nn.Module, probe: Tensor) -> list[tuple[str, str]]:
     finally:
         for handle in handles:
             handle.remove()
-    once = {path for path in (one for one, _ in found) if sum(path == one for one, _ in found) == 1}
+    once = {path for path in (name for name, _ in found) if sum(path == name for name, _ in found) == 1}
     return [(convolution, normalisation) for convolution, normalisation in found if convolution in once]
 
 

@@ -131,7 +131,7 @@ def _early(model: nn.Module, door: str) -> Block | None:
     """The block of a door whose gate can be computed before what it scales, so that only its weights need to join."""
     name, _, slot = door.rpartition(".")
     block = model.get_submodule(name) if slot == "standard" else None
-    if isinstance(block, Block) and [isinstance(one, PooledAttention) for one in block.standard] == [True]:
+    if isinstance(block, Block) and [isinstance(part, PooledAttention) for part in block.standard] == [True]:
         return block
     return None
 

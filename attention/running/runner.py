@@ -232,13 +232,13 @@ def fetched(logits: Tensor, gates: Mapping[str, Tensor]) -> tuple[Tensor, dict[s
     if logits.device.type != "cuda":
         return logits.float().cpu(), {path: gate.float().cpu() for path, gate in gates.items()}
     every = [logits, *gates.values()]
-    flat = torch.cat([one.reshape(-1).float() for one in every])
+    flat = torch.cat([tensor.reshape(-1).float() for tensor in every])
     locked = torch.empty(flat.shape, pin_memory=True)
     locked.copy_(flat, non_blocking=True)
     torch.cuda.current_stream(flat.device).synchronize()
     flat = locked.clone()  # page-locked memory is scarce: it is given back
-    parts: tuple[Tensor, ...] = torch.split(flat, [one.numel() for one in every])
-    shaped = [part.view(one.shape) for part, one in zip(parts, every, strict=True)]
+    parts: tuple[Tensor, ...] = torch.split(flat, [tensor.numel() for tensor in every])
+    shaped = [part.view(tensor.shape) for part, tensor in zip(parts, every, strict=True)]
     return shaped[0], dict(zip(gates, shaped[1:], strict=True))
 
 

@@ -86,6 +86,6 @@ class FolderStore:
     def state(self, name: str) -> State:
         """Changes when a file does, or when something comes into a folder, or into one in it, or leaves."""
         path = self.root / name
-        inside = sorted(one for depth in ("*", "*/*") for one in path.glob(f"{depth}/")) if path.is_dir() else ()
-        found = [(one.name, one.stat()) for one in (path, *inside)]
+        inside = sorted(child for depth in ("*", "*/*") for child in path.glob(f"{depth}/")) if path.is_dir() else ()
+        found = [(child.name, child.stat()) for child in (path, *inside)]
         return [(last, about.st_size, about.st_mtime_ns) for last, about in found]

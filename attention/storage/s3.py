@@ -165,7 +165,7 @@ class S3Store:
     def state(self, name: str) -> State:
         """Changes when a file does, or any file in a folder."""
         entry, inside = self._stat(name)
-        return [(one.name, one.size, one.changed) for one in (inside or (entry,))]
+        return [(file.name, file.size, file.changed) for file in (inside or (entry,))]
 
     # ---------------------------------------------------------------- with a copy
 
@@ -203,12 +203,12 @@ class S3Store:
         coming = Path(tempfile.mkdtemp(dir=here.parent, prefix=".", suffix=".part"))
         try:
             whole = coming / here.name
-            for one in inside or (entry,):
-                path = whole / one.name.removeprefix(f"{entry.name}/") if entry.folder else whole
+            for file in inside or (entry,):
+                path = whole / file.name.removeprefix(f"{entry.name}/") if entry.folder else whole
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._system.get_file(self._key(one.name), str(path))
-                if path.stat().st_size != one.size:
-                    raise OSError(f"{one.name} came with {path.stat().st_size} of {one.size} bytes")
+                self._system.get_file(self._key(file.name), str(path))
+                if path.stat().st_size != file.size:
+                    raise OSError(f"{file.name} came with {path.stat().st_size} of {file.size} bytes")
             os.utime(whole, ns=(entry.changed, entry.changed))
             if here.is_dir():
                 here.rename(coming / "before")
@@ -255,9 +255,9 @@ class S3Store:
         inside = tuple(self.entries(name, deep=True))
         if not inside:
             raise FileNotFoundError(name)
-        mark = repr([(one.name, one.size, one.changed) for one in inside])
-        seconds = max(one.changed for one in inside) // 10**9
-        return Entry(name, True, sum(one.size for one in inside), _changed(seconds, mark)), inside
+        mark = repr([(file.name, file.size, file.changed) for file in inside])
+        seconds = max(file.changed for file in inside) // 10**9
+        return Entry(name, True, sum(file.size for file in inside), _changed(seconds, mark)), inside
 
     def _entry(self, about: Mapping[str, Any]) -> Entry:
         name = about["name"].removeprefix(_opened(self.url)[1] + "/").rstrip("/")

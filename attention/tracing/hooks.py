@@ -24,7 +24,7 @@ from attention.reports.gates import WatchedGate
 from attention.spec import GateKind
 from attention.tracing.example import describe
 from attention.tracing.passes import Pass, Visitor
-from attention.tracing.paths import submodules
+from attention.tracing.paths import named_modules, submodules
 
 PLAIN = (nn.Sequential.forward, nn.Identity.forward, nn.Module.forward)
 """What modules do that compute nothing of their own."""
@@ -46,7 +46,7 @@ class Tracing:
         self._sites = {site.path: site for site in sites(root)}
         self._local = threading.local()
         self._leaving = ExitStack()
-        for path, module in root.named_modules():
+        for path, module in named_modules(root).items():
             if any(path.startswith(f"{scripted}.") for scripted in self.not_visible):
                 continue
             if isinstance(module, torch.jit.ScriptModule):
@@ -87,6 +87,18 @@ class Tracing:
                     raise InvalidRequest(f"{path!r} is TorchScript: it runs without Python, so it cannot be watched.")
                 leaving.callback(module.register_forward_hook(partial(self._pointed, path, kind)).remove)
         return leaving
+
+    @contextmanager
+    def begun(self, args: tuple[Any, ...]) -> Iterator[None]:
+        """Follow a pass of the root that has begun before its hooks were there."""
+        if self._running() is not None:
+            yield
+            return
+        self._enter("", self.root, args, {})
+        try:
+            yield
+        finally:
+            self._leave("", self.root, args, None)
 
     def close(self) -> None:
         """Take all hooks away, and the mode of a pass in this thread that was interrupted from outside."""

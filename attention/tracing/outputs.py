@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from attention.errors import InvalidRequest
 from attention.tracing.example import Inputs, at_rest, refusal
+from attention.tracing.paths import named_modules
 
 
 class Outline:
@@ -31,7 +32,7 @@ def outlines(model: nn.Module, call: Inputs) -> dict[str, list[Any]]:
         return hook
 
     with ExitStack() as leaving, at_rest(model):
-        for path, module in model.named_modules():
+        for path, module in named_modules(model).items():
             if not isinstance(module, torch.jit.ScriptModule):
                 leaving.callback(module.register_forward_hook(note(path)).remove)
         try:

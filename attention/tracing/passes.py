@@ -12,10 +12,9 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from attention.errors import InvalidRequest
-from attention.reports.gates import UnclearGate, WatchedGate
+from attention.reports.gates import ROOT, UnclearGate, WatchedGate
 from attention.spec import GateKind
 from attention.tracing.flow import Flow, Product, Shape, Tag, kind_of
-from attention.tracing.paths import ROOT
 
 
 class Visitor(Protocol):
@@ -150,6 +149,7 @@ class Pass:
             activation=None if product.added and not product.tag.bound else product.tag.bound,
             axis=kind[1],
             shape=shape,
+            map_shape=product.map_shape,
             static=not product.tag.depends,
             separable=self._modules.attends(frame.path) or product.map_id in frame.inputs,
         )

@@ -6,10 +6,12 @@ from functools import lru_cache
 
 from torch import nn
 
+from attention.backbones import ForeignNetwork
 from attention.errors import InvalidRequest, did_you_mean
+from attention.reports.gates import ROOT
 
-ROOT = "(model)"
-"""How the model itself is written where a path is wanted."""
+BODY = "body."
+"""What stands before the paths of a network that was not written here, in its state dict."""
 
 
 @lru_cache(maxsize=1024)
@@ -39,15 +41,32 @@ def several(at: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
+def named_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """Every module of a model by path; those of a network that was not written here have the paths they have there."""
+    every = dict(model.named_modules())
+    if not isinstance(model, ForeignNetwork):
+        return every
+    own = {path: ROOT if path == BODY[:-1] else path.removeprefix(BODY) for path in every}
+    return {path if own[path] != path and own[path] in every else own[path]: module for path, module in every.items()}
+
+
+def stored_paths(model: nn.Module) -> dict[str, str]:
+    """Path of every module -> path under which its parameters lie in the model's state dict."""
+    stored = {module: path for path, module in model.named_modules()}
+    return {path: stored[module] for path, module in named_modules(model).items()}
+
+
 def submodules(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Module]:
     """Submodules by path that patterns name, in the order of the model.
 
     Raises:
         InvalidRequest: a pattern names none.
     """
-    every = dict(model.named_modules())
+    every = named_modules(model)
     chosen: set[str] = set()
     for pattern in patterns:
+        if isinstance(model, ForeignNetwork):
+            pattern = pattern.removeprefix(BODY)
         named = {path for path in every if path and matches(pattern, path)}
         if not named:
             raise InvalidRequest(f"There is no submodule {pattern!r}.{_nearest(pattern, every)}")

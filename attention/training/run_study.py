@@ -113,13 +113,13 @@ def run_study(
 
     def on_progress(task: Task, report: RunReport) -> None:
         records[task.name] = report
-        epochs = sum(request.recipe.epochs if one.done else len(one.curve) for one in records.values())
+        epochs = sum(request.recipe.epochs if record.done else len(record.curve) for record in records.values())
         note = f"{report.arm}, seed {report.seed}: epoch {len(report.curve)} of {request.recipe.epochs}"
         if report.test_accuracy is not None:
             note = f"{report.arm}, seed {report.seed}: done, {100 * report.test_accuracy:.2f} %"
         elif report.failed:
             note = f"{report.arm}, seed {report.seed}: no result. {report.failed}"
-        runs = [records[one.name] for one in tasks if one.name in records]
+        runs = [records[task.name] for task in tasks if task.name in records]
         partial = summarise(request, arms, runs, facts, device, plan)
         progress(epochs, len(tasks) * request.recipe.epochs, note, partial)
 
@@ -144,7 +144,7 @@ def _over_recipes(
     studies, reports = request.by_recipe(), dict[str, StudyReport]()
     costs = {name: len(study.arms()) * study.seeds * study.recipe.epochs for name, study in studies.items()}
     for number, (name, study) in enumerate(studies.items(), start=1):
-        said, before = f"Recipe {name}, {number} of {len(studies)}: ", sum(costs[one] for one in reports)
+        said, before = f"Recipe {name}, {number} of {len(studies)}: ", sum(costs[earlier] for earlier in reports)
         heard = partial(_of_recipe, progress, said, before, sum(costs.values()))
         reports[name] = run_study(study, run_store, heard, map_runs, by_arm)
     labels = {f"{arm.name} ({name})": name for name, report in reports.items() for arm in report.arms}

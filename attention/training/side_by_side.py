@@ -144,7 +144,7 @@ def speed_together(variant: Variant, recipe: Recipe, data: DataSet, device: str,
 
     with ThreadPoolExecutor(count) as pool:
         taken = list(pool.map(seconds, range(count)))
-    return sum(images // recipe.batch_size / one for one in taken)
+    return sum(images // recipe.batch_size / share for share in taken)
 
 
 def meet(barrier: threading.Barrier) -> None:

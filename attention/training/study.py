@@ -90,7 +90,7 @@ class RunStore:
         folder = DataFolder(self.file_store)
         path = folder.path(name)
         if path is None:
-            there = ", ".join(one.last for one in folder.entries()) or "none yet"
+            there = ", ".join(entry.last for entry in folder.entries()) or "none yet"
             raise NotFound(f"There is no data set {name!r}. In the data folder there is: {there}.")
         cache = PixelCache(self.file_store.root / "pixels")
         return _read(folder, path, size, validation, path.stat().st_mtime_ns, cache)

@@ -53,6 +53,9 @@ HARMLESS: list[Any] = [
 ]
 """What training scripts put beside the weights, and what only holds values: options and numpy's numbers."""
 
+MAGIC = (b"PK", b"\x80")
+"""First bytes of what torch writes: a zip since 1.6, a pickle before."""
+
 NAMED = 5
 """How many names a sentence lists."""
 
@@ -180,6 +183,8 @@ def _read(path: Path) -> Any:
             return load_file(path)
         except (SafetensorError, OSError) as error:
             raise BadCheckpoint(f"{path.name} is damaged: {str(error)[:300]}.") from error
+    if not start.startswith(MAGIC):
+        raise BadCheckpoint(_reason(path.name, ""))
     try:
         with torch.serialization.safe_globals(HARMLESS):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -201,8 +206,8 @@ def _reason(name: str, said: str) -> str:
             "own code can read, and reading it would run that code. Where that code is, save "
             "torch.save(model.state_dict(), 'weights.pt'); that can be converted."
         )
-    first = said.strip().splitlines()[0][:200].rstrip(".") if said.strip() else "it cannot be read"
-    return f"{name} is no checkpoint of torch's or safetensors', or it is damaged or cut short: {first}."
+    first = f": {said.strip().splitlines()[0][:200].rstrip('.')}" if said.strip() else ""
+    return f"{name} is no checkpoint of torch's or safetensors', or it is damaged or cut short{first}."
 
 
 def _chosen(content: Any, name: str, key: str | None) -> Weights:
@@ -213,15 +218,15 @@ def _chosen(content: Any, name: str, key: str | None) -> Weights:
     """
     sets = dict(_sets_of_weights(content))
     if key is not None and key not in sets:
-        known = ", ".join(repr(one) for one in sets if one) or "none"
+        known = ", ".join(repr(key) for key in sets if key) or "none"
         raise BadCheckpoint(f"{name} has no weights under {key!r}. There are: {known}.")
     if not sets:
         raise BadCheckpoint(f"{name} holds no weights: no entry in it has names with tensors.")
-    chosen = key if key is not None else min(sets, key=lambda one: (_rank(one), -len(sets[one])))
+    chosen = key if key is not None else min(sets, key=lambda name: (_rank(name), -len(sets[name])))
     mapping = sets[chosen]
     tensors = {str(entry): value for entry, value in mapping.items() if isinstance(value, Tensor)}
     beside = tuple(str(entry) for entry, value in mapping.items() if not isinstance(value, Tensor))
-    return Weights(tensors, chosen, tuple(one for one in sets if one != chosen), beside)
+    return Weights(tensors, chosen, tuple(key for key in sets if key != chosen), beside)
 
 
 def _rank(key: str) -> int:

@@ -136,7 +136,7 @@ class Checkpoints:
         if self.folder is None:
             return []
         there = self.kept.entries(self.folder.name)
-        return sorted(one.last.removesuffix(".safetensors") for one in there if one.last.endswith(".safetensors"))
+        return sorted(entry.last.removesuffix(".safetensors") for entry in there if entry.last.endswith(".safetensors"))
 
     def card(self, name: str) -> Card | Conversion | None:
         """What is written beside the checkpoint ``file:NAME``; None if nothing is.

@@ -44,5 +44,5 @@ def labels() -> tuple[str, ...]:
 
 
 def _names(said: str | list[str]) -> tuple[str, ...]:
-    parts = said.split(",") if isinstance(said, str) else [part for one in said for part in one.split(",")]
+    parts = said.split(",") if isinstance(said, str) else [part for text in said for part in text.split(",")]
     return tuple(name.strip() for name in parts)

@@ -271,7 +271,8 @@ def _notes(variant: Variant, found: Source, translation: key_names.Translation) 
             f"{' and '.join(translation.assumed)} in its blocks is taken for {variant.attention} because its layers "
             f"are; that it stood at {variant.placement.position!r} is taken on trust."
         )
-    if options := {**variant.backbone_options, **variant.options}:
+    named = {} if variant.backbone == "own" else variant.backbone_options  # the model itself is what is named
+    if options := {**named, **variant.options}:
         said = ", ".join(f"{key}={value}" for key, value in sorted(options.items()))
         notes.append(f"Options that change no shape are taken on trust: {said}.")
     if found.architecture and found.architecture != variant.backbone:
@@ -286,7 +287,7 @@ def _list(names: list[str]) -> str:
 def measure(model: nn.Module, report: LoadReport, size: int) -> LoadReport:
     """The report with what each fresh module does to the activations; see `module_starts`."""
     starts = {start.slot: start for start in module_starts(model, size)}
-    return report.model_copy(update={"fresh": tuple(starts.get(one.slot, one) for one in report.fresh)})
+    return report.model_copy(update={"fresh": tuple(starts.get(slot.slot, slot) for slot in report.fresh)})
 
 
 @torch.inference_mode()
@@ -340,9 +341,9 @@ def _fresh_sentence(fresh: tuple[FreshModule, ...]) -> str:
     where = fresh[0].slot if len(fresh) == 1 else f"{fresh[0].slot} to {fresh[-1].slot}"
     said = f"The backbone is trained, its attention is not: {count} at {where} "
     said += "is fresh" if len(fresh) == 1 else "are fresh"
-    if all(one.identity for one in fresh):
+    if all(slot.identity for slot in fresh):
         return f"{said} and {'passes' if len(fresh) == 1 else 'pass'} the input through unchanged."
-    kept = [one.kept for one in fresh if one.kept is not None]
+    kept = [slot.kept for slot in fresh if slot.kept is not None]
     if not kept:
         return f"{said}."
     span = f"{min(kept):.2f}" if max(kept) - min(kept) < 0.01 else f"{min(kept):.2f} to {max(kept):.2f}"

@@ -29,10 +29,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const paint = (canvas, item) => {
     const context = canvas.getContext("2d");
-    const side = Math.min(photo.width, photo.height) * data.share;
-    const left = (photo.width - side) / 2;
-    const top = (photo.height - side) / 2;
-    context.drawImage(photo, left, top, side, side, 0, 0, canvas.width, canvas.height);
+    const [left, top, right, bottom] = data.crop; // shares of the photo; what was padded is not drawn
+    const [wide, high] = [canvas.width / (right - left), canvas.height / (bottom - top)];
+    context.drawImage(photo, -left * wide, -top * high, wide, high);
     const range = item.high - item.low || 1;
     const height = canvas.height / item.rows;
     const width = canvas.width / item.columns;

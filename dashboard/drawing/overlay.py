@@ -7,6 +7,8 @@ from typing import Any
 
 from streamlit.components import v2 as components
 
+from attention.reports.seen import Crop
+
 _overlays = components.component(
     "weight_overlays",
     html='<div class="overlays"></div>',
@@ -36,17 +38,17 @@ class Overlay:
     place: tuple[int, int] | None = None
 
 
-def draw(photo: str, share: float, overlays: Sequence[Overlay], key: str, colour: str, asks: bool = False) -> Any:
+def draw(photo: str, crop: Crop, overlays: Sequence[Overlay], key: str, colour: str, asks: bool = False) -> Any:
     """Draw weights over a photo; gives the place that was clicked, as ``place``, where ``asks``.
 
     Args:
         photo: source of the photo's ``<img>``.
-        share: side of the square that the network saw, as a share of the photo's shorter side.
+        crop: the part of the photo that the network saw, as `SeenPicture` gives it.
         colour: of the frame around a place.
     """
     data = {
         "photo": photo,
-        "share": share,
+        "crop": crop,
         "colour": colour,
         "asks": asks,
         "items": [

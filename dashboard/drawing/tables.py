@@ -75,6 +75,9 @@ COLUMNS = (
     marked("change if weights follow"),
     marked("order"),
     marked("accuracy, %"),
+    marked("validation accuracy, %"),
+    marked("behind the best, points"),
+    marked("chosen"),
     marked("spread"),
     marked("95 % interval"),
     marked("n"),
@@ -107,6 +110,12 @@ COLUMNS = (
     marked("undecided"),
     marked("parameters"),
     marked("MACs"),
+    marked("name"),
+    marked("what"),
+    marked("gives"),
+    marked("bounded by"),
+    marked("neutral"),
+    marked("operation"),
 )
 """What columns of tables are called, and words in their cells, to be read in every language."""
 
@@ -169,12 +178,12 @@ def costs_text(report: CostReport, convention: str) -> pd.DataFrame:
     label, rows = called(report), []
     for bill in report.variants:
         row = {"variant": label[bill.name]}
-        counts = [one for one in bill.conventions if one.name == convention]
+        counts = [count for count in bill.conventions if count.name == convention]
         for part in ("total", "attention", "delta"):
-            for one in counts:
+            for count in counts:
                 before = {"total": "", "attention": "attention ", "delta": "Δ "}[part]
-                name = one.unit.removeprefix(unit(one.unit)).strip()
-                row[before + name] = _amount(getattr(one, part), one.unit, "+" if part == "delta" else "")
+                name = count.unit.removeprefix(unit(count.unit)).strip()
+                row[before + name] = _amount(getattr(count, part), count.unit, "+" if part == "delta" else "")
         row["Δ traffic"] = human(bill.delta.bytes, "B")
         rows.append(row)
     return pd.DataFrame(rows).set_index("variant")

@@ -21,7 +21,7 @@ from dashboard.widgets import linked
 def data_set() -> DataSet | None:
     """The data set to train on: one of the data folder, or an archive that is uploaded; None if there is none yet."""
     upload()
-    stored = {one.name: one for one in connect.client().datasets()}
+    stored = {data_set.name: data_set for data_set in connect.client().datasets()}
     if not stored:
         st.markdown(
             say(
@@ -82,13 +82,15 @@ def upload() -> None:
         if file is None:
             return
         name = st.text_input(say("Name"), file.name.partition(".")[0], key=f"zip.name.{file.file_id}")
+        there = any(one.name == name.strip() and not one.shipped for one in room.datasets)
+        replace = there and st.toggle(say("Replace the data set of this name"), key="zip.replace")
         seen, asked = f"zip.seen.{file.file_id}", None
         if seen in st.session_state:
             show(st.session_state[seen])
             asked = choose(st.session_state[seen], f"zip.{file.file_id}")
         label = say("Upload") if asked is None else say("Keep it so")
         keep = st.button(label, type="primary", key="zip.send", disabled=not name.strip())
-        if keep and not _sent(name, file, asked, seen):
+        if keep and not _sent(name, file, asked, seen, replace):
             st.rerun()
 
 
@@ -138,18 +140,18 @@ def sent_with_progress(file: IO[bytes]) -> Iterator[IO[bytes]]:
         bar.empty()
 
 
-def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str) -> bool:
+def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str, replace: bool) -> bool:
     """Send an archive; False if its inventory came back to be looked at, because something was guessed or is bad."""
     client = connect.client()
     try:
         with sent_with_progress(file) as archive, st.spinner(say("Uploading, and reading it through once …")):
             if asked is None or asked != st.session_state[seen].choices:
-                about = client.upload_dataset(name, archive, asked or AS_FOUND, dry_run=True).inventory
+                about = client.upload_dataset(name, archive, asked or AS_FOUND, dry_run=True, replace=replace).inventory
                 if about is not None and (about.problems or (about.guesses and asked is None)):
                     st.session_state[seen] = about
                     return False
                 archive.seek(0)
-            kept = client.upload_dataset(name, archive, asked or AS_FOUND)
+            kept = client.upload_dataset(name, archive, asked or AS_FOUND, replace=replace)
     except ServiceError as error:
         st.error(str(error), icon=":material/error:")
     else:
@@ -182,7 +184,10 @@ def show(inventory: Inventory) -> None:
     for guess in inventory.guesses:
         st.warning(translated(guess), icon=":material/help:")
     if inventory.classes:
-        rows = [one.model_dump() | {"all": one.train + one.validation + one.test} for one in inventory.classes]
+        rows = [
+            counts.model_dump() | {"all": counts.train + counts.validation + counts.test}
+            for counts in inventory.classes
+        ]
         most = max(row["all"] for row in rows)
         bar = st.column_config.ProgressColumn("images", format="%d", min_value=0, max_value=max(most, 1))
         st.dataframe(rows, column_config={"all": bar}, hide_index=True)
@@ -213,7 +218,7 @@ def choose(inventory: Inventory, key: str) -> Choices:
         help=say("'hash' makes one; or one for each topmost folder: a=train,b=test,c=none. Empty: as the names tell."),
     )
     levels: dict[int | None, str] = {None: say("the outermost")}
-    levels |= {one.level: f"{one.level}: {', '.join(one.folders[:4])}" for one in inventory.levels}
+    levels |= {level.level: f"{level.level}: {', '.join(level.folders[:4])}" for level in inventory.levels}
     level = (
         st.selectbox(
             say("Folders that are the classes"), list(levels), format_func=levels.__getitem__, key=f"{key}.level"

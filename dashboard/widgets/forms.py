@@ -57,7 +57,8 @@ def variants(
     """
     linked.start(key, [variant.name for variant in default], lambda said: said)
     st.session_state[key] = list(dict.fromkeys(_canonical(name) for name in st.session_state[key]))
-    known = [entry.name for entry in catalog.shipped] + [variant.name for variant in default]
+    own = [f"{entry.name}/none" for entry in catalog.own_models if entry.problem is None]
+    known = [entry.name for entry in catalog.shipped] + own + [variant.name for variant in default]
     offered = list(dict.fromkeys(known + st.session_state[key]))
     names = st.multiselect(
         label or say("Networks"),

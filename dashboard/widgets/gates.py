@@ -11,6 +11,8 @@ from dashboard.widgets import forms, linked
 DEFAULT = "eca"
 MOST = 10_000
 """Images of a data set at most."""
+OF_OTHERS = {"name", "model"}
+"""Options of backbones that are whole networks of others, which may have gates of their own."""
 PAIRED = marked("An interval of ±1 point takes about a thousand.")
 
 
@@ -19,7 +21,8 @@ def network(catalog: Catalog, key: str = "network") -> Variant | None:
     shipped = [entry.name for entry in catalog.shipped if entry.card.variant.attention]
     first = next((name for name in shipped if f"/{DEFAULT}?" in name), shipped[0] if shipped else DEFAULT)
     linked.start(key, first, lambda said: said[0] or None)
-    offered = list(dict.fromkeys([*shipped, st.session_state[key] or first]))
+    own = [f"{entry.name}/none" for entry in catalog.own_models if entry.gates]
+    offered = list(dict.fromkeys([*shipped, *own, st.session_state[key] or first]))
     name = st.selectbox(
         say("Network"),
         offered,
@@ -36,7 +39,7 @@ def network(catalog: Catalog, key: str = "network") -> Variant | None:
     except (AttentionError, ValueError) as error:
         st.error(str(error))
         return None
-    if found is not None and found.attention is None:
+    if found is not None and found.attention is None and not OF_OTHERS & found.backbone_options.keys():
         st.error(
             say("%(name)s has no attention, so there is nothing to replace. Choose one with a module.", name=found.name)
         )

@@ -51,12 +51,16 @@ def open_job(job_id: str) -> None:
     address.write(ADDRESS, [job_id] if job_id else [])
 
 
-def asked(request: Request[Any]) -> Job | None:
-    """The newest job of this very question, unless it was stopped or failed: a page that asks by its address."""
+def asked(request: Request[Any], stopped: bool = False) -> Job | None:
+    """The newest job of this very question: a page that asks by its address.
+
+    Args:
+        stopped: whether it may be one that was stopped or failed.
+    """
     for job in connect.client().jobs():
         with suppress(ValidationError):  # a question of another version is another question
             same = job.analysis == request.analysis and type(request).model_validate(job.request) == request
-            if same and job.state not in ("failed", "cancelled"):
+            if same and (stopped or job.state not in ("failed", "cancelled")):
                 return job
     return None
 

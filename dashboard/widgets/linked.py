@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from attention.names import Size, read_size, short_size
 from dashboard.language import say
 
 T = TypeVar("T")
@@ -133,6 +134,30 @@ def number(
     chosen = widget(label, low, high, key=state, persist_state="session", **empty, **more)
     write(key, [] if chosen is None or chosen == default else [f"{chosen:.10g}"])
     return chosen
+
+
+def size(
+    widget: Callable[..., Any], label: str, key: str, default: int | None, *, state: str | None = None, **more: Any
+) -> Size | None:
+    """The size of an input, a side or height and width; None where ``default`` is None and the field is empty."""
+
+    def read(said: list[str]) -> str | None:
+        try:
+            return str(short_size(read_size(said[0])))
+        except ValueError:
+            return None
+
+    state, first = state or key, "" if default is None else str(default)
+    start(key, first, read, state)
+    about = say("A side, or height and width such as 224x320.")
+    typed = widget(label, key=state, persist_state="session", help=about, **more).strip() or first
+    shown = read([typed]) if typed else ""
+    if shown is None:
+        st.error(say("An input's size is 1 to 2048 pixels, or height and width, such as 224x320."))
+        st.stop()
+    write(key, [] if shown == first else [shown])
+    chosen = read_size(shown) if shown else None
+    return chosen if chosen is None or isinstance(chosen, tuple) else int(chosen)
 
 
 def switch(widget: Callable[..., Any], label: str, key: str, default: bool = False, **more: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from attention import own_models
 from attention.build import resolve
 from attention.data.folder import DataFolder
 from attention.errors import AttentionError
@@ -46,7 +47,7 @@ class Provenance:
     def needs_no_files(self, question: Request[Any]) -> bool:
         """Whether the conditions of a question's answer are known without looking at files that may change."""
         return next(data_sets(question), None) is None and all(
-            variant.weights in (None, "shipped") for variant in variants(question)
+            variant.weights in (None, "shipped") and variant.backbone != "own" for variant in variants(question)
         )
 
     def conditions(self, question: Request[Any]) -> Conditions:
@@ -70,7 +71,7 @@ class Provenance:
     def _weights(self, variant: Variant) -> tuple[str, str] | None:
         """A network's name and the fingerprint of its weights; None if it has none, or none on this machine."""
         if variant.weights is None:
-            return None
+            return _own_model(variant)
         return _shipped_fingerprint(variant) if variant.weights == "shipped" else _checkpoint(variant, self._local)
 
     @property
@@ -104,6 +105,17 @@ def _flat(conditions: Conditions) -> dict[str, Any]:
 def _shipped_fingerprint(variant: Variant) -> tuple[str, str] | None:
     """Fingerprint of shipped weights; computed once per process."""
     return _checkpoint(variant, Checkpoints())
+
+
+def _own_model(variant: Variant) -> tuple[str, str] | None:
+    """A network's name and the fingerprint of the user's model that it is; None if it is none."""
+    if variant.backbone != "own":
+        return None
+    try:
+        return variant.name, own_models.get(str(variant.backbone_options.get("name", ""))).fingerprint[:DIGITS]
+    except AttentionError as error:
+        log.debug("No fingerprint of %s: %s", variant.name, error)
+        return None
 
 
 def _checkpoint(variant: Variant, checkpoints: Checkpoints) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from attention.counting.cost import count
 from attention.errors import TooLarge
+from attention.names import Size, write_size
 from attention.reports.cost import VariantCost
 from attention.spec import Request, Variant
 from server.answers.references import images, variants
@@ -42,7 +43,7 @@ def check_networks(question: Request[Any], settings: Settings) -> None:
         kept = together * (bill.total.activation_bytes if asked.trains else bill.peak_activation_bytes)
         if kept > settings.max_pass_bytes:
             raise TooLarge(
-                f"A forward pass of {together} images of {bill.input_size} x {bill.input_size} pixels through "
+                f"A forward pass of {together} images of {write_size(bill.input_size)} pixels through "
                 f"{bill.name} keeps {_said(kept)}{' for training' if asked.trains else ''}; up to "
                 f"{_said(settings.max_pass_bytes)} are taken here. Take smaller images or fewer at once, or another "
                 "network; the operator can raise ATTENTION_MAX_PASS_BYTES."
@@ -58,7 +59,9 @@ def check_at_once(question: Request[Any], settings: Settings) -> None:
     check_networks(question, settings)
     if question.counts_only or not (looked_at := images(question)):
         return
-    work = sum(_bill(variant, None).total.macs for variant in variants(question)) * looked_at / 1e9
+    work = (
+        sum(_bill(variant, question.largest_pass.size).total.macs for variant in variants(question)) * looked_at / 1e9
+    )
     if work > settings.max_answer_gmacs:
         raise TooLarge(
             f"This question sends up to {looked_at:,} images through its networks, {work:,.0f} billion "
@@ -69,7 +72,7 @@ def check_at_once(question: Request[Any], settings: Settings) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _bill(variant: Variant, size: int | None) -> VariantCost:
+def _bill(variant: Variant, size: Size | None) -> VariantCost:
     return count(variant, size)
 
 

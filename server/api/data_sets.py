@@ -199,7 +199,7 @@ async def _receive(http: HTTPRequest, settings: Settings, folder: DataFolder, na
 
 def _previewed(folder: DataFolder, path: Path, name: str, choices: Choices) -> Listed:
     found = folder.preview(path, name, choices).inventory
-    classes = tuple(one.name for one in found.classes)
+    classes = tuple(counts.name for counts in found.classes)
     size = path.stat().st_size
     return Listed(name, "upload", found.images, classes, not found.split_by_hash, size, inventory=found)
 

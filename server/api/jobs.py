@@ -19,6 +19,7 @@ from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, f
 from server.api.openapi import Schemas, problems
 from server.api.pages import LINK, Paged
 from server.api.request_body import read_job_question
+from server.api.responses import BINARY, file_response
 from server.service import Live, Service
 
 EVENT_EVERY_S = 0.25
@@ -33,6 +34,7 @@ def add_jobs(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Re
     _add_asking(routes, schemas, requests)
     _add_following(routes)
     _add_reports(routes, schemas, requests)
+    _add_files(routes)
 
 
 def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> None:
@@ -207,6 +209,23 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
             report = written(kind, report, form, table)
         headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
         return Response(report, headers=headers, media_type=MEDIA_TYPES[form])
+
+
+def _add_files(routes: APIRouter) -> None:
+    @routes.get(
+        "/jobs/{job_id}/file",
+        operation_id="job_file",
+        tags=["jobs"],
+        summary="The file that a job wrote",
+        response_class=Response,
+        responses={200: {"description": "The exported network.", "content": BINARY}, **problems(404, 422)},
+    )
+    def job_file(service: Live, job_id: str) -> Response:
+        """The network that a job of `export` wrote: ONNX, a program of torch.export, or a zip in the hub's layout.
+
+        It is there until its job is deleted. With curl: ``curl -OJ http://127.0.0.1:8000/v1/jobs/ID/file``.
+        """
+        return file_response(*service.jobs.file(job_id))
 
 
 def _ended(kind: type[Any] | None, json: str, state: JobState) -> str:

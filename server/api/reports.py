@@ -209,7 +209,7 @@ def _compared(stored: StoredReport, now: Now) -> AskedAgain:
 
 def _sentence(stored: StoredReport, changed: tuple[Difference, ...], found: ReportChanges) -> str:
     """What a comparison found, in words."""
-    since = "; ".join(f"{one.path} was {one.before} and is {one.after}" for one in changed)
+    since = "; ".join(f"{change.path} was {change.before} and is {change.after}" for change in changed)
     if stored.conditions is None:
         known = "Under which conditions a job ran is not recorded beside its report."
     else:

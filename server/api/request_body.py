@@ -232,9 +232,10 @@ def _value(name: str, text: str, annotation: Any) -> Any:
 
 def _is_number(annotation: Any) -> bool:
     """Whether a field of this annotation takes numbers or truth values, and no text."""
-    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    plain = [get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in kinds if kind is not NoneType]
-    return all(kind in (bool, int, float) for kind in plain)
+    origin, inside = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType, tuple):
+        return all(map(_is_number, inside))
+    return _is_number(inside[0]) if origin is Annotated else annotation in (NoneType, bool, int, float)
 
 
 def _number(text: str) -> Any:

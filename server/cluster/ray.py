@@ -19,6 +19,7 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskErr
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.analysis import Step
 from attention.data.files import Files
@@ -63,6 +64,7 @@ class Replica:
     def __init__(self, chosen: Mapping[str, Any], stamp: str) -> None:
         settings = Settings.model_validate(chosen)
         prepare_process(settings)
+        own_models.read(settings.models)
         self._stamp = stamp
         self._engine = LocalEngine(settings)
         self._keep = serve.multiplexed(max_num_models_per_replica=KEYS_KEPT)(_kept)
@@ -181,7 +183,7 @@ class RayEngine:
             except Exception as error:  # a cluster that is away for a moment
                 log.warning("Serve does not say how it is: %s", error)
                 continue
-            if found and any(one.replica_states.get("RUNNING") for one in found.deployments.values()):
+            if found and any(deployment.replica_states.get("RUNNING") for deployment in found.deployments.values()):
                 self._well = monotonic()
 
 

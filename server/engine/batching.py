@@ -188,9 +188,9 @@ class MicroBatcher(Generic[K, T, R]):
                 self._queues.setdefault(key, deque()).extend(waiting)
                 self._waiting += len(waiting)
                 self._changed.notify()
-        for one in waiting:
-            one.future.add_done_callback(lambda future: self._forget(key, future))
-        return [one.future for one in waiting]
+        for item in waiting:
+            item.future.add_done_callback(lambda future: self._forget(key, future))
+        return [item.future for item in waiting]
 
     def look(self) -> None:
         """Look again whether a batch may leave, because no caller brings more items for now."""
@@ -211,9 +211,9 @@ class MicroBatcher(Generic[K, T, R]):
             return
         with self._changed:
             queue = self._queues.get(key, deque())
-            for one in queue:
-                if one.future is future:
-                    queue.remove(one)
+            for item in queue:
+                if item.future is future:
+                    queue.remove(item)
                     self._waiting -= 1
                     future.set_running_or_notify_cancel()  # or a caller in `wait` would wait for ever
                     break
@@ -275,13 +275,13 @@ class MicroBatcher(Generic[K, T, R]):
         self._waiting -= len(taken)
         if not queue:
             del self._queues[key]
-        return [one for one in taken if one.future.set_running_or_notify_cancel()]
+        return [item for item in taken if item.future.set_running_or_notify_cancel()]
 
     def _answer(self, key: K, members: list[_Waiting[T, R]]) -> None:
         """Run a batch; if it fails and had several members, run each alone, so that only the guilty one fails."""
         started = time.monotonic()
         try:
-            results = self._run(key, [one.item for one in members])
+            results = self._run(key, [member.item for member in members])
             if len(results) != len(members):
                 raise RuntimeError(f"A batch of {len(members)} items gave {len(results)} results.")
         except BaseException as error:  # whatever it is, a caller waits for it
@@ -289,9 +289,9 @@ class MicroBatcher(Generic[K, T, R]):
                 self._seen(len(members), time.monotonic() - started)
                 members[0].future.set_exception(error)
             else:
-                for one in members:
-                    self._answer(key, [one])
+                for member in members:
+                    self._answer(key, [member])
         else:
             self._seen(len(members), time.monotonic() - started)
-            for one, result in zip(members, results, strict=True):
-                one.future.set_result(result)
+            for member, result in zip(members, results, strict=True):
+                member.future.set_result(result)

@@ -14,6 +14,7 @@ from attention.build import build
 from attention.counting.cost import count
 from attention.gate import sites
 from attention.lab import References
+from attention.names import height_and_width
 from attention.precision import DType
 from attention.reports.gates import GateSite
 from attention.reports.network import Network
@@ -156,7 +157,7 @@ class Networks:
         ablations = (ablation,) if ablation else ()
         alike = Alike(network.variant, network.stamp, ablations, tuple(images.shape[1:]))
         given = [(reference,) for reference in references] if references else [()] * len(images)
-        return self._ask(alike, [BatchItem(*one) for one in zip(images, given, strict=True)], token)
+        return self._ask(alike, [BatchItem(*pair) for pair in zip(images, given, strict=True)], token)
 
     def forward_each(
         self,
@@ -228,7 +229,7 @@ class Networks:
             model = fused_copy(build(variant, self._checkpoints))
             running = Running(model, self.device, self.dtype, self._graphs)
         size = sum(tensor.nbytes for tensor in (*running.network.parameters(), *running.network.buffers()))
-        pixels = bill.input_size**2
+        pixels = math.prod(height_and_width(bill.input_size))
         return Loaded(running, sites(model), size, bill.total.macs / pixels, bill.peak_activation_bytes / pixels)
 
 

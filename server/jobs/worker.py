@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from attention import own_models
 from attention.analyses import analyses, request_type, run
 from attention.errors import AttentionError, InvalidRequest
 from attention.spec import Plain, Request
@@ -29,6 +30,7 @@ def run_job(settings: Settings, job_id: str, claim: Claim | None = None, lab: ty
     Raises:
         NotFound: there is no such job.
     """
+    own_models.read(settings.models)
     store = Store(settings.database_url)
     try:
         job = store.jobs.get(job_id)

@@ -105,7 +105,9 @@ def _settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
     strange = [name for name in sorted(environment) if name.upper().startswith(PREFIX)]
     strange = [name for name in strange if name.upper() not in (*known, *OTHERS)]
     for name in strange:
-        meant = get_close_matches(name.upper().removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known], 1)
+        meant = get_close_matches(
+            name.upper().removeprefix(PREFIX), [setting.removeprefix(PREFIX) for setting in known], 1
+        )
         hint = f" Did you mean {PREFIX}{meant[0]}?" if meant else ""
         yield Finding("WARN", "settings", f"Nothing reads {name}.{hint}")
     changed = ", ".join(sorted(f"{PREFIX}{name.upper()}" for name in settings.model_fields_set)) or "all defaults"
@@ -130,6 +132,18 @@ def _folder(settings: Settings) -> Findings:
         yield "WARN", f"{what}, but only {free / 1e9:.2f} GB are free."
     else:
         yield "OK", f"{what}; it can be written, and {free / 1e9:.0f} GB are free."
+
+
+def _models(settings: Settings) -> Findings:
+    from attention import own_models
+    from attention.names import write_size
+
+    for name in own_models.read(settings.models):
+        try:
+            seen = own_models.get(name).measured
+            yield "OK", f"own(name={name}) takes {write_size(seen.input_size)} pixels and gives {seen.outputs}."
+        except AttentionError as error:
+            yield "WARN", str(error)
 
 
 def _files(settings: Settings) -> Findings:
@@ -311,6 +325,7 @@ _LOOKS: Mapping[str, Callable[[Settings], Findings]] = {
     "files": _files,
     "database": _database,
     "weights": _weights,
+    "models": _models,
     "device": _device,
     "memory": _memory,
     "port": _port,

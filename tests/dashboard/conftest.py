@@ -19,6 +19,9 @@ from attention.spec import Preprocess, Variant
 from dashboard import connect
 from server.app import create_app
 from server.settings import Settings
+from tests.server.conftest import routes_built_once
+
+__all__ = ["routes_built_once"]  # a fixture, too
 
 APP = Path(dashboard.__file__).parent / "app.py"
 

@@ -153,6 +153,7 @@ def test_a_job_that_fails_says_why() -> None:
         answering(lambda request: httpx2.Response(200, json=job)).ask(SHADES)
 
 
+@pytest.mark.full
 def test_a_photo_is_sent_in_whatever_form_it_is_there_and_deleted(
     client: Client, photo: Callable[[int], bytes], tmp_path: Path
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_photo_is_sent_in_whatever_form_it_is_there_and_deleted(
         client.upload("kitten.jpg")
 
 
+@pytest.mark.full
 def test_the_async_twin_gives_the_same(client: Client) -> None:
     async def ask() -> list[CostReport]:
         twin = AsyncClient(client.http)

@@ -30,6 +30,7 @@ def test_layers_and_many_rows_are_saved_too(made: alt.Chart) -> None:
     assert drawing.svg(made).startswith(b"<svg")
 
 
+@pytest.mark.full
 def test_a_picture_has_its_button_under_it() -> None:
     def page() -> None:
         import altair as alt

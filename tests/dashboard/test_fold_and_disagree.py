@@ -50,6 +50,7 @@ def test_a_class_that_is_not_there_is_a_sentence(client: Client, monkeypatch: py
     assert "Their gates, layer by layer" in texts(shown.subheader), "the rest of the page stands"
 
 
+@pytest.mark.full
 def test_a_heat_map_lies_where_the_network_saw_the_photo(client: Client) -> None:
     image = next(image for image in client.images() if image.sample and image.width > image.height)
     report = client.ask(CamRequest(images=(image.id,), variants=(SE,)))

@@ -53,6 +53,7 @@ def test_it_opens_with_the_shipped_study_judged(page: AppTest) -> None:
     assert len(page.get(CHART)) == 1 and "n = 10" in texts(page.markdown)
 
 
+@pytest.mark.full
 def test_a_pasted_table_is_judged_at_once(page: AppTest) -> None:
     page.run()
     page.text_area(key="judge.text").set_value(table()).run()

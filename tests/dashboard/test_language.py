@@ -66,8 +66,8 @@ PAGES = [
     for file in sorted((Path(catalogue.FOLDER) / folder).rglob("*.py"))
 ]
 WORDS = re.compile(r"[a-z]{2,},? [(a-z]|^[A-Z][a-z]{2,}\b")
-NO_WORDS = re.compile(r"^\s*[<.]|datum[. ]|:[QNOT]$|^export ")
-"""HTML, CSS, expressions and fields of charts."""
+NO_WORDS = re.compile(r"^\s*[<.]|datum[. ]|:[QNOT]$|^export |^(def|lab) ")
+"""HTML, CSS, expressions and fields of charts, code of Python."""
 NAMES = {
     "None",
     "Static",

@@ -1,24 +1,29 @@
 """The Look page: one photo through several networks, alive at once, and every mistake is a sentence."""
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
 from attention.build import build
 from attention.client import Client
 from attention.reports.compare import CompareRequest
-from attention.spec import Variant
+from attention.reports.out_of_distribution import OutOfDistributionRequest
+from attention.reports.seen import SeenRequest
+from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.views.look import answers, places
 from dashboard.widgets import networks
 from tests.dashboard.page_parts import linked, page_of, table, texts
 
+FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 TRIO = tuple(Variant.parse(name) for name in ("none", "se", "eca"))
 
 
@@ -62,6 +67,50 @@ def test_a_photo_of_no_known_class_is_said(page: AppTest, client: Client) -> Non
     whole(page)
     assert "this photo shows none of them" in texts(page.info)
     assert "lab-true" not in htmls(page) and "✓" not in htmls(page)
+
+
+@pytest.mark.full
+def test_a_plain_network_alone_has_no_gates_and_the_page_stands(page: AppTest) -> None:
+    page.query_params["net"] = ["none"]
+    whole(page)
+    assert "These networks have no gates." in texts(page.caption)
+
+
+@pytest.mark.full
+def test_an_upload_of_nothing_they_know_is_probably_none_and_says_how_well_that_is_told(
+    page: AppTest, client: Client
+) -> None:
+    noise = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(noise, "PNG")
+    page.query_params["image"] = [client.upload("noise.png", noise.getvalue()).id]
+    page.query_params["net"] = ["none", "se"]
+    whole(page)
+    uploaded = page.query_params["image"][0]
+    asked = OutOfDistributionRequest(
+        variants=tuple(Variant.parse(name) for name in ("none", "se")),
+        photos=Pictures(images=(uploaded,)),
+        own=Pictures(data="flowers-sample"),
+    )
+    told = client.ask(asked).photos
+    none = all(max(surety.softmax_quantile, surety.energy_quantile) < 0.05 for surety in told)
+    assert ("Probably none of these 5" in texts(page.info)) == none
+    assert f"than of {100 * max(surety.energy_quantile for surety in told):.0f} %" in texts(page.caption)
+    foreign = [image for image in client.images() if image.sample and image.label not in FLOWERS]
+    assert f"tells 200 photos of these classes from {len(foreign)} of the gallery" in texts(page.caption)
+
+
+@pytest.mark.full
+def test_a_photo_can_be_padded_and_everything_that_is_drawn_follows(page: AppTest, client: Client) -> None:
+    wide = next(image for image in client.images() if image.width > 1.2 * image.height)
+    page.query_params["image"], page.query_params["net"] = [wide.id], ["cbam"]
+    page.query_params["fit"] = ["pad"]
+    whole(page)
+    (seen,) = client.ask(SeenRequest(image=wide.id, variants=(Variant.parse("cbam"),), fit="pad")).pictures
+    assert seen.png_base64 in htmls(page) and seen.preprocess.mode == "border"
+    left, top, right, bottom = seen.crop
+    assert (left, right) == pytest.approx((0, 1), abs=0.02) and top < 0 and bottom > 1
+    page.button_group(key="fit").set_value("").run()
+    assert not page.exception and seen.png_base64 not in htmls(page)
 
 
 @pytest.mark.full

@@ -5,6 +5,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
+from attention.counting.cost import count
+from attention.spec import Variant
 from dashboard import connect
 
 CHART = "vega_lite_chart"
@@ -89,13 +91,17 @@ def test_cost_follows_the_backbone_its_size_and_more_networks(app: AppTest) -> N
     app.run()
     app.switch_page("views/price/page.py").run()
     app.selectbox(key="backbone").select("resnet20").run()
-    assert app.number_input(key="size.resnet20").value == 32
-    app.number_input(key="size.resnet20").set_value(64)
+    assert app.text_input(key="size.resnet20").value == "32"
+    app.text_input(key="size.resnet20").set_value("64x96")
     app.multiselect(key="attention").set_value([]).run()
     assert not app.exception
     assert list(app.table[0].value.index) == ["resnet20/none"]
-    assert linked(app, "size") == ["64"]
+    assert linked(app, "size") == ["64x96"]
+    macs = count(Variant.parse("resnet20/none"), (64, 96)).total.macs
+    assert f"{macs:,}" in app.table[0].value.to_string()
     assert "Choose a network with attention" in texts(app.info)
+    app.text_input(key="size.resnet20").set_value("64 by 96").run()
+    assert not app.exception and "such as 224x320" in texts(app.error)
 
 
 @pytest.mark.full

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from attention.client import Client
 from attention.reports.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.study import CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
+from attention.reports.study_choice import Choice
 from attention.spec import Variant
 from attention.training.summary import summarise
 from dashboard import connect
@@ -234,6 +235,40 @@ def test_a_preset_a_field_of_it_and_a_sweep_are_asked_for(page: AppTest, client:
     asked = StudyRequest.model_validate(client.jobs()[0].request)
     assert [arm.options.get("reduction") for arm in asked.arms()] == [None, 2, 4]
     assert asked.recipe == RECIPES["standard"].model_copy(update={"epochs": 7})
+
+
+@pytest.mark.full
+def test_recipes_are_chosen_among_in_the_form(page: AppTest, client: Client, shades: None) -> None:
+    page.run()
+    page.toggle(key="choose").set_value(True).run()
+    page.multiselect(key="recipes").set_value(["quick"]).run()
+    assert "name two or more" in texts(page.info)
+    page.multiselect(key="recipes").set_value(["quick", "standard"]).run()
+    assert {metric.label: metric.value for metric in page.metric}["Runs"] == str(2 * 3 * 8)
+    page.button(key="start").click().run()
+    assert not page.exception and not page.error
+    asked = StudyRequest.model_validate(client.jobs()[0].request)
+    assert asked.choose and asked.recipes == (RECIPES["quick"], RECIPES["standard"])
+
+
+@pytest.mark.full
+def test_what_was_chosen_stands_with_every_validation_accuracy(
+    page: AppTest, client: Client, settings: Settings
+) -> None:
+    job_id, claim, store = claimed(client, settings)
+    se, eca = (arm.name for arm in ARMS[1:])
+    means = {f"{se} (quick)": 81.25, f"{se} (standard)": 84.5, f"{eca} (quick)": 80.0, f"{eca} (standard)": 83.0}
+    chosen = Choice(arm=f"{se} (standard)", n=3, validation_accuracy=means, test_accuracy=79.5, next_seed=3)
+    store.jobs.finish(claim, study().model_copy(update={"choice": chosen, "headline": chosen.sentence}))
+    store.close()
+    page.query_params["job"] = job_id
+    page.run()
+    assert not page.exception and not page.error
+    table = next(shown.value for shown in page.table if "chosen" in shown.value.columns)
+    assert list(table["validation accuracy, %"]) == ["84.50", "83.00", "81.25", "80.00"]
+    assert list(table["behind the best, points"]) == ["0.00", "1.50", "3.25", "4.50"]
+    assert [bool(mark) for mark in table["chosen"]] == [True, False, False, False]
+    assert "79.50 % on them, and is tested with seeds from 3 on" in texts(page.caption)
 
 
 @pytest.mark.full

@@ -1,13 +1,17 @@
 """An app on a folder of its own, and photos made on the spot."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from fastapi import APIRouter
 from PIL import Image
 from starlette.testclient import TestClient
 
+from attention.analysis import Analysis
+from server.api.openapi import Schemas
+from server.api.router import router
 from server.app import create_app
 from server.settings import Settings
 from tests.server.store.databases import database_url, postgres
@@ -22,6 +26,22 @@ def photo(seed: int = 0, size: tuple[int, int] = (48, 40), form: str = "JPEG") -
     out = io.BytesIO()
     colour.save(out, form)
     return out.getvalue()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def routes_built_once() -> Iterator[None]:
+    """Share the routes among all apps of the tests: to build them takes as long as all else of an app."""
+    routers: dict[tuple[str, ...], tuple[APIRouter, Schemas]] = {}
+
+    def shared(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
+        names = tuple(analyses)
+        if names not in routers:
+            routers[names] = router(analyses)
+        return routers[names]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("server.app.router", shared)
+        yield
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def photo_map(report: WhatIfReport, image: str) -> Chart:
         value=_class(first),
     )
     tips = [alt.Tooltip("first:N", title=say("says now")), alt.Tooltip("kl:Q", title=say("KL, nats"), format=".3~g")]
-    return _heat_map(rows, _labels(report.scopes), [kind(one) for one in report.kinds], title, tips, dots="flips")
+    return _heat_map(rows, _labels(report.scopes), [kind(name) for name in report.kinds], title, tips, dots="flips")
 
 
 def sweep_map(report: SweepReport) -> Chart:
@@ -74,7 +74,7 @@ def sweep_map(report: SweepReport) -> Chart:
         alt.Tooltip("p:N", title=say("p (Holm)")),
         alt.Tooltip("kl:Q", title=say("kl"), format=".3~g"),
     ]
-    names = [kind(one) for one in report.kinds]
+    names = [kind(name) for name in report.kinds]
     return _heat_map(rows, _labels(report.scopes), names, title, tips, agreement=not report.labelled)
 
 
@@ -234,7 +234,7 @@ def cumulative(report: SweepReport) -> Chart | None:
 
 
 def _hue(kinds: Iterable[str]) -> alt.Color:
-    names = [kind(one) for one in kinds]
+    names = [kind(name) for name in kinds]
     return alt.Color(
         "kind:N",
         scale=alt.Scale(domain=names, range=list(np.resize(PALETTE[1:], len(names)))),

@@ -164,9 +164,9 @@ def _statement(statement: Statement) -> None:
     left.caption(translated(statement.source))
     if statement.where:
         with right.popover(say("Where"), icon=":material/location_on:", width="stretch"):
-            for one in statement.where:
-                units = f" ({_list(one.units)})" if one.of > 1 else ""
-                st.markdown(f"`{one.path}`: {len(one.units)} / {one.of}{units}")
+            for place in statement.where:
+                units = f" ({_list(place.units)})" if place.of > 1 else ""
+                st.markdown(f"`{place.path}`: {len(place.units)} / {place.of}{units}")
 
 
 def said(statement: Statement) -> str:

@@ -156,11 +156,11 @@ def flips(report: DisagreementReport) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "network": one.network.partition("?")[0],
-                "changed": f"{one.flipped:,} ({one.share:.1%})",
-                "became right": "" if one.to_right is None else one.to_right,
-                "became wrong": "" if one.to_wrong is None else one.to_wrong,
+                "network": flip.network.partition("?")[0],
+                "changed": f"{flip.flipped:,} ({flip.share:.1%})",
+                "became right": "" if flip.to_right is None else flip.to_right,
+                "became wrong": "" if flip.to_wrong is None else flip.to_wrong,
             }
-            for one in report.flips
+            for flip in report.flips
         ]
     )

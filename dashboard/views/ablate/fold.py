@@ -13,7 +13,7 @@ from dashboard.drawing import draw as drawing
 from dashboard.drawing.marks import AXES, PALETTE, STEP, Chart
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
-from dashboard.widgets import data_sets, gates
+from dashboard.widgets import data_sets, exports, gates
 
 STATES = {"trained": marked("as trained"), "mean": marked("mean gates"), "folded": marked("folded: plain")}
 
@@ -174,3 +174,5 @@ def _downloads(report: FoldReport) -> None:
             (say("Table (CSV)"), report.csv(), "fold.csv"),
         ):
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+    if report.kept is not None:
+        exports.offer([report.kept.variant])

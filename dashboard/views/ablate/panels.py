@@ -122,7 +122,7 @@ def downloads(report: Any, name: str, device: str) -> None:
 
 def sweep_described(request: SweepRequest) -> str:
     """A sweep in a line."""
-    kinds = ", ".join(gate_charts.kind(one) for one in request.kinds)
+    kinds = ", ".join(gate_charts.kind(name) for name in request.kinds)
     return f"**{request.variant.name.partition('?')[0]}** · {request.images.data or say('photos')}: {kinds}"
 
 

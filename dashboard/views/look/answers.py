@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from attention.reports.compare import ClassScore, Comparison
+from attention.reports.compare import ClassScore, Comparison, PhotoFit
 from attention.reports.seen import SeenRequest
 from attention.schemas import Image
 from dashboard import connect
@@ -15,6 +15,7 @@ from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import about
 from dashboard.language import say
+from dashboard.views.look import surety
 from dashboard.widgets import gallery, networks, photos
 
 CLASSES = 5
@@ -22,19 +23,19 @@ CLASSES = 5
 ROW = 34
 
 
-def show(report: Comparison, image: Image) -> None:
+def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
     """Photo and input at the left, answers at the right."""
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        _photo(report, image)
+        _photo(report, image, fit)
         _known(report, image)
     with right:
         st.html(table(report, image))
         st.altair_chart(dots(report, image.id), width="stretch", alt=described(report, image))
 
 
-def _photo(report: Comparison, image: Image) -> None:
-    request = SeenRequest(image=image.id, variants=tuple(variant.variant for variant in report.variants[:1]))
+def _photo(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
+    request = SeenRequest(image=image.id, variants=tuple(variant.variant for variant in report.variants[:1]), fit=fit)
     (picture,) = connect.ask(request).pictures
     size = picture.preprocess.size
     title = photos.title(image)
@@ -66,6 +67,8 @@ def _known(report: Comparison, image: Image) -> None:
         for word in known[:40]
     )
     st.html(f'<div class="lab-words">{escape(say("They know:"))} {words}</div>')
+    knowing = [variant.variant for variant in report.variants if variant.card and variant.card.labels == known]
+    surety.show(image, known, knowing)
 
 
 def labels(report: Comparison) -> tuple[str, ...]:

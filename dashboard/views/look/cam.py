@@ -9,6 +9,7 @@ import streamlit as st
 
 from attention.client import ServiceError
 from attention.reports.cam import CamMap, CamPhoto, CamRequest
+from attention.reports.compare import PhotoFit
 from attention.schemas import Image
 from attention.spec import Variant
 from dashboard import connect
@@ -23,7 +24,7 @@ PICTURE = 480
 """Longest side of the photo under a heat map, pixels."""
 
 
-def where(image: Image, variants: Sequence[Variant]) -> None:
+def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> None:
     """A switch, and behind it a heat map for each network."""
     if not linked.switch(st.toggle, say("Where they look (Grad-CAM)"), "cam"):
         return
@@ -36,14 +37,14 @@ def where(image: Image, variants: Sequence[Variant]) -> None:
     target = int(typed) if typed.isdecimal() else typed or None
     try:
         with st.spinner(say("Going backwards through the networks …")):
-            report = connect.ask(CamRequest(images=(image.id,), variants=tuple(variants), target=target))
+            report = connect.ask(CamRequest(images=(image.id,), variants=tuple(variants), target=target, fit=fit))
     except ServiceError as error:  # such as a class that is not there; the rest of the page stands
         st.error(str(error), icon=":material/error:")
         return
     for caveat in report.caveats:
         st.caption(f":material/info: {translated(caveat)}")
     names = labels([network.name for network in report.networks])
-    photo = next(one for one in report.photos if one.image == image.id)
+    photo = next(item for item in report.photos if item.image == image.id)
     for start in range(0, len(report.maps), WIDE):
         for found, column in zip(report.maps[start : start + WIDE], st.columns(WIDE), strict=False):
             with column:
@@ -98,7 +99,7 @@ def over(found: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
     under = alt.Chart(pd.DataFrame([{"x": photo.width / 2, "y": photo.height / 2, "url": url}])).mark_image(
         width=width, height=height, aspect=False
     )
-    heat = alt.Chart(cells).mark_rect(color="#ff7a00", strokeWidth=0)
+    heat = alt.Chart(cells).mark_rect(color="#ff7a00", strokeWidth=0, clip=True)
     heat = heat.encode(
         x=x,
         x2="x2:Q",

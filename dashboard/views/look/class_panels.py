@@ -139,7 +139,7 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
     """The picture of the SE paper, stage by stage."""
     for caveat in report.caveats:
         st.caption(f":material/info: {translated(caveat)}")
-    names = [one.label for one in report.classes]
+    names = [row.label for row in report.classes]
     left, right = st.columns([1, 3], gap="medium", vertical_alignment="bottom")
     chosen = linked.choice(
         left.selectbox,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attention.reports.compare import Comparison
+from attention.reports.compare import Comparison, PhotoFit
 from attention.reports.maps import MapsRequest
 from attention.schemas import Image
 from dashboard import connect
@@ -24,7 +24,7 @@ WIDE, HIGH = 78, 56
 """Of one layer's curve, pixels."""
 
 
-def show(report: Comparison, image: Image) -> None:
+def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
     """The grid of curves, and the layer that is open."""
     rows = [row for row in channel_weights(report, image.id) if row.gate.kind == "channel"]
     if not rows:
@@ -63,7 +63,7 @@ def show(report: Comparison, image: Image) -> None:
     for name in dict.fromkeys(row.variant for row in rows):
         opened = next((row for row in rows if row.variant == name and row.layer == layer), None)
         if opened is not None:
-            st.html(maps(report, image, opened, called[name]))
+            st.html(maps(report, image, opened, called[name], fit))
 
 
 def curves(rows: Sequence[Row], name: str, layer: str) -> Chart:
@@ -115,10 +115,10 @@ def curves(rows: Sequence[Row], name: str, layer: str) -> Chart:
     )
 
 
-def maps(report: Comparison, image: Image, row: Row, name: str) -> str:
+def maps(report: Comparison, image: Image, row: Row, name: str, fit: PhotoFit | None) -> str:
     """The maps that arrive at a gate, from most open to most closed, each dimmed by its weight."""
     variant = next(variant.variant for variant in report.variants if variant.name == row.variant)
-    answer = connect.ask(MapsRequest(image=image.id, variant=variant, gate=row.gate.path))
+    answer = connect.ask(MapsRequest(image=image.id, variant=variant, gate=row.gate.path, fit=fit))
     hue, figures = theme.hue(row.variant), []
     cut = answer.channels > len(answer.maps)
     for number, drawn in enumerate(answer.maps):

@@ -4,13 +4,14 @@ import streamlit as st
 from pydantic import ValidationError
 
 from attention.client import ServiceError, Unreachable
-from attention.reports.compare import CompareRequest, Comparison
+from attention.reports.compare import CompareRequest, Comparison, PhotoFit
+from attention.schemas import Image
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.language import say
 from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
-from dashboard.widgets import forms, gallery, links, networks
+from dashboard.widgets import exports, forms, gallery, linked, links, networks
 
 TOP = 10
 """Classes that are asked for: all of the shipped networks."""
@@ -24,12 +25,13 @@ def main() -> None:
     if image is None or not variants:
         st.info(say("Choose a photo and at least one network."))
         return
-    report = compared(image.id, variants)
+    fit = _fit(image)
+    report = compared(image.id, variants, fit)
     if report is None:
         return
     for warning, names in answers.warned(report).items():
         st.warning(f"**{', '.join(names)}.** {translated(warning)}", icon=":material/warning:")
-    answers.show(report, image)
+    answers.show(report, image, fit)
     fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
     if fresh:
         said = ", ".join(networks.labels(fresh).values())
@@ -37,19 +39,35 @@ def main() -> None:
         st.caption(f":material/info: {translated(text)}")
         arms = [name for name in fresh if not name.partition("?")[0].endswith("/none")]
         links.to("study", say("Train it"), ":material/science:", {"arm": arms})
-    layers.show(report, image)
-    places.show(report, image)
+    layers.show(report, image, fit)
+    places.show(report, image, fit)
     with st.expander(say("Where they look, statistics of every gate, numbers"), icon=":material/query_stats:"):
-        cam.where(image, tuple(variant.variant for variant in report.variants))
+        cam.where(image, tuple(variant.variant for variant in report.variants), fit)
         panels.statistics(report, image)
         panels.downloads(report)
+    exports.offer([variant.variant for variant in report.variants])
     _onward(image.id, report)
 
 
-def compared(image: str, variants: tuple[Variant, ...]) -> Comparison | None:
+def _fit(image: Image) -> PhotoFit | None:
+    """What is done with a photo that is not square; None leaves it to the networks' publishers."""
+    options = {
+        "": say("as published"),
+        "crop": say("ends cut off"),
+        "pad": say("padded"),
+        "stretch": say("stretched"),
+    }
+    if image.width == image.height:
+        return None
+    chosen = linked.choice(st.segmented_control, say("How the photo becomes a square"), options, "fit", "")
+    return chosen or None  # type: ignore[return-value]
+
+
+def compared(image: str, variants: tuple[Variant, ...], fit: PhotoFit | None) -> Comparison | None:
     """The comparison; networks that the service refuses are named with its sentence, and the others are shown."""
     try:
-        return connect.ask(request(image, variants))
+        with st.spinner(say("Loading networks and asking them …"), show_time=True):
+            return connect.ask(request(image, variants, fit))
     except ValidationError as error:
         st.error(forms.sentence(error))
         return None
@@ -59,13 +77,13 @@ def compared(image: str, variants: tuple[Variant, ...]) -> Comparison | None:
         if error.status is None or len(variants) == 1:
             st.error(str(error), icon=":material/error:")
             return None
-    good = tuple(variant for variant in variants if _answers(image, variant))
-    return connect.ask(request(image, good)) if good else None
+    good = tuple(variant for variant in variants if _answers(image, variant, fit))
+    return connect.ask(request(image, good, fit)) if good else None
 
 
-def _answers(image: str, variant: Variant) -> bool:
+def _answers(image: str, variant: Variant, fit: PhotoFit | None) -> bool:
     try:
-        connect.ask(request(image, (variant,)))
+        connect.ask(request(image, (variant,), fit))
     except Unreachable:
         raise
     except ServiceError as error:
@@ -74,9 +92,9 @@ def _answers(image: str, variant: Variant) -> bool:
     return True
 
 
-def request(image: str, variants: tuple[Variant, ...]) -> CompareRequest:
+def request(image: str, variants: tuple[Variant, ...], fit: PhotoFit | None) -> CompareRequest:
     """All that the page draws, in one question."""
-    return CompareRequest(images=(image,), variants=variants, top_k=TOP, gates="base64")
+    return CompareRequest(images=(image,), variants=variants, top_k=TOP, gates="base64", fit=fit)
 
 
 def _onward(image: str, report: Comparison) -> None:

@@ -16,12 +16,20 @@ def statistics(report: Comparison, image: Image) -> None:
     st.markdown(f"**{say('Statistics of every gate')}**")
     if (curve := charts.depth(report, image.id)) is not None:
         st.altair_chart(curve, width="stretch", alt=say("Mean weight of each layer with its standard deviation."))
-    with st.container(height=420):
-        drawing.table(tables.statistics_text(report, image.id), "gates", index=False)
+    if gated(report):
+        with st.container(height=420):
+            drawing.table(tables.statistics_text(report, image.id), "gates", index=False)
+    else:
+        st.caption(say("These networks have no gates."))
     for variant in report.variants:
         if variant.load is not None and variant.load.weights != "shipped":
             st.markdown(f"**{say('What was loaded')}: {variant.name}**")
             st.markdown(loaded(variant.load))
+
+
+def gated(report: Comparison) -> bool:
+    """Whether any network of a comparison has gates."""
+    return any(prediction.gates for prediction in report.predictions)
 
 
 def loaded(load: LoadReport) -> str:
@@ -30,11 +38,11 @@ def loaded(load: LoadReport) -> str:
     lines += [
         say(
             "%(count)s are called `%(found)s` there and `%(ours)s` here",
-            count=f"{one.count:,}",
-            found=one.found,
-            ours=one.ours,
+            count=f"{renaming.count:,}",
+            found=renaming.found,
+            ours=renaming.ours,
         )
-        for one in load.renamed
+        for renaming in load.renamed
     ]
     for what, tensors in (
         (say("Not in the file"), load.missing),
@@ -52,12 +60,15 @@ def loaded(load: LoadReport) -> str:
 
 def downloads(report: Comparison) -> None:
     """The numbers behind the pictures."""
-    with st.container(horizontal=True):
-        for label, data, file in (
+    files = [(say("Whole report (JSON)"), report.model_dump_json(indent=1), "comparison.json")]
+    if gated(report):
+        files = [
             (say("Statistics (CSV)"), report.csv("gates"), "statistics.csv"),
-            (say("Channel weights (CSV)"), tables.weights_csv(report), "weights.csv"),
-            (say("Whole report (JSON)"), report.model_dump_json(indent=1), "comparison.json"),
-        ):
+            (say("Channel weights (CSV)"), tables.weights_csv(report).decode(), "weights.csv"),
+            *files,
+        ]
+    with st.container(horizontal=True):
+        for label, data, file in files:
             st.download_button(label, data, file, on_click="ignore", icon=":material/download:")
     st.caption(
         say(

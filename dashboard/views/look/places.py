@@ -7,8 +7,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from attention.client import gate_values
-from attention.reports.compare import Comparison, GateSummary, Prediction, VariantSummary
+from attention.reports.compare import Comparison, GateSummary, PhotoFit, Prediction, VariantSummary
 from attention.reports.maps import MapsRequest
+from attention.reports.seen import Crop, SeenRequest
 from attention.schemas import Image
 from dashboard import connect
 from dashboard.drawing import overlay, theme
@@ -22,7 +23,7 @@ MOST = 9
 WHERE = ("spatial", "rows", "columns", "full", "matrix", "branch")
 
 
-def show(report: Comparison, image: Image) -> None:
+def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
     """A row of pictures for each chosen network whose gates know places."""
     called = networks.labels([variant.name for variant in report.variants])
     rows = [
@@ -47,7 +48,7 @@ def show(report: Comparison, image: Image) -> None:
             f"<small>{kind(prediction.gates)}</small></div>"
         )
         with right:
-            _network(variant, prediction, image, called[variant.name])
+            _network(variant, prediction, image, called[variant.name], fit)
 
 
 def kind(gates: Sequence[GateSummary]) -> str:
@@ -62,17 +63,23 @@ def kind(gates: Sequence[GateSummary]) -> str:
     return say("one weight a place")
 
 
-def _network(variant: VariantSummary, prediction: Prediction, image: Image, name: str) -> None:
-    photo, share = gallery.source(image, 320), variant.preprocess.size / variant.preprocess.resize
+def _network(variant: VariantSummary, prediction: Prediction, image: Image, name: str, fit: PhotoFit | None) -> None:
+    photo, crop = gallery.source(image, 320), _crop(image, variant, fit)
     hue, key = theme.hue(variant.name), f"overlay.{variant.name}"
     kinds = {gate.kind for gate in prediction.gates}
     if "matrix" in kinds:
-        _listening(variant, prediction, image, name)
+        _listening(variant, prediction, image, name, fit)
         return
     if "branch" in kinds:
         st.html(_branches(prediction, hue))
         return
-    overlay.draw(photo, share, _even(places(prediction, name)), key, hue)
+    overlay.draw(photo, crop, _even(places(prediction, name)), key, hue)
+
+
+def _crop(image: Image, variant: VariantSummary, fit: PhotoFit | None) -> Crop:
+    """The part of the photo that a network saw."""
+    (picture,) = connect.ask(SeenRequest(image=image.id, variants=(variant.variant,), fit=fit)).pictures
+    return picture.crop
 
 
 def _even(items: Sequence[Overlay]) -> list[Overlay]:
@@ -115,13 +122,12 @@ def product(gates: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     )
 
 
-def _listening(variant: VariantSummary, prediction: Prediction, image: Image, name: str) -> None:
+def _listening(variant: VariantSummary, prediction: Prediction, image: Image, name: str, fit: PhotoFit | None) -> None:
     """Whom the clicked place listens to, in each layer whose gate is between places."""
     key = f"overlay.{variant.name}"
     clicked = (st.session_state.get(key) or {}).get("place") or st.session_state.get(f"{key}.place")
     if clicked:
         st.session_state[f"{key}.place"] = clicked
-    share = variant.preprocess.size / variant.preprocess.resize
     drawn = []
     for gate in [gate for gate in prediction.gates if gate.kind == "matrix"]:
         side = round(gate.shape[0] ** 0.5)
@@ -130,18 +136,20 @@ def _listening(variant: VariantSummary, prediction: Prediction, image: Image, na
         row, column = (side // 2, side // 2)
         if clicked:
             row, column = clicked["row"] * side // clicked["rows"], clicked["column"] * side // clicked["columns"]
-        asked = MapsRequest(image=image.id, variant=variant.variant, gate=gate.path, channels=(), place=(row, column))
+        place = (row, column)
+        asked = MapsRequest(image=image.id, variant=variant.variant, gate=gate.path, channels=(), place=place, fit=fit)
         heard = connect.ask(asked).listening
         if heard is None:
             continue
         low, high = min(heard.shares), max(heard.shares)
         text = say("Whom the framed place listens to, in layer %(layer)s", layer=f"{gate.stage}.{gate.block}")
         caption = f"{gate.stage}.{gate.block} · {low:.2g} … {high:.2g}"
-        drawn.append(Overlay(caption, text, heard.height, heard.width, heard.shares, low, high, (row, column)))
+        drawn.append(Overlay(caption, text, heard.height, heard.width, heard.shares, low, high, place))
         if len(drawn) == MOST // 2:
             break
     if drawn:
-        overlay.draw(gallery.source(image, 320), share, drawn, key, theme.hue(variant.name), asks=True)
+        crop = _crop(image, variant, fit)
+        overlay.draw(gallery.source(image, 320), crop, drawn, key, theme.hue(variant.name), asks=True)
     else:
         st.caption(say("%(network)s has no gate between places here.", network=name))
 

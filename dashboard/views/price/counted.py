@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from attention.names import short_size
 from attention.reports.cost import CostReport
 from attention.reports.court import CourtRequest
 from attention.reports.modules import FitReport
@@ -133,7 +134,8 @@ def court(report: CostReport) -> None:
 def timed(report: CostReport) -> None:
     """A link to the page that measures how long these networks take."""
     names = [bill.name for bill in report.variants if bill.modules] or [bill.name for bill in report.variants]
-    asked: dict[str, str | list[str]] = {"variant": names[:TIMED], "size": str(report.variants[0].input_size)}
+    size = str(short_size(report.variants[0].input_size))
+    asked: dict[str, str | list[str]] = {"variant": names[:TIMED], "size": size}
     links.to("measured", say("Counts are not time: measure how long these take"), ":material/timer:", asked)
 
 

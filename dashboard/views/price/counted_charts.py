@@ -26,7 +26,7 @@ ORANGE, BLUE, GREY = PALETTE[1], PALETTE[2], "#9aa5b5"
 
 def counted(bill: VariantCost, convention: str, quantity: str) -> ConventionCount:
     """A bill's parameters or work in one convention."""
-    return next(one for one in bill.conventions if (one.name, one.quantity) == (convention, quantity))
+    return next(count for count in bill.conventions if (count.name, count.quantity) == (convention, quantity))
 
 
 def _in(one: ConventionCount, amount: float, reference: ConventionCount) -> float:
@@ -41,7 +41,7 @@ def scatter(report: CostReport, convention: str) -> Chart | None:
     rows: list[dict[str, Any]] = []
     for bill in report.variants:
         own = [counted(bill, convention, quantity) for quantity in ("parameters", "work")]
-        added = [_in(one, one.delta, reference) for one, reference in zip(own, (parameters, work), strict=True)]
+        added = [_in(count, count.delta, reference) for count, reference in zip(own, (parameters, work), strict=True)]
         if min(added) > 0:
             rows.append({"variant": label[bill.name], "parameters": added[0], "work": added[1]})
     if not rows:
@@ -195,9 +195,9 @@ def bars(report: CostReport, convention: str, quantity: str) -> Chart:
 def spellings(report: CourtReport) -> Chart:
     """One ECA module, written in four ways, before every counter: what each reports."""
     rows: list[dict[str, Any]] = [
-        {"counter": counter, "spelling": f"{one.pool}, {one.convolution}", "reported": amount}
-        for one in report.spellings
-        for counter, amount in one.reported.items()
+        {"counter": counter, "spelling": f"{spelling.pool}, {spelling.convolution}", "reported": amount}
+        for spelling in report.spellings
+        for counter, amount in spelling.reported.items()
     ]
     counters = list(dict.fromkeys(row["counter"] for row in rows))
     ways = list(dict.fromkeys(row["spelling"] for row in rows))

@@ -31,7 +31,7 @@ PREDICTED, MEASURED = marked("predicted by the ledger"), marked("measured")
 
 def called(report: LatencyReport) -> dict[str, str]:
     """Name -> label of the baseline and of every network; without the backbone if all share it."""
-    short = labels(list(dict.fromkeys([report.baseline, *(one.name for one in report.timings)])))
+    short = labels(list(dict.fromkeys([report.baseline, *(timing.name for timing in report.timings)])))
     if len({label.partition("/")[0] for label in short.values()}) > 1:
         return short
     return {name: label.partition("/")[2] or label for name, label in short.items()}
@@ -49,14 +49,14 @@ def times(report: LatencyReport, budget_ms: float | None = None) -> Chart | None
     ]
     rows += [
         {
-            "network": label[one.name],
-            **_interval(one.median),
-            "verdict": one.verdict,
-            "quarter": one.low_ms,
-            "three quarters": one.high_ms,
+            "network": label[timing.name],
+            **_interval(timing.median),
+            "verdict": timing.verdict,
+            "quarter": timing.low_ms,
+            "three quarters": timing.high_ms,
         }
-        for one in report.timings
-        if one.median is not None
+        for timing in report.timings
+        if timing.median is not None
     ]
     order = [row["network"] for row in rows]
     title = say("milliseconds a pass, batch %(batch)s", batch=report.batch)
@@ -98,9 +98,9 @@ def ratios(report: LatencyReport) -> Chart:
         }
     ]
     rows += [
-        {"network": label[one.name], **_interval(one.ratio), "verdict": one.verdict}
-        for one in report.timings
-        if one.ratio is not None
+        {"network": label[timing.name], **_interval(timing.ratio), "verdict": timing.verdict}
+        for timing in report.timings
+        if timing.ratio is not None
     ]
     title = say("time by that of %(label)s", label=label[report.baseline])
     x = alt.X("low:Q", title=title, scale=alt.Scale(zero=False, nice=True))
@@ -127,9 +127,9 @@ def extras(report: LatencyReport) -> Chart:
     """What each network takes beyond the baseline: by the ledger's bytes, and by the clock."""
     label = called(report)
     rows = [
-        {"network": label[one.name], "how": how, "extra": value}
-        for one in report.timings
-        for how, value in ((say(PREDICTED), one.predicted_extra_ms), (say(MEASURED), one.measured_extra_ms))
+        {"network": label[timing.name], "how": how, "extra": value}
+        for timing in report.timings
+        for how, value in ((say(PREDICTED), timing.predicted_extra_ms), (say(MEASURED), timing.measured_extra_ms))
         if value is not None
     ]
     ways = [say(PREDICTED), say(MEASURED)]
@@ -171,20 +171,22 @@ def table(report: LatencyReport, budget_ms: float | None = None) -> pd.DataFrame
             "measured extra, ms": "",
         }
     ]
-    for one in report.timings:
+    for timing in report.timings:
         rows.append(
             {
-                "network": label[one.name],
-                "median, ms": _shown(one.median) if one.median else "withheld",
-                "ratio": _shown(one.ratio) if one.ratio else "withheld",
-                "verdict": one.verdict,
-                **({} if budget_ms is None else {f"within {budget_ms:g} ms": one.fit(budget_ms)}),
-                "MACs": _human(one.macs),
-                "bytes": _human(one.bytes, "B"),
-                "extra MACs": _human(one.extra_macs),
-                "extra bytes": _human(one.extra_bytes, "B"),
-                "predicted extra, ms": f"{one.predicted_extra_ms:+.3f}",
-                "measured extra, ms": "withheld" if one.measured_extra_ms is None else f"{one.measured_extra_ms:+.3f}",
+                "network": label[timing.name],
+                "median, ms": _shown(timing.median) if timing.median else "withheld",
+                "ratio": _shown(timing.ratio) if timing.ratio else "withheld",
+                "verdict": timing.verdict,
+                **({} if budget_ms is None else {f"within {budget_ms:g} ms": timing.fit(budget_ms)}),
+                "MACs": _human(timing.macs),
+                "bytes": _human(timing.bytes, "B"),
+                "extra MACs": _human(timing.extra_macs),
+                "extra bytes": _human(timing.extra_bytes, "B"),
+                "predicted extra, ms": f"{timing.predicted_extra_ms:+.3f}",
+                "measured extra, ms": "withheld"
+                if timing.measured_extra_ms is None
+                else f"{timing.measured_extra_ms:+.3f}",
             }
         )
     return pd.DataFrame(rows).set_index("network")

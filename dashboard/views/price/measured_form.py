@@ -6,6 +6,7 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from attention.names import short_size
 from attention.precision import DType
 from attention.reports.latency import MODES, LatencyRequest, Mode
 from attention.spec import Variant
@@ -35,7 +36,8 @@ def form() -> Callable[[], LatencyRequest] | None:
     arms = tuple(dict.fromkeys(variant.model_copy(update={"weights": None}) for variant in variants))
     first, second, third, fourth = st.columns(4)
     batch = number(first, say("Images a pass"), "batch", 1, 1024, 1)
-    size = own_size(second)
+    placeholder = say("the first one's own")
+    size = linked.size(second.text_input, say("Input size, pixels"), "size", None, placeholder=placeholder)
     threads = number(third, say("CPU threads"), "threads", 1, 256, 1, say("Of one pass. On a GPU they only feed it."))
     rounds = number(
         fourth, say("Rounds"), "rounds", 6, 2000, 30, say("In each every network runs once. More of them tell finer.")
@@ -100,21 +102,6 @@ def number(
     return int(linked.number(column.number_input, label, low, high, key, default, help=about))
 
 
-def own_size(column: DeltaGenerator, key: str = "size") -> int | None:
-    """Height and width of the input; None is the first network's own."""
-    size = linked.number(
-        column.number_input,
-        say("Input size, pixels"),
-        1,
-        1024,
-        key,
-        None,
-        placeholder=say("the first one's own"),
-        help=say("Height and width."),
-    )
-    return None if size is None else int(size)
-
-
 def choice(
     column: DeltaGenerator, label: str, key: str, options: Mapping[C, str], about: str, shown: bool = False
 ) -> C:
@@ -131,7 +118,9 @@ def choice(
 def described(request: LatencyRequest) -> str:
     """A measurement in a line."""
     named = ", ".join(labels([variant.name for variant in request.variants]).values())
-    size = say("%(input_size)s pixels", input_size=request.input_size) if request.input_size else say("their own size")
+    size = say("their own size")
+    if request.input_size is not None:
+        size = say("%(input_size)s pixels", input_size=short_size(request.input_size))
     threads = say("threads: %(threads)s", threads=request.threads)
     where = f"{request.device}, " if request.device else ""
     return say(

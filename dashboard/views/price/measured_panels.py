@@ -68,7 +68,7 @@ def fitting(report: LatencyReport, budget_ms: float) -> str:
     """Which networks fit a budget, in a line for each kind of answer."""
     label, lines = latency_charts.called(report), []
     for kind, meaning in FITS.items():
-        names = [label[one.name] for one in report.timings if one.fit(budget_ms) == kind]
+        names = [label[timing.name] for timing in report.timings if timing.fit(budget_ms) == kind]
         if names:
             lines.append(f":{BADGES[kind]}-badge[{kind}] {', '.join(f'`{name}`' for name in names)}: {meaning}.")
     return "  \n".join(

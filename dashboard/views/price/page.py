@@ -25,16 +25,8 @@ left, second, third, right = st.columns([3, 2, 3, 8])
 names, kinds = [entry.name for entry in catalog.backbones], [entry.name for entry in catalog.modules]
 picked = linked.choice(left.selectbox, say("Backbone"), names, "backbone", DEFAULT_BACKBONE)
 backbone = next(entry for entry in catalog.backbones if entry.name == picked)
-size = linked.number(
-    second.number_input,
-    say("Input size, pixels"),
-    1,
-    2048,
-    "size",
-    backbone.input_size,
-    state=f"size.{picked}",
-    help=say("Height and width."),
-)
+label = say("Input size, pixels")
+size = linked.size(second.text_input, label, "size", backbone.input_size, state=f"size.{picked}")
 position = forms.position(third, catalog, backbone, f"place.{picked}")
 attention = linked.choices(right.multiselect, say("Attention"), kinds, "attention", FIRST)
 
@@ -48,8 +40,8 @@ more = forms.variants(catalog, (), "more", say("More networks"), say("To compare
 
 try:
     placement = Placement.model_validate(position)
-    request = FitRequest(backbone=picked, modules=tuple(attention), placement=placement, input_size=int(size))
-    other = CostRequest(variants=more, input_size=int(size)) if more else None
+    request = FitRequest(backbone=picked, modules=tuple(attention), placement=placement, input_size=size)
+    other = CostRequest(variants=more, input_size=size) if more else None
 except ValidationError as error:
     st.info(forms.sentence(error))
     st.stop()

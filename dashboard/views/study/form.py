@@ -112,6 +112,7 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
             "study of its own with other seeds."
         ),
     )
+    recipes = _recipes() if choose else ()
     try:
         place = Placement.model_validate(position)
         arms = [Variant(backbone=backbone.name)]
@@ -125,6 +126,7 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
             seeds=int(seeds),
             first_seed=int(begin),
             recipe=recipe,
+            recipes=recipes,
             margin=margin,
             looks=LOOKS[growing],
             choose=choose,
@@ -132,6 +134,18 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
     except ValidationError as error:
         st.info(_plain(error))
         return None
+
+
+def _recipes() -> tuple[Recipe, ...]:
+    """Named recipes to choose among beside the networks; none leaves the one recipe above."""
+    names = st.multiselect(
+        say("Recipes to choose among as well"),
+        list(RECIPES),
+        key="recipes",
+        placeholder=say("the recipe above alone"),
+        help=say("Two or more: every network is trained with each of them, instead of the recipe above."),
+    )
+    return tuple(RECIPES[name] for name in names)
 
 
 def _plain(error: ValidationError) -> str:

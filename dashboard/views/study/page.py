@@ -9,7 +9,7 @@ from dashboard import connect
 from dashboard.language import say
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
-from dashboard.widgets import data_sets, jobs, linked, links, networks
+from dashboard.widgets import data_sets, exports, jobs, linked, links, networks
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
             icon=":material/link_off:",
         )
         job = None
-    for other in [one for one in mine if not one.ended and (job is None or one.id != job.id)]:
+    for other in [candidate for candidate in mine if not candidate.ended and (job is None or candidate.id != job.id)]:
         running(other)
     shown = show_job(job) if job is not None else show_shipped()
     if not shown and not mine:
@@ -80,6 +80,9 @@ def show_job(job: Job) -> bool:
         report = connect.client().report(job.id, StudyReport)
         show_report(report)
         if job.report == "final":
+            trained = networks.of_study(report).variants.values()
+            if trained:
+                exports.offer(list(trained))
             onward(job, report)
     return True
 

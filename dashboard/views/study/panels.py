@@ -53,10 +53,39 @@ def verdict(report: StudyReport) -> None:
                 st.caption(words.relabelled(translated(note), label))
     for fact in report.test_set:
         st.caption(translated(fact))
+    choice(report)
     with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
         st.markdown(say(DEFINITION))
     for caveat in report.caveats:
         st.warning(words.relabelled(translated(caveat), label), icon=":material/warning:")
+
+
+def choice(report: StudyReport) -> None:
+    """What was chosen, and the validation accuracy of everything that it was chosen among, best first."""
+    if report.choice is None:
+        return
+    chosen, label = report.choice, study_charts.called(report)
+    best_first = sorted(chosen.validation_accuracy.items(), key=lambda arm: -arm[1])
+    rows = [
+        {
+            "network": words.relabelled(name, label),
+            "validation accuracy, %": f"{mean:.2f}",
+            "behind the best, points": f"{chosen.validation_accuracy[chosen.arm] - mean:.2f}",
+            "chosen": "✓" if name == chosen.arm else "",
+        }
+        for name, mean in best_first
+    ]
+    drawing.table(pd.DataFrame(rows), "choice", index=False)
+    st.caption(
+        say(
+            "Mean over %(n)s seeds on %(images)s validation images. The test images had no part in it; what was chosen "
+            "has %(accuracy)s %% on them, and is tested with seeds from %(seed)s on.",
+            n=chosen.n,
+            images=f"{report.data.validation_images:,}",
+            accuracy=f"{chosen.test_accuracy:.2f}",
+            seed=chosen.next_seed,
+        )
+    )
 
 
 def badge(verdict: Verdict) -> str:

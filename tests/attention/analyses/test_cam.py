@@ -67,6 +67,7 @@ def test_on_a_linear_head_on_the_mean_it_is_the_class_activation_map(name: str, 
         torch.testing.assert_close(heat * maps[0, 0].numel(), cam.detach(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.full
 def test_a_channels_importance_is_what_raising_it_everywhere_does_to_the_logit() -> None:
     """Finite differences: adding e to every place of a channel changes the logit by e times the sum of derivatives."""
     model = build(Variant.parse("resnet20(width=4)/se?seed=3")).double()
@@ -133,6 +134,7 @@ def test_it_works_in_a_thread_that_infers_and_leaves_no_hook_behind(lab: DirectL
 # ------------------------------------------------------------------ what the report says
 
 
+@pytest.mark.full
 def test_maps_are_divided_by_their_maximum_and_say_where_they_were_taken(lab: DirectLab) -> None:
     report = run(ask(variants=("resnet20/none?weights=shipped", "resnet18(width=0.125)/eca"), stage=2), lab)
     first, second = report.networks
@@ -233,6 +235,6 @@ def test_photos_that_are_not_here_or_too_many_maps_get_a_sentence(lab: DirectLab
 def test_every_backbone_says_where_its_last_map_is() -> None:
     for name in ("resnet20(width=4)", "mobilenetv2(width=0.1)", "vgg11_small", "fpn_resnet18(width=0.1)", "resnet33ts"):
         model = build(Variant.parse(f"{name}/none"))
-        path, slot = feature_map(model, None, name)
+        path, _, stage = feature_map(model, None, name)
         tails = [one.stage for one in slots(model).values() if one.position == "tail"]
-        assert path == "tail" and [slot.stage] == tails
+        assert path == "tail" and [stage] == tails

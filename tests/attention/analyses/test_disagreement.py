@@ -253,15 +253,19 @@ def test_networks_of_other_classes_cannot_disagree(lab: NaiveLab) -> None:
     ("changes", "sentence"),
     [
         ({"variants": ("resnet20/se?weights=shipped", "resnet20/se?weights=shipped")}, "named twice"),
-        ({"variants": ("resnet20/none?weights=shipped",)}, "nothing to disagree with"),
         ({"variants": ("resnet20/se?weights=shipped",), "removal": None}, "nothing to disagree with"),
         ({"variants": ("resnet20/se?weights=shipped",), "rank_by": "networks"}, "at least two networks"),
-        (
-            {"variants": ("resnet20/none?weights=shipped", "resnet20/none"), "rank_by": "removal"},
-            "a network with attention",
-        ),
+        ({"rank_by": "removal", "removal": None}, "needs a kind of removal"),
     ],
 )
 def test_a_question_without_two_sides_is_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         ask(**changes)
+
+
+def test_a_removal_needs_gates(lab: NaiveLab) -> None:
+    with pytest.raises(InvalidRequest, match="nothing to disagree with"):
+        run(ask(variants=("resnet20/none?weights=shipped",)), lab)
+    two = ("resnet20/none?weights=shipped", "resnet20/none")
+    with pytest.raises(InvalidRequest, match="a network with gates"):
+        run(ask(variants=two, rank_by="removal"), lab)

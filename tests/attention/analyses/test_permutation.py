@@ -97,6 +97,7 @@ def test_the_same_seed_gives_the_same_answer_and_another_another(lab: DirectLab)
     assert stay(0) == stay(0) != stay(1)
 
 
+@pytest.mark.full
 def test_trained_modules_are_tried_where_they_sit(lab: DirectLab) -> None:
     report = run(permute(modules=(), variants=(SHIPPED_ECA, SHIPPED_SE), image=PHOTO), lab)
     eca, se = ([row for row in report.rows if row.module == name] for name in ("eca", "se"))
@@ -143,6 +144,7 @@ def couple(lab: DirectLab, variant: str, gate: str | None = None) -> CouplingRep
     return run(look(variant=variant, image=PHOTO, gate=gate), lab)
 
 
+@pytest.mark.full
 def test_a_trained_ecas_matrix_is_its_filter_scaled_by_the_sigmoids_slope(lab: DirectLab) -> None:
     report = couple(lab, SHIPPED_ECA, "layer2.1.standard.0.gate")
     taps = dict(build(Variant.parse(SHIPPED_ECA)).named_parameters())["layer2.1.standard.0.conv.weight"]

@@ -28,6 +28,7 @@ ANCHORS = [
 ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("attention", "model", "parameters", "millions"), ANCHORS)
 def test_counts_are_timms(attention: str, model: str, parameters: int, millions: float) -> None:
     bill = count(Variant.parse(f"resnet33ts/{attention}"))

@@ -84,6 +84,8 @@ def test_cost_takes_options_of_its_request(capsys: pytest.CaptureFixture[str]) -
     assert main(["cost", "resnet20/eca", "--input-size", "64", "--layers", "--format", "json"]) == 0
     (bill,) = CostReport.model_validate_json(capsys.readouterr().out).variants
     assert bill.input_size == 64 and bill.layers
+    assert main(["cost", "resnet20/eca", "--input-size", "64x96", "--format", "json"]) == 0
+    assert CostReport.model_validate_json(capsys.readouterr().out).variants[0].input_size == (64, 96)
     assert main(["cost", "resnet20/none", "resnet20/eca"]) == 0
     assert "resnet20/eca" in capsys.readouterr().out
 

@@ -75,6 +75,7 @@ def test_a_backbone_without_a_width_is_refused_with_a_sentence(monkeypatch: pyte
         widened(Variant.parse("resnet20/se?seed=71"))
 
 
+@pytest.mark.full
 def test_a_backbone_whose_width_is_whole_grows_by_whole_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {"properties": {"width": {"type": "integer", "default": 16}}}
     monkeypatch.setattr("attention.counting.match.schema", lambda thing: whole)

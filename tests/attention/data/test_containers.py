@@ -89,6 +89,16 @@ def test_a_zip_in_a_zip_is_named_and_left_out(tmp_path: Path) -> None:
     assert [(left.what, left.examples) for left in inventory.left_out] == [("ZIP archive", ("more.zip",))]
 
 
+@pytest.mark.parametrize("share", [0.3, 0.99])
+def test_a_zip_that_is_cut_short_is_told_as_one(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "cut.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("cats/1.png", b"x" * 10_000)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(BadData, match="is cut short"):
+        take_inventory(path)
+
+
 def test_an_empty_archive_holds_no_images(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "d.zip", "w"):
         pass

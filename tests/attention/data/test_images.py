@@ -157,3 +157,16 @@ def test_damaged_bytes_are_refused_or_read_and_never_a_crash(tail: bytes, at: in
             assert decode(damaged).mode == "RGB"
         except (BadImage, TooLarge) as error:
             assert str(error).endswith(".")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_whole_and_one_that_lacks_more_is_not(progressive: bool) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "JPEG", progressive=progressive)
+    data = file.getvalue()
+    assert data.endswith(b"\xff\xd9")
+    assert decode(data[:-2]).tobytes() == decode(data).tobytes()
+    for cut in (40, len(data) // 10, len(data) // 2):  # a few bytes are a part of the last block of 8 x 8
+        with pytest.raises(BadImage, match="cut short"):
+            decode(data[:-cut])

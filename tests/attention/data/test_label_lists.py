@@ -2,7 +2,7 @@
 
 import pytest
 
-from attention.data.label_lists import Listing, read_list
+from attention.data.label_lists import Listing, is_list, read_list
 
 PHOTOS = ["images/a1.jpg", "images/b2.jpg", "images/c3.jpg"]
 PLAIN = {"images/a1.jpg": "cat", "images/b2.jpg": "dog", "images/c3.jpg": "cat"}
@@ -12,6 +12,10 @@ LISTS = {
     "ids without ending": ("train.csv", "id,breed\na1,cat\nb2,dog\nc3,cat\n"),
     "no header": ("labels.csv", "images/a1.jpg,cat\nimages/b2.jpg,dog\nimages/c3.jpg,cat\n"),
     "semicolons": ("labels.csv", "width;file;class\n3;./images/a1.jpg;cat\n3;images/b2.jpg;dog\n3;images/c3.jpg;cat\n"),
+    "paths of Windows": (
+        "labels.csv",
+        "Datei;Klasse\r\nimages\\a1.jpg;cat\r\nimages\\b2.jpg;dog\r\n.\\images\\c3.jpg;cat\r\n",
+    ),
     "tabs": ("labels.tsv", "file\tclass\na1.jpg\tcat\nb2.jpg\tdog\nc3.jpg\tcat\n"),
     "boxes behind the class": ("val.txt", "a1.jpg\tcat\t0\t0\t9\nb2.jpg\tdog\t1\t2\t9\nc3.jpg\tcat\t0\t1\t9\n"),
     "spaces": ("list.txt", "a1.jpg cat\nb2.jpg dog\nc3.jpg cat\n"),
@@ -71,3 +75,13 @@ def test_numbers_that_are_names_of_photos_too_are_classes() -> None:
 def test_a_name_that_two_photos_have_is_not_guessed() -> None:
     photos = ["a/1.jpg", "b/1.jpg", "b/2.jpg"]
     assert set(read_list("l.csv", b"file,label\n1.jpg,x\n2.jpg,y\n", photos)) == {"b/2.jpg"}
+
+
+def test_a_form_to_be_filled_in_is_no_list_of_labels() -> None:
+    """Of a contest's sample_submission.csv every row has the same made-up class, or any."""
+    assert not is_list("sample_submission.csv") and not is_list("Submission_Format.csv") and is_list("train.csv")
+
+
+def test_the_boxes_of_one_photo_are_no_list_of_photos() -> None:
+    assert read_list("labels/0.txt", b"0 0.5 0.5 1 1\n", ["images/0.png", "images/1.png"]) == {}
+    assert read_list("labels.csv", b"only.png,cat\n", ["only.png"]) == {"only.png": Listing("cat")}

@@ -100,6 +100,21 @@ def test_the_same_folders_below_each_class_are_a_guess_that_is_said() -> None:
     assert classes(layout) == {"camera1", "camera2"} and "class_level=2" in layout.guesses[0]
 
 
+def test_splits_in_words_that_are_not_known_can_be_said_as_the_guess_proposes() -> None:
+    paths = under("Testdaten/cat", "Testdaten/dog", count=2) + under("Trainingsdaten/cat", "Trainingsdaten/dog")
+    (guess,) = understand(paths, AS_FOUND, {}).guesses
+    proposed = guess.partition("split=")[2].rstrip(".")
+    assert proposed == "Trainingsdaten=train,Testdaten=test", "the larger one is trained on"
+    chosen = understand(paths, Choices(split=proposed), {})
+    assert counted(chosen) == {(split, name): n for split, n in (("train", 3), ("test", 2)) for name in CLASSES}
+
+
+def test_pictures_and_their_masks_are_not_taken_for_classes_without_a_word() -> None:
+    (guess,) = understand(under("images", "masks"), AS_FOUND, {}).guesses
+    assert "masks of a segmentation set" in guess
+    assert not understand(under("cats", "masks"), AS_FOUND, {}).guesses
+
+
 def test_splits_below_classes_are_read() -> None:
     layout = understand(under(*(f"{label}/{split}" for label in CLASSES for split in ("train", "test"))), AS_FOUND, {})
     assert set(counted(layout)) == {(split, label) for split in ("train", "test") for label in CLASSES}

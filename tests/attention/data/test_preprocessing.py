@@ -123,16 +123,18 @@ def test_photos_of_any_shape_give_the_size_that_was_asked_for(size: tuple[int, i
 
 @pytest.mark.parametrize("mode", ["center", "squash", "border"])
 @pytest.mark.parametrize("rounding", ["nearest", "torchvision"])
-def test_the_crop_says_where_in_the_photo_a_pixel_of_the_input_came_from(mode: Any, rounding: Any) -> None:
-    how = Preprocess(size=200, resize=220, mode=mode, rounding=rounding, filter="bilinear")
+@pytest.mark.parametrize("wide", [None, 320])
+def test_the_crop_says_where_in_the_photo_a_pixel_of_the_input_came_from(mode: Any, rounding: Any, wide: Any) -> None:
+    how = Preprocess(size=200, width=wide, resize=220, mode=mode, rounding=rounding, filter="bilinear")
     width, height, x, y = 600, 480, 330, 250
     photo = Image.new("RGB", (width, height))
     photo.paste((255, 255, 255), (x - 3, y - 3, x + 3, y + 3))
     pixels = np.asarray(resized(photo, how)).astype(float)[..., 0]
     pixels -= pixels[0, 0]  # what is filled
     pixels = np.clip(pixels, 0, None)
-    rows, columns = np.mgrid[:200, :200] + 0.5
-    seen = (pixels * columns).sum() / pixels.sum() / 200, (pixels * rows).sum() / pixels.sum() / 200
+    across = wide or 200
+    rows, columns = np.mgrid[:200, :across] + 0.5
+    seen = (pixels * columns).sum() / pixels.sum() / across, (pixels * rows).sum() / pixels.sum() / 200
     left, top, right, bottom = crop(width, height, how)
     assert seen[0] == pytest.approx((x / width - left) / (right - left), abs=0.003)
     assert seen[1] == pytest.approx((y / height - top) / (bottom - top), abs=0.003)

@@ -48,6 +48,21 @@ def test_a_table_of_runs() -> None:
     assert scores(read_results(ask(shouted)).runs) == wanted()
 
 
+def test_tables_as_other_programs_and_countries_write_them() -> None:
+    rows = "\n".join(f"{arm};{seed};{score}" for arm, of in SCORES.items() for seed, score in enumerate(of))
+    for other in (
+        "arm;seed;score\n" + rows.replace(".", ","),
+        "arm\tseed\tscore\n" + rows.replace(".", ",").replace(";", "\t"),
+        "\n\narm;seed;score\n\n" + rows,
+    ):
+        assert scores(read_results(ask(other)).runs) == wanted()
+    named = "model;random_seed;test_acc\n" + rows
+    chosen = ask(named, arm_column="model", seed_column="random_seed", score="test_acc")
+    assert scores(read_results(chosen).runs) == wanted()
+    with pytest.raises(BadTable, match=r"It has: model, random_seed, test_acc\. Say which of them are arm"):
+        read_results(ask(named))
+
+
 def test_a_run_that_diverged_has_no_score() -> None:
     text = own("none,0,77.1,ok\nnone,1,nan,diverged\neca,0,,diverged", "arm,seed,score,status")
     assert scores(read_results(ask(text)).runs) == {"none": {0: 77.1, 1: None}, "eca": {0: None}}

@@ -1,5 +1,6 @@
 """Verdicts on the worked examples, and what must not change them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -177,6 +178,7 @@ def test_a_real_study_in_both_readings(
     assert verdict.seeds_needed_range == pytest.approx(needed[1:], abs=1)
 
 
+@pytest.mark.full
 def test_sentences_say_what_the_rule_says() -> None:
     found = judge_differences(RULE, DIFFERENCES)
     assert found["b"].sentence == (
@@ -206,3 +208,12 @@ def test_notes_beside_a_verdict() -> None:
     assert any("One test image is 2.5 points; a margin of 0.3 cannot be seen." in note for note in coarse.notes)
     (far,) = judge_differences(Rule(1, 6), {"a": [0.4, 0.5, 0.42, 0.45, 0.39, -6.2]}).values()
     assert any(note.startswith("Seed 5 lies far from the others (-6.20; median +0.41)") for note in far.notes)
+
+
+def test_shares_are_printed_with_digits_that_tell_their_ends_apart() -> None:
+    gains = [0.0062, 0.0048, 0.0071, 0.0055, 0.0039, 0.0066]  # example 1 of the specification, as shares
+    rule = Rule(arms=1, first_look=6, looks=3, margin=0.003)
+    (verdict,) = judge_differences(rule, {"a": gains}, unit="share").values()
+    assert verdict.kind == "better" and "by +0.0057 share [+0.0040, +0.0074]" in verdict.sentence
+    (points,) = judge_differences(replace(rule, margin=0.3), {"a": [100 * gain for gain in gains]}).values()
+    assert "by +0.57 points [+0.40, +0.74]" in points.sentence

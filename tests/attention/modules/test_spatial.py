@@ -98,6 +98,7 @@ def test_coord_has_the_parameters_of_its_formula(channels: int, reduction: int, 
     assert parameters(CoordinateAttention(channels, reduction=reduction)) == expected
 
 
+@pytest.mark.full
 def test_coord_costs_two_c_m_times_height_plus_width() -> None:
     side_of_stage, blocks = {256: 56, 512: 28, 1024: 14, 2048: 7}, {256: 3, 512: 4, 1024: 6, 2048: 3}
     expected = sum(n * 2 * c * max(8, c // 32) * 2 * side_of_stage[c] for c, n in blocks.items())

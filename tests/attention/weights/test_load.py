@@ -143,6 +143,7 @@ def header_of(size: int, text: bytes) -> bytes:
     return size.to_bytes(8, "little") + text
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [

@@ -26,6 +26,7 @@ def at(path: str, value: Any) -> Any:
     return value
 
 
+@pytest.mark.full
 @given(st.dictionaries(st.sampled_from("xyz"), JSON, max_size=3))
 def test_a_report_is_equal_to_itself(report: dict[str, Any]) -> None:
     found = differences(report, report)

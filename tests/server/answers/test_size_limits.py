@@ -118,6 +118,7 @@ def questions() -> Iterator[tuple[str, dict[str, Any]]]:
         yield name, asked
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "asked"), list(questions()), ids=lambda value: value if isinstance(value, str) else ""
 )

@@ -205,6 +205,7 @@ def test_closing_the_app_ends_its_threads(settings: Settings) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
 def test_the_pages_that_describe_the_api_need_no_other_host(client: TestClient, page: str) -> None:
     html = client.get(page).text

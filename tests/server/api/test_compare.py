@@ -54,6 +54,24 @@ def test_untrained_networks_are_flagged_as_such(client: TestClient, image_id: st
     assert summary.warning is not None and "random" in summary.warning
 
 
+@pytest.mark.full
+def test_size_and_fit_come_by_json_and_by_form(client: TestClient, image_id: str) -> None:
+    report = compare(client, images=[image_id], variants=TRIO[:1], input_size=[24, 40], fit="pad")
+    how = report.variants[0].preprocess
+    assert (how.size, how.width, how.mode) == (24, 40, "border")
+    fields = {"variants": TRIO[0], "fit": "pad"}
+    for said in ("24x40", "[24, 40]"):
+        assert form(client, {**fields, "input_size": said}, photo()) == (200, report.model_dump(mode="json"))
+    status, square = form(client, {**fields, "input_size": "40"}, photo())
+    assert (status, square["variants"][0]["preprocess"]["size"]) == (200, 40)
+    for wrong in ("40", [24, "40"], [24, 40, 3], True, "wide"):
+        answer = client.post("/v1/compare", json={"images": [image_id], "variants": TRIO[:1], "input_size": wrong})
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"].startswith("input_size"), wrong
+    wide = {"images": [image_id], "variants": ["resnet20(width=256)/none"], "input_size": 2048}
+    large = client.post("/v1/compare", json=wide)
+    assert large.status_code == 413 and "2048 x 2048 pixels" in large.json()["detail"]
+
+
 def test_one_form_does_what_upload_and_json_do(client: TestClient, image_id: str) -> None:
     by_json = client.post("/v1/compare", json={"images": [image_id], "variants": TRIO, "top_k": 2})
     status, by_form = form(client, {"variants": ",".join(TRIO), "top_k": "2"}, photo())

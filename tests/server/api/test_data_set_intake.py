@@ -131,11 +131,13 @@ def test_a_tar_is_taken_as_a_zip_is(idle: TestClient, settings: Settings, tmp_pa
     assert (settings.folder / "datasets" / "flowers.tar.gz").exists()
 
 
+@pytest.mark.full
 def test_another_archive_is_named(idle: TestClient) -> None:
     problem(send(idle, b"Rar!\x1a\x07\x01\x00" + bytes(99)), 422, "RAR archive", "as a zip")
     problem(send(idle, b"7z\xbc\xaf\x27\x1c" + bytes(99)), 422, "7-Zip archive")
 
 
+@pytest.mark.full
 def test_a_data_set_is_deleted_and_its_name_is_free(idle: TestClient, settings: Settings, pets: bytes) -> None:
     for _ in range(2):
         assert send(idle, pets).status_code == 201
@@ -144,6 +146,7 @@ def test_a_data_set_is_deleted_and_its_name_is_free(idle: TestClient, settings: 
     problem(idle.delete("/v1/datasets/pets"), 404, "no data set 'pets'")
 
 
+@pytest.mark.full
 def test_a_folder_put_there_by_hand_is_looked_into_and_deleted(idle: TestClient, settings: Settings) -> None:
     for name, content in (PETS | {"cats/clip.mp4": b"\0\0\0\x18ftypmp42"}).items():
         path = settings.folder / "datasets" / "own" / name
@@ -158,6 +161,7 @@ def test_a_folder_put_there_by_hand_is_looked_into_and_deleted(idle: TestClient,
     assert idle.delete("/v1/datasets/own").status_code == 204 and everything(settings) == []
 
 
+@pytest.mark.full
 def test_a_data_set_is_renamed_with_all_that_is_known_of_it(idle: TestClient, pets: bytes) -> None:
     before = send(idle, pets).json()
     after = idle.patch("/v1/datasets/pets", params={"new_name": "animals"})

@@ -392,6 +392,7 @@ def test_every_error_of_the_library_has_a_status_of_its_own_or_its_parents() -> 
     assert status_of(errors.UnknownName("module", "x", ())) == status_of(errors.InvalidRequest("x")) == 422
 
 
+@pytest.mark.full
 def test_a_photo_of_any_format_that_is_listed_is_taken(client: TestClient) -> None:
     for form in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
         out = io.BytesIO()

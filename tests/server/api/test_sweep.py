@@ -62,6 +62,7 @@ def test_the_engine_finds_what_the_naive_loop_finds(tmp_path: Path, settings: Se
         assert one.kl == pytest.approx(other.kl, rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.full
 def test_gates_of_another_image_are_put_in(tmp_path: Path, settings: Settings) -> None:
     write(settings.folder, "pets", ("cat", "dog"), 2)
     engine = LocalEngine(settings)

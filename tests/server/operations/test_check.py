@@ -206,6 +206,7 @@ def test_an_address_for_everybody_wants_keys(
     assert access()[0] == "FAIL"
 
 
+@pytest.mark.full
 def test_keys_that_others_can_read_are_told_of(environment: Mapping[str, str], tmp_path: Path) -> None:
     path = tmp_path / "data" / "keys.json"
     create_key(path, "lab")

@@ -31,6 +31,7 @@ def idle(settings: Settings) -> Settings:
     return settings.model_copy(update={"jobs": 0, "keep_uploads_days": 7.0})
 
 
+@pytest.mark.full
 def test_what_is_old_goes_and_what_is_new_stays(idle: Settings) -> None:
     with TestClient(create_app(idle)) as client:
         old, new = upload(client, 1), upload(client, 2)

@@ -124,6 +124,7 @@ def test_the_check_tries_the_store_and_leaves_nothing(
     assert looks(monkeypatch, tmp_path, "") == []
 
 
+@pytest.mark.full
 def test_the_check_refuses_what_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (bad,) = looks(monkeypatch, tmp_path, "/mnt/shared")
     assert bad[0] == "FAIL" and "goes into ATTENTION_DATA instead" in bad[1]

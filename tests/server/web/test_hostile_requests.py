@@ -184,6 +184,7 @@ def test_a_query_that_means_nothing(client: TestClient, query: str) -> None:
     refused(client, "GET", f"/v1/jobs?{query}")
 
 
+@pytest.mark.full
 def test_an_address_of_sixty_thousand_letters(client: TestClient) -> None:
     refused(client, "GET", "/v1/" + "a" * 60_000)
     refused(client, "GET", "/v1/jobs?limit=" + "9" * 60_000)

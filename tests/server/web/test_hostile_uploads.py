@@ -164,6 +164,7 @@ def damaged_zips(count: int, seed: int) -> Iterator[bytes]:
         yield bytes(data)
 
 
+@pytest.mark.full
 def test_damaged_zips_are_read_or_refused(tmp_path: Path) -> None:
     told = [refused(tmp_path / "z.part", data) for data in damaged_zips(300, seed=1)]
     assert 0.02 < told.count("") / len(told) < 0.9

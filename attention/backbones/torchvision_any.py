@@ -1,0 +1,84 @@
+"""Any network of torchvision's by name: classifiers, segmenters and detectors, with places behind any layer.
+
+torchvision, models. TorchVision maintainers and contributors. 2016. https://github.com/pytorch/vision
+
+torchvision is an extra, like timm. Parameters lie under ``body`` with torchvision's names; its weights are given as
+safetensors.
+"""
+
+import importlib
+from functools import cache
+from importlib.util import find_spec
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+
+from attention.backbones import Facts, ForeignNetwork, backbones
+from attention.errors import BadOption, did_you_mean
+from attention.names import height_and_width
+from attention.reports.network import OutputKind
+
+Model = Annotated[str, Field(description="A model's name in torchvision, such as mobilenet_v3_large or convnext_tiny.")]
+Classes = Annotated[int, Field(ge=1)]
+
+OUTPUTS: dict[str, OutputKind] = {"segmentation": "map", "detection": "boxes"}
+"""Packages of torchvision's models -> what these give; all others that are offered here give classes."""
+CLASSES: dict[OutputKind, int] = {"classes": 1000, "map": 21, "boxes": 91}
+SIZES: dict[OutputKind, int] = {"classes": 224, "map": 224, "boxes": 320}
+"""Heights and widths of inputs, pixels."""
+INCEPTION = 299
+
+
+class TorchvisionNetwork(ForeignNetwork):
+    """A network of torchvision's."""
+
+    def __init__(self, model: str, classes: int) -> None:
+        known = facts(model=model)
+        options = {} if known.outputs == "classes" else {"weights_backbone": None}
+        super().__init__(_models().get_model(model, weights=None, num_classes=classes, **options))
+        self.outputs = known.outputs
+        self.input_size, self.input_width = height_and_width(known.input_size)
+
+
+@cache
+def facts(*, model: str = "resnet50") -> Facts:
+    """What is known of a network of torchvision's.
+
+    Raises:
+        BadOption: there is none of that name.
+    """
+    models = _models()
+    packages: dict[str, Any] = {"": models} | {
+        name: importlib.import_module(f"{models.__name__}.{name}") for name in OUTPUTS
+    }
+    for name, package in packages.items():
+        known = models.list_models(module=package)
+        if model in known:
+            kind: OutputKind = OUTPUTS.get(name, "classes")
+            size = INCEPTION if model == "inception_v3" else SIZES[kind]
+            return Facts(CLASSES[kind], size, kind, without_numbers=kind != "boxes")
+    every = [name for package in packages.values() for name in models.list_models(module=package)]
+    hint = did_you_mean(model, every)
+    raise BadOption(f"torchvision has no model {model!r} for photos.{hint if len(hint) < 200 else ''}")
+
+
+def _models() -> Any:
+    try:
+        with torch.device("cpu"):
+            return importlib.import_module("torchvision.models")
+    except (ImportError, RuntimeError, AttributeError, OSError) as error:
+        raise BadOption(
+            f"torchvision cannot be imported here: {str(error).splitlines()[0].rstrip('.')}. Install the one that "
+            "belongs to the installed torch."
+        ) from error
+
+
+if find_spec("torchvision") is not None:  # nobody is offered what is not installed
+
+    @backbones.register("torchvision")
+    def torchvision(*, classes: Classes = 1000, model: Model = "resnet50") -> TorchvisionNetwork:
+        """Any network of torchvision's, by name, with places behind any layer."""
+        return TorchvisionNetwork(model, classes)
+
+    torchvision.facts = facts  # type: ignore[attr-defined]
