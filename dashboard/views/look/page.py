@@ -33,7 +33,7 @@ def main() -> None:
         return
     for warning, names in answers.warned(report).items():
         st.warning(f"**{', '.join(names)}.** {translated(warning)}", icon=":material/warning:")
-    called = networks.labels([variant.name for variant in report.variants])
+    called = words.labels([variant.name for variant in report.variants])
     for caveat in report.caveats:
         st.caption(f":material/info: {words.relabelled(translated(caveat), called)}")
     answers.show(report, image, fit)
