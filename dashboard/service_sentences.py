@@ -109,6 +109,11 @@ TEMPLATES = (
         "The plain and SE accuracies are of the SE paper's networks, whose stride is in the first 1x1 of a block (v1); "
         "the counts beside them are, as in the ECA paper, of networks whose stride is in the 3x3 (v1.5)."
     ),
+    marked("The networks differ in %(what)s (%(values)s), so a difference between them need not come from attention."),
+    marked("How %(networks)s was trained is not known; a difference may come from training."),
+    marked(
+        "Photos are prepared in another way than for the accuracies on the networks' cards, which do not hold here."
+    ),
     marked("One run each: nobody published how much another seed would change, so small differences are undecided."),
     marked(
         "ECA: 100 epochs, SGD with momentum 0.9, batches of 256, rate 0.1 divided by 10 every 30 epochs, weight decay "

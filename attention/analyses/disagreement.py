@@ -22,7 +22,15 @@ from attention.measuring.channel_gates import ran
 from attention.measuring.confounds import differences_in_training
 from attention.network import need_classes
 from attention.reports.compare import ClassScore
-from attention.reports.disagreement import Agreement, Answer, Arm, DisagreementReport, DisagreementRequest, Entry, Flips
+from attention.reports.disagreement import (
+    Agreement,
+    Answer,
+    AskedNetwork,
+    DisagreementReport,
+    DisagreementRequest,
+    Entry,
+    Flips,
+)
 from attention.reports.network import Network
 from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Preprocess
 
@@ -262,7 +270,7 @@ def report(asked: Asked, found: Disagreements, complete: bool) -> DisagreementRe
         headline=headline(asked, found, flips),
         networks=tuple(ran(network, asked.lab) for network in asked.networks),
         arms=tuple(
-            Arm(
+            AskedNetwork(
                 id=asked.ids[row],
                 network=network.name,
                 removed=removed,

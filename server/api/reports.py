@@ -201,6 +201,7 @@ def _compared(stored: StoredReport, now: Now) -> AskedAgain:
         now=now.id,
         conditions=changed,
         count=found.count,
+        within_tolerance=not found.count or (found.rounding and bool(now.conditions.tolerance)),
         differences=found.shown,
     )
     return told

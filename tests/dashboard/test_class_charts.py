@@ -14,7 +14,7 @@ from attention.reports.excitation import ClassCurve, ExcitationReport, ExcitedGa
 from attention.reports.permutation import Order, PermutationReport, PermutedModule
 from attention.reports.scale import ScaleGate, ScalePoint, ScaleReport
 from attention.reports.stripe import OrderBetween, StripeGate, StripeMap, StripeReport
-from attention.reports.subjects import ClassCount, Ran
+from attention.reports.subjects import ClassImages, Ran
 from attention.spec import Pictures, Variant
 from dashboard.drawing.marks import CELLS, Chart
 from dashboard.views.look import class_charts, probe_charts
@@ -85,7 +85,7 @@ def excitation() -> ExcitationReport:
         pictures=PICTURES,
         images=6,
         total=6,
-        classes=(ClassCount(label="class 0", images=3), ClassCount(label="class 1", images=3)),
+        classes=(ClassImages(label="class 0", images=3), ClassImages(label="class 1", images=3)),
         gates=(excited(),),
         caveats=(),
     )
@@ -179,7 +179,7 @@ def report() -> StripeReport:
         networks=tuple(ran(name) for name in NAMES),
         pictures=PICTURES,
         images=4,
-        classes=(ClassCount(label="cat", images=2), ClassCount(label="dog", images=2)),
+        classes=(ClassImages(label="cat", images=2), ClassImages(label="dog", images=2)),
         maps=(stripe_map(),),
         gates=tuple(
             striped(name, stage, None if stage == 1 and number else 0.9 - stage / 10, 0.1 * stage)

@@ -249,7 +249,7 @@ def test_the_cost_page_leads_here_with_its_networks(client: Client, monkeypatch:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("device", "modes", "formats", "where"), [("cpu: a chip", 3, 2, 1), ("cuda: a GPU", 4, 3, 2)])
+@pytest.mark.parametrize(("device", "modes", "formats", "where"), [("cpu: a chip", 4, 2, 1), ("cuda: a GPU", 5, 3, 2)])
 def test_only_what_the_device_can_do_is_offered(
     page: AppTest, client: Client, monkeypatch: pytest.MonkeyPatch, device: str, modes: int, formats: int, where: int
 ) -> None:

@@ -78,15 +78,15 @@ def test_a_plain_network_alone_has_no_gates_and_the_page_stands(page: AppTest) -
 
 
 @pytest.mark.full
-def test_an_upload_of_nothing_they_know_is_probably_none_and_says_how_well_that_is_told(
+def test_an_upload_is_placed_among_photos_of_the_classes_with_how_well_that_tells_others_apart(
     page: AppTest, client: Client
 ) -> None:
     noise = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(noise, "PNG")
-    page.query_params["image"] = [client.upload("noise.png", noise.getvalue()).id]
+    uploaded = client.upload("noise.png", noise.getvalue()).id
+    page.query_params["image"] = [uploaded]
     page.query_params["net"] = ["none", "se"]
     whole(page)
-    uploaded = page.query_params["image"][0]
     asked = OutOfDistributionRequest(
         variants=tuple(Variant.parse(name) for name in ("none", "se")),
         photos=Pictures(images=(uploaded,)),
@@ -97,7 +97,11 @@ def test_an_upload_of_nothing_they_know_is_probably_none_and_says_how_well_that_
     assert ("Probably none of these 5" in texts(page.info)) == none
     assert f"than of {100 * max(surety.energy_quantile for surety in told):.0f} %" in texts(page.caption)
     foreign = [image for image in client.images() if image.sample and image.label not in FLOWERS]
-    assert f"tells 200 photos of these classes from {len(foreign)} of the gallery" in texts(page.caption)
+    photos = Pictures(images=tuple(image.id for image in foreign))
+    areas = client.ask(asked.model_copy(update={"photos": photos})).networks
+    assert f"tells {areas[0].own} photos of these classes from {len(foreign)} of the gallery" in texts(page.caption)
+    low, high = (choose(area.energy_area for area in areas) for choose in (min, max))
+    assert f"area under the curve {low:.2f} to {high:.2f}" in texts(page.caption)
 
 
 @pytest.mark.full
@@ -110,8 +114,19 @@ def test_a_photo_can_be_padded_and_everything_that_is_drawn_follows(page: AppTes
     assert seen.png_base64 in htmls(page) and seen.preprocess.mode == "border"
     left, top, right, bottom = seen.crop
     assert (left, right) == pytest.approx((0, 1), abs=0.02) and top < 0 and bottom > 1
+    assert "accuracies on the networks' cards" in texts(page.caption)
     page.button_group(key="fit").set_value("").run()
     assert not page.exception and seen.png_base64 not in htmls(page)
+    assert "accuracies on the networks' cards" not in texts(page.caption)
+
+
+@pytest.mark.full
+def test_networks_that_differ_in_more_than_attention_are_said_to(page: AppTest) -> None:
+    whole(page)
+    assert "need not come from attention" not in texts(page.caption), "those that come along are trained alike"
+    page.query_params["variant"] = ["resnet20/eca?weights=shipped"]
+    whole(page)
+    assert "differ in resolution" in texts(page.caption) and "96 px" in texts(page.caption)
 
 
 @pytest.mark.full

@@ -33,6 +33,9 @@ def main() -> None:
         return
     for warning, names in answers.warned(report).items():
         st.warning(f"**{', '.join(names)}.** {translated(warning)}", icon=":material/warning:")
+    called = words.labels([variant.name for variant in report.variants])
+    for caveat in report.caveats:
+        st.caption(f":material/info: {words.relabelled(translated(caveat), called)}")
     answers.show(report, image, fit)
     fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
     if fresh:
