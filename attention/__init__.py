@@ -36,6 +36,7 @@ HOMES = {
     "Lab": ".lab",
     "look": ".lab",
     "diagnose_model": ".interventions.diagnosis",
+    "export": ".running.export",
 }
 """Name -> module of this package that defines it."""
 

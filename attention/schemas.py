@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 from attention.aliases import Names
 from attention.names import Size
 from attention.reports.checkpoints import Card
+from attention.reports.export import ExportRequest
 from attention.reports.inventory import Inventory
 from attention.reports.modules import Traits
 from attention.reports.network import OutputKind
@@ -119,12 +120,14 @@ class JobLinks(Plain):
     events: str = Field(description="GET: each change of it as a server-sent event.")
     report: str = Field(description="GET: its report, as far as it is known.")
     cancel: str = Field(description="POST: stop it.")
+    file: str | None = Field(default=None, description="GET: the file that it wrote, if it is to write one.")
 
     @classmethod
-    def of(cls, job_id: str) -> "JobLinks":
+    def of(cls, job_id: str, analysis: str) -> "JobLinks":
         """The links of a job."""
         job = f"/v1/jobs/{job_id}"
-        return cls(job=job, events=f"{job}/events", report=f"{job}/report", cancel=f"{job}/cancel")
+        file = f"{job}/file" if analysis == ExportRequest.analysis else None
+        return cls(job=job, events=f"{job}/events", report=f"{job}/report", cancel=f"{job}/cancel", file=file)
 
 
 class Job(Plain):
@@ -169,6 +172,10 @@ class JobQuestion(Plain):
     request: dict[str, Any] = Field(default_factory=dict, description="The question, as POST /v1/<analysis> takes it.")
 
 
+ROUNDING = 1e-5
+"""Floats closer than this, for their size or as they are below 1, may be sums in another order, of float32."""
+
+
 class Conditions(Plain):
     """What decides an answer beside its question: change nothing here, and asking again gives the same numbers."""
 
@@ -177,6 +184,12 @@ class Conditions(Plain):
     device: str = Field(description="Where networks ran.")
     dtype: str = Field(default="float32", description="Number format that networks ran in.")
     threads: int = Field(description="CPU threads of one forward pass: sums in another order round differently.")
+    tolerance: float | None = Field(
+        default=ROUNDING,
+        description="By how much a number may differ, for its size or as it is below 1, if the question is asked again "
+        "under the same conditions: images that share a pass are summed in another order. 0 where each has its own; "
+        "None where it is not known, in bfloat16 and float16.",
+    )
     weights: dict[str, str] = Field(
         default={}, description="Short name of each network with trained weights -> fingerprint of its checkpoint."
     )
@@ -238,6 +251,7 @@ class AskedAgain(Plain):
     now: str | None = Field(description="Id of the report of now, the same if nothing changed; None if it is not kept.")
     conditions: tuple[Difference, ...] = Field(description="Conditions that are not what they were.")
     count: int = Field(description="How many values of the report differ.")
+    within_tolerance: bool = Field(description="Whether all of them differ by no more than the tolerance of now.")
     differences: tuple[Difference, ...] = Field(
         description="Those values: first what is no number, then numbers by how much they differ for their size; at "
         "most 100."
@@ -252,6 +266,9 @@ class ModuleEntry(Plain):
     title: str = Field(description="First line of its documentation.")
     doc: str = Field(description="The whole documentation, with the paper.")
     papers: tuple[str, ...] = Field(description="Links in the documentation.")
+    formula: str = Field(default="", description="The formula in the documentation, a line an equation.")
+    code: str = Field(default="", description="The lines of its file that compute it.")
+    bibtex: str = Field(default="", description="Its paper for a bibliography; empty for a control without one.")
     options: dict[str, Any] = Field(description="JSON Schema of its options, with defaults and descriptions.")
     gates: tuple[GateKind, ...] = Field(description="Kinds of gate it has, in order.")
     published: dict[str, Placement] = Field(
@@ -309,13 +326,29 @@ class PublishedNetwork(Plain):
 
     name: str = Field(description="Short name of the variant with its weights.")
     repository: str = Field(description="Where it lies on the hub.")
-    attention: str | None = Field(description="Its attention module; None is the plain network.")
+    attention: str | None = Field(description="Its attention module here; None if it has none, or only its own.")
     licence: str = Field(description="Licence of the weights, as the hub spells it.")
     megabytes: float = Field(description="About how large the file is, millions of bytes.")
     recipe: str = Field(description="How it was trained, as far as that is published.")
     top1: float = Field(description="Published accuracy on ImageNet's validation images, per cent; one run.")
     test_size: int = Field(description="Height and width of the images that it was measured at, pixels.")
     groups: tuple[str, ...] = Field(description="Groups of networks of one recipe that it belongs to.")
+
+
+class PublishedChoice(Plain):
+    """Published networks that are fetched together: a group of one recipe, or a single one."""
+
+    name: str = Field(description="What POST /v1/weights/fetch calls it, such as quartet.")
+    networks: tuple[str, ...] = Field(description="Short names of the variants with their weights.")
+    megabytes: float = Field(description="About how large their files are together, millions of bytes.")
+    here: bool = Field(description="Whether all of them were fetched, so that they need no network any more.")
+    obstacle: str | None = Field(description="Why nothing can be fetched now, as far as that is known.")
+
+
+class PublishedChoices(Plain):
+    """Published networks to choose from, and which of them are here."""
+
+    weights: tuple[PublishedChoice, ...] = Field(description="Groups first, then single networks.")
 
 
 class Catalog(Plain):

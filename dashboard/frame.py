@@ -141,6 +141,9 @@ HOMES = {
     "latency": ("measured", marked("measurement")),
     "excitation": ("classes", marked("class curves")),
     "stripe": ("classes", marked("stripes")),
+    "exemplars": ("look", marked("a data set read")),
+    "export": ("look", marked("export")),
+    "weights/fetch": ("look", marked("download")),
 }
 """Kind of a job -> the address of the page that shows it, and what the kind is called."""
 

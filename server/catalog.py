@@ -1,36 +1,44 @@
 """The catalogue: all that can be asked for, read off the shelves."""
 
+import ast
 import inspect
 import logging
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
+from types import ModuleType
 from typing import Any
 
 import torch
 
 from attention import own_models
 from attention.analyses import analyses, request_type
+from attention.analyses.fetch import WEIGHTS
 from attention.backbones import backbones
 from attention.build import published_placement, resolve, skeleton, usual_size
 from attention.errors import AttentionError
-from attention.gate import gates, slots
+from attention.gate import AttentionModule, PooledAttention, gates, slots
 from attention.measuring.traits import traits
 from attention.modules import modules
 from attention.network import describe
 from attention.options import schema
+from attention.reports.citations import citation
 from attention.schemas import (
     AnalysisEntry,
     BackboneEntry,
     Catalog,
     ModuleEntry,
     OwnModelEntry,
+    PublishedChoice,
     PublishedNetwork,
     Shipped,
 )
 from attention.spec import ABLATIONS, POSITIONS, GateKind, Placement, Position, Variant
 from attention.weights import load as weights
+from attention.weights.find import Checkpoints
+from attention.weights.hub import Hub
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork
 
 logger = logging.getLogger(__name__)
@@ -80,6 +88,35 @@ def _hub_network(network: HubNetwork) -> PublishedNetwork:
     )
 
 
+def published(checkpoints: Checkpoints) -> Iterator[PublishedChoice]:
+    """Published networks to choose from, and which of them are here: groups first, then single ones."""
+    hub = checkpoints.fetch
+    obstacle = hub.obstacle() if isinstance(hub, Hub) else "Nothing is fetched from the hub here."
+    choices = {name: group.networks for name, group in GROUPS.items()} | {
+        name: (network,) for name, network in NETWORKS.items()
+    }
+    for name, networks in choices.items():
+        missing = _missing(networks)
+        fetched = isinstance(hub, Hub) and all(hub.cached(network.repository, WEIGHTS) for network in networks)
+        yield PublishedChoice(
+            name=name,
+            networks=tuple(network.weighted.name for network in networks),
+            megabytes=round(sum(network.megabytes for network in networks), 1),
+            here=fetched and missing is None,
+            obstacle=missing or obstacle,
+        )
+
+
+def _missing(networks: Sequence[HubNetwork]) -> str | None:
+    """Which package networks need that is not installed, as a sentence."""
+    try:
+        for network in networks:
+            resolve(network.weighted)
+    except AttentionError as error:
+        return str(error)
+    return None
+
+
 def _module(name: str, networks: Sequence[BackboneEntry]) -> ModuleEntry:
     cls = modules[name]
     with torch.device("meta"):
@@ -91,8 +128,29 @@ def _module(name: str, networks: Sequence[BackboneEntry]) -> ModuleEntry:
         gates=tuple(kinds),
         published=_published(name, networks),
         traits=traits(name),
+        formula=_formula(inspect.getmodule(cls)),
+        code=_code(cls),
+        bibtex=paper.bibtex() if (paper := citation(name)) else "",
         **_documentation(cls),
     )
+
+
+def _formula(file: ModuleType | None) -> str:
+    """The first indented block of a file's documentation."""
+    blocks = inspect.cleandoc(getattr(file, "__doc__", None) or "").split("\n\n")
+    formula = next((block for block in blocks if all(line.startswith("    ") for line in block.splitlines())), "")
+    return textwrap.dedent(formula)
+
+
+def _code(cls: type[AttentionModule]) -> str:
+    """What a module computes: how it excites pooled channels, or else its forward pass, without documentation."""
+    body = cls.excite if issubclass(cls, PooledAttention) and "excite" in vars(cls) else cls.forward
+    source = ast.parse(textwrap.dedent(inspect.getsource(body))).body[0]
+    lines = textwrap.dedent(inspect.getsource(body)).rstrip().splitlines()
+    if isinstance(source, ast.FunctionDef) and ast.get_docstring(source) is not None:
+        end = source.body[0].end_lineno or 0
+        lines = [*lines[: source.body[0].lineno - 1], *lines[end:]]
+    return "\n".join(lines)
 
 
 def _published(name: str, networks: Sequence[BackboneEntry]) -> dict[str, Placement]:

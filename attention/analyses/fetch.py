@@ -10,6 +10,7 @@ from time import monotonic
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
+from attention.build import resolve
 from attention.errors import InvalidRequest
 from attention.network import describe
 from attention.reports.fetch import FetchedNetwork, FetchReport, FetchRequest
@@ -74,12 +75,15 @@ def fetch_networks(
         on_progress: called whenever bytes have come; what it raises ends the download, which can go on later.
 
     Raises:
+        UnknownName: one is of a library that is not installed.
         BadCheckpoint: one cannot be fetched, offline for example, or does not fit.
         StorageFailed: the disk has no room for all that is to be fetched.
     """
     hub = checkpoints.fetch
     if not isinstance(hub, Hub):
         raise InvalidRequest("Nothing is fetched from the hub here.")
+    for network in networks:
+        resolve(network.weighted)
     absent = [network for network in networks if hub.cached(network.repository, WEIGHTS) is None]
     if absent:
         hub.check_room(", ".join(network.name for network in absent), sum(network.parameters * 4 for network in absent))

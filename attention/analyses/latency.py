@@ -1,7 +1,10 @@
 """How long does a forward pass take on this machine, beside the plain network's?"""
 
+import tempfile
 from collections.abc import Callable
 from datetime import date
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +20,7 @@ from attention.reports.cost import Cost
 from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing, Verdict
 from attention.running.device import device_name
+from attention.running.export import export, onnx_session
 from attention.running.fused import fused_copy
 from attention.running.runner import Running, check_running
 from attention.running.timing import bandwidth, median_interval, rounds, synchroniser
@@ -35,6 +39,8 @@ def latency(request: LatencyRequest, lab: AnyLab) -> LatencyReport:
         count(variant, size)  # before anything is measured: a network that cannot take this size is refused here
     device = request.device or lab.device
     check_running(device, request.dtype, request.mode == "graphs")
+    if request.mode == "onnx" and (request.dtype != "float32" or not device.startswith("cpu")):
+        raise InvalidRequest("Mode onnx is timed on the CPU in float32: ask for device cpu and dtype float32.")
     before = torch.get_num_threads()
     torch.set_num_threads(request.threads)
     try:
@@ -65,6 +71,9 @@ def _passes(
     for number, variant in enumerate(dict.fromkeys(variants)):
         lab.progress(0, request.rounds, f"preparing {variant.name} ({number + 1} of {len(set(variants))})")
         network = build(variant)
+        if request.mode == "onnx":
+            made[variant.name] = _in_onnx_runtime(network, images.contiguous(), size, request.threads)
+            continue
         ready: nn.Module = fused_copy(network) if request.mode in ("served", "graphs") else network
         if request.mode == "graphs":
             made[variant.name] = _recorded(Running(ready, device, request.dtype, graphs=True), images, variant)
@@ -94,6 +103,19 @@ def _recorded(running: Running, images: Tensor, variant: Variant) -> Callable[[]
     if not running.recorded:
         raise InvalidRequest(f"{variant.name} cannot be recorded as a CUDA graph here. Ask for mode served.")
     return lambda: running(images)
+
+
+def _in_onnx_runtime(network: nn.Module, images: Tensor, size: Size, threads: int) -> Callable[[], object]:
+    """Export a network as ONNX, check it against torch, and open it in ONNX Runtime.
+
+    Raises:
+        InvalidRequest: a package is missing, or the network cannot be exported.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        export(network, path, size)
+        run, _ = onnx_session(path, threads)
+    return lambda: run(images)
 
 
 def _compiled(network: nn.Module, images: Tensor) -> nn.Module:
@@ -231,6 +253,8 @@ def _headline(timings: list[Timing], base: Variant) -> str:
 
 def _caveats(request: LatencyRequest, device: str) -> tuple[str, ...]:
     said = ["Times are of the forward pass alone: no decoding, no copying to the device."]
+    if request.mode == "onnx":
+        said.append(f"Run in ONNX Runtime {version('onnxruntime')}, exported with a free batch and, if possible, size.")
     if request.mode != "eager":
         said.append("The predicted extra time is of the unfused module form, which this mode does not run.")
     if not device.startswith("cuda"):

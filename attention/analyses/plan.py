@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -12,7 +13,7 @@ from attention.analysis import AnyLab
 from attention.build import resolve
 from attention.counting.cost import count
 from attention.data.folder import DataFolder, Listed
-from attention.data.splits import TEST_SHARE
+from attention.data.splits import TEST_SHARE, with_validation
 from attention.errors import InvalidRequest, NotFound
 from attention.measuring.decision import LEAST_SEEDS, Rule
 from attention.measuring.traits import narrow_bottlenecks
@@ -43,13 +44,17 @@ def plan(request: PlanRequest, lab: AnyLab) -> Plan:
 
 def _plan(study: StudyRequest, lab: AnyLab) -> Plan:
     """The plan of a study of one recipe."""
-    data = DataFolder(lab.files.file_store).get(study.data)
+    folder = DataFolder(lab.files.file_store)
+    data = folder.get(study.data)
     if data is None:
         raise NotFound(f"There is no data set {study.data!r} in the data folder.")
     classes = len(data.classes) if data.classes else None
     if classes == 1:
         raise InvalidRequest(f"{study.data} has 1 class; a classifier needs at least 2.")
-    if data.images is not None:
+    sizes = _split_sizes(study, folder, data)
+    if sizes is not None and sizes.counted:
+        check_trainable(study.recipe, sizes.train, study.data)
+    elif data.images is not None:
         check_trainable(study.recipe, data.images, study.data, "images in all splits")
     arms = [resolve(arm.model_copy(update={"classes": classes})) for arm in study.arms()]
     cards = [card for card in run_cards(lab.files.file_store) if card.data == data.name]
@@ -58,7 +63,7 @@ def _plan(study: StudyRequest, lab: AnyLab) -> Plan:
     seeds = range(study.first_seed, study.first_seed + study.seeds)
     left = {arm: sum((arm_key(arm), seed) not in trained for seed in seeds) for arm in arms}
     here = [card for card in cards if card.device.startswith(device_name(lab.device))]
-    seconds, basis = _time(left, study, data, here, lab.device)
+    seconds, basis = _time(left, study, sizes, here, lab.device)
     return Plan(
         arms=tuple(arm.name for arm in arms),
         runs=len(arms) * study.seeds,
@@ -67,8 +72,34 @@ def _plan(study: StudyRequest, lab: AnyLab) -> Plan:
         images=data.images,
         seconds=seconds,
         basis=basis,
-        notes=(*_notes(study, data), *_advice(study, arms, cards), *filter(None, map(narrow_bottlenecks, arms))),
+        notes=(*_notes(study, data, sizes), *_advice(study, arms, cards), *filter(None, map(narrow_bottlenecks, arms))),
     )
+
+
+class SplitSizes(NamedTuple):
+    """Images to train on and to watch after each epoch, and whether they are counted or reckoned from all images."""
+
+    train: int
+    watched: int
+    counted: bool
+
+
+def _split_sizes(study: StudyRequest, folder: DataFolder, data: Listed) -> SplitSizes | None:
+    """How many images the study will train on and watch; None where the data set was not read yet."""
+    if data.inventory is not None:
+        records = [record for record in folder.intake(study.data).records if record.split is not None]
+        splits = [str(record.split) for record in records]
+        if study.validation and "validation" not in splits:
+            labels, digests = [record.label for record in records], [record.digest for record in records]
+            contents = [record.content for record in records]
+            splits = with_validation(splits, labels, digests, study.validation, contents)
+        held = splits.count("validation") if study.validation else 0
+        return SplitSizes(splits.count("train"), held or splits.count("test"), True)
+    if data.images is None:
+        return None
+    test = math.ceil(TEST_SHARE * data.images)
+    watched = math.ceil(study.validation * (data.images - test))
+    return SplitSizes(data.images - test - watched, watched or test, False)
 
 
 def _together(plans: Sequence[Plan]) -> Plan:
@@ -84,7 +115,7 @@ def _together(plans: Sequence[Plan]) -> Plan:
 
 
 def _time(
-    left: dict[Variant, int], study: StudyRequest, data: Listed, cards: list[Card], device: str
+    left: dict[Variant, int], study: StudyRequest, sizes: SplitSizes | None, cards: list[Card], device: str
 ) -> tuple[float | None, str]:
     """Seconds of all runs that are left, and what says so."""
     own: dict[str, list[float]] = {}
@@ -97,12 +128,10 @@ def _time(
             rates.append(work / epoch)
     if not any(left.values()):
         return 0.0, "Every run was trained before, so nothing is left to train."
-    if data.images is None and not all(arm_key(arm) in own for arm in left):
+    if sizes is None and not all(arm_key(arm) in own for arm in left):
         return None, "How many images there are is known only once they have been read."
     rate = statistics.median(rates) if rates else ROUGH_MACS_PER_S["cuda" if device.startswith("cuda") else "cpu"]
-    test = math.ceil(TEST_SHARE * (data.images or 0))
-    watched = math.ceil(study.validation * ((data.images or 0) - test)) or test
-    train = (data.images or 0) - test - (watched if study.validation else 0)
+    train, watched, _ = sizes or (0, 0, False)
     total = 0.0
     for arm, runs in left.items():
         known = own.get(arm_key(arm))
@@ -158,27 +187,25 @@ def run_cards(file_store: FileStore) -> Iterable[Card]:
             continue
 
 
-def _notes(study: StudyRequest, data: Listed) -> tuple[str, ...]:
+def _notes(study: StudyRequest, data: Listed, sizes: SplitSizes | None) -> tuple[str, ...]:
     notes = []
     first = study.first_look or max(LEAST_SEEDS, study.seeds)
-    sizes = [first * 2**look for look in range(study.looks)]
+    looks = [first * 2**look for look in range(study.looks)]
     if study.seeds < first:
         notes.append(
             f"{study.seeds} {'seed decides' if study.seeds == 1 else 'seeds decide'} nothing: the first verdict is "
             f"given at {first}. The runs are kept, so more seeds can follow."
         )
-    elif study.seeds not in sizes:
-        judged, upcoming = max(n for n in sizes if n <= study.seeds), min(n for n in sizes if n > study.seeds)
+    elif study.seeds not in looks:
+        judged, upcoming = max(n for n in looks if n <= study.seeds), min(n for n in looks if n > study.seeds)
         notes.append(f"{study.seeds} seeds will be judged at {judged}; the next look is at {upcoming}.")
-    if data.images is not None:
-        train = round(data.images * (1 - TEST_SHARE))
-        if study.recipe.batch_size > train:
-            notes.append(
-                f"About {train} of the {data.images} images are for training, and may not fill one batch of "
-                f"{study.recipe.batch_size}."
-            )
-        elif (unseen := unseen_images(study.recipe, train)) is not None:
-            notes.append(unseen)
+    if sizes is not None and study.recipe.batch_size > sizes.train:
+        notes.append(
+            f"About {sizes.train} of the {data.images} images are for training, and may not fill one batch of "
+            f"{study.recipe.batch_size}."
+        )
+    elif sizes is not None and (unseen := unseen_images(study.recipe, sizes.train)) is not None:
+        notes.append(unseen)
     if data.split is False:
         notes.append("The data has no train and test folders; a fifth is kept for the test, by the hash of each file.")
     return tuple(notes)

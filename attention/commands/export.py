@@ -13,12 +13,15 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from attention.build import build
 from attention.data.files import Files
 from attention.errors import InvalidRequest
+from attention.names import Size, height_and_width
 from attention.network import describe
 from attention.reports.export import ExportCard
-from attention.running.export import About, export
+from attention.running.export import About, export, own_size
 from attention.running.hub_layout import push, save_pretrained
 from attention.spec import Variant
 
@@ -27,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which network goes where."""
     parser.add_argument("network", help="its short name, with the weights: eca, or 'resnet20/eca?weights=shipped'")
     parser.add_argument("out", type=Path, help="a file .onnx, .pt2 or .safetensors, or a folder in the hub's layout")
-    parser.add_argument("--size", type=int, help="height and width of the input; by default the network's own")
+    parser.add_argument("--size", type=_size, help="side of the input, or HEIGHTxWIDTH; by default the network's own")
     parser.add_argument("--hub", metavar="OWNER/NAME", help="send the folder there, with the token of 'hf auth login'")
     parser.add_argument("--public", action="store_true", help="the repository on the hub is for everybody to see")
     parser.add_argument("--licence", help="licence of the weights, as the hub spells it")
@@ -44,7 +47,7 @@ def run(chosen: argparse.Namespace) -> None:
     network = describe(Variant.parse(chosen.network), checkpoints)
     about = About(network.variant, network.preprocess, network.labels)
     model, out = build(network.variant, checkpoints), chosen.out.expanduser()
-    size = chosen.size or network.preprocess.size
+    size = chosen.size or own_size(network.preprocess)
     if out.suffix:
         print("\n".join(_told(export(model, out, size, about), out)), flush=True)
         return
@@ -56,13 +59,18 @@ def run(chosen: argparse.Namespace) -> None:
 
 def _told(card: ExportCard, out: Path) -> list[str]:
     """What was written and how it was checked, a line each."""
+    height, width = height_and_width(card.size)
     free = [name for name, yes in (("batch", card.free_batch), ("size", card.free_size)) if yes]
     return [
-        f"{out}: {card.parameters:,} parameters, input (B, 3, {card.size}, {card.size})"
+        f"{out}: {card.parameters:,} parameters, input (B, 3, {height}, {width})"
         + (f", free {' and '.join(free)}." if free else ", of this size only."),
         f"Checked in {card.runtime}: outputs differ by at most {card.largest_difference:.1e} from torch "
         f"{card.torch} ({len(card.checks)} batches of noise).",
     ]
+
+
+def _size(text: str) -> Size:
+    return TypeAdapter[Size](Size).validate_python(text)
 
 
 def _client() -> Any:

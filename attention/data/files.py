@@ -113,7 +113,7 @@ class Files:
     def sweep(self) -> int:
         """Remove what uploads that were cut off left behind; nobody could read it. Gives how many files that were."""
         moment = time.time() - ABANDONED_S
-        places = ("images/*/.*.part", "copies/*/.*.part", "checkpoints/.*.part", "datasets/.*.part")
+        places = ("images/*/.*.part", "copies/*/.*.part", "checkpoints/.*.part", "datasets/.*.part", "exports/.*.part")
         left = [path for place in places for path in self.root.glob(place) if _written(path) < moment]
         for path in left:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -1,10 +1,13 @@
 """What is written beside an exported network: what it is, what it takes, and how closely it answers what torch does."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from attention.spec import Plain, Preprocess, Variant
+from attention.names import Size
+from attention.reports.cost import INPUT_SIZE
+from attention.reports.tables import Report, Table, table_of
+from attention.spec import Pass, Plain, Preprocess, Request, Variant
 
 Format = Literal["onnx", "torch.export", "safetensors"]
 
@@ -13,7 +16,7 @@ class Check(Plain):
     """An exported network beside the one it was made of, on the same noise."""
 
     images: int = Field(description="Images in the batch.")
-    size: int = Field(description="Height and width of the images, pixels.")
+    size: Size = Field(description="Side of the images, or height and width, pixels.")
     largest_difference: float = Field(description="Of any two numbers of the outputs, absolute.")
     largest_output: float = Field(description="Largest absolute number that torch gives, for comparison.")
 
@@ -27,7 +30,7 @@ class ExportCard(Plain):
     variant: Variant | None = Field(
         description="The network, with where its weights come from; None if it is not ours."
     )
-    size: int = Field(description="Height and width of the input it was exported with, pixels.")
+    size: Size = Field(description="Side of the input it was exported with, or height and width, pixels.")
     free_batch: bool = Field(description="Whether it takes any number of images at once.")
     free_size: bool = Field(description="Whether it takes images of other sizes.")
     parameters: int = Field(description="Numbers in its weights.")
@@ -44,3 +47,49 @@ class ExportCard(Plain):
     def largest_difference(self) -> float:
         """The largest difference of all checks."""
         return max(check.largest_difference for check in self.checks)
+
+
+class ExportRequest(Request["ExportReport"]):
+    """Write a network as ONNX, a program of torch.export or safetensors with a card, and check it against torch."""
+
+    model_config = {"json_schema_extra": {"examples": [{"variant": "resnet20/eca?weights=shipped", "format": "onnx"}]}}
+    analysis: ClassVar = "export"
+    slow: ClassVar = True
+
+    variant: Variant = Field(description="The network, with its weights.")
+    format: Format = Field(default="onnx", description="What is written.")
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
+    licence: str | None = Field(
+        default=None, pattern=r"^[\w.-]{1,60}$", description="Licence of the weights, as the hub spells it."
+    )
+
+    @property
+    def largest_pass(self) -> Pass:
+        """The checks run three images at most."""
+        return Pass(self.input_size, 3)
+
+
+class ExportedFile(Plain):
+    """The file that a job wrote; GET /v1/jobs/{id}/file gives it until the job is deleted."""
+
+    name: str = Field(description="What to call it.")
+    stored: str = Field(description="Where it lies below the data folder.")
+    bytes: int | None = Field(description="Its size; null while it is being written.")
+
+
+class ExportReport(Report):
+    """A network as a file, and how closely it answers what torch does."""
+
+    network: str = Field(description="Short name of the network.")
+    file: ExportedFile = Field(description="What was written.")
+    card: ExportCard | None = Field(description="How it was checked; null while it is being written.")
+    complete: bool = Field(default=True, description="Whether it is written and checked.")
+
+    def tables(self) -> tuple[Table, ...]:
+        """Every check, with the file that was checked."""
+        checks = self.card.checks if self.card else ()
+        caption = f"{self.network} as {self.file.name}, beside torch on noise"
+        return (table_of("checks", checks, caption, file=self.file.name),)
+
+
+ExportRequest.report = ExportReport

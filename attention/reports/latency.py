@@ -11,12 +11,13 @@ from attention.reports.evidence import Interval
 from attention.reports.tables import Bars, Printed, Report, Table, named
 from attention.spec import Pass, Plain, Request, Variant
 
-Mode = Literal["eager", "served", "compiled", "graphs"]
+Mode = Literal["eager", "served", "compiled", "graphs", "onnx"]
 MODES: dict[Mode, str] = {
     "eager": "the network as it is written",
     "served": "as this service runs it: normalisations worked in, pooled gates computed first",
     "compiled": "through torch.compile, which takes up to a minute for each network before it is timed",
     "graphs": "as served, recorded and replayed as CUDA graphs; on CUDA only",
+    "onnx": "exported as ONNX and run in ONNX Runtime, on the CPU in float32; needs the extra onnx",
 }
 Fit = Literal["fits", "at times", "too slow", "withheld"]
 FITS: dict[Fit, str] = {

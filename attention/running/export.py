@@ -22,6 +22,7 @@ from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import tree_leaves
 
 from attention.errors import InvalidRequest
+from attention.names import Size, height_and_width
 from attention.reports.export import Check, ExportCard, Format
 from attention.spec import Preprocess, Variant
 from attention.storage.base import write_whole
@@ -57,18 +58,24 @@ class About:
     labels: Sequence[str] = ()
 
 
-def export(model: nn.Module, out: Path, size: int, about: About = About()) -> ExportCard:
+def own_size(how: Preprocess) -> Size:
+    """The size of the input that photos are made into: the side of a square, or height and width."""
+    return (how.size, how.width) if how.width else how.size
+
+
+def export(model: nn.Module, out: str | Path, size: Size, about: About = About()) -> ExportCard:
     """Write a network into a file, check that it answers as torch does, and write a card beside it.
 
     Args:
         model: any network of images (B, 3, H, W); its parameters stay on their device, what is exported is on the CPU.
         out: the file; its ending says the format: .onnx, .pt2 (torch.export) or .safetensors.
-        size: height and width of the input in pixels.
+        size: side of the input in pixels, or its height and width.
 
     Raises:
         InvalidRequest: the ending is not known, the file is there already, a package is missing, or the network cannot
             be exported, or what was exported answers something else.
     """
+    out = Path(out)
     kind = FORMATS.get(out.suffix)
     if kind is None:
         raise InvalidRequest(f"{out.name!r} ends in nothing that is written here. Take {', '.join(FORMATS)}.")
@@ -91,9 +98,12 @@ def export(model: nn.Module, out: Path, size: int, about: About = About()) -> Ex
     return card
 
 
-def _written(network: nn.Module, out: Path, kind: Format, size: int, about: About) -> ExportCard:
+def _written(network: nn.Module, out: Path, kind: Format, size: Size, about: About) -> ExportCard:
     """Write the file, check it, and give its card."""
     opset = None
+    if kind == "onnx":
+        for package in ("onnxscript", "onnxruntime"):
+            _package(package)  # before minutes of work
     if kind == "safetensors":
         tensors = {name: value.detach().clone().contiguous() for name, value in network.state_dict().items()}
         save_file(tensors, out)
@@ -102,14 +112,16 @@ def _written(network: nn.Module, out: Path, kind: Format, size: int, about: Abou
         program = _program(network, size)
         if kind == "onnx":
             opset = _write_onnx(program, out)
-            run, runtime = _onnx_session(out)
+            run, runtime = onnx_session(out)
         else:
             torch.export.save(program, out)
             run, runtime = _torch_program(torch.export.load(out)), f"torch {torch.__version__}"
         free = any(_symbolic(dimension) for dimension in _input_shape(program)[2:])
+    height, width = height_and_width(size)
+    larger = (height + STEP, width + STEP) if isinstance(size, tuple) else size + STEP
     checks = [_check(network, run, 2, size)]
     free_batch = _try_check(checks, network, run, OTHER_BATCH, size)
-    free_size = free and _try_check(checks, network, run, 2, size + STEP)
+    free_size = free and _try_check(checks, network, run, 2, larger)
     worst = max(check.largest_difference / max(check.largest_output, 1e-12) for check in checks)
     if not worst <= TOLERANCE:
         raise InvalidRequest(
@@ -121,7 +133,7 @@ def _written(network: nn.Module, out: Path, kind: Format, size: int, about: Abou
     return ExportCard(
         format=kind,
         file=out.name,
-        sha256=hashlib.sha256(out.read_bytes()).hexdigest(),
+        sha256=_sha256(out),
         variant=about.variant,
         size=size,
         free_batch=free_batch,
@@ -138,7 +150,12 @@ def _written(network: nn.Module, out: Path, kind: Format, size: int, about: Abou
     )
 
 
-def _program(network: nn.Module, size: int) -> ExportedProgram:
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _program(network: nn.Module, size: Size) -> ExportedProgram:
     """The network as one graph, with a free batch and, where it allows that, a free size.
 
     Raises:
@@ -173,9 +190,8 @@ def _write_onnx(program: ExportedProgram, out: Path) -> int:
     """Write a program as ONNX; gives the version of its operators.
 
     Raises:
-        InvalidRequest: onnxscript is not installed, or the program uses what ONNX does not have.
+        InvalidRequest: the program uses what ONNX does not have.
     """
-    _package("onnxscript")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -190,9 +206,19 @@ def _write_onnx(program: ExportedProgram, out: Path) -> int:
     return int(converted.model.opset_imports[""])
 
 
-def _onnx_session(out: Path) -> tuple[Run, str]:
+def onnx_session(path: Path, threads: int = 0) -> tuple[Run, str]:
+    """Open an ONNX file in ONNX Runtime on the CPU; gives what runs images through it, and the runtime's version.
+
+    Args:
+        threads: CPU threads of a pass; 0 is as many as the runtime takes.
+
+    Raises:
+        InvalidRequest: the runtime is not installed.
+    """
     runtime = _package("onnxruntime")
-    session = runtime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (name,) = (value.name for value in session.get_inputs())
     return lambda images: list(session.run(None, {name: images.numpy()})), f"onnxruntime {runtime.__version__}"
 
@@ -217,11 +243,11 @@ def _package(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise InvalidRequest(
-            f"ONNX needs the package {name}: pip install 'attention-lab[onnx]'. A file .pt2 needs nothing more."
+            f"ONNX needs the package {name}: pip install 'attention-lab[onnx]'. All else works without."
         ) from error
 
 
-def _check(network: nn.Module, run: Run, images: int, size: int) -> Check:
+def _check(network: nn.Module, run: Run, images: int, size: Size) -> Check:
     """Outputs of the network and of what was exported, on the same noise."""
     noise = _noise(images, size)
     with torch.no_grad():
@@ -237,7 +263,7 @@ def _check(network: nn.Module, run: Run, images: int, size: int) -> Check:
     )
 
 
-def _try_check(checks: list[Check], network: nn.Module, run: Run, images: int, size: int) -> bool:
+def _try_check(checks: list[Check], network: nn.Module, run: Run, images: int, size: Size) -> bool:
     """Add a check on another batch or size, if what was exported takes it."""
     with suppress(Exception):  # each runtime says in its own way that it does not
         checks.append(_check(network, run, images, size))
@@ -245,8 +271,8 @@ def _try_check(checks: list[Check], network: nn.Module, run: Run, images: int, s
     return False
 
 
-def _noise(images: int, size: int) -> Tensor:
-    return torch.randn(images, 3, size, size, generator=torch.Generator().manual_seed(images))
+def _noise(images: int, size: Size) -> Tensor:
+    return torch.randn(images, 3, *height_and_width(size), generator=torch.Generator().manual_seed(images))
 
 
 def _leaves(outputs: Any) -> list[Tensor]:

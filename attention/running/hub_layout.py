@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from attention.errors import BadCheckpoint, InvalidRequest
+from attention.names import Size, height_and_width, write_size
 from attention.reports.export import ExportCard
 from attention.running.export import About, export
 from attention.spec import Preprocess
@@ -30,11 +31,11 @@ class Client(Protocol):
         """Send all files of a folder in one commit."""
 
 
-def save_pretrained(model: nn.Module, folder: Path, size: int, about: About, licence: str | None = None) -> ExportCard:
+def save_pretrained(model: nn.Module, folder: Path, size: Size, about: About, licence: str | None = None) -> ExportCard:
     """Write a network into a folder as a repository of the hub: model.safetensors, config.json and README.md.
 
     Args:
-        size: height and width of the input in pixels.
+        size: side of the input in pixels, or its height and width.
         licence: the licence of the weights, as the hub spells it, such as apache-2.0.
 
     Raises:
@@ -70,14 +71,15 @@ def push(client: Client, folder: Path, repository: str, private: bool = True) ->
 
 def configuration(card: ExportCard) -> dict[str, Any]:
     """What ``config.json`` says of an exported network."""
-    how = card.preprocess or Preprocess(size=card.size, resize=card.size)
+    height, width = height_and_width(card.size)
+    how = card.preprocess or Preprocess(size=height, width=width if width != height else None, resize=height)
     classes = card.outputs[0][-1] if card.outputs and len(card.outputs[0]) == 2 else None
     return {
         "architecture": card.variant.backbone if card.variant else None,
         "num_classes": classes,
         **({"label_names": list(card.labels)} if card.labels else {}),
         "pretrained_cfg": {
-            "input_size": [3, how.size, how.size],
+            "input_size": [3, how.size, how.width or how.size],
             "crop_pct": round(how.size / how.resize, 6),
             "crop_mode": how.mode,
             "interpolation": how.filter,
@@ -100,7 +102,7 @@ def page(card: ExportCard, licence: str | None) -> str:
     head += [f"license: {licence}"] if licence else []
     lines = [*head, "---", "", f"# {name}", ""]
     lines.append(
-        f"{card.parameters:,} parameters; images of {card.size} x {card.size} pixels; read again and held against "
+        f"{card.parameters:,} parameters; images of {write_size(card.size)} pixels; read again and held against "
         f"torch {card.torch}: outputs differ by at most {card.largest_difference:.1e}."
     )
     if card.labels:

@@ -7,6 +7,7 @@ be read, such as a checkpoint, has a path here (`FileStore.path`); what is read 
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ NOT_WRITABLE = {
     errno.EPERM: CLOSED,
 }
 """What a system says when a file cannot be written, and what that means to whoever runs the service."""
+
+KEEP_FREE_BYTES = 256 << 20
+"""What a large file leaves free on the disk."""
 
 State = list[tuple[str, int, int]]
 """Names, bytes and times (ns since 1970): another list when any of it may have changed."""
@@ -101,6 +105,22 @@ class FileStore(Protocol):
 
     def state(self, name: str) -> State:
         """Changes when a file does, or when something comes into a folder or leaves it."""
+
+
+def check_room(folder: Path, what: str, size: int) -> None:
+    """Return if a disk has room for so many bytes; asked before a large file is begun.
+
+    Raises:
+        StorageFailed: it has not.
+    """
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if size > free - KEEP_FREE_BYTES:
+        raise StorageFailed(
+            f"{what} has {size / 1e6:,.0f} MB, and the disk it would be kept on has {free / 1e6:,.0f} MB left. "
+            "Make room there, and ask again."
+        )
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -53,6 +53,9 @@ HARMLESS: list[Any] = [
 ]
 """What training scripts put beside the weights, and what only holds values: options and numpy's numbers."""
 
+MAGIC = (b"PK", b"\x80")
+"""First bytes of what torch writes: a zip since 1.6, a pickle before."""
+
 NAMED = 5
 """How many names a sentence lists."""
 
@@ -180,6 +183,8 @@ def _read(path: Path) -> Any:
             return load_file(path)
         except (SafetensorError, OSError) as error:
             raise BadCheckpoint(f"{path.name} is damaged: {str(error)[:300]}.") from error
+    if not start.startswith(MAGIC):
+        raise BadCheckpoint(_reason(path.name, ""))
     try:
         with torch.serialization.safe_globals(HARMLESS):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -201,8 +206,8 @@ def _reason(name: str, said: str) -> str:
             "own code can read, and reading it would run that code. Where that code is, save "
             "torch.save(model.state_dict(), 'weights.pt'); that can be converted."
         )
-    first = said.strip().splitlines()[0][:200].rstrip(".") if said.strip() else "it cannot be read"
-    return f"{name} is no checkpoint of torch's or safetensors', or it is damaged or cut short: {first}."
+    first = f": {said.strip().splitlines()[0][:200].rstrip('.')}" if said.strip() else ""
+    return f"{name} is no checkpoint of torch's or safetensors', or it is damaged or cut short{first}."
 
 
 def _chosen(content: Any, name: str, key: str | None) -> Weights:

@@ -7,21 +7,18 @@ client library is optional: ``pip install 'attention-lab[hub]'``.
 import hashlib
 import importlib
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attention.errors import BadCheckpoint, StorageFailed
+from attention.errors import BadCheckpoint
+from attention.storage.base import check_room
 
 LARGEST_BYTES = 1 << 30
 """A checkpoint larger than this is not fetched; ResNet-152 has a quarter of it."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-
-KEEP_FREE_BYTES = 256 << 20
-"""What a download leaves free on the disk."""
 
 TORCHVISION: dict[str, str] = {
     "ResNet18_Weights.IMAGENET1K_V1": "timm/resnet18.tv_in1k",
@@ -84,9 +81,26 @@ class Hub:
         return self._fetch(client, repository, file, revision)
 
     def cached(self, repository: str, file: str, revision: str | None = None) -> Path | None:
-        """Where a file lies that was fetched before; None if it was not."""
-        cached = _client().try_to_load_from_cache(repository, file, cache_dir=self.cache, revision=revision)
+        """Where a file lies that was fetched before; None if it was not, or the client is not installed."""
+        try:
+            client = _client()
+        except BadCheckpoint:
+            return None
+        cached = client.try_to_load_from_cache(repository, file, cache_dir=self.cache, revision=revision)
         return Path(cached) if isinstance(cached, str) else None
+
+    def obstacle(self) -> str | None:
+        """Why nothing can be fetched here, as a sentence; None if nothing is known to be in the way."""
+        try:
+            client = _client()
+        except BadCheckpoint as error:
+            return str(error)
+        if self.offline or client.constants.HF_HUB_OFFLINE:
+            return (
+                "This service uses no network (HF_HUB_OFFLINE). On a machine with one: attention-lab fetch NAME --data "
+                "FOLDER; then copy FOLDER/hub into the data folder here."
+            )
+        return None
 
     def check_room(self, what: str, size: int) -> None:
         """Say before anything is fetched that the disk has no room for it.
@@ -94,15 +108,7 @@ class Hub:
         Raises:
             StorageFailed: it has not.
         """
-        folder = self.cache or Path.home()
-        while not folder.exists():
-            folder = folder.parent
-        free = shutil.disk_usage(folder).free
-        if size > free - KEEP_FREE_BYTES:
-            raise StorageFailed(
-                f"{what} has {size / 1e6:,.0f} MB, and the disk it would be kept on has {free / 1e6:,.0f} MB left. "
-                "Make room there, and ask again."
-            )
+        check_room(self.cache or Path.home(), what, size)
 
     def _fetch(self, client: Any, repository: str, file: str, revision: str | None) -> Path | None:
         errors = client.errors

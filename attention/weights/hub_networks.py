@@ -14,17 +14,23 @@ from attention.errors import UnknownName
 from attention.spec import Variant
 
 RECIPES = {
-    "ra2": "timm's RA2: RandAugment, RMSProp, moving average",
-    "ra": "timm's RA: RandAugment, RMSProp, moving average",
+    "ra2": "timm's RA2, published as B in ResNet strikes back: RandAugment, RMSProp, moving average",
+    "ra": "timm's RA, before RA2: RandAugment, for ResNets with SGD",
     "racm": "timm's RACM: RandAugment with CutMix and Mixup",
     "a1": "ResNet strikes back, A1: 600 epochs, LAMB, binary cross-entropy, Mixup, CutMix",
     "a2": "ResNet strikes back, A2: 300 epochs, LAMB, binary cross-entropy, Mixup, CutMix",
     "a3": "ResNet strikes back, A3: 100 epochs at 160 pixels, LAMB, binary cross-entropy, Mixup, CutMix",
     "tv": "torchvision's first weights",
     "tv2": "torchvision's second weights",
-    "miil": "Alibaba MIIL's",
+    "miil": "Alibaba MIIL's, of which no details are published with the weights",
 }
-"""Tag of timm's -> training, as far as it is published: https://arxiv.org/abs/2110.00476 and the cards on the hub."""
+"""Tag of timm's -> training, as far as it is published.
+
+A1 to A3: https://arxiv.org/abs/2110.00476, table 2, and the cards of timm/*.a1_in1k. RA2: the cards, such as
+https://huggingface.co/timm/efficientnet_b3.ra2_in1k. RA: the author's words on how it became RA2,
+https://gist.github.com/rwightman/07839a82d0f50e42840168bc43df70b3. MIIL: https://huggingface.co/timm/ecaresnetlight.miil_in1k.
+What RACM stands for is read off its name; its card was not compared.
+"""
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,19 @@ NETWORKS: Mapping[str, HubNetwork] = {
         ),
         HubNetwork("skresnext50_32x4d.ra_in1k", "resnext50/sk@spatial", APACHE, "ra", 80.162, 224, 0.875, 27_479_784),
         HubNetwork("mobilenetv2_100.ra_in1k", "mobilenetv2/none", APACHE, "ra", 72.976, 224, 0.875, 3_504_872),
+        HubNetwork(
+            "mobilenetv3_large_100.ra_in1k",
+            "timm(model=mobilenetv3_large_100)/none",
+            APACHE,
+            "ra",
+            75.766,
+            224,
+            0.875,
+            5_483_032,
+        ),
+        HubNetwork(
+            "efficientnet_b0.ra_in1k", "timm(model=efficientnet_b0)/none", APACHE, "ra", 77.694, 224, 0.875, 5_288_548
+        ),
         HubNetwork("resnet18.tv_in1k", "resnet18/none", BSD, "tv", 69.76, 224, 0.875, 11_689_512),
         HubNetwork("resnet50.tv_in1k", "resnet50/none", BSD, "tv", 76.13, 224, 0.875, 25_557_032),
         HubNetwork("resnet50.tv2_in1k", "resnet50/none", BSD, "tv2", 80.85, 224, 0.965, 25_557_032),
@@ -113,7 +132,7 @@ NETWORKS: Mapping[str, HubNetwork] = {
         HubNetwork("resnet152.tv_in1k", "resnet152/none", BSD, "tv", 78.322, 224, 0.875, 60_192_808),
     )
 }
-"""The published networks, by name."""
+"""The published networks, by name. MobileNetV3 and EfficientNet have gates of their own, and need timm."""
 
 
 @dataclass(frozen=True)

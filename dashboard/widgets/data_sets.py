@@ -14,6 +14,7 @@ from attention.reports.inventory import AS_FOUND, Choices, Inventory, by_reason
 from attention.schemas import DataSet
 from dashboard import connect
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
@@ -82,13 +83,15 @@ def upload() -> None:
         if file is None:
             return
         name = st.text_input(say("Name"), file.name.partition(".")[0], key=f"zip.name.{file.file_id}")
+        there = any(one.name == name.strip() and not one.shipped for one in room.datasets)
+        replace = there and st.toggle(say("Replace the data set of this name"), key="zip.replace")
         seen, asked = f"zip.seen.{file.file_id}", None
         if seen in st.session_state:
             show(st.session_state[seen])
             asked = choose(st.session_state[seen], f"zip.{file.file_id}")
         label = say("Upload") if asked is None else say("Keep it so")
         keep = st.button(label, type="primary", key="zip.send", disabled=not name.strip())
-        if keep and not _sent(name, file, asked, seen):
+        if keep and not _sent(name, file, asked, seen, replace):
             st.rerun()
 
 
@@ -138,20 +141,20 @@ def sent_with_progress(file: IO[bytes]) -> Iterator[IO[bytes]]:
         bar.empty()
 
 
-def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str) -> bool:
+def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str, replace: bool) -> bool:
     """Send an archive; False if its inventory came back to be looked at, because something was guessed or is bad."""
     client = connect.client()
     try:
         with sent_with_progress(file) as archive, st.spinner(say("Uploading, and reading it through once …")):
             if asked is None or asked != st.session_state[seen].choices:
-                about = client.upload_dataset(name, archive, asked or AS_FOUND, dry_run=True).inventory
+                about = client.upload_dataset(name, archive, asked or AS_FOUND, dry_run=True, replace=replace).inventory
                 if about is not None and (about.problems or (about.guesses and asked is None)):
                     st.session_state[seen] = about
                     return False
                 archive.seek(0)
-            kept = client.upload_dataset(name, archive, asked or AS_FOUND)
+            kept = client.upload_dataset(name, archive, asked or AS_FOUND, replace=replace)
     except ServiceError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(explained(error), icon=":material/error:")
     else:
         st.session_state["data"] = kept.name
         st.session_state.pop(seen, None)

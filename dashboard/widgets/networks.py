@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
-from pydantic import ValidationError
 
 from attention.names import BARE
 from attention.reports.study import StudyReport, StudyRequest
@@ -14,11 +13,11 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.language import say
-from dashboard.widgets import forms, linked, links
+from dashboard.widgets import forms, linked, links, weights
 
 KEY, SOURCE, STUDY, OTHER = "net", "trained", "study", "variant"
 """In the address: modules, what the networks were trained for, whose study, and networks by their full names."""
-YOURS = "yours"
+YOURS, IMAGENET = "yours", "imagenet"
 FIRST = (theme.PLAIN, "se", "eca")
 
 
@@ -53,6 +52,8 @@ def choose(catalog: Catalog, default: Sequence[str] = FIRST) -> tuple[Variant, .
             st.pills, say("Networks"), labels, KEY, start, state=f"{KEY}.{hash(tuple(labels))}", wrap=False
         )
     with st.expander(say("Any other network"), icon=":material/add_circle:", expanded=named):
+        if (sent := weights.upload()) is not None:
+            st.session_state[OTHER] = [*st.session_state.get(OTHER, ()), sent.name]
         others = forms.variants(catalog, (), OTHER, say("By name"))
         links.to("your_model", say("Your model: its gates, and how to bring one"), ":material/deployed_code:")
     picked = [offer.variants[module] for module in offer.variants if module in chosen]
@@ -62,10 +63,14 @@ def choose(catalog: Catalog, default: Sequence[str] = FIRST) -> tuple[Variant, .
 def _source(catalog: Catalog) -> Offer:
     """What the networks were trained for: the classes of those that come along, or a finished study of this service."""
     studies, offers = finished(), shipped(catalog)
-    sources = {key: say(offer.title) for key, offer in offers.items()} | ({YOURS: say("yours")} if studies else {})
+    sources = {key: say(offer.title) for key, offer in offers.items()}
+    sources |= ({IMAGENET: "ImageNet"} if catalog.published else {}) | ({YOURS: say("yours")} if studies else {})
     source = linked.choice(st.segmented_control, say("Trained for"), sources, SOURCE, next(iter(sources)), wrap=False)
     if source in offers:
         return offers[source]
+    if source == IMAGENET:
+        choice = weights.published()
+        return _offer([(Variant.parse(name), choice.name) for name in choice.networks] if choice else [])
     names = {job.id: f"{job.request.get('data', '')} · {job.created:%d %b %H:%M}" for job in studies}
     job = linked.choice(st.selectbox, say("Study"), names, STUDY, next(iter(names)))
     return of_study(connect.report(job, StudyReport))
@@ -120,15 +125,15 @@ def _further(called: str, module: str) -> str:
 
 def of_study(report: StudyReport) -> Offer:
     """The first finished run of each arm of a study."""
-    weights: dict[str, str] = {}
+    first: dict[str, str] = {}
     for run in report.runs:
         if run.weights is not None:
-            weights.setdefault(run.arm, run.weights)
+            first.setdefault(run.arm, run.weights)
     return _offer(
         [
-            (arm.variant.model_copy(update={"weights": weights[arm.name], "seed": 0}), arm.name)
+            (arm.variant.model_copy(update={"weights": first[arm.name], "seed": 0}), arm.name)
             for arm in report.arms
-            if arm.name in weights
+            if arm.name in first
         ]
     )
 
@@ -136,24 +141,3 @@ def of_study(report: StudyReport) -> Offer:
 def finished() -> list[Job]:
     """Studies of this service that have trained networks, newest first."""
     return [job for job in connect.client().jobs() if job.analysis == StudyRequest.analysis and job.report == "final"]
-
-
-def labels(names: Sequence[str]) -> dict[str, str]:
-    """Short name -> what people call it: the module, with what else tells it from the other networks."""
-    try:
-        variants = {name: Variant.parse(name) for name in names}
-    except (ValidationError, ValueError):
-        return {name: name for name in names}
-    hosts = {(variant.backbone, str(variant.backbone_options)) for variant in variants.values()}
-    said: dict[str, str] = {}
-    for name, variant in variants.items():
-        text = theme.called(name)
-        if len(hosts) > 1:
-            text += f" · {name.partition('/')[0]}"
-        inside = name.partition("?")[0].partition("/")[2].removeprefix(variant.attention or theme.PLAIN)
-        said[name] = f"{text} {inside}".strip()
-    doubled = {text for text in said.values() if list(said.values()).count(text) > 1}
-    return {
-        name: f"{text} · {name.partition('?')[2] or say('untrained')}" if text in doubled else text
-        for name, text in said.items()
-    }

@@ -1,12 +1,13 @@
-"""The route of the catalogue: all that can be asked for."""
+"""Routes of the catalogue: all that can be asked for, and which published networks are here."""
 
 from fastapi import APIRouter
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
-from attention.schemas import Catalog
+from attention.schemas import Catalog, PublishedChoices
 from server.api.openapi import problems
 from server.api.responses import validated
+from server.catalog import published
 from server.service import Live
 
 routes = APIRouter(prefix="/v1", tags=["catalog"])
@@ -23,3 +24,15 @@ routes = APIRouter(prefix="/v1", tags=["catalog"])
 def catalog(http: HTTPRequest, service: Live) -> Response:
     """Modules with options, documentation and papers; backbones; placements; shipped checkpoints; analyses."""
     return validated(http, service.catalog_json)
+
+
+@routes.get(
+    "/weights",
+    operation_id="published_weights",
+    summary="Published networks, and which are here",
+    response_description="Groups first, then single networks.",
+    responses=problems(),
+)
+def weights(service: Live) -> PublishedChoices:
+    """Networks of ImageNet that `POST /v1/weights/fetch` brings, whether they are here, and what is in the way."""
+    return PublishedChoices(weights=tuple(published(service.engine.files.checkpoints)))

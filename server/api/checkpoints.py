@@ -1,7 +1,5 @@
 """Routes of checkpoints: the weights of trained, folded and converted networks, listed, taken away, named, deleted."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
@@ -9,25 +7,17 @@ from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from attention.schemas import Checkpoint, Checkpoints
 from server.api.openapi import problems
 from server.api.pages import LINK, Paged
+from server.api.responses import BINARY, MEDIA_TYPE, file_response
 from server.service import Live
 from server.web.bodies import media_type, save_body
 
-MEDIA_TYPE = "application/octet-stream"
-"""Safetensors have no registered type of their own; this is what hubs send them as."""
-
 TAKEN = ("", MEDIA_TYPE, "application/x-safetensors", "application/x-www-form-urlencoded")
 """What clients say that a file of safetensors is; the last is ``curl --data-binary``."""
-
-BINARY = {"type": "string", "contentMediaType": MEDIA_TYPE}
-
-PIECE = 1 << 20
-"""Bytes that are read at a time."""
-
 
 routes = APIRouter(prefix="/v1", tags=["checkpoints"])
 
@@ -53,7 +43,7 @@ def checkpoints(service: Live, page: Paged) -> Checkpoints:
     responses={
         200: {
             "description": "The weights, as safetensors.",
-            "content": {MEDIA_TYPE: {"schema": BINARY}},
+            "content": BINARY,
         },
         **problems(404, 422),
     },
@@ -64,13 +54,7 @@ def checkpoint(service: Live, name: str) -> Response:
     The tensors of a plain network have torchvision's names, so they can be loaded without this library:
     `model.load_state_dict(safetensors.torch.load_file(path))`.
     """
-    path = service.engine.files.checkpoints.find(f"file:{name}").path
-    headers = {
-        "Content-Length": str(path.stat().st_size),
-        "Content-Disposition": f"attachment; {_called(path.name)}",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return StreamingResponse(_pieces(path), headers=headers, media_type=MEDIA_TYPE)
+    return file_response(service.engine.files.checkpoints.find(f"file:{name}").path)
 
 
 @routes.post(
@@ -80,7 +64,7 @@ def checkpoint(service: Live, name: str) -> Response:
     status_code=201,
     response_description="It is kept, and a variant can name it.",
     responses=problems(409, 413, 415, 422),
-    openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": BINARY}}}},
+    openapi_extra={"requestBody": {"required": True, "content": BINARY}},
 )
 async def upload_checkpoint(
     http: HTTPRequest,
@@ -133,15 +117,3 @@ def rename_checkpoint(
 ) -> Checkpoint:
     """Give a checkpoint another name; reports that tell of it keep the one it had."""
     return service.checkpoints.rename(name, new_name)
-
-
-def _called(name: str) -> str:
-    """What a file is to be called where it arrives, for Content-Disposition."""
-    quoted = quote(name)
-    return f'filename="{name}"' if quoted == name else f"filename*=UTF-8''{quoted}"
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece

@@ -23,7 +23,7 @@ async def health(service: Live) -> Health:
 
 @routes.get("/ready", operation_id="ready", summary="Whether the service can answer questions", responses=problems(503))
 async def ready(service: Live) -> Health:
-    """Asks the database and the engine; no as soon as the service was told to stop."""
+    """Asks the database and the engine; no while networks are loaded at the start, and once it was told to stop."""
     if service.leaving.is_set():
         raise HTTPException(503, "The service is shutting down. Ask another one, or this one in a while.")
     try:
@@ -35,6 +35,8 @@ async def ready(service: Live) -> Health:
         raise HTTPException(503, f"The database does not answer ({type(error).__name__}).") from error
     if not service.engine.alive:
         raise HTTPException(503, "The engine is not running.")
+    if service.loading:
+        raise HTTPException(503, f"Networks are being loaded: {', '.join(service.loading)}.")
     if obstacle := await run_in_threadpool(service.storage_obstacle):
         return _health(service, f"degraded: questions are answered, but {obstacle[:1].lower()}{obstacle[1:]}")
     return _health(service)

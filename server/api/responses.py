@@ -1,9 +1,23 @@
-"""JSON under an ETag, which clients keep and ask for again only if it is another."""
+"""Answers that are kept by clients or by users: JSON under an ETag, and files."""
 
 import hashlib
+from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request as HTTPRequest
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
+
+MEDIA_TYPE = "application/octet-stream"
+"""Files of networks have no registered type of their own; this is what hubs send them as."""
+
+BINARY: dict[str, Any] = {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}}
+"""A file, as OpenAPI describes it."""
+
+
+def file_response(path: Path, name: str | None = None) -> Response:
+    """A file that is sent as it is read, in parts where the client asks for them, under its own name or another."""
+    headers = {"X-Content-Type-Options": "nosniff"}
+    return FileResponse(path, headers=headers, media_type=MEDIA_TYPE, filename=name or path.name)
 
 
 def validated(http: HTTPRequest, json: str | bytes) -> Response:

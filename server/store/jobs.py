@@ -290,6 +290,12 @@ class JobTable:
         with self._engine.connect() as connection:
             return connection.execute(select(ReportRow.json).where(ReportRow.job_id == job_id)).scalar_one_or_none()
 
+    def reported(self, text: str) -> bool:
+        """Whether a report of any job has a text in its JSON."""
+        with self._engine.connect() as connection:
+            found = connection.execute(select(ReportRow.job_id).where(ReportRow.json.contains(text)).limit(1))
+            return found.first() is not None
+
     def stored_report(self, job_id: str) -> StoredReport:
         """The final report of a job with its request.
 
@@ -375,4 +381,6 @@ def _job(row: RowMapping) -> Job:
     left = None if expected is None else max(0.0, round((expected - datetime.now(UTC)).total_seconds(), 1))
     values["request"] = json.loads(values["request"])
     report = "none" if final is None else "final" if final else "partial"
-    return Job.model_validate({**values, "eta_s": left, "report": report, "links": JobLinks.of(values["id"])})
+    return Job.model_validate(
+        {**values, "eta_s": left, "report": report, "links": JobLinks.of(values["id"], values["analysis"])}
+    )

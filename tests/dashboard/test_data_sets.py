@@ -63,6 +63,19 @@ def test_a_data_set_with_bad_files_is_shown_and_kept_only_as_chosen(client: Clie
 
 
 @pytest.mark.full
+def test_a_data_set_is_replaced_only_when_that_is_said(client: Client, tmp_path: Path) -> None:
+    larger = write_zip(tmp_path / "larger.zip", photos([*folder("cats", 9), *folder("owls", 9)])).read_bytes()
+    sent("pets.zip", write_zip(tmp_path / "pets.zip", PETS).read_bytes())
+    app = sent("pets.zip", larger)
+    kept = client.dataset("pets").inventory
+    assert "pets" in app.error[0].value and kept is not None and kept.images == 12
+    app.toggle(key="zip.replace").set_value(True).run()
+    app.button[0].click().run()
+    kept = client.dataset("pets").inventory
+    assert not app.exception and kept is not None and [one.name for one in kept.classes] == ["cats", "owls"]
+
+
+@pytest.mark.full
 def test_the_client_renames_replaces_and_deletes(client: Client, tmp_path: Path) -> None:
     with write_zip(tmp_path / "pets.zip", PETS).open("rb") as archive:
         assert client.upload_dataset("pets", archive, dry_run=True).kind == "upload" and len(client.datasets()) == 1

@@ -8,10 +8,12 @@ from attention.reports.compare import CompareRequest, Comparison, PhotoFit
 from attention.schemas import Image
 from attention.spec import Variant
 from dashboard import connect
+from dashboard.drawing import words
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
-from dashboard.widgets import forms, gallery, linked, links, networks
+from dashboard.widgets import exports, forms, gallery, linked, links, networks
 
 TOP = 10
 """Classes that are asked for: all of the shipped networks."""
@@ -31,10 +33,13 @@ def main() -> None:
         return
     for warning, names in answers.warned(report).items():
         st.warning(f"**{', '.join(names)}.** {translated(warning)}", icon=":material/warning:")
+    called = words.labels([variant.name for variant in report.variants])
+    for caveat in report.caveats:
+        st.caption(f":material/info: {words.relabelled(translated(caveat), called)}")
     answers.show(report, image, fit)
     fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
     if fresh:
-        said = ", ".join(networks.labels(fresh).values())
+        said = ", ".join(words.labels(fresh).values())
         text = say("%(networks)s: random weights, which show where gates sit and not what they learn.", networks=said)
         st.caption(f":material/info: {translated(text)}")
         arms = [name for name in fresh if not name.partition("?")[0].endswith("/none")]
@@ -45,6 +50,7 @@ def main() -> None:
         cam.where(image, tuple(variant.variant for variant in report.variants), fit)
         panels.statistics(report, image)
         panels.downloads(report)
+    exports.offer([variant.variant for variant in report.variants])
     _onward(image.id, report)
 
 
@@ -65,7 +71,8 @@ def _fit(image: Image) -> PhotoFit | None:
 def compared(image: str, variants: tuple[Variant, ...], fit: PhotoFit | None) -> Comparison | None:
     """The comparison; networks that the service refuses are named with its sentence, and the others are shown."""
     try:
-        return connect.ask(request(image, variants, fit))
+        with st.spinner(say("Loading networks and asking them …"), show_time=True):
+            return connect.ask(request(image, variants, fit))
     except ValidationError as error:
         st.error(forms.sentence(error))
         return None
@@ -73,7 +80,7 @@ def compared(image: str, variants: tuple[Variant, ...], fit: PhotoFit | None) ->
         raise
     except ServiceError as error:
         if error.status is None or len(variants) == 1:
-            st.error(str(error), icon=":material/error:")
+            st.error(explained(error), icon=":material/error:")
             return None
     good = tuple(variant for variant in variants if _answers(image, variant, fit))
     return connect.ask(request(image, good, fit)) if good else None
@@ -85,7 +92,7 @@ def _answers(image: str, variant: Variant, fit: PhotoFit | None) -> bool:
     except Unreachable:
         raise
     except ServiceError as error:
-        st.error(f"`{variant.name}`: {error}", icon=":material/error:")
+        st.error(f"`{variant.name}`: {explained(error)}", icon=":material/error:")
         return False
     return True
 

@@ -16,12 +16,20 @@ def statistics(report: Comparison, image: Image) -> None:
     st.markdown(f"**{say('Statistics of every gate')}**")
     if (curve := charts.depth(report, image.id)) is not None:
         st.altair_chart(curve, width="stretch", alt=say("Mean weight of each layer with its standard deviation."))
-    with st.container(height=420):
-        drawing.table(tables.statistics_text(report, image.id), "gates", index=False)
+    if gated(report):
+        with st.container(height=420):
+            drawing.table(tables.statistics_text(report, image.id), "gates", index=False)
+    else:
+        st.caption(say("These networks have no gates."))
     for variant in report.variants:
         if variant.load is not None and variant.load.weights != "shipped":
             st.markdown(f"**{say('What was loaded')}: {variant.name}**")
             st.markdown(loaded(variant.load))
+
+
+def gated(report: Comparison) -> bool:
+    """Whether any network of a comparison has gates."""
+    return any(prediction.gates for prediction in report.predictions)
 
 
 def loaded(load: LoadReport) -> str:
@@ -52,13 +60,13 @@ def loaded(load: LoadReport) -> str:
 
 def downloads(report: Comparison) -> None:
     """The numbers behind the pictures."""
-    with st.container(horizontal=True):
-        for label, data, file in (
-            (say("Statistics (CSV)"), report.csv("gates"), "statistics.csv"),
-            (say("Channel weights (CSV)"), tables.weights_csv(report), "weights.csv"),
-            (say("Whole report (JSON)"), report.model_dump_json(indent=1), "comparison.json"),
-        ):
-            st.download_button(label, data, file, on_click="ignore", icon=":material/download:")
+    names = " ".join(sorted({variant.variant.attention or "none" for variant in report.variants}))
+    about = f"look {report.variants[0].variant.backbone} {names}"
+    drawing.files(report, about, {"gates": say("Statistics (CSV)")} if gated(report) else {})
+    if gated(report):
+        drawing.save(
+            say("Channel weights (CSV)"), lambda: tables.weights_csv(report), f"{about} weights.csv", "text/csv"
+        )
     st.caption(
         say(
             "Computed on %(device)s in %(dtype)s; channel weights travel as 16-bit floats. The address "

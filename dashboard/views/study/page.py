@@ -7,9 +7,10 @@ from attention.reports.study import StudyReport, StudyRequest
 from attention.schemas import Job
 from dashboard import connect
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
-from dashboard.widgets import data_sets, jobs, linked, links, networks
+from dashboard.widgets import data_sets, exports, jobs, linked, links, networks
 
 
 def main() -> None:
@@ -71,7 +72,7 @@ def show_job(job: Job) -> bool:
         jobs.follow(job, show_running)
         return True
     if job.state == "failed":
-        st.error(job.error or say("It failed without a reason."), icon=":material/error:")
+        st.error(explained(job.error), icon=":material/error:")
     if job.state in ("failed", "cancelled"):
         go_on(job)
     if job.report == "none":
@@ -80,6 +81,9 @@ def show_job(job: Job) -> bool:
         report = connect.client().report(job.id, StudyReport)
         show_report(report)
         if job.report == "final":
+            trained = networks.of_study(report).variants.values()
+            if trained:
+                exports.offer(list(trained))
             onward(job, report)
     return True
 

@@ -15,6 +15,7 @@ from attention.errors import AttentionError
 from attention.gate import AttentionModule, UnitSlot, ablate, capture, gates, sites, slots
 from attention.modules import modules
 from attention.modules.sk import SelectiveKernel
+from attention.names import height_and_width
 from attention.spec import Ablation, Placement, Variant
 
 every_backbone = pytest.mark.parametrize("name", list(backbones))
@@ -144,7 +145,7 @@ def test_a_units_bill_is_all_that_it_adds_and_torchs_own_counter_agrees(name: st
     for field in type(bill.total).model_fields:
         assert getattr(bill.total, field) - getattr(twin.total, field) == getattr(bill.delta, field), field
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.empty(1, 3, bill.input_size, bill.input_size, device="meta"))
+        model(torch.empty(1, 3, *height_and_width(bill.input_size), device="meta"))
     assert counter.get_total_flops() == 2 * bill.total.macs
 
 

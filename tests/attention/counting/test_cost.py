@@ -19,6 +19,7 @@ from attention.errors import AttentionError, InvalidRequest
 from attention.gate import gates, slots
 from attention.modules import modules
 from attention.modules.danet import PositionAttention
+from attention.names import height_and_width
 from attention.reports.cost import Cost, LayerCost
 from attention.spec import Variant
 
@@ -156,11 +157,11 @@ def test_torch_says_the_same_of_macs_and_of_every_shape(name: str) -> None:
         bill = count(variant)
     except AttentionError:
         return
-    model, size = skeleton(variant), bill.input_size
+    model, size = skeleton(variant), height_and_width(bill.input_size)
     with FlopCounterMode(display=False) as counter:
-        asked = walk(model, 3, size, size, shapes={})
+        asked = walk(model, 3, *size, shapes={})
     assert counter.get_total_flops() == 2 * bill.total.macs
-    known = walk(model, 3, size, size)
+    known = walk(model, 3, *size)
     assert [row.shape for row in asked.rows] == [row.shape for row in known.rows]
     assert asked.rows == known.rows and asked.peak_bytes == known.peak_bytes == bill.peak_activation_bytes
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from attention.attach import attach
 from attention.build import build
 from attention.commands import main
 from attention.errors import BadCheckpoint, InvalidRequest
@@ -101,6 +102,17 @@ def test_a_network_of_one_size_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+def test_an_input_that_is_not_square_stays_so(tmp_path: Path) -> None:
+    card = save_pretrained(Small(), tmp_path / "net", (16, 24), About())
+    assert [check.size for check in card.checks] == [(16, 24), (16, 24), (48, 56)]
+    said = json.loads((tmp_path / "net" / "config.json").read_bytes())
+    assert said["pretrained_cfg"]["input_size"] == [3, 16, 24]
+    words = ["export", "vgg11_small(width=0.25)/none", str(tmp_path / "vgg.safetensors"), "--size", "32x48"]
+    assert main([*words, "--data", str(tmp_path / "data")]) == 0
+    assert ExportCard.model_validate_json((tmp_path / "vgg.json").read_bytes()).size == (32, 48)
+
+
+@pytest.mark.full
 def test_what_answers_something_else_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"answers otherwise than torch|cannot be exported as one graph"):
         export(Drifting(), tmp_path / "net.pt2", 16)
@@ -137,6 +149,23 @@ def test_onnx_answers_alike_in_its_own_runtime(tmp_path: Path) -> None:
 @pytest.mark.parametrize("attention", ["se", "eca", "cbam", "gc", "coord", "simam"])
 def test_attention_is_onnx_with_a_free_batch(tmp_path: Path, attention: str) -> None:
     assert export(randomised(Attending(attention)), tmp_path / "net.onnx", 16).free_batch
+
+
+@pytest.mark.full
+def test_a_network_with_attention_attached_is_exported_with_it(tmp_path: Path) -> None:
+    model = Small()
+    handle = attach(model, "conv", "se", start="published", reduction=2)
+    with torch.no_grad():
+        for parameter in model.get_submodule("attached").parameters():
+            parameter.normal_()
+    card = export(model, str(tmp_path / "net.pt2"), 16)
+    images = torch.randn(5, 3, 16, 16)
+    with torch.no_grad():
+        attached = model(images)
+        torch.testing.assert_close(torch.export.load(tmp_path / "net.pt2").module()(images), attached)
+        handle.remove()
+        assert not torch.allclose(model(images), attached)
+    assert card.free_batch
 
 
 @needs_onnx

@@ -1,7 +1,9 @@
 """Latency: fair turns, an interval that covers, and no number from a machine that cannot tell a thing from itself."""
 
+import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from attention.reports.latency import LatencyReport, LatencyRequest, Timing
 from attention.running.timing import bandwidth, median_interval, rounds
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab
+from tests.attention.running.test_export import needs_onnx
 
 SMALL = tuple(Variant.parse(f"resnet20(width=4)/{name}") for name in ("se", "eca"))
 
@@ -115,6 +118,25 @@ def test_a_report_gives_all_numbers_or_none_with_the_reason(tmp_path: Path, mode
     head, *rows = (line.split(",") for line in report.csv().splitlines())
     assert all(len(row) == len(head) for row in rows) and rows[0][head.index("bytes")] == str(report.timings[0].bytes)
     assert report.latex().count(r" \\") == 1 + 1 + len(report.timings)
+
+
+@needs_onnx
+@pytest.mark.full
+def test_networks_are_timed_in_onnx_runtime(tmp_path: Path) -> None:
+    arms = (Variant.parse("vgg11_small(width=0.25)/eca@standard:5"),)
+    report = run(LatencyRequest(variants=arms, rounds=6, warm_up=1, mode="onnx", tolerance=0.5), DirectLab(tmp_path))
+    assert report.mode == "onnx" and "mode onnx" in report.conditions and report.baseline_ms > 0
+    assert any(caveat.startswith("Run in ONNX Runtime ") for caveat in report.caveats)
+
+
+@pytest.mark.full
+def test_without_onnx_runtime_its_mode_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "onnxscript", ModuleType("onnxscript"))
+    with pytest.raises(InvalidRequest, match=r"needs the package onnxruntime: pip install 'attention-lab\[onnx\]'"):
+        run(LatencyRequest(variants=SMALL[:1], mode="onnx"), DirectLab(tmp_path))
+    with pytest.raises(InvalidRequest, match="timed on the CPU in float32"):
+        run(LatencyRequest(variants=SMALL[:1], mode="onnx", dtype="bfloat16"), DirectLab(tmp_path))
 
 
 @pytest.mark.full

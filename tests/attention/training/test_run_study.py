@@ -10,18 +10,23 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from attention.analyses import run
 from attention.analysis import in_order
 from attention.build import build
 from attention.commands import main
 from attention.commands.study import ship
+from attention.data.folder import DataFolder
+from attention.errors import InvalidRequest
 from attention.network import describe
 from attention.reports.checkpoints import Card
+from attention.reports.plan import PlanRequest
 from attention.reports.study import StudyReport, StudyRequest
 from attention.spec import Recipe, Variant
 from attention.storage.folder import FolderStore
 from attention.training.run_study import prepare, run_study, together
 from attention.training.study import RunStore
 from attention.weights import load as weights
+from tests.attention.direct_lab import DirectLab
 
 ARMS = ("resnet20(width=4)/none", "resnet20(width=4)/eca")
 
@@ -291,6 +296,29 @@ def test_a_study_whose_runs_go_side_by_side_is_the_same_study(data: Path) -> Non
     for ours, theirs in zip(beside.runs, alone.runs, strict=True):
         assert (ours.arm, ours.seed, ours.predicted) == (theirs.arm, theirs.seed, theirs.predicted)
         assert ours.curve[0].loss == pytest.approx(theirs.curve[0].loss, rel=1e-4)
+
+
+@pytest.mark.full
+def test_the_plan_counts_the_training_images_that_the_study_then_has(data: Path, tmp_path: Path) -> None:
+    """32 of 40 to train on, of which a quarter of each class is cut for validation: what a batch may have at most."""
+    lab, folder = DirectLab(tmp_path / "lab"), tmp_path / "lab" / "datasets"
+    folder.mkdir(parents=True)
+    (folder / "shades").symlink_to(data)
+    DataFolder(lab.files.file_store).intake("shades")
+    asked = {"data": "shades", "variants": ARMS, "size": 8, "validation": 0.25}
+    study = StudyRequest.model_validate({**asked, "recipe": {"batch_size": 25, "crop_padding": 0}})
+    with pytest.raises(InvalidRequest, match="has 24 training images.*at most 24") as refused:
+        run(PlanRequest(study=study), lab)
+    fits = study.model_copy(update={"recipe": study.recipe.model_copy(update={"batch_size": 24})})
+    assert run(PlanRequest(study=fits), lab).runs == 2 * 8
+    facts = prepare(fits, RunStore(lab.files.file_store, "cpu")).facts
+    assert facts.train_images == 24 and "24" in str(refused.value)
+    own = study.model_copy(update={"validation": 0.0})
+    with pytest.raises(InvalidRequest, match="has 32 training images"):
+        run(
+            PlanRequest(study=own.model_copy(update={"recipe": study.recipe.model_copy(update={"batch_size": 33})})),
+            lab,
+        )
 
 
 @pytest.mark.full

@@ -146,7 +146,10 @@ def test_what_holds_no_usable_weights_is_refused_and_nothing_is_written(
     assert [path.name for path in tmp_path.iterdir()] == ["net.pt"] and not Bomb.went_off
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"PK\x03\x04" + b"x" * 80, b"\x80\x02}q\x00X" + b"\xff" * 30])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"hello", b"\x89PNG\r\n\x1a\n" + b"0" * 90, b"PK\x03\x04" + b"x" * 80, b"\x80\x02}q\x00X" + b"\xff" * 30],
+)
 def test_what_is_no_checkpoint_gets_a_sentence(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "net.pt").write_bytes(data)
     with pytest.raises(BadCheckpoint, match=r"net\.pt is no checkpoint of torch's or safetensors', or it is damaged"):

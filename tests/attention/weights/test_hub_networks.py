@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from attention.analyses.fetch import fetch_networks
 from attention.build import build, resolve, skeleton
 from attention.data.files import Files
 from attention.errors import StorageFailed, UnknownName
@@ -32,6 +33,8 @@ needs_names = pytest.mark.skipif(
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=lambda network: network.name)
 def test_every_published_network_can_be_built_here_with_as_many_parameters(network: HubNetwork) -> None:
+    if network.variant.startswith("timm("):
+        pytest.importorskip("timm")
     variant = resolve(network.weighted)
     assert variant.classes == 1000 and network.recipe in RECIPES
     counted = sum(parameter.numel() for parameter in skeleton(Variant.parse(network.variant)).parameters())
@@ -39,6 +42,14 @@ def test_every_published_network_can_be_built_here_with_as_many_parameters(netwo
     assert network.weighted.weights is not None
     check_name(network.weighted.weights)
     assert 60 < network.top1 < 85 and network.test_size in (224, 288, 320)
+
+
+@pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")
+def test_a_network_of_a_library_that_is_not_installed_is_refused_before_a_byte_comes(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"needs timm: pip install 'attention-lab\[timm\]'"):
+        next(
+            fetch_networks(find_networks("efficientnet_b0.ra_in1k"), Files(tmp_path).checkpoints, lambda download: None)
+        )
 
 
 def test_groups_share_a_recipe_and_a_backbone_and_begin_with_the_plain_network() -> None:

@@ -100,7 +100,7 @@ def test_a_checkpoint_may_have_any_letters(client: TestClient, settings: Setting
     (folder / "r猫.safetensors").write_bytes(b"12345678{}")
     answer = client.get("/v1/checkpoints/r猫")
     assert answer.content == b"12345678{}"
-    assert "filename*=UTF-8''r%E7%8C%AB.safetensors" in answer.headers["content-disposition"]
+    assert "filename*=utf-8''r%E7%8C%AB.safetensors" in answer.headers["content-disposition"]
 
 
 @pytest.mark.full

@@ -52,7 +52,7 @@ def test_an_uploaded_zip_can_be_named_and_planned_with(client: TestClient, setti
     assert plan["seconds"] > 0 and plan["basis"].startswith("Rough")
     assert "the first verdict is given at 6" in plan["notes"][0]
     study["recipe"] = "quick"
-    problem(client.post("/v1/plan", json={"study": study}), 422, "8 images in all splits, which do not fill one batch")
+    problem(client.post("/v1/plan", json={"study": study}), 422, "4 training images, which do not fill one batch")
 
 
 def test_a_plan_for_data_that_is_not_there_says_so(client: TestClient) -> None:

@@ -53,6 +53,7 @@ ASKED: dict[str, Any] = {
 OTHERS: dict[str, dict[str, Any]] = {
     "latency": {"variants": ARMS, "baseline": ARMS[0], "rounds": 20},
     "study": {"variants": ARMS},
+    "export": {"format": "safetensors"},
     "scale": {"variant": "resnet20(width=4)/sk@spatial:3"},
     "sweep": {"images": PETS},
     "interaction": {"channels": 64},
