@@ -17,7 +17,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
-from dashboard.widgets import forms, linked, links
+from dashboard.widgets import forms, linked, links, weights
 
 NETWORK, POINTED = "network", "point"
 FIRST = "resnet50/cbam"
@@ -102,6 +102,8 @@ def _how() -> None:
             "`attention_lab.models`. Weights are uploaded as safetensors; code and pickles are never uploaded."
         )
     )
+    if (sent := weights.upload()) is not None:
+        st.session_state[NETWORK] = sent.name
     st.code(OPERATOR, language="python")
     st.markdown(say("In a script or notebook no service is needed:"))
     st.code(SCRIPT, language="python")
