@@ -62,22 +62,34 @@ BATCH = 32
 class LRU(Generic[K, V]):
     """The ``size`` most recently used values by key, for many threads; it counts how often one was there."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: float) -> None:
         self.hits = self.misses = 0
         self._values: LRUCache[K, V] = LRUCache(size)
         self._lock = Lock()
 
     def get(self, key: K, make: Callable[[], V]) -> V:
         """The value of a key, made now if it is not kept; two callers at once may both make it."""
+        if (value := self.find(key)) is None:
+            value = make()
+            self.keep(key, value)
+        return value
+
+    def find(self, key: K) -> V | None:
+        """The value of a key, or None if it is not kept."""
         with self._lock:
             if key in self._values:
                 self.hits += 1
                 return self._values[key]
             self.misses += 1
-        value = make()
+            return None
+
+    def keep(self, key: K, value: V) -> None:
+        """Keep a value, in place of another one of its key."""
         with self._lock:
-            self._values[key] = value
-        return value
+            self._keep(key, value)
+
+    def _keep(self, key: K, value: V) -> None:
+        self._values[key] = value
 
 
 References = LRU[tuple[Variant, str, Pictures, str, bool], ReferenceGates]

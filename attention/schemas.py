@@ -172,6 +172,10 @@ class JobQuestion(Plain):
     request: dict[str, Any] = Field(default_factory=dict, description="The question, as POST /v1/<analysis> takes it.")
 
 
+ROUNDING = 1e-5
+"""Floats closer than this, for their size or as they are below 1, may be sums in another order, of float32."""
+
+
 class Conditions(Plain):
     """What decides an answer beside its question: change nothing here, and asking again gives the same numbers."""
 
@@ -180,6 +184,12 @@ class Conditions(Plain):
     device: str = Field(description="Where networks ran.")
     dtype: str = Field(default="float32", description="Number format that networks ran in.")
     threads: int = Field(description="CPU threads of one forward pass: sums in another order round differently.")
+    tolerance: float | None = Field(
+        default=ROUNDING,
+        description="By how much a number may differ, for its size or as it is below 1, if the question is asked again "
+        "under the same conditions: images that share a pass are summed in another order. 0 where each has its own; "
+        "None where it is not known, in bfloat16 and float16.",
+    )
     weights: dict[str, str] = Field(
         default={}, description="Short name of each network with trained weights -> fingerprint of its checkpoint."
     )
@@ -241,6 +251,7 @@ class AskedAgain(Plain):
     now: str | None = Field(description="Id of the report of now, the same if nothing changed; None if it is not kept.")
     conditions: tuple[Difference, ...] = Field(description="Conditions that are not what they were.")
     count: int = Field(description="How many values of the report differ.")
+    within_tolerance: bool = Field(description="Whether all of them differ by no more than the tolerance of now.")
     differences: tuple[Difference, ...] = Field(
         description="Those values: first what is no number, then numbers by how much they differ for their size; at "
         "most 100."
@@ -255,6 +266,9 @@ class ModuleEntry(Plain):
     title: str = Field(description="First line of its documentation.")
     doc: str = Field(description="The whole documentation, with the paper.")
     papers: tuple[str, ...] = Field(description="Links in the documentation.")
+    formula: str = Field(default="", description="The formula in the documentation, a line an equation.")
+    code: str = Field(default="", description="The lines of its file that compute it.")
+    bibtex: str = Field(default="", description="Its paper for a bibliography; empty for a control without one.")
     options: dict[str, Any] = Field(description="JSON Schema of its options, with defaults and descriptions.")
     gates: tuple[GateKind, ...] = Field(description="Kinds of gate it has, in order.")
     published: dict[str, Placement] = Field(

@@ -217,7 +217,7 @@ class Variant(Plain):
         if handler.mode == "serialization":
             return whole
         name = {"type": "string", "title": "Short name", "examples": ["eca", "resnet50/se(reduction=8)@standard:3-4"]}
-        return {"title": "Variant", "anyOf": [name, whole]}
+        return {"title": "Variant", "anyOf": [name, {**whole, "title": "VariantFields"}]}
 
     @classmethod
     def parse(cls, name: str) -> "Variant":

@@ -112,6 +112,8 @@ def running(data: Path, **settings: object) -> Iterator[Service]:
     finally:
         process.terminate()
         process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def main() -> None:
@@ -130,7 +132,7 @@ def main() -> None:
     enough: list[Stretch] = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(Path(folder), workers=chosen.workers, max_queue=chosen.queue, remembered_bytes=0) as service,
+        running(Path(folder), workers=chosen.workers, max_queue=chosen.queue, remember_answers=False) as service,
     ):
         crowd = Crowd("127.0.0.1", service.port, comparison(some, chosen.variants), polite=not chosen.impolite)
         lone = [service.load(crowd, 1, 3.0)]

@@ -22,6 +22,7 @@ from server.api.openapi import describe
 from server.api.router import router
 from server.catalog import version
 from server.engine import Engine
+from server.engine.admission import MemoryBudget
 from server.engines import make_engine, make_job_queue
 from server.operations import metrics
 from server.operations.metrics import Metrics
@@ -30,7 +31,7 @@ from server.operations.retention import keep_no_longer
 from server.service import Service
 from server.settings import Settings
 from server.store import Store
-from server.web.bodies import BodyBudget, BodyLimits
+from server.web.bodies import BodyLimits
 from server.web.browser_security import BrowserSecurity
 from server.web.methods import Methods
 from server.web.request_log import RequestLog
@@ -52,7 +53,8 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     """
     chosen = settings or Settings()
     accounts = Accounts(chosen, KeyRing(chosen.keys_path))
-    numbers = Metrics(accounts)
+    memory = MemoryBudget(chosen.memory)
+    numbers = Metrics(accounts, memory)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -62,13 +64,13 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         store = Store(chosen.database_url)
         try:
             await run_in_threadpool(read_models, chosen)
-            answering: Engine = engine if engine is not None else await run_in_threadpool(make_engine, chosen)
+            answering: Engine = engine if engine is not None else await run_in_threadpool(make_engine, chosen, memory)
         except AttentionError as error:
             app.state.obstacle = str(error)
             store.close()
             raise
         queue = make_job_queue(chosen)
-        app.state.service = Service(chosen, answering, queue, store)
+        app.state.service = Service(chosen, answering, queue, store, memory)
         await run_in_threadpool(_say_what_is_here, store, answering)
         tasks = [asyncio.create_task(work(app.state.service)) for work in (preload, keep_no_longer)]
         try:
@@ -100,7 +102,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
     metrics.add_to(app, numbers)
     add_entrance(app)
     app.add_middleware(Methods, router=app.router)
-    app.add_middleware(BodyLimits, settings=chosen, budget=BodyBudget(chosen), questions=answered_at_once(analyses))
+    app.add_middleware(BodyLimits, settings=chosen, memory=memory, questions=answered_at_once(analyses))
     problems.add_to(app)
     _surround(app, chosen, accounts, numbers)
     describe(app, schemas)

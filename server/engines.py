@@ -8,6 +8,7 @@ from attention.reports.modules import PublishedRequest
 from attention.running.runner import check_running
 from attention.storage.s3 import check_url
 from server.engine import Engine
+from server.engine.admission import MemoryBudget
 from server.engine.local import LocalEngine, choose_device
 from server.jobs.process import start_process
 from server.jobs.queue import JobQueue
@@ -59,14 +60,17 @@ def try_engine(settings: Settings) -> str:
     return f"This machine answered a question; it works on {settings.workers} requests and {jobs}."
 
 
-def make_engine(settings: Settings) -> Engine:
+def make_engine(settings: Settings, memory: MemoryBudget | None = None) -> Engine:
     """The engine that the settings ask for.
+
+    Args:
+        memory: what it draws on if it works in this process; None is a budget of its own.
 
     Raises:
         InvalidRequest: it is not installed, or its cluster is not there.
     """
     if settings.engine == "local":
-        return LocalEngine(settings)
+        return LocalEngine(settings, memory)
     check_installed(settings)
 
     from server.cluster.ray import RayEngine  # Ray is an extra, and takes seconds

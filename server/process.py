@@ -1,4 +1,4 @@
-"""How a process of the service uses CPU threads and memory; said before torch is imported, which asks once."""
+"""How a process of the service uses CPU threads and memory; most of it is said before torch is imported."""
 
 import ctypes
 import os
@@ -48,3 +48,13 @@ def keep_freed_memory() -> None:
         mallopt(M_MMAP_THRESHOLD, 2**30)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(M_ARENA_MAX, 1)
+
+
+def trim_memory() -> None:
+    """Give memory that was freed back to the system, which glibc is told above to keep.
+
+    Nothing happens where the C library has no such function.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

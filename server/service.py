@@ -16,7 +16,7 @@ from starlette.requests import Request as HTTPRequest
 
 from attention.build import skeleton
 from attention.data.folder import DataFolder
-from attention.errors import AttentionError, InvalidRequest
+from attention.errors import AttentionError, BadImage, InvalidRequest, TooLarge
 from attention.schemas import Conditions, Job, Storage
 from attention.schemas import StoredKind as KindOf
 from attention.spec import Request
@@ -28,6 +28,7 @@ from server.answers.references import photos as named_photos
 from server.answers.size_limits import check_at_once, check_networks
 from server.catalog import catalog, version
 from server.engine import Engine
+from server.engine.admission import MemoryBudget
 from server.jobs.queue import JobQueue
 from server.settings import Settings
 from server.store import Store
@@ -69,7 +70,7 @@ class Answered(NamedTuple):
 class Service:
     """Engine, job queue, store, and what users keep, of one app."""
 
-    def __init__(self, settings: Settings, engine: Engine, queue: JobQueue, store: Store) -> None:
+    def __init__(self, settings: Settings, engine: Engine, queue: JobQueue, store: Store, memory: MemoryBudget) -> None:
         self.settings = settings
         self.engine = engine
         self.queue = queue
@@ -83,7 +84,7 @@ class Service:
         self.shelf: tuple[StoredKind, ...] = (self.photos, self.data_sets, self.checkpoints, self.jobs, self.answers)
         self._provenance = Provenance(engine, settings)
         self.archive = Archive(store.answers, settings)
-        self.answer_cache: AnswerCache[bytes] = AnswerCache(len, settings.remembered_bytes)
+        self.answer_cache: AnswerCache[bytes] = AnswerCache(len, memory, settings.remember_answers)
         self._fitting: LRUCache[Hashable, None] = LRUCache(MOST_FITTING)
         """Sizes of questions that were found to fit."""
         self._database_slow = False  # the last answer waited in vain, and its write has not ended yet
@@ -145,7 +146,12 @@ class Service:
             AttentionError: as `answer`; TooLarge if one of its networks, or the question itself, is too large.
         """
         await self._check(question)
-        return await self.engine.answer(question, photos)
+        try:
+            return await self.engine.answer(question, photos)
+        except (BadImage, TooLarge):
+            if photos and len(photos) > 1:  # only now, for reading a photo twice costs as much as a small network
+                await run_in_threadpool(self.photos.check_readable, question.model_dump(mode="json"), photos)
+            raise
 
     async def _check(self, question: Request[Any]) -> None:
         """Return if a question is not too large; what its size depends on is counted once, for that takes its time."""

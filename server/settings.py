@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -83,11 +84,12 @@ class Settings(BaseSettings):
     max_json_bytes: int = Field(default=1_000_000, ge=1, description="Largest request without files, bytes.")
     max_dataset_bytes: int = Field(default=4_000_000_000, ge=1, description="Largest archive of a data set, bytes.")
     max_checkpoint_bytes: int = Field(default=1_000_000_000, ge=1, description="Largest checkpoint sent, bytes.")
-    max_bodies_bytes: int = Field(
-        default=512_000_000,
-        ge=1,
-        description="Bytes of all bodies that are in memory at the same time, until their requests are answered; more "
-        "are refused with 503. While a form is taken apart it takes up as much again.",
+    memory_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Memory that networks and their passes (5/8), bodies of requests, gates of reference images, and "
+        "remembered answers (1/8 each) draw on, bytes; 0 is half of what the machine or the container has. What does "
+        "not fit is refused. A job has as much in its own process, or its part where several run at a time.",
     )
     upload_timeout_s: float = Field(
         default=30.0, gt=0, description="How long a body may take to come, seconds; for large ones, see the next one."
@@ -104,7 +106,13 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         default=2000, ge=1, description="Connections at the same time; a request on one more is refused with 503."
     )
-    max_batch_size: int = Field(default=16, ge=1, le=4096, description="Images in one forward pass at most.")
+    max_batch_size: int = Field(
+        default=16,
+        ge=1,
+        le=4096,
+        description="Images in one forward pass at most. With 1 an answer is the same to the last bit whoever "
+        "else asks, and small networks take two to three times the CPU time of batches of 16.",
+    )
     batch_wait_timeout_s: float = Field(
         default=0.0, ge=0, le=60, description="How long an image waits for company when the networks are idle, seconds."
     )
@@ -114,8 +122,7 @@ class Settings(BaseSettings):
     max_network_bytes: int = Field(
         default=2_000_000_000,
         ge=1,
-        description="Weights of a network that a question may have built, bytes in float32. Memory is taken for as "
-        "many as ATTENTION_MODELS_KEPT of them.",
+        description="Weights of a network that a question may have built, bytes in float32.",
     )
     max_pass_bytes: int = Field(
         default=32_000_000_000,
@@ -129,11 +136,10 @@ class Settings(BaseSettings):
         "multiply-accumulates; a larger one is asked as a job.",
     )
     workers: int = Field(default=32, ge=1, le=1024, description="Requests that are worked on at the same time.")
-    models_kept: int = Field(default=8, ge=1, description="Networks kept in memory, least recently used leave first.")
     preload: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
         default=(),
         description="Networks that are loaded at the start, by short name, separated by commas: no visitor waits for "
-        "them, and /v1/ready says no until they are there. ATTENTION_MODELS_KEPT should be as many.",
+        "them, and /v1/ready says no until they are there. ATTENTION_MEMORY_BYTES should hold all of them.",
     )
     jobs: int = Field(default=1, ge=0, le=64, description="Jobs that run at the same time; 0 leaves them queued.")
     job_threads: int = Field(
@@ -152,10 +158,9 @@ class Settings(BaseSettings):
     ray_job_cpus: float = Field(default=1.0, gt=0, description="CPU cores of one job, or of one run of a study.")
     ray_job_gpus: float = Field(default=0.0, ge=0, description="GPUs of one job, or of one run of a study.")
     max_jobs: int = Field(default=100, ge=1, description="Jobs that may wait; more are refused with 503.")
-    remembered_bytes: int = Field(
-        default=64_000_000,
-        ge=0,
-        description="Answers kept in memory, bytes; the same question under the same conditions gets one of them.",
+    remember_answers: bool = Field(
+        default=True,
+        description="Whether answers are kept in memory; the same question under the same conditions gets one of them.",
     )
     reports_kept: int = Field(
         default=10_000, ge=0, description="Answers given at once that are kept, newest first; 0 keeps none. Jobs' stay."
@@ -259,6 +264,12 @@ class Settings(BaseSettings):
         return self.threads or (max(1, int(self.ray_replica_cpus)) if self.engine == "ray" else cores())
 
     @property
+    def memory(self) -> int:
+        """Bytes of memory that a process which answers requests draws on."""
+        share = min(1.0, self.ray_replica_cpus / cores()) if self.engine == "ray" else 1.0
+        return self.memory_bytes or int(machine_memory() * share / 2)
+
+    @property
     def job_cpu_threads(self) -> int:
         """CPU threads of one job."""
         share = int(self.ray_job_cpus) if self.engine == "ray" else (cores() - 1) // max(1, self.jobs)
@@ -278,3 +289,29 @@ def table() -> str:
 def cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine_memory(system: Path = Path("/")) -> int:
+    """Bytes of memory that this process may use: what the machine has, or the least that a control group allows.
+
+    Args:
+        system: where ``proc`` and ``sys`` are.
+    """
+    least = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        groups = (system / "proc/self/cgroup").read_text().splitlines()
+    except OSError:  # no Linux
+        return least
+    for line in groups:  # 0::/path of version 2, 4:memory:/path of version 1
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        top = system / "sys/fs/cgroup" / controllers
+        group = top / path.lstrip("/")
+        for folder in (group, *group.parents):  # a container sees its own group at the top
+            for name in ("memory.max", "memory.limit_in_bytes"):
+                with suppress(OSError, ValueError):  # not there, or "max"
+                    least = min(least, int((folder / name).read_text()))
+            if folder == top:
+                break
+    return least

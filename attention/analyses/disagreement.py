@@ -1,8 +1,6 @@
 """On which images do these networks disagree, or change their answer when their attention is taken away?"""
 
-import base64
 import heapq
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -10,11 +8,11 @@ from itertools import combinations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
+from attention.data.images import thumbnail
 from attention.data.preprocessing import preprocess
 from attention.data.sampling import BATCH, Picture, how_many, label_numbers, pictures, why_unlabelled
 from attention.errors import InvalidRequest
@@ -24,7 +22,15 @@ from attention.measuring.channel_gates import ran
 from attention.measuring.confounds import differences_in_training
 from attention.network import need_classes
 from attention.reports.compare import ClassScore
-from attention.reports.disagreement import Agreement, Answer, Arm, DisagreementReport, DisagreementRequest, Entry, Flips
+from attention.reports.disagreement import (
+    Agreement,
+    Answer,
+    AskedNetwork,
+    DisagreementReport,
+    DisagreementRequest,
+    Entry,
+    Flips,
+)
 from attention.reports.network import Network
 from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Preprocess
 
@@ -34,7 +40,6 @@ METHODS = (
     "differ, by divergence. Kappa is Cohen's (1960). p is McNemar's exact test over images, not corrected for how many "
     "pairs are compared, and says nothing of other training seeds."
 )
-JPEG_QUALITY = 85
 
 
 @dataclass(order=True)
@@ -249,17 +254,6 @@ class Disagreements:
             )
 
 
-def thumbnail(image: Image.Image, side: int) -> str | None:
-    """A picture whose longest side is at most so many pixels, as base64 of a JPEG; None for 0."""
-    if side == 0:
-        return None
-    small = image.copy()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    small.save(file, "JPEG", quality=JPEG_QUALITY)
-    return base64.b64encode(file.getvalue()).decode()
-
-
 def report(asked: Asked, found: Disagreements, complete: bool) -> DisagreementReport:
     """The report on the images so far."""
     request, files, first = asked.request, asked.lab.files, found.first
@@ -276,7 +270,7 @@ def report(asked: Asked, found: Disagreements, complete: bool) -> DisagreementRe
         headline=headline(asked, found, flips),
         networks=tuple(ran(network, asked.lab) for network in asked.networks),
         arms=tuple(
-            Arm(
+            AskedNetwork(
                 id=asked.ids[row],
                 network=network.name,
                 removed=removed,

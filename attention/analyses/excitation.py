@@ -29,7 +29,7 @@ from attention.measuring.channel_gates import (
 from attention.measuring.moments import Moments, together
 from attention.reports.excitation import ClassCurve, ExcitationReport, ExcitationRequest, ExcitedGate
 from attention.reports.gates import GateSite
-from attention.reports.subjects import ClassCount, Ran
+from attention.reports.subjects import ClassImages, Ran
 from attention.spec import Pictures
 
 BATCH = 16
@@ -111,7 +111,7 @@ def _report(
         pictures=request.pictures,
         images=sum(seen.counts.values()),
         total=total,
-        classes=tuple(ClassCount(label=label, images=seen.counts[label]) for label in labels),
+        classes=tuple(ClassImages(label=label, images=seen.counts[label]) for label in labels),
         gates=gates,
         caveats=(*_caveats(request.pictures, network, gates, seen), *left_out),
     )

@@ -37,7 +37,7 @@ from attention.measuring.moments import Moments
 from attention.reports.gates import GateSite
 from attention.reports.network import Network
 from attention.reports.stripe import OrderBetween, StripeGate, StripeMap, StripeReport, StripeRequest
-from attention.reports.subjects import ClassCount
+from attention.reports.subjects import ClassImages
 
 MOST_IMAGES = 2048
 """The matrices are kept whole, for ranks and singular values need all images at once."""
@@ -107,7 +107,7 @@ def stripe(request: StripeRequest, lab: AnyLab) -> StripeReport:
         networks=tuple(ran(watch.network, lab) for watch in watched),
         pictures=request.pictures,
         images=count,
-        classes=tuple(ClassCount(label=label, images=labels.count(label)) for label in classes),
+        classes=tuple(ClassImages(label=label, images=labels.count(label)) for label in classes),
         maps=tuple(_map(request, watched[number], path, rows, names, labels) for number, path in drawn.items()),
         gates=table,
         between=between,

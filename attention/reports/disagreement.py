@@ -67,7 +67,7 @@ class DisagreementRequest(Request["DisagreementReport"]):
         return self
 
 
-class Arm(Plain):
+class AskedNetwork(Plain):
     """A network as it is, or without its attention."""
 
     id: str = Field(description="Unique in the report: the network's short name, and ' without' where it is removed.")
@@ -142,7 +142,7 @@ class DisagreementReport(Report):
 
     headline: str = Field(description="The main finding, in words.")
     networks: tuple[Ran, ...] = Field(description="The networks in the order asked for.")
-    arms: tuple[Arm, ...] = Field(description="Each network as it is, and then without its attention if it has any.")
+    arms: tuple[AskedNetwork, ...] = Field(description="Each network as it is, then without attention if it has any.")
     pairs: tuple[Agreement, ...] = Field(description="Every two arms once, in their order.")
     flips: tuple[Flips, ...] = Field(description="Every network whose attention was taken away.")
     entries: tuple[Entry, ...] = Field(description="The images on which arms differ in their first class, ranked.")

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attention.reports.subjects import ChannelGate, ClassCount, Ran
+from attention.reports.subjects import ChannelGate, ClassImages, Ran
 from attention.reports.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
@@ -90,7 +90,7 @@ class ExcitationReport(Report):
     pictures: Pictures = Field(description="The images asked for.")
     images: int = Field(description="Images looked at so far.")
     total: int = Field(description="Images in all; while a job runs, `images` is less.")
-    classes: tuple[ClassCount, ...] = Field(description="The classes, in the order of their names (photos as asked).")
+    classes: tuple[ClassImages, ...] = Field(description="The classes, in the order of their names (photos as asked).")
     gates: tuple[ExcitedGate, ...] = Field(description="The chosen gates from input to output.")
     caveats: tuple[str, ...] = Field(description="What to know before reading it, and what could not be shown and why.")
 

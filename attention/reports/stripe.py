@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attention.reports.subjects import ChannelGate, ClassCount, Ran
+from attention.reports.subjects import ChannelGate, ClassImages, Ran
 from attention.reports.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
@@ -125,7 +125,7 @@ class StripeReport(Report):
     networks: tuple[Ran, ...] = Field(description="The networks in the order asked for.")
     pictures: Pictures = Field(description="The images asked for.")
     images: int = Field(description="Images looked at.")
-    classes: tuple[ClassCount, ...] = Field(description="The classes in the order of the rows; none for photos.")
+    classes: tuple[ClassImages, ...] = Field(description="The classes in the order of the rows; none for photos.")
     maps: tuple[StripeMap, ...] = Field(description="One for each network that has the gate.")
     gates: tuple[StripeGate, ...] = Field(description="Network by network, from input to output.")
     between: tuple[OrderBetween, ...] = Field(description="Every pair of networks at every place that both have.")

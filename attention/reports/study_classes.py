@@ -12,7 +12,7 @@ HEADING = "Description, not corrected, no verdict"
 """What stands over intervals per class: there are as many as arms times classes, and each has 95 % by itself."""
 
 
-class ClassScore(Plain):
+class ClassRecall(Plain):
     """One class under one arm, over its seeds."""
 
     name: str = Field(description="The class.")
@@ -38,7 +38,7 @@ class ArmClasses(Plain):
     confusion: tuple[tuple[float, ...], ...] | None = Field(
         description="Mean over seeds of the test images by true class (row) and first class (column)."
     )
-    classes: tuple[ClassScore, ...] = Field(description="Every class, in the order of the labels.")
+    classes: tuple[ClassRecall, ...] = Field(description="Every class, in the order of the labels.")
     gains_most: str | None = Field(description="Class with the largest mean difference above zero; None without one.")
     loses_most: str | None = Field(description="Class with the largest mean difference below zero; None without one.")
 
@@ -79,7 +79,7 @@ def recall_table(arms: Sequence[ArmClasses], data: str) -> Table:
     return Table(name="recall", caption=caption, columns=columns, rows=every, printed=printed_table)
 
 
-def _recall(score: ClassScore) -> str:
+def _recall(score: ClassRecall) -> str:
     if (found := score.difference) is None:
         return f"{score.recall:.2f}"
     return f"{score.recall:.2f} ({found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}])"

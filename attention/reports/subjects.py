@@ -17,7 +17,7 @@ class Ran(Plain):
     dtype: str = Field(default="float32", description="Number format of the forward pass.")
 
 
-class ClassCount(Plain):
+class ClassImages(Plain):
     """How many images of a class were looked at."""
 
     label: str = Field(description="Name of the class; the image's id where photos stand for themselves.")

@@ -21,6 +21,12 @@ class ReferenceGates:
     count: int = 0
     mean: Mapping[str, Tensor] | None = None
 
+    @property
+    def bytes(self) -> int:
+        """Memory that the gates take."""
+        single = (gate for entries in self.gates.values() for gate in entries)
+        return sum(gate.nbytes for gate in (*single, *(self.mean or {}).values()))
+
     def add(self, images: Tensor, gates: Mapping[str, Tensor], average: bool) -> None:
         """Add the gates of images (B, 3, H, W); of those to be averaged only the sum is kept.
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from attention.measuring.statistics import paired_interval
 from attention.reports.evidence import Interval
 from attention.reports.study import DataFacts, RunReport
-from attention.reports.study_classes import ArmClasses, ClassScore
+from attention.reports.study_classes import ArmClasses, ClassRecall
 
 POINTS = 100
 
@@ -76,7 +76,7 @@ def _of_arm(
     """Describe an arm by the recalls (n, K) of its runs and their differences to the baseline's (pairs, K)."""
     balanced, means = table.mean(1), np.zeros(0) if differences is None else differences.mean(0)
     classes = tuple(
-        ClassScore(
+        ClassRecall(
             name=name,
             test_images=count,
             recall=float(table[:, number].mean()),

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cachetools import LRUCache
+from server.engine.admission import BudgetedCache, MemoryBudget
 
 V = TypeVar("V")
 
@@ -22,18 +22,25 @@ class _Work(Generic[V]):
 
 
 class AnswerCache(Generic[V]):
-    """Answers by key, the most recently asked ones up to a number of bytes. For one event loop.
+    """Answers by key, the most recently asked ones that their share of the memory holds. For one event loop.
 
     Args:
         size: how many bytes an answer takes.
-        max_bytes: of all answers together; 0 remembers nothing, but work is still shared.
+        memory: what the answers draw on.
+        remembers: whether answers are kept at all; if not, work is still shared.
     """
 
-    def __init__(self, size: Callable[[V], int], max_bytes: int) -> None:
-        self.hits = self.shared = self.made = 0
-        self._size, self._max_bytes = size, max_bytes
-        self._answers: LRUCache[Hashable, V] = LRUCache(max_bytes, size)
+    def __init__(self, size: Callable[[V], int], memory: MemoryBudget, remembers: bool = True) -> None:
+        self.shared = self.made = 0
+        self._size, self._remembers = size, remembers
+        self._largest = memory.most("answers") // 8  # one answer should not push out all others
+        self._answers: BudgetedCache[Hashable, V] = BudgetedCache(memory, "answers", size)
         self._work: dict[Hashable, _Work[V]] = {}
+
+    @property
+    def hits(self) -> int:
+        """How often an answer was remembered."""
+        return self._answers.hits
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[V]]) -> V:
         """The answer of a key, made now if it is neither kept nor being made.
@@ -41,9 +48,8 @@ class AnswerCache(Generic[V]):
         A caller that stops waiting disturbs no other; when the last one stops, the work is cancelled. A failure reaches
         all that wait for it, and is not remembered.
         """
-        if key in self._answers:
-            self.hits += 1
-            return self._answers[key]
+        if (answer := self._answers.find(key)) is not None:
+            return answer
         work = self._work.get(key)
         if work is None:
             self.made += 1
@@ -72,5 +78,5 @@ class AnswerCache(Generic[V]):
                 del self._work[key]
 
     def _keep(self, key: Hashable, answer: V) -> None:
-        if self._size(answer) <= self._max_bytes // 8:  # one answer should not push out all others
-            self._answers[key] = answer
+        if self._remembers and self._size(answer) <= self._largest:
+            self._answers.keep(key, answer)

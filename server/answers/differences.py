@@ -5,16 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from attention.schemas import Difference
+from attention.schemas import ROUNDING, Difference
 
 SHOWN = 100
 """Differences that are told one by one."""
 
 LETTERS = 80
 """A longer text is cut short; gates as base64 are megabytes."""
-
-ROUNDING = 1e-5
-"""Floats closer than this, for their size or as they are below 1, may be sums in another order, of float32."""
 
 FieldPath = tuple[str | int, ...]
 

@@ -14,7 +14,7 @@ from attention import own_models
 from attention.build import resolve
 from attention.data.folder import DataFolder
 from attention.errors import AttentionError
-from attention.schemas import Conditions, Difference
+from attention.schemas import ROUNDING, Conditions, Difference
 from attention.spec import Request, Variant
 from attention.weights.find import Checkpoints
 from attention.weights.hub import Hub
@@ -41,6 +41,7 @@ class Provenance:
             device=engine.device,
             dtype=settings.dtype,
             threads=settings.cpu_threads,
+            tolerance=0.0 if settings.max_batch_size == 1 else ROUNDING if settings.dtype == "float32" else None,
         )
 
     def needs_no_files(self, question: Request[Any]) -> bool:

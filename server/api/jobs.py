@@ -15,7 +15,7 @@ from attention.errors import NotFound
 from attention.schemas import Job, Jobs, JobState
 from attention.spec import Request
 from server.api.analyses import FAULTS
-from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, written
+from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
 from server.api.openapi import Schemas, problems
 from server.api.pages import LINK, Paged
 from server.api.request_body import read_job_question
@@ -178,8 +178,8 @@ def _without_clock(job: Job) -> Job:
 
 
 def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> None:
-    reports = {"schema": {"anyOf": [schemas.given(request.report) for request in requests.values()]}}
-    contents = {MEDIA_TYPES["json"]: reports, **TABLES}
+    reports = {"anyOf": [schemas.given(request.report) for request in requests.values()]}
+    contents = {MEDIA_TYPES["json"]: {"schema": schemas.named("AnyReport", reports)}, **TABLES}
 
     @routes.get(
         "/jobs/{job_id}/report",
@@ -206,8 +206,8 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
             report = _ended(kind, report, job.state)
         form = format_wanted(http, format)
         if form != "json":
-            report = written(kind, report, form, table)
-        headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
+            report = written(kind, report, form, table, str(http.url.replace(query="")))
+        headers = {"Cache-Control": "no-cache", **headers_of(form, f"{job.analysis}-{job_id[:12]}")}
         return Response(report, headers=headers, media_type=MEDIA_TYPES[form])
 
 
@@ -241,14 +241,18 @@ def _ended(kind: type[Any] | None, json: str, state: JobState) -> str:
 
 def _questions(schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> dict[str, Any]:
     """The body of a job's question: one shape for each analysis."""
-    shapes = [
-        {
-            "type": "object",
-            "title": f"{request.__name__} as a job",
-            "properties": {"analysis": {"const": name}, "request": schemas.taken(request)},
-            "required": ["analysis"],
-            "additionalProperties": False,
-        }
+    shapes = {
+        name: schemas.named(
+            f"{request.__name__.removesuffix('Request')}Job",
+            {
+                "type": "object",
+                "properties": {"analysis": {"type": "string", "const": name}, "request": schemas.taken(request)},
+                "required": ["analysis"],
+                "additionalProperties": False,
+            },
+        )
         for name, request in requests.items()
-    ]
-    return {"application/json": {"schema": {"anyOf": shapes}}}
+    }
+    told_apart = {"propertyName": "analysis", "mapping": {name: shape["$ref"] for name, shape in shapes.items()}}
+    question = schemas.named("AnyJob", {"oneOf": list(shapes.values()), "discriminator": told_apart})
+    return {"application/json": {"schema": question}}

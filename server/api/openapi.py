@@ -3,6 +3,7 @@
 The route of an analysis reads its body itself, so FastAPI cannot see the question's type. All else is FastAPI's own.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -30,6 +31,8 @@ SCHEMES = {
 
 Named = tuple[type[BaseModel], JsonSchemaMode]
 
+REFERENCE = "#/components/schemas/"
+
 FAULTS = {
     400: "A table that it holds cannot be read; the detail says which line, and why.",
     404: "It names something that is not here.",
@@ -51,7 +54,7 @@ FAULTS = {
 
 def problems(*faults: int) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a route that tell of errors, each a Problem."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"{REFERENCE}{Problem.__name__}"}}}
     return {status: {"description": FAULTS[status], "content": content} for status in sorted({*faults, 500})}
 
 
@@ -65,8 +68,18 @@ class Schemas:
         named: dict[Named, None] = {(model, "validation"): None for model in requests}
         outgoing: list[type[BaseModel]] = [*(request.report for request in requests), Problem]
         named |= {(model, "serialization"): None for model in outgoing}
-        self._references, schemas = models_json_schema(list(named), ref_template="#/components/schemas/{model}")
+        self._references, schemas = models_json_schema(list(named), ref_template=f"{REFERENCE}{{model}}")
         self.definitions: dict[str, Any] = schemas.get("$defs", {})
+        for schema in list(
+            self.definitions.values()
+        ):  # an object inside a union gets a name, which clients have a type for
+            options = schema.get("anyOf", [])
+            options[:] = [self.named(one["title"], one) if "properties" in one else one for one in options]
+
+    def named(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+        """A schema under a name of its own, by which generated clients call it."""
+        self.definitions[name] = schema
+        return {"$ref": f"{REFERENCE}{name}"}
 
     def taken(self, model: type[BaseModel]) -> dict[str, Any]:
         """A model as it comes in."""
@@ -94,7 +107,7 @@ class Schemas:
                 "description": "Photos; repeat the field for several.",
             }
         }
-        own = request.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]
+        own = request.model_json_schema(ref_template=f"{REFERENCE}{{model}}")["properties"]
         for name, field in own.items():
             text = field.get("description", "")
             if field.get("type") in ("integer", "number", "boolean", "string"):
@@ -109,6 +122,28 @@ class Schemas:
 
 schemas_of = cache(Schemas)
 """JSON Schemas of all questions; made once a process, which tests with many apps need."""
+
+
+def _with_own_names(description: dict[str, Any]) -> dict[str, Any]:
+    """Call each schema by one name, which is its title: what goes out by its class, what comes in by ``...Input``."""
+    names = {
+        name: name.removesuffix("-Output").replace("-Input", "Input") for name in description["components"]["schemas"]
+    }
+    description = _renamed(description, {REFERENCE + old: REFERENCE + new for old, new in names.items()})
+    schemas = description["components"]["schemas"]
+    description["components"]["schemas"] = {
+        names[old]: {**schemas[old], "title": names[old]} for old in sorted(schemas)
+    }
+    return description
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """A copy of JSON whose references go by other names."""
+    if isinstance(value, dict):
+        return {key: _renamed(inside, names) for key, inside in value.items()}
+    if isinstance(value, list):
+        return [_renamed(inside, names) for inside in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _guard(operation: dict[str, Any], needs_key: bool) -> None:
@@ -140,7 +175,7 @@ def describe(app: FastAPI, schemas: Schemas) -> None:
             for path, methods in description["paths"].items():
                 for operation in methods.values():
                     _guard(operation, needs_key=path not in OPEN)
-            app.openapi_schema = description
+            app.openapi_schema = _with_own_names(description)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]

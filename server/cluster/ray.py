@@ -51,6 +51,9 @@ SILENT_S = 15.0
 
 KILLED_WITHIN_S = 10.0
 
+KEYS_KEPT = 8
+"""Keys of networks for which Serve sends requests to the replica that had them last."""
+
 
 # ---------------------------------------------------------------- requests
 
@@ -64,7 +67,7 @@ class Replica:
         own_models.read(settings.models)
         self._stamp = stamp
         self._engine = LocalEngine(settings)
-        self._keep = serve.multiplexed(max_num_models_per_replica=settings.models_kept)(_kept)
+        self._keep = serve.multiplexed(max_num_models_per_replica=KEYS_KEPT)(_kept)
 
     async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None) -> bytes | AttentionError:
         """The report as JSON, or what the caller can mend."""

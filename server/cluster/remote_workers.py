@@ -19,7 +19,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 DECIDE = (
-    *("data", "files", "models", "device", "dtype", "compile", "threads", "models_kept"),
+    *("data", "files", "models", "device", "dtype", "compile", "threads", "engine", "memory_bytes"),
     *("max_batch_size", "batch_wait_timeout_s", "max_queue", "workers"),
 )
 """Settings that a machine which answers requests goes by, besides those that begin with ``ray_replica``."""

@@ -13,12 +13,12 @@ from attention.analysis import Outputs
 from attention.counting.cost import count
 from attention.data.files import Files, FilesAndPhotos
 from attention.errors import Overloaded
-from attention.lab import LRU, REFERENCES_KEPT, BaseLab, References
+from attention.lab import LRU, BaseLab
 from attention.reports.network import Network
 from attention.running.device import best_device, device_name
 from attention.running.runner import Gates
 from attention.spec import Ablation, Request, Variant
-from server.engine.admission import Admission
+from server.engine.admission import Admission, MemoryBudget
 from server.engine.batching import CancellationToken
 from server.engine.cpu_slots import CpuSlots
 from server.engine.metrics import EngineMetrics
@@ -29,8 +29,8 @@ from server.settings import Settings, cores
 class LocalLab(BaseLab):
     """What an analysis may use on this machine; one for each request, so that each can be cancelled."""
 
-    def __init__(self, files: Files, networks: Networks, references: "References | None" = None) -> None:
-        super().__init__(files, str(networks.device), networks.dtype, references)
+    def __init__(self, files: Files, networks: Networks) -> None:
+        super().__init__(files, str(networks.device), networks.dtype, networks.references)
         self._networks = networks
         self._token = CancellationToken()
 
@@ -60,9 +60,13 @@ class LocalLab(BaseLab):
 
 
 class LocalEngine:
-    """Answers requests with the threads of this process."""
+    """Answers requests with the threads of this process.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        memory: what it draws on; None is a budget of its own, as large as the settings say.
+    """
+
+    def __init__(self, settings: Settings, memory: MemoryBudget | None = None) -> None:
         torch_device = choose_device(settings.device)
         self.files = Files(settings.folder, settings.files)
         self.device = device_name(torch_device)
@@ -71,7 +75,7 @@ class LocalEngine:
         self.networks = Networks(
             torch_device,
             self.files.checkpoints,
-            kept=settings.models_kept,
+            memory=memory or MemoryBudget(settings.memory),
             threads=settings.cpu_threads,
             max_batch_size=settings.max_batch_size,
             batch_wait_timeout_s=settings.batch_wait_timeout_s,
@@ -82,7 +86,6 @@ class LocalEngine:
             graphs=settings.records(str(torch_device)),
             seen=self.metrics.batch,
         )
-        self._references = References(REFERENCES_KEPT)
         # Photos are decoded and gates summed up on many threads at once, so each of them gets by with one core.
         self._pool = ThreadPoolExecutor(settings.workers, "analysis", initializer=torch.set_num_threads, initargs=(1,))
         self.admission = Admission(settings.workers + settings.max_queue)
@@ -98,7 +101,7 @@ class LocalEngine:
     def lab(self, photos: Mapping[str, bytes] | None = None) -> LocalLab:
         """A lab for one request, and the images that came along with it."""
         files = FilesAndPhotos(self.files, photos) if photos else self.files
-        return LocalLab(files, self.networks, self._references)
+        return LocalLab(files, self.networks)
 
     async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
         """The report of a request, as JSON.
@@ -144,7 +147,7 @@ class LocalEngine:
     @property
     def caches(self) -> Mapping[str, LRU[Any, Any]]:
         """The caches of networks and reference gates, by name."""
-        return {"networks": self.networks.kept, "references": self._references}
+        return {"networks": self.networks.kept, "references": self.networks.references}
 
     def close(self) -> None:
         """Finish what was accepted, then stop."""

@@ -13,15 +13,16 @@ from attention.analysis import Outputs
 from attention.build import build
 from attention.counting.cost import count
 from attention.gate import sites
-from attention.lab import LRU
+from attention.lab import References
 from attention.names import height_and_width
 from attention.precision import DType
 from attention.reports.gates import GateSite
 from attention.reports.network import Network
 from attention.running.fused import fused_copy
-from attention.running.runner import Gates, Running, check_running
+from attention.running.runner import EACH_PIXELS, Gates, Running, check_running
 from attention.spec import Ablation, Variant
 from attention.weights.find import Checkpoints
+from server.engine.admission import BudgetedCache, MemoryBudget
 from server.engine.batching import CancellationToken, MicroBatcher
 from server.engine.cpu_slots import CpuSlots
 
@@ -65,11 +66,13 @@ class BatchRow:
 
 
 class Loaded(NamedTuple):
-    """A network that is ready to run: its gates, and its multiply-accumulates for each pixel of its input."""
+    """A network that is ready to run: its gates, its bytes, and what it takes for each pixel of its input."""
 
     running: Running
     sites: tuple[GateSite, ...]
+    bytes: int
     macs_per_pixel: float
+    pass_bytes_per_pixel: float
 
 
 class Networks:
@@ -78,7 +81,7 @@ class Networks:
     Args:
         device: a torch device.
         checkpoints: where weights other than the shipped ones are looked for.
-        kept: how many networks stay in memory.
+        memory: what networks and passes draw on; the least recently used networks leave where there is no room.
         threads: CPU threads of one forward pass, at most; a small one gets fewer.
         cpu_slots: those of the threads that bring images; None is one slot of their own.
         dtype: number format of weights and activations; what comes out is float32 all the same.
@@ -94,7 +97,7 @@ class Networks:
         device: str,
         checkpoints: Checkpoints,
         *,
-        kept: int,
+        memory: MemoryBudget,
         threads: int,
         max_batch_size: int,
         batch_wait_timeout_s: float,
@@ -111,7 +114,10 @@ class Networks:
         self._checkpoints = checkpoints
         self.max_batch_size = max_batch_size
         self._threads = threads
-        self._models: LRU[tuple[Variant, str], Loaded] = LRU(kept)
+        self.memory = memory
+        self.kept = BudgetedCache[tuple[Variant, str], Loaded](memory, "networks", lambda loaded: loaded.bytes)
+        self.references: References = BudgetedCache(memory, "references", lambda gates: gates.bytes)
+        """Gates of reference images, for all labs that run these networks."""
         self._cpu_slots = cpu_slots or CpuSlots(1)
         self._batcher: MicroBatcher[Alike, BatchItem, BatchRow] = MicroBatcher(
             self._run,
@@ -133,11 +139,6 @@ class Networks:
     def waiting(self) -> int:
         """How many images wait for a forward pass."""
         return len(self._batcher)
-
-    @property
-    def kept(self) -> LRU[tuple[Variant, str], Loaded]:
-        """The networks in memory, which only the batcher's thread may touch, and how often one was there already."""
-        return self._models
 
     def forward(
         self,
@@ -195,26 +196,41 @@ class Networks:
         return self.device.type == "cpu" and self._cpu_slots.busy
 
     def _run(self, alike: Alike, work: Sequence[BatchItem]) -> list[BatchRow]:
-        running, places, macs_per_pixel = self._models.get(alike[:2], lambda: self._load(alike.variant))
-        macs = macs_per_pixel * math.prod(alike.shape[-2:]) * len(work) * (1 + len(alike.ablations) * alike.each)
-        threads = min(self._threads, 1 + int(macs / MACS_PER_THREAD))
+        network = self.kept.get(alike[:2], lambda: self._load(alike.variant))
+        pixels = math.prod(alike.shape[-2:]) * len(work) * (1 + len(alike.ablations) * alike.each)
+        threads = min(self._threads, 1 + int(network.macs_per_pixel * pixels / MACS_PER_THREAD))
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)  # counts for the calling thread only
+        at_once = min(pixels, EACH_PIXELS) if alike.each else pixels
+        size = int(network.pass_bytes_per_pixel * at_once) if self.device.type == "cpu" else 0
+        self.kept.make_room(size, spared=1)
+        try:
+            with self.memory.holding("passes", size):
+                return self._pass(network, alike, work)
+        finally:
+            self.memory.trim()
+
+    def _pass(self, network: Loaded, alike: Alike, work: Sequence[BatchItem]) -> list[BatchRow]:
         images = [item.image for item in work]
         if alike.each:
-            each = running.forward_each(images, alike.ablations, [item.references for item in work])
+            each = network.running.forward_each(images, alike.ablations, [item.references for item in work])
             outputs = Outputs(each.transpose(0, 1), {}, ())
         else:
             ablation = alike.ablations[0] if alike.ablations else None
             references = [item.references[0] for item in work if item.references]
-            outputs = Outputs(*running.forward(images, ablation, references), places)
+            outputs = Outputs(*network.running.forward(images, ablation, references), network.sites)
         return [BatchRow(outputs, index) for index in range(len(work))]
 
     def _load(self, variant: Variant) -> Loaded:
-        model = fused_copy(build(variant, self._checkpoints))
         bill = count(variant)
-        running = Running(model, self.device, self.dtype, self._graphs)
-        return Loaded(running, sites(model), bill.total.macs / math.prod(height_and_width(bill.input_size)))
+        weights = 4 * (bill.total.parameters + bill.total.buffers)  # built in float32, whatever it runs in
+        self.kept.make_room(2 * weights)
+        with self.memory.holding("networks", 2 * weights):
+            model = fused_copy(build(variant, self._checkpoints))
+            running = Running(model, self.device, self.dtype, self._graphs)
+        size = sum(tensor.nbytes for tensor in (*running.network.parameters(), *running.network.buffers()))
+        pixels = math.prod(height_and_width(bill.input_size))
+        return Loaded(running, sites(model), size, bill.total.macs / pixels, bill.peak_activation_bytes / pixels)
 
 
 def gather(rows: Sequence[BatchRow]) -> Outputs:

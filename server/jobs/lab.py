@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from attention.data.files import Files
 from attention.spec import Plain
+from server.engine.admission import MemoryBudget
 from server.engine.local import LocalLab, choose_device
 from server.engine.networks import Networks
 from server.jobs.progress import Reporter
@@ -48,7 +49,7 @@ def job_lab(settings: Settings, reporter: Reporter, kind: type[JobLab] = JobLab)
     networks = Networks(
         device,
         Files(settings.folder, settings.files).checkpoints,
-        kept=settings.models_kept,
+        memory=MemoryBudget(settings.memory // max(1, settings.jobs)),
         threads=settings.job_cpu_threads,
         max_batch_size=settings.max_batch_size,
         batch_wait_timeout_s=0.0,

@@ -23,7 +23,7 @@ from attention.errors import AttentionError
 from attention.storage.base import FileStore
 from server.access.keys import read_keys
 from server.access.middleware import exposure
-from server.settings import Settings
+from server.settings import Settings, machine_memory
 
 Verdict = Literal["OK", "WARN", "FAIL"]
 
@@ -32,9 +32,20 @@ PREFIX = "ATTENTION_"
 LITTLE_ROOM = 1_000_000_000
 """Bytes below which a data folder is as good as full."""
 
+LITTLE_MEMORY = 800_000_000
+"""Bytes of which five eighths hold a ResNet-50, its copy while it is loaded, and a batch of 16 photos."""
+
 OTHERS = tuple(
     f"ATTENTION_{name}"
-    for name in ("API", "API_KEY", "BIND", "DASHBOARD_MEMORY_LIMIT", "DASHBOARD_PORT", "MEMORY_LIMIT")
+    for name in (
+        "API",
+        "API_KEY",
+        "BIND",
+        "DASHBOARD_HOSTS",
+        "DASHBOARD_MEMORY_LIMIT",
+        "DASHBOARD_PORT",
+        "MEMORY_LIMIT",
+    )
 )
 """Variables of the dashboard, of `make run` and of the compose file."""
 
@@ -255,6 +266,17 @@ def _device(settings: Settings) -> Findings:
         yield "WARN", "There is an NVIDIA driver, but this torch sees no GPU; is it the CPU build?"
 
 
+def _memory(settings: Settings) -> Findings:
+    budget, there = settings.memory, machine_memory()
+    told = f"Networks, passes, bodies and answers draw on {budget / 1e9:.1f} GB of {there / 1e9:.1f} GB."
+    if budget > there:
+        yield "WARN", f"{told} That is more than there is: lower ATTENTION_MEMORY_BYTES."
+    elif budget < LITTLE_MEMORY:
+        yield "WARN", f"{told} A ResNet-50 needs {LITTLE_MEMORY / 1e9:g} GB."
+    else:
+        yield "OK", told
+
+
 def _port(settings: Settings) -> Findings:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     where = f"{settings.host}:{settings.port}"
@@ -305,6 +327,7 @@ _LOOKS: Mapping[str, Callable[[Settings], Findings]] = {
     "weights": _weights,
     "models": _models,
     "device": _device,
+    "memory": _memory,
     "port": _port,
     "access": _access,
 }

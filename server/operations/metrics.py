@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from attention.schemas import JobState
 from server.access.middleware import Accounts
+from server.engine.admission import MemoryBudget
 from server.engine.metrics import SECONDS
 from server.service import Service
 from server.store.database import connect
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 class Metrics:
     """The numbers of one app. What is added on each request takes microseconds; the rest is read when asked for."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, memory: MemoryBudget) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
         self.in_flight = 0
         """Requests that are worked on; only the event loop's thread counts."""
@@ -50,7 +51,7 @@ class Metrics:
         )
         self._counters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         ProcessCollector(registry=self.registry)
-        self.registry.register(_Own(self, accounts))
+        self.registry.register(_Own(self, accounts, memory))
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request has ended."""
@@ -76,15 +77,23 @@ class Metrics:
 
 
 class _Own(Collector):
-    """Requests now, and what each key was refused."""
+    """Requests now, what each key was refused, and who holds how much of the memory."""
 
-    def __init__(self, metrics: Metrics, accounts: Accounts) -> None:
+    def __init__(self, metrics: Metrics, accounts: Accounts, memory: MemoryBudget) -> None:
         self._metrics = metrics
         self._accounts = accounts
+        self._memory = memory
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "attention_http_requests_in_flight", "Requests that are worked on.", self._metrics.in_flight
+        )
+        held = GaugeMetricFamily("attention_memory_bytes", "Memory held of the budget, bytes.", labels=["share"])
+        for share, size in self._memory.held.items():
+            held.add_metric([share], size)
+        yield held
+        yield GaugeMetricFamily(
+            "attention_memory_budget_bytes", "What all shares together draw on, bytes.", self._memory.total
         )
         limited = CounterMetricFamily(
             "attention_limited_requests", "Requests refused with 429, by key and limit.", labels=["key", "limit"]

@@ -10,9 +10,9 @@ from typing import Any
 from PIL import Image as PillowImage
 
 from attention.data.files import IMAGE, Files, image_id, samples
-from attention.data.images import ImageFacts, inspect
+from attention.data.images import ImageFacts, decode, inspect
 from attention.data.preprocessing import in_srgb
-from attention.errors import InvalidRequest, NotFound
+from attention.errors import AttentionError, BadImage, InvalidRequest, NotFound
 from attention.schemas import Image
 from server.store import Store
 from server.stored.kinds import StoredKind, Thing, texts
@@ -102,6 +102,25 @@ class Photos(StoredKind):
         if not all(here.values()):
             raise MissingPhotos({place: name for place, name in named.items() if not here[name]})
 
+    def check_readable(self, question: Any, brought: Mapping[str, bytes]) -> None:
+        """Return if every photo that came along with a question can be read; asked when one of several could not.
+
+        Args:
+            question: as JSON.
+            brought: bytes of photos by id.
+
+        Raises:
+            UnreadablePhotos: some cannot, all of which it names.
+        """
+        sentences: dict[str, str] = {}
+        for name, data in brought.items():
+            try:
+                decode(data)
+            except AttentionError as error:
+                sentences[name] = str(error)
+        if sentences:
+            raise UnreadablePhotos({place: sentences[name] for place, _, name in texts(question) if name in sentences})
+
     def rename(self, image_id: str, new_name: str) -> Image:
         """Give one upload another file name.
 
@@ -178,6 +197,27 @@ class MissingPhotos(NotFound):
         return [
             {"field": place, "message": f"There is no image {name!r} here.", "kind": "missing_image"}
             for place, name in self._places.items()
+        ]
+
+
+class UnreadablePhotos(BadImage):
+    """Photos that came along with a question and cannot be read.
+
+    Args:
+        sentences: what is wrong with each, by where in the question it stands, such as ``images[2]``.
+    """
+
+    def __init__(self, sentences: Mapping[str, str]) -> None:
+        place, sentence = next(iter(sentences.items()))
+        more = f" ({len(sentences) - 1} more cannot be read; see errors.)" if len(sentences) > 1 else ""
+        super().__init__(f"{place}: {sentence}{more}")
+        self._sentences = dict(sentences)
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Each photo that cannot be read, and why."""
+        return [
+            {"field": place, "message": sentence, "kind": "unreadable_image"}
+            for place, sentence in self._sentences.items()
         ]
 
 

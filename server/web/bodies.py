@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attention.errors import Overloaded, StorageFailed, TooLarge
+from server.engine.admission import MemoryBudget
 from server.problems import overloaded
 from server.settings import Settings
 
@@ -30,48 +31,7 @@ WITH_BODIES = ("POST", "PUT", "PATCH")
 MOST_DIGITS = 18
 """Of an announced length; Python reads no number of thousands of digits."""
 
-RETRY_AFTER_S = 2.0
-"""When there may be room again: bodies are in memory for about as long as it takes to answer them."""
-
 T = TypeVar("T")
-
-
-class BodyBudget:
-    """Bytes of memory for all bodies together."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.held = 0
-        """How many bytes there are now; only the event loop's thread counts."""
-        self._most = max(settings.max_bodies_bytes, settings.max_request_bytes)
-
-    def check(self, announced: int) -> None:
-        """Return if there is room for a body of so many bytes now.
-
-        Raises:
-            Overloaded: there is none.
-        """
-        if self.held + announced > self._most:
-            raise self._refusal()
-
-    def take(self, size: int) -> None:
-        """Count bytes that are in memory now; the caller calls `release` when they are gone.
-
-        Raises:
-            Overloaded: there is no room for them.
-        """
-        self.check(size)
-        self.held += size
-
-    def release(self, size: int) -> None:
-        """Count bytes that are gone."""
-        self.held -= size
-
-    def _refusal(self) -> Overloaded:
-        return Overloaded(
-            f"{self.held:,} bytes of other requests are in memory, and there is room for {self._most:,}. "
-            f"Try again in {RETRY_AFTER_S:.0f} s.",
-            retry_after_s=RETRY_AFTER_S,
-        )
 
 
 class Body:
@@ -81,9 +41,9 @@ class Body:
         timeout_s: seconds that it may take; it has a second more for each ``rate`` bytes that have come.
     """
 
-    def __init__(self, receive: Receive, budget: BodyBudget, timeout_s: float, rate: int) -> None:
+    def __init__(self, receive: Receive, memory: MemoryBudget, timeout_s: float, rate: int) -> None:
         self._receive = receive
-        self._budget = budget
+        self._memory = memory
         self._timeout_s, self._rate = timeout_s, rate
         self._began = asyncio.get_running_loop().time()
         self._came = self._held = 0
@@ -110,7 +70,7 @@ class Body:
             ) from None
         if message["type"] == "http.request":
             size = len(message.get("body", b""))
-            self._budget.take(size)
+            self._memory.take("bodies", size)
             self._came += size
             self._held += size
             self._whole = not message.get("more_body", False)
@@ -120,7 +80,7 @@ class Body:
         """Give bytes that are no longer in memory back to the budget; all of them if no size is named."""
         size = self._held if size is None else size
         self._held -= size
-        self._budget.release(size)
+        self._memory.give_back("bodies", size)
 
 
 class Asked(NamedTuple):
@@ -136,10 +96,10 @@ class BodyLimits:
         questions: the paths of what is answered at once, by the engine.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, budget: BodyBudget, questions: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, memory: MemoryBudget, questions: Collection[str]) -> None:
         self.app = app
         self._settings = settings
-        self._budget = budget
+        self._memory = memory
         self._questions = frozenset(questions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,7 +111,7 @@ class BodyLimits:
         except Overloaded as error:
             await overloaded(scope["path"], error)(scope, receive, send)
             return
-        body = Body(receive, self._budget, self._settings.upload_timeout_s, self._settings.upload_rate)
+        body = Body(receive, self._memory, self._settings.upload_timeout_s, self._settings.upload_rate)
         scope[BODY] = body
         try:
             await self.app(scope, body.receive, send)
@@ -175,8 +135,9 @@ class BodyLimits:
         if photos and scope["path"] in self._questions:
             scope["route"] = Asked(scope["path"])  # what is refused is counted there
             scope["app"].state.service.engine.check_room()
-        if announced.isdigit() and len(announced) < 19 and int(announced) <= self._settings.max_request_bytes:
-            self._budget.check(int(announced))
+        most = min(self._settings.max_request_bytes, self._memory.most("bodies"))
+        if announced.isdigit() and len(announced) < 19 and int(announced) <= most:
+            self._memory.check("bodies", int(announced))
 
 
 # ---------------------------------------------------------------- reading

@@ -9,12 +9,13 @@ from starlette.testclient import TestClient
 
 from server.answers.answer_cache import AnswerCache
 from server.app import create_app
+from server.engine.admission import MemoryBudget
 from server.settings import Settings
 from tests.server.conftest import photo
 
 
 def remembering(max_bytes: int = 800) -> AnswerCache[bytes]:
-    return AnswerCache(size=len, max_bytes=max_bytes)
+    return AnswerCache(len, MemoryBudget(8 * max_bytes))  # answers have an eighth
 
 
 class Work:
@@ -151,7 +152,7 @@ def test_an_answer_about_a_deleted_photo_is_not_remembered(client: TestClient, i
 
 @pytest.mark.full
 def test_nothing_is_remembered_where_the_operator_wants_none(settings: Settings) -> None:
-    with TestClient(create_app(settings.model_copy(update={"remembered_bytes": 0}))) as client:
+    with TestClient(create_app(settings.model_copy(update={"remember_answers": False}))) as client:
         for _ in range(2):
             assert client.post("/v1/cost", json={}).status_code == 200
         assert client.app.state.service.answer_cache.made == 2  # type: ignore[attr-defined]

@@ -63,7 +63,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         device="cpu",
         threads=1,
         workers=CLIENTS,
-        remembered_bytes=0,
+        remember_answers=False,
         batch_wait_timeout_s=0.05,
     )
 

@@ -66,7 +66,7 @@ class Live(NamedTuple):
 @contextmanager
 def live(data: Path, **settings: object) -> Iterator[Live]:
     """A service in a process of its own."""
-    own = {"log_level": "error", "remembered_bytes": 0, **settings}
+    own = {"log_level": "error", "remember_answers": False, **settings}
     environment = {f"ATTENTION_{name.upper()}": str(value) for name, value in own.items()}
     with running(ROOT, data, **environment) as service:
         port = service.http.base_url.port
@@ -267,7 +267,7 @@ def test_a_hundred_and_more_who_send_slowly_keep_nobody_waiting_and_are_cut_off(
 def test_half_read_bodies_take_up_no_more_memory_than_their_limit_however_many_there_are(tmp_path: Path) -> None:
     """100 clients announce 8 MB each, send 7 and stop: 700 MB, where there is room for 64."""
     limit = 64 * MEGABYTE
-    with live(tmp_path / "data", max_bodies_bytes=limit, max_request_bytes=limit) as service:
+    with live(tmp_path / "data", memory_bytes=8 * limit, max_request_bytes=limit) as service:
         lone(service)
         start = head("/v1/compare", 8 * MEGABYTE) + (
             b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="image"; filename="x.jpg"\r\n\r\n'

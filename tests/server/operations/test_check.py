@@ -43,7 +43,17 @@ def found(environment: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
 @pytest.mark.full
 def test_a_fresh_configuration_is_fine_and_nothing_is_made(environment: Mapping[str, str], tmp_path: Path) -> None:
     every = found(environment)
-    assert list(every) == ["settings", "data folder", "database", "weights", "device", "port", "access", "engine"]
+    assert list(every) == [
+        "settings",
+        "data folder",
+        "database",
+        "weights",
+        "device",
+        "memory",
+        "port",
+        "access",
+        "engine",
+    ]
     assert {verdict for lines in every.values() for verdict, _ in lines} == {"OK"}
     assert "agrees with the CPU" in every["device"][0][1]
     assert list(tmp_path.iterdir()) == []

@@ -64,7 +64,7 @@ def test_an_engine_that_is_not_there_is_said_in_a_sentence_alone(tmp_path: Path)
     run = (
         "import server.app, server.__main__ as main\n"
         "from attention.errors import InvalidRequest\n"
-        "def make(settings): raise InvalidRequest('There is no such engine. Bring one.')\n"
+        "def make(settings, memory): raise InvalidRequest('There is no such engine. Bring one.')\n"
         "server.app.make_engine = make\n"
         "main.main([])\n"
     )

@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from server.access.keys import KeyRing, create_key
 from server.access.middleware import Access, Accounts
 from server.app import create_app
+from server.engine.admission import MemoryBudget
 from server.operations.metrics import Metrics
 from server.settings import Settings
 from server.web.browser_security import BrowserSecurity
@@ -134,7 +135,7 @@ def surrounded(settings: Settings) -> Iterator[tuple[RequestLog, Metrics]]:
         await Response(b"{}")(scope, receive, send)
 
     accounts = Accounts(settings, KeyRing(settings.keys_path))
-    metrics = Metrics(accounts)
+    metrics = Metrics(accounts, MemoryBudget(1000))
     yield RequestLog(BrowserSecurity(Access(nothing, accounts), settings, accounts), settings, metrics), metrics
 
 

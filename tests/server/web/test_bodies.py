@@ -17,8 +17,9 @@ from starlette.types import Message, Scope
 from attention.errors import AttentionError, Overloaded
 from server import problems
 from server.app import create_app
+from server.engine.admission import MemoryBudget
 from server.settings import Settings
-from server.web.bodies import Body, BodyBudget, BodyLimits, _release
+from server.web.bodies import Body, BodyLimits, _release
 from tests.server.conftest import photo
 
 HEADERS = [(b"content-type", b"multipart/form-data; boundary=b")]
@@ -78,7 +79,7 @@ class Service:
 
     def __init__(self, *, full: bool = False, **settings: Any) -> None:
         self.settings = Settings(max_request_bytes=1000, **settings)
-        self.bodies = BodyBudget(self.settings)
+        self.memory = MemoryBudget(8 * 1000)  # bodies have an eighth
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.full = full
@@ -88,7 +89,7 @@ class Service:
         for kind in (404, 408):
             app.add_exception_handler(kind, problems._http_error)
         app.state.service = SimpleNamespace(engine=self)
-        app.add_middleware(BodyLimits, settings=self.settings, budget=self.bodies, questions=("/",))
+        app.add_middleware(BodyLimits, settings=self.settings, memory=self.memory, questions=("/",))
         self.ask = client_of(app)
 
     def check_room(self) -> None:
@@ -106,7 +107,7 @@ def test_a_body_that_comes_in_time_is_read_and_leaves_nothing_behind() -> None:
         service = Service()
         answer = await service.ask(pieces([b"x" * 100] * 5))
         assert (answer.status, answer.body) == (200, b"500")
-        assert service.bodies.held == 0
+        assert service.memory.held["bodies"] == 0
 
     asyncio.run(ask())
 
@@ -118,7 +119,7 @@ def test_a_body_that_trickles_is_cut_off_with_a_sentence_and_its_bytes_are_relea
         problem = json.loads(answer.body)
         assert (answer.status, problem["status"], answer.headers["connection"]) == (408, 408, "close")
         assert "After 0.15 s" in problem["detail"] and "bytes of the body were here" in problem["detail"]
-        assert service.bodies.held == 0
+        assert service.memory.held["bodies"] == 0
         assert answer.read < 20
 
     asyncio.run(ask())
@@ -135,18 +136,18 @@ def test_a_long_body_that_comes_fast_enough_may_take_longer() -> None:
 
 def test_bodies_of_all_requests_together_take_up_no_more_than_their_limit() -> None:
     async def ask() -> None:
-        service = Service(max_bodies_bytes=1000)
+        service = Service()
         service.go_on.clear()
         first = [asyncio.create_task(service.ask(pieces([b"x" * 150] * 2))) for _ in range(3)]
         await asyncio.sleep(0.05)
-        assert service.bodies.held == 900
+        assert service.memory.held["bodies"] == 900
         refused = await service.ask(pieces([b"x" * 60] * 2))
         assert (refused.status, refused.headers["retry-after"]) == (503, "2")
         assert "960 bytes of other requests are in memory" in json.loads(refused.body)["detail"]
-        assert service.bodies.held == 900  # also those of the one that was refused are gone
+        assert service.memory.held["bodies"] == 900  # also those of the one that was refused are gone
         service.go_on.set()
         assert [(await one).status for one in first] == [200] * 3
-        assert service.bodies.held == 0
+        assert service.memory.held["bodies"] == 0
         assert (await service.ask(pieces([b"x" * 60] * 2))).status == 200
 
     asyncio.run(ask())
@@ -154,8 +155,8 @@ def test_bodies_of_all_requests_together_take_up_no_more_than_their_limit() -> N
 
 def test_a_body_that_is_announced_longer_than_what_is_left_is_refused_unread() -> None:
     async def ask() -> None:
-        service = Service(max_bodies_bytes=1000)
-        service.bodies.take(500)
+        service = Service()
+        service.memory.take("bodies", 500)
         HEADERS.append((b"content-length", b"501"))
         try:
             refused = await service.ask(pieces([b"x" * 501]))
@@ -170,7 +171,7 @@ def test_bytes_that_are_only_announced_keep_nobody_out() -> None:
     """Whoever announces much and sends nothing would else shut everybody out."""
 
     async def ask() -> None:
-        service = Service(max_bodies_bytes=1000)
+        service = Service()
         HEADERS.append((b"content-length", b"990"))
         try:
             slow = [asyncio.create_task(service.ask(pieces([b"x"] * 3, every_s=0.05))) for _ in range(50)]
@@ -200,24 +201,24 @@ def test_photos_for_a_question_that_would_not_be_let_in_are_refused_unread() -> 
 
 def test_what_is_on_the_disk_is_no_longer_counted() -> None:
     async def save() -> None:
-        bodies = BodyBudget(Settings(max_request_bytes=100, max_bodies_bytes=100))
+        memory = MemoryBudget(8 * 100)
         source = pieces([b"x" * 60] * 4)
 
         async def receive() -> Message:
             return {"type": "http.request", "body": await anext(source), "more_body": True}
 
-        body = Body(receive, bodies, timeout_s=1.0, rate=1)
+        body = Body(receive, memory, timeout_s=1.0, rate=1)
         for _ in range(4):
             assert len((await body.receive())["body"]) == 60
             _release({"attention.body": body}, 60)
-            assert bodies.held == 0
+            assert memory.held["bodies"] == 0
 
     asyncio.run(save())
 
 
 @pytest.mark.full
 def test_the_service_holds_no_body_after_it_was_answered(settings: Settings) -> None:
-    small = settings.model_copy(update={"max_bodies_bytes": settings.max_request_bytes})
+    small = settings.model_copy(update={"memory_bytes": 8 * settings.max_request_bytes})
     with TestClient(create_app(small)) as client:
         data = photo(size=(400, 300))
         rounds = 2 * small.max_request_bytes // len(data) + 2

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
+from tests.server.conftest import photo
 from tests.server.web.hostile import DEEP, FORM, ID, refused, serving
 
 
@@ -149,3 +150,18 @@ def test_what_json_takes_as_a_number_a_form_takes_too(client: TestClient) -> Non
         by_form, by_json = client.post("/v1/compare", files=form(field, text)), client.post("/v1/compare", json=asked)
         assert by_form.status_code == by_json.status_code == 200, (text, by_form.text)
         assert by_form.json() == by_json.json()
+
+
+@pytest.mark.full
+def test_every_photo_of_a_form_that_cannot_be_read_is_told_of_at_once(client: TestClient) -> None:
+    whole = photo()
+    sent = [whole, b"not a photo at all", b"", whole[: len(whole) // 2]]
+    files = [("image", (f"{number}.jpg", data)) for number, data in enumerate(sent)]
+    answer = client.post("/v1/compare", files=files, data={"variants": "resnet20/none"})
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert [fault["field"] for fault in problem["errors"]] == ["images[1]", "images[2]", "images[3]"]
+    alone = [client.post("/v1/compare", files={"image": data}, data={"variants": "resnet20/none"}) for data in sent[1:]]
+    assert [fault["message"] for fault in problem["errors"]] == [one.json()["detail"] for one in alone]
+    assert problem["detail"].startswith("images[1]: ") and "2 more cannot be read" in problem["detail"]
+    assert client.get(problem["type"]).status_code == 200
