@@ -19,7 +19,7 @@ import base64
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Any, Literal, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -30,6 +30,7 @@ from pydantic import ValidationError
 from attention.photos import Photo, photo_bytes
 from attention.progress import ProgressLine
 from attention.reports.compare import Prediction
+from attention.reports.document import Form
 from attention.reports.inventory import AS_FOUND, Choices
 from attention.reports.study import StudyReport
 from attention.schemas import (
@@ -60,10 +61,14 @@ class ServiceError(Exception):
         sentence: what is wrong and what to do.
         status: the HTTP status; None if there was no answer.
         retry_after_s: when to try again, if the service said so.
+        kind: which kind of problem it is, such as ``unknown-name``; empty if the service did not say.
     """
 
-    def __init__(self, sentence: str, status: int | None = None, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, sentence: str, status: int | None = None, retry_after_s: float | None = None, kind: str = ""
+    ) -> None:
         super().__init__(sentence)
+        self.kind = kind
         self.status = status
         self.retry_after_s = retry_after_s
 
@@ -157,8 +162,8 @@ class Client:
         """A report with the question that made it and its conditions, by the id of an answer or of a finished job."""
         return self._read(StoredReport, self._send("GET", f"/v1/reports/{quote(id, safe='')}"))
 
-    def export(self, id: str, format: Literal["csv", "md", "latex"] = "csv", table: str = "") -> str:
-        """A table of a stored report, or of a finished job's, as text.
+    def export(self, id: str, format: Form = "csv", table: str = "") -> str:
+        """A stored report, or a finished job's, as text: a table, one HTML page, or the BibTeX of its modules.
 
         Args:
             table: its name; the report's main one if empty.
@@ -333,15 +338,17 @@ class Client:
             ) from None
 
     def _refusal(self, method: str, path: str, answer: httpx2.Response) -> ServiceError:
+        kind = ""
         try:
-            sentence = Problem.model_validate_json(answer.content).detail
+            problem = Problem.model_validate_json(answer.content)
+            sentence, kind = problem.detail, problem.type.rpartition("/")[2]
         except ValidationError:
             sentence = (
                 f"{self._address} answered {method} {path} with {answer.status_code} {answer.reason_phrase}, and "
                 "not in the API's own words. Is ATTENTION_API the address of this API, and is there a proxy in between?"
             )
         seconds = answer.headers.get("retry-after", "")
-        return ServiceError(sentence, answer.status_code, float(seconds) if seconds.isdigit() else None)
+        return ServiceError(sentence, answer.status_code, float(seconds) if seconds.isdigit() else None, kind)
 
     def _read(self, kind: type[R], answer: httpx2.Response) -> R:
         try:

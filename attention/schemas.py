@@ -266,6 +266,9 @@ class ModuleEntry(Plain):
     title: str = Field(description="First line of its documentation.")
     doc: str = Field(description="The whole documentation, with the paper.")
     papers: tuple[str, ...] = Field(description="Links in the documentation.")
+    formula: str = Field(default="", description="The formula in the documentation, a line an equation.")
+    code: str = Field(default="", description="The lines of its file that compute it.")
+    bibtex: str = Field(default="", description="Its paper for a bibliography; empty for a control without one.")
     options: dict[str, Any] = Field(description="JSON Schema of its options, with defaults and descriptions.")
     gates: tuple[GateKind, ...] = Field(description="Kinds of gate it has, in order.")
     published: dict[str, Placement] = Field(

@@ -5,6 +5,7 @@ import streamlit as st
 from attention.client import ServiceError, Unreachable
 from dashboard import connect, frame
 from dashboard.language import say
+from dashboard.refusals import explained
 
 
 def main() -> None:
@@ -13,10 +14,10 @@ def main() -> None:
         connect.client().health()
         page.run()
     except Unreachable as error:
-        st.error(str(error), icon=":material/cloud_off:")
+        st.error(explained(error), icon=":material/cloud_off:")
         st.button(say("Try again"), icon=":material/refresh:")
     except ServiceError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(explained(error), icon=":material/error:")
 
 
 main()

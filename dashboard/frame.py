@@ -141,6 +141,7 @@ HOMES = {
     "latency": ("measured", marked("measurement")),
     "excitation": ("classes", marked("class curves")),
     "stripe": ("classes", marked("stripes")),
+    "exemplars": ("look", marked("a data set read")),
     "export": ("look", marked("export")),
     "weights/fetch": ("look", marked("download")),
 }

@@ -109,6 +109,11 @@ TEMPLATES = (
         "The plain and SE accuracies are of the SE paper's networks, whose stride is in the first 1x1 of a block (v1); "
         "the counts beside them are, as in the ECA paper, of networks whose stride is in the 3x3 (v1.5)."
     ),
+    marked("The networks differ in %(what)s (%(values)s), so a difference between them need not come from attention."),
+    marked("How %(networks)s was trained is not known; a difference may come from training."),
+    marked(
+        "Photos are prepared in another way than for the accuracies on the networks' cards, which do not hold here."
+    ),
     marked("One run each: nobody published how much another seed would change, so small differences are undecided."),
     marked(
         "ECA: 100 epochs, SGD with momentum 0.9, batches of 256, rate 0.1 divided by 10 every 30 epochs, weight decay "
@@ -139,6 +144,46 @@ TEMPLATES = (
         "Not checked: whether the arms differ in recipe, data, width or place; whether anything was learned; how much "
         "the draw of test images matters."
     ),
+    marked(
+        "Random weights, drawn from the seed, in float64. Derivatives of the gate's entries in the middle of a map of "
+        "%(side)s x %(side_2)s places by every entry of the map; over %(maps)s maps of noise the largest counts. "
+        "Training changes the values; where zeros are, and how large the rank can be, is the module's structure."
+    ),
+    marked("The same for every image, so no image opens or closes it: %(gates)s."),
+    marked("There is no %(kind)s named '%(name)s'. Did you mean '%(near)s'?"),
+    marked("There is no %(kind)s named '%(name)s'. There is: %(known)s."),
+    marked(
+        "%(network)s has no attention, so it has no gates. Ask for a network with channel weights, such as se or eca."
+    ),
+    marked(
+        "The API does not answer at %(address)s. Start it with `make run` or `python -m server`; if it runs "
+        "elsewhere, set ATTENTION_API to its address and start the dashboard again."
+    ),
+    marked(
+        "The API at %(address)s took too long over %(question)s. It may be busy with other work: try again, or ask "
+        "for fewer images and variants at once."
+    ),
+    marked("This is a bug in the service, not in the request. Its log tells more under the id %(number)s."),
+    marked("The file is empty. Send the bytes of a photo."),
+    marked("The file is %(kind)s, not an image of a known format. %(advice)s"),
+    marked("No run has a result. The first: %(reason)s"),
+    marked("attention module"),
+    marked("data set"),
+    marked("%(done)s of %(total)s images"),
+    marked("%(done)s images"),
+    marked("%(runs)s runs on %(images)s images"),
+    marked("%(arm)s, seed %(seed)s: epoch %(epoch)s of %(epochs)s"),
+    marked("%(arm)s, seed %(seed)s: done, %(accuracy)s %%"),
+    marked("%(arm)s, seed %(seed)s: no result. %(reason)s"),
+    marked("Recipe %(name)s, %(number)s of %(count)s: %(note)s"),
+    marked("round %(done)s of %(rounds)s"),
+    marked("preparing %(network)s (%(number)s of %(count)s)"),
+    marked("timing, round %(done)s"),
+    marked("mean gates over %(done)s images"),
+    marked("%(count)s different replacements"),
+    marked("normalisations estimated anew on %(seen)s images"),
+    marked("%(network)s: %(here)s of %(size)s MB%(speed)s"),
+    marked("done"),
     marked("Each photo is a class of its own, so there is no spread within classes and no class share."),
     marked("Photos have no classes here, so there is no class share."),
     marked("resnet33ts: four networks, one recipe"),

@@ -1,11 +1,14 @@
 """The catalogue: all that can be asked for, read off the shelves."""
 
+import ast
 import inspect
 import logging
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -16,11 +19,12 @@ from attention.analyses.fetch import WEIGHTS
 from attention.backbones import backbones
 from attention.build import published_placement, resolve, skeleton, usual_size
 from attention.errors import AttentionError
-from attention.gate import gates, slots
+from attention.gate import AttentionModule, PooledAttention, gates, slots
 from attention.measuring.traits import traits
 from attention.modules import modules
 from attention.network import describe
 from attention.options import schema
+from attention.reports.citations import citation
 from attention.schemas import (
     AnalysisEntry,
     BackboneEntry,
@@ -124,8 +128,29 @@ def _module(name: str, networks: Sequence[BackboneEntry]) -> ModuleEntry:
         gates=tuple(kinds),
         published=_published(name, networks),
         traits=traits(name),
+        formula=_formula(inspect.getmodule(cls)),
+        code=_code(cls),
+        bibtex=paper.bibtex() if (paper := citation(name)) else "",
         **_documentation(cls),
     )
+
+
+def _formula(file: ModuleType | None) -> str:
+    """The first indented block of a file's documentation."""
+    blocks = inspect.cleandoc(getattr(file, "__doc__", None) or "").split("\n\n")
+    formula = next((block for block in blocks if all(line.startswith("    ") for line in block.splitlines())), "")
+    return textwrap.dedent(formula)
+
+
+def _code(cls: type[AttentionModule]) -> str:
+    """What a module computes: how it excites pooled channels, or else its forward pass, without documentation."""
+    body = cls.excite if issubclass(cls, PooledAttention) and "excite" in vars(cls) else cls.forward
+    source = ast.parse(textwrap.dedent(inspect.getsource(body))).body[0]
+    lines = textwrap.dedent(inspect.getsource(body)).rstrip().splitlines()
+    if isinstance(source, ast.FunctionDef) and ast.get_docstring(source) is not None:
+        end = source.body[0].end_lineno or 0
+        lines = [*lines[: source.body[0].lineno - 1], *lines[end:]]
+    return "\n".join(lines)
 
 
 def _published(name: str, networks: Sequence[BackboneEntry]) -> dict[str, Placement]:

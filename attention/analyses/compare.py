@@ -23,6 +23,8 @@ from attention.spec import REFERRING
 LOW, HIGH = 0.1, 0.9
 """A gate entry below or above these counts as saturated."""
 
+OTHERWISE = "Photos are prepared in another way than for the accuracies on the networks' cards, which do not hold here."
+
 MAX_VALUES = 8_000_000
 """Gate entries of one variant that an answer carries: DANet's maps between positions grow with the fourth power."""
 
@@ -38,6 +40,7 @@ def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
             f"Kind {request.ablation.kind!r} puts in gates of reference images, which networks see in their own way. "
             "Leave out input_size and fit, or ask for another kind of ablation."
         )
+    unusual = (OTHERWISE,) if (request.input_size or request.fit) and any(one.trained for one in networks) else ()
     inputs, _ = prepared(map(lab.files.image, request.images), (network.preprocess for network in networks))
     by_variant: list[list[Prediction]] = []
     for number, network in enumerate(networks):
@@ -51,7 +54,7 @@ def compare(request: CompareRequest, lab: AnyLab) -> Comparison:
         ablation=request.ablation,
         device=device_name(lab.device),
         dtype=lab.dtype,
-        caveats=differences_in_training(tuple(network for network in networks if network.load)),
+        caveats=(*differences_in_training(tuple(network for network in networks if network.load)), *unusual),
     )
 
 

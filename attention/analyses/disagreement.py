@@ -1,8 +1,6 @@
 """On which images do these networks disagree, or change their answer when their attention is taken away?"""
 
-import base64
 import heapq
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -10,11 +8,11 @@ from itertools import combinations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
+from attention.data.images import thumbnail
 from attention.data.preprocessing import preprocess
 from attention.data.sampling import BATCH, Picture, how_many, label_numbers, pictures, why_unlabelled
 from attention.errors import InvalidRequest
@@ -42,7 +40,6 @@ METHODS = (
     "differ, by divergence. Kappa is Cohen's (1960). p is McNemar's exact test over images, not corrected for how many "
     "pairs are compared, and says nothing of other training seeds."
 )
-JPEG_QUALITY = 85
 
 
 @dataclass(order=True)
@@ -255,17 +252,6 @@ class Disagreements:
                 true_probability=None if true is None else float(own[true]),
                 right=None if true is None else index == true,
             )
-
-
-def thumbnail(image: Image.Image, side: int) -> str | None:
-    """A picture whose longest side is at most so many pixels, as base64 of a JPEG; None for 0."""
-    if side == 0:
-        return None
-    small = image.copy()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    small.save(file, "JPEG", quality=JPEG_QUALITY)
-    return base64.b64encode(file.getvalue()).decode()
 
 
 def report(asked: Asked, found: Disagreements, complete: bool) -> DisagreementReport:

@@ -1,18 +1,20 @@
-"""How a verb gives a report: as a table in the terminal, Markdown, CSV, JSON or LaTeX, into a file or not."""
+"""How a verb gives a report: as a table in the terminal or in any form that reports have, into a file or not."""
 
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from attention.reports.document import Form, in_form
 from attention.reports.tables import Report, Table, heading
 from attention.storage.base import write_whole
 
-FORMATS = ("text", "md", "csv", "json", "latex")
+FORMATS = ("text", *get_args(Form))
 
 WIDE = 200
 """Columns where the output is no terminal."""
@@ -30,13 +32,10 @@ def give(report: Report, chosen: argparse.Namespace) -> None:
     if chosen.format == "text" and chosen.output is None:
         _show(report, chosen.table)
         return
-    forms = {"md": report.markdown, "csv": report.csv, "latex": report.latex}
-    if chosen.format == "json":
-        text = report.json()
-    elif chosen.format == "text":
+    if chosen.format == "text":
         text = report.table(chosen.table).text(width=10_000)
     else:
-        text = forms[chosen.format](chosen.table)
+        text = in_form(report, chosen.format, chosen.table)
     if chosen.output is None:
         print(text.rstrip("\n"))
     else:

@@ -99,8 +99,9 @@ def read(
         validation: share of the training images, 0 to 0.5, that a data set without a validation split of its own has
             cut from them; 0 leaves a validation split out altogether, its own too.
         choices: how it is understood where more than one reading is possible.
-        known: its inventory, if it was taken before.
-        cache: where decoded images are kept; files that it knows are read, but not decoded.
+        known: its inventory, if it was taken of these very files before.
+        cache: where decoded images are kept; files that it knows are read, but not decoded, and of a known inventory
+            not even read.
 
     Raises:
         BadData: a split or class is missing or empty, or a file is not an image.
@@ -109,9 +110,17 @@ def read(
     intake = known or take_inventory(path, choices)
     called = name or path.name.partition(".")[0]
     check(intake.inventory, called)
-    contents = [record.content for record in intake.records if record.split is not None]
-    fingerprint = fingerprint_of((digest_of(item.read()) for item in placed(path, intake)), size) if cache else None
-    data = collect(placed(path, intake), size, called, validation, contents, cache, fingerprint)
+    used = [record for record in intake.records if record.split is not None]
+    contents, digests = [record.content for record in used], [record.digest for record in used]
+    kept = None
+    if cache and known and known.used is None:  # deep pixels are scaled by the range of all, so files do not tell them
+        kept = cache.read(fingerprint_of(digests, size))
+    if kept is not None:
+        labels, splits = [record.label for record in used], [str(record.split) for record in used]
+        data = _data_set(called, kept, labels, splits, digests, validation, contents)
+    else:
+        fingerprint = fingerprint_of((digest_of(item.read()) for item in placed(path, intake)), size) if cache else None
+        data = collect(placed(path, intake), size, called, validation, contents, cache, fingerprint)
     assert data.facts is not None
     found = intake.inventory
     facts = data.facts.model_copy(
@@ -174,6 +183,26 @@ def collect(
         raise BadData(f"The files of {name} changed while they were read. Read it again when they do not.")
     if cache and not isinstance(pixels, np.memmap):
         cache.keep(fingerprint, pixels)
+    data = _data_set(name, pixels, labels, splits, digests, validation, contents)
+    assert data.facts is not None
+    return replace(data, facts=data.facts.model_copy(update={"split_by_hash": not given[True]}))
+
+
+def _data_set(
+    name: str,
+    pixels: NDArray[np.uint8],
+    labels: Sequence[str],
+    splits: list[str],
+    digests: list[bytes],
+    validation: float,
+    contents: Sequence[bytes] | None,
+) -> DataSet:
+    """Put decoded images (N, S, S, 3) into their splits, with the facts about them.
+
+    Raises:
+        BadData: a split or class is missing or empty.
+    """
+    size = pixels.shape[1]
     classes = tuple(sorted(set(labels)))
     if len(classes) < 2:
         raise BadData(f"{name} has 1 class folder ({classes[0]!r}); a classifier needs at least 2.")
@@ -202,7 +231,7 @@ def collect(
         test_per_class=per_class(parts["test"], classes),
         test_labels=PackedClasses.of(parts["test"].labels.tolist()),
         size=size,
-        split_by_hash=not given[True],
+        split_by_hash=False,
         validation=origin if held is not None else "off",
         unused_images=0 if validation else len(parts["validation"]),
         **_repeats(digests, numbers, where),

@@ -176,6 +176,16 @@ def png(pixels: NDArray[np.uint8]) -> str:
     return base64.b64encode(out.getvalue()).decode()
 
 
+def thumbnail(image: Image.Image, side: int) -> str | None:
+    """A picture whose longest side is at most so many pixels, as base64 of a JPEG; None for 0."""
+    if side == 0:
+        return None
+    small, out = image.copy(), io.BytesIO()
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    small.save(out, "JPEG", quality=85)
+    return base64.b64encode(out.getvalue()).decode()
+
+
 def _check_kind(data: bytes) -> None:
     kind = file_kind(data[:HEAD_BYTES])
     if not data:

@@ -1,8 +1,10 @@
 """Circular ECA: ECA whose filter runs round the channel axis instead of meeting zeros at its ends.
 
-The mechanism is that of ECA-Net (Qilong Wang and others, CVPR 2020, https://arxiv.org/abs/1910.03151); the circular
-padding is Chris Ha's, 2020, known as CECA from timm (https://github.com/huggingface/pytorch-image-models).
-There is no paper of its own.
+ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks. Qilong Wang, Banggu Wu, Pengfei Zhu,
+Peihua Li, Wangmeng Zuo, Qinghua Hu. CVPR 2020. https://arxiv.org/abs/1910.03151
+
+The mechanism is ECA's; the circular padding is Chris Ha's, 2020, known as CECA from timm
+(https://github.com/huggingface/pytorch-image-models). There is no paper of its own.
 
     gate_c = sigmoid(sum over j of w_j (GAP x)_((c + j) mod C)),   y = gate * x,   k as in ECA
 

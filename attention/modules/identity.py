@@ -3,6 +3,8 @@
 No paper. It has no parameters and changes no output, bit for bit, but its gate is there to be seen and replaced,
 and it pays for the multiplication: what a variant with this costs more than the plain backbone is the cost of
 having any channel gate at all.
+
+    gate = 1,   y = gate * x
 """
 
 from torch import Tensor

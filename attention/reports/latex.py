@@ -12,6 +12,27 @@ SYMBOLS = {
     "Δ": r"$\Delta$",
     "–": "--",
     "…": r"\dots{}",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "≈": r"$\approx$",
+    "→": r"$\to$",
+    "·": r"$\cdot$",
+    "²": "$^2$",
+    "³": "$^3$",
+    "µ": r"$\mu$",
+    "°": r"$^\circ$",
+    "—": "---",
+    "“": "``",
+    "”": "''",
+    "’": "'",
+}
+SPECIAL = {letter: "\\" + letter for letter in "&%_#${}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\n": " ",
+    "\r": "",
+    "\t": " ",
 }
 
 
@@ -24,6 +45,7 @@ def table(caption: str, columns: str, head: Sequence[str], rows: Iterable[Sequen
         label: what the paper refers to.
     """
     lines = [
+        r"% needs \usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{cell(caption)}}}",
@@ -39,11 +61,13 @@ def table(caption: str, columns: str, head: Sequence[str], rows: Iterable[Sequen
 
 def escaped(text: str) -> str:
     """Text as LaTeX shows it."""
-    special = {letter: "\\" + letter for letter in "&%_#${}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(letter, letter) for letter in text.replace("\\", "/"))
+    return "".join(SPECIAL.get(letter, letter) for letter in text)
 
 
 def cell(text: str) -> str:
     """Text of a cell as LaTeX: escaped, its symbols and minus signs as mathematics sets them."""
     shown = re.sub(r"(?<![\w$-])-(?=\d)", "−", escaped(text))
-    return "".join(SYMBOLS.get(letter, letter) for letter in shown)
+    written = "".join(SYMBOLS.get(letter, letter) for letter in shown)
+    return (
+        f"{{[}}{written[1:]}" if written.startswith("[") else written
+    )  # after the end of a row a bracket would be an option

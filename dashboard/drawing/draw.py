@@ -1,14 +1,21 @@
-"""Charts and tables on a page, each with buttons that save it; the toolbar over a chart shows its data, too."""
+"""Charts, tables and reports of a page, each with buttons that save it; a chart's toolbar shows its data, too."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
+from urllib.parse import urlencode
 
 import altair
 import pandas as pd
 import streamlit as st
 
-from attention.reports.tables import Table, named
+from attention.reports.citations import bibtex
+from attention.reports.document import Form, in_form
+from attention.reports.tables import Report, Table, named
 from dashboard.drawing.marks import Chart
-from dashboard.language import say
+from dashboard.drawing.words import relabelled
+from dashboard.language import marked, say
 from dashboard.service_sentences import translated
 
 WIDTH = 720
@@ -26,8 +33,8 @@ def draw(chart: Chart, name: str, alt: str | None = None) -> None:
     """
     st.altair_chart(chart, width="stretch", alt=alt or name.replace("-", " "))
     with st.container(horizontal=True):
-        _save("SVG", lambda: svg(chart), f"{name}.svg", "image/svg+xml")
-        _save("PNG", lambda: png(chart), f"{name}.png", "image/png")
+        save("SVG", lambda: svg(chart), f"{name}.svg", "image/svg+xml")
+        save("PNG", lambda: png(chart), f"{name}.png", "image/png")
 
 
 def table(frame: pd.DataFrame, name: str, *, index: bool = True) -> None:
@@ -40,9 +47,50 @@ def table(frame: pd.DataFrame, name: str, *, index: bool = True) -> None:
     st.table(in_words(frame), hide_index=not index)
     whole = frame.reset_index() if index else frame
     with st.container(horizontal=True):
-        _save("CSV", lambda: whole.to_csv(index=False), f"{name}.csv", "text/csv")
-        _save("Markdown", as_table(whole, name).markdown, f"{name}.md", "text/markdown")
-        _save("LaTeX", as_table(whole, name).latex, f"{name}.tex", "application/x-tex")
+        save("CSV", lambda: whole.to_csv(index=False), f"{name}.csv", "text/csv")
+        save("Markdown", as_table(whole, name).markdown, f"{name}.md", "text/markdown")
+        save("LaTeX", as_table(whole, name).latex, f"{name}.tex", "application/x-tex")
+
+
+def caveats(sentences: Iterable[str], label: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Fold what to know before reading a report into one line that says how much it is.
+
+    Args:
+        label: short name of a network -> what the page calls it.
+    """
+    every = list(dict.fromkeys(sentences))
+    if every:
+        title = say("%(count)s things to know before reading this", count=len(every))
+        with st.expander(title, icon=":material/info:"):
+            st.markdown("\n".join(f"- {relabelled(translated(sentence), label)}" for sentence in every))
+
+
+FILES: Mapping[Form, tuple[str, str, str]] = {
+    "html": (marked("Report to send (HTML)"), "html", "text/html"),
+    "csv": ("CSV", "csv", "text/csv"),
+    "md": ("Markdown", "md", "text/markdown"),
+    "latex": ("LaTeX", "tex", "application/x-tex"),
+    "bib": ("BibTeX", "bib", "application/x-bibtex"),
+    "json": ("JSON", "json", "application/json"),
+}
+"""Form of a report -> label of its button, suffix and media type of its file."""
+
+
+def files(report: Report, about: str, tables: Mapping[str, str] | None = None) -> None:
+    """Let a report be saved in every form: whole as a page or JSON, its main table, further tables, BibTeX.
+
+    Args:
+        about: what is in it, which becomes the files' name: ``study Five flowers resnet20 10 seeds``.
+        tables: further tables that are saved as CSV, name -> label of the button.
+    """
+    stem = re.sub(r"[^\w.=]+", "-", about).strip("-").lower()
+    link = f"{st.context.url or ''}?{urlencode(st.query_params.to_dict(), doseq=True)}".rstrip("?")
+    with st.container(horizontal=True, key=f"files.{stem}"):
+        for form, (label, suffix, mime) in FILES.items():
+            if form != "bib" or bibtex(report):
+                save(say(label), partial(in_form, report, form, link=link), f"{stem}.{suffix}", mime)
+        for table, label in (tables or {}).items():
+            save(label, partial(report.csv, table), f"{stem}-{table}.csv", "text/csv")
 
 
 def in_words(frame: pd.DataFrame) -> pd.DataFrame:
@@ -57,11 +105,13 @@ def as_table(frame: pd.DataFrame, name: str) -> Table:
     return Table(name=name, caption=name, columns=named(*map(str, frame.columns)), rows=rows)
 
 
-def _save(label: str, data: Callable[[], str | bytes], file: str, mime: str) -> None:
+def save(label: str, data: Callable[[], str | bytes], file: str, mime: str) -> None:
+    """Draw a button that saves what ``data`` gives."""
+    file = re.sub(r"[^\w.=-]+", "-", file).strip("-")
     st.download_button(
         label,
         data,
-        file.replace("/", "-"),
+        file,
         mime=mime,
         on_click="ignore",
         icon=":material/download:",

@@ -1,4 +1,4 @@
-// Attention weights over a photo: what is held back is dark. A click asks from which place to look.
+// Attention weights over a photo: what is held back is dark. A click or an arrow key asks from which place to look.
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".overlays");
   const photo = new Image();
@@ -18,6 +18,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
         const box = canvas.getBoundingClientRect();
         const row = Math.floor(((event.clientY - box.top) / box.height) * item.rows);
         const column = Math.floor(((event.clientX - box.left) / box.width) * item.columns);
+        setTriggerValue("place", { row, column, rows: item.rows, columns: item.columns });
+      };
+      canvas.onkeydown = (event) => {
+        const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
+        if (!step || !item.place) return;
+        event.preventDefault();
+        const row = Math.min(Math.max(item.place[0] + step[0], 0), item.rows - 1);
+        const column = Math.min(Math.max(item.place[1] + step[1], 0), item.columns - 1);
         setTriggerValue("place", { row, column, rows: item.rows, columns: item.columns });
       };
     }

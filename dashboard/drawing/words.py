@@ -3,16 +3,35 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from pydantic import ValidationError
+
 from attention.reports.compare import Comparison, GateSummary, Prediction
 from attention.reports.cost import CostReport
 from attention.reports.subjects import ChannelGate
+from attention.spec import Variant
+from dashboard.drawing import theme
 from dashboard.language import marked, say
 
 
 def labels(names: Sequence[str]) -> dict[str, str]:
-    """Short name -> what pictures call it: without what follows the '?' where that stays unambiguous."""
-    short = [name.partition("?")[0] for name in names]
-    return {name: part if short.count(part) == 1 else name for name, part in zip(names, short, strict=True)}
+    """Short name -> what people call it: the module, with what else tells it from the other networks."""
+    try:
+        variants = {name: Variant.parse(name) for name in names}
+    except (ValidationError, ValueError):
+        return {name: name for name in names}
+    hosts = {(variant.backbone, str(variant.backbone_options)) for variant in variants.values()}
+    said: dict[str, str] = {}
+    for name, variant in variants.items():
+        text = theme.called(name)
+        if len(hosts) > 1:
+            text += f" · {name.partition('/')[0]}"
+        inside = name.partition("?")[0].partition("/")[2].removeprefix(variant.attention or theme.PLAIN)
+        said[name] = f"{text} {inside}".strip()
+    doubled = {text for text in said.values() if list(said.values()).count(text) > 1}
+    return {
+        name: f"{text} · {name.partition('?')[2] or say('untrained')}" if text in doubled else text
+        for name, text in said.items()
+    }
 
 
 def called(report: Comparison | CostReport) -> dict[str, str]:
@@ -23,7 +42,7 @@ def called(report: Comparison | CostReport) -> dict[str, str]:
 def relabelled(text: str, label: Mapping[str, str]) -> str:
     """A sentence with the labels of pictures in place of full names."""
     names = sorted(label, key=len, reverse=True)  # one may begin like another
-    return re.sub("|".join(map(re.escape, names)), lambda found: f"`{label[found[0]]}`", text) if names else text
+    return re.sub("|".join(map(re.escape, names)), lambda found: label[found[0]], text) if names else text
 
 
 def human(number: float, unit: str = "") -> str:

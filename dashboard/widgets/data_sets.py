@@ -14,6 +14,7 @@ from attention.reports.inventory import AS_FOUND, Choices, Inventory, by_reason
 from attention.schemas import DataSet
 from dashboard import connect
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
@@ -153,7 +154,7 @@ def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str, replace:
                 archive.seek(0)
             kept = client.upload_dataset(name, archive, asked or AS_FOUND, replace=replace)
     except ServiceError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(explained(error), icon=":material/error:")
     else:
         st.session_state["data"] = kept.name
         st.session_state.pop(seen, None)

@@ -13,7 +13,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import words
 from dashboard.language import say
-from dashboard.widgets import jobs, linked, networks
+from dashboard.widgets import jobs, linked
 
 MOST_BYTES = 200_000_000
 """A larger file does not go through the page's memory; it is fetched from the API."""
@@ -26,7 +26,7 @@ def offer(variants: Sequence[Variant]) -> None:
         _show(named)
     if not linked.switch(st.toggle, say("Take a network away as a file"), "export"):
         return
-    names = networks.labels([variant.name for variant in variants])
+    names = words.labels([variant.name for variant in variants])
     left, right = st.columns(2)
     name = left.selectbox(say("Network"), list(names), format_func=names.__getitem__, key="export.network")
     form = right.segmented_control(say("Format"), get_args(Format), default="onnx", key="export.format", required=True)

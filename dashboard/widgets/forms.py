@@ -18,6 +18,7 @@ from attention.names import BARE, split_names
 from attention.schemas import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import Options, OptionValue, Placement, Variant
 from dashboard.language import marked, say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
@@ -44,7 +45,7 @@ def read_variants(text: str) -> tuple[list[Variant], list[str]]:
         except ValidationError as error:
             problems.append(f"{name}: {sentence(error)}")
         except AttentionError as error:
-            problems.append(str(error))
+            problems.append(explained(error))
     return variants, problems
 
 
@@ -92,7 +93,7 @@ def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str
         try:
             current.append(canonical(asked, backbones, modules))
         except AttentionError as error:
-            faults.append(str(error))
+            faults.append(explained(error))
     return current, faults
 
 

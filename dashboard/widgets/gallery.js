@@ -1,8 +1,9 @@
-// A row of photos of which one is chosen: one tab stop, arrow keys move, a click or Enter chooses.
+// A row of pictures of which one is chosen: one tab stop, arrow keys move, a click or Enter chooses.
 export default function ({ data, parentElement, setStateValue }) {
   const row = parentElement.querySelector(".row");
   row.setAttribute("aria-label", data.label);
   const chosen = data.photos.findIndex((photo) => photo.id === data.chosen);
+  const focused = row.contains(row.getRootNode().activeElement);
   row.replaceChildren(
     ...data.photos.map((photo, index) => {
       const button = document.createElement("button");
@@ -15,7 +16,18 @@ export default function ({ data, parentElement, setStateValue }) {
       const image = document.createElement("img");
       image.src = photo.src;
       image.alt = "";
+      if (photo.frame) {
+        button.className = "framed";
+        image.style.borderColor = photo.frame;
+        image.style.filter = `brightness(${photo.shade})`;
+      }
+      if (photo.after_gap) button.classList.add("after-gap");
       button.append(image);
+      if (photo.caption) {
+        const caption = document.createElement("small");
+        caption.textContent = photo.caption;
+        button.append(caption);
+      }
       if (photo.unknown) {
         const mark = document.createElement("span");
         mark.textContent = "?";
@@ -26,6 +38,7 @@ export default function ({ data, parentElement, setStateValue }) {
       return button;
     }),
   );
+  if (focused && chosen >= 0) row.children[chosen].focus(); // drawing anew must not lose the keyboard's place
   const choose = (index) => {
     const buttons = [...row.children];
     buttons.forEach((button, other) => {

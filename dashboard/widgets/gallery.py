@@ -1,6 +1,8 @@
-"""Choosing one photo: the samples and uploads in a row that is one tab stop, and an upload box beside it."""
+"""Choosing one picture of a row that is one tab stop; photos are such a row, with an upload box beside it."""
 
 import base64
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -24,6 +26,40 @@ _row = components.component(
 )
 
 
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a row.
+
+    Args:
+        title: what a screen reader says of it.
+        src: source of its ``<img>``.
+        unknown: whether it carries a question mark.
+        caption: what stands below it.
+        shade: its brightness, 0 to 1.
+        frame: colour of its frame; empty for none.
+        after_gap: whether pictures before it are left out.
+    """
+
+    id: str
+    title: str
+    src: str
+    unknown: bool = False
+    caption: str = ""
+    shade: float = 1.0
+    frame: str = ""
+    after_gap: bool = False
+
+
+def row(pictures: Sequence[Picture], chosen: str, label: str, key: str, on_change: Callable[[], None]) -> None:
+    """Show pictures of which one is chosen; ``st.session_state[key]["chosen"]`` has the id of the one clicked.
+
+    Args:
+        chosen: id of the chosen one; empty for none yet.
+    """
+    data = {"label": label, "chosen": chosen, "photos": [asdict(picture) for picture in pictures]}
+    _row(data=data, key=key, on_chosen_change=on_change)
+
+
 def choose() -> Image | None:
     """The photo to look at; before any choice, the first sample. None where there is no photo at all."""
     stored = {image.id: image for image in connect.client().images()}
@@ -37,23 +73,10 @@ def choose() -> Image | None:
     uploads = [stored[id] for id in st.session_state[photos.UPLOADS] if id in stored]
     shown = [*uploads, *(image for image in stored.values() if image.sample)]
     with left:
-        _row(
-            data={
-                "label": say("Photos"),
-                "chosen": chosen.id,
-                "photos": [
-                    {
-                        "id": image.id,
-                        "title": photos.title(image),
-                        "src": source(image, PICTURE),
-                        "unknown": image.label == "",
-                    }
-                    for image in shown
-                ],
-            },
-            key=ROW,
-            on_chosen_change=_clicked,
-        )
+        pictures = [
+            Picture(image.id, photos.title(image), source(image, PICTURE), unknown=image.label == "") for image in shown
+        ]
+        row(pictures, chosen.id, say("Photos"), ROW, _clicked)
     linked.write(KEY, [chosen.id])
     return chosen
 

@@ -6,6 +6,7 @@ from attention.errors import AttentionError
 from attention.schemas import Catalog, DataSet
 from attention.spec import Variant
 from dashboard.language import marked, say
+from dashboard.refusals import explained
 from dashboard.widgets import forms, linked
 
 DEFAULT = "eca"
@@ -37,7 +38,7 @@ def network(catalog: Catalog, key: str = "network") -> Variant | None:
     try:
         found = Variant.parse(name) if name else None
     except (AttentionError, ValueError) as error:
-        st.error(str(error))
+        st.error(explained(error))
         return None
     if found is not None and found.attention is None and not OF_OTHERS & found.backbone_options.keys():
         st.error(

@@ -10,6 +10,7 @@ from attention.schemas import Job
 from attention.spec import Plain, Request
 from dashboard import connect
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.widgets import forms, jobs
 
 R = TypeVar("R", bound=Plain)
@@ -79,7 +80,7 @@ def _job(
         jobs.follow(job, lambda now: _partial(now, kind, show, waiting))
         return
     if job.state == "failed":
-        st.error(job.error or say("It failed without a reason."), icon=":material/error:")
+        st.error(explained(job.error), icon=":material/error:")
     if job.report == "none":
         st.info(say("Nothing was finished before it ended."))
         return

@@ -13,6 +13,8 @@ from attention.schemas import Job
 from attention.spec import Request
 from dashboard import connect
 from dashboard.language import marked, say
+from dashboard.refusals import explained
+from dashboard.service_sentences import translated
 from dashboard.widgets import linked as address
 
 ADDRESS = "job"
@@ -85,7 +87,9 @@ def follow(job: Job, show: Callable[[Job], None], key: str = "cancel") -> None:
 def _progress(job: Job, key: str) -> None:
     left, right = st.columns([6, 1], vertical_alignment="bottom")
     share = job.done / job.total if job.total else 0.0
-    text = job.note or (say("It waits for jobs that came before it.") if job.state == "queued" else say("It begins."))
+    text = translated(job.note) or (
+        say("It waits for jobs that came before it.") if job.state == "queued" else say("It begins.")
+    )
     left.progress(min(share, 1.0), text=f"{say(BADGES[job.state])} {share:.0%} · {remaining(job)}{text}")
     if right.button(say("Cancel"), icon=":material/stop_circle:", key=key, width="stretch"):
         try:
@@ -95,7 +99,7 @@ def _progress(job: Job, key: str) -> None:
                 raise
         st.rerun()
     if job.error:
-        st.caption(f":material/restart_alt: {job.error}")
+        st.caption(f":material/restart_alt: {explained(job.error)}")
 
 
 def remaining(job: Job) -> str:

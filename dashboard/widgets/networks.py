@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
-from pydantic import ValidationError
 
 from attention.names import BARE
 from attention.reports.study import StudyReport, StudyRequest
@@ -142,24 +141,3 @@ def of_study(report: StudyReport) -> Offer:
 def finished() -> list[Job]:
     """Studies of this service that have trained networks, newest first."""
     return [job for job in connect.client().jobs() if job.analysis == StudyRequest.analysis and job.report == "final"]
-
-
-def labels(names: Sequence[str]) -> dict[str, str]:
-    """Short name -> what people call it: the module, with what else tells it from the other networks."""
-    try:
-        variants = {name: Variant.parse(name) for name in names}
-    except (ValidationError, ValueError):
-        return {name: name for name in names}
-    hosts = {(variant.backbone, str(variant.backbone_options)) for variant in variants.values()}
-    said: dict[str, str] = {}
-    for name, variant in variants.items():
-        text = theme.called(name)
-        if len(hosts) > 1:
-            text += f" · {name.partition('/')[0]}"
-        inside = name.partition("?")[0].partition("/")[2].removeprefix(variant.attention or theme.PLAIN)
-        said[name] = f"{text} {inside}".strip()
-    doubled = {text for text in said.values() if list(said.values()).count(text) > 1}
-    return {
-        name: f"{text} · {name.partition('?')[2] or say('untrained')}" if text in doubled else text
-        for name, text in said.items()
-    }

@@ -7,6 +7,7 @@ from attention.reports.compare import CompareRequest
 from attention.schemas import Image
 from dashboard import connect
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
@@ -99,7 +100,7 @@ def upload(stored: dict[str, Image], key: str) -> None:
             try:
                 seen[file.file_id] = connect.client().upload(file.name, file.getvalue())
             except ServiceError as error:
-                seen[file.file_id] = f"{file.name}: {error}"
+                seen[file.file_id] = f"{file.name}: {explained(error)}"
     for file in fresh[most() :]:
         seen[file.file_id] = say(
             "%(name)s: not taken, since %(most)s at once are the most.", name=file.name, most=most()

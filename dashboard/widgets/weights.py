@@ -9,6 +9,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import data_sets, jobs, linked
 
@@ -80,7 +81,7 @@ def upload() -> Variant | None:
         with data_sets.sent_with_progress(file) as weights:
             checkpoint = connect.client().upload_checkpoint(name.strip(), weights)
     except ServiceError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(explained(error), icon=":material/error:")
         return None
     if checkpoint.variant is None:
         st.warning(

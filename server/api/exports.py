@@ -1,39 +1,45 @@
-"""Reports as tables for spreadsheets and papers: which form a client wants, and the report in it."""
+"""Reports for spreadsheets, papers and readers: which form a client wants, and the report in it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
+from attention.reports.document import Form, in_form
 from attention.reports.tables import Report
 
-Format = Literal["json", "csv", "md", "latex"]
-
-MEDIA_TYPES: dict[Format, str] = {
+MEDIA_TYPES: dict[Form, str] = {
     "json": "application/json",
     "csv": "text/csv",
     "md": "text/markdown",
     "latex": "application/x-latex",
+    "bib": "application/x-bibtex",
+    "html": "text/html",
 }
+UNASKED = "html"
+"""Never chosen by Accept: every browser prefers it to the JSON that it can show as well."""
 
 TABLES: dict[str, Any] = {kind: {"schema": {"type": "string"}} for name, kind in MEDIA_TYPES.items() if name != "json"}
 """What a report's tables come as, in the words of OpenAPI."""
 
 ChosenFormat = Annotated[
-    Format | None,
-    Query(description="JSON, or a table of the report as CSV, Markdown or LaTeX; without it, what `Accept` prefers."),
+    Form | None,
+    Query(
+        description="JSON; a table of the report as CSV, Markdown or LaTeX; BibTeX of its modules; or all of it as one "
+        "HTML file that can be sent. Without it, what `Accept` prefers."
+    ),
 ]
 ChosenTable = Annotated[str, Query(max_length=100, description="Name of the table; the report's main one if empty.")]
 
 
-def format_wanted(http: HTTPRequest, format: Format | None) -> Format:
+def format_wanted(http: HTTPRequest, format: Form | None) -> Form:
     """The form that a client wants: the parameter's, else the one its header Accept prefers, else JSON."""
     if format is not None:
         return format
-    names = {media_type: name for name, media_type in MEDIA_TYPES.items()}
-    wanted: list[tuple[float, Format]] = []
+    names = {media_type: name for name, media_type in MEDIA_TYPES.items() if name != UNASKED}
+    wanted: list[tuple[float, Form]] = []
     for part in http.headers.get("accept", "").split(","):
         media_type, _, weight = part.replace(" ", "").partition(";q=")
         if media_type in names:
@@ -41,12 +47,13 @@ def format_wanted(http: HTTPRequest, format: Format | None) -> Format:
     return max(wanted, key=lambda entry: entry[0])[1] if wanted else "json"
 
 
-def written(kind: type[Any] | None, json: str, format: Format, table: str = "") -> str:
-    """A table of a report as CSV, Markdown or LaTeX.
+def written(kind: type[Any] | None, json: str, format: Form, table: str = "", link: str = "") -> str:
+    """A report in a form other than JSON.
 
     Args:
         kind: the report's class; None where this version of the service has none.
         table: name of the table; the main one if empty.
+        link: where the report can be seen.
 
     Raises:
         HTTPException: another version of the service made the report.
@@ -58,13 +65,16 @@ def written(kind: type[Any] | None, json: str, format: Format, table: str = "") 
         except ValidationError:
             pass
         else:
-            if format == "json":
-                return json
-            write = {"csv": report.csv, "md": report.markdown, "latex": report.latex}[format]
-            return write(table)
+            return in_form(report, format, table, link)
     raise HTTPException(
         406, f"This report was made by another version of the service, and cannot be written as {format} any more."
     )
+
+
+def headers_of(form: Form, name: str) -> dict[str, str]:
+    """Headers of a report in a form: a page is a file to keep, for the service's own policy would take its style."""
+    varied = {"Vary": "Accept"}
+    return varied | ({"Content-Disposition": f'attachment; filename="{name}.html"'} if form == "html" else {})
 
 
 def _number(weight: str) -> float:

@@ -15,7 +15,7 @@ from attention.errors import NotFound
 from attention.schemas import Job, Jobs, JobState
 from attention.spec import Request
 from server.api.analyses import FAULTS
-from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, written
+from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
 from server.api.openapi import Schemas, problems
 from server.api.pages import LINK, Paged
 from server.api.request_body import read_job_question
@@ -206,8 +206,8 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
             report = _ended(kind, report, job.state)
         form = format_wanted(http, format)
         if form != "json":
-            report = written(kind, report, form, table)
-        headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
+            report = written(kind, report, form, table, str(http.url.replace(query="")))
+        headers = {"Cache-Control": "no-cache", **headers_of(form, f"{job.analysis}-{job_id[:12]}")}
         return Response(report, headers=headers, media_type=MEDIA_TYPES[form])
 
 

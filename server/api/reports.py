@@ -20,7 +20,7 @@ from server.answers.differences import ReportChanges, differences
 from server.answers.provenance import changes
 from server.answers.references import photos, title
 from server.api.analyses import FAULTS, accepted, report_links
-from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, written
+from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
 from server.api.openapi import SEEN_ALREADY, problems
 from server.api.pages import LINK, Moment, Paged
 from server.api.request_body import FILES, MAX_FILES, read_photos
@@ -67,8 +67,8 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         if form == "json":
             return validated(http, stored.model_dump_json())
         kind = requests[stored.analysis].report if stored.analysis in requests else None
-        text = written(kind, dumps(stored.report), form, table)
-        headers = {"Cache-Control": "private, no-cache", "Vary": "Accept"}
+        text = written(kind, dumps(stored.report), form, table, str(http.url.replace(query="")))
+        headers = {"Cache-Control": "private, no-cache", **headers_of(form, f"{stored.analysis}-{report_id[:12]}")}
         return Response(text, headers=headers, media_type=MEDIA_TYPES[form])
 
     @routes.delete(

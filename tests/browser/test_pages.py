@@ -116,3 +116,21 @@ def test_the_lesson_follows_the_channel_that_is_chosen(page: "Page", address: st
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("cell", name="beyond the edge")).to_have_count(0)
     expect(page.get_by_role("radio", name="channel 1", exact=True)).to_have_attribute("aria-checked", "true")
+
+
+def test_a_channel_is_chosen_by_mouse_and_keys_and_its_images_are_shown(page: "Page", address: str) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(address + "/look")
+    maps = page.get_by_role("radiogroup", name="Maps of ECA").get_by_role("radio")
+    maps.nth(1).click()
+    expect(page.get_by_text("What a channel sees: ECA, layer 1.1")).to_be_visible()
+    heading = page.get_by_text("What a channel sees: ECA, layer 1.1").text_content()
+    expect(page.locator(".lab-ends img")).to_have_count(8)
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text(heading or "")).to_have_count(0)
+    expect(page.get_by_text("What a channel sees: ECA, layer 1.1")).to_be_visible()
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.locator(".lab-ends img")).to_have_count(8)

@@ -34,11 +34,12 @@ def report(comparison: Make) -> Comparison:
 
 def test_labels_are_short_only_while_they_differ() -> None:
     assert words.labels(["resnet20/se?weights=shipped", "resnet20/eca"]) == {
-        "resnet20/se?weights=shipped": "resnet20/se",
-        "resnet20/eca": "resnet20/eca",
+        "resnet20/se?weights=shipped": "SE",
+        "resnet20/eca": "ECA",
     }
     both = ["resnet20/se?weights=shipped", "resnet20/se"]
-    assert list(words.labels(both).values()) == both
+    assert list(words.labels(both).values()) == ["SE · weights=shipped", "SE · untrained"]
+    assert list(words.labels(["resnet20/coord", "resnet50/none"]).values()) == ["CA · resnet20", "None · resnet50"]
 
 
 def test_gates_of_several_kinds_in_a_block_keep_the_channel_gates_comparable(report: Comparison) -> None:
@@ -75,7 +76,7 @@ def test_statistics_are_the_reports_numbers(report: Comparison) -> None:
     table = tables.statistics(report, "photo")
     assert len(table) == 6
     first = table.iloc[0]
-    assert (first["variant"], first["layer"], first["entries"]) == ("resnet20/se", "1.1", 4)
+    assert (first["variant"], first["layer"], first["entries"]) == ("SE", "1.1", 4)
     assert first["min"] == 0.1
     assert list(tables.statistics_text(report, "photo")["mean"])[1] == "0.5500"
 

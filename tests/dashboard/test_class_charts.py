@@ -239,9 +239,9 @@ def test_a_gate_that_is_one_constant_still_has_a_scale() -> None:
 def test_shares_run_over_depth_with_what_chance_would_give(report: StripeReport) -> None:
     static = rows(drawn(class_charts.shares(report, "static_share")))
     assert [(row["network"], row["layer"], row["share"]) for row in static] == [
-        ("resnet20/eca", "1.1", 0.8),
-        ("resnet20/eca", "2.1", 0.7),
-        ("resnet20/se", "2.1", 0.7),
+        ("ECA", "1.1", 0.8),
+        ("ECA", "2.1", 0.7),
+        ("SE", "2.1", 0.7),
     ], "a gate that is one constant has no share"
     by_class = rows(drawn(class_charts.shares(report, "class_share")))
     assert [row["share"] for row in by_class if "by" in row] == [1 / 3]
@@ -255,15 +255,13 @@ def test_without_classes_there_is_no_class_share(report: StripeReport) -> None:
 
 def test_order_between_networks_leaves_out_what_has_none(report: StripeReport) -> None:
     found = [row for row in rows(drawn(class_charts.orders(report))) if "networks" in row]
-    assert [(row["networks"], row["layer"], row["correlation"]) for row in found] == [
-        ("resnet20/eca and resnet20/se", "2.1", 0.5)
-    ]
+    assert [(row["networks"], row["layer"], row["correlation"]) for row in found] == [("ECA and SE", "2.1", 0.5)]
     assert class_charts.orders(report.model_copy(update={"between": ()})) is None
 
 
 def test_the_table_says_every_gate_and_a_dash_for_what_cannot_be_computed(report: StripeReport) -> None:
     table = class_charts.table(report)
-    assert list(table["network"]) == ["resnet20/eca"] * 2 + ["resnet20/se"] * 2
+    assert list(table["network"]) == ["ECA"] * 2 + ["SE"] * 2
     assert list(table["static share"]) == ["0.80", "0.70", "–", "0.70"]
     assert table["class share (by chance)"][0] == "0.10 (0.33)"
     assert (table["effective rank"][0], table["centred"][0], table["below 0.1"][0]) == ("1.2 of 3", "–", "25.0%")
@@ -345,8 +343,8 @@ def test_places_of_a_network_that_say_the_same_are_one_line() -> None:
     )
     assert probe_charts.permuted(found) == [
         "**eca**, by itself on 16 channels of noise: It matters.",
-        "**eca**, in resnet20/eca at 1.1, 1.2: It matters.",
-        "**eca**, in resnet20/eca at 1.3: It could not be tried.",
+        "**eca**, in ECA at 1.1, 1.2: It matters.",
+        "**eca**, in ECA at 1.3: It could not be tried.",
     ]
     table = probe_charts.permuted_table(found)
     assert list(table["change if weights follow"]) == ["0.3", "0.1 … 0.2", "–"]

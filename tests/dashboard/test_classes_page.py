@@ -101,7 +101,7 @@ def test_the_address_shows_a_colleague_the_same(page: AppTest, client: Client) -
     assert not page.exception and not page.error
     assert {name: linked(page, name) for name in said} == said
     shown = texts(page.markdown)
-    assert "**resnet20/se**, layer 2.3" in shown and "**resnet20/eca" in shown
+    assert "**SE**, layer 2.3" in shown and "**ECA**" in shown
     around = table(page, "channel", "class", "images")
     assert around.groupby("channel")["gate"].mean().abs().max() < 1e-7, "differences from the mean of all"
     page.button_group(key="curves").set_value("gates").run()
@@ -158,7 +158,7 @@ def test_open_probes_draw_the_matrix_and_say_what_order_and_branches_do(page: Ap
     assert (matrix["gate"] - matrix["listens"]).abs()[matrix["slope"] != 0].max() == 1, "ECA's is a band"
     words = texts(page.markdown)
     assert "listens to channels at most 1 away" in words
-    assert "**eca**, in resnet20/eca at 1.1" in words and "**se**, by itself" in words
+    assert "**eca**, in ECA at 1.1" in words and "**se**, by itself" in words
     assert "no gate that chooses among branches" in texts(page.info)
 
 

@@ -184,7 +184,7 @@ def test_a_budget_says_who_fits_and_stands_in_the_address() -> None:
     shown = drawn(reported(), "5.5")
     assert linked(shown, "budget") == ["5.5"]
     said = texts(shown.markdown)
-    assert ":green-badge[fits] `se(reduction=8)`" in said and ":red-badge[too slow] `se`" in said
+    assert ":green-badge[fits] SE (reduction=8)" in said and ":red-badge[too slow] SE" in said
     assert list(shown.table[0].value["within 5.5 ms"]) == ["", "too slow", "fits"]
     assert table(shown, "budget")["budget"][0] == 5.5
     shown.number_input(key="budget").set_value(8.0).run()
@@ -199,7 +199,7 @@ def test_pictures_are_drawn_as_the_report_has_it_with_the_baseline_twice() -> No
     shown = drawn(report)
     assert report.baseline_pair is not None
     times = table(shown, "network", "quarter", "three quarters")
-    assert list(times["network"]) == ["none, first", "none, again", "se", "se(reduction=8)"]
+    assert list(times["network"]) == ["None, first", "None, again", "SE", "SE (reduction=8)"]
     assert list(times["median"]) == [4.0, 4.1, 6.0, 4.0]
     assert list(times["low"][:2]) == [one.low for one in report.baseline_pair]
     band = latency_charts.times(report)
@@ -208,7 +208,7 @@ def test_pictures_are_drawn_as_the_report_has_it_with_the_baseline_twice() -> No
     ]
     extras = table(shown, "how", "extra")
     assert list(extras["extra"]) == [0.1, 2.0, 0.2, 0.0]
-    assert "Against `none`: `se`: slower; `se(reduction=8)`: undecided." in texts(shown.markdown)
+    assert "Against None: SE: slower; SE (reduction=8): undecided." in texts(shown.markdown)
     numbers = shown.table[0].value
     assert list(numbers["ratio"]) == ["1", "1.5 [1.4, 1.6]", "1 [0.9, 1.1]"]
     assert list(numbers["bytes"]) == ["6.73\u202fMB", "7.77\u202fMB", "7.77\u202fMB"]
@@ -226,7 +226,7 @@ def test_what_is_withheld_is_withheld_everywhere_with_the_reason() -> None:
     assert set(numbers["predicted extra, ms"]) == {"", "+0.100", "+0.200"}, "the ledger does not need a clock"
     assert latency_charts.times(report) is None
     ratios = table(shown, "network", "verdict")
-    assert list(ratios["network"]) == ["none, by itself"] and ratios["median"][0] == 1.01
+    assert list(ratios["network"]) == ["None, by itself"] and ratios["median"][0] == 1.01
     assert ":gray-badge[withheld]" in latency_panels.fitting(report, 5.0)
     assert "4.05" not in report.latex()
 
@@ -249,7 +249,7 @@ def test_the_cost_page_leads_here_with_its_networks(client: Client, monkeypatch:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("device", "modes", "formats", "where"), [("cpu: a chip", 3, 2, 1), ("cuda: a GPU", 4, 3, 2)])
+@pytest.mark.parametrize(("device", "modes", "formats", "where"), [("cpu: a chip", 4, 2, 1), ("cuda: a GPU", 5, 3, 2)])
 def test_only_what_the_device_can_do_is_offered(
     page: AppTest, client: Client, monkeypatch: pytest.MonkeyPatch, device: str, modes: int, formats: int, where: int
 ) -> None:

@@ -11,16 +11,17 @@ from PIL import Image
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
-from attention.build import build
+from attention.build import build, resolve
 from attention.client import Client
 from attention.reports.compare import CompareRequest
+from attention.reports.exemplars import ExemplarsRequest
+from attention.reports.maps import MapsRequest
 from attention.reports.out_of_distribution import OutOfDistributionRequest
 from attention.reports.seen import SeenRequest
 from attention.spec import Pictures, Variant
 from dashboard import connect
-from dashboard.drawing import theme
+from dashboard.drawing import theme, words
 from dashboard.views.look import answers, places
-from dashboard.widgets import networks
 from tests.dashboard.page_parts import linked, page_of, table, texts
 
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
@@ -77,15 +78,15 @@ def test_a_plain_network_alone_has_no_gates_and_the_page_stands(page: AppTest) -
 
 
 @pytest.mark.full
-def test_an_upload_of_nothing_they_know_is_probably_none_and_says_how_well_that_is_told(
+def test_an_upload_is_placed_among_photos_of_the_classes_with_how_well_that_tells_others_apart(
     page: AppTest, client: Client
 ) -> None:
     noise = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(noise, "PNG")
-    page.query_params["image"] = [client.upload("noise.png", noise.getvalue()).id]
+    uploaded = client.upload("noise.png", noise.getvalue()).id
+    page.query_params["image"] = [uploaded]
     page.query_params["net"] = ["none", "se"]
     whole(page)
-    uploaded = page.query_params["image"][0]
     asked = OutOfDistributionRequest(
         variants=tuple(Variant.parse(name) for name in ("none", "se")),
         photos=Pictures(images=(uploaded,)),
@@ -96,7 +97,11 @@ def test_an_upload_of_nothing_they_know_is_probably_none_and_says_how_well_that_
     assert ("Probably none of these 5" in texts(page.info)) == none
     assert f"than of {100 * max(surety.energy_quantile for surety in told):.0f} %" in texts(page.caption)
     foreign = [image for image in client.images() if image.sample and image.label not in FLOWERS]
-    assert f"tells 200 photos of these classes from {len(foreign)} of the gallery" in texts(page.caption)
+    photos = Pictures(images=tuple(image.id for image in foreign))
+    areas = client.ask(asked.model_copy(update={"photos": photos})).networks
+    assert f"tells {areas[0].own} photos of these classes from {len(foreign)} of the gallery" in texts(page.caption)
+    low, high = (choose(area.energy_area for area in areas) for choose in (min, max))
+    assert f"area under the curve {low:.2f} to {high:.2f}" in texts(page.caption)
 
 
 @pytest.mark.full
@@ -109,8 +114,19 @@ def test_a_photo_can_be_padded_and_everything_that_is_drawn_follows(page: AppTes
     assert seen.png_base64 in htmls(page) and seen.preprocess.mode == "border"
     left, top, right, bottom = seen.crop
     assert (left, right) == pytest.approx((0, 1), abs=0.02) and top < 0 and bottom > 1
+    assert "accuracies on the networks' cards" in texts(page.caption)
     page.button_group(key="fit").set_value("").run()
     assert not page.exception and seen.png_base64 not in htmls(page)
+    assert "accuracies on the networks' cards" not in texts(page.caption)
+
+
+@pytest.mark.full
+def test_networks_that_differ_in_more_than_attention_are_said_to(page: AppTest) -> None:
+    whole(page)
+    assert "need not come from attention" not in texts(page.caption), "those that come along are trained alike"
+    page.query_params["variant"] = ["resnet20/eca?weights=shipped"]
+    whole(page)
+    assert "differ in resolution" in texts(page.caption) and "96 px" in texts(page.caption)
 
 
 @pytest.mark.full
@@ -229,7 +245,8 @@ def test_a_link_to_a_photo_that_is_gone_says_so_and_shows_a_sample(page: AppTest
 def test_a_layer_is_opened_and_stands_in_the_address(page: AppTest) -> None:
     page.query_params["layer"] = "3.2"
     whole(page)
-    assert htmls(page).count("ch. ") == 2 * 16, "eight of either end for each of two networks"
+    rows = [element.proto.json for element in page.get("bidi_component") if "Maps of" in element.proto.json]
+    assert [row.count("ch. ") for row in rows] == [16, 16], "eight of either end for each of two networks"
     grid = table(page, "layer", "rank", "weight", "open")
     assert set(grid[grid["open"]]["layer"]) == {"3.2"}
 
@@ -279,7 +296,28 @@ def test_random_weights_have_no_say_in_which_classes_are_drawn(client: Client) -
 
 
 def test_networks_are_called_as_people_say() -> None:
-    said = networks.labels([v.name for v in TRIO])
+    said = words.labels([v.name for v in TRIO])
     assert list(said.values()) == ["None", "SE", "ECA"]
-    several = networks.labels(["resnet20/coord", "resnet50/se(reduction=8)", "resnet20(width=8)/danet"])
+    several = words.labels(["resnet20/coord", "resnet50/se(reduction=8)", "resnet20(width=8)/danet"])
     assert list(several.values()) == ["CA · resnet20", "SE · resnet50 (reduction=8)", "DANet · resnet20(width=8)"]
+
+
+@pytest.mark.full
+def test_a_channel_of_the_address_is_opened_with_the_images_at_its_ends(page: AppTest, client: Client) -> None:
+    network = resolve(Variant.parse("se")).name
+    page.query_params["channel"] = [f"{network}~7"]
+    whole(page)
+    request = ExemplarsRequest(variant=Variant.parse(network), pictures=Pictures(data="flowers-sample", limit=200))
+    report = client.ask(request)
+    ends = report.gates[0].ends[7]
+    drawn = htmls(page)
+    shown = re.findall(r"<figcaption><b>([\d.]+)</b>", drawn)
+    assert shown == [f"{exemplar.weight:.3f}" for exemplar in (*ends.open, *ends.closed)] and len(shown) == 8
+    assert f"{report.seen} test images" in texts(page.caption)
+    maps = client.ask(
+        MapsRequest(image=client.images()[0].id, variant=Variant.parse(network), gate=report.gates[0].path)
+    )
+    channel = next(entry for entry in maps.maps if entry.channel == 7)
+    told = texts(page.caption).replace("−", "-")
+    assert f"mean {channel.mean:.3f}, weight {channel.weight:.3f}" in told
+    assert f"mean after the gate {channel.mean * (channel.weight or 0):.3f}" in told

@@ -39,7 +39,7 @@ def test_the_home_page_opens_with_the_shipped_evidence(client: Client, monkeypat
 def test_every_row_of_the_table_has_the_apis_numbers_and_a_way_on(client: Client) -> None:
     report = client.ask(OverviewRequest())
     gates = {entry.name: entry.gates for entry in client.catalog().modules}
-    rows = answers.html(report, gates).split("<tr>")[2:]
+    rows = answers.html(report, gates, "/study?job=1").split("<tr>")[2:]
     assert len(rows) == len(report.rows)
     known = set(frame.pages())
     for html, row in zip(rows, report.rows, strict=True):
@@ -50,6 +50,9 @@ def test_every_row_of_the_table_has_the_apis_numbers_and_a_way_on(client: Client
             assert "-" not in verdicts.points(row.gain), "a minus is no hyphen"
         for link in re.findall(r'href="([^"]+)"', html):
             assert urlsplit(link).path.strip("/") in known
+        if row.module != "none":
+            assert html.count(f'"/price?backbone=resnet20&amp;attention={row.module}"') == 2, "both prices lead there"
+        assert html.count('"/study?job=1"') == (2 if row.verdict else 0), "gain and verdict lead to the study"
         assert ("Look at it" in html) == (row.look is not None)
         assert ("Train it" in html) == (row.state == "no evidence")
 

@@ -8,6 +8,7 @@ from attention.client import Client
 from attention.counting.cost import count
 from attention.spec import Variant
 from dashboard import connect
+from dashboard.drawing import theme
 
 CHART = "vega_lite_chart"
 
@@ -29,10 +30,10 @@ def test_cost_shows_the_papers_numbers(app: AppTest) -> None:
     assert not app.exception
     assert not app.error
     table = app.table[0].value
-    assert table.loc["resnet50/none", "parameters"] == "25,557,032  (25.6 M)"
-    assert table.loc["resnet50/eca", "Δ MACs"] == "+87,808  (87.8 k)"
-    assert table.loc["resnet50/se", "Δ parameters"] == "+2,514,944  (2.51 M)"
-    assert len(app.get(CHART)) == 3 + 2 + 2 + 1
+    assert table.loc["None", "parameters"] == "25,557,032  (25.6 M)"
+    assert table.loc["ECA", "Δ MACs"] == "+87,808  (87.8 k)"
+    assert table.loc["SE", "Δ parameters"] == "+2,514,944  (2.51 M)"
+    assert len(app.get(CHART)) == 3 + 2 + 2
     assert "Within 20 % by every count: **SE, ECA**" in texts(app.info), "18.0 % and 15.6 % of the bytes"
     app.slider(key="budget_percent").set_value(16).run()
     assert "Within 16 % by every count: **ECA**" in texts(app.info)
@@ -48,10 +49,8 @@ def test_cost_is_given_in_the_unit_that_is_chosen(app: AppTest) -> None:
     app.segmented_control(key="convention").set_value("eca_paper").run()
     assert not app.exception
     table = app.table[0].value
-    assert table.loc["resnet50/none", "parameters"] == "24.373 Mi"
-    assert table.loc["resnet50/none", "FLOPs"].startswith("3.857") and table.loc["resnet50/none", "FLOPs"].endswith(
-        "Gi"
-    )
+    assert table.loc["None", "parameters"] == "24.373 Mi"
+    assert table.loc["None", "FLOPs"].startswith("3.857") and table.loc["None", "FLOPs"].endswith("Gi")
     assert "thop" in texts(app.caption)
 
 
@@ -65,19 +64,21 @@ def test_all_modules_are_one_click_and_those_that_do_not_fit_say_why(app: AppTes
     assert not app.exception
     assert not app.error
     modules = set(app.multiselect(key="attention").value)
-    assert set(app.table[0].value.index) == {f"mobilenetv2/{name}" for name in {*modules, "none"} - {"fca"}}
+    assert set(app.table[0].value.index) == {theme.called(name) for name in {*modules, "none"} - {"fca"}}
     refused = app.table[1].value
     assert list(refused.index) == ["fca"]
     assert refused.loc["fca", "why it does not fit"].endswith(".")
     app.selectbox(key="place.mobilenetv2.position").select("spatial").run()
     assert not app.exception
-    assert list(app.table[0].value.index) == ["mobilenetv2/none", "mobilenetv2/sk@spatial"]
+    assert list(app.table[0].value.index) == ["None", "SK @spatial"]
 
 
 @pytest.mark.full
 def test_other_counters_testify_about_the_network_that_is_chosen(app: AppTest) -> None:
     app.run()
     app.switch_page("views/price/page.py").run()
+    app.query_params["counters"] = "true"
+    app.run()
     app.selectbox(key="court").select_index(1).run()
     assert not app.exception
     court = app.table[1].value
@@ -95,7 +96,7 @@ def test_cost_follows_the_backbone_its_size_and_more_networks(app: AppTest) -> N
     app.text_input(key="size.resnet20").set_value("64x96")
     app.multiselect(key="attention").set_value([]).run()
     assert not app.exception
-    assert list(app.table[0].value.index) == ["resnet20/none"]
+    assert list(app.table[0].value.index) == ["None"]
     assert linked(app, "size") == ["64x96"]
     macs = count(Variant.parse("resnet20/none"), (64, 96)).total.macs
     assert f"{macs:,}" in app.table[0].value.to_string()

@@ -38,7 +38,7 @@ def test_every_class_has_mean_and_spread_over_seeds() -> None:
     label = charts.called(report)
     found = [row for row in rows(drawn(drawing.recalls(report.classes, label, charts.colours(report)))) if "low" in row]
     assert [(row["class"], row["arm"]) for row in found] == [
-        (name, arm) for arm in ("none", "se", "eca") for name in ("dark", "light")
+        (name, arm) for arm in ("None", "SE", "ECA") for name in ("dark", "light")
     ]
     assert report.classes[0].confusion is not None and report.classes[0].confusion[0][1] == 900, "of 1,000 and 800"
     dark = np.array([80.0, 84.0])  # 4,000 and 4,200 of 5,000
@@ -72,6 +72,6 @@ def test_the_page_draws_classes(
     page.query_params.update({"job": job_id, "lang": language})
     page.run()
     assert not page.exception and not page.error and heading in texts(page.subheader)
-    assert set(table(page, "class", "recall", "arm")["arm"]) == {"none", "se", "eca"}
+    assert set(table(page, "class", "recall", "arm")["arm"]) == {"None", "SE", "ECA"}
     page.selectbox(key="classes.arm").set_value("resnet20/eca").run()
     assert not page.exception and table(page, "true", "given")["share"].sum() == pytest.approx(2)

@@ -82,9 +82,9 @@ def test_every_seed_is_a_dot_and_every_interval_the_reports_own() -> None:
     report = study()
     found = rows(drawn(study_charts.differences(report)))
     dots = [row for row in found if "seed" in row]
-    assert [row["seed"] for row in dots if row["arm"] == "se"] == list(range(6))
-    assert [row["difference"] for row in dots if row["arm"] == "se"] == pytest.approx(report.arms[1].differences)
-    bar = next(row for row in found if "n" in row and row["arm"] == "se")
+    assert [row["seed"] for row in dots if row["arm"] == "SE"] == list(range(6))
+    assert [row["difference"] for row in dots if row["arm"] == "SE"] == pytest.approx(report.arms[1].differences)
+    bar = next(row for row in found if "n" in row and row["arm"] == "SE")
     verdict = report.arms[1].verdict
     assert verdict is not None and verdict.difference is not None
     assert (bar["low"], bar["high"], bar["n"]) == (verdict.difference.low, verdict.difference.high, 6)
@@ -113,8 +113,8 @@ def test_with_nothing_to_compare_there_is_no_picture() -> None:
 def test_cost_stands_beside_gain() -> None:
     report = study()
     found = {row["arm"]: row for row in rows(drawn(study_charts.gains(report, "extra_parameters"))) if "arm" in row}
-    assert found["se"]["cost"] == report.arms[1].extra_parameters > found["eca"]["cost"] > 0
-    assert found["se"]["gain"] == pytest.approx(1.1, abs=0.05)
+    assert found["SE"]["cost"] == report.arms[1].extra_parameters > found["ECA"]["cost"] > 0
+    assert found["SE"]["gain"] == pytest.approx(1.1, abs=0.05)
 
 
 def test_curves_have_every_run_and_the_mean_of_each_arm() -> None:
@@ -125,11 +125,11 @@ def test_curves_have_every_run_and_the_mean_of_each_arm() -> None:
 
 def test_the_table_says_mean_spread_interval_n_and_p() -> None:
     table = study_charts.table(study())
-    assert list(table.index) == ["none", "se", "eca"]
-    assert (table.loc["none", "difference"], table.loc["none", "n"]) == ("baseline", "6")
-    assert (table.loc["se", "verdict"], table.loc["se", "p"]) == ("better", "< 0.001")
-    assert table.loc["se", "difference"].startswith("+1.1")
-    assert table.loc["eca", "verdict"] == "no difference larger than the margin"
+    assert list(table.index) == ["None", "SE", "ECA"]
+    assert (table.loc["None", "difference"], table.loc["None", "n"]) == ("baseline", "6")
+    assert (table.loc["SE", "verdict"], table.loc["SE", "p"]) == ("better", "< 0.001")
+    assert table.loc["SE", "difference"].startswith("+1.1")
+    assert table.loc["ECA", "verdict"] == "no difference larger than the margin"
 
 
 @pytest.mark.full
@@ -286,7 +286,7 @@ def test_a_running_study_shows_how_far_it_is_and_what_is_known(
     store.jobs.finish(claim, study())
     store.close()
     page.run()
-    assert page.subheader[0].value.startswith("`se` is better by +1.1"), "the verdict comes first"
+    assert page.subheader[0].value.startswith("SE is better by +1.1"), "the verdict comes first"
 
 
 @pytest.mark.full
@@ -297,9 +297,9 @@ def test_a_finished_study_opens_with_its_verdict(page: AppTest, client: Client, 
     page.query_params["job"] = job_id
     page.run()
     assert not page.exception and not page.error
-    assert page.subheader[0].value.startswith("`se` is better by +1.1")
+    assert page.subheader[0].value.startswith("SE is better by +1.1")
     assert ":blue-badge[no difference]" in texts(page.markdown)
-    assert list(page.table[0].value.index) == ["none", "se", "eca"]
+    assert list(page.table[0].value.index) == ["None", "SE", "ECA"]
     assert len(page.get(CHART)) == 3
     assert not [button for button in page.button if button.key == "cancel"]
 
@@ -342,5 +342,5 @@ def test_the_shipped_study_opens_by_default(page: AppTest, client: Client, monke
     monkeypatch.setattr(client, "shipped_study", study)
     page.run()
     assert not page.exception and not page.error
-    assert page.subheader[0].value.startswith("`se` is better by +1.1")
+    assert page.subheader[0].value.startswith("SE is better by +1.1")
     assert "comes with the service" in texts(page.caption)

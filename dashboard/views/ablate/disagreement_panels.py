@@ -87,12 +87,7 @@ def show(report: DisagreementReport, final: bool) -> None:
             )
     st.caption(translated(report.methods))
     if final:
-        with st.container(horizontal=True):
-            for label, data, file in (
-                (say("Report (JSON)"), report.model_dump_json(indent=1), "disagreement.json"),
-                (say("Images (CSV)"), report.csv(), "disagreement.csv"),
-            ):
-                st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+        drawing.files(report, "disagreement " + " ".join(one.name.partition("?")[0] for one in report.networks))
 
 
 def named(report: DisagreementReport) -> dict[str, str]:

@@ -169,10 +169,6 @@ def _downloads(report: FoldReport) -> None:
                 on_click="ignore",
                 icon=":material/download:",
             )
-        for label, data, file in (
-            (say("Report (JSON)"), report.model_dump_json(indent=1), "fold.json"),
-            (say("Table (CSV)"), report.csv(), "fold.csv"),
-        ):
-            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+    drawing.files(report, f"fold {report.network.name.partition('?')[0]}")
     if report.kept is not None:
         exports.offer([report.kept.variant])

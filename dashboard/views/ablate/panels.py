@@ -103,11 +103,8 @@ def _ask(request: WhatIfRequest) -> WhatIfReport | None:
 
 def downloads(report: Any, name: str, device: str) -> None:
     """Draw the download buttons of a report, and say which device computed it."""
-    with st.container(horizontal=True):
-        files = [(say("Report (JSON)"), report.model_dump_json(indent=1), f"{name}.json")]
-        files.append((say("Effects (CSV)"), report.csv(), f"{name}.csv"))
-        for label, data, file in files:
-            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+    network = str(getattr(report.network, "name", report.network)).partition("?")[0]
+    drawing.files(report, f"{name} {network}")
     st.caption(
         say(
             "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "

@@ -11,12 +11,12 @@ from attention.reports.compare import ClassScore, Comparison, PhotoFit
 from attention.reports.seen import SeenRequest
 from attention.schemas import Image
 from dashboard import connect
-from dashboard.drawing import theme
+from dashboard.drawing import theme, words
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import about
 from dashboard.language import say
 from dashboard.views.look import surety
-from dashboard.widgets import gallery, networks, photos
+from dashboard.widgets import gallery, photos
 
 CLASSES = 5
 """Classes that the picture shows, those that any network finds most probable."""
@@ -78,7 +78,7 @@ def labels(report: Comparison) -> tuple[str, ...]:
 
 def table(report: Comparison, image: Image) -> str:
     """Network, answer, whether it is right where that is known, and how often it is right on its test set."""
-    called = networks.labels([variant.name for variant in report.variants])
+    called = words.labels([variant.name for variant in report.variants])
     rows, known = [], labels(report)
     for variant, prediction in zip(report.variants, about(report, image.id), strict=True):
         first = prediction.top[0]
@@ -102,7 +102,7 @@ def table(report: Comparison, image: Image) -> str:
 
 def dots(report: Comparison, image: str) -> Chart:
     """Classes down, probability across, one mark a network; a line from the smallest to the largest."""
-    called = networks.labels([variant.name for variant in report.variants])
+    called = words.labels([variant.name for variant in report.variants])
     trained = {variant.name: variant.trained for variant in report.variants}
     shares = probabilities(report, image)
     order = sorted(shares, key=lambda name: (-_largest(shares[name], trained), name))[:CLASSES]
@@ -165,7 +165,7 @@ def _name(score: ClassScore, known: Sequence[str] = ()) -> str:
 
 def described(report: Comparison, image: Image) -> str:
     """The picture of the answers in a sentence."""
-    called = networks.labels([variant.name for variant in report.variants])
+    called = words.labels([variant.name for variant in report.variants])
     said = ", ".join(
         f"{called[prediction.variant]}: {_name(prediction.top[0])} {prediction.top[0].probability:.0%}"
         for prediction in about(report, image.id)
@@ -175,7 +175,7 @@ def described(report: Comparison, image: Image) -> str:
 
 def warned(report: Comparison) -> Mapping[str, list[str]]:
     """What to know before reading, each sentence with the networks it is about."""
-    called = networks.labels([variant.name for variant in report.variants])
+    called = words.labels([variant.name for variant in report.variants])
     warnings: dict[str, list[str]] = {}
     for variant in report.variants:
         if variant.warning and variant.state != "untrained":

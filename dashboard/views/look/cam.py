@@ -16,6 +16,7 @@ from dashboard import connect
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import labels
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
@@ -39,7 +40,7 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
         with st.spinner(say("Going backwards through the networks …")):
             report = connect.ask(CamRequest(images=(image.id,), variants=tuple(variants), target=target, fit=fit))
     except ServiceError as error:  # such as a class that is not there; the rest of the page stands
-        st.error(str(error), icon=":material/error:")
+        st.error(explained(error), icon=":material/error:")
         return
     for caveat in report.caveats:
         st.caption(f":material/info: {translated(caveat)}")

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from attention.reports.excitation import ExcitationReport, ExcitationRequest, ExcitedGate
 from attention.reports.stripe import StripeReport, StripeRequest
+from attention.reports.tables import Report
 from attention.schemas import Job
 from attention.spec import Plain, Request, Variant
 from dashboard import connect
@@ -108,11 +109,9 @@ def _running(request: Request[R], job: Job, show: Callable[[R, bool], None]) -> 
         show(_report(request, job), False)
 
 
-def downloads(files: Sequence[tuple[str, str, str]], device: str) -> None:
-    """The numbers behind the pictures: label, content, name of the file."""
-    with st.container(horizontal=True):
-        for label, content, file in files:
-            st.download_button(label, content, file, on_click="ignore", icon=":material/download:", key=file)
+def downloads(report: Report, about: str, device: str) -> None:
+    """The numbers behind the pictures, in files that are called by what they hold."""
+    drawing.files(report, about)
     st.caption(
         say(
             "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "
@@ -175,12 +174,11 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
         )
     )
     if files:
-        content = report.model_dump_json(indent=1), class_charts.curves_csv(report)
+        about = f"class-curves-{report.network.name.partition('?')[0]}"
+        drawing.save(say("Curves (CSV)"), lambda: class_charts.curves_csv(report), f"{about}-all.csv", "text/csv")
         downloads(
-            [
-                (say("Curves (JSON)"), content[0], "excitation.json"),
-                (say("Curves (CSV)"), content[1], "excitation.csv"),
-            ],
+            report,
+            about,
             say("%(device)s, %(images)s images", device=report.network.device, images=f"{report.images:,}"),
         )
 
@@ -295,9 +293,7 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
         st.caption(say("A dash is what cannot be computed, such as the order of channels that are all alike."))
     if files:
         downloads(
-            [
-                (say("Stripes (JSON)"), report.model_dump_json(indent=1), "stripe.json"),
-                (say("Every gate (CSV)"), report.csv("gates"), "stripe.csv"),
-            ],
+            report,
+            "stripes " + " ".join(network.name.partition("?")[0] for network in report.networks),
             say("%(device)s, %(images)s images", device=report.networks[0].device, images=f"{report.images:,}"),
         )

@@ -1,7 +1,6 @@
 """Gates of channels: layer by layer as sorted curves, and one layer opened into the maps that it weighs."""
 
 from collections.abc import Sequence
-from html import escape
 
 import altair as alt
 import numpy as np
@@ -9,13 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from attention.reports.compare import Comparison, PhotoFit
-from attention.reports.maps import MapsRequest
 from attention.schemas import Image
-from dashboard import connect
-from dashboard.drawing import theme
+from dashboard.drawing import theme, words
 from dashboard.drawing.marks import Chart, Row, channel_weights
 from dashboard.language import say
-from dashboard.widgets import linked, networks
+from dashboard.views.look import channels
+from dashboard.widgets import linked
 
 LAYER = "layer"
 STEPS = 64
@@ -29,7 +27,7 @@ def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
     rows = [row for row in channel_weights(report, image.id) if row.gate.kind == "channel"]
     if not rows:
         return
-    called = networks.labels([variant.name for variant in report.variants])
+    called = words.labels([variant.name for variant in report.variants])
     st.subheader(say("Their gates, layer by layer"), anchor=False)
     st.caption(
         say(
@@ -60,10 +58,9 @@ def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
                     width="content",
                     alt=say("Sorted channel weights of %(network)s in every layer.", network=called[name]),
                 )
-    for name in dict.fromkeys(row.variant for row in rows):
-        opened = next((row for row in rows if row.variant == name and row.layer == layer), None)
-        if opened is not None:
-            st.html(maps(report, image, opened, called[name], fit))
+    opened = [row for row in rows if row.layer == layer]
+    st.caption(say("Choose a map to see what its channel responds to."))
+    channels.show(report, image, opened, called, fit)
 
 
 def curves(rows: Sequence[Row], name: str, layer: str) -> Chart:
@@ -113,28 +110,3 @@ def curves(rows: Sequence[Row], name: str, layer: str) -> Chart:
         ),
         spacing=10,
     )
-
-
-def maps(report: Comparison, image: Image, row: Row, name: str, fit: PhotoFit | None) -> str:
-    """The maps that arrive at a gate, from most open to most closed, each dimmed by its weight."""
-    variant = next(variant.variant for variant in report.variants if variant.name == row.variant)
-    answer = connect.ask(MapsRequest(image=image.id, variant=variant, gate=row.gate.path, fit=fit))
-    hue, figures = theme.hue(row.variant), []
-    cut = answer.channels > len(answer.maps)
-    for number, drawn in enumerate(answer.maps):
-        if cut and number == len(answer.maps) // 2:
-            figures.append("<span>…</span>")
-        weight = 0.0 if drawn.weight is None else drawn.weight
-        text = say("ch. %(channel)s", channel=drawn.channel)
-        alt_text = say("Map of channel %(channel)s, weight %(weight)s", channel=drawn.channel, weight=f"{weight:.2f}")
-        shade = 0.18 + 0.82 * min(max(abs(weight), 0.0), 1.0)
-        figures.append(
-            f'<figure><img class="lab-pixels" style="border-color:{hue};filter:brightness({shade:.2f})" '
-            f'src="data:image/png;base64,{drawn.png_base64}" alt="{escape(alt_text)}">'
-            f"<figcaption>{escape(text)} · <b>{weight:.2f}</b></figcaption></figure>"
-        )
-    head = (
-        f'<div class="lab-head"><span style="color:{hue}" aria-hidden="true">{theme.sign(row.variant)}</span> '
-        f"<b>{escape(name)}</b><br><small>{escape(say('most open → most closed'))}</small></div>"
-    )
-    return f'<div class="lab-maps">{head}{"".join(figures)}</div>'

@@ -8,7 +8,9 @@ from attention.reports.compare import CompareRequest, Comparison, PhotoFit
 from attention.schemas import Image
 from attention.spec import Variant
 from dashboard import connect
+from dashboard.drawing import words
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
 from dashboard.widgets import exports, forms, gallery, linked, links, networks
@@ -31,10 +33,13 @@ def main() -> None:
         return
     for warning, names in answers.warned(report).items():
         st.warning(f"**{', '.join(names)}.** {translated(warning)}", icon=":material/warning:")
+    called = words.labels([variant.name for variant in report.variants])
+    for caveat in report.caveats:
+        st.caption(f":material/info: {words.relabelled(translated(caveat), called)}")
     answers.show(report, image, fit)
     fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
     if fresh:
-        said = ", ".join(networks.labels(fresh).values())
+        said = ", ".join(words.labels(fresh).values())
         text = say("%(networks)s: random weights, which show where gates sit and not what they learn.", networks=said)
         st.caption(f":material/info: {translated(text)}")
         arms = [name for name in fresh if not name.partition("?")[0].endswith("/none")]
@@ -75,7 +80,7 @@ def compared(image: str, variants: tuple[Variant, ...], fit: PhotoFit | None) ->
         raise
     except ServiceError as error:
         if error.status is None or len(variants) == 1:
-            st.error(str(error), icon=":material/error:")
+            st.error(explained(error), icon=":material/error:")
             return None
     good = tuple(variant for variant in variants if _answers(image, variant, fit))
     return connect.ask(request(image, good, fit)) if good else None
@@ -87,7 +92,7 @@ def _answers(image: str, variant: Variant, fit: PhotoFit | None) -> bool:
     except Unreachable:
         raise
     except ServiceError as error:
-        st.error(f"`{variant.name}`: {error}", icon=":material/error:")
+        st.error(f"`{variant.name}`: {explained(error)}", icon=":material/error:")
         return False
     return True
 

@@ -60,16 +60,13 @@ def loaded(load: LoadReport) -> str:
 
 def downloads(report: Comparison) -> None:
     """The numbers behind the pictures."""
-    files = [(say("Whole report (JSON)"), report.model_dump_json(indent=1), "comparison.json")]
+    names = " ".join(sorted({variant.variant.attention or "none" for variant in report.variants}))
+    about = f"look {report.variants[0].variant.backbone} {names}"
+    drawing.files(report, about, {"gates": say("Statistics (CSV)")} if gated(report) else {})
     if gated(report):
-        files = [
-            (say("Statistics (CSV)"), report.csv("gates"), "statistics.csv"),
-            (say("Channel weights (CSV)"), tables.weights_csv(report).decode(), "weights.csv"),
-            *files,
-        ]
-    with st.container(horizontal=True):
-        for label, data, file in files:
-            st.download_button(label, data, file, on_click="ignore", icon=":material/download:")
+        drawing.save(
+            say("Channel weights (CSV)"), lambda: tables.weights_csv(report), f"{about} weights.csv", "text/csv"
+        )
     st.caption(
         say(
             "Computed on %(device)s in %(dtype)s; channel weights travel as 16-bit floats. The address "

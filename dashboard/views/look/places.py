@@ -12,11 +12,11 @@ from attention.reports.maps import MapsRequest
 from attention.reports.seen import Crop, SeenRequest
 from attention.schemas import Image
 from dashboard import connect
-from dashboard.drawing import overlay, theme
+from dashboard.drawing import overlay, theme, words
 from dashboard.drawing.overlay import Overlay
 from dashboard.drawing.words import about
 from dashboard.language import say
-from dashboard.widgets import gallery, networks
+from dashboard.widgets import gallery
 
 MOST = 9
 """Layers that one network shows at most, evenly spaced."""
@@ -25,7 +25,7 @@ WHERE = ("spatial", "rows", "columns", "full", "matrix", "branch")
 
 def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
     """A row of pictures for each chosen network whose gates know places."""
-    called = networks.labels([variant.name for variant in report.variants])
+    called = words.labels([variant.name for variant in report.variants])
     rows = [
         (variant, prediction)
         for variant, prediction in zip(report.variants, about(report, image.id), strict=True)
@@ -64,7 +64,7 @@ def kind(gates: Sequence[GateSummary]) -> str:
 
 
 def _network(variant: VariantSummary, prediction: Prediction, image: Image, name: str, fit: PhotoFit | None) -> None:
-    photo, crop = gallery.source(image, 320), _crop(image, variant, fit)
+    photo, crop = gallery.source(image, 320), seen_part(image, variant, fit)
     hue, key = theme.hue(variant.name), f"overlay.{variant.name}"
     kinds = {gate.kind for gate in prediction.gates}
     if "matrix" in kinds:
@@ -76,7 +76,7 @@ def _network(variant: VariantSummary, prediction: Prediction, image: Image, name
     overlay.draw(photo, crop, _even(places(prediction, name)), key, hue)
 
 
-def _crop(image: Image, variant: VariantSummary, fit: PhotoFit | None) -> Crop:
+def seen_part(image: Image, variant: VariantSummary, fit: PhotoFit | None) -> Crop:
     """The part of the photo that a network saw."""
     (picture,) = connect.ask(SeenRequest(image=image.id, variants=(variant.variant,), fit=fit)).pictures
     return picture.crop
@@ -148,7 +148,7 @@ def _listening(variant: VariantSummary, prediction: Prediction, image: Image, na
         if len(drawn) == MOST // 2:
             break
     if drawn:
-        crop = _crop(image, variant, fit)
+        crop = seen_part(image, variant, fit)
         overlay.draw(gallery.source(image, 320), crop, drawn, key, theme.hue(variant.name), asks=True)
     else:
         st.caption(say("%(network)s has no gate between places here.", network=name))

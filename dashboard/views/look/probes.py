@@ -15,6 +15,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.look import probe_charts
 from dashboard.views.look.class_form import Subjects
@@ -56,7 +57,7 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
             with st.spinner(say("Differentiating …")):
                 report = connect.ask(CouplingRequest(variant=variant, image=image, gate=gate, shown=probe_charts.SHOWN))
         except ServiceError as error:
-            left.info(str(error))
+            left.info(explained(error))
             return
         left.markdown(probe_charts.coupling_words(report))
         left.caption(report.conditions)
@@ -70,13 +71,7 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
             )
         )
         with left:
-            downloads(
-                [
-                    (say("Matrix (JSON)"), report.model_dump_json(indent=1), "coupling.json"),
-                    (say("Matrix (CSV)"), report.csv(), "coupling.csv"),
-                ],
-                report.network.device,
-            )
+            downloads(report, f"coupling {report.network.name.partition('?')[0]}", report.network.device)
 
 
 def permutation(variants: Sequence[Variant]) -> None:
@@ -91,14 +86,12 @@ def permutation(variants: Sequence[Variant]) -> None:
             with st.spinner(say("Permuting channels …")):
                 report = connect.ask(request)
         except ServiceError as error:
-            st.info(str(error))
+            st.info(explained(error))
             return
         st.markdown("\n".join(f"- {sentence}" for sentence in probe_charts.permuted(report)))
         drawing.table(probe_charts.permuted_table(report), "permutation", index=False)
         st.caption(report.conditions)
-        downloads(
-            [(say("Probe (JSON)"), report.model_dump_json(indent=1), "permutation.json")], say("the service's CPU")
-        )
+        downloads(report, f"permutation {' '.join(modules)}", say("the service's CPU"))
 
 
 def scale(variant: Variant, subjects: Subjects) -> None:
@@ -113,7 +106,7 @@ def scale(variant: Variant, subjects: Subjects) -> None:
             with st.spinner(say("Enlarging what is in the middle …")):
                 report = connect.ask(ScaleRequest(variant=variant, pictures=pictures))
         except ServiceError as error:
-            st.info(str(error))
+            st.info(explained(error))
             return
         drawing.draw(probe_charts.scale(report), "scale")
         st.caption(
@@ -126,4 +119,4 @@ def scale(variant: Variant, subjects: Subjects) -> None:
         )
         for caveat in report.caveats:
             st.caption(f":material/info: {translated(caveat)}")
-        downloads([(say("Choice (JSON)"), report.model_dump_json(indent=1), "scale.json")], report.network.device)
+        downloads(report, f"scale {report.network.name.partition('?')[0]}", report.network.device)

@@ -16,7 +16,9 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, verdicts
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
+from dashboard.views.module import hearing
 from dashboard.widgets import linked, links
 
 NAME = "name"
@@ -43,17 +45,30 @@ def main() -> None:
     )
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.code(entry.doc, language=None, wrap_lines=True)
-        for paper in entry.papers:
-            st.markdown(f"[{paper}]({paper})")
-        _pitfalls(entry)
+        st.code(entry.formula, language=None, wrap_lines=True)
+        st.code(entry.code, language="python", wrap_lines=True)
+        hearing.show(name)
     with right:
         _price(name)
         _evidence(name)
+        _pitfalls(entry)
+        _paper(entry)
     with st.container(horizontal=True):
         links.to("look", say("On a photo"), ":material/visibility:", {"net": [theme.PLAIN, name]})
         links.to("price", say("Its price on your network"), ":material/payments:", {"attention": [name]})
         links.to("learn", say("How a gate is computed"), ":material/school:")
+        links.to("study", say("Train it"), ":material/science:", {"arm": [f"resnet20/{name}"]})
+
+
+def _paper(entry: ModuleEntry) -> None:
+    """The documentation of the module's file with its links, and its paper as BibTeX."""
+    st.subheader(say("Paper"), anchor=False)
+    for paper in entry.papers:
+        st.markdown(f"[{paper}]({paper})")
+    if entry.bibtex:
+        drawing.save("BibTeX", lambda: entry.bibtex, f"{entry.name}.bib", "application/x-bibtex")
+    with st.expander(say("Documentation of the module"), icon=":material/description:"):
+        st.code(entry.doc, language=None, wrap_lines=True)
 
 
 def _pitfalls(entry: ModuleEntry) -> None:
@@ -72,7 +87,7 @@ def _price(name: str) -> None:
             request = CostRequest(variants=(Variant(backbone=backbone, attention=name),), input_size=size)
             (bill,) = connect.ask(request).variants
         except ServiceError as error:
-            st.caption(str(error))
+            st.caption(explained(error))
             continue
         rows.append(
             {

@@ -17,6 +17,7 @@ from dashboard.language import marked, say
 from dashboard.service_sentences import translated
 from dashboard.views.overview import table
 from dashboard.widgets import linked, links, markup, networks
+from dashboard.widgets.markup import href
 
 EVIDENCE = "evidence"
 GROUPS = ("timm_resnet33ts", "eca_resnet50", "timm_a1")
@@ -37,8 +38,10 @@ def main() -> None:
     st.info(table.sentence(report), icon=":material/gavel:")
     catalog = connect.catalog()
     gates = {entry.name: entry.gates for entry in catalog.modules}
-    markup.draw(table.html(report, gates), key="answer-table")
+    study = "" if chosen in GROUPS else href("study") if chosen == SHIPPED else href("study", job=chosen)
+    markup.draw(table.html(report, gates, study), key="answer-table")
     st.caption(conditions(report))
+    drawing.files(report, f"overview {report.evidence}")
     left, right = st.columns([2, 1], gap="large")
     with left:
         _price(report)

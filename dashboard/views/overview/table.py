@@ -44,15 +44,16 @@ KINDS: dict[GateKind, str] = {
 """What the gates of a kind run over."""
 
 
-def html(report: OverviewReport, gates: Mapping[str, tuple[GateKind, ...]]) -> str:
-    """The table.
+def html(report: OverviewReport, gates: Mapping[str, tuple[GateKind, ...]], study: str = "") -> str:
+    """The table, in which each number leads to where it comes from.
 
     Args:
         gates: module -> kinds of its gates.
+        study: address of the study that is the evidence; empty for published results.
     """
     reach = scale(report)
     head = "".join(f'<th scope="col">{escape(say(name)) if name else ""}</th>' for name in HEADS)
-    body = "".join(_row(row, report, reach, gates.get(row.module, ())) for row in report.rows)
+    body = "".join(_row(row, report, reach, gates.get(row.module, ()), study) for row in report.rows)
     return f'<table class="lab-answers"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
@@ -63,7 +64,10 @@ def scale(report: OverviewReport) -> float:
     return 1.1 * max([*ends, 2 * (report.margin or 0.25)])
 
 
-def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[GateKind, ...]) -> str:
+def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[GateKind, ...], study: str) -> str:
+    price = href("price", backbone=row.network.partition("/")[0].partition("(")[0], attention=row.module)
+    if row.module == theme.PLAIN or "/" not in row.network:
+        price = ""
     about = say(ABOUT[row.module]) if row.module in ABOUT else ""
     named = theme.called(row.module)
     title = row.title if row.state == "one run" else about
@@ -72,14 +76,18 @@ def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[Ga
         f"{theme.sign(row.module)}</span> "
         f'<a href="{href("module", name=row.module)}">{escape(named)}</a><small>{escape(title)}</small></th>',
         _axis_cell(row, report, reach),
-        f"<td>{_gain(row, report)}</td>",
-        f"<td>{_verdict(row, report)}</td>",
-        f'<td data-name="{escape(say("parameters"))}">{_added(row.added_parameters)}</td>',
-        f'<td data-name="{escape(say("MACs"))}">{_added(row.added_macs)}</td>',
+        f"<td>{_linked(_gain(row, report), study)}</td>",
+        f"<td>{_linked(_verdict(row, report), study if row.verdict else '')}</td>",
+        f'<td data-name="{escape(say("parameters"))}">{_linked(_added(row.added_parameters), price)}</td>',
+        f'<td data-name="{escape(say("MACs"))}">{_linked(_added(row.added_macs), price)}</td>',
         f"<td>{escape(', '.join(dict.fromkeys(say(KINDS[kind]) for kind in kinds)))}</td>",
         f"<td>{_onward(row)}</td>",
     )
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _linked(html: str, address: str) -> str:
+    return f'<a href="{address}">{html}</a>' if html and address else html
 
 
 def _axis_cell(row: OverviewRow, report: OverviewReport, reach: float) -> str:

@@ -5,11 +5,11 @@ import pandas as pd
 import streamlit as st
 
 from attention.reports.cost import CostReport, VariantCost
-from dashboard.drawing import theme
+from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, STEP, Chart
 from dashboard.drawing.words import human
 from dashboard.language import marked, say
-from dashboard.widgets import linked, networks
+from dashboard.widgets import linked
 
 KEY, MOST, START = "budget_percent", 100, 20
 PRICES = {
@@ -29,7 +29,7 @@ def show(report: CostReport) -> None:
         return
     label = say("My budget: at most this much more of each price, per cent")
     budget = int(linked.number(st.slider, label, 0, MOST, KEY, START))
-    called = networks.labels([bill.name for bill in bills])
+    called = words.labels([bill.name for bill in bills])
     shares = {bill.name: {price: share(bill, price) for price in PRICES} for bill in bills}
     reach = 1.3 * max(budget, *(value for prices in shares.values() for value in prices.values()))
     for column, (price, name) in zip(st.columns(3), PRICES.items(), strict=True):
@@ -82,5 +82,5 @@ def bars(bills: list[VariantCost], called: dict[str, str], price: str, budget: f
         opacity=alt.condition("datum.over", alt.value(0.35), alt.value(1)),
         tooltip=["network:N", alt.Tooltip("share:Q", format="+.3f", title="%"), "text:N"],
     )
-    words = base.mark_text(align="left", dx=5, color=theme.ink()).encode(text="text:N")
-    return alt.layer(area, drawn, words).properties(height=1.4 * STEP * len(rows) + AXES)
+    amounts = base.mark_text(align="left", dx=5, color=theme.ink()).encode(text="text:N")
+    return alt.layer(area, drawn, amounts).properties(height=1.4 * STEP * len(rows) + AXES)

@@ -91,7 +91,13 @@ def conditions(report: CostReport, convention: str) -> None:
 
 def court(report: CostReport) -> None:
     """What other counters would report for one of the networks, and for one ECA module in four spellings."""
-    st.subheader(say("What other counters say"))
+    box = st.expander(say("What other counters say"), key="counters", icon=":material/gavel:", bind="query-params")
+    if box.open:
+        with box:
+            _witnesses(report)
+
+
+def _witnesses(report: CostReport) -> None:
     st.markdown(
         say(
             "Tools disagree about the same network: they use other units, skip operations, or count by how a line of "
@@ -141,9 +147,5 @@ def timed(report: CostReport) -> None:
 
 def downloads(report: CostReport) -> None:
     """The numbers behind the pictures."""
-    with st.container(horizontal=True):
-        icon = ":material/download:"
-        st.download_button(say("Numbers (CSV)"), report.csv(), "cost.csv", on_click="ignore", icon=icon)
-        st.download_button(
-            say("Whole report (JSON)"), report.model_dump_json(indent=1), "cost.json", on_click="ignore", icon=icon
-        )
+    first = report.variants[0]
+    drawing.files(report, f"cost {first.variant.backbone} {first.input_size} px")

@@ -90,7 +90,7 @@ def _names(rows: Sequence[dict[str, Any]]) -> list[alt.Chart]:
     ]
     placed: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for group in groups.values():
-        text = ", ".join(row["variant"].partition("/")[2].partition("@")[0] for row in group)
+        text = ", ".join(row["variant"].partition("@")[0] for row in group)
         x, y, wide = across(group[0]["work"]), down(group[0]["parameters"]), 6.5 * len(text)
         lefts = [x + dx - (wide if dx < 0 else 0) for dx, _ in SPOTS]
         boxes = [(left, y + dy - 6, left + wide, y + dy + 6) for left, (_, dy) in zip(lefts, SPOTS, strict=True)]
@@ -221,7 +221,7 @@ def spellings(report: CourtReport) -> Chart:
                 sort=ways,
                 title=None,
                 scale=alt.Scale(domain=ways, range=[PALETTE[2], PALETTE[5], PALETTE[1], PALETTE[4]]),
-                legend=alt.Legend(orient="top", columns=2, labelLimit=300),
+                legend=alt.Legend(orient="top", columns=1, labelLimit=360),
             ),
             tooltip=[
                 alt.Tooltip("counter:N", title=say("counter")),

@@ -30,11 +30,8 @@ PREDICTED, MEASURED = marked("predicted by the ledger"), marked("measured")
 
 
 def called(report: LatencyReport) -> dict[str, str]:
-    """Name -> label of the baseline and of every network; without the backbone if all share it."""
-    short = labels(list(dict.fromkeys([report.baseline, *(timing.name for timing in report.timings)])))
-    if len({label.partition("/")[0] for label in short.values()}) > 1:
-        return short
-    return {name: label.partition("/")[2] or label for name, label in short.items()}
+    """Name -> label of the baseline and of every network."""
+    return labels(list(dict.fromkeys([report.baseline, *(one.name for one in report.timings)])))
 
 
 def times(report: LatencyReport, budget_ms: float | None = None) -> Chart | None:

@@ -70,7 +70,7 @@ def fitting(report: LatencyReport, budget_ms: float) -> str:
     for kind, meaning in FITS.items():
         names = [label[timing.name] for timing in report.timings if timing.fit(budget_ms) == kind]
         if names:
-            lines.append(f":{BADGES[kind]}-badge[{kind}] {', '.join(f'`{name}`' for name in names)}: {meaning}.")
+            lines.append(f":{BADGES[kind]}-badge[{kind}] {', '.join(names)}: {meaning}.")
     return "  \n".join(
         [
             say("**Within %(budget_ms)s ms a pass of %(batch)s:**", budget_ms=f"{budget_ms:g}", batch=report.batch),
@@ -147,15 +147,9 @@ def conditions(report: LatencyReport) -> None:
 
 
 def _baseline(report: LatencyReport) -> str:
-    return f"`{latency_charts.called(report)[report.baseline]}`"
+    return latency_charts.called(report)[report.baseline]
 
 
 def downloads(report: LatencyReport) -> None:
     """The measurement as files."""
-    with st.container(horizontal=True):
-        for label, data, file in (
-            (say("Report (JSON)"), report.model_dump_json(indent=1), "latency.json"),
-            (say("Table (CSV)"), report.csv(), "latency.csv"),
-            (say("Table (LaTeX)"), report.latex(), "latency.tex"),
-        ):
-            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+    drawing.files(report, f"latency {report.device} {report.baseline.partition('?')[0]}")

@@ -21,13 +21,12 @@ st.title(say("Price"), anchor=False)
 st.caption(say("What a network costs for one image, and what attention adds to its plain twin. Counted, not measured."))
 catalog = connect.catalog()
 
-left, second, third, right = st.columns([3, 2, 3, 8])
+left, second, right = st.columns([3, 2, 8])
 names, kinds = [entry.name for entry in catalog.backbones], [entry.name for entry in catalog.modules]
 picked = linked.choice(left.selectbox, say("Backbone"), names, "backbone", DEFAULT_BACKBONE)
 backbone = next(entry for entry in catalog.backbones if entry.name == picked)
 label = say("Input size, pixels")
 size = linked.size(second.text_input, label, "size", backbone.input_size, state=f"size.{picked}")
-position = forms.position(third, catalog, backbone, f"place.{picked}")
 attention = linked.choices(right.multiselect, say("Attention"), kinds, "attention", FIRST)
 
 
@@ -36,7 +35,11 @@ def take_all() -> None:
 
 
 right.button(say("All %(count)s modules", count=len(kinds)), on_click=take_all, icon=":material/select_all:")
-more = forms.variants(catalog, (), "more", say("More networks"), say("To compare options, places or other backbones."))
+with st.expander(say("Another place, further networks"), icon=":material/tune:"):
+    position = forms.position(st.container(), catalog, backbone, f"place.{picked}")
+    more = forms.variants(
+        catalog, (), "more", say("More networks"), say("To compare options, places or other backbones.")
+    )
 
 try:
     placement = Placement.model_validate(position)

@@ -12,6 +12,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.language import marked, say
+from dashboard.refusals import explained
 from dashboard.widgets import jobs, linked
 
 KIND = "kind"
@@ -140,7 +141,7 @@ def _try(name: str, steps: Sequence[Callable[[], None]]) -> None:
         try:
             step()
         except ServiceError as error:
-            problems.append(str(error))
+            problems.append(explained(error))
     st.session_state[f"stored.{name}"] = []
     st.session_state[f"stored.{name}.problems"] = problems
 

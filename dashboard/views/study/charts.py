@@ -8,20 +8,16 @@ import pandas as pd
 
 from attention.reports.evidence import KIND_WORDS
 from attention.reports.study import Arm, StudyReport
-from dashboard.drawing import theme
+from dashboard.drawing import theme, verdicts, words
 from dashboard.drawing.marks import PALETTE, SHORT, TEXT, Chart
-from dashboard.drawing.words import human, labels
+from dashboard.drawing.words import human
 from dashboard.language import marked, say
 from dashboard.views.study.paired import MARGIN, paired
 
 
 def called(report: StudyReport) -> dict[str, str]:
-    """Short name -> label of each arm, in the report's order; without the backbone if all arms share it."""
-    short = labels([arm.name for arm in report.arms])
-    backbones = {name.partition("/")[0] for name in short.values()}
-    if len(backbones) > 1:
-        return short
-    return {name: label.partition("/")[2] or label for name, label in short.items()}
+    """Short name -> what people call each arm, in the report's order."""
+    return words.labels([arm.name for arm in report.arms])
 
 
 def colours(report: StudyReport, drawn: Sequence[str] = ()) -> alt.Color:
@@ -236,8 +232,8 @@ def _difference(arm: Arm) -> dict[str, str]:
         return {"difference": ""}
     found = verdict.difference
     return {
-        "difference": f"{found.estimate:+.2f}" if found else "",
-        "interval of it": " to ".join(found.ends(verdict.margin)) if found else "",
+        "difference": verdicts.points(found.estimate) if found else "",
+        "interval of it": verdicts.interval(found, verdict.margin) if found else "",
         "p": _p(verdict.p_adjusted),
         "verdict": KIND_WORDS[verdict.kind],
     }

@@ -17,6 +17,7 @@ from attention.schemas import Catalog, DataSet, ModuleEntry
 from attention.spec import OptionValue, Placement, Recipe, Variant
 from dashboard import connect
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import forms, jobs
 
@@ -228,7 +229,7 @@ def estimate(request: StudyRequest) -> bool:
     try:
         plan = connect.client().ask(PlanRequest(study=request))
     except ServiceError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(explained(error), icon=":material/error:")
         return False
     left, second, third, right = st.columns(4)
     left.metric(say("Networks"), len(plan.arms))
@@ -257,7 +258,7 @@ def start(request: StudyRequest) -> None:
     try:
         job = connect.client().submit(request)
     except ServiceError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(explained(error), icon=":material/error:")
     else:
         jobs.open_job(job.id)
         st.rerun()

@@ -10,9 +10,11 @@ from pydantic import ValidationError
 from attention.client import ServiceError
 from attention.reports.judge import JudgeReport, JudgeRequest, ResultFile
 from dashboard import connect
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.language import marked, say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.study.paired import paired
 from dashboard.views.study.panels import DEFINITION, badge, recalls
@@ -39,7 +41,7 @@ def main() -> None:
     try:
         report = connect.client().ask(asked)
     except ServiceError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(explained(error), icon=":material/error:")
         return
     show(report)
 
@@ -134,8 +136,8 @@ def show(report: JudgeReport) -> None:
     for arm in report.arms:
         if arm.verdict is not None:
             st.markdown(f"{badge(arm.verdict)} {translated(arm.verdict.sentence)}")
-            for note in arm.verdict.notes:
-                st.caption(translated(note))
+    notes = [note for arm in report.arms if arm.verdict is not None for note in arm.verdict.notes]
+    drawing.caveats([*report.caveats, *notes])
     st.markdown(report.markdown().partition("\n\n")[0])
     if (chart := differences(report)) is not None:
         st.altair_chart(chart, width="stretch")
@@ -145,16 +147,7 @@ def show(report: JudgeReport) -> None:
         recalls(report.classes, {}, alt.Color("arm:N", scale=theme.colours(names), legend=legend))
     with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
         st.markdown(say(DEFINITION))
-    for caveat in report.caveats:
-        st.warning(translated(caveat), icon=":material/warning:")
-    with st.container(horizontal=True):
-        for label, data, file in (
-            (say("Table (Markdown)"), report.markdown(), "verdicts.md"),
-            (say("Table (LaTeX)"), report.latex(), "verdicts.tex"),
-            (say("Arms (CSV)"), report.csv(), "verdicts.csv"),
-            (say("Report (JSON)"), report.model_dump_json(indent=1), "verdicts.json"),
-        ):
-            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+    drawing.files(report, "verdicts " + " ".join(arm.name for arm in report.arms))
 
 
 def differences(report: JudgeReport) -> Chart | None:

@@ -7,6 +7,7 @@ from attention.reports.study import StudyReport, StudyRequest
 from attention.schemas import Job
 from dashboard import connect
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
 from dashboard.widgets import data_sets, exports, jobs, linked, links, networks
@@ -71,7 +72,7 @@ def show_job(job: Job) -> bool:
         jobs.follow(job, show_running)
         return True
     if job.state == "failed":
-        st.error(job.error or say("It failed without a reason."), icon=":material/error:")
+        st.error(explained(job.error), icon=":material/error:")
     if job.state in ("failed", "cancelled"):
         go_on(job)
     if job.report == "none":

@@ -49,15 +49,11 @@ def verdict(report: StudyReport) -> None:
     for arm in report.arms:
         if arm.verdict is not None:
             st.markdown(f"{badge(arm.verdict)} {words.relabelled(translated(arm.verdict.sentence), label)}")
-            for note in arm.verdict.notes:
-                st.caption(words.relabelled(translated(note), label))
-    for fact in report.test_set:
-        st.caption(translated(fact))
+    notes = [note for arm in report.arms if arm.verdict is not None for note in arm.verdict.notes]
+    drawing.caveats([*report.caveats, *notes, *report.test_set], label)
     choice(report)
     with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
         st.markdown(say(DEFINITION))
-    for caveat in report.caveats:
-        st.warning(words.relabelled(translated(caveat), label), icon=":material/warning:")
 
 
 def choice(report: StudyReport) -> None:
@@ -204,14 +200,11 @@ def runs(report: StudyReport) -> None:
 
 def downloads(report: StudyReport) -> None:
     """The study as files."""
-    with st.container(horizontal=True):
-        for label, data, file in (
-            (say("Report (JSON)"), report.model_dump_json(indent=1), "study.json"),
-            (say("Runs (CSV)"), report.csv(), "study.csv"),
-            (say("Classes (CSV)"), report.csv("classes"), "classes.csv"),
-            (say("Table (LaTeX)"), report.latex(), "study.tex"),
-        ):
-            st.download_button(label, data, file, on_click="ignore", icon=":material/download:", key=file)
+    seeds = max((arm.n for arm in report.arms), default=0)
+    about = f"study {report.data.name} {report.arms[0].variant.backbone} {seeds} seeds"
+    tables = {table.name for table in report.tables()}
+    further = {"runs": say("Runs (CSV)"), "classes": say("Classes (CSV)")}
+    drawing.files(report, about, {name: label for name, label in further.items() if name in tables})
 
 
 def _conditions(report: StudyReport) -> str:

@@ -16,6 +16,7 @@ from attention.spec import GateKind, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.language import marked, say
+from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import forms, linked, links
 
@@ -66,7 +67,7 @@ def main() -> None:
     except Unreachable:
         raise
     except ServiceError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(explained(error), icon=":material/error:")
         return
     _show(report)
     with st.container(horizontal=True):
@@ -123,7 +124,7 @@ def _chosen(entries: tuple[OwnModelEntry, ...]) -> str | None:
     try:
         variant = Variant.parse(name) if name else None
     except (AttentionError, ValueError) as error:
-        st.error(str(error))
+        st.error(explained(error))
         return None
     if variant is not None:
         linked.write(NETWORK, [variant.name])

@@ -178,6 +178,8 @@ def test_comparison_at_height_and_width_is_the_networks_on_that_picture(lab: Dir
             shares = build(variant)(normalise(torch.tensor(pixels).permute(2, 0, 1), how)[None])[0].softmax(0)
         assert {score.index: score.probability for score in said.top} == pytest.approx(dict(enumerate(shares.tolist())))
         assert network.macs == count(variant, (40, 60)).total.macs
+    assert "accuracies on the networks' cards" in report.caveats[-1]
+    assert run(CompareRequest(images=(image,), variants=variants), lab).caveats == ()
 
 
 def test_heat_covers_what_was_padded_too(lab: DirectLab) -> None:

@@ -1,5 +1,6 @@
 """Decoded images are kept by what their files are: known files are not decoded again, damaged caches are made anew."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 from attention.data import dataset
 from attention.data.dataset import DataSet, read
 from attention.data.images import decode
+from attention.data.intake import take_inventory
 from attention.data.pixel_cache import CHUNK, PixelCache, fingerprint_of, in_parallel
 from attention.data.sources import items
 from attention.errors import BadData
@@ -52,6 +54,20 @@ def test_a_known_data_set_is_not_decoded_again_and_is_the_same(tmp_path: Path, d
     (folder / "test" / "cat" / "0.png").write_bytes(png(1000))
     assert not torch.equal(read(folder, 8, cache=cache).test.images, plain.test.images)
     assert len(decodes) == 4 * count
+
+
+def test_of_a_known_inventory_no_file_is_read_again(tmp_path: Path) -> None:
+    """The inventory has the hash and class of every file; so the second study begins without going through them."""
+    folder, cache = write_folder(tmp_path / "pets", split_files()), PixelCache(tmp_path / "pixels")
+    known = take_inventory(folder)
+    first = read(folder, 8, known=known, cache=cache)
+    shutil.rmtree(folder)
+    again = read(folder, 8, known=known, cache=cache)
+    assert again.facts == first.facts and all(map(torch.equal, parts(again), parts(first)))
+    [kept] = cache.folder.iterdir()
+    kept.unlink()
+    with pytest.raises(BadData):
+        read(folder, 8, known=known, cache=cache)
 
 
 @pytest.mark.parametrize("damage", ["cut short", "another pixel", "empty", "no array"])

@@ -17,6 +17,7 @@ from attention.backbones import backbones
 from attention.modules import modules
 from attention.schemas import BackboneEntry, Catalog, Health, ModuleEntry
 from attention.spec import ABLATIONS, POSITIONS, Plain, Request
+from server.api.exports import MEDIA_TYPES
 from server.api.openapi import describe
 from server.api.router import router
 from server.catalog import catalog
@@ -40,7 +41,7 @@ def test_every_entry_says_what_it_is_and_where_it_comes_from(client: TestClient)
         assert entry.title and entry.title in entry.doc, entry.name
         assert all(re.match(r"https?://\S+\w/?$", paper) for paper in entry.papers)
         assert all("default" in option for option in entry.options.get("properties", {}).values())
-    assert all(entry.gates for entry in catalog.modules)
+    assert all(entry.gates and entry.formula and "return " in entry.code for entry in catalog.modules)
     se = next(entry for entry in catalog.modules if entry.name == "se")
     assert se.gates == ("channel",)
     assert se.papers == ("https://arxiv.org/abs/1709.01507",)
@@ -159,7 +160,7 @@ def test_a_slow_analysis_is_described_as_a_job() -> None:
     shapes = paths["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
     assert [shape["properties"]["analysis"]["const"] for shape in shapes] == ["echo", "patient"]
     report = paths["/v1/jobs/{job_id}/report"]["get"]["responses"]
-    assert set(report["200"]["content"]) == {"application/json", "text/csv", "application/x-latex", "text/markdown"}
+    assert set(report["200"]["content"]) == set(MEDIA_TYPES.values())
     assert {"404", "406", "422", "500"} <= set(report)
     assert {"Job", "Jobs", "StoredReport", "PatientRequest"} <= set(app.openapi()["components"]["schemas"])
 

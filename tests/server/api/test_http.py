@@ -150,7 +150,7 @@ def test_answers_to_get_are_compressed_where_that_helps(client: TestClient, imag
 @pytest.mark.full
 def test_a_stored_report_comes_as_a_table_too(client: TestClient, report_id: str) -> None:
     address = f"/v1/reports/{report_id}"
-    forms = {"csv": "text/csv", "md": "text/markdown", "latex": "application/x-latex"}
+    forms = {"csv": "text/csv", "md": "text/markdown", "latex": "application/x-latex", "bib": "application/x-bibtex"}
     for form, media_type in forms.items():
         by_name = client.get(address, params={"format": form})
         by_header = client.get(address, headers={"Accept": f"text/html, application/json;q=0.5, {media_type}"})
@@ -163,6 +163,9 @@ def test_a_stored_report_comes_as_a_table_too(client: TestClient, report_id: str
         "text/csv;q=high, application/json",
     ):
         assert client.get(address, headers={"Accept": accept}).headers["content-type"] == "application/json"
+    page = client.get(address, params={"format": "html"})
+    assert page.headers["content-type"].startswith("text/html") and "attachment" in page.headers["content-disposition"]
+    assert page.text.startswith("<!doctype html>") and f'href="http://testserver{address}"' in page.text
     wrong = client.get(address, params={"format": "csv", "table": "rows"})
     assert wrong.status_code == 404 and "It has: " in wrong.json()["detail"]
     assert client.get(f"/v1/reports/{report_id}?format=xml").status_code == 422

@@ -1,0 +1,92 @@
+"""Who hears whom: which channels and places each gate of a module depends on, beside SE's."""
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import streamlit as st
+from PIL import Image as Pixels
+
+from attention.client import ServiceError
+from attention.reports.influence import GateInfluence, InfluenceReport, InfluenceRequest
+from dashboard import connect
+from dashboard.drawing import draw as drawing
+from dashboard.drawing import theme
+from dashboard.language import marked, say
+from dashboard.refusals import explained
+from dashboard.service_sentences import translated
+
+BESIDE = "se"
+"""The module that every other one is shown beside."""
+KINDS = {
+    "channel": marked("one weight a channel"),
+    "spatial": marked("one weight a place"),
+    "rows": marked("one weight a row and channel"),
+    "columns": marked("one weight a column and channel"),
+    "full": marked("one weight an entry"),
+    "branch": marked("one weight a branch and channel"),
+    "matrix": marked("one weight a pair"),
+}
+"""What the entries of a gate run over, in a few words."""
+
+
+def show(name: str) -> None:
+    """Pictures and sentences for every gate of the module, and for SE's."""
+    st.subheader(say("Who hears whom"), anchor=False)
+    report = None
+    for module in dict.fromkeys((name, BESIDE)):
+        try:
+            answer = connect.ask(InfluenceRequest(module=module))
+        except ServiceError as error:
+            st.caption(explained(error))
+            continue
+        report = report or answer
+        st.html("".join(_gate(module, gate, answer) for gate in answer.gates))
+    if report is not None:
+        st.caption(say("Left: gate c (down) by channel j (across). Right: the places that the middle entry hears."))
+        st.caption(translated(report.conditions))
+        drawing.files(report, f"who-hears-whom-{name}")
+
+
+def _gate(module: str, gate: GateInfluence, report: InfluenceReport) -> str:
+    """One gate: its sentence, its channels and its places."""
+    text, hue = sentence(gate, report), theme.hue(module)
+    pictures = [picture(gate.by_place, hue, say("Places: %(what)s", what=text))]
+    if len(gate.by_channel) > 1:
+        pictures.insert(0, picture(gate.by_channel, hue, say("Channels: %(what)s", what=text)))
+    kind = say(KINDS.get(gate.kind, gate.kind))
+    head = (
+        f'<div class="lab-head"><span style="color:{hue}" aria-hidden="true">{theme.sign(module)}</span> '
+        f"<b>{escape(theme.called(module))}</b> <small>{escape(kind)}</small></div>"
+    )
+    return f'{head}<p class="lab-said">{escape(text)}</p><div class="lab-maps lab-heard">{"".join(pictures)}</div>'
+
+
+def sentence(gate: GateInfluence, report: InfluenceReport) -> str:
+    """How many channels and places a gate hears, and through how many numbers if these are fewer."""
+    if not gate.channels_heard:
+        return say("It hears nothing: the gate does not look at the image.")
+    heard = say(
+        "It hears %(channels)s of %(all)s channels at %(places)s of %(every)s places.",
+        channels=gate.channels_heard,
+        all=report.channels,
+        places=gate.places_heard,
+        every=report.side**2,
+    )
+    narrow = gate.channels_heard > 1 and gate.rank < gate.channels_heard and len(gate.by_channel) > 1
+    through = say("All channels together pass through %(rank)s numbers.", rank=gate.rank) if narrow else ""
+    return f"{heard} {through}".strip()
+
+
+def picture(rows: Sequence[Sequence[float]], hue: str, alt: str) -> str:
+    """A matrix of shares as an image: nothing is the page, 1 is the colour; roots, so that what is small is seen."""
+    shares = np.sqrt(np.array(rows))
+    colour = [int(hue[at : at + 2], 16) for at in (1, 3, 5)]
+    pixels = np.zeros((*shares.shape, 4), np.uint8)
+    pixels[..., :3], pixels[..., 3] = colour, (255 * shares).round()
+    file = io.BytesIO()
+    Pixels.fromarray(pixels, "RGBA").save(file, "PNG")
+    source = base64.b64encode(file.getvalue()).decode()
+    return f'<figure><img class="lab-pixels" src="data:image/png;base64,{source}" alt="{escape(alt)}"></figure>'

@@ -1,0 +1,77 @@
+"""What the service refuses and how far jobs are, in Chinese: every kind of problem, every note of progress."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dashboard
+from attention.client import ServiceError
+from attention.errors import UnknownName
+from dashboard import catalogue, language
+from dashboard.refusals import KINDS, explained
+from dashboard.service_sentences import translated
+from server.api.entrance import problem_kinds
+
+FOLDER = Path(dashboard.__file__).parent
+LIBRARY = FOLDER.parent / "attention"
+
+
+@pytest.fixture
+def chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "current", lambda: "zh")
+
+
+def test_every_kind_of_problem_is_explained(chinese: None) -> None:
+    assert set(problem_kinds()) == set(KINDS)
+    for kind in KINDS:
+        text = explained(ServiceError("Something odd.", 422, kind=kind))
+        assert re.match(r"[\u4e00-\u9fff]", text) and text.endswith("Something odd."), "and its own words stay"
+
+
+def test_a_known_sentence_is_said_in_chinese_alone(chinese: None) -> None:
+    text = explained(UnknownName("attention module", "cbma", ["cbam"]))
+    assert "cbma" in text and "cbam" in text and not re.search("[A-Za-z]{5}", text)
+
+
+def test_english_stays_as_it_was() -> None:
+    assert explained(UnknownName("attention module", "cbma", ["cbam"])).startswith("There is no attention module named")
+    assert explained(None) == "It failed without a reason."
+
+
+def notes() -> Iterator[tuple[str, str]]:
+    """File and note of every f-string or constant that the library says about progress."""
+    for file in (*LIBRARY.glob("analyses/*.py"), LIBRARY / "training" / "run_study.py"):
+        tree = ast.parse(file.read_text("utf-8"))
+        said = {
+            node.targets[0].id: node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("progress") and len(node.args) > 2:
+                note = node.args[2]
+                note = said.get(note.id, note) if isinstance(note, ast.Name) else note
+                if isinstance(note, ast.JoinedStr | ast.Constant):
+                    yield file.name, filled(note)
+
+
+def filled(note: ast.JoinedStr | ast.Constant) -> str:
+    """The note with a number in the place of every value."""
+    parts = note.values if isinstance(note, ast.JoinedStr) else [note]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in parts)
+
+
+def test_every_note_of_progress_has_its_chinese(chinese: None) -> None:
+    found = list(notes())
+    assert len(found) >= 10
+    assert not [(file, note) for file, note in found if not re.search(r"[\u4e00-\u9fff]", translated(note))]
+
+
+def test_no_page_shows_an_error_in_the_services_own_words_alone() -> None:
+    for file in FOLDER.rglob("*.py"):
+        if file.name not in ("refusals.py", "catalogue.py"):
+            assert not re.search(r"str\(error\)|\{error\}|\{job\.error\}", file.read_text("utf-8")), file
+    assert catalogue.FOLDER == FOLDER
