@@ -5,6 +5,7 @@ import streamlit as st
 from attention.client import ServiceError
 from dashboard import connect
 from dashboard.language import say
+from dashboard.refusals import explained
 
 TYPED, REFUSED = "login.typed", "login.refused"
 
@@ -36,4 +37,4 @@ def _log_in() -> None:
     try:
         connect.log_in(st.session_state[TYPED].strip())
     except ServiceError as error:
-        st.session_state[REFUSED] = str(error)
+        st.session_state[REFUSED] = explained(error)

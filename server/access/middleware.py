@@ -107,7 +107,7 @@ class Access:
                 return respond(path, 403, "not-an-operator", "The numbers of all keys are told to an operator's key.")
             account.enter()
         except UnreadableKeys:
-            return respond(path, 503, "keys-unreadable", "The API keys cannot be read; the service's log says why.")
+            return respond(path, 503, "unreadable-keys", "The API keys cannot be read; the service's log says why.")
         except HTTPException as error:
             return respond(path, error.status_code, "too-many-requests", str(error.detail), error.headers)
         return account
