@@ -24,7 +24,7 @@ from attention.reports.attach import AttachedModule, AttachReport
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.example import Inputs, at_rest, describe, inputs, own_size
 from attention.tracing.outputs import map_shape, outlines
-from attention.tracing.paths import several, submodules
+from attention.tracing.paths import named_modules, several, submodules
 
 Start = Literal["identity", "published"]
 Maker = Callable[[int], nn.Module]
@@ -155,10 +155,11 @@ def _install(
     if not hasattr(model, name):
         model.add_module(name, AttachedModules())
     container: AttachedModules = getattr(model, name)
+    hosts = named_modules(model)
     handles: dict[str, RemovableHandle] = {}
     for path, attached in made.items():
         container[key(path)] = attached
-        handles[path] = model.get_submodule(path).register_forward_hook(RunAttached(attached))
+        handles[path] = hosts[path].register_forward_hook(RunAttached(attached))
     try:
         report = _report(model, made, shapes, call, start)
     except BaseException:

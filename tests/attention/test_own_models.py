@@ -16,6 +16,7 @@ from attention.errors import InvalidRequest, UnknownName
 from attention.gate import ablate, capture, gates, sites
 from attention.interventions.fold import fold_model, foldable
 from attention.lab import Lab
+from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Preprocess, Variant
 from tests.attention.own import SIDE, Classifier, Detector, Excite, Inverted, Scale, Segmenter, seeded
@@ -244,6 +245,7 @@ def test_a_detector_meets_a_share_of_its_boxes_again(lab: Lab) -> None:
     (effect,) = report.effects
     assert effect.kept == pytest.approx(met / min(20, len(before["boxes"])))
     assert effect.best_change == pytest.approx(float(after["scores"].max() - before["scores"].max()), abs=1e-6)
+    assert torch.equal(fused_copy(build(mine))(photo)[0]["boxes"], before["boxes"])  # as latency serves it
     with pytest.raises(InvalidRequest, match="boxes for each image"):
         lab.excitation(variant=mine, pictures=PHOTOS[:1])
 
