@@ -45,6 +45,7 @@ from attention.schemas import (
     Job,
     Jobs,
     Problem,
+    Storage,
     StoredReport,
 )
 from attention.spec import Plain, Request
@@ -236,6 +237,14 @@ class Client:
     def delete(self, kind: str, id: str) -> None:
         """Delete something that is stored."""
         self._send("DELETE", _entry(kind, id))
+
+    def share(self, kind: str, id: str, shared: bool = True) -> None:
+        """Let every API key see and use something that is stored, or its owner alone again."""
+        self._send("PATCH", _entry(kind, id), params={"shared": shared})
+
+    def storage(self) -> Storage:
+        """What is kept, kind by kind, and the room that is left; with an API key, its own and its quota."""
+        return self._read(Storage, self._send("GET", "/v1/storage"))
 
     def rename(self, kind: str, id: str, new_name: str) -> None:
         """Give something that is stored another name."""

@@ -9,6 +9,8 @@
     │   └── BadPlacement           a position or stage this backbone does not have
     ├── BadImage                   bytes that are not an image we can read
     ├── TooLarge                   more bytes, pixels or entries than the limit
+    │   └── QuotaExceeded          more bytes than one API key may keep
+    ├── NotOwned                   what another API key owns and only shares
     ├── NotFound                   an image, checkpoint, data set or report that is not stored here
     ├── BadCheckpoint              weights that do not belong to the variant
     ├── BadData                    a data set that cannot be trained on
@@ -79,6 +81,14 @@ class BadImage(AttentionError):
 
 class TooLarge(AttentionError):
     """More bytes, pixels or entries than the limit."""
+
+
+class QuotaExceeded(TooLarge):
+    """More bytes than one API key may keep; deleting something makes room."""
+
+
+class NotOwned(AttentionError):
+    """A thing that another API key owns: it is shared, and only its owner may change or delete it."""
 
 
 class NotFound(AttentionError):

@@ -14,7 +14,16 @@ from attention.reports.network import OutputKind
 from attention.spec import GateKind, Placement, Plain, Position
 
 
-class Image(Plain):
+class Owned(Plain):
+    """A stored thing as the key that asks for it sees it."""
+
+    own: bool = Field(
+        default=True, description="Whether this API key may change, share and delete it; True without keys."
+    )
+    shared: bool = Field(default=False, description="Whether its owner shares it, so that every API key may use it.")
+
+
+class Image(Owned):
     """A photo that requests may name by id."""
 
     id: str = Field(description="SHA-256 of the file's bytes, in hex.")
@@ -45,7 +54,7 @@ class Images(Plain):
     images: tuple[Image, ...] = Field(description="Samples first, then uploads, newest first.")
 
 
-class DataSet(Plain):
+class DataSet(Owned):
     """A data set in the data folder, as far as is known: what only reading it would tell is None until it was read."""
 
     name: str = Field(description="What a study calls it.")
@@ -69,7 +78,7 @@ class DataSets(Plain):
     max_bytes: int | None = Field(default=None, description="Largest archive of a data set that is taken, bytes.")
 
 
-class Checkpoint(Plain):
+class Checkpoint(Owned):
     """Weights that a variant can name, as far as a list tells."""
 
     name: str = Field(description="GET /v1/checkpoints/{name} gives the file.")
@@ -99,10 +108,13 @@ class StoredKind(Plain):
 
 
 class Storage(Plain):
-    """What users keep here, and the room that is left."""
+    """What users keep here, and the room that is left; to an API key, what it owns itself."""
 
     kinds: tuple[StoredKind, ...] = Field(description="Each kind.")
     bytes: int = Field(description="Bytes of all kinds together.")
+    quota_bytes: int | None = Field(
+        default=None, description="Bytes that the API key which asks may keep in all; null without a limit."
+    )
     free_bytes: int = Field(description="Bytes that are free on the disk of the data folder.")
     disk_bytes: int = Field(description="Size of that disk.")
 
@@ -130,7 +142,7 @@ class JobLinks(Plain):
         return cls(job=job, events=f"{job}/events", report=f"{job}/report", cancel=f"{job}/cancel", file=file)
 
 
-class Job(Plain):
+class Job(Owned):
     """A question that is answered in its own time, and how far its answer is."""
 
     id: str
@@ -217,7 +229,7 @@ class StoredReport(Plain):
     report: dict[str, Any] = Field(description="The answer, in the shape of its analysis.")
 
 
-class ReportEntry(Plain):
+class ReportEntry(Owned):
     """A stored report in a list."""
 
     id: str = Field(description="GET /v1/reports/{id} gives it.")

@@ -6,6 +6,7 @@ from attention.client import ServiceError, Unreachable
 from dashboard import connect, frame
 from dashboard.language import say
 from dashboard.refusals import explained
+from dashboard.widgets import login
 
 
 def main() -> None:
@@ -17,6 +18,9 @@ def main() -> None:
         st.error(explained(error), icon=":material/cloud_off:")
         st.button(say("Try again"), icon=":material/refresh:")
     except ServiceError as error:
+        if error.status == 401:
+            login.form()
+            return
         st.error(explained(error), icon=":material/error:")
 
 

@@ -1,5 +1,6 @@
 """The one place where pages get their client, so that tests can put theirs here."""
 
+import hashlib
 import os
 from collections.abc import Callable, Hashable
 from queue import Empty, Queue
@@ -9,7 +10,7 @@ from typing import TypeVar
 import httpx2
 import streamlit as st
 
-from attention.client import Client
+from attention.client import Client, ServiceError
 from attention.reports.study import StudyReport
 from attention.schemas import Catalog, Image
 from attention.spec import Plain, Request
@@ -24,15 +25,66 @@ PICTURES = 1000
 """How many small pictures of photos all sessions remember together."""
 
 
-@st.cache_resource
+VISITOR = "connect.visitor"
+"""In the session: the client that asks with the visitor's key."""
+
+
 def client() -> Client:
-    """The API at ATTENTION_API, by default on this machine."""
+    """The API at ATTENTION_API, by default on this machine, with the key of the visitor who has logged in."""
+    visitors: Client | None = st.session_state.get(VISITOR)
+    return _client() if visitors is None else visitors
+
+
+@st.cache_resource
+def _client() -> Client:
     return Client(http())
 
 
-def http() -> httpx2.Client:
-    """How the API is asked: at ATTENTION_API, with the key in ATTENTION_API_KEY, if there is one."""
-    key = os.environ.get("ATTENTION_API_KEY", "").strip()
+def log_in(key: str) -> None:
+    """Ask with a visitor's key from now on. The session alone keeps it, and forgets all that another key was told.
+
+    Raises:
+        ServiceError: the service does not take it, or does not answer.
+    """
+    visitors = Client(http(key))
+    visitors.storage()
+    st.session_state.clear()
+    st.session_state[VISITOR] = visitors
+
+
+def asks_for_key() -> bool:
+    """Whether the service answers only to those who have a key.
+
+    Raises:
+        ServiceError: it does not answer at all.
+    """
+    try:
+        Client(http("")).storage()
+    except ServiceError as error:
+        if error.status != 401:
+            raise
+        return True
+    return False
+
+
+def log_out() -> None:
+    """Forget the visitor's key, and all that it was told."""
+    st.session_state.clear()
+
+
+def has_key() -> bool:
+    """Whether the service is asked with a key, the visitor's or the dashboard's own."""
+    return "Authorization" in client().http.headers
+
+
+def logged_in() -> bool:
+    """Whether the visitor has logged in with a key."""
+    return VISITOR in st.session_state
+
+
+def http(key: str | None = None) -> httpx2.Client:
+    """How the API is asked: at ATTENTION_API, with a key, by default that in ATTENTION_API_KEY, if there is one."""
+    key = os.environ.get("ATTENTION_API_KEY", "").strip() if key is None else key
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     address = os.environ.get("ATTENTION_API", DEFAULT_API)
     return httpx2.Client(base_url=address, headers=headers, timeout=120, transport=Watched(httpx2.HTTPTransport()))
@@ -112,12 +164,13 @@ def shipped_study() -> StudyReport | None:
 
 
 def picture(image: Image, size: int) -> bytes:
-    """A small picture of a stored photo, remembered for all sessions: its bytes never change under its id."""
-    return _picture(image.id, size)
+    """A small picture of a stored photo, remembered for all sessions of a key: its bytes never change under its id."""
+    asked_with = client().http.headers.get("Authorization", "")
+    return _picture(image.id, size, hashlib.sha256(asked_with.encode()).hexdigest())
 
 
 @st.cache_data(max_entries=PICTURES, show_spinner=False)
-def _picture(id: str, size: int) -> bytes:
+def _picture(id: str, size: int, asked_with: str) -> bytes:
     return client().image_file(id, size)
 
 

@@ -1,4 +1,4 @@
-"""The frame of all pages: name and six pages in the top bar, and at its right running jobs and the language.
+"""The frame of all pages: name and six pages in the top bar, and at its right running jobs, language, and a menu.
 
 Every file below views/ whose docstring begins with an icon is a page: icon, title, and what it shows. So a new page is
 one new file. A ``page.py`` has the address of its folder, any other page its own name. The six of `ORDER` stand in the
@@ -61,7 +61,9 @@ def draw() -> st.Page:
     """Draw the frame; gives the page to run inside it."""
     st.html(f"<style>{STYLE.read_text('utf-8')}</style>")
     with st.container(key="frame", horizontal=True, vertical_alignment="center", wrap=False):
-        chip, switch = st.container(key="frame-jobs", width="content"), st.container(width="content")
+        chip, switch, menu = (
+            st.container(key=key, width="content") for key in ("frame-jobs", "frame-language", "frame-menu")
+        )
     with switch:
         _language()
     with st.container(key="frame-html"):
@@ -72,6 +74,9 @@ def draw() -> st.Page:
     st.set_page_config(page_title=f"{page.title} · {name}", page_icon=str(ICON), layout="wide")
     st.logo(_logo(), size="large")
     links.register(every)
+    with menu.popover("", icon=":material/person:", help=say("What is stored, and your key")):
+        links.to("stored", say("Stored"), ":material/inventory_2:")
+        links.to("login", say("Logged in") if connect.logged_in() else say("Log in"), ":material/key:")
     with chip:
         st.fragment(_jobs, run_every=EVERY_S)()
     return page
@@ -101,7 +106,9 @@ def _jobs() -> None:
     """Running jobs, failures that nobody has looked at, or that the API is silent."""
     try:
         known = connect.client().jobs()
-    except ServiceError:
+    except ServiceError as error:
+        if error.status == 401:
+            return  # the page asks for a key
         st.session_state[SILENT] = True
         st.badge(say("API silent"), icon=":material/cloud_off:", color="red")
         return

@@ -2,7 +2,7 @@
 
 python -m server                        serve until told to stop
 python -m server check                  try out the configuration: a line for each thing, OK, WARN or FAIL
-python -m server keys create NAME       make an API key, and show it this once
+python -m server keys create NAME       make an API key, and show it this once; --operator, --bytes N
 python -m server keys list              the keys there are, without what is secret about them
 python -m server keys revoke NAME       take a key no more
 python -m server settings               all settings with their defaults, as a table in Markdown
@@ -103,7 +103,9 @@ def keys(settings: Settings, asked: Namespace) -> None:
     """Make, list or revoke API keys."""
     try:
         if asked.action == "create":
-            key, token = create_key(settings.keys_path, asked.name)
+            key, token = create_key(
+                settings.keys_path, asked.name, operator=asked.operator, quota_bytes=asked.quota_bytes
+            )
             print(token)
             print(
                 f"This is the key {key.name!r}, shown this once: only its hash is kept, in {settings.keys_path}.\n"
@@ -118,7 +120,9 @@ def keys(settings: Settings, asked: Namespace) -> None:
         else:
             for key in read_keys(settings.keys_path).keys:
                 state = f"revoked {key.revoked:%Y-%m-%d %H:%M}" if key.revoked else "in use"
-                print(f"{key.id}  {key.name:<24}  created {key.created:%Y-%m-%d %H:%M}  {state}")
+                quota = key.quota_bytes or settings.key_bytes
+                may = "  operator" if key.operator else f"  {quota:,} bytes" if quota else ""
+                print(f"{key.id}  {key.name:<24}  created {key.created:%Y-%m-%d %H:%M}  {state}{may}")
     except (AttentionError, OSError) as error:
         sys.exit(str(error))
 
@@ -212,7 +216,12 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
 def add_key_actions(parser: ArgumentParser) -> None:
     """What can be done with API keys."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("create", help="make a key, and show it this once").add_argument("name", metavar="NAME")
+    create = actions.add_parser("create", help="make a key, and show it this once")
+    create.add_argument("name", metavar="NAME")
+    create.add_argument("--operator", action="store_true", help="it sees and may change what any key keeps")
+    create.add_argument(
+        "--bytes", dest="quota_bytes", type=int, metavar="N", help="it may keep so many; else ATTENTION_KEY_BYTES"
+    )
     actions.add_parser("list", help="the keys there are")
     actions.add_parser("revoke", help="take a key no more").add_argument("name", metavar="NAME", help="or its id")
 

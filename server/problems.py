@@ -28,6 +28,7 @@ STATUS: dict[type[AttentionError], int] = {
     errors.BadImage: 422,
     errors.BadTable: 400,
     errors.TooLarge: 413,
+    errors.NotOwned: 403,
     errors.NotFound: 404,
     errors.Cancelled: 409,
     errors.Conflict: 409,

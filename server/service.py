@@ -15,8 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
 
 from attention.build import skeleton
-from attention.data.folder import DataFolder
-from attention.errors import AttentionError, BadImage, InvalidRequest, TooLarge
+from attention.errors import AttentionError, BadImage, InvalidRequest, QuotaExceeded, TooLarge
 from attention.schemas import Conditions, Job, Storage
 from attention.schemas import StoredKind as KindOf
 from attention.spec import Request
@@ -32,13 +31,9 @@ from server.engine.admission import MemoryBudget
 from server.jobs.queue import JobQueue
 from server.settings import Settings
 from server.store import Store
-from server.stored.answers import StoredAnswers
-from server.stored.checkpoints import StoredCheckpoints
-from server.stored.data_sets import DataSets
-from server.stored.jobs import StoredJobs
-from server.stored.kinds import StoredKind
-from server.stored.photos import Photos
+from server.store.ownership import ASKER
 from server.stored.reports import Archive
+from server.stored.shelf import Shelf
 
 SHORT = 100_000
 """Bytes of a report that are hashed on the event loop: a tenth of a millisecond, less than a thread would cost."""
@@ -51,6 +46,10 @@ LEAST_FREE_BYTES = 20_000_000
 
 KEPT_WITHIN_S = 2.0
 """How long an answer waits for the database to keep it; without that it goes out without an id, and says so."""
+
+
+QUOTA_SEEN_S = 5.0
+"""How long ago what a key keeps may have been summed up when one more of its answers is to be kept."""
 
 
 class Kept(NamedTuple):
@@ -75,13 +74,7 @@ class Service:
         self.engine = engine
         self.queue = queue
         self.store = store
-        files, jobs = engine.files, store.jobs
-        self.photos = Photos(files, store, settings.keep_uploads_days)
-        self.data_sets = DataSets(DataFolder(files.file_store), jobs, settings.keep_data_sets_days)
-        self.checkpoints = StoredCheckpoints(files.checkpoints, jobs, settings.keep_checkpoints_days)
-        self.jobs = StoredJobs(files.file_store, jobs, settings.keep_jobs_days)
-        self.answers = StoredAnswers(store.answers, jobs, settings.reports_kept_days)
-        self.shelf: tuple[StoredKind, ...] = (self.photos, self.data_sets, self.checkpoints, self.jobs, self.answers)
+        self.shelf = Shelf(settings, engine.files, store)
         self._provenance = Provenance(engine, settings)
         self.archive = Archive(store.answers, settings)
         self.answer_cache: AnswerCache[bytes] = AnswerCache(len, memory, settings.remember_answers)
@@ -107,12 +100,23 @@ class Service:
         Raises:
             AttentionError: whatever the caller can mend; Overloaded if too many requests wait already.
         """
-        asked, brought = question.model_dump(mode="json"), photos or {}
-        if any(name not in brought and name not in self.photos.samples for name in named_photos(asked)):
-            await run_in_threadpool(self.photos.check, asked, brought)
+        await self.check_here(question, photos or {})
         conditions = await self.conditions(question)
-        json = await self.answer_cache.get((question, conditions), partial(self.work_out, question, photos))
+        asked = (ASKER.get(), question, conditions)  # how soon an answer comes tells no key what another one asked
+        json = await self.answer_cache.get(asked, partial(self.work_out, question, photos))
         return Answered(json, await self.keep(question, conditions, json))  # also if remembered: it is the newest again
+
+    async def check_here(self, question: Request[Any], brought: Mapping[str, bytes]) -> None:
+        """Return if the photos that a question names are here; with keys, if all that it names is the asker's to use.
+
+        Raises:
+            NotFound: something is not.
+        """
+        asked, photos = question.model_dump(mode="json"), self.shelf.photos
+        if ASKER.get():
+            await run_in_threadpool(self.shelf.check, asked, brought)
+        elif any(name not in brought and name not in photos.samples for name in named_photos(asked)):
+            await run_in_threadpool(photos.check, asked, brought)
 
     async def conditions(self, question: Request[Any]) -> Conditions:
         """What decides the answer of a question as long as nothing changes."""
@@ -122,6 +126,11 @@ class Service:
 
     async def keep(self, question: Request[Any], conditions: Conditions, report: bytes) -> Kept:
         """Keep an answer. Its id is given only when the database has it, for an id is a promise."""
+        if (asked_by := account()) is not None and asked_by.quota_bytes is not None:
+            try:
+                await run_in_threadpool(self.check_quota, len(report), QUOTA_SEEN_S)
+            except QuotaExceeded as error:
+                return Kept(obstacle=str(error))
         keep = partial(self.archive.keep, question, conditions, report)
         written = keep() if len(report) <= SHORT else await run_in_threadpool(keep)
         if written is None:
@@ -150,7 +159,7 @@ class Service:
             return await self.engine.answer(question, photos)
         except (BadImage, TooLarge):
             if photos and len(photos) > 1:  # only now, for reading a photo twice costs as much as a small network
-                await run_in_threadpool(self.photos.check_readable, question.model_dump(mode="json"), photos)
+                await run_in_threadpool(self.shelf.photos.check_readable, question.model_dump(mode="json"), photos)
             raise
 
     async def _check(self, question: Request[Any]) -> None:
@@ -175,11 +184,13 @@ class Service:
 
     def storage(self) -> Storage:
         """What users keep here, each kind summed up, and the room that is left; it blocks."""
-        kinds = [KindOf(kind=kind.name, keep_days=kind.keep_days, **vars(kind.extent())) for kind in self.shelf]
+        kinds = [KindOf(kind=kind.name, keep_days=kind.keep_days, **vars(kind.extent())) for kind in self.shelf.kinds]
+        asked_by = account()
         disk = shutil.disk_usage(self.settings.folder)
         return Storage(
             kinds=tuple(kinds),
             bytes=sum(kind.bytes for kind in kinds),
+            quota_bytes=asked_by.quota_bytes if asked_by else None,
             free_bytes=disk.free,
             disk_bytes=disk.total,
         )
@@ -195,10 +206,21 @@ class Service:
 
         Raises:
             NotFound: it is not here.
+            NotOwned: it is another key's, and shared.
         """
+        self.shelf.jobs.check_owned(job_id)
         job = self.store.jobs.cancel(job_id)
         self.queue.look()
         return job
+
+    def check_quota(self, size: int, summed_up_s: float = 0.0) -> None:
+        """Return if the key that asks may keep so many bytes more; it blocks.
+
+        Raises:
+            QuotaExceeded: it may not.
+        """
+        with self.shelf.room(size, summed_up_s):
+            pass
 
     def _submit(self, request: Request[Any], photos: Mapping[str, bytes], asked_as: str | None) -> Job:
         if not self.settings.database_shared:
@@ -208,16 +230,18 @@ class Service:
             )
         asked_by = account()
         if asked_as is not None:  # the same words of another key are another wish
-            words = f"{asked_by.name if asked_by else ''}\n{asked_as}"
+            words = f"{asked_by.key_id if asked_by else ''}\n{asked_as}"
             asked_as = hashlib.sha256(words.encode()).hexdigest()
             if (job := self.store.jobs.asked_before(request, asked_as)) is not None:
                 return job
         check_networks(request, self.settings)
-        self.photos.check(request.model_dump(mode="json"), photos)
+        asked = request.model_dump(mode="json")
+        (self.shelf.check if ASKER.get() else self.shelf.photos.check)(asked, photos)
         for variant in dict.fromkeys(variants(request)):
             skeleton(variant)
-        for image_id, data in photos.items():
-            self.photos.add(image_id[:12], data)
+        with self.shelf.room(max(1, self.shelf.photos.growth(photos.values()))):  # its report will need some, too
+            for image_id, data in photos.items():
+                self.shelf.photos.add(image_id[:12], data)
         add = partial(self.store.jobs.add, request, self.settings.max_jobs, asked_as)
         job = asked_by.queue(add, self.store.jobs) if asked_by else add()
         self.queue.look()

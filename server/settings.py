@@ -184,6 +184,12 @@ class Settings(BaseSettings):
     )
     key_in_flight: int = Field(default=32, ge=1, description="Requests of one key that are worked on at the same time.")
     key_jobs: int = Field(default=10, ge=1, description="Jobs of one key that wait or run at the same time.")
+    key_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Bytes that a key may keep in photos, data sets, checkpoints, jobs and reports, unless it was made "
+        "with a number of its own; None is no limit.",
+    )
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(),
         description="Web pages of other origins that may ask, as https://name, separated by commas; none by default.",

@@ -214,7 +214,7 @@ def _spread(network: Network, lab: AnyLab) -> tuple[float, int, str] | None:
     """
     card, scores = network.card, dict[str, dict[int, float]]()
     plain = arm_key(network.variant.plain)
-    for run in run_cards(lab.files.file_store) if card else ():
+    for run in run_cards(lab.files) if card else ():
         if card and (run.data, run.recipe, run.preprocess) == (card.data, card.recipe, card.preprocess):
             scores.setdefault(arm_key(run.variant), {})[run.seed] = 100 * run.test_accuracy
     if (found := earlier_spread(scores, plain)) and found[0] > 0:

@@ -243,7 +243,7 @@ def _kept(work: FoldState, how: Preprocess, lab: AnyLab) -> KeptNetwork | None:
             f"not beside it. It was tried at {how.size} pixels (shorter side {how.resize}), mean {how.mean}, "
             f"deviation {how.std}."
         )
-    variant, size = keep(work.plain, plain, card, lab.files.file_store)
+    variant, size = keep(work.plain, plain, card, lab.files.file_store, lab.files.owner)
     name = str(variant.weights).removeprefix("file:")
     return KeptNetwork(variant=variant, name=variant.name, checkpoint=name, bytes=size, card=card is not None)
 

@@ -12,6 +12,7 @@ from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.build import resolve
 from attention.counting.cost import count
+from attention.data.files import Files, owned_name
 from attention.data.folder import DataFolder, Listed
 from attention.data.splits import TEST_SHARE, with_validation
 from attention.errors import InvalidRequest, NotFound
@@ -22,7 +23,6 @@ from attention.reports.plan import Plan, PlanRequest
 from attention.reports.study import StudyRequest
 from attention.running.device import device_name
 from attention.spec import Variant
-from attention.storage.base import FileStore
 from attention.training.conditions import check_trainable, earlier_spread, seeds_advice, unseen_images
 from attention.weights.load import current
 
@@ -57,7 +57,7 @@ def _plan(study: StudyRequest, lab: AnyLab) -> Plan:
     elif data.images is not None:
         check_trainable(study.recipe, data.images, study.data, "images in all splits")
     arms = [resolve(arm.model_copy(update={"classes": classes})) for arm in study.arms()]
-    cards = [card for card in run_cards(lab.files.file_store) if card.data == data.name]
+    cards = [card for card in run_cards(lab.files) if card.data == data.name]
     cards = [card for card in cards if card.preprocess.size == study.size]
     trained = {(arm_key(card.variant), card.seed) for card in cards if card.recipe == study.recipe}
     seeds = range(study.first_seed, study.first_seed + study.seeds)
@@ -176,13 +176,13 @@ def arm_key(variant: Variant) -> str:
     return current(variant).model_copy(update={"classes": None, "seed": 0, "weights": None}).name
 
 
-def run_cards(file_store: FileStore) -> Iterable[Card]:
-    """The cards of the runs that were kept; a file that is none is passed over."""
-    for entry in file_store.entries("checkpoints"):
-        if not fnmatch(entry.last, "run-*.json"):
+def run_cards(files: Files) -> Iterable[Card]:
+    """The cards of the runs that were kept for the owner of these files; a file that is none is passed over."""
+    for entry in files.file_store.entries("checkpoints"):
+        if not fnmatch(entry.last, owned_name("run-*", files.owner) + ".json"):
             continue
         try:
-            yield Card.model_validate_json(file_store.path(entry.name).read_bytes())
+            yield Card.model_validate_json(files.file_store.path(entry.name).read_bytes())
         except (ValidationError, OSError):
             continue
 

@@ -68,20 +68,27 @@ def image_id(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def owned_name(name: str, owner: str) -> str:
+    """The name of what an API key owns: it ends with the id of the key; the name itself without one."""
+    return f"{name}-{owner}" if owner and not name.endswith(f"-{owner}") else name
+
+
 class Files:
     """The files of one service, and the samples that come with the project.
 
     Args:
         root: the service's data folder.
         url: the store that its files are in, such as ``s3://bucket/prefix``; None is the data folder itself.
+        owner: id of the API key whose runs and checkpoints analyses keep and find here; empty where all belongs to all.
 
     Raises:
         InvalidRequest: there can be no such store here.
     """
 
-    def __init__(self, root: Path, url: str | None = None) -> None:
+    def __init__(self, root: Path, url: str | None = None, owner: str = "") -> None:
         self.root = root
         self.url = url
+        self.owner = owner
         self.file_store = open_file_store(root, url)
 
     @property
@@ -152,10 +159,12 @@ class FilesAndPhotos(Files):
 
     Args:
         photos: bytes of images by id.
+        owner: as of `Files`.
     """
 
-    def __init__(self, files: Files, photos: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Files, photos: Mapping[str, bytes], owner: str = "") -> None:
         self.root, self.url, self.file_store = files.root, files.url, files.file_store  # not opened a second time
+        self.owner = owner
         self._photos = photos
 
     def forget_photos(self) -> None:

@@ -223,7 +223,7 @@ class DataFolder:
             NotFound: there is none of that name.
             InvalidRequest: it comes along.
         """
-        for entry in self._changeable(name):
+        for entry in self.changeable(name):
             self.file_store.remove(entry.name)
         self.file_store.remove(_sidecar(_stem(name)))
 
@@ -234,7 +234,7 @@ class DataFolder:
             NotFound: there is none of that name.
             Conflict: the new name is taken.
         """
-        entries = self._changeable(name)
+        entries = self.changeable(name)
         self.check_free(new)
         known = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
         ending = entries[0].last.removeprefix(_stem(entries[0].last))
@@ -250,7 +250,7 @@ class DataFolder:
             raise NotFound(f"There is no data set {name!r}.")
         return listed
 
-    def _changeable(self, name: str) -> list[Entry]:
+    def changeable(self, name: str) -> list[Entry]:
         """The files of the service's own data set of a name.
 
         Raises:

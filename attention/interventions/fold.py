@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from attention.backbones import Backbone
+from attention.data.files import owned_name
 from attention.errors import InvalidRequest
 from attention.gate import Gate, Slot, ablate, capture, gates, own_gates, sites, slots
 from attention.operations import operation
@@ -311,8 +312,10 @@ def difference(one: Tensor, truth: Tensor) -> float:
     return float((one - truth).abs().max() / truth.abs().max().clamp_min(1e-12))
 
 
-def keep(model: nn.Module, variant: Variant, card: Card | None, file_store: FileStore) -> tuple[Variant, int]:
-    """Write a folded network where ``file:NAME`` finds it, under a name made of its contents.
+def keep(
+    model: nn.Module, variant: Variant, card: Card | None, file_store: FileStore, owner: str = ""
+) -> tuple[Variant, int]:
+    """Write a folded network where ``file:NAME`` finds it, under a name made of its contents and of its owner.
 
     Returns:
         the network as a variant that can be used at once, and the checkpoint's size in bytes.
@@ -323,7 +326,7 @@ def keep(model: nn.Module, variant: Variant, card: Card | None, file_store: File
     data = to_safetensors({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()})
     about = b"" if card is None else card.model_copy(update={"date": ""}).model_dump_json().encode()
     plain = checkpoint_name(variant).replace("=", "")[:120]  # in a variant's name the sign would have to be escaped
-    name = f"{plain}-folded-{hashlib.sha256(data + about).hexdigest()[:16]}"
+    name = owned_name(f"{plain}-folded-{hashlib.sha256(data + about).hexdigest()[:16]}", owner)
     if card is not None:  # first, for the network is there as soon as its weights are
         file_store.write(f"checkpoints/{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
     file_store.write(f"checkpoints/{name}.safetensors", data)

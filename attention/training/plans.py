@@ -19,7 +19,12 @@ SAME = ("arms", "looks", "margin", "score", "recipe", "size", "validation", "fir
 
 
 def recorded_plan(
-    file_store: FileStore, request: StudyRequest, arms: Sequence[Variant], facts: DataFacts, ended: int
+    file_store: FileStore,
+    request: StudyRequest,
+    arms: Sequence[Variant],
+    facts: DataFacts,
+    ended: int,
+    owner: str = "",
 ) -> StudyPlan:
     """Find the plan that a study goes on with, or make it and keep it with the time.
 
@@ -28,6 +33,7 @@ def recorded_plan(
 
     Args:
         ended: runs of the request that have ended already.
+        owner: id of the API key whose plans are looked through.
     """
     plan = StudyPlan(
         arms=tuple(arm.name for arm in arms),
@@ -44,12 +50,13 @@ def recorded_plan(
         runs_before=ended,
         runs_asked=len(arms) * request.seeds,
     )
-    kept = sorted(_kept(file_store, plan), key=lambda old: old.created)
+    folder = f"{FOLDER}/{owner}" if owner else FOLDER
+    kept = sorted(_kept(file_store, folder, plan), key=lambda old: old.created)
     for old in kept:
         goes_on = request.first_look is None and request.seeds <= old.look_sizes[-1]
         if old.first_look == plan.first_look or goes_on:
             return old
-    file_store.write(f"{FOLDER}/{_family(plan)}-{plan.first_look}.json", plan.model_dump_json(indent=1).encode())
+    file_store.write(f"{folder}/{_family(plan)}-{plan.first_look}.json", plan.model_dump_json(indent=1).encode())
     return plan
 
 
@@ -58,10 +65,10 @@ def _family(plan: StudyPlan) -> str:
     return hashlib.sha256(same.encode()).hexdigest()[:20]
 
 
-def _kept(file_store: FileStore, plan: StudyPlan) -> list[StudyPlan]:
+def _kept(file_store: FileStore, folder: str, plan: StudyPlan) -> list[StudyPlan]:
     """Plans that differ from this one in their first look at most."""
     plans = []
-    for entry in file_store.entries(FOLDER):
+    for entry in file_store.entries(folder):
         if entry.last.startswith(_family(plan)):
             try:
                 plans.append(StudyPlan.model_validate_json(file_store.read(entry.name)))

@@ -75,13 +75,18 @@ def prepare(request: StudyRequest, run_store: RunStore) -> Prepared:
             size=request.size,
             validation=request.validation,
             fingerprint=data.facts.fingerprint,
+            owner=run_store.owner,
         )
         for seed in seeds
         for arm in arms
     ]
     records = {task.name: report for task in tasks if (report := run_store.record(task))}
     ended = sum(report.done for report in records.values())
-    plan = None if request.choose else recorded_plan(run_store.file_store, request, arms, data.facts, ended)
+    plan = (
+        None
+        if request.choose
+        else recorded_plan(run_store.file_store, request, arms, data.facts, ended, run_store.owner)
+    )
     return Prepared(arms, tasks, records, plan, data.facts)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from attention.aliases import former_spellings
 from attention.backbones import backbones
 from attention.data.dataset import DataSet, read
+from attention.data.files import owned_name
 from attention.data.folder import DataFolder
 from attention.data.pixel_cache import PixelCache
 from attention.errors import AttentionError, Cancelled, Diverged, InvalidRequest, NotFound, StorageFailed, TooLarge
@@ -44,6 +45,7 @@ class Task(Plain):
     size: int
     validation: float
     fingerprint: str
+    owner: str = ""
 
     @property
     def name(self) -> str:
@@ -52,8 +54,8 @@ class Task(Plain):
         What has its default value is left out, so that a new field, whose default is what was done before it was there,
         renames no run that is kept. A default is therefore never changed.
         """
-        said = self.model_dump_json(exclude={"data"}, exclude_defaults=True)
-        return f"run-{hashlib.sha256(said.encode()).hexdigest()[:20]}"
+        said = self.model_dump_json(exclude={"data", "owner"}, exclude_defaults=True)
+        return owned_name(f"run-{hashlib.sha256(said.encode()).hexdigest()[:20]}", self.owner)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,6 +73,7 @@ class RunStore:
         device: a torch device.
         compiled: whether steps are compiled before the first.
         made_by: the command that the cards of its runs name.
+        owner: id of the API key whose runs these are: those of other keys are neither found nor gone on with.
         on_progress: called after each epoch; what it raises ends the run, which can be resumed.
     """
 
@@ -78,6 +81,7 @@ class RunStore:
     device: str
     compiled: bool = False
     made_by: str = "POST /v1/study"
+    owner: str = ""
     on_progress: Callable[[Task, RunReport], None] = lambda task, report: None
 
     def data(self, name: str, size: int, validation: float) -> DataSet:
@@ -91,7 +95,8 @@ class RunStore:
         path = folder.path(name)
         if path is None:
             there = ", ".join(entry.last for entry in folder.entries()) or "none yet"
-            raise NotFound(f"There is no data set {name!r}. In the data folder there is: {there}.")
+            more = "" if self.owner else f" In the data folder there is: {there}."
+            raise NotFound(f"There is no data set {name!r}.{more}")
         cache = PixelCache(self.file_store.root / "pixels")
         return _read(folder, path, size, validation, path.stat().st_mtime_ns, cache)
 

@@ -104,6 +104,7 @@ COLUMNS = (
     marked("three quarters"),
     marked("size"),
     marked("age"),
+    marked("shared"),
     marked("faster"),
     marked("slower"),
     marked("no difference"),

@@ -40,6 +40,8 @@ class Key(Plain):
     name: str = Field(pattern=f"^{NAME}$", description="Who or what it was made for.")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the whole key, in hex.")
     created: AwareDatetime = Field(description="When it was made, UTC.")
+    operator: bool = Field(default=False, description="Whether it sees and may change what any key keeps.")
+    quota_bytes: int | None = Field(default=None, ge=1, description="Bytes it may keep; null is the setting's.")
     revoked: AwareDatetime | None = Field(default=None, description="Since when it is not taken any more, UTC.")
 
 
@@ -76,8 +78,12 @@ def read_keys(path: Path) -> Keys:
         ) from None
 
 
-def create_key(path: Path, name: str) -> tuple[Key, str]:
+def create_key(path: Path, name: str, *, operator: bool = False, quota_bytes: int | None = None) -> tuple[Key, str]:
     """Make a key and keep its hash. The second value is the key itself, which is nowhere else.
+
+    Args:
+        operator: whether it sees and may change what any key keeps.
+        quota_bytes: how much it may keep; None is what the setting says.
 
     Raises:
         InvalidRequest: the name cannot be, or is taken.
@@ -87,13 +93,22 @@ def create_key(path: Path, name: str) -> tuple[Key, str]:
         raise InvalidRequest(
             f"{name!r} is not a name for a key. Take letters, digits, dots, dashes and underscores; 64 at most."
         )
+    if quota_bytes is not None and quota_bytes < 1:
+        raise InvalidRequest("A key may keep 1 byte at least. Leave the number out for what ATTENTION_KEY_BYTES says.")
     with _changing(path) as keys:
         if any(key.name == name and key.revoked is None for key in keys):
             raise InvalidRequest(f"There is a key named {name!r} already. Revoke it first, or take another name.")
         ids = {key.id for key in keys}
         number = next(number for number in iter(lambda: secrets.token_hex(4), "") if number not in ids)
         token = f"att_{number}_{secrets.token_urlsafe(32)}"
-        key = Key(id=number, name=name, sha256=_digest(token), created=datetime.now(UTC).replace(microsecond=0))
+        key = Key(
+            id=number,
+            name=name,
+            sha256=_digest(token),
+            created=datetime.now(UTC).replace(microsecond=0),
+            operator=operator,
+            quota_bytes=quota_bytes,
+        )
         keys.append(key)
     return key, token
 

@@ -9,8 +9,10 @@ from threading import Lock
 from starlette.exceptions import HTTPException
 
 from attention.schemas import Job
+from server.access.keys import Key
 from server.settings import Settings
 from server.store.jobs import JobTable
+from server.store.ownership import ASKER, OPERATOR
 
 _account: ContextVar["Account | None"] = ContextVar("account", default=None)
 
@@ -20,10 +22,23 @@ class Account:
 
     Args:
         name: the key's; empty for those who ask without one, who have no limits.
+        key: the key; None for those who ask without one.
     """
 
-    def __init__(self, name: str, settings: Settings) -> None:
+    def __init__(self, name: str, settings: Settings, key: Key | None = None) -> None:
         self.name = name
+        self.key_id = key.id if key else ""
+        self.asker = None if key is None else OPERATOR if key.operator else key.id
+        """Whose things this account sees and keeps, as `server.store.ownership.ASKER` has it."""
+        self.quota_bytes = (
+            None if not self.asker else key.quota_bytes if key and key.quota_bytes else settings.key_bytes
+        )
+        """Bytes that it may keep; None without a limit."""
+        self.reserved_bytes = self.used_bytes = 0
+        """Bytes that are just being kept, and those kept when they were last summed up; changed under `reserving`."""
+        self.summed_up = -math.inf
+        """When that was, in seconds of the monotonic clock."""
+        self.reserving = Lock()
         self.refused: dict[str, int] = {"in_flight": 0, "jobs": 0}
         self._max_in_flight = settings.key_in_flight if name else math.inf
         self._max_jobs = settings.key_jobs if name else math.inf
@@ -57,7 +72,7 @@ class Account:
         if self._max_jobs == math.inf:
             return add()
         with self._queueing:  # or two that are asked for at once would both be the last
-            self._jobs = {job_id for job_id in self._jobs if not jobs.get(job_id).ended}
+            self._jobs = jobs.unfinished(self._jobs)
             if len(self._jobs) >= self._max_jobs:
                 raise self._refusal(
                     "jobs", f"This key has {len(self._jobs)} jobs that wait or run, as many as it may have.", 60
@@ -79,8 +94,9 @@ def account() -> Account | None:
 @contextmanager
 def on_account(account: Account) -> Iterator[None]:
     """Let what is done inside, also in threads that it starts work in, belong to an account."""
-    token = _account.set(account)
+    token, asker = _account.set(account), ASKER.set(account.asker)
     try:
         yield
     finally:
+        ASKER.reset(asker)
         _account.reset(token)

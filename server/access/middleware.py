@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 OPEN = ("/", "/v1/health", "/v1/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
 """What needs no key: signs of life for what watches the service, and what the API says of itself."""
 
+METRICS = "/metrics"
+"""What tells of all keys together, and so to operators only."""
+
 OPEN_BELOW = "/static-offline-docs/"
 
 ACCOUNT = "attention.account"
@@ -51,7 +54,7 @@ class Accounts:
         if key is None:
             return None
         if key.id not in self._by_id:
-            self._by_id[key.id] = Account(key.name, self._settings)
+            self._by_id[key.id] = Account(key.name, self._settings, key)
         return self._by_id[key.id]
 
     @property
@@ -100,9 +103,11 @@ class Access:
                         path, ', error="invalid_token"', "This API key is not known here, or is revoked."
                     )
                 account = found
+            if path == METRICS and account.asker:
+                return respond(path, 403, "not-an-operator", "The numbers of all keys are told to an operator's key.")
             account.enter()
         except UnreadableKeys:
-            return respond(path, 503, "keys-unreadable", "The API keys cannot be read; the service's log says why.")
+            return respond(path, 503, "unreadable-keys", "The API keys cannot be read; the service's log says why.")
         except HTTPException as error:
             return respond(path, error.status_code, "too-many-requests", str(error.detail), error.headers)
         return account

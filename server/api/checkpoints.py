@@ -1,5 +1,6 @@
 """Routes of checkpoints: the weights of trained, folded and converted networks, listed, taken away, named, deleted."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
@@ -10,10 +11,13 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from attention.schemas import Checkpoint, Checkpoints
+from server.api.changes import Shared, check_changes, check_room
 from server.api.openapi import problems
 from server.api.pages import LINK, Paged
 from server.api.responses import BINARY, MEDIA_TYPE, file_response
-from server.service import Live
+from server.service import Live, Service
+from server.stored.checkpoints import checkpoint_name
+from server.stored.kinds import own_name
 from server.web.bodies import media_type, save_body
 
 TAKEN = ("", MEDIA_TYPE, "application/x-safetensors", "application/x-www-form-urlencoded")
@@ -31,8 +35,9 @@ routes = APIRouter(prefix="/v1", tags=["checkpoints"])
 )
 def checkpoints(service: Live, page: Paged) -> Checkpoints:
     """Weights that a variant can name: those of studies and folds, and those that were sent or converted."""
-    shown = page.by_name(service.checkpoints.things(), lambda thing: thing.name)
-    return Checkpoints(checkpoints=tuple(map(service.checkpoints.described, shown)))
+    stored = service.shelf.checkpoints
+    shown = page.by_name(stored.shown(stored.things(), lambda thing: thing.name), lambda thing: thing.name)
+    return Checkpoints(checkpoints=stored.marked(tuple(map(stored.described, shown))))
 
 
 @routes.get(
@@ -54,7 +59,7 @@ def checkpoint(service: Live, name: str) -> Response:
     The tensors of a plain network have torchvision's names, so they can be loaded without this library:
     `model.load_state_dict(safetensors.torch.load_file(path))`.
     """
-    return file_response(service.engine.files.checkpoints.find(f"file:{name}").path)
+    return file_response(service.shelf.checkpoints.file(name))
 
 
 @routes.post(
@@ -74,6 +79,8 @@ async def upload_checkpoint(
 ) -> Checkpoint:
     """Keep weights as safetensors, which are the body itself; `weights=file:NAME` of a variant names them then.
 
+    Where there are API keys, the name that it gets ends with the id of the key that asks.
+
     The file is written to disk as it comes, and kept when every tensor in it is of finite floats. The answer says which
     network it fits, as far as names and shapes tell. A pickle is not read here: `attention-lab convert` makes
     safetensors of one where it lies.
@@ -82,10 +89,12 @@ async def upload_checkpoint(
     kind = media_type(http)
     if kind not in TAKEN:
         raise HTTPException(415, f"The body is {kind!r}; send the safetensors file itself. With curl: -X POST -T FILE.")
-    await run_in_threadpool(service.checkpoints.check_free, name)
-    with service.checkpoints.arriving(name) as path:
+    stored, name = service.shelf.checkpoints, own_name(checkpoint_name(name))
+    await check_room(http, service)
+    await run_in_threadpool(stored.check_free, name)
+    with stored.arriving(name) as path:
         await save_body(http, service.settings.max_checkpoint_bytes, "checkpoint", path)
-        checkpoint = await run_in_threadpool(service.checkpoints.adopt, path)
+        checkpoint = await run_in_threadpool(_adopted, service, path)
     response.headers["Location"] = f"/v1/checkpoints/{quote(checkpoint.name)}"
     return checkpoint
 
@@ -100,20 +109,35 @@ async def upload_checkpoint(
 )
 def delete_checkpoint(service: Live, name: str) -> None:
     """Delete a checkpoint and its card, unless a job that has not ended names it; its study would train it again."""
-    service.checkpoints.delete(name)
+    service.shelf.checkpoints.delete(name)
 
 
 @routes.patch(
     "/checkpoints/{name}",
     operation_id="rename_checkpoint",
-    summary="Rename a checkpoint",
-    response_description="It has its new name.",
-    responses=problems(404, 409, 422),
+    summary="Rename or share a checkpoint",
+    response_description="It is as asked for.",
+    responses=problems(403, 404, 409, 422),
 )
 def rename_checkpoint(
     service: Live,
     name: str,
-    new_name: Annotated[str, Query(min_length=1, max_length=300, description="What to call it from now on.")],
+    new_name: Annotated[
+        str | None, Query(min_length=1, max_length=300, description="What to call it from now on.")
+    ] = None,
+    shared: Shared = None,
 ) -> Checkpoint:
-    """Give a checkpoint another name; reports that tell of it keep the one it had."""
-    return service.checkpoints.rename(name, new_name)
+    """Give a checkpoint another name, or share it; reports that tell of it keep the name it had."""
+    check_changes(new_name, shared)
+    stored = service.shelf.checkpoints
+    if new_name is not None:
+        name = stored.rename(name, new_name).name
+    if shared is not None:
+        stored.share(name, shared)
+    return stored.marked((stored.get(name),))[0]
+
+
+def _adopted(service: Service, path: Path) -> Checkpoint:
+    stored = service.shelf.checkpoints
+    with service.shelf.room(path.stat().st_size):
+        return stored.marked((stored.adopt(path),))[0]

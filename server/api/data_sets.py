@@ -21,10 +21,11 @@ from attention.errors import NotFound
 from attention.reports.inventory import Choices
 from attention.reports.study import StudyReport
 from attention.schemas import DataSet, DataSets
+from server.api.changes import Shared, check_changes, check_room
 from server.api.openapi import problems
 from server.api.pages import LINK, Paged
-from server.service import Live
-from server.settings import Settings
+from server.service import Live, Service
+from server.stored.kinds import own_name
 from server.web.bodies import media_type, save_body
 
 ARCHIVE_TYPES = {
@@ -70,9 +71,10 @@ routes = APIRouter(prefix="/v1")
 )
 def datasets(service: Live, page: Paged) -> DataSets:
     """Data sets that a study can name: folders of class folders, archives of them, CIFAR archives, parquet."""
-    folder = service.data_sets.folder
-    listed = tuple(map(_data_set, page.by_name(folder.all(), lambda listed: f"{int(listed.shipped)} {listed.name}")))
-    return DataSets(datasets=listed, free_bytes=_free(folder), max_bytes=service.settings.max_dataset_bytes)
+    stored = service.shelf.data_sets
+    listed = tuple(map(_data_set, page.by_name(stored.all(), lambda listed: f"{int(listed.shipped)} {listed.name}")))
+    free, most = _free(stored.folder), service.settings.max_dataset_bytes
+    return DataSets(datasets=stored.marked(listed), free_bytes=free, max_bytes=most)
 
 
 @routes.get(
@@ -85,12 +87,8 @@ def datasets(service: Live, page: Paged) -> DataSets:
 )
 def dataset(service: Live, name: str) -> DataSet:
     """A data set with its inventory; one that was put into the data folder by hand is read through for that."""
-    folder = service.data_sets.folder
-    folder.intake(name)
-    listed = folder.get(name)
-    if listed is None:
-        raise NotFound(f"There is no data set {name[:100]!r}. GET /v1/datasets lists those there are.")
-    return _data_set(listed)
+    stored = service.shelf.data_sets
+    return stored.marked((_data_set(stored.get(name)),))[0]
 
 
 @routes.post(
@@ -113,7 +111,8 @@ async def upload_dataset(
 
     It is written to disk as it comes, read through once, and gets its name only when all of it is sound. The answer is
     an inventory: classes with their images, splits, what was left out and why. One that cannot be trained on as it is
-    is refused with every bad file named; ``dry_run=true`` gives the inventory of any.
+    is refused with every bad file named; ``dry_run=true`` gives the inventory of any. Where there are API keys, the
+    name that it gets ends with the id of the key that asks.
     With curl: ``curl -X POST -T flowers.zip 'http://127.0.0.1:8000/v1/datasets?name=flowers'``.
     """
     kind = media_type(http)
@@ -122,13 +121,12 @@ async def upload_dataset(
             415,
             f"The body is {kind!r}; send the zip or tar itself. With curl: -X POST -T flowers.zip and ?name=flowers.",
         )
-    folder = service.data_sets.folder
-    name = data_set_name(query.name)
-    if query.replace:
-        await run_in_threadpool(service.data_sets.check_unused, name)
-    elif not query.dry_run:
-        await run_in_threadpool(folder.check_free, name)
-    listed = await _receive(http, service.settings, folder, name, query)
+    stored, name = service.shelf.data_sets, data_set_name(query.name)
+    if not query.dry_run:
+        name = own_name(name)
+        await check_room(http, service)
+        await run_in_threadpool(stored.check_unused if query.replace else stored.folder.check_free, name)
+    listed = await _receive(http, service, name, query)
     if query.dry_run:
         response.status_code = 200
     else:
@@ -147,24 +145,36 @@ async def upload_dataset(
 )
 def delete_dataset(service: Live, name: str) -> None:
     """Delete a data set's files; reports and checkpoints that came of it stay."""
-    service.data_sets.delete(name)
+    service.shelf.data_sets.delete(name)
 
 
 @routes.patch(
     "/datasets/{name}",
     operation_id="rename_dataset",
     tags=["data sets"],
-    summary="Rename a data set",
-    response_description="It has its new name.",
-    responses=problems(404, 409, 422),
+    summary="Rename or share a data set",
+    response_description="It is as asked for.",
+    responses=problems(403, 404, 409, 422),
 )
 def rename_dataset(
     service: Live,
     name: str,
-    new_name: Annotated[str, Query(min_length=1, max_length=300, description="What to call it from now on.")],
+    new_name: Annotated[
+        str | None, Query(min_length=1, max_length=300, description="What to call it from now on.")
+    ] = None,
+    shared: Shared = None,
 ) -> DataSet:
-    """Give a data set another name; reports that tell of it keep the one it had."""
-    return _data_set(service.data_sets.rename(name, new_name))
+    """Give a data set another name, or share it; reports that tell of it keep the name it had."""
+    check_changes(new_name, shared)
+    stored = service.shelf.data_sets
+    if new_name is not None:
+        name = stored.rename(name, new_name).name
+    if shared is not None:
+        stored.share(name, shared)
+    listed = stored.folder.get(name)
+    if listed is None:
+        raise stored.missing(name)
+    return stored.marked((_data_set(listed),))[0]
 
 
 @routes.get(
@@ -184,14 +194,15 @@ def shipped_study() -> Response:
         raise NotFound("No study comes with this service. Start your own: POST /v1/jobs.") from None
 
 
-async def _receive(http: HTTPRequest, settings: Settings, folder: DataFolder, name: str, query: UploadQuery) -> Listed:
+async def _receive(http: HTTPRequest, service: Service, name: str, query: UploadQuery) -> Listed:
     """The body as a data set; whatever goes wrong, nothing of it stays."""
+    folder = service.shelf.data_sets.folder
     path = await run_in_threadpool(_temporary, folder)
     try:
-        await save_body(http, settings.max_dataset_bytes, "archive", path)
+        await save_body(http, service.settings.max_dataset_bytes, "archive", path)
         if query.dry_run:
             return await run_in_threadpool(_previewed, folder, path, name, query.choices)
-        return await run_in_threadpool(_adopted, folder, path, name, query)
+        return await run_in_threadpool(_adopted, service, path, name, query)
     finally:
         with suppress(FileNotFoundError):
             path.unlink()
@@ -204,8 +215,9 @@ def _previewed(folder: DataFolder, path: Path, name: str, choices: Choices) -> L
     return Listed(name, "upload", found.images, classes, not found.split_by_hash, size, inventory=found)
 
 
-def _adopted(folder: DataFolder, path: Path, name: str, query: UploadQuery) -> Listed:
-    return folder.adopt(path, name, query.choices, replaces=query.replace)
+def _adopted(service: Service, path: Path, name: str, query: UploadQuery) -> Listed:
+    with service.shelf.room(path.stat().st_size):
+        return service.shelf.data_sets.folder.adopt(path, name, query.choices, replaces=query.replace)
 
 
 def _temporary(folder: DataFolder) -> Path:

@@ -17,6 +17,7 @@ OTHERS = {
     "unexpected-error": "A bug in the service, not in the request. Its log tells more under the id in the detail.",
     "malformed-request": "What came is no request as HTTP has it: a line or a header that cannot be read.",
     "head-too-large": "The request line and the headers together are longer than is taken.",
+    "not-an-operator": "This tells of what all API keys do, and needs one that was made with --operator.",
     "foreign-origin": "A web page of another site may not ask this service, unless its operator allows it.",
 }
 """Kinds of problems that are no class of errors, nor just a status."""

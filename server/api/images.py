@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from attention.errors import InvalidRequest
 from attention.schemas import Image, Images
+from server.api.changes import Shared, check_changes
 from server.api.openapi import problems
 from server.api.pages import LINK, Paged
 from server.api.request_body import FILES
 from server.api.responses import is_known
-from server.service import Live
+from server.service import Live, Service
 from server.settings import Settings
 from server.web.bodies import media_type, read_body
 from server.web.forms import Upload, plain_name, read_form
@@ -58,7 +59,7 @@ async def upload(
 ) -> Image:
     """Keep a photo, sent as the form field ``image`` or as the body itself. The same bytes twice are kept once."""
     photo = await _read_photo(http, service.settings, name)
-    image = await run_in_threadpool(service.photos.add, photo.name, photo.data)
+    image = await run_in_threadpool(_kept, service, photo)
     response.headers["Location"] = f"/v1/images/{image.id}"
     return image
 
@@ -72,7 +73,8 @@ async def upload(
 )
 def images(service: Live, page: Paged) -> Images:
     """The sample gallery, then what was uploaded, newest first."""
-    return Images(images=page.newest(service.photos.list, lambda image: (image.created, image.id)))
+    photos = service.shelf.photos
+    return Images(images=photos.marked(page.newest(photos.list, lambda image: (image.created, image.id))))
 
 
 @routes.get(
@@ -84,7 +86,8 @@ def images(service: Live, page: Paged) -> Images:
 )
 def image(service: Live, image_id: str) -> Image:
     """Name, format and size of one photo."""
-    return service.photos.image(image_id)
+    photos = service.shelf.photos
+    return photos.marked((photos.image(image_id),))[0]
 
 
 @routes.get(
@@ -110,12 +113,12 @@ def image_file(
     """The photo as it came, or as a thumbnail."""
     tag = f'"{image_id}-{size or "file"}"'
     if is_known(http, tag):
-        service.photos.image(image_id)  # it may be gone
+        service.shelf.photos.image(image_id)  # it may be gone
         return Response(status_code=304, headers={"ETag": tag, **FOREVER})
     if size is None:
-        data, kind = service.photos.file(image_id)
+        data, kind = service.shelf.photos.file(image_id)
     else:
-        data, kind = service.photos.thumbnail(image_id, size), "image/jpeg"
+        data, kind = service.shelf.photos.thumbnail(image_id, size), "image/jpeg"
     return Response(data, headers={"ETag": tag, **FOREVER}, media_type=kind)
 
 
@@ -129,23 +132,38 @@ def image_file(
 )
 async def delete_image(service: Live, image_id: str) -> None:
     """Forget an uploaded photo, unless a job that has not ended looks at it; samples stay."""
-    await run_in_threadpool(service.photos.delete, image_id)
+    await run_in_threadpool(service.shelf.photos.delete, image_id)
 
 
 @routes.patch(
     "/{image_id}",
     operation_id="rename_image",
-    summary="Rename an uploaded photo",
-    response_description="It has its new name.",
-    responses=problems(404, 422),
+    summary="Rename or share an uploaded photo",
+    response_description="It is as asked for.",
+    responses=problems(403, 404, 422),
 )
 def rename_image(
     service: Live,
     image_id: str,
-    new_name: Annotated[str, Query(min_length=1, max_length=1000, description="Its file name from now on.")],
+    new_name: Annotated[
+        str | None, Query(min_length=1, max_length=1000, description="Its file name from now on.")
+    ] = None,
+    shared: Shared = None,
 ) -> Image:
-    """Give an uploaded photo another file name; its id stays, and samples stay as they are."""
-    return service.photos.rename(image_id, plain_name(new_name))
+    """Give an uploaded photo another file name, or share it; its id stays, and samples stay as they are."""
+    check_changes(new_name, shared)
+    photos = service.shelf.photos
+    if new_name is not None:
+        photos.rename(image_id, plain_name(new_name))
+    if shared is not None:
+        photos.share(image_id, shared)
+    return photos.marked((photos.image(image_id),))[0]
+
+
+def _kept(service: Service, photo: Upload) -> Image:
+    photos = service.shelf.photos
+    with service.shelf.room(photos.growth((photo.data,))):
+        return photos.marked((photos.add(photo.name, photo.data),))[0]
 
 
 async def _read_photo(http: HTTPRequest, settings: Settings, name: str) -> Upload:

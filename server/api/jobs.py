@@ -15,6 +15,7 @@ from attention.errors import NotFound
 from attention.schemas import Job, Jobs, JobState
 from attention.spec import Request
 from server.api.analyses import FAULTS
+from server.api.changes import Shared, check_changes
 from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
 from server.api.openapi import Schemas, problems
 from server.api.pages import LINK, Paged
@@ -73,7 +74,7 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
         tags=["jobs"],
         summary="Stop a job",
         response_description="It is cancelled; what it found so far stays readable.",
-        responses=problems(404, 409, 422),
+        responses=problems(403, 404, 409, 422),
     )
     def cancel(service: Live, job_id: str) -> Job:
         """Stop a job that waits or runs. Cancelling it again changes nothing; one that is done or failed stays so."""
@@ -89,11 +90,25 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
         summary="Delete a job that has ended",
         status_code=204,
         response_description="It is gone, and its report with it.",
-        responses=problems(404, 409, 422),
+        responses=problems(403, 404, 409, 422),
     )
     def delete_job(service: Live, job_id: str) -> None:
         """Delete a job with its report; checkpoints that it made stay. One that waits or runs is cancelled first."""
-        service.jobs.delete(job_id)
+        service.shelf.jobs.delete(job_id)
+
+    @routes.patch(
+        "/jobs/{job_id}",
+        operation_id="share_job",
+        tags=["jobs"],
+        summary="Share a job",
+        response_description="It is as asked for.",
+        responses=problems(403, 404, 422),
+    )
+    def share_job(service: Live, job_id: str, shared: Shared = None) -> Job:
+        """Let every API key see a job and its report, or its owner alone again."""
+        check_changes(shared)
+        service.shelf.jobs.share(job_id, bool(shared))
+        return service.shelf.jobs.marked((service.store.jobs.get(job_id),))[0]
 
 
 def _add_following(routes: APIRouter) -> None:
@@ -113,7 +128,7 @@ def _add_following(routes: APIRouter) -> None:
         """Jobs, newest first."""
         table = service.store.jobs
         newest = page.newest(lambda limit, after: table.newest(limit, state, after), lambda job: (job.created, job.id))
-        return Jobs(jobs=newest)
+        return Jobs(jobs=service.shelf.jobs.marked(newest))
 
     @routes.get(
         "/jobs/{job_id}",
@@ -125,7 +140,7 @@ def _add_following(routes: APIRouter) -> None:
     )
     def job(service: Live, job_id: str) -> Job:
         """State, progress and estimate of one job; ask again for newer ones, or follow its events."""
-        return service.store.jobs.get(job_id)
+        return service.shelf.jobs.marked((service.store.jobs.get(job_id),))[0]
 
     @routes.get(
         "/jobs/{job_id}/events",
@@ -159,7 +174,10 @@ async def _events(service: Service, job: Job) -> AsyncIterator[str]:
     while not job.ended and not service.leaving.is_set():
         await anyio.sleep(EVENT_EVERY_S)
         silent_s += EVENT_EVERY_S
-        newer = await run_in_threadpool(service.store.jobs.get, job.id)
+        try:
+            newer = await run_in_threadpool(service.store.jobs.get, job.id)
+        except NotFound:  # deleted, or no longer shared with who follows it
+            return
         if _without_clock(newer) != _without_clock(job):
             job, silent_s = newer, 0.0
             yield _event(job)
@@ -225,7 +243,7 @@ def _add_files(routes: APIRouter) -> None:
 
         It is there until its job is deleted. With curl: ``curl -OJ http://127.0.0.1:8000/v1/jobs/ID/file``.
         """
-        return file_response(*service.jobs.file(job_id))
+        return file_response(*service.shelf.jobs.file(job_id))
 
 
 def _ended(kind: type[Any] | None, json: str, state: JobState) -> str:

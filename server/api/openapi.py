@@ -37,7 +37,7 @@ FAULTS = {
     400: "A table that it holds cannot be read; the detail says which line, and why.",
     404: "It names something that is not here.",
     401: "It needs an API key: `Authorization: Bearer KEY`.",
-    403: "It comes from a web page of another site, which is not allowed to ask.",
+    403: "It comes from a web page of another site, which is not allowed to ask; or it changes what another key owns.",
     405: "Another method is needed.",
     406: "It cannot be had in that format.",
     408: "Its body took too long to come.",

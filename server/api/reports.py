@@ -1,7 +1,6 @@
 """Routes of stored reports: list them, read one with its question, and ask it again."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from functools import partial
 from json import dumps, loads
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from server.answers.differences import ReportChanges, differences
 from server.answers.provenance import changes
 from server.answers.references import photos, title
 from server.api.analyses import FAULTS, accepted, report_links
+from server.api.changes import Shared, check_changes
 from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
 from server.api.openapi import SEEN_ALREADY, problems
 from server.api.pages import LINK, Moment, Paged
@@ -27,6 +27,7 @@ from server.api.request_body import FILES, MAX_FILES, read_photos
 from server.api.responses import validated
 from server.service import Live, Service
 from server.store.reports import Listed
+from server.stored.kinds import StoredKind
 from server.stored.reports import is_answer
 from server.web.bodies import while_connected
 
@@ -46,8 +47,8 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
     )
     def reports(service: Live, page: Paged) -> Reports:
         """Answers that were given at once, and finished jobs, newest first."""
-        fetch = partial(_newest, service, requests)
-        return Reports(reports=page.newest(fetch, lambda entry: (entry.created, entry.id)))
+        newest = page.newest(partial(_newest, service, requests), lambda entry: (entry.created, entry.id))
+        return Reports(reports=_marked(service, newest))
 
     @routes.get(
         "/reports/{report_id}",
@@ -78,11 +79,26 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         summary="Delete a stored report",
         status_code=204,
         response_description="It is gone.",
-        responses=problems(404, 409, 422),
+        responses=problems(403, 404, 409, 422),
     )
     def delete_report(service: Live, report_id: str) -> None:
         """Delete a report by its id; a job's report goes with its job."""
-        (service.answers if is_answer(report_id) else service.jobs).delete(report_id)
+        _kind(service, report_id).delete(report_id)
+
+    @routes.patch(
+        "/reports/{report_id}",
+        operation_id="share_report",
+        tags=["reports"],
+        summary="Share a stored report",
+        response_description="It is as asked for.",
+        responses=problems(403, 404, 422),
+    )
+    def share_report(service: Live, report_id: str, shared: Shared = None) -> ReportEntry:
+        """Let every API key see a report, or its owner alone again; a job's report is shared with its job."""
+        check_changes(shared)
+        _kind(service, report_id).share(report_id, bool(shared))
+        found = service.archive.listed(report_id) if is_answer(report_id) else service.store.jobs.get(report_id)
+        return _marked(service, (_entry(found, requests),))[0]
 
     @routes.post(
         "/reports/{report_id}/again",
@@ -106,6 +122,7 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         stored = await run_in_threadpool(_stored, service, report_id)
         question = _question(requests, stored)
         _check_photos([name for name in stored.missing if name not in brought])
+        await service.check_here(question, brought)
         if question.slow:
             return accepted(await service.submit(question, brought))
         now = await while_connected(http, service.work_out(question, brought))
@@ -122,21 +139,35 @@ def _form() -> dict[str, Any]:
 
 
 def _newest(service: Service, requests: Requests, limit: int, after: Moment | None) -> list[ReportEntry]:
-    entries = [_entry(answer, answer.created, requests) for answer in service.archive.newest(limit, after)]
-    finished = service.store.jobs.finished(limit, after)
-    entries += [_entry(job, job.finished or job.created, requests) for job in finished]
+    found: list[Listed | Job] = [*service.archive.newest(limit, after), *service.store.jobs.finished(limit, after)]
+    entries = [_entry(stored, requests) for stored in found]
     entries.sort(key=lambda entry: entry.id)
     entries.sort(key=lambda entry: entry.created, reverse=True)  # those of one moment stay by id
     return entries[:limit]
 
 
-def _entry(one: Listed | Job, created: datetime, requests: Requests) -> ReportEntry:
+def _entry(stored: Listed | Job, requests: Requests) -> ReportEntry:
     try:
-        text = title(requests[one.analysis].model_validate(one.request))
+        text = title(requests[stored.analysis].model_validate(stored.request))
     except (KeyError, ValidationError):
         text = "asked of another version of the service"
-    job, size = isinstance(one, Job), one.bytes if isinstance(one, Job) else one.size
-    return ReportEntry(id=one.id, analysis=one.analysis, title=text, created=created, bytes=size, job=job)
+    if job := isinstance(stored, Job):
+        created, size = stored.finished or stored.created, stored.bytes
+    else:
+        created, size = stored.created, stored.size
+    return ReportEntry(id=stored.id, analysis=stored.analysis, title=text, created=created, bytes=size, job=job)
+
+
+def _kind(service: Service, report_id: str) -> StoredKind:
+    """The kind that a stored report belongs to: one that a job made is a part of its job."""
+    return service.shelf.answers if is_answer(report_id) else service.shelf.jobs
+
+
+def _marked(service: Service, entries: Sequence[ReportEntry]) -> tuple[ReportEntry, ...]:
+    of_jobs = service.shelf.jobs.marked([entry for entry in entries if entry.job])
+    answers = service.shelf.answers.marked([entry for entry in entries if not entry.job])
+    marked = {entry.id: entry for entry in (*of_jobs, *answers)}
+    return tuple(marked[entry.id] for entry in entries)
 
 
 def _stored(service: Service, report_id: str) -> StoredReport:
@@ -148,7 +179,7 @@ def _stored(service: Service, report_id: str) -> StoredReport:
 
 def _here(service: Service, image_id: str) -> bool:
     try:
-        service.photos.image(image_id)
+        service.shelf.photos.image(image_id)
     except NotFound:
         return False
     return True

@@ -37,6 +37,7 @@ from server.jobs.worker import run_job
 from server.process import prepare_process
 from server.settings import Settings
 from server.store.jobs import Claim
+from server.store.ownership import ASKER, asking_as
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -69,12 +70,15 @@ class Replica:
         self._engine = LocalEngine(settings)
         self._keep = serve.multiplexed(max_num_models_per_replica=KEYS_KEPT)(_kept)
 
-    async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None) -> bytes | AttentionError:
-        """The report as JSON, or what the caller can mend."""
+    async def answer(
+        self, request: Request[Any], photos: Mapping[str, bytes] | None, asker: str | None
+    ) -> bytes | AttentionError:
+        """The report for an asker as JSON, or what the caller can mend."""
         if networks := serve.get_multiplexed_model_id():
             await self._keep(networks)
         try:
-            return await self._engine.answer(request, photos)
+            with asking_as(asker):
+                return await self._engine.answer(request, photos)
         except AttentionError as error:
             return error
 
@@ -160,7 +164,8 @@ class RayEngine:
         self._admission.check()
 
     async def _ask(self, request: Request[Any], photos: Mapping[str, bytes] | None) -> bytes | AttentionError:
-        response = self._handle.options(multiplexed_model_id=networks_key(request)).answer.remote(request, photos)
+        replicas = self._handle.options(multiplexed_model_id=networks_key(request))
+        response = replicas.answer.remote(request, photos, ASKER.get())
         try:
             answer: bytes | AttentionError = await response
             return answer

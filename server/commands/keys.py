@@ -1,6 +1,6 @@
 """Make, list or revoke API keys of the service.
 
-attention-lab keys create NAME
+attention-lab keys create NAME [--operator] [--bytes N]
 attention-lab keys list
 attention-lab keys revoke NAME
 """

@@ -24,6 +24,7 @@ from server.engine.cpu_slots import CpuSlots
 from server.engine.metrics import EngineMetrics
 from server.engine.networks import Networks
 from server.settings import Settings, cores
+from server.store.ownership import ASKER
 
 
 class LocalLab(BaseLab):
@@ -100,7 +101,8 @@ class LocalEngine:
 
     def lab(self, photos: Mapping[str, bytes] | None = None) -> LocalLab:
         """A lab for one request, and the images that came along with it."""
-        files = FilesAndPhotos(self.files, photos) if photos else self.files
+        owner = ASKER.get() or ""
+        files = FilesAndPhotos(self.files, photos or {}, owner) if photos or owner else self.files
         return LocalLab(files, self.networks)
 
     async def answer(self, request: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:

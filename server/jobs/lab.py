@@ -10,13 +10,14 @@ from server.engine.local import LocalLab, choose_device
 from server.engine.networks import Networks
 from server.jobs.progress import Reporter
 from server.settings import Settings
+from server.store.ownership import ASKER
 
 
 class JobLab(LocalLab):
     """What an analysis may use that runs as a job."""
 
     def __init__(self, settings: Settings, networks: Networks, reporter: Reporter) -> None:
-        super().__init__(Files(settings.folder, settings.files), networks)
+        super().__init__(Files(settings.folder, settings.files, ASKER.get() or ""), networks)
         self.settings = settings
         self._reporter = reporter
 

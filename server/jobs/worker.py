@@ -9,13 +9,17 @@ from pydantic import ValidationError
 
 from attention import own_models
 from attention.analyses import analyses, request_type, run
+from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest
 from attention.spec import Plain, Request
 from server.jobs.lab import JobLab, job_lab
 from server.jobs.progress import Reporter
 from server.settings import Settings
 from server.store import Store
-from server.store.jobs import Claim, JobTable
+from server.store.jobs import Claim
+from server.store.kept_jobs import KIND
+from server.store.ownership import ASKER, asking_as
+from server.stored.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +42,8 @@ def run_job(settings: Settings, job_id: str, claim: Claim | None = None, lab: ty
         if claim is None:
             return  # it was cancelled, or is in other hands
         try:
-            report = _report(settings, store.jobs, claim, _request(job.analysis, job.request), lab)
+            with asking_as(store.owners.owner(KIND, job_id)):
+                report = _report(settings, store, claim, _request(job.analysis, job.request), lab)
         except AttentionError as error:
             store.jobs.fail(claim, str(error))  # nothing happens to a job that was cancelled: its claim is lost
         except Exception:
@@ -52,9 +57,11 @@ def run_job(settings: Settings, job_id: str, claim: Claim | None = None, lab: ty
         store.close()
 
 
-def _report(settings: Settings, table: JobTable, claim: Claim, request: Request[Any], kind: type[JobLab]) -> Plain:
+def _report(settings: Settings, store: Store, claim: Claim, request: Request[Any], kind: type[JobLab]) -> Plain:
     torch.set_num_threads(settings.job_cpu_threads)
-    with Reporter(table, claim) as reporter, job_lab(settings, reporter, kind) as lab:
+    if ASKER.get():  # what was shared when the job was queued may be so no longer
+        Shelf(settings, Files(settings.folder, settings.files), store).check(request.model_dump(mode="json"))
+    with Reporter(store.jobs, claim) as reporter, job_lab(settings, reporter, kind) as lab:
         return run(request, lab)
 
 

@@ -15,7 +15,7 @@ LOOK_EVERY_S = 3600.0
 
 async def keep_no_longer(service: Service) -> None:
     """Delete what is older than its kind is kept, now and then every hour, until cancelled."""
-    while any(kind.keep_days for kind in service.shelf):
+    while any(kind.keep_days for kind in service.shelf.kinds):
         await run_in_threadpool(sweep, service, datetime.now(UTC))
         await asyncio.sleep(LOOK_EVERY_S)
 
@@ -27,7 +27,7 @@ def sweep(service: Service, now: datetime) -> dict[str, int]:
         how many things of each kind that were; a kind that cannot be looked through now is left out.
     """
     gone = {}
-    for kind in service.shelf:
+    for kind in service.shelf.kinds:
         if kind.keep_days:
             try:
                 gone[kind.name] = kind.forget_old(now)

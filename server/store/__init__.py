@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, select, update
 from sqlalchemy import delete as delete_from
-from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from attention.errors import NotFound
@@ -12,10 +12,12 @@ from attention.schemas import Image
 from server.store.database import connect, newest_first
 from server.store.jobs import JobTable
 from server.store.migrations import migrate
+from server.store.ownership import ASKER, OwnerTable, add_owner, as_seen
 from server.store.reports import AnswerTable
 from server.store.tables import AnswerRow, ImageRow, JobRow
 
 _IMAGE_COLUMNS = ("id", "name", "format", "width", "height", "bytes", "note", "created")
+PHOTOS = "photos"
 _CREATED, _ID = ImageRow.__table__.c.created, ImageRow.__table__.c.id
 
 
@@ -34,12 +36,21 @@ class Store:
         migrate(self._engine)
         self.jobs = JobTable(self._engine)
         self.answers = AnswerTable(self._engine)
+        self.owners = OwnerTable(self._engine)
+
+    def claim_image(self, image_id: str, name: str) -> None:
+        """Let the key that asks own an image, before its bytes are kept: then nobody else's leaving takes them away."""
+        if (asker := ASKER.get()) is not None:
+            with self.owners.transaction() as connection:
+                add_owner(connection, PHOTOS, image_id, asker, exists().where(ImageRow.id == image_id), name)
 
     def add_image(self, image: Image) -> Image:
         """Remember an image; one that is known becomes the newest, under the name it has now."""
         image = image.model_copy(update={"created": datetime.now(UTC)})
         values = {column: getattr(image, column) for column in _IMAGE_COLUMNS}
-        newer = update(ImageRow).where(ImageRow.id == image.id).values(**values)
+        newer = update(ImageRow).where(ImageRow.id == image.id)
+        # The name and the time of a key's own copy are in its row as owner; to others nothing has changed.
+        newer = newer.values(bytes=image.bytes) if ASKER.get() else newer.values(**values)
         try:
             with self._engine.begin() as connection:
                 if connection.execute(newer).rowcount == 0:
@@ -55,9 +66,11 @@ class Store:
         Raises:
             NotFound: it is not here.
         """
-        renamed = update(ImageRow).where(ImageRow.id == image_id).values(name=name)
-        with self._engine.begin() as connection:
-            connection.execute(renamed)
+        if asker := ASKER.get():
+            self.owners.call(PHOTOS, image_id, asker, name)
+        else:
+            with self._engine.begin() as connection:
+                connection.execute(update(ImageRow).where(ImageRow.id == image_id).values(name=name))
         return self.image(image_id)
 
     def image(self, image_id: str) -> Image:
@@ -66,27 +79,23 @@ class Store:
         Raises:
             NotFound: it is not here.
         """
+        query, _ = _images()
         with self._engine.connect() as connection:
-            row = connection.execute(select(*_columns()).where(ImageRow.id == image_id)).mappings().one_or_none()
+            row = connection.execute(query.where(ImageRow.id == image_id)).mappings().one_or_none()
         if row is None:
-            raise _no_image(image_id)
+            raise no_image(image_id)
         return Image.model_validate(dict(row))
 
     def images(self, limit: int = 1000, after: tuple[datetime, str] | None = None) -> tuple[Image, ...]:
         """Images, newest first, after a place in this order."""
-        newest = newest_first(select(*_columns()), _CREATED, _ID, limit, after)
+        query, created = _images()
+        newest = newest_first(query, created, _ID, limit, after)
         with self._engine.connect() as connection:
             return tuple(Image.model_validate(dict(row)) for row in connection.execute(newest).mappings())
 
-    def delete_image(self, image_id: str) -> None:
-        """Forget an image.
-
-        Raises:
-            NotFound: it is not here.
-        """
-        with self._engine.begin() as connection:
-            if connection.execute(delete_from(ImageRow).where(ImageRow.id == image_id)).rowcount == 0:
-                raise _no_image(image_id)
+    def erase_image(self, connection: Connection, image_id: str) -> None:
+        """Forget an image inside a transaction, if it is here."""
+        connection.execute(delete_from(ImageRow).where(ImageRow.id == image_id))
 
     def holdings(self) -> str:
         """What there is, in words: ``3 images, 2 answers, 1 job queued, 4 jobs done``."""
@@ -109,9 +118,17 @@ class Store:
         self._engine.dispose()
 
 
-def _columns() -> list[Any]:
-    return [getattr(ImageRow, column) for column in _IMAGE_COLUMNS]
+def _images() -> tuple[Select[Any], ColumnElement[datetime]]:
+    """A query for the images that the key that asks may see, and the column with their time."""
+    columns = [getattr(ImageRow, column) for column in _IMAGE_COLUMNS]
+    if not (asker := ASKER.get()):
+        return select(*columns), _CREATED
+    shown = as_seen(PHOTOS, asker)
+    named = {"name": func.coalesce(shown.c.called, ImageRow.name).label("name"), "created": shown.c.created}
+    query = select(*(named.get(column.key, column) for column in columns)).join(shown, shown.c.name == ImageRow.id)
+    return query, shown.c.created
 
 
-def _no_image(image_id: str) -> NotFound:
+def no_image(image_id: str) -> NotFound:
+    """The error of an image that is not here."""
     return NotFound(f"There is no image {image_id[:80]!r} here. Upload it first: POST /v1/images.")

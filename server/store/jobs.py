@@ -19,7 +19,7 @@ from sqlalchemy import (
     Select,
     Update,
     case,
-    delete,
+    false,
     func,
     insert,
     select,
@@ -29,10 +29,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
 from attention.errors import InvalidRequest, NotFound, Overloaded
-from attention.schemas import ENDED, Job, JobLinks, JobState, StoredReport
+from attention.schemas import Job, JobLinks, JobState, StoredReport
 from attention.spec import Plain, Request
 from server.store.database import alone, newest_first
+from server.store.kept_jobs import KIND, KeptJobs
 from server.store.owner import this_process
+from server.store.ownership import ASKER, add_owner, seen
 from server.store.tables import JobRow, ReportRow
 
 MAX_CRASHES = 3
@@ -63,7 +65,7 @@ class RunningJob:
     beats: int
 
 
-class JobTable:
+class JobTable(KeptJobs):
     """Jobs and their reports; every method is one transaction, and any thread or process may call it.
 
     Args:
@@ -71,7 +73,7 @@ class JobTable:
     """
 
     def __init__(self, engine: Engine, owner: str | None = None) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._owner = owner or this_process()
 
     def add(self, request: Request[Any], max_waiting: int, asked_as: str | None = None) -> Job:
@@ -99,6 +101,8 @@ class JobTable:
             with self._engine.begin() as connection:
                 alone(connection, "queue")  # or some could add at once, none of whom sees the others
                 connection.execute(insert(JobRow).values(**values))
+                if (asker := ASKER.get()) is not None:
+                    add_owner(connection, KIND, job_id, asker, false())
                 waiting = select(func.count()).select_from(JobRow).where(JobRow.state == "queued")
                 if connection.execute(waiting).scalar_one() > max_waiting:
                     raise Overloaded(f"{max_waiting} jobs are waiting already. Try again when some are done.", 60.0)
@@ -129,23 +133,23 @@ class JobTable:
             NotFound: it is not here.
         """
         with self._engine.connect() as connection:
-            row = connection.execute(_JOBS.where(JobRow.id == job_id)).mappings().one_or_none()
+            query = _JOBS.where(JobRow.id == job_id, seen(KIND, _COLUMNS.id))
+            row = connection.execute(query).mappings().one_or_none()
         if row is None:
-            raise NotFound(f"There is no job {job_id[:80]!r} here. GET /v1/jobs lists those there are.")
+            raise no_job(job_id)
         return _job(row)
 
     def newest(
         self, limit: int, state: JobState | None = None, after: tuple[datetime, str] | None = None
     ) -> tuple[Job, ...]:
         """Jobs, those that were asked for last first, after a place in this order."""
-        chosen = _JOBS if state is None else _JOBS.where(JobRow.state == state)
+        chosen = _JOBS.where(seen(KIND, _COLUMNS.id), *(() if state is None else (JobRow.state == state,)))
         return self._all(newest_first(chosen, _COLUMNS.created, _COLUMNS.id, limit, after))
 
     def finished(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Job, ...]:
         """Jobs that are done, those that were finished last first, after a place in this order."""
-        return self._all(
-            newest_first(_JOBS.where(JobRow.state == "done"), _COLUMNS.finished, _COLUMNS.id, limit, after)
-        )
+        done = _JOBS.where(JobRow.state == "done", seen(KIND, _COLUMNS.id))
+        return self._all(newest_first(done, _COLUMNS.finished, _COLUMNS.id, limit, after))
 
     def _all(self, query: Select[Any]) -> tuple[Job, ...]:
         with self._engine.connect() as connection:
@@ -223,33 +227,6 @@ class JobTable:
             connection.execute(stopped)
         return self.get(job_id)
 
-    # ---------------------------------------------------------------- when it has ended
-
-    def ended(self) -> tuple[tuple[str, int, datetime], ...]:
-        """Each job that has ended: its id, the bytes of its report, and when it ended."""
-        columns = select(JobRow.id, func.coalesce(ReportRow.size, 0), JobRow.finished, JobRow.created)
-        rows = columns.outerjoin(ReportRow, ReportRow.job_id == JobRow.id).where(JobRow.state.in_(ENDED))
-        with self._engine.connect() as connection:
-            return tuple(
-                (name, size, finished or created) for name, size, finished, created in connection.execute(rows)
-            )
-
-    def extent(self) -> tuple[int, int, datetime | None]:
-        """How many jobs there are, the bytes of their reports, and when the oldest was asked for."""
-        summed = select(func.count(JobRow.id), func.coalesce(func.sum(ReportRow.size), 0), func.min(JobRow.created))
-        with self._engine.connect() as connection:
-            count, size, oldest = connection.execute(
-                summed.select_from(JobRow).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
-            ).one()
-        return count, int(size), oldest
-
-    def delete(self, job_id: str) -> None:
-        """Delete a job that has ended, with its report; nothing happens if it has not, or is not here."""
-        gone = select(JobRow.id).where(JobRow.id == job_id, JobRow.state.in_(ENDED))
-        with self._engine.begin() as connection:
-            connection.execute(delete(ReportRow).where(ReportRow.job_id.in_(gone)))
-            connection.execute(delete(JobRow).where(JobRow.id == job_id, JobRow.state.in_(ENDED)))
-
     # ---------------------------------------------------------------- when its worker is gone
 
     def died(
@@ -289,12 +266,6 @@ class JobTable:
         """A job's report as JSON, final or partial; None if there is none yet."""
         with self._engine.connect() as connection:
             return connection.execute(select(ReportRow.json).where(ReportRow.job_id == job_id)).scalar_one_or_none()
-
-    def reported(self, text: str) -> bool:
-        """Whether a report of any job has a text in its JSON."""
-        with self._engine.connect() as connection:
-            found = connection.execute(select(ReportRow.job_id).where(ReportRow.json.contains(text)).limit(1))
-            return found.first() is not None
 
     def stored_report(self, job_id: str) -> StoredReport:
         """The final report of a job with its request.
@@ -349,8 +320,9 @@ class JobTable:
         return True
 
 
+_WORKED_OUT = ("eta_s", "report", "links", "bytes", "own", "shared")
 _JOBS = select(
-    *(getattr(JobRow, name) for name in Job.model_fields if name not in ("eta_s", "report", "links", "bytes")),
+    *(getattr(JobRow, name) for name in Job.model_fields if name not in _WORKED_OUT),
     JobRow.expected,
     ReportRow.final,
     func.coalesce(ReportRow.size, 0).label("bytes"),
@@ -361,6 +333,11 @@ _COLUMNS = JobRow.__table__.c
 
 _DEATHS = {"crash": (JobRow.crashes, MAX_CRASHES), "interruption": (JobRow.interruptions, MAX_INTERRUPTIONS)}
 """Where each kind of death since the last progress is counted, and how many of them end a job."""
+
+
+def no_job(job_id: str) -> NotFound:
+    """The error of a job that is not here."""
+    return NotFound(f"There is no job {job_id[:80]!r} here. GET /v1/jobs lists those there are.")
 
 
 def _held(claim: Claim) -> Sequence[Any]:

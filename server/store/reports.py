@@ -2,18 +2,32 @@
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from attention.errors import NotFound
 from attention.schemas import Conditions, StoredReport
 from server.store.database import alone, newest_first
-from server.store.tables import AnswerRow
+from server.store.ownership import ASKER, add_owner, as_seen
+from server.store.tables import AnswerRow, OwnerRow
 
 PACK_LEVEL = 1
 """zlib's quickest: gates as base64 shrink by a quarter at any level, numbers in JSON to less than half."""
@@ -29,6 +43,8 @@ class Answer:
     conditions: str
     report: bytes
     created: datetime
+    owner: str | None = None
+    """The key that asked; None where there are no keys."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +72,24 @@ class AnswerTable:
         """
         rows = {answer.id: _row(answer, pack_above) for answer in answers}
         if rows:
+            owned = {(answer.id, answer.owner) for answer in answers if answer.owner is not None}
             try:
-                self._put(rows)
+                self._put(rows, owned)
             except IntegrityError:  # another process added one of them in between, and now it is seen
-                self._put(rows)
+                self._put(rows, owned)
         return sum(row["size"] for row in rows.values())
 
-    def _put(self, rows: dict[str, dict[str, Any]]) -> None:
+    def _put(self, rows: dict[str, dict[str, Any]], owned: Collection[tuple[str, str]]) -> None:
         newest = max(row["created"] for row in rows.values())
         known = update(AnswerRow).where(AnswerRow.id.in_(rows)).values(created=newest).returning(AnswerRow.id)
         with self._engine.begin() as connection:
+            alone(connection, "owners")  # before rows of answers are held, as who deletes one does
             alone(connection, "answers")  # two who hold what the other wants next would wait forever
             here = set(connection.execute(known).scalars())
             if new := [row for name, row in rows.items() if name not in here]:
                 connection.execute(insert(AnswerRow), new)
+            for name, owner in sorted(owned):
+                add_owner(connection, KIND, name, owner, true() if name in here else false())
 
     def get(self, report_id: str) -> StoredReport:
         """One answer with its question.
@@ -77,13 +97,11 @@ class AnswerTable:
         Raises:
             NotFound: it is not here.
         """
+        query, _ = _seen(_WHOLE)
         with self._engine.connect() as connection:
-            row = connection.execute(_WHOLE.where(AnswerRow.id == report_id)).mappings().one_or_none()
+            row = connection.execute(query.where(AnswerRow.id == report_id)).mappings().one_or_none()
         if row is None:
-            raise NotFound(
-                f"There is no report {report_id[:80]!r} here. Answers give way to newer ones in time; GET /v1/reports "
-                "lists those there are."
-            )
+            raise no_report(report_id)
         return StoredReport(
             id=row["id"],
             analysis=row["analysis"],
@@ -96,9 +114,22 @@ class AnswerTable:
 
     def newest(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Listed, ...]:
         """List stored answers, newest first, beginning behind a given one."""
-        newest = newest_first(_LISTED, _COLUMNS.created, _COLUMNS.id, limit, after)
+        query, created = _seen(_LISTED)
+        return self._listed(newest_first(query, created, _COLUMNS.id, limit, after))
+
+    def listed(self, report_id: str) -> Listed:
+        """One stored answer as a list tells of it.
+
+        Raises:
+            NotFound: it is not here.
+        """
+        for listed in self._listed(_seen(_LISTED)[0].where(AnswerRow.id == report_id)):
+            return listed
+        raise no_report(report_id)
+
+    def _listed(self, query: Select[Any]) -> tuple[Listed, ...]:
         with self._engine.connect() as connection:
-            rows = connection.execute(newest).mappings()
+            rows = connection.execute(query).mappings()
             return tuple(Listed(**{**row, "request": json.loads(row["request"])}) for row in rows)
 
     def extent(self) -> tuple[int, int, datetime | None]:
@@ -113,10 +144,9 @@ class AnswerTable:
             rows = connection.execute(select(AnswerRow.id, AnswerRow.size, AnswerRow.created))
             return tuple((name, size, created) for name, size, created in rows)
 
-    def delete(self, report_id: str) -> bool:
-        """Forget an answer; False if it is not here."""
-        with self._engine.begin() as connection:
-            return connection.execute(delete(AnswerRow).where(AnswerRow.id == report_id)).rowcount > 0
+    def erase(self, connection: Connection, report_id: str) -> None:
+        """Forget an answer inside a transaction, if it is here."""
+        connection.execute(delete(AnswerRow).where(AnswerRow.id == report_id))
 
     def prune(self, most: int, most_bytes: int, age: timedelta) -> int:
         """Forget all but the newest answers: at most so many, of so many bytes together, and none that is older.
@@ -138,15 +168,37 @@ class AnswerTable:
         ).subquery()
         too_many = or_(ranked.c.place > most, ranked.c.so_far > most_bytes, ranked.c.created < too_old)
         with self._engine.begin() as connection:
+            alone(connection, "owners")
             alone(connection, "answers")
             surplus = delete(AnswerRow).where(AnswerRow.id.in_(select(ranked.c.id).where(too_many)))
-            return connection.execute(surplus).rowcount
+            gone = connection.execute(surplus).rowcount
+            lost = OwnerRow.name.not_in(select(AnswerRow.id))
+            connection.execute(delete(OwnerRow).where(OwnerRow.kind == KIND, lost))
+            return gone
 
 
+KIND = "reports"
 _COLUMNS = AnswerRow.__table__.c
 _EXTENT = select(func.count(), func.sum(AnswerRow.size), func.min(AnswerRow.created))
-_LISTED = select(AnswerRow.id, AnswerRow.analysis, AnswerRow.request, AnswerRow.created, AnswerRow.size)
-_WHOLE = _LISTED.add_columns(AnswerRow.conditions, AnswerRow.packed, AnswerRow.report)
+_LISTED: Any = select(AnswerRow.id, AnswerRow.analysis, AnswerRow.request, AnswerRow.created, AnswerRow.size)
+_WHOLE: Any = _LISTED.add_columns(AnswerRow.conditions, AnswerRow.packed, AnswerRow.report)
+
+
+def no_report(report_id: str) -> NotFound:
+    """The error of a report that is not here."""
+    return NotFound(
+        f"There is no report {report_id[:80]!r} here. Answers give way to newer ones in time; GET /v1/reports lists "
+        "those there are."
+    )
+
+
+def _seen(query: Select[Any]) -> tuple[Select[Any], ColumnElement[datetime]]:
+    """A query for answers as far as the key that asks may see them, and the column with their time."""
+    if not (asker := ASKER.get()):
+        return query, _COLUMNS.created
+    shown = as_seen(KIND, asker)
+    columns = [shown.c.created if column.key == "created" else column for column in query.selected_columns]
+    return query.with_only_columns(*columns).join(shown, shown.c.name == AnswerRow.id), shown.c.created
 
 
 def _row(answer: Answer, pack_above: int) -> dict[str, Any]:

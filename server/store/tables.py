@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Text,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -128,3 +129,17 @@ class AnswerRow(Base):
     conditions: Mapped[str] = mapped_column(Text)
     packed: Mapped[bool] = mapped_column(Boolean)  # by zlib
     report: Mapped[bytes] = mapped_column(LargeBinary)  # JSON
+
+
+class OwnerRow(Base):
+    """One key's share in a stored thing; see server/store/ownership.py."""
+
+    __tablename__ = "owners"
+    __table_args__ = (Index("ix_owners_owner", "kind", "owner"),)
+
+    kind: Mapped[str] = mapped_column(Word(16), primary_key=True)  # as server/stored calls it
+    name: Mapped[str] = mapped_column(Word(255), primary_key=True)
+    owner: Mapped[str] = mapped_column(Word(8), primary_key=True)  # id of a key; empty for operators
+    called: Mapped[str | None] = mapped_column(Word(255))  # what this owner calls it, where content names it
+    created: Mapped[datetime] = mapped_column(UTCTime)  # when this owner kept it last
+    shared: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())

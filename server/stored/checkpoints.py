@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from attention.build import skeleton
 from attention.errors import BadCheckpoint, Conflict, NotFound, StorageFailed
 from attention.proposals import propose
@@ -15,7 +17,8 @@ from attention.storage.base import CLOSED, NOT_WRITABLE
 from attention.weights.convert import inspect
 from attention.weights.find import NAME, Checkpoints, Source
 from server.store.jobs import JobTable
-from server.stored.kinds import StoredKind, Thing
+from server.store.ownership import OwnerTable
+from server.stored.kinds import NamedByOwner, Thing, own_name
 
 SUFFIX = ".safetensors"
 
@@ -23,13 +26,13 @@ MOST_NAME_BYTES = 200
 """Bytes of a checkpoint's name in UTF-8 at most; file systems take 255 with the ending."""
 
 
-class StoredCheckpoints(StoredKind):
+class StoredCheckpoints(NamedByOwner):
     """Checkpoints that ``weights=file:NAME`` of a variant can name; those that come with the service are no part."""
 
     name = "checkpoints"
 
-    def __init__(self, checkpoints: Checkpoints, jobs: JobTable, keep_days: float) -> None:
-        super().__init__(jobs, keep_days)
+    def __init__(self, checkpoints: Checkpoints, jobs: JobTable, owners: OwnerTable, keep_days: float) -> None:
+        super().__init__(jobs, owners, keep_days)
         self._checkpoints = checkpoints
         self._files = checkpoints.kept
 
@@ -48,6 +51,16 @@ class StoredCheckpoints(StoredKind):
         """
         stem = self._stem(name)
         return next(self.described(thing) for thing in self.things() if thing.name == stem)
+
+    def file(self, name: str) -> Path:
+        """Where the file of a checkpoint can be read on this machine now.
+
+        Raises:
+            NotFound: it is not here.
+        """
+        if not self.sees(name.removesuffix(SUFFIX)):
+            raise self.missing(name)
+        return self._checkpoints.find(f"file:{name}").path
 
     def described(self, thing: Thing) -> Checkpoint:
         """A checkpoint with what its card says."""
@@ -69,11 +82,23 @@ class StoredCheckpoints(StoredKind):
             return None
         return text.removeprefix("file:").removesuffix(SUFFIX)
 
+    def missing(self, name: str) -> NotFound:
+        """The error of a checkpoint that is not here."""
+        return NotFound(f"There is no checkpoint {name!r} here. GET /v1/checkpoints lists those there are.")
+
+    def check_owned(self, name: str) -> None:
+        """Return if a checkpoint is here, and the key that asks may change it."""
+        super().check_owned(self._stem(name))
+
+    def share(self, name: str, shared: bool) -> None:
+        """Let every key use a checkpoint, or its owner alone again."""
+        super().share(self._stem(name), shared)
+
     def delete(self, name: str) -> None:
         """Delete a checkpoint and its card; a study that made it would train it again."""
         super().delete(self._stem(name))
 
-    def forget(self, name: str) -> None:
+    def erase(self, connection: Connection, name: str) -> None:
         """Delete a checkpoint and its card, whatever needs them."""
         for suffix in (SUFFIX, ".json"):
             self._files.remove(_place(name, suffix))
@@ -131,7 +156,8 @@ class StoredCheckpoints(StoredKind):
             InvalidRequest: the new name cannot be one.
             Conflict: a job that has not ended needs it, or the new name is taken.
         """
-        stem, new = self._stem(name), checkpoint_name(new_name)
+        stem, new = self._stem(name), checkpoint_name(own_name(checkpoint_name(new_name)))
+        self.check_owned(stem)
         self.check_unused(stem)
         try:
             self._files.move(_place(stem), _place(new))
@@ -139,17 +165,18 @@ class StoredCheckpoints(StoredKind):
             raise _taken(new) from None
         with suppress(FileNotFoundError, FileExistsError):
             self._files.move(_place(stem, ".json"), _place(new, ".json"))
+        self._owners.rename(self.name, stem, new)
         return self.get(new)
 
     def _stem(self, name: str) -> str:
         """The name of a checkpoint that is here."""
         stem = checkpoint_name(name)
+        if not self.sees(stem):
+            raise self.missing(name)
         try:
             self._files.state(_place(stem))
         except FileNotFoundError:
-            raise NotFound(
-                f"There is no checkpoint {name!r} here. GET /v1/checkpoints lists those there are."
-            ) from None
+            raise self.missing(name) from None
         return stem
 
 

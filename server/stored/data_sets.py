@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 
+from sqlalchemy import Connection
+
 from attention.data.folder import DataFolder, Listed, data_set_name
+from attention.errors import NotFound
 from server.store.jobs import JobTable
-from server.stored.kinds import StoredKind, Thing
+from server.store.ownership import OwnerTable
+from server.stored.kinds import NamedByOwner, Thing, own_name
 
 
-class DataSets(StoredKind):
+class DataSets(NamedByOwner):
     """Data sets that a study can name."""
 
     name = "data sets"
 
-    def __init__(self, folder: DataFolder, jobs: JobTable, keep_days: float) -> None:
-        super().__init__(jobs, keep_days)
+    def __init__(self, folder: DataFolder, jobs: JobTable, owners: OwnerTable, keep_days: float) -> None:
+        super().__init__(jobs, owners, keep_days)
         self.folder = folder
 
     def things(self) -> Iterator[Thing]:
@@ -22,15 +26,59 @@ class DataSets(StoredKind):
             if listed.created is not None and not listed.shipped:
                 yield Thing(listed.name, listed.bytes or 0, listed.created)
 
+    def all(self) -> list[Listed]:
+        """List the data sets that the key that asks may name, those that come along last."""
+        every = self.folder.all()
+        shown = self.shown((listed for listed in every if not listed.shipped), lambda listed: listed.name)
+        return [*shown, *(listed for listed in every if listed.shipped)]
+
+    def get(self, name: str) -> Listed:
+        """One data set with its inventory; one that was put into the folder by hand is read through for that.
+
+        Raises:
+            NotFound: it is not here.
+            BadData, TooLarge: it cannot be read.
+        """
+        if not self.sees(name):
+            raise self.missing(name)
+        self.folder.intake(name)
+        listed = self.folder.get(name)
+        if listed is None:
+            raise self.missing(name)
+        return listed
+
+    def missing(self, name: str) -> NotFound:
+        """The error of a data set that is not here."""
+        return NotFound(f"There is no data set {name[:100]!r}. GET /v1/datasets lists those there are.")
+
+    def sees(self, name: str) -> bool:
+        """Whether the key that asks may name a data set: its own ones, shared ones, and those that come along."""
+        stem = name.partition(".")[0]
+        if super().sees(stem):
+            return True
+        listed = self.folder.get(stem)
+        return listed is not None and listed.shipped
+
     def names(self, field: str, text: str) -> str | None:
         """The data set that a question names in a field ``data``."""
         return text.partition(".")[0] if field == "data" else None
+
+    def check_owned(self, name: str) -> None:
+        """Return if a data set is here and does not come along, and the key that asks may change it."""
+        if not self.sees(name):
+            raise self.missing(name)
+        self.folder.changeable(name)
+        super().check_owned(name)
+
+    def share(self, name: str, shared: bool) -> None:
+        """Let every key use a data set, or its owner alone again."""
+        super().share(name.partition(".")[0], shared)
 
     def delete(self, name: str) -> None:
         """Delete a data set's files; reports and checkpoints that came of it stay."""
         super().delete(name.partition(".")[0])
 
-    def forget(self, name: str) -> None:
+    def erase(self, connection: Connection, name: str) -> None:
         """Delete a data set's files, whatever needs them."""
         self.folder.remove(name)
 
@@ -41,5 +89,9 @@ class DataSets(StoredKind):
             NotFound: there is none of that name.
             Conflict: a job that has not ended needs it, or the new name is taken.
         """
-        self.check_unused(name.partition(".")[0])
-        return self.folder.rename(name, data_set_name(new_name))
+        stem = name.partition(".")[0]
+        self.check_owned(stem)
+        self.check_unused(stem)
+        renamed = self.folder.rename(stem, own_name(data_set_name(new_name)))
+        self._owners.rename(self.name, stem, renamed.name)
+        return renamed

@@ -5,11 +5,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 
 from attention.errors import Conflict, NotFound
 from attention.reports.export import ExportedFile, ExportReport, ExportRequest
 from attention.storage.base import FileStore
-from server.store.jobs import JobTable
+from server.store.jobs import JobTable, no_job
+from server.store.ownership import ASKER, OwnerTable
 from server.stored.kinds import Extent, StoredKind, Thing
 
 
@@ -17,9 +19,10 @@ class StoredJobs(StoredKind):
     """Jobs with their reports and the files they wrote; one that waits or runs is summed up, and never deleted."""
 
     name = "jobs"
+    id_field = "id"
 
-    def __init__(self, files: FileStore, jobs: JobTable, keep_days: float) -> None:
-        super().__init__(jobs, keep_days)
+    def __init__(self, files: FileStore, jobs: JobTable, owners: OwnerTable, keep_days: float) -> None:
+        super().__init__(jobs, owners, keep_days)
         self._files = files
 
     def things(self) -> Iterator[Thing]:
@@ -30,7 +33,11 @@ class StoredJobs(StoredKind):
     def extent(self) -> Extent:
         """How many jobs there are, and the bytes of their reports and files."""
         count, size, oldest = self._jobs.extent()
-        return Extent(count, size + sum(file.size for file in self._files.entries("exports")), oldest)
+        files = {file.name: file.size for file in self._files.entries("exports")}
+        if ASKER.get():
+            found = (_written((ExportRequest.analysis, json)) for json in self._jobs.reports(ExportRequest.analysis))
+            files = {file.stored: files.get(file.stored, 0) for file in found if file is not None}
+        return Extent(count, size + sum(files.values()), oldest)
 
     def file(self, name: str) -> tuple[Path, str]:
         """Where the file lies that a job wrote, and what to call it.
@@ -38,7 +45,8 @@ class StoredJobs(StoredKind):
         Raises:
             NotFound: there is no such job, or it has written none.
         """
-        job, written = self._jobs.get(name), self._written(name)
+        job, report = self._jobs.get(name), self._jobs.report(name)
+        written = None if report is None else _written((job.analysis, report))
         if job.state != "done" or written is None:
             raise NotFound(f"Job {name} ({job.analysis}) is {job.state} and has no file. Jobs of 'export' write one.")
         try:
@@ -46,30 +54,35 @@ class StoredJobs(StoredKind):
         except FileNotFoundError:
             raise NotFound(f"The file of job {name} was deleted by hand. Ask again: POST /v1/export.") from None
 
-    def delete(self, name: str) -> None:
-        """Delete a job that has ended, with its report and its file.
+    def missing(self, name: str) -> NotFound:
+        """The error of a job that is not here."""
+        return no_job(name)
+
+    def check_owned(self, name: str) -> None:
+        """Return if a job is here, and the key that asks may change it."""
+        self._jobs.get(name)
+        super().check_owned(name)
+
+    def check_unused(self, name: str) -> None:
+        """Return if a job has ended.
 
         Raises:
-            NotFound: it is not here.
-            Conflict: it has not ended.
+            Conflict: it has not.
         """
         job = self._jobs.get(name)
         if not job.ended:
             raise Conflict(f"This job is {job.state}. Wait for its end, or cancel it: POST {job.links.cancel}.")
-        self.forget(name)
 
-    def forget(self, name: str) -> None:
-        """Delete a job that has ended, with its report, and its file unless another job wrote the same."""
-        written = self._written(name)
-        self._jobs.delete(name)
-        if written is not None and not self._jobs.reported(written.stored):
+    def erase(self, connection: Connection, name: str) -> None:
+        """Delete a job that has ended inside a transaction, with its report, and its file unless another job has it."""
+        written = _written(self._jobs.erase(connection, name))
+        if written is not None and not self._jobs.reported(connection, written.stored):
             self._files.remove(written.stored)
 
-    def _written(self, name: str) -> ExportedFile | None:
-        """The file that a job wrote, or began to write."""
-        report = self._jobs.report(name)
-        if report is None or self._jobs.get(name).analysis != ExportRequest.analysis:
-            return None
+
+def _written(report: tuple[str, str] | None) -> ExportedFile | None:
+    """The file that a job wrote, or began to write, by its analysis and its report as JSON."""
+    if report is not None and report[0] == ExportRequest.analysis:
         with suppress(ValidationError):  # of another version of the service
-            return ExportReport.model_validate_json(report).file
-        return None
+            return ExportReport.model_validate_json(report[1]).file
+    return None

@@ -1,20 +1,21 @@
 """Photos: samples and uploads as one collection; what they are in the store, their bytes in files."""
 
 import io
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from PIL import Image as PillowImage
+from sqlalchemy import Connection
 
 from attention.data.files import IMAGE, Files, image_id, samples
 from attention.data.images import ImageFacts, decode, inspect
 from attention.data.preprocessing import in_srgb
 from attention.errors import AttentionError, BadImage, InvalidRequest, NotFound
 from attention.schemas import Image
-from server.store import Store
+from server.store import Store, no_image
+from server.store.ownership import ASKER
 from server.stored.kinds import StoredKind, Thing, texts
 
 THUMBNAIL_QUALITY = 85
@@ -27,9 +28,10 @@ class Photos(StoredKind):
     """Photos that requests may name by id; the samples come with the project and stay."""
 
     name = "photos"
+    id_field = "id"
 
     def __init__(self, files: Files, store: Store, keep_days: float) -> None:
-        super().__init__(store.jobs, keep_days)
+        super().__init__(store.jobs, store.owners, keep_days)
         self._files = files
         self._store = store
 
@@ -42,7 +44,15 @@ class Photos(StoredKind):
         facts = inspect(data)
         if (sample := self.samples.get(image_id(data))) is not None:
             return sample
+        self._store.claim_image(image_id(data), name)
         return self._store.add_image(_describe(self._files.put_image(data), name, facts, data))
+
+    def growth(self, photos: Iterable[bytes]) -> int:
+        """Bytes by which keeping photos adds to what the key that asks owns; those that it keeps already add none."""
+        if not (asker := ASKER.get()):
+            return 0
+        new = {image_id(data): len(data) for data in photos}
+        return sum(size for name, size in new.items() if name not in self.samples and not self.owned_by(name, asker))
 
     def list(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Image, ...]:
         """Samples first, then uploads, newest first: so many, after a place in this order."""
@@ -99,6 +109,8 @@ class Photos(StoredKind):
         """
         named = {place: name for place, field, text in texts(question) if (name := self.names(field, text))}
         here = {name: name in brought or self._files.has_image(name) for name in set(named.values())}
+        if ASKER.get():
+            here = {name: there and (name in brought or self.sees(name)) for name, there in here.items()}
         if not all(here.values()):
             raise MissingPhotos({place: name for place, name in named.items() if not here[name]})
 
@@ -128,19 +140,16 @@ class Photos(StoredKind):
             NotFound: it is not here.
             InvalidRequest: it is a sample, which stays as it is.
         """
-        self._check_upload(image_id)
+        self.check_owned(image_id)
         return self._store.rename_image(image_id, new_name)
 
-    def delete(self, image_id: str) -> None:
-        """Forget one upload: what is known of it, and its bytes.
+    def missing(self, name: str) -> NotFound:
+        """The error of a photo that is not here."""
+        return no_image(name)
 
-        Raises:
-            NotFound: it is not here.
-            InvalidRequest: it is a sample, which stays.
-            Conflict: a job that has not ended looks at it.
-        """
-        self._check_upload(image_id)
-        super().delete(image_id)
+    def sees(self, name: str) -> bool:
+        """Whether the key that asks may see a photo: a sample, its own upload, or a shared one."""
+        return name in self.samples or super().sees(name)
 
     def things(self) -> Iterator[Thing]:
         """Every upload, also one that is known only by half."""
@@ -150,16 +159,22 @@ class Photos(StoredKind):
         """The photo that a question names; nothing else has the form of its id."""
         return text if IMAGE.fullmatch(text) else None
 
-    def forget(self, image_id: str) -> None:
+    def erase(self, connection: Connection, name: str) -> None:
         """Forget one upload, also one that is known only by half; of a sample, a copy that was uploaded."""
-        self._files.remove_image(image_id)  # first, for on a full disk it makes the room that the database needs
-        with suppress(NotFound):
-            self._store.delete_image(image_id)
+        self._files.remove_image(name)  # first, for on a full disk it makes the room that the database needs
+        self._store.erase_image(connection, name)
 
-    def _check_upload(self, image_id: str) -> None:
-        if image_id in self.samples:
+    def check_owned(self, name: str) -> None:
+        """Return if a photo is an upload that is here, and the key that asks may change it.
+
+        Raises:
+            NotFound, NotOwned: it is not here, or belongs to another key.
+            InvalidRequest: it is a sample, which stays as it is.
+        """
+        if name in self.samples:
             raise InvalidRequest("This photo belongs to the sample gallery, which comes with the service and stays.")
-        self._store.image(image_id)
+        self._store.image(name)
+        super().check_owned(name)
 
     @cached_property
     def samples(self) -> dict[str, Image]:

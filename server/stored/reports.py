@@ -13,6 +13,7 @@ from attention.errors import AttentionError, Overloaded, StorageFailed
 from attention.schemas import Conditions, StoredReport
 from attention.spec import Request
 from server.settings import Settings
+from server.store.ownership import ASKER
 from server.store.reports import Answer, AnswerTable, Listed
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Archive:
         self._settings = settings
         self._most_waiting = most_waiting
         self._changed = Condition()
-        self._waiting: dict[str, Waiting] = {}  # oldest first
+        self._waiting: dict[tuple[str, str | None], Waiting] = {}  # by id and owner, oldest first
         self._waiting_bytes = 0
         self._closed = False
         self._writer: Thread | None = None
@@ -82,6 +83,14 @@ class Archive:
         """
         return self._table.get(report_id)
 
+    def listed(self, report_id: str) -> Listed:
+        """One answer as a list tells of it.
+
+        Raises:
+            NotFound: it is not here.
+        """
+        return self._table.listed(report_id)
+
     def newest(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Listed, ...]:
         """List stored answers, newest first, beginning behind a given one."""
         return self._table.newest(limit, after)
@@ -98,15 +107,16 @@ class Archive:
         """Leave an answer to the writer, if there is room."""
         written: Future[str] = Future()
         with self._changed:
-            if answer.id in self._waiting:
-                return self._waiting[answer.id].written
+            entry = (answer.id, answer.owner)
+            if entry in self._waiting:
+                return self._waiting[entry].written
             crowded = self._waiting and self._waiting_bytes + len(answer.report) > MAX_WAITING_BYTES
             if self._closed:
                 written.set_exception(Overloaded("The service is shutting down, so this was not kept.", 5.0))
             elif crowded or len(self._waiting) >= self._most_waiting:
                 written.set_exception(Overloaded("Too many reports wait for the database, so this was not kept.", 5.0))
             else:
-                self._waiting[answer.id] = Waiting(answer, written)
+                self._waiting[entry] = Waiting(answer, written)
                 self._waiting_bytes += len(answer.report)
                 if self._writer is None:
                     self._writer = Thread(target=self._work, name="archive", daemon=True)
@@ -120,7 +130,7 @@ class Archive:
             reason = self._write(batch)
             with self._changed:
                 for waiting in batch:
-                    del self._waiting[waiting.answer.id]
+                    del self._waiting[waiting.answer.id, waiting.answer.owner]
                     self._waiting_bytes -= len(waiting.answer.report)
             for waiting in batch:
                 if reason is None:
@@ -171,7 +181,7 @@ def _answer(question: Request[Any], conditions: Conditions, report: bytes) -> An
     asked, decided = question.model_dump_json(), conditions.model_dump_json()
     text = f"{question.analysis}\n{asked}\n{decided}\n".encode() + report
     answer_id = hashlib.sha256(text).hexdigest()[:ID_DIGITS]
-    return Answer(answer_id, question.analysis, asked, decided, report, datetime.now(UTC))
+    return Answer(answer_id, question.analysis, asked, decided, report, datetime.now(UTC), ASKER.get())
 
 
 def is_answer(report_id: str) -> bool:

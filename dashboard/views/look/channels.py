@@ -1,28 +1,23 @@
 """One layer opened: the map that each channel gate weighs, and what a chosen channel responds to."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from html import escape
 
-import numpy as np
 import streamlit as st
-from PIL import Image as Pixels
 
 from attention.client import ServiceError, Unreachable
 from attention.reports.compare import Comparison, PhotoFit, VariantSummary
 from attention.reports.exemplars import Exemplar, ExemplarsReport, ExemplarsRequest
 from attention.reports.maps import ChannelMap, MapsReport, MapsRequest
+from attention.reports.seen import SeenRequest
 from attention.schemas import Image
 from attention.spec import Pictures
 from dashboard import connect
-from dashboard.drawing import overlay, theme
+from dashboard.drawing import theme
 from dashboard.drawing.marks import Row
-from dashboard.drawing.overlay import Overlay
 from dashboard.language import say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
-from dashboard.views.look import places
 from dashboard.widgets import gallery, jobs, linked
 
 CHANNEL = "channel"
@@ -124,19 +119,15 @@ def _number(value: float) -> str:
 
 
 def _over_photo(network: VariantSummary, image: Image, drawn: ChannelMap, fit: PhotoFit | None) -> None:
-    """The channel's map as brightness of the photo: bright where it responds most."""
-    with Pixels.open(io.BytesIO(base64.b64decode(drawn.png_base64))) as picture:
-        levels = np.asarray(picture, dtype=float) / 255
-    rows, columns = levels.shape
+    """The channel's map as brightness of what the network saw, 0.18 where it is smallest and 1 where it is largest."""
+    (seen,) = connect.ask(SeenRequest(image=image.id, variants=(network.variant,), fit=fit)).pictures
     text = say("Map of channel %(channel)s over the photo, bright where it is largest", channel=drawn.channel)
     ends = f"{drawn.low:.2g} … {drawn.high:.2g}".replace("-", "−")
-    item = Overlay(ends, text, rows, columns, levels.flatten().tolist(), 0.0, 1.0)
-    overlay.draw(
-        gallery.source(image, 320),
-        places.seen_part(image, network, fit),
-        [item],
-        "channel.overlay",
-        theme.hue(network.name),
+    st.html(
+        f'<figure class="lab-over"><div role="img" aria-label="{escape(text)}">'
+        f'<img src="data:image/png;base64,{seen.png_base64}" alt="">'
+        f'<img src="data:image/png;base64,{drawn.png_base64}" alt=""></div>'
+        f"<figcaption>{ends}</figcaption></figure>"
     )
 
 

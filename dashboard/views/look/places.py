@@ -64,7 +64,7 @@ def kind(gates: Sequence[GateSummary]) -> str:
 
 
 def _network(variant: VariantSummary, prediction: Prediction, image: Image, name: str, fit: PhotoFit | None) -> None:
-    photo, crop = gallery.source(image, 320), seen_part(image, variant, fit)
+    photo, crop = gallery.source(image, 320), _crop(image, variant, fit)
     hue, key = theme.hue(variant.name), f"overlay.{variant.name}"
     kinds = {gate.kind for gate in prediction.gates}
     if "matrix" in kinds:
@@ -76,7 +76,7 @@ def _network(variant: VariantSummary, prediction: Prediction, image: Image, name
     overlay.draw(photo, crop, _even(places(prediction, name)), key, hue)
 
 
-def seen_part(image: Image, variant: VariantSummary, fit: PhotoFit | None) -> Crop:
+def _crop(image: Image, variant: VariantSummary, fit: PhotoFit | None) -> Crop:
     """The part of the photo that a network saw."""
     (picture,) = connect.ask(SeenRequest(image=image.id, variants=(variant.variant,), fit=fit)).pictures
     return picture.crop
@@ -148,7 +148,7 @@ def _listening(variant: VariantSummary, prediction: Prediction, image: Image, na
         if len(drawn) == MOST // 2:
             break
     if drawn:
-        crop = seen_part(image, variant, fit)
+        crop = _crop(image, variant, fit)
         overlay.draw(gallery.source(image, 320), crop, drawn, key, theme.hue(variant.name), asks=True)
     else:
         st.caption(say("%(network)s has no gate between places here.", network=name))

@@ -1,13 +1,11 @@
 """Who hears whom: which channels and places each gate of a module depends on, beside SE's."""
 
 import base64
-import io
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 import streamlit as st
-from PIL import Image as Pixels
 
 from attention.client import ServiceError
 from attention.reports.influence import GateInfluence, InfluenceReport, InfluenceRequest
@@ -18,6 +16,8 @@ from dashboard.language import marked, say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 
+LEVELS = 20
+"""Shades of a picture."""
 BESIDE = "se"
 """The module that every other one is shown beside."""
 KINDS = {
@@ -82,11 +82,16 @@ def sentence(gate: GateInfluence, report: InfluenceReport) -> str:
 
 def picture(rows: Sequence[Sequence[float]], hue: str, alt: str) -> str:
     """A matrix of shares as an image: nothing is the page, 1 is the colour; roots, so that what is small is seen."""
-    shares = np.sqrt(np.array(rows))
-    colour = [int(hue[at : at + 2], 16) for at in (1, 3, 5)]
-    pixels = np.zeros((*shares.shape, 4), np.uint8)
-    pixels[..., :3], pixels[..., 3] = colour, (255 * shares).round()
-    file = io.BytesIO()
-    Pixels.fromarray(pixels, "RGBA").save(file, "PNG")
-    source = base64.b64encode(file.getvalue()).decode()
-    return f'<figure><img class="lab-pixels" src="data:image/png;base64,{source}" alt="{escape(alt)}"></figure>'
+    levels = (LEVELS * np.sqrt(np.array(rows))).round().astype(int)
+    height, width = levels.shape
+    paths = []
+    for level in range(1, LEVELS + 1):
+        cells = "".join(f"M{column} {row}h1v1h-1z" for row, column in np.argwhere(levels == level))
+        if cells:
+            paths.append(f'<path d="{cells}" fill="{hue}" fill-opacity="{level / LEVELS:.3f}"/>')
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" shape-rendering="crispEdges">'
+        f"{''.join(paths)}</svg>"
+    )
+    source = base64.b64encode(svg.encode()).decode()
+    return f'<figure><img src="data:image/svg+xml;base64,{source}" alt="{escape(alt)}"></figure>'

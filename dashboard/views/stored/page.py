@@ -28,11 +28,13 @@ class Kind:
         title: what the page calls it.
         key: the field by which the service knows an entry.
         about: what an entry is, in a line.
+        named: whether an entry can be given another name.
     """
 
     title: str
     key: str
     about: Callable[[Entry], str]
+    named: bool = True
 
 
 def _photo(entry: Entry) -> str:
@@ -52,8 +54,8 @@ KINDS: Mapping[str, Kind] = {
     "images": Kind(marked("Photos"), "id", _photo),
     "datasets": Kind(marked("Data sets"), "name", _data_set),
     "checkpoints": Kind(marked("Checkpoints"), "name", lambda entry: str(entry.get("variant") or "")),
-    "jobs": Kind(marked("Jobs"), "id", _job),
-    "reports": Kind(marked("Reports"), "id", lambda entry: str(entry.get("title") or entry["analysis"])),
+    "jobs": Kind(marked("Jobs"), "id", _job, named=False),
+    "reports": Kind(marked("Reports"), "id", lambda entry: str(entry.get("title") or entry["analysis"]), named=False),
 }
 """Address of a kind's list -> how it is shown; a kind that the service does not list has nothing to show."""
 
@@ -88,14 +90,25 @@ def table(kind: Kind, entries: Sequence[Entry] | Any) -> pd.DataFrame:
                 "name": _short(str(entry[kind.key])),
                 "size": words.human(entry["bytes"], "B") if entry.get("bytes") is not None else "",
                 "age": jobs.age(entry.get("created")),
+                **({"shared": _shared(entry)} if connect.has_key() else {}),
             }
             for entry in entries
         ]
     )
 
 
+def _shared(entry: Entry) -> str:
+    """Whether every key may use an entry, in a word or two."""
+    if not entry.get("own", True):
+        return say("by another key")
+    return say("with every key") if entry.get("shared") else ""
+
+
 def _change(name: str, kind: Kind, entries: Mapping[str, Entry]) -> None:
     """Rename one or delete several, as far as the service lets."""
+    entries = {id: entry for id, entry in entries.items() if entry.get("own", True)}
+    if not entries:
+        return
     methods = connect.client().methods(name, next(iter(entries)))
     if not methods & {"DELETE", "PATCH"}:
         return
@@ -112,7 +125,17 @@ def _change(name: str, kind: Kind, entries: Mapping[str, Entry]) -> None:
                 st.button(
                     say("Delete for good"), type="primary", key="delete", on_click=_delete, args=(name, tuple(chosen))
                 )
-        if "PATCH" in methods:
+        if connect.has_key() and "PATCH" in methods:
+            for shared, label in ((True, say("Share")), (False, say("Share no longer"))):
+                st.button(
+                    label,
+                    key=f"share-{shared}",
+                    help=say("Every key may use what is shared; only yours may change or delete it."),
+                    disabled=not chosen,
+                    on_click=_share,
+                    args=(name, tuple(chosen), shared),
+                )
+        if "PATCH" in methods and kind.named:
             new = st.text_input(say("New name"), key=f"stored.{name}.new", disabled=len(chosen) != 1)
             st.button(
                 say("Rename"),
@@ -128,6 +151,10 @@ def _change(name: str, kind: Kind, entries: Mapping[str, Entry]) -> None:
 
 def _delete(name: str, ids: Sequence[str]) -> None:
     _try(name, [lambda id=id: connect.client().delete(name, id) for id in ids])  # type: ignore[misc]
+
+
+def _share(name: str, ids: Sequence[str], shared: bool) -> None:
+    _try(name, [lambda id=id: connect.client().share(name, id, shared) for id in ids])  # type: ignore[misc]
 
 
 def _rename(name: str, id: str, new: str) -> None:

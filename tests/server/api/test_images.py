@@ -22,6 +22,8 @@ def test_an_upload_is_named_by_its_bytes_and_described(client: TestClient) -> No
     image = answer.json()
     assert abs(datetime.now(UTC) - datetime.fromisoformat(image.pop("created"))) < timedelta(minutes=5)
     assert image == {
+        "own": True,
+        "shared": False,
         "id": hashlib.sha256(data).hexdigest(),
         "name": "beach.png",
         "format": "PNG",

@@ -87,7 +87,7 @@ def test_a_place_that_is_none_is_refused(client: TestClient) -> None:
 def test_the_client_of_the_library_reads_every_page(client: TestClient, tmp_path: Path) -> None:
     many = 120
     for number in range(many):
-        client.app.state.service.photos.add(f"{number}.png", photo(number, (8, 8), "PNG"))  # type: ignore[attr-defined]
+        client.app.state.service.shelf.photos.add(f"{number}.png", photo(number, (8, 8), "PNG"))  # type: ignore[attr-defined]
     (whole,) = pages(client, "/v1/images?limit=1000")
     assert [image.id for image in Client(client).images()] == [image["id"] for image in whole]
     assert len(whole) > many

@@ -99,12 +99,13 @@ def test_jobs_are_counted_by_state(settings: Settings) -> None:
 @pytest.mark.full
 def test_each_key_has_its_refusals(settings: Settings) -> None:
     _, token = create_key(settings.keys_path, "lab")
-    _, watcher = create_key(settings.keys_path, "prometheus")
+    _, watcher = create_key(settings.keys_path, "prometheus", operator=True)
     asked = {"analysis": "cost", "request": COST}
     with TestClient(create_app(settings.model_copy(update={"jobs": 0, "key_jobs": 1}))) as client:
         headers = {"Authorization": f"Bearer {token}"}
         statuses = [client.post("/v1/jobs", json=asked, headers=headers).status_code for _ in range(3)]
         found = numbers(client, Authorization=f"Bearer {watcher}")
+        assert client.get("/metrics", headers=headers).status_code == 403  # it tells of other keys
     assert statuses == [202, 429, 429]
     assert value(found, "attention_limited_requests_total", key="lab", limit="jobs") == 2
     assert value(found, "attention_limited_requests_total", key="lab", limit="in_flight") == 0

@@ -22,6 +22,7 @@ from server.store import Store
 from server.store.database import connect
 from server.store.migrations import FOLDER, migrate, revisions
 from server.store.migrations.making import config
+from server.store.ownership import OPERATOR, asking_as
 from server.store.tables import Base
 from tests.server.store.copies import copy_project
 
@@ -124,6 +125,20 @@ def test_what_was_stored_before_there_were_steps_is_there_afterwards(engine: Eng
     claim = store.jobs.claim_next()
     assert claim is not None and claim.job_id == "waits3"
     assert store.holdings() == "1 image, 0 answers, 1 job done, 2 jobs running"
+    store.close()
+
+
+def test_what_was_stored_before_there_were_owners_is_the_operators(engine: Engine, database_url: str) -> None:
+    bring_to(engine, "before steps")
+    migrate(engine)
+    store = Store(database_url)
+    for asker, sees in ((None, True), (OPERATOR, True), ("1a2b3c4d", False)):
+        with asking_as(asker):
+            assert [image.name for image in store.images()] == ["cat.jpg"] * sees
+            assert len(store.jobs.newest(9)) == 3 * sees and len(store.jobs.finished(9)) == sees
+    store.owners.share("photos", "aa", OPERATOR, shared=True)
+    with asking_as("1a2b3c4d"):
+        assert store.image("aa").name == "cat.jpg"
     store.close()
 
 

@@ -55,10 +55,10 @@ def test_an_image_that_comes_again_is_the_newest_under_its_new_name(store: Store
     store.add_image(image(2, "renamed.jpg"))
     assert [found.name for found in store.images()] == ["renamed.jpg", "photo 1.jpg", "photo 3.jpg"]
     assert len(store.images(limit=2)) == 2
-    store.delete_image(image(2).id)
-    for look in (store.image, store.delete_image):
-        with pytest.raises(NotFound, match="no image"):
-            look(image(2).id)
+    with store.owners.transaction() as connection:
+        store.erase_image(connection, image(2).id)
+    with pytest.raises(NotFound, match="no image"):
+        store.image(image(2).id)
 
 
 def test_one_image_uploaded_by_many_at_once_is_kept_once(store: Store) -> None:

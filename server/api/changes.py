@@ -1,0 +1,37 @@
+"""Changes of what is stored: room for what comes, another name, and what is shared with every API key."""
+
+from typing import Annotated
+
+from fastapi import Query
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as HTTPRequest
+
+from attention.errors import InvalidRequest
+from server.service import Service
+from server.web.bodies import MOST_DIGITS
+
+Shared = Annotated[
+    bool | None,
+    Query(description="Whether every API key may see and use it; only its owner and operators may say so."),
+]
+
+
+def check_changes(*changes: object) -> None:
+    """Return if at least one change is asked for.
+
+    Raises:
+        InvalidRequest: none is.
+    """
+    if all(change is None for change in changes):
+        raise InvalidRequest("Nothing is to be changed. Say new_name=NAME, or shared=true or shared=false.")
+
+
+async def check_room(http: HTTPRequest, service: Service) -> None:
+    """Return if the body that a client announces fits into the quota of its API key; what comes is counted again.
+
+    Raises:
+        QuotaExceeded: it does not.
+    """
+    announced = http.headers.get("content-length", "")
+    size = int(announced) if announced.isdecimal() and len(announced) <= MOST_DIGITS else 0
+    await run_in_threadpool(service.check_quota, size)
