@@ -9,14 +9,13 @@
 
 What takes its time runs as a job, and `ask` waits for it. To do something else meanwhile: ``client.submit(request)``
 gives the job, ``client.wait(job, progress=True)`` its end, ``client.report(job.id, StudyReport)`` what is known so far.
-`AsyncClient` has the same methods, to be awaited.
+`attention.async_client.AsyncClient` has the same methods, to be awaited.
 
 Whatever goes wrong at the service is a ServiceError whose text is a sentence for the person who can fix it.
 """
 
-import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -376,30 +375,6 @@ class Client:
 def _entry(kind: str, id: str) -> str:
     """The path of something that is stored."""
     return f"/v1/{kind}/{quote(id, safe='')}"
-
-
-class AsyncClient:
-    """The service over HTTP for programs with an event loop: every method of `Client`, to be awaited.
-
-    Each call runs in a thread, so the loop goes on meanwhile. The arguments are those of `Client`.
-    """
-
-    def __init__(self, http: str | httpx2.Client, key: str | None = None) -> None:
-        self._client = Client(http, key)
-
-    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
-        method = getattr(self._client, name)
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            return await asyncio.to_thread(method, *args, **kwargs)
-
-        return call
-
-    async def events(self, id: str) -> AsyncIterator[Job]:
-        """A job as it is now, then each change of it, until it has ended or the service stops."""
-        events = self._client.events(id)
-        while (job := await asyncio.to_thread(next, events, None)) is not None:
-            yield job
 
 
 def gate_values(prediction: Prediction) -> Mapping[str, NDArray[np.float64]]:

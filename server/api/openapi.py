@@ -29,6 +29,16 @@ SCHEMES = {
 }
 """How a key is sent."""
 
+REQUEST_ID: dict[str, Any] = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "description": "A name of the client's own for this request, by which the answer and the log know it.",
+    "schema": {"type": "string"},
+}
+"""What every request may carry. openapi-python-client 0.27 to 0.29 also needs an optional parameter beside a body of
+several types, or it forgets an import (https://github.com/openapi-generators/openapi-python-client/issues/1451)."""
+
 Named = tuple[type[BaseModel], JsonSchemaMode]
 
 REFERENCE = "#/components/schemas/"
@@ -151,6 +161,7 @@ def _guard(operation: dict[str, Any], needs_key: bool) -> None:
     before = [401, 403, 421, 422, 429, 503] if needs_key else [403, 421, 422]
     if "requestBody" in operation:
         before += [408]
+        operation.setdefault("parameters", []).append(REQUEST_ID)
     refused = {str(status): answer for status, answer in problems(*before).items()}
     operation["responses"] = dict(sorted({**refused, **operation["responses"]}.items()))
     if needs_key:

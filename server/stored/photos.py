@@ -225,7 +225,7 @@ class UnreadablePhotos(BadImage):
     def __init__(self, sentences: Mapping[str, str]) -> None:
         place, sentence = next(iter(sentences.items()))
         more = f" ({len(sentences) - 1} more cannot be read; see errors.)" if len(sentences) > 1 else ""
-        super().__init__(f"{place}: {sentence}{more}")
+        super().__init__(f"Photo {place}: {sentence}{more}")
         self._sentences = dict(sentences)
 
     def faults(self) -> list[dict[str, Any]]:

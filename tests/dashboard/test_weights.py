@@ -18,9 +18,9 @@ from tests.dashboard.page_parts import linked, page_of, texts
 pytestmark = [pytest.mark.full, needs_client]
 
 
-def look(client: Client, monkeypatch: pytest.MonkeyPatch, **address: list[str]) -> AppTest:
+def look(client: Client, monkeypatch: pytest.MonkeyPatch, name: str = "look/page", **address: list[str]) -> AppTest:
     monkeypatch.setattr(connect, "client", lambda: client)
-    page = AppTest.from_file(page_of("look/page"), default_timeout=120)
+    page = AppTest.from_file(page_of(name), default_timeout=120)
     page.query_params.update(address)
     page.run()
     assert not page.exception
@@ -81,14 +81,17 @@ def test_what_was_fetched_is_a_network_to_look_with(
     assert states[NAME] and sum(states.values()) == 1
 
 
-def test_a_checkpoint_is_uploaded_and_looked_with(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = look(client, monkeypatch, net=["se"])
+@pytest.mark.parametrize(("name", "key"), [("look/page", "variant"), ("your_model/page", "network")])
+def test_a_checkpoint_is_uploaded_and_chosen(
+    name: str, key: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = look(client, monkeypatch, name)
     model = trained("resnet20(width=4)/se?classes=7")
     page.file_uploader(key="checkpoint").upload("mine.safetensors", save(model.state_dict())).run()
     page.button(key="checkpoint.send").click().run()
     assert not page.exception and not page.error
-    (name,) = linked(page, "variant")
-    assert name.startswith("resnet20") and name.endswith("weights=file:mine") and name in texts(page.success)
+    (network,) = linked(page, key)
+    assert network.startswith("resnet20") and network.endswith("weights=file:mine") and network in texts(page.success)
     assert [checkpoint["name"] for checkpoint in client.entries("checkpoints")] == ["mine"]
 
 

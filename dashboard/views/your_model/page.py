@@ -18,7 +18,7 @@ from dashboard.drawing import draw as drawing
 from dashboard.language import marked, say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
-from dashboard.widgets import forms, linked, links
+from dashboard.widgets import forms, linked, links, weights
 
 NETWORK, POINTED = "network", "point"
 FIRST = "resnet50/cbam"
@@ -103,6 +103,8 @@ def _how() -> None:
             "`attention_lab.models`. Weights are uploaded as safetensors; code and pickles are never uploaded."
         )
     )
+    if (sent := weights.upload()) is not None:
+        st.session_state[NETWORK] = sent.name
     st.code(OPERATOR, language="python")
     st.markdown(say("In a script or notebook no service is needed:"))
     st.code(SCRIPT, language="python")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,6 +25,7 @@ class Server(BaseHTTPRequestHandler):
     weights: ClassVar[bytes] = b""
     config: ClassVar[bytes] = b'{"architecture": "resnet20"}'
     asked: ClassVar[list[str]] = []
+    tokens: ClassVar[list[str | None]] = []
     cuts: ClassVar[int] = 0
     """How many answers from now on break off in the middle."""
 
@@ -35,7 +37,8 @@ class Server(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         self.asked.append(f"{self.command} {self.path} {self.headers.get('Range', '')}".strip())
-        _, _, name, _, revision, file = self.path.split("/", 5)
+        self.tokens.append(self.headers.get("Authorization"))
+        _, _, name, _, revision, file = urlsplit(self.path).path.split("/", 5)  # a proxy is asked for a whole address
         refused = {"gated": (403, "GatedRepo"), "private": (401, "RepoNotFound"), "gone": (404, "RepoNotFound")}
         if name in refused:
             self._refuse(*refused[name])

@@ -156,6 +156,23 @@ def test_a_fetch_that_breaks_off_goes_on_where_it_stopped_and_the_network_loads_
 
 @pytest.mark.full
 @needs_client
+def test_a_private_token_and_a_proxy_are_used_as_the_hubs_client_uses_them(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Server.tokens.clear()
+    monkeypatch.setenv("HF_TOKEN", "hf_mine")
+    done = command(endpoint, tmp_path / "token", NAME)
+    assert done.returncode == 0, done.stderr
+    assert set(Server.tokens) == {"Bearer hf_mine"}
+    Server.asked.clear()
+    monkeypatch.setenv("HTTP_PROXY", endpoint)
+    done = command("http://hub.invalid", tmp_path / "proxy", NAME)
+    assert done.returncode == 0, done.stderr
+    assert all(" http://hub.invalid/timm/" in line for line in Server.asked)
+
+
+@pytest.mark.full
+@needs_client
 def test_a_wrong_checksum_is_said_and_the_file_deleted(endpoint: str, tmp_path: Path) -> None:
     ask = "from attention.weights.hub import Hub; import sys; from pathlib import Path\n"
     ask += "Hub(Path(sys.argv[1]))('timm/corrupt', 'model.safetensors', None)"

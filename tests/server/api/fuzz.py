@@ -180,6 +180,10 @@ def _name(draw: st.DrawFn, body: dict[str, Any], there: There) -> None:
         "photos": photos,
         "own": st.just({"data": "pets", "split": "train", "limit": 24}),
         "calibration": st.none(),
+        "input_size": st.sampled_from((None, 32, [24, 40])),
+        "target": st.sampled_from((None, 0)),
+        "stage": st.none(),
+        "place": st.none(),
         "ablation": st.sampled_from((None, {"kind": "neutral"}, {"kind": "constant", "value": 1e-300})),
     }
     for field in filter(body.__contains__, known):

@@ -35,11 +35,9 @@ def problem(answer: httpx2.Response, status: int, *words: str) -> Problem:
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     found = Problem.model_validate_json(answer.content)  # this shape and no other: extra fields are refused
-    assert found.status == status
-    assert found.type.startswith("/problems/") and found.title
+    assert found.status == status and found.type.startswith("/problems/") and found.title
     assert found.detail[-1] in ".)?" and found.detail[0] == found.detail[0].upper(), found.detail
-    for word in words:
-        assert word in found.detail, found.detail
+    assert all(word in found.detail for word in words), found.detail
     assert "pydantic" not in answer.text and "Traceback" not in answer.text
     return found
 
@@ -51,8 +49,7 @@ def png_of(width: int, height: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     packer = zlib.compressobj(9)
-    row = bytes(1 + (width + 7) // 8)
-    packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    packed = b"".join(packer.compress(bytes(1 + (width + 7) // 8)) for _ in range(height)) + packer.flush()
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 

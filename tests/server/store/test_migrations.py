@@ -128,6 +128,7 @@ def test_what_was_stored_before_there_were_steps_is_there_afterwards(engine: Eng
     store.close()
 
 
+@pytest.mark.full
 def test_what_was_stored_before_there_were_owners_is_the_operators(engine: Engine, database_url: str) -> None:
     bring_to(engine, "before steps")
     migrate(engine)

@@ -124,6 +124,7 @@ def test_who_deletes_a_photo_takes_none_from_a_key_that_keeps_it_meanwhile(lab: 
         assert lab.anna("GET", f"images/{image}").status_code == 404
 
 
+@pytest.mark.full
 def test_owners_are_kept_on_every_database(database_url: str) -> None:
     store = Store(database_url)
     names = itertools.count()

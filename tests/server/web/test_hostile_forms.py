@@ -163,5 +163,5 @@ def test_every_photo_of_a_form_that_cannot_be_read_is_told_of_at_once(client: Te
     assert [fault["field"] for fault in problem["errors"]] == ["images[1]", "images[2]", "images[3]"]
     alone = [client.post("/v1/compare", files={"image": data}, data={"variants": "resnet20/none"}) for data in sent[1:]]
     assert [fault["message"] for fault in problem["errors"]] == [one.json()["detail"] for one in alone]
-    assert problem["detail"].startswith("images[1]: ") and "2 more cannot be read" in problem["detail"]
+    assert problem["detail"].startswith("Photo images[1]: ") and "2 more cannot be read" in problem["detail"]
     assert client.get(problem["type"]).status_code == 200
