@@ -26,6 +26,7 @@ class ExemplarsRequest(Request["ExemplarsReport"]):
     pictures: Pictures = Field(description="The images that are compared: of a data set, or photos by id.")
     gates: tuple[str, ...] | None = Field(
         default=None,
+        min_length=1,
         max_length=200,
         description="Gate paths, or a prefix of them such as 'layer3'; null is every gate.",
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from attention.analyses import exemplars as exemplars_file
 from attention.analyses import run
@@ -78,3 +79,8 @@ def test_fewer_images_than_asked_for_are_all_named(lab: DirectLab) -> None:
     ends = run(request, lab).gates[0].ends[0]
     assert {e.image for e in ends.open} == {e.image for e in ends.closed} == set(PHOTOS[:2])
     assert torch.tensor([e.weight for e in ends.open]).diff().le(0).all()
+
+
+def test_a_question_about_no_gates_is_refused() -> None:
+    with pytest.raises(ValidationError, match="gates"):
+        ExemplarsRequest(variant=ECA, pictures=Pictures(images=PHOTOS[:2]), gates=())
