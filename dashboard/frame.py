@@ -59,7 +59,7 @@ def pages(folder: Path = VIEWS) -> dict[str, st.Page]:
 
 def draw() -> st.Page:
     """Draw the frame; gives the page to run inside it."""
-    st.html(f"<style>{STYLE.read_text('utf-8')}</style>")
+    st.html(f"<style>:root {{ --lab-on-primary: {theme.paper()} }} {STYLE.read_text('utf-8')}</style>")
     with st.container(key="frame", horizontal=True, vertical_alignment="center", wrap=False):
         chip, switch, menu = (
             st.container(key=key, width="content") for key in ("frame-jobs", "frame-language", "frame-menu")

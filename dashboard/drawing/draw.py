@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import altair
@@ -14,6 +14,7 @@ import streamlit as st
 from attention.reports.citations import bibtex
 from attention.reports.document import Form, in_form
 from attention.reports.tables import Report, Table, named
+from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import relabelled
 from dashboard.language import marked, say
@@ -38,9 +39,14 @@ def draw(chart: Chart, name: str, alt: str | None = None) -> None:
         save("PNG", lambda: png(chart), f"{name}.png", "image/png")
 
 
-def plot(chart: Chart, alt: str | None = None, key: str | None = None) -> None:
-    """Draw a chart as wide as its place, with a sentence for those who do not see it: its axes, unless ``alt`` says."""
-    st.altair_chart(chart, width="stretch", alt=alt or described(chart), key=key)
+def plot(
+    chart: Chart,
+    alt: str | None = None,
+    key: str | None = None,
+    width: Literal["stretch", "content"] = "stretch",
+) -> None:
+    """Draw a chart with a sentence for those who do not see it: the titles of its axes, unless ``alt`` says."""
+    st.altair_chart(theme.readable(chart), width=width, alt=alt or described(chart), key=key)
 
 
 def described(chart: Chart) -> str:

@@ -230,6 +230,17 @@ def agreement() -> alt.Scale:
     return alt.Scale(domain=[0, 50, 100], range=list(CHANGE[dark()][:3]), interpolate="rgb", clamp=True)
 
 
+def legible(field: str) -> Any:
+    """The colour of words in cells that are coloured by a field: black or white, whichever is at least 4.5 : 1."""
+    return alt.condition(f"luminance(scale('color', datum.{field})) > 0.18", alt.value("#000000"), alt.value("#ffffff"))
+
+
+def readable(chart: alt.TopLevelMixin) -> Any:
+    """A chart whose axes and legends are in the ink of the page; Streamlit's grey is 3.7 : 1 on white."""
+    words: dict[str, Any] = {"labelColor": ink(), "titleColor": ink()}
+    return chart.configure_axis(**words).configure_legend(**words).configure_header(**words)
+
+
 def named_axis(**more: Any) -> alt.Axis:
     """An axis of names that drops none and moves none off its row."""
     fixed: dict[str, Any] = {

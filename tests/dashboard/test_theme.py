@@ -1,12 +1,15 @@
 """Colours by module: told apart by any eyes on both pages, the same everywhere, and never cut scales."""
 
+import re
 from itertools import combinations
 
+import altair as alt
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from dashboard.drawing import theme
+from dashboard.drawing import draw, theme
 
 LIGHT, DARK = "#ffffff", "#12161d"
 DEFICIENCIES = {
@@ -104,3 +107,31 @@ def test_axes_of_weights_are_never_cut_to_the_data(
 def test_a_small_change_is_pale() -> None:
     assert theme.change(0.5).to_dict()["domain"] == [-10, -5, 0, 5, 10]
     assert theme.change(-40).to_dict()["domain"] == [-40, -20, 0, 20, 40]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("scale", ["change", "agreement"])
+def test_numbers_in_cells_can_be_read_on_every_colour_of_the_scale(
+    monkeypatch: pytest.MonkeyPatch, dark: bool, scale: str
+) -> None:
+    monkeypatch.setattr(theme, "dark", lambda: dark)
+    colours = theme.change(10) if scale == "change" else theme.agreement()
+    frame = pd.DataFrame({"value": np.linspace(-10, 10, 41) if scale == "change" else np.linspace(0, 100, 41)})
+    base = alt.Chart(frame).encode(y="value:O", text="value:Q")
+    cells = base.mark_rect().encode(color=alt.Color("value:Q", scale=colours, legend=None))
+    svg = draw.svg(alt.layer(cells, base.mark_text().encode(color=theme.legible("value")))).decode()
+    fills = re.findall(r'"rect mark"[^>]*fill="rgb\(([^)]+)\)"', svg)
+    words = re.findall(r'"text mark"[^>]*fill="(#[0-9a-f]{6})"', svg)
+    assert len(fills) == len(words) == 41
+    for fill, word in zip(fills, words, strict=True):
+        cell = "#" + "".join(f"{int(part):02x}" for part in fill.split(","))
+        assert contrast(cell, word) >= 4.5, (fill, word)
+
+
+def test_words_of_axes_and_legends_are_ink_on_their_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    for dark, page in ((False, LIGHT), (True, DARK)):
+        monkeypatch.setattr(theme, "dark", lambda dark=dark: dark)
+        config = theme.readable(alt.Chart(pd.DataFrame({"a": [1]})).mark_bar()).to_dict()["config"]
+        colours = [config[part][key] for part in ("axis", "legend", "header") for key in ("labelColor", "titleColor")]
+        assert all(contrast(colour, page) >= 4.5 for colour in colours)

@@ -129,11 +129,9 @@ def _heat_map(
             *tips,
         ],
     )
-    lost = f"{POINTS} - datum.change" if agreement else "abs(datum.change)"
-    strong = f"{lost} > {0.55 * max(reach, theme.LEAST_CHANGE)}"
     figures = base.mark_text(fontSize=11).encode(
         text=alt.Text("change:Q", format=f"{signed}.1f"),
-        color=alt.condition(strong, alt.value(theme.paper()), alt.value(theme.ink())),
+        color=theme.legible("change"),
     )
     layers = [cells, figures]
     if dots:

@@ -141,9 +141,9 @@ def agreement(report: DisagreementReport) -> Chart:
             alt.Tooltip("kappa:Q", title=say("kappa"), format=".3f"),
         ],
     )
-    middle = (min(pair.agreement for pair in report.pairs) + max(pair.agreement for pair in report.pairs)) / 2
-    shade = alt.condition(f"datum.agreement > {middle}", alt.value("#ffffff"), alt.value("#26303d"))
-    figures = base.mark_text(fontSize=11).encode(text=alt.Text("agreement:Q", format=".0%"), color=shade)
+    figures = base.mark_text(fontSize=11).encode(
+        text=alt.Text("agreement:Q", format=".0%"), color=theme.legible("agreement")
+    )
     return alt.layer(cells, figures).properties(height=STEP * len(order) + 3 * AXES)
 
 

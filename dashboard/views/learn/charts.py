@@ -10,7 +10,7 @@ import pandas as pd
 from attention.reports.modules import Interaction, KernelReport, KernelStep, Places, PublishedGroup
 from attention.schemas import ModuleEntry
 from dashboard.drawing import theme
-from dashboard.drawing.marks import PALETTE, SHORT, STEP, TEXT, Chart
+from dashboard.drawing.marks import PALETTE, SHORT, STEP, Chart
 from dashboard.language import say
 from dashboard.service_sentences import translated
 
@@ -287,8 +287,8 @@ def _network(
         )
     )
     base = alt.Chart(pd.DataFrame(texts)).encode(x="left:Q", y="side:Q")
-    names = base.mark_text(align="left", dy=-19, color=TEXT, fontWeight="bold").encode(text="text:N")
-    widths = base.mark_text(align="left", dy=-7, color=TEXT).encode(text="below:N")
+    names = base.mark_text(align="left", dy=-19, color=theme.ink(), fontWeight="bold").encode(text="text:N")
+    widths = base.mark_text(align="left", dy=-7, color=theme.ink()).encode(text="below:N")
     layers: list[Any] = [drawn, names, widths]
     if dashes:
         rules = alt.Chart(pd.DataFrame(dashes)).mark_rule(strokeDash=[4, 3], color="#7fb2e5")
@@ -347,7 +347,7 @@ def _published(group: PublishedGroup, span: float, most: int) -> Chart:
             alt.Tooltip("added:Q", title=say("added parameters"), format="+,d"),
         ],
     )
-    texts = base.mark_text(align="left", dx=11, color=TEXT).encode(text="text:N")
+    texts = base.mark_text(align="left", dx=11, color=theme.ink()).encode(text="text:N")
     return alt.layer(dots, texts).properties(height=400)
 
 
@@ -386,6 +386,6 @@ def starts(modules: Sequence[ModuleEntry]) -> Chart:
             legend=alt.Legend(orient="top"),
         )
     )
-    texts = base.mark_text(align="left", dx=4, color=TEXT).encode(text=alt.Text("kept:Q", format=".2f"))
+    texts = base.mark_text(align="left", dx=4, color=theme.ink()).encode(text=alt.Text("kept:Q", format=".2f"))
     one = alt.Chart(pd.DataFrame([{"kept": 1.0}])).mark_rule(strokeDash=[4, 3], color=GREY).encode(x="kept:Q")
     return alt.layer(bars, texts, one).properties(height=(STEP - 5) * len(rows) + 90)

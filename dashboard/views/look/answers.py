@@ -11,6 +11,7 @@ from attention.reports.compare import ClassScore, Comparison, PhotoFit
 from attention.reports.seen import SeenRequest
 from attention.schemas import Image
 from dashboard import connect
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import about
@@ -31,7 +32,7 @@ def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
         _known(report, image)
     with right:
         st.html(table(report, image))
-        st.altair_chart(dots(report, image.id), width="stretch", alt=described(report, image))
+        drawing.plot(dots(report, image.id), described(report, image))
 
 
 def _photo(report: Comparison, image: Image, fit: PhotoFit | None) -> None:

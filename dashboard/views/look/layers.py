@@ -9,6 +9,7 @@ import streamlit as st
 
 from attention.reports.compare import Comparison, PhotoFit
 from attention.schemas import Image
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import Chart, Row, channel_weights
 from dashboard.language import say
@@ -53,10 +54,10 @@ def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
         for name in dict.fromkeys(row.variant for row in rows):
             own = [row for row in rows if row.variant == name]
             with st.container(horizontal=True, wrap=False, key=f"curves-{len(called)}-{list(called).index(name)}"):
-                st.altair_chart(
+                drawing.plot(
                     curves(own, called[name], layer),
+                    say("Sorted channel weights of %(network)s in every layer.", network=called[name]),
                     width="content",
-                    alt=say("Sorted channel weights of %(network)s in every layer.", network=called[name]),
                 )
     opened = [row for row in rows if row.layer == layer]
     st.caption(say("Choose a map to see what its channel responds to."))

@@ -10,7 +10,7 @@ import pandas as pd
 from attention.reports.cost import ConventionCount, CostReport, VariantCost
 from attention.reports.court import CourtReport
 from dashboard.drawing import theme
-from dashboard.drawing.marks import AXES, PALETTE, SHORT, STEP, TEXT, Chart, colour, coloured
+from dashboard.drawing.marks import AXES, PALETTE, SHORT, STEP, Chart, colour, coloured
 from dashboard.drawing.words import called, human, unit
 from dashboard.language import say
 
@@ -99,7 +99,7 @@ def _names(rows: Sequence[dict[str, Any]]) -> list[alt.Chart]:
         placed.setdefault(SPOTS[best], []).append({**group[0], "text": text})
     return [
         alt.Chart(pd.DataFrame(texts))
-        .mark_text(align="left" if dx > 0 else "right", dx=dx, dy=dy, color=TEXT)
+        .mark_text(align="left" if dx > 0 else "right", dx=dx, dy=dy, color=theme.ink())
         .encode(x="work:Q", y="parameters:Q", text="text:N")
         for (dx, dy), texts in placed.items()
     ]
@@ -148,7 +148,7 @@ def traffic(report: CostReport) -> Chart | None:
     )
     colours = alt.Color("variant:N", scale=colour(report), legend=None)
     drawn = (base.mark_circle(size=110, opacity=1) if far else base.mark_bar()).encode(color=colours)
-    texts = base.mark_text(align="left", dx=9, color=TEXT).encode(text="text:N")
+    texts = base.mark_text(align="left", dx=9, color=theme.ink()).encode(text="text:N")
     return alt.layer(drawn, texts).properties(height=(18 if len(rows) > MANY else 2 * STEP) * len(rows) + AXES)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from attention.reports.evidence import KIND_WORDS
 from attention.reports.study import Arm, StudyReport
 from dashboard.drawing import theme, verdicts, words
-from dashboard.drawing.marks import PALETTE, SHORT, TEXT, Chart
+from dashboard.drawing.marks import PALETTE, SHORT, Chart
 from dashboard.drawing.words import human
 from dashboard.language import marked, say
 from dashboard.views.study.paired import MARGIN, paired
@@ -113,7 +113,7 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
     gain = alt.Y("low:Q", title=say("gain over the baseline (points)"))
     whiskers = base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=gain, y2="high:Q")
     dots = base.mark_circle(size=150, opacity=1).encode(y="gain:Q")
-    names = base.mark_text(align="left", dx=10, color=TEXT).encode(y="gain:Q", text="arm:N", color=alt.value(TEXT))
+    names = base.mark_text(align="left", dx=10).encode(y="gain:Q", text="arm:N", color=alt.value(theme.ink()))
     zero = alt.Chart(pd.DataFrame([{"low": 0.0}])).mark_rule(color=MARGIN, strokeDash=[4, 3]).encode(y=alt.Y("low:Q"))
     return alt.layer(zero, whiskers, dots, names).properties(height=340)
 
