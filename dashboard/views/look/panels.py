@@ -15,7 +15,7 @@ def statistics(report: Comparison, image: Image) -> None:
     """Every gate in numbers, the curve of their means over depth, and where weights come from."""
     st.markdown(f"**{say('Statistics of every gate')}**")
     if (curve := charts.depth(report, image.id)) is not None:
-        st.altair_chart(curve, width="stretch", alt=say("Mean weight of each layer with its standard deviation."))
+        drawing.plot(curve, say("Mean weight of each layer with its standard deviation."))
     if gated(report):
         with st.container(height=420):
             drawing.table(tables.statistics_text(report, image.id), "gates", index=False)

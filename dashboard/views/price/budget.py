@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from attention.reports.cost import CostReport, VariantCost
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, STEP, Chart
 from dashboard.drawing.words import human
@@ -38,7 +39,7 @@ def show(report: CostReport) -> None:
             plain = getattr(bills[0].total, price) - getattr(bills[0].delta, price)
             st.caption(say("plain network: %(amount)s", amount=human(plain)))
             text = say("Added %(price)s by module, per cent of the plain network.", price=say(name))
-            st.altair_chart(bars(bills, called, price, budget, reach), width="stretch", alt=text)
+            drawing.plot(bars(bills, called, price, budget, reach), text)
     st.info(sentence([called[name] for name in within(shares, budget)], budget), icon=":material/savings:")
 
 
