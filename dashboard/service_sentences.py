@@ -283,7 +283,12 @@ HYPHEN = re.compile(r"(?<![^\s\[(（…])-(?=\d)")
 
 def translated(text: str) -> str:
     """A sentence of the service in the reader's language, as it is where no translation is known, with minus signs."""
-    return HYPHEN.sub("−", _translated(text))
+    return with_minus(_translated(text))
+
+
+def with_minus(text: str) -> str:
+    """A text whose negative numbers have minus signs instead of hyphens."""
+    return HYPHEN.sub("−", text)
 
 
 def _translated(text: str) -> str:

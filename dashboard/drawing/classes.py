@@ -56,7 +56,7 @@ def recalls(arms: Sequence[ArmClasses], label: Mapping[str, str], colour: alt.Co
         ],
     )
     return (base.mark_rule().encode(x=alt.X("low:Q", title=title, scale=scale), x2="high:Q") + dots).properties(
-        height=max(STEP, 10 * len(arms)) * len(order) + AXES
+        height=max(STEP, 12 * len(arms)) * len(order) + 2 * AXES
     )
 
 

@@ -172,8 +172,8 @@ def shades(settings: Settings) -> None:
         for label in ("dark", "light"):
             folder = settings.folder / "datasets" / "shades" / split / label
             folder.mkdir(parents=True)
-            for number in range(90 if split == "train" else 4):  # enough for a batch of the quick recipe
-                Image.new("RGB", (8, 8), (number * 2, 0, 0)).save(folder / f"{number}.png")
+            for number in range(170 if split == "train" else 4):  # enough for a batch of every recipe
+                Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
 
 
 def claimed(client: Client, settings: Settings) -> tuple[str, Any, Store]:
@@ -219,6 +219,13 @@ def test_the_time_is_told_before_a_study_starts_and_its_job_stands_in_the_addres
     page.button(key="cancel").click().run()
     assert client.job(job.id).state == "cancelled"
     assert "cancelled" in texts(page.markdown)
+
+
+@pytest.mark.full
+def test_the_batches_of_the_form_are_filled_by_the_photos_that_come_along(page: AppTest) -> None:
+    """Of 200 photos half are for the test and a tenth of the others for validation: a batch of 128 made it fail."""
+    page.run()
+    assert page.number_input(key="recipe.quick.batch_size").value == 64 <= 90
 
 
 @pytest.mark.full
@@ -339,8 +346,10 @@ def test_a_link_to_a_job_that_is_not_here_says_so(page: AppTest) -> None:
 
 @pytest.mark.full
 def test_the_shipped_study_opens_by_default(page: AppTest, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "shipped_study", study)
+    flowers = study().model_copy(update={"data": study().data.model_copy(update={"name": "Five flowers"})})
+    monkeypatch.setattr(client, "shipped_study", lambda: flowers)
     page.run()
     assert not page.exception and not page.error
     assert page.subheader[0].value.startswith("SE is better by +1.1")
     assert "comes with the service" in texts(page.caption)
+    assert "/look?trained=five-flowers" in texts(page.markdown)

@@ -30,6 +30,8 @@ SMALL = "resnet20"
 PLACES = "placement"
 LOOKS: dict[str, Literal[1, 3]] = {marked("yes"): 3, marked("no"): 1}
 """Whether seeds may be added after a verdict -> looks of the plan."""
+TRAINED_SHARE = 0.4
+"""Of a data set's images at least that are trained on, whatever its split."""
 FIELDS = 5
 """Fields of a recipe in a row."""
 
@@ -74,7 +76,7 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
         )
         more = forms.variants(catalog, (), ARM, say("More arms"), say("They are trained from scratch."))
     grids = _sweep(catalog, backbone.name, position)
-    recipe = _recipe()
+    recipe = _recipe(data.images)
     first, second, third, fourth, fifth = st.columns(5)
     seeds = first.number_input(
         say("Seeds"),
@@ -209,14 +211,17 @@ def _value(text: str) -> OptionValue:
     return value if isinstance(value, bool | int | float | str) else text
 
 
-def _recipe() -> Recipe:
-    """A preset, and every field of it to change."""
+def _recipe(images: int | None) -> Recipe:
+    """A preset, and every field of it to change; batches that a data set of so many images fills."""
     with st.expander(say("Recipe"), icon=":material/menu_book:", expanded=True):
         preset = st.segmented_control(
             say("Preset"), list(RECIPES), default=next(iter(RECIPES)), key="preset", required=True, format_func=say
         )
         st.caption(say(RECIPE_NOTES[preset]))
         usual = RECIPES[preset].model_dump()
+        if images is not None:
+            filled = 2 ** max(1, int(TRAINED_SHARE * images).bit_length() - 1)
+            usual["batch_size"] = min(usual["batch_size"], filled)
         schema = Recipe.model_json_schema()
         columns = [column for _ in range(0, len(schema["properties"]), FIELDS) for column in st.columns(FIELDS)]
         changed: dict[str, Any] = {}

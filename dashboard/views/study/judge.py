@@ -15,7 +15,7 @@ from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.language import marked, say
 from dashboard.refusals import explained
-from dashboard.service_sentences import translated
+from dashboard.service_sentences import translated, with_minus
 from dashboard.views.study.paired import paired
 from dashboard.views.study.panels import DEFINITION, badge, recalls
 from dashboard.widgets import forms, links
@@ -138,7 +138,7 @@ def show(report: JudgeReport) -> None:
             st.markdown(f"{badge(arm.verdict)} {translated(arm.verdict.sentence)}")
     notes = [note for arm in report.arms if arm.verdict is not None for note in arm.verdict.notes]
     drawing.caveats([*report.caveats, *notes])
-    st.markdown(report.markdown().partition("\n\n")[0])
+    st.markdown(with_minus(report.markdown().partition("\n\n")[0]))
     if (chart := differences(report)) is not None:
         drawing.plot(chart)
     if report.classes:

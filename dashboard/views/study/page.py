@@ -116,6 +116,12 @@ def show_shipped() -> bool:
         return False
     st.caption(say("This study comes with the service."))
     show_report(report)
+    offers = networks.shipped(connect.catalog())
+    source = next((key for key, offer in offers.items() if offer.title == report.data.name), None)
+    if source is not None:
+        with st.container(horizontal=True):
+            links.to("look", say("Look at a photo with these"), ":material/visibility:", {networks.SOURCE: source})
+            links.to("overview", say("In the answer table"), ":material/table_chart:")
     return True
 
 
