@@ -14,7 +14,7 @@ from babel.messages.pofile import read_po, write_po
 
 from attention.reports.disagreement import RANKS
 from attention.reports.latency import MODES
-from attention.reports.recipes import RECIPE_NOTES
+from attention.reports.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.sweep import FAMILIES
 from attention.spec import ABLATIONS
 from dashboard.language import CATALOGUE
@@ -48,7 +48,14 @@ def titles() -> Iterator[str]:
 
 def _of_the_library() -> Iterator[str]:
     """List what sample photos are called, and what replacing, sweeping, ranking and recipes mean."""
-    yield from (*ABLATIONS.values(), *FAMILIES.values(), *RANKS.values(), *MODES.values(), *RECIPE_NOTES.values())
+    yield from (
+        *ABLATIONS.values(),
+        *FAMILIES.values(),
+        *RANKS.values(),
+        *MODES.values(),
+        *RECIPES,
+        *RECIPE_NOTES.values(),
+    )
     with (FOLDER.parent / "attention" / "data" / "samples" / "samples.csv").open(encoding="utf-8") as rows:
         yield from (row["title"] for row in csv.DictReader(rows))
 

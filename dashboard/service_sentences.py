@@ -226,6 +226,48 @@ TEMPLATES = (
     marked("%(pairs)s pairs of the study that comes along, %(data)s"),
     marked("%(pairs)s pairs of runs of this recipe and data here"),
     marked("asked for"),
+    marked("stage %(number)s"),
+    marked("top-1 accuracy on ImageNet-1k validation images, %"),
+    marked("In training, at least %(images)s images a batch: it normalises pooled numbers over them."),
+    marked(
+        "A channel of one network corresponds to the same channel of another only as far as they began alike and "
+        "stayed so: networks of one seed share their backbone's initial weights, others share nothing."
+    ),
+    marked(
+        "Untrained weights, drawn from the seed, in float64. Row c, column j is the derivative of channel c's gate by "
+        "channel j's mean. Of %(points)s vectors of pooled features, drawn from a standard normal distribution, each "
+        "module is shown at the first where its rank is largest. Training changes the values; where zeros are, and how "
+        "large the rank can be, is the module's structure."
+    ),
+    marked("Every run was trained before, so nothing is left to train."),
+    marked("How many images there are is known only once they have been read."),
+    marked("From the time that %(runs)s finished runs of these networks took on this data and device."),
+    marked(
+        "From %(runs)s finished runs on this data and device; networks that have none are reckoned by their "
+        "multiply-accumulates, at %(rate)s a second."
+    ),
+    marked(
+        "Rough, for nothing was trained on this data here yet: multiply-accumulates × images × epochs, three passes "
+        "for an image in training, at %(rate)s a second on %(device)s. It can be off by a factor of five; after the "
+        "first epoch the job says it better."
+    ),
+    marked(
+        "How much differences between runs of one seed vary here is not known. Seeds in all that tell %(margin)s "
+        "points from none with a chance of 80 %% (%(looks)s), by their standard deviation: %(needed)s."
+    ),
+    marked(
+        "Differences between earlier runs here vary by %(spread)s points (sd of %(pairs)s pairs): %(seeds)s seeds tell "
+        "%(margin)s points from none with a chance of %(chance)s %%; %(needed)s seeds in all with one of 80 %%."
+    ),
+    marked("%(count)s looks"),
+    marked("1 look"),
+    marked("%(points)s points: %(seeds)s, %(points_2)s points: %(seeds_2)s, %(points_3)s points: %(seeds_3)s"),
+    marked("The 'FLOPs' of the SE (arXiv 1709.01507), CBAM (1807.06521) and CA (2103.02907) papers; timm's GMACs."),
+    marked(
+        "Tables of the ECA paper (arXiv 1910.03151), by the thop of 17 July to 2 August 2019 "
+        "(https://github.com/Lyken17/pytorch-OpCounter), whose M is 1024^2 and whose G is 1024^3."
+    ),
+    marked("Tables of the SE paper (arXiv 1709.01507), whose Caffe models keep running statistics as parameters."),
     marked(
         "Kind 'neutral' lets the input through as if there were no gate. The network was trained with gates around "
         "their own mean, so this changes the scale of every gated branch: what it loses is a scale artefact, not "
@@ -235,8 +277,16 @@ TEMPLATES = (
 """Sentences of the service, with names for what they hold; the first that fits is taken."""
 
 
+HYPHEN = re.compile(r"(?<![^\s\[(（…])-(?=\d)")
+"""A hyphen that stands for a minus: before a number, at the start of a word."""
+
+
 def translated(text: str) -> str:
-    """A sentence of the service in the reader's language; as it is where no translation is known."""
+    """A sentence of the service in the reader's language, as it is where no translation is known, with minus signs."""
+    return HYPHEN.sub("−", _translated(text))
+
+
+def _translated(text: str) -> str:
     if language.current() == "en" or not re.search("[A-Za-z]{2}", text):
         return text
     exact = say(text)
@@ -245,7 +295,7 @@ def translated(text: str) -> str:
     for template, pattern in _patterns():
         match = pattern.fullmatch(text)
         if match:
-            return say(template, **{name: translated(value) for name, value in match.groupdict().items()})
+            return say(template, **{name: _translated(value) for name, value in match.groupdict().items()})
     return text
 
 

@@ -1,9 +1,10 @@
 """Charts, tables and reports of a page, each with buttons that save it; a chart's toolbar shows its data, too."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlencode
 
 import altair
@@ -31,10 +32,42 @@ def draw(chart: Chart, name: str, alt: str | None = None) -> None:
         name: of its file, and no other's on the page.
         alt: the picture in a sentence, for those who do not see it.
     """
-    st.altair_chart(chart, width="stretch", alt=alt or name.replace("-", " "))
+    plot(chart, alt)
     with st.container(horizontal=True):
         save("SVG", lambda: svg(chart), f"{name}.svg", "image/svg+xml")
         save("PNG", lambda: png(chart), f"{name}.png", "image/png")
+
+
+def plot(chart: Chart, alt: str | None = None, key: str | None = None) -> None:
+    """Draw a chart as wide as its place, with a sentence for those who do not see it: its axes, unless ``alt`` says."""
+    st.altair_chart(chart, width="stretch", alt=alt or described(chart), key=key)
+
+
+def described(chart: Chart) -> str:
+    """A chart in a sentence: the titles of its axes and legends, in the reader's language."""
+    titles = list(dict.fromkeys(_titles(chart)))
+    return say("Chart: %(axes)s.", axes=" · ".join(titles)) if titles else say("Chart")
+
+
+def _titles(chart: Any) -> Iterator[str]:
+    """The titles of a chart's channels, or of the charts that it is made of."""
+    encoding = _fields(getattr(chart, "encoding", None))
+    for channel in ("y", "x", "color", "row", "column"):
+        fields = _fields(encoding.get(channel))
+        for part in (fields, *(_fields(fields.get(name)) for name in ("axis", "legend", "header"))):
+            if isinstance(title := part.get("title"), str) and title:
+                yield title
+    for name in ("layer", "hconcat", "vconcat", "concat"):
+        charts = getattr(chart, name, None)
+        for part in charts if isinstance(charts, list) else ():
+            yield from _titles(part)
+    if isinstance(spec := getattr(chart, "spec", None), altair.TopLevelMixin):
+        yield from _titles(spec)
+
+
+def _fields(part: Any) -> Mapping[str, Any]:
+    """What is set of a part of a chart; nothing where the part itself is not set."""
+    return dict(part._kwds) if isinstance(part, altair.SchemaBase) else {}
 
 
 def table(frame: pd.DataFrame, name: str, *, index: bool = True) -> None:

@@ -13,6 +13,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import words
 from dashboard.language import say
+from dashboard.refusals import explained
 from dashboard.widgets import jobs, linked
 
 MOST_BYTES = 200_000_000
@@ -47,7 +48,7 @@ def _show(job: Job) -> None:
         jobs.follow(job, lambda now: None, key=f"cancel.{job.id}")
         return
     if job.error:
-        st.error(job.error, icon=":material/error:")
+        st.error(explained(job.error), icon=":material/error:")
     if job.state != "done":
         return
     report = connect.report(job.id, ExportReport)

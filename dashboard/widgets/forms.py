@@ -66,6 +66,8 @@ def variants(
         offered,
         key=key,
         accept_new_options=True,
+        select_all=False,  # else Enter takes every name that the typed letters fit
+        filter_mode="contains",
         format_func=_shown,
         placeholder=say("Pick a network or type a name such as resnet50/se(reduction=8)@standard:3-4"),
         help=f"{about} {say(NAMES)}".strip(),
@@ -176,6 +178,7 @@ def _placement(catalog: Catalog, backbone: BackboneEntry, key: str) -> Placement
         say("Stages"),
         has,
         key=f"{key}.{picked}.stages",
+        select_all=False,
         placeholder=say("all"),
         help=say("Left empty: every stage."),
         disabled=not has,

@@ -99,7 +99,7 @@ def choices(
     state = state or key
     start(key, list(default), lambda said: _there(said, options) or None, state)
     st.session_state[state] = [value for value in st.session_state[state] if value in options]
-    kind = {} if _is(widget, "multiselect") else {"selection_mode": "multi"}
+    kind: dict[str, Any] = {"select_all": False} if _is(widget, "multiselect") else {"selection_mode": "multi"}
     picked = widget(label, list(options), key=state, persist_state="session", **kind, **_labels(options), **more)
     chosen = list(picked)
     write(key, [] if chosen == list(default) else chosen)

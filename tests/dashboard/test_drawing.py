@@ -1,5 +1,8 @@
 """Every picture of the lab's pages can be taken away as SVG."""
 
+import re
+from pathlib import Path
+
 import altair as alt
 import pandas as pd
 import pytest
@@ -45,3 +48,29 @@ def test_a_picture_has_its_button_under_it() -> None:
     assert not shown.exception
     assert len(shown.get("vega_lite_chart")) == 2
     assert [button.proto.label for button in shown.get("download_button")] == ["SVG", "PNG"] * 2
+
+
+def test_a_chart_without_a_sentence_is_described_by_the_titles_of_its_axes() -> None:
+    base = alt.Chart(pd.DataFrame({"a": [1]})).encode(x=alt.X("a:Q", axis=alt.Axis(title="gain")), y="a:Q")
+    coloured = base.encode(y=alt.Y("a:N", title=None), color=alt.Color("a:N", legend=alt.Legend(title="module")))
+    assert drawing.described(alt.layer(base, coloured)) == "Chart: gain · module."
+    assert drawing.described(alt.Chart(pd.DataFrame({"a": [1]})).mark_bar()) == "Chart"
+
+
+DASHBOARD = Path(drawing.__file__).parents[1]
+
+
+def calls(name: str) -> list[str]:
+    """The arguments of every call of a widget in the dashboard's code, up to its closing bracket."""
+    texts = [file.read_text("utf-8") for file in sorted(DASHBOARD.rglob("*.py"))]
+    return [match[1] for text in texts for match in re.finditer(rf"\.{name}\(((?:[^()]|\([^()]*\))*)\)", text)]
+
+
+def test_every_chart_has_a_sentence_for_those_who_do_not_see_it() -> None:
+    assert calls("altair_chart") and all("alt=" in arguments for arguments in calls("altair_chart"))
+
+
+def test_letters_and_enter_take_one_network_and_not_every_one_that_they_fit() -> None:
+    """Streamlit puts "Select all matches" first, so typing "se" and Enter added every name with s and e."""
+    assert len(calls("multiselect")) >= 4
+    assert all("select_all=" in arguments for arguments in calls("multiselect"))

@@ -120,6 +120,12 @@ def test_a_page_with_words_that_pass_by_is_found(tmp_path: Path) -> None:
     assert list(unsaid(page)) == ["Start the study", " images of it"]
 
 
+def test_a_negative_number_has_a_minus_sign_and_what_is_hyphenated_keeps_its_hyphen() -> None:
+    assert translated("-0.5 points [-1.09, 0.1], sha-256, 1e-4, a k=-1 b, x-1") == (
+        "−0.5 points [−1.09, 0.1], sha-256, 1e-4, a k=-1 b, x-1"
+    )
+
+
 @pytest.mark.parametrize(
     ("english", "chinese"),
     [
@@ -127,14 +133,14 @@ def test_a_page_with_words_that_pass_by_is_found(tmp_path: Path) -> None:
         (
             "resnet20/se: not decided (+0.00 points [-0.61, +0.61], n = 10, on these test images); about 57 seeds in "
             "all (36 to 117) would tell 0.3 points from none. At the next look, 20 seeds, the chance is 2 %.",
-            ("resnet20/se：未定", "[-0.61, +0.61]", "n = 10", "57 个种子（36 到 117）", "0.3", "20 个种子", "2 %"),
+            ("resnet20/se：未定", "[−0.61, +0.61]", "n = 10", "57 个种子（36 到 117）", "0.3", "20 个种子", "2 %"),
         ),
     ],
 )
 def test_a_sentence_of_the_service_keeps_its_numbers_in_chinese(
     monkeypatch: pytest.MonkeyPatch, english: str, chinese: Sequence[str]
 ) -> None:
-    assert translated(english) == english
+    assert translated(english) == english.replace("[-", "[−")
     monkeypatch.setattr(language, "current", lambda: "zh")
     assert all(part in translated(english) for part in chinese)
     assert not re.search("[a-z]{3,} [a-z]{3,}", translated(english))

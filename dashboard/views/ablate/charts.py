@@ -20,6 +20,7 @@ from attention.reports.sweep import (
 from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, PALETTE, STEP, TEXT, Chart
 from dashboard.language import marked, say
+from dashboard.service_sentences import translated
 
 KINDS = {
     "mean": marked("mean"),
@@ -45,7 +46,7 @@ def photo_map(report: WhatIfReport, image: str) -> Chart:
     """Scope x kind for one photo: how the probability of its first class changes, with a dot where the class flips."""
     rows = [
         {
-            "scope": effect.label,
+            "scope": translated(effect.label),
             "kind": kind(effect.kind),
             "change": POINTS * effect.change,
             "first": _named(effect),
@@ -67,7 +68,7 @@ def photo_map(report: WhatIfReport, image: str) -> Chart:
 def sweep_map(report: SweepReport) -> Chart:
     """Gate x kind over many images: change of accuracy, or where nothing is labelled how many first classes stay."""
     effects = [effect for effect in report.effects if effect.family in ROWS and not effect.reestimated]
-    rows = [{"scope": effect.label, "kind": kind(effect.kind), **_effect(effect)} for effect in effects]
+    rows = [{"scope": translated(effect.label), "kind": kind(effect.kind), **_effect(effect)} for effect in effects]
     title = say("change of top-1 accuracy, points") if report.labelled else say("images with the same first class, %")
     tips = [
         alt.Tooltip("interval:N", title=say("interval")),
@@ -89,7 +90,7 @@ def _effect(effect: Effect) -> dict[str, object]:
 
 
 def _labels(scopes: Sequence[Scope]) -> list[str]:
-    return [scope.label for family in ROWS for scope in scopes if scope.family == family]
+    return [translated(scope.label) for family in ROWS for scope in scopes if scope.family == family]
 
 
 def _heat_map(
@@ -107,7 +108,12 @@ def _heat_map(
     scale = theme.agreement() if agreement else theme.change(reach)
     base = alt.Chart(frame).encode(
         x=alt.X("kind:N", sort=kinds, title=say("gates replaced by"), axis=alt.Axis(orient="top", labelAngle=0)),
-        y=alt.Y("scope:N", sort=order, title=say("which gates (stage.block), from input to output")),
+        y=alt.Y(
+            "scope:N",
+            sort=order,
+            title=say("which gates (stage.block), from input to output"),
+            axis=theme.named_axis(),
+        ),
     )
     cells = base.mark_rect(stroke=theme.faint(), strokeWidth=1).encode(
         color=alt.Color(
@@ -177,12 +183,12 @@ def stages(report: SweepReport) -> Chart | None:
     if not effects:
         return None
     rows = [
-        {"scope": e.label, "kind": kind(e.kind), "change": c.estimate, "low": c.low, "high": c.high}
+        {"scope": translated(e.label), "kind": kind(e.kind), "change": c.estimate, "low": c.low, "high": c.high}
         for e in effects
         if (c := e.accuracy_change)
     ]
-    order = list(dict.fromkeys(effect.label for effect in effects))
-    y = alt.Y("scope:N", sort=order, title=say("which gates"), axis=alt.Axis(ticks=False))
+    order = list(dict.fromkeys(translated(effect.label) for effect in effects))
+    y = alt.Y("scope:N", sort=order, title=say("which gates"), axis=theme.named_axis())
     base = alt.Chart(pd.DataFrame(rows)).encode(
         y=y, yOffset=alt.YOffset("kind:N", sort=[kind(k) for k in report.kinds]), color=_hue(report.kinds)
     )
@@ -215,7 +221,7 @@ def cumulative(report: SweepReport) -> Chart | None:
             ]
     if not rows:
         return None
-    title = "top-1 accuracy, %" if report.labelled else say("images with the same first class, %")
+    title = say("top-1 accuracy, %%") if report.labelled else say("images with the same first class, %")
     chart: alt.Chart = (
         alt.Chart(pd.DataFrame(rows))
         .mark_line(point=True)

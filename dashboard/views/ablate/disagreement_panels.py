@@ -12,6 +12,7 @@ from attention.schemas import Catalog
 from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
+from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, STEP, Chart
 from dashboard.language import say
 from dashboard.service_sentences import translated
@@ -124,7 +125,7 @@ def agreement(report: DisagreementReport) -> Chart:
     order = [labels[arm.id] for arm in report.arms]
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X("first:N", sort=order, title=None, axis=alt.Axis(labelAngle=-30)),
-        y=alt.Y("second:N", sort=order, title=None),
+        y=alt.Y("second:N", sort=order, title=None, axis=theme.named_axis()),
     )
     cells = base.mark_rect().encode(
         color=alt.Color(

@@ -10,6 +10,7 @@ from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures
 from dashboard import connect
 from dashboard.drawing import draw as drawing
+from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, PALETTE, STEP, Chart
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
@@ -138,7 +139,7 @@ def spreads(report: FoldReport) -> Chart:
         alt.Chart(pd.DataFrame(rows))
         .mark_bar(cornerRadiusEnd=2)
         .encode(
-            y=alt.Y("layer:N", sort=order, title=say("layer (stage.block)")),
+            y=alt.Y("layer:N", sort=order, title=say("layer (stage.block)"), axis=theme.named_axis()),
             yOffset=alt.YOffset("part:N", sort=parts),
             x=alt.X("spread:Q", title=say("standard deviation of the gate (no unit)")),
             color=alt.Color(

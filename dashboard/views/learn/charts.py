@@ -12,6 +12,7 @@ from attention.schemas import ModuleEntry
 from dashboard.drawing import theme
 from dashboard.drawing.marks import PALETTE, SHORT, STEP, TEXT, Chart
 from dashboard.language import say
+from dashboard.service_sentences import translated
 
 GREY, ORANGE, BLUE, GREEN = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3]
 PALE = "#aab3c2"
@@ -334,7 +335,7 @@ def _published(group: PublishedGroup, span: float, most: int) -> Chart:
         ),
         y=alt.Y(
             "score:Q",
-            title=group.metric,
+            title=translated(group.metric),
             scale=alt.Scale(domain=[middle - span / 2, middle + span / 2], nice=False, zero=False),
         ),
     )
@@ -342,7 +343,7 @@ def _published(group: PublishedGroup, span: float, most: int) -> Chart:
         color=alt.Color("attention:N", legend=None, scale=alt.Scale(domain=[r["attention"] for r in rows], range=hues)),
         tooltip=[
             alt.Tooltip("name:N", title=say("name")),
-            alt.Tooltip("score:Q", title=group.metric, format=".2f"),
+            alt.Tooltip("score:Q", title=translated(group.metric), format=".2f"),
             alt.Tooltip("added:Q", title=say("added parameters"), format="+,d"),
         ],
     )

@@ -62,7 +62,8 @@ def operator() -> None:
     )
     for (interaction, title), column in zip(titles, st.columns(3), strict=True):
         column.markdown(f"**{title}**")
-        column.altair_chart(lesson_charts.links(interaction), width="stretch")
+        with column:
+            drawing.plot(lesson_charts.links(interaction))
         column.caption(say("%(parameters)s parameters for 12 channels.", parameters=interaction.parameters))
     st.caption(
         say(
@@ -86,10 +87,11 @@ def kernel() -> None:
         )
     )
     left, right = st.columns([2, 5], gap="large")
-    gamma = left.slider("γ, divisor", 1.0, 4.0, 2.0, 0.25, key="gamma")
-    b = left.slider("b, offset", -3.0, 5.0, 1.0, 0.5, key="b")
+    gamma = left.slider(say("γ, divisor"), 1.0, 4.0, 2.0, 0.25, key="gamma")
+    b = left.slider(say("b, offset"), -3.0, 5.0, 1.0, 0.5, key="b")
     report, paper = connect.ask(KernelRequest(gamma=gamma, b=b)), connect.ask(KernelRequest())
-    right.altair_chart(lesson_charts.staircase(report, paper), width="stretch")
+    with right:
+        drawing.plot(lesson_charts.staircase(report, paper))
     right.caption(
         say(
             "Look for orange dots: there a released network departs from the formula, up or down. One "
@@ -102,9 +104,9 @@ def kernel() -> None:
     left.markdown(say("**All of ECA's parameters**"))
     left.table(
         {
-            "network": [total.backbone for total in report.totals],
-            "formula": [total.formula for total in report.totals],
-            "released": [total.released for total in report.totals],
+            say("network"): [total.backbone for total in report.totals],
+            say("formula"): [total.formula for total in report.totals],
+            say("released"): [total.released for total in report.totals],
         },
         hide_index=True,
     )
@@ -120,9 +122,15 @@ def interaction() -> None:
         )
     )
     one, two, three = st.columns(3)
-    channels = one.select_slider("C, channels", WIDTHS, 64, key="channels")
-    reduction = two.select_slider("r, SE's reduction", REDUCTIONS, 16, key="reduction")
-    size = three.select_slider(say("k, ECA's kernel size"), ("formula", *SIZES), "formula", key="kernel_size")
+    channels = one.select_slider(say("C, channels"), WIDTHS, 64, key="channels")
+    reduction = two.select_slider(say("r, SE's reduction"), REDUCTIONS, 16, key="reduction")
+    size = three.select_slider(
+        say("k, ECA's kernel size"),
+        ("formula", *SIZES),
+        "formula",
+        key="kernel_size",
+        format_func=lambda k: say(str(k)),
+    )
     kernel_size = size if isinstance(size, int) else None
     report = connect.ask(InteractionRequest(channels=channels, reduction=reduction, kernel_size=kernel_size))
     for found, column in zip(report.interactions, st.columns(2, gap="large"), strict=True):
@@ -133,14 +141,15 @@ def interaction() -> None:
                 parameters=f"{found.parameters:,}",
             )
         )
-        column.altair_chart(lesson_charts.heat(found), width="stretch")
+        with column:
+            drawing.plot(lesson_charts.heat(found))
         column.markdown(_reading(found, channels))
     st.caption(
         say(
             "Look at the shape of the coloured part. ECA's rows are one pattern, shifted: a *banded "
             "Toeplitz* matrix, scaled row by row by the sigmoid's slope, and cut off at both ends, where "
             "the filter sees zeros. SE's rows are mixtures of a few. %(conditions)s",
-            conditions=report.conditions,
+            conditions=translated(report.conditions),
         )
     )
 
@@ -184,9 +193,13 @@ def places() -> None:
     titles = (say("In the backbone"), say("At the end of the backbone"), say("In multi-scale branches"))
     for title, network in zip(titles, drawn, strict=True):
         filled = [place for place in network.places if place.filled]
-        count = _many(len(filled), "module"), _many(sum(place.parameters for place in filled), "parameter")
-        st.markdown(f"**{title}** · `{network.name.partition('?')[0]}` · {', '.join(count)}")
-        st.altair_chart(lesson_charts.places(network), width="stretch")
+        count = say(
+            "modules: %(modules)s, parameters: %(parameters)s",
+            modules=len(filled),
+            parameters=sum(place.parameters for place in filled),
+        )
+        st.markdown(f"**{title}** · `{network.name.partition('?')[0]}` · {count}")
+        drawing.plot(lesson_charts.places(network))
     st.caption(
         say(
             "Look for the orange bars: each is one ECA module, as high as the map it gates. Maps shrink while channels "
@@ -195,10 +208,6 @@ def places() -> None:
             "names into Price or Look."
         )
     )
-
-
-def _many(count: int, name: str) -> str:
-    return f"{count:,} {name}" + ("" if count == 1 else "s")
 
 
 def results() -> None:
@@ -217,7 +226,7 @@ def results() -> None:
             say("Results on the left") if side == "left" else say("Results on the right"),
             keys,
             keys.index(key),
-            format_func=titles.__getitem__,
+            format_func=lambda key: translated(titles[key]),
             key=f"results.{side}",
         )
         for side, key, column in zip(("left", "right"), FIRST_PAIR, st.columns(2, gap="large"), strict=True)
@@ -228,7 +237,7 @@ def results() -> None:
     for group, chart, column in zip(groups, lesson_charts.published(groups), st.columns(2, gap="large"), strict=True):
         with column:
             _group(group)
-            st.altair_chart(chart, width="stretch", key=f"picture.{group.key}.{chosen.index(group.key)}")
+            drawing.plot(chart, key=f"picture.{group.key}.{chosen.index(group.key)}")
             st.dataframe(drawing.in_words(_cells(group)), hide_index=True, width="stretch")
             st.caption(_conditions(group))
     st.caption(
@@ -265,12 +274,13 @@ def _cells(group: PublishedGroup) -> pd.DataFrame:
 
 def _conditions(group: PublishedGroup) -> str:
     """How the results of a group came about."""
+    metric = translated(group.metric)
     return say(
         "%(recipe)s %(upper)s%(metric)s, at %(input_size)s pixels, one run each. Parameters counted "
         "here. Source: [%(source)s](%(link)s), %(table)s.",
-        recipe=group.recipe,
-        upper=group.metric[0].upper(),
-        metric=group.metric[1:],
+        recipe=translated(group.recipe),
+        upper=metric[0].upper(),
+        metric=metric[1:],
         input_size=group.input_size,
         source=group.source,
         link=group.link,
@@ -289,7 +299,8 @@ def starts(catalog: Catalog) -> None:
         )
     )
     left, right = st.columns([3, 2], gap="large")
-    left.altair_chart(lesson_charts.starts(catalog.modules), width="stretch")
+    with left:
+        drawing.plot(lesson_charts.starts(catalog.modules))
     left.caption(
         say(
             "Look for bars that end at the dashed line: those modules keep the scale. Measured on a map of standard "
@@ -302,7 +313,7 @@ def starts(catalog: Catalog) -> None:
     right.markdown(translated(module.traits.start))
     for note in (module.traits.replaces, *module.traits.needs, *module.traits.warnings):
         if note and note != module.traits.start:
-            right.markdown(f":material/info: {note}")
+            right.markdown(f":material/info: {translated(note)}")
     right.caption(
         say(
             "Gates: %(words)s. %(parameters)s parameters at 64 channels. ",

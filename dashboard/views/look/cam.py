@@ -13,6 +13,7 @@ from attention.reports.compare import PhotoFit
 from attention.schemas import Image
 from attention.spec import Variant
 from dashboard import connect
+from dashboard.drawing import draw as drawing
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import labels
 from dashboard.language import say
@@ -50,7 +51,9 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
         for found, column in zip(report.maps[start : start + WIDE], st.columns(WIDE), strict=False):
             with column:
                 st.markdown(f"**{names[found.network]}**")
-                st.altair_chart(over(found, photo, connect.picture(image, PICTURE)), width="stretch")
+                drawing.plot(
+                    over(found, photo, connect.picture(image, PICTURE)), f"{names[found.network]}: {told(found)}"
+                )
                 st.caption(told(found))
     st.caption(
         say(

@@ -57,9 +57,10 @@ def _gate(module: str, gate: GateInfluence, report: InfluenceReport) -> str:
     if len(gate.by_channel) > 1:
         pictures.insert(0, picture(gate.by_channel, hue, say("Channels: %(what)s", what=text)))
     kind = say(KINDS.get(gate.kind, gate.kind))
+    which = f" · <code>{escape(gate.path)}</code>" if len(report.gates) > 1 else ""
     head = (
         f'<div class="lab-head"><span style="color:{hue}" aria-hidden="true">{theme.sign(module)}</span> '
-        f"<b>{escape(theme.called(module))}</b> <small>{escape(kind)}</small></div>"
+        f"<b>{escape(theme.called(module))}</b> <small>{escape(kind)}{which}</small></div>"
     )
     return f'{head}<p class="lab-said">{escape(text)}</p><div class="lab-maps lab-heard">{"".join(pictures)}</div>'
 

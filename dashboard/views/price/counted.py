@@ -36,7 +36,7 @@ def table(report: CostReport, fit: FitReport, convention: str) -> None:
             "nothing is fused.",
             convention=words.convention(convention),
             rule=translated(rule.rule),
-            source=rule.source,
+            source=translated(rule.source),
         )
     )
     if fit.refused:
@@ -50,7 +50,7 @@ def pictures(report: CostReport, convention: str) -> None:
     with left:
         st.subheader(say("Parameters and work"))
         if (scatter := cost_charts.scatter(report, convention)) is not None:
-            st.altair_chart(scatter, width="stretch")
+            drawing.plot(scatter)
             st.caption(
                 say(
                     "Lower left is cheaper. Both axes are logarithmic: one grid step is a factor, not a sum. Networks "
@@ -62,7 +62,7 @@ def pictures(report: CostReport, convention: str) -> None:
     with right:
         st.subheader(say("Bytes moved"))
         if (traffic := cost_charts.traffic(report)) is not None:
-            st.altair_chart(traffic, width="stretch")
+            drawing.plot(traffic)
             st.caption(
                 say(
                     "Look at how close modules are here that lie far apart on the left. Every gate reads the map to "
@@ -74,7 +74,7 @@ def pictures(report: CostReport, convention: str) -> None:
             st.info(say("Choose a network with attention."))
     with st.expander(say("Whole networks"), icon=":material/bar_chart:"):
         for quantity in ("parameters", "work"):
-            st.altair_chart(cost_charts.bars(report, convention, quantity), width="stretch")
+            drawing.plot(cost_charts.bars(report, convention, quantity))
         st.caption(say("Where no orange end is visible, attention is too small a share of the network to see."))
 
 
@@ -127,7 +127,7 @@ def _witnesses(report: CostReport) -> None:
             side_2=heard.side,
         )
     )
-    st.altair_chart(cost_charts.spellings(heard), width="stretch")
+    drawing.plot(cost_charts.spellings(heard))
     st.caption(
         say(
             "The dashed line is the truth in multiply-accumulates, k · C = %(macs)s. Look for dots of "

@@ -134,7 +134,7 @@ def traffic(report: CostReport) -> Chart | None:
     far = amounts[-1] > FAR * amounts[0]
     ticks = [step * decade for decade in DECADES for step in (1, 2, 5)]
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        y=alt.Y("variant:N", sort="-x", title=None, axis=alt.Axis(labelLimit=260, labelOverlap=False)),
+        y=alt.Y("variant:N", sort="-x", title=None, axis=theme.named_axis(labelLimit=260)),
         x=alt.X(
             "bytes:Q",
             title=say("added bytes read and written, one image") + (say(" (log scale)") if far else ""),
@@ -214,7 +214,7 @@ def spellings(report: CourtReport) -> Chart:
                 scale=alt.Scale(type="symlog", constant=10, domain=[0, max(row["reported"] for row in rows) * 2]),
                 axis=alt.Axis(labelExpr=SHORT, values=[0, *(10**power for power in range(1, 8))]),
             ),
-            y=alt.Y("counter:N", sort=counters, title=None, axis=alt.Axis(labelLimit=220, grid=True)),
+            y=alt.Y("counter:N", sort=counters, title=None, axis=theme.named_axis(labelLimit=220, grid=True)),
             yOffset=alt.YOffset("spelling:N", sort=ways),
             color=alt.Color(
                 "spelling:N",

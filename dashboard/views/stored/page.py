@@ -117,6 +117,7 @@ def _change(name: str, kind: Kind, entries: Mapping[str, Entry]) -> None:
         list(entries),
         format_func=lambda id: f"{kind.about(entries[id])} · {_short(id)}" if id in entries else id,
         key=f"stored.{name}",
+        select_all=True,
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if "DELETE" in methods:

@@ -16,7 +16,7 @@ from attention.reports.study import StudyRequest
 from attention.schemas import Catalog, DataSet, ModuleEntry
 from attention.spec import OptionValue, Placement, Recipe, Variant
 from dashboard import connect
-from dashboard.language import say
+from dashboard.language import marked, say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import forms, jobs
@@ -28,7 +28,7 @@ FIRST = ("se", "eca")
 SMALL = "resnet20"
 """The backbone that the form opens with: a small network for small images."""
 PLACES = "placement"
-LOOKS: dict[str, Literal[1, 3]] = {"yes": 3, "no": 1}
+LOOKS: dict[str, Literal[1, 3]] = {marked("yes"): 3, marked("no"): 1}
 """Whether seeds may be added after a verdict -> looks of the plan."""
 FIELDS = 5
 """Fields of a recipe in a row."""
@@ -61,6 +61,7 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
         kinds,
         [name for name in FIRST if name in kinds],
         key="study.modules",
+        select_all=False,
         help=say("Each becomes an arm beside the plain network, which is the baseline."),
     )
     with st.expander(say("More networks, other options, controls"), icon=":material/tune:"):
@@ -98,6 +99,7 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
         say("Seeds may be added after a verdict"),
         list(LOOKS),
         default="yes",
+        format_func=say,
         key="looks",
         required=True,
         help=say(
@@ -143,6 +145,7 @@ def _recipes() -> tuple[Recipe, ...]:
         say("Recipes to choose among as well"),
         list(RECIPES),
         key="recipes",
+        select_all=False,
         placeholder=say("the recipe above alone"),
         help=say("Two or more: every network is trained with each of them, instead of the recipe above."),
     )
@@ -210,7 +213,7 @@ def _recipe() -> Recipe:
     """A preset, and every field of it to change."""
     with st.expander(say("Recipe"), icon=":material/menu_book:", expanded=True):
         preset = st.segmented_control(
-            say("Preset"), list(RECIPES), default=next(iter(RECIPES)), key="preset", required=True
+            say("Preset"), list(RECIPES), default=next(iter(RECIPES)), key="preset", required=True, format_func=say
         )
         st.caption(say(RECIPE_NOTES[preset]))
         usual = RECIPES[preset].model_dump()
@@ -244,7 +247,7 @@ def estimate(request: StudyRequest) -> bool:
     st.caption(
         say(
             "%(basis)s  \nArms: %(words)s; the first is the baseline.",
-            basis=plan.basis,
+            basis=translated(plan.basis),
             words=", ".join(f"`{name}`" for name in plan.arms),
         )
     )

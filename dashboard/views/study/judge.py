@@ -140,7 +140,7 @@ def show(report: JudgeReport) -> None:
     drawing.caveats([*report.caveats, *notes])
     st.markdown(report.markdown().partition("\n\n")[0])
     if (chart := differences(report)) is not None:
-        st.altair_chart(chart, width="stretch")
+        drawing.plot(chart)
     if report.classes:
         names = [arm.arm for arm in report.classes]
         legend = alt.Legend(orient="top", title=None)

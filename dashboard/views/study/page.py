@@ -31,11 +31,12 @@ def main() -> None:
         job = None
     for other in [candidate for candidate in mine if not candidate.ended and (job is None or candidate.id != job.id)]:
         running(other)
+    top = st.container()
     shown = show_job(job) if job is not None else show_shipped()
     if not shown and not mine:
         study_form.about()
     wanted = not shown or bool(linked.words(study_form.ARM))
-    with st.expander(say("New study"), expanded=wanted, icon=":material/add_circle:"):
+    with top.expander(say("New study"), expanded=wanted, icon=":material/add_circle:"):
         new_study()
     if mine:
         with st.expander(

@@ -6,6 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, Chart
 from dashboard.language import say
 
@@ -31,7 +32,7 @@ def paired(
         margin: half the width of the band around 0; None for none.
         title: what the differences are.
     """
-    y = alt.Y("arm:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False))
+    y = alt.Y("arm:N", sort=list(order), title=None, axis=theme.named_axis(labelLimit=260))
     band = alt.Chart(pd.DataFrame([{"low": -(margin or 0.0), "high": margin or 0.0}]))
     layers: list[alt.Chart] = [
         band.mark_rect(color=MARGIN, opacity=0.22).encode(x=alt.X("low:Q", title=title), x2="high:Q"),

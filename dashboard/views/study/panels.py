@@ -100,7 +100,7 @@ def details(report: StudyReport) -> None:
         left, right = st.columns(2, gap="large")
         with left:
             st.markdown(say("**Paired differences**"))
-            st.altair_chart(drawn, width="stretch")
+            drawing.plot(drawn)
             band = (
                 ""
                 if report.margin is None
@@ -125,13 +125,13 @@ def details(report: StudyReport) -> None:
                 required=True,
             )
             if (scatter := study_charts.gains(report, cost)) is not None:
-                st.altair_chart(scatter, width="stretch")
+                drawing.plot(scatter)
                 st.caption(say("Up is better, left is cheaper. A line is the interval of the gain."))
             else:
                 st.caption(say("Without a verdict there is no interval of a gain to show."))
     for title, chart in study_charts.sweeps(report).items():
         st.markdown(say("**Sweep of %(title)s**", title=title))
-        st.altair_chart(chart, width="stretch")
+        drawing.plot(chart)
 
 
 def curves(report: StudyReport, key: str = "curve") -> None:
@@ -140,7 +140,7 @@ def curves(report: StudyReport, key: str = "curve") -> None:
         say("Curve"), list(KINDS), format_func=lambda kind: say(KINDS[kind]), default="accuracy", key=key, required=True
     )
     if (chart := study_charts.curves(report, kind)) is not None:
-        st.altair_chart(chart, width="stretch")
+        drawing.plot(chart)
         st.caption(say("A thin line is a run, the thick one the mean over the seeds of a network."))
 
 
