@@ -57,13 +57,19 @@ def test_an_upload_answers_with_its_inventory(idle: TestClient, pets: bytes) -> 
 def test_while_an_upload_is_read_the_list_says_how_many_of_its_images_were(
     idle: TestClient, pets: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored, seen = idle.app.state.service.shelf.data_sets, []  # type: ignore[attr-defined]
+    stored = idle.app.state.service.shelf.data_sets  # type: ignore[attr-defined]
+    seen: list[object] = []
     counted = stored.counted
 
     @contextmanager
     def looking(name: str) -> Iterator[OnImage]:
         with counted(name) as on_image:
-            yield lambda done, total: (on_image(done, total), seen.append(idle.get("/v1/datasets").json()["reading"]))
+
+            def look(done: int, total: int) -> None:
+                on_image(done, total)
+                seen.append(idle.get("/v1/datasets").json()["reading"])
+
+            yield look
 
     monkeypatch.setattr(stored, "counted", looking)
     for query in ({"dry_run": True}, {}):
