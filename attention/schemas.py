@@ -70,12 +70,24 @@ class DataSet(Owned):
     shipped: bool = Field(default=False, description="Whether it comes along, and can be neither deleted nor renamed.")
 
 
+class Reading(Plain):
+    """How far a data set is that the service is reading through."""
+
+    name: str = Field(description="What the request calls it.")
+    read: int = Field(description="Images that were read.")
+    images: int | None = Field(description="Images in all; None where only reading all of it would tell.")
+
+
 class DataSets(Plain):
     """Data sets that a study can name."""
 
     datasets: tuple[DataSet, ...] = Field(description="By name.")
     free_bytes: int | None = Field(default=None, description="Bytes that are free in the data folder.")
     max_bytes: int | None = Field(default=None, description="Largest archive of a data set that is taken, bytes.")
+    reading: tuple[Reading, ...] = Field(
+        default=(),
+        description="What is being read through for the key that asks: uploads, and data sets looked into.",
+    )
 
 
 class Checkpoint(Owned):
