@@ -35,10 +35,10 @@ class ProgressLine:
             self._shown, self._written = False, ""
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Say how far the work is."""
-        share = f" ({done / total:.0%})" if total else ""
+        """Say how far the work is; a total of 0 is not known."""
+        steps = f"{done:,}/{total:,} ({done / total:.0%})" if total else f"{done:,}"
         with self._lock:
-            self._text = f"{done:,}/{total:,}{share} {note}".rstrip()
+            self._text = f"{steps} {note}".rstrip()
             if self._shown:
                 self._write()
 

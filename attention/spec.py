@@ -315,7 +315,7 @@ class Preprocess(Plain):
     mode: Literal["center", "squash", "border"] = Field(
         default="center",
         description="How a photo of another shape is fitted: its ends are cut off, it is stretched, or it is padded "
-        "with the mean colour.",
+        "with the mean colour. A photo resized to less than the input is padded with black, as in torchvision.",
     )
     rounding: Literal["nearest", "torchvision"] = Field(
         default="nearest",

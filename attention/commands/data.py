@@ -19,6 +19,7 @@ from attention.commands import data_options
 from attention.data.folder import DataFolder, data_set_name
 from attention.data.intake import take_inventory
 from attention.errors import NotFound
+from attention.progress import ProgressLine
 from attention.storage.folder import FolderStore
 
 
@@ -60,9 +61,10 @@ def run(chosen: argparse.Namespace) -> None:
 
 def _shown(folder: DataFolder, chosen: argparse.Namespace) -> str:
     path = Path(chosen.source)
-    if path.exists():
-        return take_inventory(path, data_options.choices(chosen)).inventory.text()
-    return folder.intake(chosen.source).inventory.text()
+    with ProgressLine() as line:
+        if path.exists():
+            return take_inventory(path, data_options.choices(chosen), line).inventory.text()
+        return folder.intake(chosen.source, line).inventory.text()
 
 
 def _added(folder: DataFolder, chosen: argparse.Namespace) -> str:
@@ -76,6 +78,7 @@ def _added(folder: DataFolder, chosen: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory(dir=folder.folder, prefix=".", suffix=".part") as place:
         copy = Path(place, source.name)
         shutil.copyfile(source, copy)
-        listed = folder.adopt(copy, name, data_options.choices(chosen), replaces=chosen.replace)
+        with ProgressLine() as line:
+            listed = folder.adopt(copy, name, data_options.choices(chosen), replaces=chosen.replace, on_image=line)
     text = listed.inventory.text() if listed.inventory else ""
     return f"{text}\nA study can name it now: {listed.name}"

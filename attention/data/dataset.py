@@ -12,6 +12,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def collect(
             splits.append(item.split or split_of(digest))
             yield item.name, content
 
-    pixels = _images(named_files(), size, cache.read(known) if cache and known else None)
+    pixels = _images(named_files(), size, cache.read(known) if cache and known else None, len(contents or ()))
     if not labels:
         raise BadData(f"{name} holds no images. It needs a folder for each class, with photos in it.")
     if len(given) == 2:
@@ -211,11 +212,7 @@ def _data_set(
     if origin == "cut":
         splits = with_validation(splits, labels, digests, validation, contents)
     numbers, where = np.array([classes.index(label) for label in labels]), np.array(splits)
-    whole = torch.from_numpy(pixels)
-    parts = {
-        split: Split(whole[torch.from_numpy(where == split)], torch.from_numpy(numbers[where == split]))
-        for split in ("train", "validation", "test")
-    }
+    parts = _parted(pixels, numbers, where)
     for split in ("train", "test"):
         for label, count in zip(classes, per_class(parts[split], classes), strict=True):
             if not count:
@@ -257,14 +254,52 @@ def opened(name: str, content: Content) -> Image.Image:
         raise BadData(f"{name} cannot be used: {error}") from error
 
 
-def _images(contents: Iterator[tuple[str, Content]], size: int, kept: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """Decode the images of named contents, (N, size, size, 3); those that are kept are only gone through."""
+def _parted(pixels: NDArray[np.uint8], numbers: NDArray[np.int64], where: NDArray[np.str_]) -> dict[str, Split]:
+    """Each split's images and labels; the images are moved in place, so that no second copy of them is in memory."""
+    order = np.concatenate([np.flatnonzero(where == split) for split in ("train", "validation", "test")])
+    arrange(pixels, order)
+    images, labels = torch.from_numpy(pixels), torch.from_numpy(numbers[order])
+    parts, begin = {}, 0
+    for split in ("train", "validation", "test"):
+        end = begin + int((where == split).sum())
+        parts[split] = Split(images[begin:end], labels[begin:end])
+        begin = end
+    return parts
+
+
+def arrange(rows: NDArray[np.uint8], order: NDArray[np.int64]) -> None:
+    """Bring rows (N, ...) into an order, as ``rows[order]`` does, with one row copied at a time."""
+    sources = order.tolist()
+    for start, source in enumerate(sources):
+        if source in (start, -1):  # it is where it belongs, or was brought there
+            continue
+        row, place = rows[start].copy(), start
+        while sources[place] != start:
+            rows[place] = rows[sources[place]]
+            sources[place], place = -1, sources[place]
+        rows[place] = row
+        sources[place] = -1
+
+
+def _images(
+    contents: Iterator[tuple[str, Content]], size: int, kept: NDArray[np.uint8] | None, count: int
+) -> NDArray[np.uint8]:
+    """Decode the images of named contents, (N, size, size, 3); those that are kept are only gone through.
+
+    Args:
+        count: how many there should be, so that none is in memory twice; 0 where that is not known.
+    """
     if kept is not None:
         for _ in contents:
             pass
         return kept
-    decoded = list(in_parallel(lambda named: _pixels(*named, size), contents))
-    return np.stack(decoded) if decoded else np.empty((0, size, size, 3), np.uint8)
+    decoded = in_parallel(lambda named: _pixels(*named, size), contents)
+    pack = np.empty((count, size, size, 3), np.uint8)
+    number = -1
+    for number, image in enumerate(islice(decoded, count)):
+        pack[number] = image
+    more = list(decoded)
+    return pack[: number + 1] if not more else np.concatenate([pack[: number + 1], np.stack(more)])
 
 
 def _pixels(name: str, content: Content, size: int) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from attention.data.containers import UNPACKING, clean
 from attention.data.file_kinds import HEAD_BYTES, article, file_kind
-from attention.data.intake import Intake, Record, check, take_inventory
+from attention.data.intake import Intake, OnImage, Record, check, take_inventory, uncounted
 from attention.data.layout import understand
 from attention.data.pixel_range import PixelRange
 from attention.data.sources import SUFFIXES
@@ -136,6 +136,7 @@ class DataFolder:
         choices: Choices = AS_FOUND,
         *,
         replaces: bool = False,
+        on_image: OnImage = uncounted,
     ) -> Listed:
         """Read an archive through and give it its name; ``made`` lies in the same folder, and is gone if all is well.
 
@@ -146,7 +147,7 @@ class DataFolder:
             BadData, TooLarge: it is not a data set that can be trained on.
             Conflict: the name is taken.
         """
-        intake = self.preview(made, name, choices)
+        intake = self.preview(made, name, choices, on_image)
         check(intake.inventory, name)
         if not replaces:
             self.check_free(name)
@@ -172,7 +173,7 @@ class DataFolder:
             raise NotFound(f"The data set {name!r} was removed while it was brought in.")
         return listed
 
-    def preview(self, made: Path, name: str, choices: Choices = AS_FOUND) -> Intake:
+    def preview(self, made: Path, name: str, choices: Choices = AS_FOUND, on_image: OnImage = uncounted) -> Intake:
         """Read an archive through without keeping it; sentences call it as it shall be called.
 
         Raises:
@@ -187,11 +188,11 @@ class DataFolder:
                 "photos in it, as a zip."
             )
         try:
-            return take_inventory(made, choices)
+            return take_inventory(made, choices, on_image)
         except AttentionError as error:
             raise type(error)(str(error).replace(made.name, called)) from None
 
-    def intake(self, name: str) -> Intake:
+    def intake(self, name: str, on_image: OnImage = uncounted) -> Intake:
         """What a data set is, in full; read through now if that was not done since it changed.
 
         Raises:
@@ -204,7 +205,7 @@ class DataFolder:
         kept = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
         if kept is not None and kept.files == self._files(name):
             return kept.intake
-        intake = take_inventory(path, self.choices(name))
+        intake = take_inventory(path, self.choices(name), on_image)
         self._keep(_stem(name), intake)
         return intake
 

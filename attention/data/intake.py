@@ -26,6 +26,13 @@ from attention.reports.inventory import AS_FOUND, BadFile, Choices, ClassCount, 
 MANY = 5
 """How many names a sentence shows."""
 
+OnImage = Callable[[int, int], object]
+"""Called after each image with how many were read, and how many there are in all; 0 where that is not known."""
+
+
+def uncounted(done: int, total: int) -> None:
+    """Ignore how many images were read."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -75,12 +82,12 @@ class _Survey:
 def take_inventory(
     path: Path,
     choices: Choices = AS_FOUND,
-    on_image: Callable[[int], None] = lambda count: None,
+    on_image: OnImage = uncounted,
 ) -> Intake:
     """Read a data set through once.
 
     Args:
-        on_image: called after each image with how many there were.
+        on_image: called after each image; see `OnImage`.
 
     Raises:
         BadData: it is nothing that can be read.
@@ -91,7 +98,7 @@ def take_inventory(
     survey = _Survey()
     for item in source.items():
         _look(item, survey)
-        on_image(len(survey.names))
+        on_image(len(survey.names), source.images)
     labels = _labels(survey, source, choices)
     splits, by_hash = _splits(survey, labels, source, choices)
     records = tuple(map(Record, survey.names, labels, splits, survey.digests, survey.contents))

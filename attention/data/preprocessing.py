@@ -71,17 +71,20 @@ def resized(image: Image.Image, how: Preprocess) -> Image.Image:
     across, down = how.width or how.size, how.size
     width, height = _resized_size(image.width, image.height, how)
     left, top = _offset(width, across, how), _offset(height, down, how)
+    part = max(left, 0), max(top, 0), min(left + across, width), min(top + down, height)
     if how.mode == "center" and (how.rounding == "nearest" or width * height > MOST_RESIZED_PIXELS):
         scale_x, scale_y = image.width / width, image.height / height
-        box = (left * scale_x, top * scale_y, (left + across) * scale_x, (top + down) * scale_y)
-        return image.resize((across, down), FILTERS[how.filter], box=box)
-    whole = image if image.size == (width, height) else image.resize((width, height), FILTERS[how.filter])
-    if width >= across and height >= down:
-        return whole.crop((left, top, left + across, top + down))
-    mean = tuple(round(255 * value) for value in how.mean)
-    filled = Image.new("RGB", (across, down), mean)
-    filled.paste(whole, (-left, -top))
-    filled.info = whole.info
+        box = (part[0] * scale_x, part[1] * scale_y, part[2] * scale_x, part[3] * scale_y)
+        seen = image.resize((part[2] - part[0], part[3] - part[1]), FILTERS[how.filter], box=box)
+    else:
+        whole = image if image.size == (width, height) else image.resize((width, height), FILTERS[how.filter])
+        seen = whole.crop(part)
+    if seen.size == (across, down):
+        return seen
+    colour = (0, 0, 0) if how.mode == "center" else tuple(round(255 * value) for value in how.mean)
+    filled = Image.new("RGB", (across, down), colour)
+    filled.paste(seen, (max(-left, 0), max(-top, 0)))
+    filled.info = seen.info
     return filled
 
 
@@ -107,9 +110,8 @@ def _resized_size(width: int, height: int, how: Preprocess) -> tuple[int, int]:
         ratio = max(width / wide, height / high)
         return max(round(width / ratio), 1), max(round(height / ratio), 1)
     if how.rounding == "torchvision" and across == down:
-        longer = max(int(how.resize * max(width, height) / min(width, height)), how.size)
-        short = max(how.resize, how.size)
-        return (short, longer) if width <= height else (longer, short)
+        longer = int(how.resize * max(width, height) / min(width, height))
+        return (how.resize, longer) if width <= height else (longer, how.resize)
     scale = max(wide / width, high / height)
     return max(round(width * scale), across), max(round(height * scale), down)
 

@@ -55,12 +55,14 @@ class Source:
         kind: folder, zip, tar, CIFAR archive or parquet.
         items: begins a stream of its images, in an order that does not change.
         left_out: what is no part of it.
+        images: how many images it has; 0 where only reading all of it would tell.
     """
 
     kind: str
     layout: Layout
     items: Callable[[], Iterator[Item]]
     left_out: tuple[LeftOut, ...] = ()
+    images: int = 0
 
 
 def open_source(path: Path, choices: Choices = AS_FOUND) -> Source:
@@ -184,7 +186,7 @@ def _understood(path: Path, container: Container, choices: Choices) -> Source:
             if place is not None:
                 yield Item(place.split, place.label, file.path, partial(file.read, None))
 
-    return Source(kind, layout, stream, left.all())
+    return Source(kind, layout, stream, left.all(), len(photos) - sum(place is None for place in layout.places))
 
 
 def is_photo(path: str, head: bytes) -> bool:

@@ -3,7 +3,7 @@
 import io
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
 import streamlit as st
@@ -11,12 +11,15 @@ from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ct
 
 from attention.client import ServiceError
 from attention.reports.inventory import AS_FOUND, Choices, Inventory, by_reason
-from attention.schemas import DataSet
+from attention.schemas import DataSet, Reading
 from dashboard import connect
 from dashboard.language import say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked
+
+POLL_S = 0.5
+"""How often the service is asked how many images it has read."""
 
 
 def data_set() -> DataSet | None:
@@ -141,11 +144,45 @@ def sent_with_progress(file: IO[bytes]) -> Iterator[IO[bytes]]:
         bar.empty()
 
 
+@contextmanager
+def read_with_progress(name: str) -> Iterator[None]:
+    """While the block waits for the service to read a data set through, show how many of its images were read."""
+    service, line, ended = connect.client(), st.empty(), threading.Event()
+
+    def look() -> None:
+        while not ended.wait(POLL_S):
+            with suppress(ServiceError):
+                for reading in service.dataset_list().reading:
+                    if reading.name == name:
+                        line.caption(read_so_far(reading))
+
+    looking = threading.Thread(target=look, daemon=True)
+    add_script_run_ctx(looking, get_script_run_ctx())
+    looking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        looking.join()
+        line.empty()
+
+
+def read_so_far(reading: Reading) -> str:
+    """Say how many images of a data set were read, and of how many where that is known."""
+    if reading.images is None:
+        return say("%(read)s images read", read=f"{reading.read:,}")
+    return say("%(read)s of %(images)s images read", read=f"{reading.read:,}", images=f"{reading.images:,}")
+
+
 def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str, replace: bool) -> bool:
     """Send an archive; False if its inventory came back to be looked at, because something was guessed or is bad."""
     client = connect.client()
     try:
-        with sent_with_progress(file) as archive, st.spinner(say("Uploading, and reading it through once …")):
+        with (
+            sent_with_progress(file) as archive,
+            st.spinner(say("Uploading, and reading it through once …")),
+            read_with_progress(name),
+        ):
             if asked is None or asked != st.session_state[seen].choices:
                 about = client.upload_dataset(name, archive, asked or AS_FOUND, dry_run=True, replace=replace).inventory
                 if about is not None and (about.problems or (about.guesses and asked is None)):

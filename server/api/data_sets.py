@@ -74,7 +74,7 @@ def datasets(service: Live, page: Paged) -> DataSets:
     stored = service.shelf.data_sets
     listed = tuple(map(_data_set, page.by_name(stored.all(), lambda listed: f"{int(listed.shipped)} {listed.name}")))
     free, most = _free(stored.folder), service.settings.max_dataset_bytes
-    return DataSets(datasets=stored.marked(listed), free_bytes=free, max_bytes=most)
+    return DataSets(datasets=stored.marked(listed), free_bytes=free, max_bytes=most, reading=stored.reading)
 
 
 @routes.get(
@@ -201,23 +201,26 @@ async def _receive(http: HTTPRequest, service: Service, name: str, query: Upload
     try:
         await save_body(http, service.settings.max_dataset_bytes, "archive", path)
         if query.dry_run:
-            return await run_in_threadpool(_previewed, folder, path, name, query.choices)
+            return await run_in_threadpool(_previewed, service, path, name, query)
         return await run_in_threadpool(_adopted, service, path, name, query)
     finally:
         with suppress(FileNotFoundError):
             path.unlink()
 
 
-def _previewed(folder: DataFolder, path: Path, name: str, choices: Choices) -> Listed:
-    found = folder.preview(path, name, choices).inventory
-    classes = tuple(counts.name for counts in found.classes)
+def _previewed(service: Service, path: Path, name: str, query: UploadQuery) -> Listed:
+    stored = service.shelf.data_sets
+    with stored.counted(query.name) as on_image:
+        inventory = stored.folder.preview(path, name, query.choices, on_image).inventory
+    classes = tuple(counts.name for counts in inventory.classes)
     size = path.stat().st_size
-    return Listed(name, "upload", found.images, classes, not found.split_by_hash, size, inventory=found)
+    return Listed(name, "upload", inventory.images, classes, not inventory.split_by_hash, size, inventory=inventory)
 
 
 def _adopted(service: Service, path: Path, name: str, query: UploadQuery) -> Listed:
-    with service.shelf.room(path.stat().st_size):
-        return service.shelf.data_sets.folder.adopt(path, name, query.choices, replaces=query.replace)
+    stored = service.shelf.data_sets
+    with service.shelf.room(path.stat().st_size), stored.counted(query.name) as on_image:
+        return stored.folder.adopt(path, name, query.choices, replaces=query.replace, on_image=on_image)
 
 
 def _temporary(folder: DataFolder) -> Path:

@@ -1,13 +1,16 @@
 """Data sets: what lies in the folder ``datasets``, to train on."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
 from attention.data.folder import DataFolder, Listed, data_set_name
+from attention.data.intake import OnImage
 from attention.errors import NotFound
+from attention.schemas import Reading
 from server.store.jobs import JobTable
-from server.store.ownership import OwnerTable
+from server.store.ownership import ASKER, OwnerTable
 from server.stored.kinds import NamedByOwner, Thing, own_name
 
 
@@ -19,6 +22,7 @@ class DataSets(NamedByOwner):
     def __init__(self, folder: DataFolder, jobs: JobTable, owners: OwnerTable, keep_days: float) -> None:
         super().__init__(jobs, owners, keep_days)
         self.folder = folder
+        self._readings: dict[object, tuple[str | None, Reading]] = {}
 
     def things(self) -> Iterator[Thing]:
         """Every data set of the service's own, those that were put into the folder by hand too."""
@@ -41,11 +45,30 @@ class DataSets(NamedByOwner):
         """
         if not self.sees(name):
             raise self.missing(name)
-        self.folder.intake(name)
+        with self.counted(name) as on_image:
+            self.folder.intake(name, on_image)
         listed = self.folder.get(name)
         if listed is None:
             raise self.missing(name)
         return listed
+
+    @contextmanager
+    def counted(self, name: str) -> Iterator[OnImage]:
+        """Show a data set among `reading` while the block reads it through; give what to call after each image."""
+        key = object()
+
+        def on_image(done: int, total: int) -> None:
+            self._readings[key] = ASKER.get(), Reading(name=name, read=done, images=total or None)
+
+        try:
+            yield on_image
+        finally:
+            self._readings.pop(key, None)
+
+    @property
+    def reading(self) -> tuple[Reading, ...]:
+        """How far the data sets are that are read through for the key that asks, in the order they were begun."""
+        return tuple(reading for asker, reading in list(self._readings.values()) if asker == ASKER.get())
 
     def missing(self, name: str) -> NotFound:
         """The error of a data set that is not here."""

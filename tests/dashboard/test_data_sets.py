@@ -9,8 +9,9 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
+from attention.schemas import Reading
 from dashboard import connect
-from dashboard.widgets.data_sets import ReportedFile
+from dashboard.widgets.data_sets import ReportedFile, read_so_far
 from server.app import create_app
 from server.settings import Settings
 from tests.attention.data.archives import folder, photo, photos, write_tar, write_zip
@@ -87,6 +88,11 @@ def test_the_client_renames_replaces_and_deletes(client: Client, tmp_path: Path)
     assert [entry["name"] for entry in client.entries("datasets")] == ["animals", "flowers-sample"]
     client.delete("datasets", "animals")
     assert [listed.name for listed in client.datasets()] == ["flowers-sample"]
+
+
+def test_reading_is_told_as_a_count() -> None:
+    assert read_so_far(Reading(name="pets", read=1200, images=60_000)) == "1,200 of 60,000 images read"
+    assert read_so_far(Reading(name="pets", read=7, images=None)) == "7 images read"
 
 
 def test_a_file_says_how_much_of_it_was_read_once_a_hundredth() -> None:

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.models, pytest.mark.slow]
 def test_the_five_lines_work(capsys: Any) -> None:
     library("timm")
     page = (Path(__file__).parents[2] / "docs" / "your_model.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    block = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
     names: dict[str, Any] = {}
     exec(block, names)
     printed = capsys.readouterr().out

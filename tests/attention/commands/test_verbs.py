@@ -170,4 +170,5 @@ def test_progress_is_told_after_a_while_and_not_before() -> None:
         line(1, 2, "networks")
         line._show()  # as the clock does when its time has come
         line(2, 2)
-    assert slow.getvalue() == "1/2 (50%) networks\n2/2 (100%)\n"
+        line(3, 0)  # of how many is not known
+    assert slow.getvalue() == "1/2 (50%) networks\n2/2 (100%)\n3\n"

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from attention.data.containers import MAX_RATIO
-from attention.data.dataset import DataSet, Split, read
+from attention.data.dataset import DataSet, Split, arrange, read
 from attention.errors import BadData, TooLarge
 
 
@@ -281,3 +281,20 @@ def test_a_zip_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "bomb.zip", {"train/cat/0.png": bytes((MAX_RATIO + 50) * 1_000_000)})
     with pytest.raises(TooLarge, match="far more than photos do"):
         read(path, 8)
+
+
+def test_splits_are_parts_of_one_array_so_that_no_image_is_in_memory_twice(tmp_path: Path) -> None:
+    paths = [f"{split}/{label}/{n}.png" for split in ("test", "train", "val") for label in "ab" for n in range(4)]
+    data = read(write_folder(tmp_path / "d", {path: png(number) for number, path in enumerate(paths)}), 6)
+    assert data.validation is not None
+    storages = [part.images.untyped_storage() for part in (data.train, data.test, data.validation)]
+    assert len({storage.data_ptr() for storage in storages}) == 1 and storages[0].nbytes() == 24 * 6 * 6 * 3
+
+
+def test_rows_are_arranged_as_indexing_does() -> None:
+    random = np.random.default_rng(0)
+    for count in (0, 1, 2, *range(3, 40)):
+        rows, order = random.integers(0, 256, (count, 2), np.uint8), random.permutation(count)
+        expected = rows[order]
+        arrange(rows, order)
+        assert np.array_equal(rows, expected)

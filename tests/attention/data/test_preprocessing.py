@@ -22,6 +22,7 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 CONFIGURATIONS = [
     ("resnet50.a1_in1k", 224, 0.95, "bicubic", "center"),
     ("resnet50.a3_in1k", 160, 0.95, "bicubic", "center"),
+    ("volo_d4_448.sail_in1k", 448, 1.15, "bicubic", "center"),
     ("resnet50.tv_in1k", 224, 0.875, "bilinear", "center"),
     ("resnet50.tv2_in1k", 176, 0.875, "bilinear", "center"),
     ("seresnet33ts.ra2_in1k", 256, 0.9, "bicubic", "center"),
@@ -79,7 +80,8 @@ def timm_eval(image: Image.Image, size: int, crop_pct: float, interpolation: str
         small = image.resize(sides, Image.Resampling[interpolation.upper()])
     else:
         small = torchvision_resize(image, scale_size, interpolation)
-    return centre_crop_or_pad(small, size, tuple(round(255 * value) for value in MEAN))
+    fill = (0, 0, 0) if mode == "center" else tuple(round(255 * value) for value in MEAN)
+    return centre_crop_or_pad(small, size, fill)
 
 
 @pytest.mark.full
@@ -117,8 +119,9 @@ def test_a_very_long_photo_is_resized_under_its_crop_only_and_is_the_same_to_a_g
 @pytest.mark.parametrize("rounding", ["nearest", "torchvision"])
 @pytest.mark.parametrize("mode", ["center", "squash", "border"])
 def test_photos_of_any_shape_give_the_size_that_was_asked_for(size: tuple[int, int], rounding: Any, mode: Any) -> None:
-    how = Preprocess(size=28, resize=32, rounding=rounding, mode=mode)
-    assert resized(Image.new("RGB", size, (9, 9, 9)), how).size == (28, 28)
+    for resize in (32, 20):
+        how = Preprocess(size=28, resize=resize, rounding=rounding, mode=mode)
+        assert resized(Image.new("RGB", size, (9, 9, 9)), how).size == (28, 28)
 
 
 @pytest.mark.parametrize("mode", ["center", "squash", "border"])
@@ -156,15 +159,21 @@ def test_what_a_configuration_leaves_out_is_timms_default() -> None:
 
 
 @pytest.mark.skipif(find_spec("timm") is None, reason="needs timm: pip install 'attention-lab[timm]'")
-def test_pixels_are_those_of_timm_itself_for_many_of_its_configurations() -> None:
+@pytest.mark.slow
+def test_pixels_are_those_of_timm_itself_for_every_way_that_its_configurations_know() -> None:
     timm = pytest.importorskip("timm")
-    names = timm.list_pretrained("*resnet*")[::12]
-    assert len(names) >= 20
-    for name in names:
+    ways: dict[object, dict[str, Any]] = {}
+    for name in timm.list_pretrained("*"):
         said = timm.get_pretrained_cfg(name).to_dict()
-        how = published_preprocess({"pretrained_cfg": said})
+        way = *said["input_size"], said["crop_pct"], said["interpolation"], said["crop_mode"]
+        if said["input_size"][1] == said["input_size"][2] < 500:
+            ways.setdefault(way, said | {"name": name})
+    assert len(ways) >= 90
+    shown = [*photos()[6:24:6], *photos()[-5:]]  # wide, high and square ones, and those smaller than an input
+    for said in ways.values():
+        how, name = published_preprocess({"pretrained_cfg": said}), said["name"]
         assert how is not None, name
         transform = timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=said), normalize=False)
-        for photo in photos()[::3]:
+        for photo in shown:
             expected = np.asarray(transform(photo)).transpose(1, 2, 0)
             assert np.array_equal(np.asarray(resized(photo, how)), expected), name

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from attention.data.intake import OnImage
 from attention.reports.study import StudyRequest
-from attention.schemas import DataSet
+from attention.schemas import DataSet, Reading
 from server.app import create_app
 from server.settings import Settings
+from server.store.ownership import asking_as
 from tests.attention.data.archives import folder, photo, photos, write_tar, write_zip
 from tests.server.api.test_problems import problem
 
@@ -49,6 +52,36 @@ def test_an_upload_answers_with_its_inventory(idle: TestClient, pets: bytes) -> 
     assert {one.name: one.train + one.test for one in kept.inventory.classes} == {"cats": 6, "dogs": 6}
     listed = idle.get("/v1/datasets").json()
     assert listed["datasets"][0] == json.loads(kept.model_dump_json()) and listed["free_bytes"] > 0
+
+
+def test_while_an_upload_is_read_the_list_says_how_many_of_its_images_were(
+    idle: TestClient, pets: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = idle.app.state.service.shelf.data_sets  # type: ignore[attr-defined]
+    seen: list[object] = []
+    counted = stored.counted
+
+    @contextmanager
+    def looking(name: str) -> Iterator[OnImage]:
+        with counted(name) as on_image:
+
+            def look(done: int, total: int) -> None:
+                on_image(done, total)
+                seen.append(idle.get("/v1/datasets").json()["reading"])
+
+            yield look
+
+    monkeypatch.setattr(stored, "counted", looking)
+    for query in ({"dry_run": True}, {}):
+        seen.clear()
+        send(idle, pets, name="My pets", **query)
+        assert seen == [[{"name": "My pets", "read": done, "images": 12}] for done in range(1, 13)]
+        assert idle.get("/v1/datasets").json()["reading"] == []
+    with counted("pets") as on_image:
+        on_image(1, 0)
+        assert stored.reading == (Reading(name="pets", read=1, images=None),)
+        with asking_as("another key"):
+            assert stored.reading == ()
 
 
 def test_a_dry_run_tells_all_and_keeps_no_byte(
