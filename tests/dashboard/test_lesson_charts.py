@@ -1,6 +1,7 @@
 """The pictures of the Learn page are pure functions of reports, and show their numbers rather than others."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from attention.reports.modules import (
     ReleasedKernel,
 )
 from attention.spec import Position, Variant
+from dashboard import language
 from dashboard.drawing import marks as charts
 from dashboard.views.learn import charts as lesson_charts
 
@@ -59,6 +61,15 @@ def test_a_line_stands_for_every_pair_that_is_not_zero() -> None:
     assert {row["link"] for row in lines} == {"0.0", "1.0", "0.1", "1.1", "2.1", "1.2", "2.2"}
     assert {row["link"] for row in lines if row["whose"] == "gate in the middle"} == {"0.1", "1.1", "2.1"}
     assert {(row["channel"], row["row"]) for row in lines if row["link"] == "0.1"} == {(0, 1), (1, 0)}
+
+
+@pytest.mark.parametrize("reader", ["en", "zh"])
+def test_lines_are_drawn_in_both_languages(monkeypatch: pytest.MonkeyPatch, reader: str) -> None:
+    """A filter looked for the English words of rows that were Chinese: no line was left."""
+    monkeypatch.setattr(language, "current", lambda: reader)
+    spec = drawn(lesson_charts.links(interaction([[0.2, 0.1], [0.0, 0.3]])))
+    filters = re.findall(r"datum.whose === '([^']+)'", json.dumps(spec, ensure_ascii=False))
+    assert len(filters) == 2 and set(filters) == {row["whose"] for row in rows_of(spec) if "whose" in row}
 
 
 def test_the_heat_map_has_the_matrix_with_its_sign_and_a_scale_centred_on_zero() -> None:

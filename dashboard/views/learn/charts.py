@@ -54,8 +54,8 @@ def links(interaction: Interaction) -> Chart:
         legend=None,
     )
     base = alt.Chart(pd.DataFrame(drawn)).encode(x=x, y=y, detail="link:N")
-    others = base.transform_filter(alt.datum.whose == "other gates").mark_line(strokeWidth=0.8, opacity=0.55)
-    chosen = base.transform_filter(alt.datum.whose == "gate in the middle").mark_line(strokeWidth=2.5)
+    others = base.transform_filter(alt.datum.whose == say("other gates")).mark_line(strokeWidth=0.8, opacity=0.55)
+    chosen = base.transform_filter(alt.datum.whose == say("gate in the middle")).mark_line(strokeWidth=2.5)
     points = alt.Chart(pd.DataFrame(dots)).mark_circle(size=70, color=BLUE, opacity=1).encode(x=x, y=y)
     return alt.layer(others.encode(color=hue), chosen.encode(color=hue), points).properties(height=190)
 

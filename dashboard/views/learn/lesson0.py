@@ -10,7 +10,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.language import say
-from dashboard.widgets import linked, links
+from dashboard.widgets import linked, links, photos
 
 FOLDER = Path(__file__).parent
 MODULES = {"eca": "ECA", "se": "SE"}
@@ -30,7 +30,7 @@ def show() -> None:
     samples = [image for image in connect.client().images() if image.sample]
     if not samples:
         return
-    titles = {image.id: image.title or image.name for image in samples}
+    titles = {image.id: photos.title(image) for image in samples}
     left, right = st.columns([2, 1], gap="medium")
     image = linked.choice(left.selectbox, say("Photo"), titles, "photo", next(iter(titles)))
     module = linked.choice(right.segmented_control, say("Module"), MODULES, "by", "eca")

@@ -162,7 +162,7 @@ def bars(report: CostReport, convention: str, quantity: str) -> Chart:
         for bill in report.variants
         for count in (counted(bill, convention, quantity),)
         for order, (part, amount) in enumerate(
-            (("backbone", count.total - count.attention), ("attention", count.attention))
+            ((say("backbone"), count.total - count.attention), (say("attention"), count.attention))
         )
     ]
     chart: alt.Chart = (
@@ -177,7 +177,7 @@ def bars(report: CostReport, convention: str, quantity: str) -> Chart:
             ),
             color=alt.Color(
                 "part:N",
-                scale=alt.Scale(domain=["backbone", "attention"], range=[GREY, ORANGE]),
+                scale=alt.Scale(domain=[say("backbone"), say("attention")], range=[GREY, ORANGE]),
                 legend=alt.Legend(orient="top", title=None),
             ),
             order="order:Q",
