@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from attention.build import build
+from attention.commands import data_options
 from attention.data.files import Files
 from attention.errors import InvalidRequest
 from attention.names import Size, height_and_width
@@ -41,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hub", metavar="OWNER/NAME", help="send the folder there, with the token of 'hf auth login'")
     parser.add_argument("--public", action="store_true", help="the repository on the hub is for everybody to see")
     parser.add_argument("--licence", help="licence of the weights, as the hub spells it")
-    parser.add_argument(
-        "--data", type=Path, default=Path("~/.local/share/attention"), help="the service's data folder (ATTENTION_DATA)"
-    )
+    data_options.add_folder(parser)
 
 
 def run(chosen: argparse.Namespace) -> None:
