@@ -28,13 +28,13 @@ from pydantic import ValidationError
 
 from attention.photos import Photo, photo_bytes
 from attention.progress import ProgressLine
+from attention.reports.catalog import Catalog
 from attention.reports.compare import Prediction
 from attention.reports.document import Form
 from attention.reports.inventory import AS_FOUND, Choices
 from attention.reports.study import StudyReport
 from attention.schemas import (
     AskedAgain,
-    Catalog,
     Checkpoint,
     DataSet,
     DataSets,

@@ -11,8 +11,9 @@ import httpx2
 import streamlit as st
 
 from attention.client import Client, ServiceError
+from attention.reports.catalog import Catalog
 from attention.reports.study import StudyReport
-from attention.schemas import Catalog, Image
+from attention.schemas import Image
 from attention.spec import Plain, Request
 
 R = TypeVar("R", bound=Plain)

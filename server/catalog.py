@@ -24,8 +24,7 @@ from attention.measuring.traits import traits
 from attention.modules import modules
 from attention.network import describe
 from attention.options import schema
-from attention.reports.citations import citation
-from attention.schemas import (
+from attention.reports.catalog import (
     AnalysisEntry,
     BackboneEntry,
     Catalog,
@@ -35,6 +34,7 @@ from attention.schemas import (
     PublishedNetwork,
     Shipped,
 )
+from attention.reports.citations import citation
 from attention.spec import ABLATIONS, POSITIONS, GateKind, Placement, Position, Variant
 from attention.weights import load as weights
 from attention.weights.find import Checkpoints

@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from attention.aliases import canonical, renamings
 from attention.errors import AttentionError
 from attention.names import BARE, split_names
-from attention.schemas import BackboneEntry, Catalog, ModuleEntry
+from attention.reports.catalog import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import Options, OptionValue, Placement, Variant
 from dashboard.language import marked, say
 from dashboard.refusals import explained

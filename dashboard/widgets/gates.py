@@ -3,7 +3,8 @@
 import streamlit as st
 
 from attention.errors import AttentionError
-from attention.schemas import Catalog, DataSet
+from attention.reports.catalog import Catalog
+from attention.schemas import DataSet
 from attention.spec import Variant
 from dashboard.language import marked, say
 from dashboard.refusals import explained

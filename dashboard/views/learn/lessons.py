@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from attention.reports.catalog import Catalog
 from attention.reports.modules import (
     Interaction,
     InteractionRequest,
@@ -11,7 +12,6 @@ from attention.reports.modules import (
     PublishedGroup,
     PublishedRequest,
 )
-from attention.schemas import Catalog
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.language import say

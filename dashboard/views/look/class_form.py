@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from attention.schemas import Catalog, DataSet, Image
+from attention.reports.catalog import Catalog
+from attention.schemas import DataSet, Image
 from attention.spec import Pictures, Variant
 from dashboard.language import marked, say
 from dashboard.widgets import data_sets, forms, gates, linked, photos

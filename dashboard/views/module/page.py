@@ -7,10 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from attention.client import ServiceError
+from attention.reports.catalog import ModuleEntry
 from attention.reports.cost import CostRequest
 from attention.reports.modules import PublishedRequest
 from attention.reports.overview import OverviewRequest, OverviewRow
-from attention.schemas import ModuleEntry
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing

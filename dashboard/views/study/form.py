@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from attention.client import ServiceError
 from attention.grid import Grid
 from attention.names import split_names
+from attention.reports.catalog import Catalog, ModuleEntry
 from attention.reports.plan import PlanRequest
 from attention.reports.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.study import StudyRequest
-from attention.schemas import Catalog, DataSet, ModuleEntry
+from attention.schemas import DataSet
 from attention.spec import OptionValue, Placement, Recipe, Variant
 from dashboard import connect
 from dashboard.language import marked, say

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from attention.client import ServiceError, Unreachable
 from attention.errors import AttentionError
 from attention.names import short_size
+from attention.reports.catalog import OwnModelEntry
 from attention.reports.found_gates import GatesReport, GatesRequest
-from attention.schemas import OwnModelEntry
 from attention.spec import GateKind, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing

@@ -15,7 +15,8 @@ from attention.analyses import analyses, request_type
 from attention.analysis import AnyLab
 from attention.backbones import backbones
 from attention.modules import modules
-from attention.schemas import BackboneEntry, Catalog, Health, ModuleEntry
+from attention.reports.catalog import BackboneEntry, Catalog, ModuleEntry
+from attention.schemas import Health
 from attention.spec import ABLATIONS, POSITIONS, Plain, Request
 from server.api.exports import MEDIA_TYPES
 from server.api.openapi import describe
