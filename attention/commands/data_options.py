@@ -20,6 +20,14 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=folder, help=f"the service's data folder; now {folder}")
 
 
+def add_lab_folder(parser: argparse.ArgumentParser) -> None:
+    """The same folder for verbs that ask an analysis, whose ``--data`` names a data set: ``--folder``."""
+    folder = data_folder()
+    parser.add_argument(
+        "--folder", type=Path, default=folder, help=f"where data sets and checkpoints lie; now {folder}"
+    )
+
+
 def add_choices(parser: argparse.ArgumentParser) -> None:
     """A flag for each field of `Choices`."""
     for name, field in Choices.model_fields.items():

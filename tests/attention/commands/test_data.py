@@ -1,5 +1,7 @@
 """The command that looks after data sets does what REST does, on the folder itself."""
 
+import argparse
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,14 @@ def test_train_and_study_take_a_data_set_by_its_name_or_its_path(
     monkeypatch.chdir(tmp_path)
     assert training_options.data_path("pets") == pets and training_options.data_path("datasets") == Path("datasets")
     assert training_options.data_path("../pets") == Path("../pets") and training_options.data_path("x") == Path("x")
+
+
+@pytest.mark.parametrize("verb", ["sweep", "watch", "export", "data"])
+def test_every_verb_works_on_the_folder_of_the_service(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTENTION_DATA", str(tmp_path))
+    parser = argparse.ArgumentParser()
+    import_module(f"attention.commands.{verb}").add_arguments(parser)
+    defaults = {action.dest: action.default for action in parser._actions}
+    assert defaults.get("folder", defaults.get("data")) == tmp_path
