@@ -1,8 +1,9 @@
 """Start the API and the dashboard together, say where they are, and stop both: what ``make run`` does.
 
     attention-lab serve
+    attention-lab serve --port 9000 --dashboard 9001
 
-Addresses come from the environment: ATTENTION_HOST, ATTENTION_PORT and ATTENTION_DASHBOARD_PORT. All settings are
+What is not said comes from the environment: ATTENTION_HOST, ATTENTION_PORT, ATTENTION_DASHBOARD_PORT. All settings are
 listed by ``python -m server settings``. Both are child processes. Ctrl-C or SIGTERM stops both; if one ends by itself,
 the other is stopped too and its exit code is ours.
 """
@@ -70,14 +71,16 @@ def services(environment: Mapping[str, str]) -> tuple[Service, Service]:
         CannotStart: a port that is none, or one port for both.
     """
     host = environment.get("ATTENTION_HOST") or "127.0.0.1"
+    port = _port(environment, "ATTENTION_PORT", 8000)
     api = Service(
         name="API",
         command=(sys.executable, "-P", "-m", "server"),
         host=host,
-        port=_port(environment, "ATTENTION_PORT", 8000),
+        port=port,
         port_setting="ATTENTION_PORT",
         health="/v1/ready",
         page="/docs",
+        environment={"ATTENTION_PORT": str(port)},
     )
     dashboard_port = _port(environment, "ATTENTION_DASHBOARD_PORT", 8501)
     dashboard = Service(
@@ -273,13 +276,16 @@ def _say(text: str) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Nothing: addresses and all else come from the environment, as `attention-lab serve --help` says."""
+    """The two ports; all else comes from the environment."""
+    parser.add_argument("--port", help="port of the API (ATTENTION_PORT; 8000)")
+    parser.add_argument("--dashboard", metavar="PORT", help="port of the dashboard (ATTENTION_DASHBOARD_PORT; 8501)")
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Serve until told to stop: 0 after Ctrl-C, 1 with a sentence if it could not start."""
     try:
-        wanted = services(os.environ)
+        ports = {"ATTENTION_PORT": chosen.port, "ATTENTION_DASHBOARD_PORT": chosen.dashboard}
+        wanted = services({**os.environ, **{name: port for name, port in ports.items() if port}})
         _say("Starting the API and the dashboard; the first time takes a little longer.")
         return supervise(wanted)
     except CannotStart as error:

@@ -1,5 +1,6 @@
 """What ``make run`` promises: both or none, both addresses, and nothing left behind."""
 
+import argparse
 import os
 import signal
 import socket
@@ -171,6 +172,16 @@ def test_the_environment_says_where() -> None:
     )
     assert (api.host, api.port, dashboard.host, dashboard.port) == ("0.0.0.0", 9000, "0.0.0.0", 9001)
     assert dashboard.environment == {"ATTENTION_API": "http://127.0.0.1:9000"}
+    assert api.environment == {"ATTENTION_PORT": "9000"}
+
+
+def test_the_command_says_the_ports(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    serve.add_arguments(parser)
+    assert serve.run(parser.parse_args(["--port", "9000", "--dashboard", "9000"])) == 1
+    assert "are both 9000" in capsys.readouterr().err
+    assert serve.run(parser.parse_args(["--port", "notaport"])) == 1
+    assert "'notaport' is not a port" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

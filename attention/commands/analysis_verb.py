@@ -8,14 +8,13 @@ A verb's file is its help and two lines:
 
 import argparse
 import json
-from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from attention.analyses import question
-from attention.commands import report_options
+from attention.commands import data_options, report_options
 from attention.data.files import IMAGE, samples
 from attention.errors import InvalidRequest
 from attention.lab import Lab
@@ -56,7 +55,7 @@ class AnalysisVerb:
             parser.add_argument("--limit", type=int, help="most images of it")
         for name, field in self._options.items():
             _add_option(parser, name, field)
-        parser.add_argument("--folder", type=Path, help="where data sets and checkpoints lie; the service's folder")
+        data_options.add_lab_folder(parser)
         parser.add_argument("--device", help="a torch device; CUDA where there is one")
         report_options.add_arguments(parser)
 

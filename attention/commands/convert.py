@@ -1,7 +1,7 @@
 """Turn a checkpoint of other code into safetensors that networks here can load, and say which network it is.
 
     attention-lab convert eca_resnet50.pth.tar
-    attention-lab convert run/last.ckpt --key state_dict_ema --out flowers --labels classes.txt
+    attention-lab convert run/last.ckpt --key state_dict_ema -o flowers.safetensors --labels classes.txt
 
 Only tensors are read; nothing in the file is run. The new file, and a card that says what it was made of, come beside
 the old one, or with ``--data`` among the checkpoints of a service, where ``weights=file:NAME`` names it.
@@ -21,7 +21,9 @@ from attention.weights.find import Source
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is converted, and how."""
     parser.add_argument("file", type=Path, help="a file that torch or safetensors wrote: .pth, .pt, .ckpt, .tar, ...")
-    parser.add_argument("--out", help="name of the new file; by default the old one's, with another ending")
+    parser.add_argument(
+        "-o", "--out", metavar="FILE", help="name of the new file; by default the old one's, with another ending"
+    )
     parser.add_argument("--key", help="which entry holds the weights, such as state_dict or model_ema")
     parser.add_argument(
         "--rename", action="append", default=[], metavar="OLD=NEW", help="replace a part of names; may be repeated"

@@ -9,10 +9,23 @@ from attention.reports.inventory import Choices
 DEFAULT_FOLDER = "~/.local/share/attention"
 
 
+def data_folder() -> Path:
+    """The service's data folder: ``ATTENTION_DATA``, else the one in the user's home."""
+    return Path(os.environ.get("ATTENTION_DATA") or DEFAULT_FOLDER).expanduser()
+
+
 def add_folder(parser: argparse.ArgumentParser) -> None:
     """The data folder of the service: ``--data``, else ``ATTENTION_DATA``, else the one in the user's home."""
-    folder = os.environ.get("ATTENTION_DATA") or DEFAULT_FOLDER
-    parser.add_argument("--data", type=Path, default=Path(folder), help=f"the service's data folder; now {folder}")
+    folder = data_folder()
+    parser.add_argument("--data", type=Path, default=folder, help=f"the service's data folder; now {folder}")
+
+
+def add_lab_folder(parser: argparse.ArgumentParser) -> None:
+    """The same folder for verbs that ask an analysis, whose ``--data`` names a data set: ``--folder``."""
+    folder = data_folder()
+    parser.add_argument(
+        "--folder", type=Path, default=folder, help=f"where data sets and checkpoints lie; now {folder}"
+    )
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:

@@ -1,8 +1,8 @@
 """Write a trained network as ONNX, as a program of torch.export, or as safetensors with a card, and check the file.
 
-    attention-lab export eca eca.onnx
-    attention-lab export 'resnet50/eca(kernel_size=released)?weights=file:eca_resnet50' eca.pt2 --size 224
-    attention-lab export 'resnet20/se?weights=file:mine' mine --hub owner/name --licence apache-2.0
+    attention-lab export eca -o eca.onnx
+    attention-lab export 'resnet50/eca(kernel_size=released)?weights=file:eca_resnet50' -o eca.pt2 --size 224
+    attention-lab export 'resnet20/se?weights=file:mine' -o mine --hub owner/name --licence apache-2.0
 
 The ending of the file says the format; a name without an ending is a folder laid out as the hub has it. What was
 written is read again and held against torch on noise; the largest difference is printed and written on the card.
@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from attention.build import build
+from attention.commands import data_options
 from attention.data.files import Files
 from attention.errors import InvalidRequest
 from attention.names import Size, height_and_width
@@ -29,14 +30,19 @@ from attention.spec import Variant
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which network goes where."""
     parser.add_argument("network", help="its short name, with the weights: eca, or 'resnet20/eca?weights=shipped'")
-    parser.add_argument("out", type=Path, help="a file .onnx, .pt2 or .safetensors, or a folder in the hub's layout")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="a file .onnx, .pt2 or .safetensors, or a folder in the hub's layout",
+    )
     parser.add_argument("--size", type=_size, help="side of the input, or HEIGHTxWIDTH; by default the network's own")
     parser.add_argument("--hub", metavar="OWNER/NAME", help="send the folder there, with the token of 'hf auth login'")
     parser.add_argument("--public", action="store_true", help="the repository on the hub is for everybody to see")
     parser.add_argument("--licence", help="licence of the weights, as the hub spells it")
-    parser.add_argument(
-        "--data", type=Path, default=Path("~/.local/share/attention"), help="the service's data folder (ATTENTION_DATA)"
-    )
+    data_options.add_folder(parser)
 
 
 def run(chosen: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from attention.analyses.judge import judged
+from attention.commands import report_options
 from attention.errors import BadTable, InvalidRequest, NotFound
 from attention.reports.judge import MOST_BYTES, JudgeReport, JudgeRequest, ResultFile
 
@@ -38,19 +39,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pattern", help="how an export's runs are called, such as {arm}-s{seed}")
     parser.add_argument("--arm-column", help="column that names the arm")
     parser.add_argument("--seed-column", help="column that holds the seed")
-    parser.add_argument("--format", choices=("text", "markdown", "latex", "csv", "json"), default="text")
+    report_options.add_arguments(parser)
 
 
 def run(chosen: argparse.Namespace) -> None:
     """Judge, and print what may be said."""
-    fields = {name: value for name, value in vars(chosen).items() if name not in ("files", "unpaired", "format")}
+    fields = {name: value for name, value in vars(chosen).items() if name in JudgeRequest.model_fields}
     try:
-        request = JudgeRequest(files=_read(chosen.files), paired=not chosen.unpaired, **fields)
+        request = JudgeRequest(**fields | {"files": _read(chosen.files), "paired": not chosen.unpaired})
     except ValidationError as error:
         fault = error.errors()[0]
         option = "".join(f"--{str(part).replace('_', '-')}: " for part in fault["loc"][:1])
         raise InvalidRequest(f"{option}{fault['msg'].removeprefix('Value error, ')}") from None
-    print(_written(judged(request), chosen.format))
+    report = judged(request)
+    if chosen.format == "text" and not chosen.table and chosen.output is None:
+        print(_text(report))
+    else:
+        report_options.give(report, chosen)
 
 
 def _read(paths: list[Path]) -> tuple[ResultFile, ...]:
@@ -68,11 +73,7 @@ def _read(paths: list[Path]) -> tuple[ResultFile, ...]:
     return tuple(files)
 
 
-def _written(report: JudgeReport, form: str) -> str:
-    if form == "json":
-        return report.model_dump_json(indent=1)
-    if form != "text":
-        return str(getattr(report, form)()).rstrip()
+def _text(report: JudgeReport) -> str:
     verdicts = [arm.verdict for arm in report.arms if arm.verdict is not None]
     lines = [report.markdown(), *(verdict.sentence for verdict in verdicts)]
     lines += [f"  {note}" for verdict in verdicts for note in verdict.notes]

@@ -8,20 +8,34 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
+from attention.commands import data_options
+from attention.data.folder import DataFolder
 from attention.data.splits import VALIDATION_SHARE
 from attention.errors import InvalidRequest
 from attention.names import split_names
 from attention.reports.recipes import RECIPES, of_name
 from attention.running.device import best_device, check_device
 from attention.spec import Recipe, Variant
+from attention.storage.folder import FolderStore
 
 SIZES = range(4, 513)
 """Heights and widths that images can be trained at, pixels."""
 
 
+def data_path(text: str) -> Path:
+    """Where a data set lies that a path names, or else a name in the data folder; the path where there is neither."""
+    path = Path(text)
+    folder = DataFolder(FolderStore(data_options.data_folder()))
+    return path if path.exists() or path.name != text else folder.path(text) or path
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that say what is trained, on what, how and where."""
-    parser.add_argument("data", type=Path, help="folder per class, zip of one, or CIFAR archive")
+    parser.add_argument(
+        "data",
+        type=data_path,
+        help="folder per class, zip of one, CIFAR archive, or the name of a data set that attention-lab data lists",
+    )
     parser.add_argument("variants", nargs="+", help="short names, such as resnet20/none resnet20/eca")
     parser.add_argument("--data-name", help="what the data set is called")
     parser.add_argument("--recipe", default="quick", choices=sorted(RECIPES))

@@ -10,13 +10,11 @@ outputs are gates, whatever is found: --gates layer1.*.att.act=channel
 """
 
 import argparse
-from pathlib import Path
 
 from attention.analyses.gates import report
-from attention.commands import report_options
+from attention.commands import data_options, report_options
 from attention.commands.model_source import FORMS, load_model
 from attention.errors import InvalidRequest
-from attention.lab import FOLDER
 from attention.progress import ProgressLine
 from attention.watch import watch
 
@@ -28,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gates", nargs="+", default=(), metavar="PATH=KIND", help="submodules whose outputs are gates"
     )
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where checkpoints of short names lie")
+    data_options.add_lab_folder(parser)
     report_options.add_arguments(parser)
 
 

@@ -4,7 +4,8 @@ All are Ross Wightman's conversions and trainings, https://huggingface.co/timm. 
 1.0.31, against which every architecture in this list gave the same logits bit for bit. Accuracies, with the size and
 crop that they were measured at: its results/results-imagenet.csv, commit 0173a139
 (https://github.com/huggingface/pytorch-image-models/blob/0173a139/results/results-imagenet.csv); one run each, so
-nobody knows how much another seed would change. Networks of one recipe differ in nothing but what their names say.
+nobody knows how much another seed would change. All were compared with that file on 2026-11-28. Networks of one
+recipe differ in nothing but what their names say.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from attention.spec import Variant
 RECIPES = {
     "ra2": "timm's RA2, published as B in ResNet strikes back: RandAugment, RMSProp, moving average",
     "ra": "timm's RA, before RA2: RandAugment, for ResNets with SGD",
-    "racm": "timm's RACM: RandAugment with CutMix and Mixup",
+    "racm": "timm's RACM: by its name RandAugment with CutMix and Mixup (its card was not compared)",
     "a1": "ResNet strikes back, A1: 600 epochs, LAMB, binary cross-entropy, Mixup, CutMix",
     "a2": "ResNet strikes back, A2: 300 epochs, LAMB, binary cross-entropy, Mixup, CutMix",
     "a3": "ResNet strikes back, A3: 100 epochs at 160 pixels, LAMB, binary cross-entropy, Mixup, CutMix",
@@ -29,7 +30,6 @@ RECIPES = {
 A1 to A3: https://arxiv.org/abs/2110.00476, table 2, and the cards of timm/*.a1_in1k. RA2: the cards, such as
 https://huggingface.co/timm/efficientnet_b3.ra2_in1k. RA: the author's words on how it became RA2,
 https://gist.github.com/rwightman/07839a82d0f50e42840168bc43df70b3. MIIL: https://huggingface.co/timm/ecaresnetlight.miil_in1k.
-What RACM stands for is read off its name; its card was not compared.
 """
 
 

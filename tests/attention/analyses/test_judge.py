@@ -249,6 +249,9 @@ def test_the_command_judges_files_as_the_service_does(tmp_path: Path, capsys: py
     told = JudgeReport.model_validate_json(capsys.readouterr().out)
     assert told == judge(file.read_text(), margin=0.3, test_images=10_000)
     assert main(["judge", *options, "--format", "latex"]) == 0 and r"\toprule" in capsys.readouterr().out
+    for form in ("md", "csv", "html", "bib"):
+        assert main(["judge", *options, "--format", form, "-o", str(tmp_path / form)]) == 0
+    assert "| a | 6 |" in (tmp_path / "md").read_text() and "</html>" in (tmp_path / "html").read_text()
     for wrong, sentence in (
         ([str(tmp_path / "none.csv")], "There is no file"),
         ([str(file), "--margin", "0"], "--margin: Input should be greater than 0"),

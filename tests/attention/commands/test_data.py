@@ -1,13 +1,15 @@
 """The command that looks after data sets does what REST does, on the folder itself."""
 
+import argparse
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from attention.commands import main
+from attention.commands import main, training_options
 from attention.data.folder import DataFolder
 from attention.storage.folder import FolderStore
-from tests.attention.data.archives import folder, photos, write_tar
+from tests.attention.data.archives import folder, photos, write_tar, write_zip
 
 pytestmark = pytest.mark.usefixtures("nothing_shipped")
 
@@ -47,3 +49,25 @@ def test_a_data_set_is_shown_added_renamed_and_removed(
 def test_what_is_not_there_is_a_sentence(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["show", "nothing"], ["remove", "nothing"], ["rename", "nothing", "x"], ["add", "nothing.zip"]):
         assert "There is no" in told(capsys, *words, code=2)
+
+
+def test_train_and_study_take_a_data_set_by_its_name_or_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTENTION_DATA", str(tmp_path))
+    (tmp_path / "datasets").mkdir()
+    pets = write_zip(tmp_path / "datasets" / "pets.zip", PETS)
+    monkeypatch.chdir(tmp_path)
+    assert training_options.data_path("pets") == pets and training_options.data_path("datasets") == Path("datasets")
+    assert training_options.data_path("../pets") == Path("../pets") and training_options.data_path("x") == Path("x")
+
+
+@pytest.mark.parametrize("verb", ["sweep", "watch", "export", "data"])
+def test_every_verb_works_on_the_folder_of_the_service(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTENTION_DATA", str(tmp_path))
+    parser = argparse.ArgumentParser()
+    import_module(f"attention.commands.{verb}").add_arguments(parser)
+    defaults = {action.dest: action.default for action in parser._actions}
+    assert defaults.get("folder", defaults.get("data")) == tmp_path

@@ -107,7 +107,7 @@ def test_an_input_that_is_not_square_stays_so(tmp_path: Path) -> None:
     assert [check.size for check in card.checks] == [(16, 24), (16, 24), (48, 56)]
     said = json.loads((tmp_path / "net" / "config.json").read_bytes())
     assert said["pretrained_cfg"]["input_size"] == [3, 16, 24]
-    words = ["export", "vgg11_small(width=0.25)/none", str(tmp_path / "vgg.safetensors"), "--size", "32x48"]
+    words = ["export", "vgg11_small(width=0.25)/none", "-o", str(tmp_path / "vgg.safetensors"), "--size", "32x48"]
     assert main([*words, "--data", str(tmp_path / "data")]) == 0
     assert ExportCard.model_validate_json((tmp_path / "vgg.json").read_bytes()).size == (32, 48)
 
@@ -242,8 +242,8 @@ def test_the_command_exports_a_shipped_network_and_says_how_it_was_checked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = "resnet20/eca?weights=shipped"
-    assert main(["export", network, str(tmp_path / "eca.safetensors"), "--data", str(tmp_path / "data")]) == 0
+    assert main(["export", network, "-o", str(tmp_path / "eca.safetensors"), "--data", str(tmp_path / "data")]) == 0
     assert "outputs differ by at most 0.0e+00 from torch" in capsys.readouterr().out
     card = ExportCard.model_validate_json((tmp_path / "eca.json").read_bytes())
     assert card.labels[3] == "cat" and card.variant and card.variant.attention == "eca"
-    assert main(["export", network, str(tmp_path / "x.pt2"), "--hub", "me/net"]) == 2
+    assert main(["export", network, "-o", str(tmp_path / "x.pt2"), "--hub", "me/net"]) == 2

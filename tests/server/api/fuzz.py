@@ -27,6 +27,7 @@ from starlette.testclient import TestClient
 import attention
 from attention.data.files import samples
 from attention.reports.cost import CostReport
+from attention.reports.export import ExportedFile, ExportReport
 from server.app import create_app
 from server.settings import Settings
 from tests.server.conftest import photo
@@ -138,8 +139,17 @@ def _stocked(app: Any) -> tuple[Mapping[str, list[str]], list[str]]:
         table = app.state.service.store.jobs
         claim = table.claim(done)
         table.finish(claim, CostReport.model_validate_json(cost.content))
+        written = client.post("/v1/jobs", json={"analysis": "export", "request": {"variant": "se"}}).json()["id"]
+        file = ExportedFile(name="se.onnx", stored="exports/se.onnx", bytes=9)
+        app.state.service.engine.files.file_store.write(file.stored, b"a network")
+        table.finish(table.claim(written), ExportReport(network="se", file=file, card=None))
     ids = [upload, samples()[0].id]
-    return {"image_id": ids, "job_id": [job, done], "report_id": [report, done], "name": ["resnet20-se", "pets"]}, ids
+    return {
+        "image_id": ids,
+        "job_id": [job, done, written],
+        "report_id": [report, done],
+        "name": ["resnet20-se", "pets"],
+    }, ids
 
 
 @st.composite
