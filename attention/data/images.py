@@ -8,12 +8,10 @@ import io
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -68,7 +66,7 @@ TURNS = {
 }
 """EXIF orientation -> what turns the pixels upright (EXIF 2.32, tag 0x0112)."""
 
-END_OF_JPEG = b"\xff\xd9"
+START_OF_JPEG, END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
 MID_GREY = 128
 """What libjpeg fills pixels with that it never got."""
 
@@ -130,23 +128,16 @@ def read_photo(data: bytes, max_pixels: int = MAX_PIXELS, used: PixelRange | Non
     except TooLarge:
         raise
     except Exception as error:
-        for changed in chain(without_metadata(data), _with_end(data)):
+        if "truncated" in str(error) and data.startswith(START_OF_JPEG) and not data.endswith(END_OF_JPEG):
+            changes, ended = iter((data.rstrip(b"\xff") + END_OF_JPEG,)), True  # some cameras leave the end marker out
+        else:
+            changes, ended = without_metadata(data), False
+        for changed in changes:
             try:
-                return _read(changed, max_pixels, used)
+                return _read(changed, max_pixels, used, ended)
             except Exception:  # the first sentence is the one about the file as it came
                 continue
         raise _refusal(data, max_pixels, error) from None
-
-
-def _with_end(data: bytes) -> Iterator[bytes]:
-    """A JPEG with the end marker that some cameras leave out, if that is all that it lacks."""
-    if data.startswith(b"\xff\xd8") and not data.endswith(END_OF_JPEG):
-        whole = data.rstrip(b"\xff") + END_OF_JPEG
-        with suppress(Exception):  # a dozen ways to be damaged, of which the first sentence is told
-            image = Image.open(io.BytesIO(whole), formats=FORMATS)
-            image.load()
-            if not _filler_shows(image, whole):
-                yield whole
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -215,7 +206,12 @@ def _refusal(data: bytes, max_pixels: int, error: Exception) -> AttentionError:
     return BadImage(f"The image is damaged or cut short ({reason}). Save it again and send the whole file.")
 
 
-def _read(data: bytes, max_pixels: int, used: PixelRange | None) -> Photo:
+def _read(data: bytes, max_pixels: int, used: PixelRange | None, ended: bool = False) -> Photo:
+    """The photo of a file.
+
+    Args:
+        ended: whether the file's end was added to it, so that it must be shown that no pixel is missing.
+    """
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     if image.width * image.height > max_pixels:
         raise TooLarge(
@@ -226,7 +222,7 @@ def _read(data: bytes, max_pixels: int, used: PixelRange | None) -> Photo:
     _look_at_tags(image)
     twin = _other_bytes(image)
     image.load()
-    _check_whole(image, data)
+    _check_whole(image, data, ended)
     turn = _turn_upright(image)
     if twin is not None and _dark(image):
         joined, used = joined_bytes_to_rgb(image, _reopened(data, twin), used)
@@ -309,7 +305,7 @@ def _dark(image: Image.Image) -> bool:
     return sum(map(sum, high)) <= max(3 * image.width * image.height // OUTLIER_SHARE, 1)
 
 
-def _check_whole(image: Image.Image, data: bytes) -> None:
+def _check_whole(image: Image.Image, data: bytes, ended: bool) -> None:
     """Raise for pixels that a decoder made up, since the file ends early but says that it is whole.
 
     Raises:
@@ -320,7 +316,7 @@ def _check_whole(image: Image.Image, data: bytes) -> None:
         last_row = image.crop((0, image.height - 1, image.width, image.height))
         cut = not any(last_row.tobytes()) and not image.info.get("interlace") and png_is_cut(data)
     else:
-        suspicious = image.format == "JPEG" and image.getpixel(corner) in (MID_GREY, (MID_GREY,) * 3)
+        suspicious = image.format == "JPEG" and (ended or image.getpixel(corner) in (MID_GREY, (MID_GREY,) * 3))
         cut = suspicious and _filler_shows(image, data)
     if cut:
         raise BadImage(

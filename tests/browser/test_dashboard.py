@@ -24,7 +24,7 @@ def photo() -> bytes:
 
 
 def upload(page: "Page", name: str, data: bytes) -> None:
-    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
+    page.locator("input[type=file][multiple]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
 
 
 def settle(page: "Page") -> None:

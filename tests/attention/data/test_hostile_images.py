@@ -26,9 +26,9 @@ pytestmark = [
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
-READINGS = 4
-"""How often a decoder may go over a file. Sound files are gone over once or twice; a table of contents that leads back
-to itself, or a length that lies, must not make it more."""
+READINGS = 6
+"""How often a decoder may go over a file. Sound files are gone over once or twice, and one without its end marker three
+times, its head twice each; a table of contents that leads back to itself, or a false length, must not make it more."""
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

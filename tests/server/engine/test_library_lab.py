@@ -58,6 +58,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "sweep": {"images": PETS},
     "interaction": {"channels": 64},
     "excitation": {"channels": 8},
+    "effects": {"kinds": ("mean", "scalar")},
+    "influence": {"channels": 8},
     "permutation": {"channels": 64, "variants": ("eca",)},
     "maps": {"channels": (0, 1)},
     "out_of_distribution": {"own": {"data": "pets", "limit": 20}},
