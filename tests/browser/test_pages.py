@@ -54,8 +54,28 @@ def test_the_gallery_is_one_tab_stop_and_arrow_keys_move_in_it(page: "Page", add
     first.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("figcaption", has_text="Pink tulips")).to_be_visible()
-    stops = page.locator("[role=radiogroup] [role=radio][tabindex='0']").filter(has=page.locator("img"))
+    stops = page.get_by_role("radiogroup", name="Photos").locator("[role=radio][tabindex='0']")
     assert stops.count() == 1
+
+
+def test_the_tab_key_stops_at_most_thirty_times_on_look_and_never_where_nothing_is_seen(
+    page: "Page", address: str
+) -> None:
+    page.goto(address + "/look")
+    page.locator("[data-testid=stVegaLiteChart] svg").nth(2).wait_for()
+    settle(page)
+    stops = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        box = page.evaluate(
+            "(() => { const e = document.activeElement, r = e.getBoundingClientRect();"
+            " return e === document.body ? null : [r.width, r.height, e.innerText || e.ariaLabel || e.title] })()"
+        )
+        if box is None:
+            break
+        stops.append(box)
+    assert 15 <= len(stops) <= 30, stops
+    assert all(width > 1 and height > 1 for width, height, _ in stops), stops
 
 
 def test_a_choice_is_in_the_address_and_a_fresh_session_shows_it_in_the_other_language(
