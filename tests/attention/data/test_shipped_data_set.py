@@ -33,7 +33,7 @@ def test_it_is_listed_and_read_where_there_is_nothing_else(folder: DataFolder) -
 def test_every_photo_is_credited() -> None:
     with zipfile.ZipFile(SHIPPED.path(f"datasets/{NAME}.zip")) as photos:
         files = photos.namelist()
-    rows = list(csv.DictReader(SHIPPED.path(f"datasets/{NAME}.csv").open()))
+    rows = list(csv.DictReader(SHIPPED.read(f"datasets/{NAME}.csv").decode().splitlines()))
     assert sorted(row["file"] for row in rows) == sorted(files)
     assert all(row["licence"] == "CC BY 2.0" and row["flickr"] in row["file"] for row in rows)
 
