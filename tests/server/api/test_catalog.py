@@ -100,8 +100,8 @@ def test_every_answer_and_question_is_described(client: TestClient) -> None:
         for status in ("404", "413", "415", "422", "500", "503"):
             assert "application/problem+json" in operation["responses"][status]["content"]
     assert "HTTPValidationError" not in known
-    kinds = [way.get("type") for way in description["components"]["schemas"]["VariantInput"]["anyOf"]]
-    assert kinds == ["string", "object"]  # a variant comes in by name or in full
+    by_name, in_full = description["components"]["schemas"]["VariantInput"]["anyOf"]
+    assert by_name["type"] == "string" and in_full == {"$ref": "#/components/schemas/VariantFields"}
     photo_form = description["paths"]["/v1/compare"]["post"]["requestBody"]["content"]["multipart/form-data"]
     assert {"image", "variants", "top_k", "ablation"} <= set(photo_form["schema"]["properties"])
 
