@@ -87,5 +87,5 @@ def test_learn_draws_every_lesson(page: "Page", address: str) -> None:
     expect(page.get_by_role("heading", name=re.compile(r"^[1-6]\. "))).to_have_count(6)
     expect(page.locator(DRAWN)).to_have_count(3 + 1 + 2 + 3 + 2 + 1)
     expect(page.get_by_text("the paper's formula: γ = 2, b = 1")).to_be_visible()
-    expect(page.get_by_text("16 modules, 86 parameters")).to_be_visible()
+    expect(page.get_by_text("modules: 16, parameters: 86")).to_be_visible()
     settle(page)
