@@ -116,8 +116,8 @@ def test_learn_teaches_from_the_library(app: AppTest) -> None:
     assert len(app.get(CHART)) == 3 + 1 + 2 + 3 + 2 + 1
     words = texts(app.markdown) + texts(app.caption)
     assert "1-D convolution with a kernel of k along the channel axis" in words
-    assert "16 modules, 86 parameters" in words and "1 module, 7 parameters" in words
-    assert "4 modules, 20 parameters" in words
+    assert "modules: 16, parameters: 86" in words and "modules: 1, parameters: 7" in words
+    assert "modules: 4, parameters: 20" in words
     assert ":orange-badge[not one recipe]" in words and ":green-badge[one recipe]" in words
     assert words.count("https://arxiv.org/abs/1910.03151") > 1
     totals = app.table[0].value.set_index("network")
