@@ -75,7 +75,7 @@ class LRU(Generic[K, V]):
         return value
 
     def find(self, key: K) -> V | None:
-        """The value of a key, or None if it is not kept."""
+        """Look up the value of a key; None if no value is kept under it."""
         with self._lock:
             if key in self._values:
                 self.hits += 1
@@ -84,7 +84,7 @@ class LRU(Generic[K, V]):
             return None
 
     def keep(self, key: K, value: V) -> None:
-        """Keep a value, in place of another one of its key."""
+        """Keep a value under a key; a value that the key had before is dropped."""
         with self._lock:
             self._keep(key, value)
 

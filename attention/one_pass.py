@@ -23,7 +23,7 @@ class Measured:
     classes: int
     input_size: Size
     without_numbers: bool
-    """Whether a pass works on the meta device; the numbers of a detector decide its way."""
+    """Whether the model runs on the meta device, where tensors have shapes only; a detector needs numbers."""
 
 
 def measure(model: nn.Module, size: Size) -> Measured:

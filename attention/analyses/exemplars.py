@@ -64,7 +64,7 @@ class Ends:
         """Gate path -> weights and numbers of images, (at most count, C) each, the outermost first."""
 
     def add(self, some: Sequence[Picture], gates: Mapping[str, Tensor]) -> None:
-        """Add some images' gates, (B, C) each."""
+        """Take in the gates of a batch of images: path of a gate -> weights (B, C)."""
         numbers = torch.arange(self.seen, self.seen + len(some))
         self.seen += len(some)
         for path, gate in gates.items():

@@ -16,7 +16,7 @@ from attention.storage.base import check_room
 from attention.weights.load import checkpoint_name
 
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch.export": ".pt2", "safetensors": ".zip"}
-"""Format -> ending of the file that is kept."""
+"""Format of an exported network -> ending of the name of its file."""
 
 FOLDER = "exports"
 STEPS = 3

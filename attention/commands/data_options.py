@@ -10,18 +10,18 @@ DEFAULT_FOLDER = "~/.local/share/attention"
 
 
 def data_folder() -> Path:
-    """The service's data folder: ``ATTENTION_DATA``, else the one in the user's home."""
+    """Find the service's data folder: ``ATTENTION_DATA``, else ``~/.local/share/attention``."""
     return Path(os.environ.get("ATTENTION_DATA") or DEFAULT_FOLDER).expanduser()
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
-    """The data folder of the service: ``--data``, else ``ATTENTION_DATA``, else the one in the user's home."""
+    """Add the option ``--data``, the service's data folder, to a command that looks after data sets."""
     folder = data_folder()
     parser.add_argument("--data", type=Path, default=folder, help=f"the service's data folder; now {folder}")
 
 
 def add_lab_folder(parser: argparse.ArgumentParser) -> None:
-    """The same folder for verbs that ask an analysis, whose ``--data`` names a data set: ``--folder``."""
+    """Add the option ``--folder``, the service's data folder, to a command whose ``--data`` names a data set."""
     folder = data_folder()
     parser.add_argument(
         "--folder", type=Path, default=folder, help=f"where data sets and checkpoints lie; now {folder}"

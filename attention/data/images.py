@@ -168,7 +168,7 @@ def png(pixels: NDArray[np.uint8]) -> str:
 
 
 def thumbnail(image: Image.Image, side: int) -> str | None:
-    """A picture whose longest side is at most so many pixels, as base64 of a JPEG; None for 0."""
+    """Shrink a picture until its longest side has at most ``side`` pixels: JPEG in base64; None if ``side`` is 0."""
     if side == 0:
         return None
     small, out = image.copy(), io.BytesIO()
@@ -207,7 +207,7 @@ def _refusal(data: bytes, max_pixels: int, error: Exception) -> AttentionError:
 
 
 def _read(data: bytes, max_pixels: int, used: PixelRange | None, ended: bool = False) -> Photo:
-    """The photo of a file.
+    """Decode an image file into an upright RGB photo.
 
     Args:
         ended: whether the file's end was added to it, so that it must be shown that no pixel is missing.

@@ -207,7 +207,7 @@ class _Probe:
 
 
 class _Takers(TorchFunctionMode):
-    """While it is entered, notes what takes tensors: the weight of a convolution, or 0 for anything else.
+    """Recorder of the operations that take watched tensors: the id of a convolution's weight, 0 for any other one.
 
     Args:
         watched: id of a tensor -> the place that it left, and the tensor.

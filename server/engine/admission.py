@@ -29,7 +29,7 @@ LEAST_S, MOST_S = 1.0, 60.0
 """What Retry-After says, at least and at most."""
 
 MEMORY_AGAIN_S = 2.0
-"""When there may be room in memory again: bodies and passes are there for about as long as an answer takes."""
+"""Seconds after which a client that found no room in memory may ask again; an answer takes about as long."""
 
 PARTS: dict[tuple[str, ...], float] = {
     ("networks", "passes"): 5 / 8,
@@ -40,7 +40,7 @@ PARTS: dict[tuple[str, ...], float] = {
 """What draws on the memory budget, and the part of it that each group may take, so that no group keeps out another."""
 
 LARGE = 128_000_000
-"""Bytes that have to be free before they are given back to the system, which takes a tenth of a second a gigabyte."""
+"""Freed bytes from which memory is handed back to the operating system; that takes 0.1 seconds a gigabyte."""
 
 CALLED = {
     "networks": "networks",

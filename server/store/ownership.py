@@ -117,7 +117,7 @@ class OwnerTable:
             yield connection
 
     def owner(self, kind: str, name: str) -> str | None:
-        """The owner of a thing that has one at most, such as a job; None if no row tells."""
+        """Look up the one key that owns a thing such as a job; None for a thing without an owner."""
         with self._engine.connect() as connection:
             return connection.execute(select(OwnerRow.owner).where(*_thing(kind, name))).scalar()
 

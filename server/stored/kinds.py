@@ -1,4 +1,4 @@
-"""Stored kinds: what users keep, one class a kind, each of which is owned, summed up, ages and is deleted alike."""
+"""Kinds of stored things, one class each: photos, data sets, jobs and the like have owners, sizes, ages and an end."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
