@@ -113,7 +113,7 @@ def _resized_size(width: int, height: int, how: Preprocess) -> tuple[int, int]:
         longer = int(how.resize * max(width, height) / min(width, height))
         return (how.resize, longer) if width <= height else (longer, how.resize)
     scale = max(wide / width, high / height)
-    return max(round(width * scale), across), max(round(height * scale), down)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def _offset(side: int, seen: int, how: Preprocess) -> int:

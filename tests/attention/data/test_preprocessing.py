@@ -124,6 +124,16 @@ def test_photos_of_any_shape_give_the_size_that_was_asked_for(size: tuple[int, i
         assert resized(Image.new("RGB", size, (9, 9, 9)), how).size == (28, 28)
 
 
+@pytest.mark.parametrize("rounding", ["nearest", "torchvision"])
+@pytest.mark.parametrize(("wide", "seen"), [(None, (224, 200)), (320, (286, 214))])
+def test_a_photo_resized_to_less_than_the_input_keeps_its_shape_and_is_padded(
+    rounding: Any, wide: int | None, seen: tuple[int, int]
+) -> None:
+    how = Preprocess(size=224, width=wide, resize=200, rounding=rounding)
+    pixels = np.asarray(resized(Image.new("RGB", (400, 300), (9, 9, 9)), how))[..., 0]
+    assert (pixels.any(0).sum(), pixels.any(1).sum()) == seen
+
+
 @pytest.mark.parametrize("mode", ["center", "squash", "border"])
 @pytest.mark.parametrize("rounding", ["nearest", "torchvision"])
 @pytest.mark.parametrize("wide", [None, 320])
