@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from attention.commands import training_options
-from attention.data.folder import data_set_name
+from attention.data.folder import DataFolder, data_set_name
 from attention.errors import InvalidRequest, NotFound
 from attention.names import split_names
 from attention.reports.checkpoints import Card
@@ -120,7 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> None:
     """Run the study that the command line describes; print its table and its verdicts."""
     training_options.prepare(chosen)
-    name = data_set_name(chosen.data_name or chosen.data.absolute().name.partition(".")[0])
+    name = data_set_name(chosen.data_name or chosen.data.path.absolute().name.partition(".")[0])
     with training_options.understood(chosen):
         request = StudyRequest(
             data=name,
@@ -136,7 +136,9 @@ def run(chosen: argparse.Namespace) -> None:
             first_look=chosen.first_look,
             looks=chosen.looks,
         )
-    _link(chosen.data, chosen.keep / "datasets", name)
+    _link(chosen.data.path, chosen.keep / "datasets", name)
+    if chosen.data.choices is not None:
+        DataFolder(FolderStore(chosen.keep)).intake(name, choices=chosen.data.choices)
     command = _command(chosen, request)
     run_store = RunStore(FolderStore(chosen.keep), chosen.device, compiled=chosen.compile, made_by=command)
     if chosen.plan_only:

@@ -11,6 +11,7 @@ from pathlib import Path
 from attention.build import resolve
 from attention.commands import training_options
 from attention.data.dataset import DataSet, read
+from attention.reports.inventory import AS_FOUND
 from attention.spec import Recipe, Variant
 from attention.storage.folder import FolderStore
 from attention.training.cards import card_of
@@ -32,7 +33,9 @@ def run(chosen: argparse.Namespace) -> None:
     with training_options.understood(chosen):
         recipe = training_options.recipe(chosen)
         variants = [resolve(variant) for variant in training_options.variants(chosen)]
-    data = read(chosen.data, chosen.size, chosen.data_name, chosen.validation)
+    place = chosen.data
+    choices = place.choices or AS_FOUND
+    data = read(place.path, chosen.size, chosen.data_name, chosen.validation, choices=choices)
     assert data.facts is not None
     print(data.facts.sentence, flush=True)
     for variant in variants:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from attention.data.folder import DataFolder
 from attention.data.splits import VALIDATION_SHARE
 from attention.errors import InvalidRequest
 from attention.names import split_names
+from attention.reports.inventory import Choices
 from attention.reports.recipes import RECIPES, of_name
 from attention.running.device import best_device, check_device
 from attention.spec import Recipe, Variant
@@ -22,18 +24,27 @@ SIZES = range(4, 513)
 """Heights and widths that images can be trained at, pixels."""
 
 
-def data_path(text: str) -> Path:
-    """Where a data set lies that a path names, or else a name in the data folder; the path where there is neither."""
+@dataclass(frozen=True)
+class DataPlace:
+    """Where a data set lies, and how it is understood: as was chosen when it was brought in; None for a mere path."""
+
+    path: Path
+    choices: Choices | None = None
+
+
+def data_place(text: str) -> DataPlace:
+    """Find the data set that a path names, or else a name in the data folder; the path where there is neither."""
     path = Path(text)
     folder = DataFolder(FolderStore(data_options.data_folder()))
-    return path if path.exists() or path.name != text else folder.path(text) or path
+    named = None if path.exists() or path.name != text else folder.path(text)
+    return DataPlace(path) if named is None else DataPlace(named, folder.choices(text))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that say what is trained, on what, how and where."""
     parser.add_argument(
         "data",
-        type=data_path,
+        type=data_place,
         help="folder per class, zip of one, CIFAR archive, or the name of a data set that attention-lab data lists",
     )
     parser.add_argument("variants", nargs="+", help="short names, such as resnet20/none resnet20/eca")

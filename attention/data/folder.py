@@ -192,8 +192,11 @@ class DataFolder:
         except AttentionError as error:
             raise type(error)(str(error).replace(made.name, called)) from None
 
-    def intake(self, name: str, on_image: OnImage = uncounted) -> Intake:
+    def intake(self, name: str, on_image: OnImage = uncounted, choices: Choices | None = None) -> Intake:
         """What a data set is, in full; read through now if that was not done since it changed.
+
+        Args:
+            choices: how it is understood from now on; None for what was chosen when it was brought in.
 
         Raises:
             NotFound: there is none of that name.
@@ -202,10 +205,11 @@ class DataFolder:
         path = self.path(name)
         if path is None:
             raise NotFound(f"There is no data set {name!r}.")
+        chosen = self.choices(name) if choices is None else choices
         kept = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
-        if kept is not None and kept.files == self._files(name):
+        if kept is not None and kept.files == self._files(name) and kept.intake.inventory.choices == chosen:
             return kept.intake
-        intake = take_inventory(path, self.choices(name), on_image)
+        intake = take_inventory(path, chosen, on_image)
         self._keep(_stem(name), intake)
         return intake
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from attention.commands import main, training_options
+from attention.commands.training_options import DataPlace
 from attention.data.folder import DataFolder
+from attention.reports.inventory import AS_FOUND
 from attention.storage.folder import FolderStore
 from tests.attention.data.archives import folder, photos, write_tar, write_zip
 
@@ -58,8 +60,23 @@ def test_train_and_study_take_a_data_set_by_its_name_or_its_path(
     (tmp_path / "datasets").mkdir()
     pets = write_zip(tmp_path / "datasets" / "pets.zip", PETS)
     monkeypatch.chdir(tmp_path)
-    assert training_options.data_path("pets") == pets and training_options.data_path("datasets") == Path("datasets")
-    assert training_options.data_path("../pets") == Path("../pets") and training_options.data_path("x") == Path("x")
+    assert training_options.data_place("pets") == DataPlace(pets, AS_FOUND)
+    assert all(training_options.data_place(text) == DataPlace(Path(text)) for text in ("datasets", "../pets", "x"))
+
+
+@pytest.mark.full
+def test_train_and_study_understand_a_data_set_as_it_was_chosen_when_it_was_added(
+    pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(capsys, "add", str(pets), "--split", "a=train,b=test", "--skip-bad")
+    words = ["pets", "resnet20/none", "resnet20/se", "--size", "8", "--validation", "0", "--device", "cpu"]
+    assert main(["train", *words, "--out", str(tmp_path / "out")]) == 2  # read, and then too few for a batch
+    assert "pets: 8 to train on" in capsys.readouterr().out
+    keep = tmp_path / "keep"
+    for _ in range(2):  # a folder of runs that knows the data set, too
+        assert main(["study", *words, "--batch-size", "4", "--keep", str(keep), "--plan-only"]) == 0
+        inventory = DataFolder(FolderStore(keep)).intake("pets").inventory
+        assert (inventory.train_images, inventory.test_images) == (8, 4)
 
 
 @pytest.mark.parametrize("verb", ["sweep", "watch", "export", "data"])
