@@ -57,7 +57,8 @@ def _target(chosen: argparse.Namespace) -> Path | None:
         return Path(chosen.out).expanduser() if chosen.out else None
     folder = chosen.data.expanduser() / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{Path(chosen.out or chosen.file.name.partition('.')[0]).name}.safetensors"
+    name = Path(chosen.out or chosen.file.name.partition(".")[0]).name.removesuffix(".safetensors")
+    return folder / f"{name}.safetensors"
 
 
 def _told(path: Path, card: Conversion) -> list[str]:

@@ -199,6 +199,10 @@ def test_a_converted_file_in_a_data_folder_brings_its_class_names(tmp_path: Path
     assert source.labels[:2] == ("class 0", "class 1") and source.conversion is not None
     assert source.conversion.variant == Variant.parse(NAME)
     loads(tmp_path / "data" / "checkpoints", "net")
+    for out in ("flowers.safetensors", "v1.2"):  # with or without the ending
+        assert main(["convert", str(tmp_path / "net.pt"), *words, "-o", out]) == 0
+    made = {path.name for path in (tmp_path / "data" / "checkpoints").glob("*.safetensors")}
+    assert made == {"net.safetensors", "flowers.safetensors", "v1.2.safetensors"}
 
 
 def test_safetensors_of_other_code_are_converted_beside_themselves(tmp_path: Path) -> None:
