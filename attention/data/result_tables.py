@@ -124,9 +124,11 @@ def _table(file: ResultFile, request: JudgeRequest) -> tuple[list[str], list[Num
     except csv.Error as error:
         raise BadTable(f"Line {reader.line_num} of {file.name} is not CSV: {error}.") from None
     lowered = [name.lower() if name.lower() in OWN else name for name in columns]
-    if not {"Run ID", "run_id"} & set(columns):  # of exports those who read them ask for the columns
-        said = {request.arm_column: "arm", request.seed_column: "seed", request.score: "score"}
-        lowered = [said.get(name, name) for name in lowered]
+    said = {request.arm_column: "arm", request.seed_column: "seed", request.score: "score"}
+    named = [said.get(name, name) for name in lowered]
+    export = _export(lowered)  # those who read one ask for its columns by their own names
+    if export is None or (export is _tensorboard and "arm" in named):
+        lowered = named
     if lowered != columns:
         rows = [(line, dict(zip(lowered, cells.values(), strict=True))) for line, cells in rows]
     if len(set(lowered)) < len(lowered):
@@ -144,13 +146,19 @@ RECALL = "recall:"
 Reader = Callable[[ResultFile, list[str], list[NumberedRow], JudgeRequest], Results]
 
 
-def _reader(file: ResultFile, columns: Sequence[str]) -> Reader:
-    """What reads a file of these columns."""
+def _export(columns: Sequence[str]) -> Reader | None:
+    """What reads an export whose columns have names of its own; None for another table."""
     names = set(columns)
     if {"Wall time", "Value"} <= names or names == {"step", "Value"}:
         return _tensorboard
-    if {"Run ID", "run_id"} & names:
-        return _mlflow
+    return _mlflow if {"Run ID", "run_id"} & names else None
+
+
+def _reader(file: ResultFile, columns: Sequence[str]) -> Reader:
+    """What reads a file of these columns."""
+    names = set(columns)
+    if (export := _export(columns)) is not None:
+        return export
     if "arm" in names and "score" in names:
         return _own
     if any(" - " in name for name in columns):

@@ -57,6 +57,11 @@ def test_tables_as_other_programs_and_countries_write_them() -> None:
     ):
         assert scores(read_results(ask(other)).runs) == wanted()
     named = "model;random_seed;test_acc\n" + rows
+    timed = "model,Wall time,Value\nnone,1654943296,77.1\neca,1654943297,77.7"
+    assert scores(read_results(ask(timed, arm_column="model", score="Value")).runs) == {
+        "none": {None: 77.1},
+        "eca": {None: 77.7},
+    }
     chosen = ask(named, arm_column="model", seed_column="random_seed", score="test_acc")
     assert scores(read_results(chosen).runs) == wanted()
     with pytest.raises(BadTable, match=r"It has: model, random_seed, test_acc\. Say which of them are arm"):
@@ -91,6 +96,7 @@ def test_tensorboards_scalars_are_a_file_a_run_and_its_name_says_which() -> None
     texts = [tensorboard([50, 60, score]) for of in SCORES.values() for score in of]
     results = read_results(ask(*texts, names=names))
     assert scores(results.runs) == wanted() and results.source == "TensorBoard's scalars"
+    assert read_results(ask(*texts, names=names, score="Value")).runs == results.runs
     earlier = read_results(ask(*texts, names=names, step=1)).runs
     assert {run.score for run in earlier} == {60}
     with pytest.raises(BadTable, match="has no step 7; its last is 2"):
