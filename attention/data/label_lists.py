@@ -53,8 +53,11 @@ def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Lis
         return {}
     known = _by_name(photos, str(PurePosixPath(path).parent))
     columns = list(rows[0])
-    rows = [{column: value.replace("\\", "/") for column, value in row.items()} for row in rows]
-    shares = {column: sum(row.get(column, "") in known for row in rows) for column in columns}
+
+    def photo_of(row: Mapping[str, str], column: str) -> str | None:
+        return known.get(row.get(column, "").replace("\\", "/"))  # as Windows writes paths
+
+    shares = {column: sum(photo_of(row, column) is not None for row in rows) for column in columns}
     file_column = max(columns, key=lambda column: (shares[column], len({row.get(column) for row in rows})))
     if shares[file_column] < LEAST_SHARE * min(len(rows), len(photos)):
         return {}
@@ -64,7 +67,7 @@ def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Lis
     listings: dict[str, Listing] = {}
     for row in rows:
         label = _label(row, [column for column in others if column != splits])
-        photo = known.get(row[file_column])
+        photo = photo_of(row, file_column)
         word = split_word(row[splits]) if splits and row.get(splits) else told
         if photo is not None and (label or word):
             listings[photo] = Listing(label, word[0] if word else None)

@@ -44,6 +44,11 @@ def test_file_and_class_are_found_in_the_columns(name: str) -> None:
     assert {photo: said.label for photo, said in read_list(path, text.encode(), PHOTOS).items()} == PLAIN
 
 
+def test_a_backslash_separates_folders_in_paths_and_stays_in_classes() -> None:
+    listings = read_list("labels.csv", b"file,label\nimages\\a1.jpg,A\\B\nimages\\b2.jpg,C\n", PHOTOS)
+    assert {photo: said.label for photo, said in listings.items()} == {PHOTOS[0]: "A\\B", PHOTOS[1]: "C"}
+
+
 def test_a_split_stands_in_a_column_or_in_the_name_of_the_list() -> None:
     column = b"file,label,split\na1.jpg,cat,train\nb2.jpg,dog,valid\nc3.jpg,cat,test\n"
     assert [said.split for said in read_list("l.csv", column, PHOTOS).values()] == ["train", "validation", "test"]
