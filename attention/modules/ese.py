@@ -1,6 +1,6 @@
 """Effective Squeeze-and-Excitation: one fully connected layer that keeps all channels, and a hard sigmoid.
 
-CenterMask: Real-Time Anchor-Free Instance Segmentation (VoVNetV2). Youngwan Lee, Jongyoul Park. CVPR 2020.
+CenterMask: Real-Time Anchor-Free Instance Segmentation. Youngwan Lee, Jongyoul Park. CVPR 2020.
 https://arxiv.org/abs/1911.06667
 
     gate = hardsigmoid(W GAP x + b),   hardsigmoid(z) = min(max(z + 3, 0), 6) / 6,   y = gate * x

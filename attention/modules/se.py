@@ -1,6 +1,6 @@
 """Squeeze-and-Excitation: two fully connected layers on the pooled channels.
 
-Squeeze-and-Excitation Networks. Jie Hu, Li Shen, Samuel Albanie, Gang Sun, Enhua Wu. CVPR 2018.
+Squeeze-and-Excitation Networks. Jie Hu, Li Shen, Gang Sun. CVPR 2018.
 https://arxiv.org/abs/1709.01507
 
     gate = sigmoid(W2 relu(W1 GAP x)),   y = gate * x

@@ -44,6 +44,9 @@ def test_every_module_has_a_paper_or_says_that_it_has_none() -> None:
     paper = citation("eca")
     assert paper is not None and paper.key == "wang2020ecanet" and paper.venue == "CVPR" and paper.year == 2020
     assert paper.authors[:2] == ("Qilong Wang", "Banggu Wu") and paper.link == "https://arxiv.org/abs/1910.03151"
+    paper = citation("se")
+    assert paper is not None and paper.authors == ("Jie Hu", "Li Shen", "Gang Sun")  # as in the proceedings
+    assert not any("(" in paper.title for file in MODULES.glob("*.py") if (paper := citation(file.stem)))
     assert citation("../spec") is None and citation("identity") is None
 
 
