@@ -52,8 +52,8 @@ def run(chosen: argparse.Namespace) -> None:
         option = "".join(f"--{str(part).replace('_', '-')}: " for part in fault["loc"][:1])
         raise InvalidRequest(f"{option}{fault['msg'].removeprefix('Value error, ')}") from None
     report = judged(request)
-    if chosen.format == "text" and not chosen.table and chosen.output is None:
-        print(_text(report))
+    if chosen.format == "text" and not chosen.table:
+        report_options.give_text(_text(report), chosen)
     else:
         report_options.give(report, chosen)
 

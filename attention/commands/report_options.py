@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import get_args
 
@@ -19,6 +20,9 @@ FORMATS = ("text", *get_args(Form))
 WIDE = 200
 """Columns where the output is no terminal."""
 
+WIDEST = 10_000
+"""Columns in a file, where no cell is broken."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options for the form of the report and for its file."""
@@ -30,21 +34,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def give(report: Report, chosen: argparse.Namespace) -> None:
     """Print a report, or write it into a file."""
     if chosen.format == "text" and chosen.output is None:
-        _show(report, chosen.table)
-        return
-    if chosen.format == "text":
-        text = report.table(chosen.table).text(width=10_000)
+        _show(report, chosen.table, Console(width=None if sys.stdout.isatty() else WIDE, highlight=False))
+    elif chosen.format == "text":
+        page = StringIO()
+        _show(report, chosen.table, Console(file=page, force_terminal=False, width=WIDEST, highlight=False))
+        give_text("\n".join(line.rstrip() for line in page.getvalue().splitlines()), chosen)
     else:
-        text = in_form(report, chosen.format, chosen.table)
+        give_text(in_form(report, chosen.format, chosen.table), chosen)
+
+
+def give_text(text: str, chosen: argparse.Namespace) -> None:
+    """Print a text, or write it into a file."""
     if chosen.output is None:
         print(text.rstrip("\n"))
     else:
         write_whole(chosen.output, text.rstrip("\n").encode() + b"\n")
 
 
-def _show(report: Report, name: str) -> None:
+def _show(report: Report, name: str, console: Console) -> None:
     table = report.table(name)
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     if heading(report):
         console.print(Text(heading(report)))
     console.print(_drawn(table))

@@ -245,6 +245,8 @@ def test_the_command_judges_files_as_the_service_does(tmp_path: Path, capsys: py
     assert main(["judge", *options]) == 0
     out = capsys.readouterr().out
     assert "| a | 6 |" in out and "=> a is better by +0.57 points" in out
+    assert main(["judge", *options, "-o", str(tmp_path / "text")]) == 0
+    assert (tmp_path / "text").read_text() == out
     assert main(["judge", *options, "--format", "json"]) == 0
     told = JudgeReport.model_validate_json(capsys.readouterr().out)
     assert told == judge(file.read_text(), margin=0.3, test_images=10_000)
