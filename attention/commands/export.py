@@ -13,7 +13,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from attention.build import build
 from attention.commands import data_options
@@ -76,7 +76,10 @@ def _told(card: ExportCard, out: Path) -> list[str]:
 
 
 def _size(text: str) -> Size:
-    return TypeAdapter[Size](Size).validate_python(text)
+    try:
+        return TypeAdapter[Size](Size).validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
 
 def _client() -> Any:

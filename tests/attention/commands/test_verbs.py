@@ -80,14 +80,22 @@ def test_compare_gives_the_report_of_the_library_in_every_form(here: Path, capsy
     assert "networks" in table and len(table.splitlines()) < 20
 
 
-def test_cost_takes_options_of_its_request(capsys: pytest.CaptureFixture[str]) -> None:
+def test_cost_takes_options_of_its_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "resnet20/eca", "--input-size", "64", "--layers", "--format", "json"]) == 0
     (bill,) = CostReport.model_validate_json(capsys.readouterr().out).variants
     assert bill.input_size == 64 and bill.layers
     assert main(["cost", "resnet20/eca", "--input-size", "64x96", "--format", "json"]) == 0
     assert CostReport.model_validate_json(capsys.readouterr().out).variants[0].input_size == (64, 96)
     assert main(["cost", "resnet20/none", "resnet20/eca"]) == 0
-    assert "resnet20/eca" in capsys.readouterr().out
+    assert "resnet20/eca" in (printed := capsys.readouterr().out)
+    assert main(["cost", "resnet20/none", "resnet20/eca", "-o", str(tmp_path / "cost.txt")]) == 0
+    assert (tmp_path / "cost.txt").read_text().split() == printed.split()
+
+
+def test_a_size_that_is_none_is_refused_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "eca", "-o", "eca.onnx", "--size", "abc"])
+    assert "--size: An input's size is 1 to 2048 pixels, or height and width" in capsys.readouterr().err
 
 
 @pytest.mark.full
