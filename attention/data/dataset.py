@@ -101,8 +101,7 @@ def read(
             cut from them; 0 leaves a validation split out altogether, its own too.
         choices: how it is understood where more than one reading is possible.
         known: its inventory, if it was taken of these very files before.
-        cache: where decoded images are kept; files that it knows are read, but not decoded, and of a known inventory
-            not even read.
+        cache: where decoded images are kept; files that it knows are not decoded, and of a known inventory not read.
 
     Raises:
         BadData: a split or class is missing or empty, or a file is not an image.
@@ -113,14 +112,17 @@ def read(
     check(intake.inventory, called)
     used = [record for record in intake.records if record.split is not None]
     contents, digests = [record.content for record in used], [record.digest for record in used]
-    kept = None
-    if cache and known and known.used is None:  # deep pixels are scaled by the range of all, so files do not tell them
-        kept = cache.read(fingerprint_of(digests, size))
+    fingerprint = kept = None
+    if cache and intake.used is None:
+        fingerprint = fingerprint_of(digests, size)
+        kept = cache.read(fingerprint)
+    elif cache:  # deep pixels are scaled by the range of all, so files do not tell them
+        fingerprint = fingerprint_of((digest_of(item.read()) for item in placed(path, intake)), size)
     if kept is not None:
         labels, splits = [record.label for record in used], [str(record.split) for record in used]
-        data = _data_set(called, kept, labels, splits, digests, validation, contents)
+        by_hash = intake.inventory.split_by_hash
+        data = _data_set(called, kept, labels, splits, digests, validation, contents, split_by_hash=by_hash)
     else:
-        fingerprint = fingerprint_of((digest_of(item.read()) for item in placed(path, intake)), size) if cache else None
         data = collect(placed(path, intake), size, called, validation, contents, cache, fingerprint)
     assert data.facts is not None
     found = intake.inventory
@@ -184,9 +186,7 @@ def collect(
         raise BadData(f"The files of {name} changed while they were read. Read it again when they do not.")
     if cache and not isinstance(pixels, np.memmap):
         cache.keep(fingerprint, pixels)
-    data = _data_set(name, pixels, labels, splits, digests, validation, contents)
-    assert data.facts is not None
-    return replace(data, facts=data.facts.model_copy(update={"split_by_hash": not given[True]}))
+    return _data_set(name, pixels, labels, splits, digests, validation, contents, split_by_hash=not given[True])
 
 
 def _data_set(
@@ -197,6 +197,8 @@ def _data_set(
     digests: list[bytes],
     validation: float,
     contents: Sequence[bytes] | None,
+    *,
+    split_by_hash: bool,
 ) -> DataSet:
     """Put decoded images (N, S, S, 3) into their splits, with the facts about them.
 
@@ -228,7 +230,7 @@ def _data_set(
         test_per_class=per_class(parts["test"], classes),
         test_labels=PackedClasses.of(parts["test"].labels.tolist()),
         size=size,
-        split_by_hash=False,
+        split_by_hash=split_by_hash,
         validation=origin if held is not None else "off",
         unused_images=0 if validation else len(parts["validation"]),
         **_repeats(digests, numbers, where),

@@ -13,7 +13,7 @@ from PIL import Image
 from attention.data import dataset
 from attention.data.dataset import DataSet, read
 from attention.data.images import decode
-from attention.data.intake import take_inventory
+from attention.data.intake import digest_of, take_inventory
 from attention.data.pixel_cache import CHUNK, PixelCache, fingerprint_of, in_parallel
 from attention.data.sources import items
 from attention.errors import BadData
@@ -54,6 +54,16 @@ def test_a_known_data_set_is_not_decoded_again_and_is_the_same(tmp_path: Path, d
     (folder / "test" / "cat" / "0.png").write_bytes(png(1000))
     assert not torch.equal(read(folder, 8, cache=cache).test.images, plain.test.images)
     assert len(decodes) == 4 * count
+
+
+def test_files_that_are_not_kept_yet_are_read_once_to_decode_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[bytes] = []
+    monkeypatch.setattr(dataset, "digest_of", lambda content: reads.append(digest_of(content)) or reads[-1])
+    folder, cache = write_folder(tmp_path / "pets", split_files()), PixelCache(tmp_path / "pixels")
+    read(folder, 8, known=take_inventory(folder), cache=cache)
+    assert len(reads) == 24
 
 
 def test_of_a_known_inventory_no_file_is_read_again(tmp_path: Path) -> None:
