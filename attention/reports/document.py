@@ -22,8 +22,9 @@ th, td { text-align: left; padding: 0.25rem 0.9rem 0.25rem 0; border-bottom: 1px
 td img { display: block; image-rendering: pixelated; min-width: 4rem; } svg { max-width: 100%; height: auto; }
 pre { background: #f4f6f8; padding: 0.8rem; overflow-x: auto; } .conditions { color: #56616e; font-size: 0.9rem; }
 """
-PICTURE = re.compile(r"iVBORw0KGgo|/9j/")
-"""How a PNG and a JPEG begin in base64."""
+PICTURES = {"iVBORw0KGgo": "png", "/9j/": "jpeg"}
+"""How pictures begin in base64 -> their kind."""
+PICTURE = re.compile("|".join(PICTURES))
 Form = Literal["json", "csv", "md", "latex", "bib", "html"]
 ROWS = 500
 """Rows of a table at most; all of them are in the CSV."""
@@ -96,18 +97,16 @@ def _texts(report: Plain) -> dict[str, list[str]]:
 
 def _listed(title: str, items: list[str]) -> list[str]:
     """Items that are HTML already, under a title."""
-    return [f'<h2>{title}</h2><ul class="conditions">{"".join(f"<li>{item}</li>" for item in items)}</ul>'] * bool(
-        items
-    )
+    if not items:
+        return []
+    return [f'<h2>{title}</h2><ul class="conditions">{"".join(f"<li>{item}</li>" for item in items)}</ul>']
 
 
 def _section(table: Table) -> str:
     """A table with its picture above; a cell that is a picture is shown as one."""
     written = re.sub(
-        r"<td>((?:iVBORw0KGgo|/9j/)[A-Za-z0-9+/=]+)</td>",
-        lambda cell: (
-            f'<td><img alt="" src="data:image/{"png" if cell[1][0] == "i" else "jpeg"};base64,{cell[1]}"></td>'
-        ),
+        rf"<td>(({PICTURE.pattern})[A-Za-z0-9+/=]+)</td>",
+        lambda cell: f'<td><img alt="" src="data:image/{PICTURES[cell[2]]};base64,{cell[1]}"></td>',
         table.html(ROWS),
     )
     return f"<section><h2>{html.escape(table.name.replace('_', ' ').capitalize())}</h2>{svg(table)}{written}</section>"

@@ -14,7 +14,7 @@ MEDIA_TYPES: dict[Form, str] = {
     "json": "application/json",
     "csv": "text/csv",
     "md": "text/markdown",
-    "latex": "application/x-latex",
+    "latex": "application/x-tex",
     "bib": "application/x-bibtex",
     "html": "text/html",
 }

@@ -150,7 +150,7 @@ def test_answers_to_get_are_compressed_where_that_helps(client: TestClient, imag
 @pytest.mark.full
 def test_a_stored_report_comes_as_a_table_too(client: TestClient, report_id: str) -> None:
     address = f"/v1/reports/{report_id}"
-    forms = {"csv": "text/csv", "md": "text/markdown", "latex": "application/x-latex", "bib": "application/x-bibtex"}
+    forms = {"csv": "text/csv", "md": "text/markdown", "latex": "application/x-tex", "bib": "application/x-bibtex"}
     for form, media_type in forms.items():
         by_name = client.get(address, params={"format": form})
         by_header = client.get(address, headers={"Accept": f"text/html, application/json;q=0.5, {media_type}"})
