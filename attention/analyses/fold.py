@@ -332,7 +332,7 @@ def headline(work: FoldState, arms: Sequence[FoldArm], n: int) -> str:
     trained, folded = arms[0], arms[-1]
     if folded.change is not None:
         change = folded.change
-        said = f"top-1 changes by {change.estimate:+.2f} points [{change.low:+.2f}, {change.high:+.2f}]"
+        said = f"top-1 changes by {change.text('points')}"
         told = f"Without its attention, mean gates worked in, {said} on {n:,} images"
     else:
         told = f"Without its attention, mean gates worked in, {folded.agreement:.1%} of {n:,} images keep their class"

@@ -156,4 +156,4 @@ def _said(effect: Effect) -> str:
     kept = f"keeps the first class of {effect.agreement:.1%} of {effect.n:,} images"
     if change is None:
         return f"{kept}, KL {effect.kl:.3g} nats"
-    return f"changes top-1 by {change.estimate:+.2f} points [{change.low:+.2f}, {change.high:+.2f}] and {kept}"
+    return f"changes top-1 by {change.text('points')} and {kept}"

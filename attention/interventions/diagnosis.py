@@ -98,13 +98,13 @@ def effects(found: Outcomes, rows: Mapping[Kind, int], margin: float) -> Iterato
         points = {end: 100 * getattr(change, end) for end in ("estimate", "low", "high")}
         interval = change.model_copy(update=points)
         finding, reading = READINGS[str(kinds(interval.low, interval.high, rule))]
-        low, high = interval.ends(margin)
         same = float((found.first[row] == found.first[0]).mean())
         yield Statement(
             topic=kind,
             finding=finding,
-            sentence=f"Replacing every gate by {REPLACED[kind]} changes {measure} by {interval.estimate:+.2f} "
-            f"points [{low}, {high}] and keeps the first class of {same:.1%} of {found.n:,} images, {reading}.",
+            sentence=f"Replacing every gate by {REPLACED[kind]} changes {measure} by "
+            f"{interval.text('points', margin)} and keeps the first class of {same:.1%} of {found.n:,} images, "
+            f"{reading}.",
             number=interval.estimate,
             unit="points",
             interval=interval,

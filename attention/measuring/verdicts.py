@@ -322,17 +322,18 @@ class _Teller:
     def _said(self, verdict: Verdict, notes: Sequence[str], scope: str) -> Verdict:
         """Add the sentence and what belongs beside it."""
         assert verdict.difference is not None
-        low, high, mean = verdict.difference.low, verdict.difference.high, verdict.difference.middle
+        low, high = verdict.difference.low, verdict.difference.high
         margin, unit = verdict.margin, self.unit
-        ends = f"[{', '.join(verdict.difference.ends(margin))}], n = {verdict.n}{scope}"
+        between = "" if verdict.kind == "equivalent" else unit
+        found = f"{verdict.difference.text(between, margin)}, n = {verdict.n}{scope}"
         if verdict.kind == "equivalent":
             sign = "above" if low > 0 else "below"
             sure = f": surely {sign} zero, but within the margin" if low > 0 or high < 0 else ""
-            sentence = f"{self.name}: no difference larger than {margin:g} {unit} ({mean} {ends}){sure}."
+            sentence = f"{self.name}: no difference larger than {margin:g} {unit} ({found}){sure}."
         elif verdict.kind == "undecided":
-            sentence = f"{self.name}: not decided ({mean} {unit} {ends}){self._advice(verdict)}"
+            sentence = f"{self.name}: not decided ({found}){self._advice(verdict)}"
         else:
-            sentence = f"{self.name} is {verdict.kind} by {mean} {unit} {ends}."
+            sentence = f"{self.name} is {verdict.kind} by {found}."
         return verdict.model_copy(update={"sentence": sentence, "notes": (*notes, *self._notes(verdict))})
 
     def _advice(self, verdict: Verdict) -> str:

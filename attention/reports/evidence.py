@@ -34,6 +34,10 @@ class Interval(Plain):
         """Print both ends of a difference, with the sign."""
         return printed_end(self.low, margin, self.digits), printed_end(self.high, margin, self.digits)
 
+    def text(self, unit: str = "", margin: float | None = None) -> str:
+        """Print a difference with both ends: ``+0.57 points [+0.40, +0.74]``."""
+        return " ".join((self.middle, *filter(None, [unit]), f"[{', '.join(self.ends(margin))}]"))
+
 
 def printed_end(number: float, margin: float | None = None, digits: int = 2) -> str:
     """Print an end of an interval, with four decimals where fewer would put it on zero or on the margin."""

@@ -157,7 +157,7 @@ class JudgeReport(Report):
             gain, p, said = "--", "--", "baseline"
             if arm.verdict is not None:
                 said, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
-                gain = f"{found.middle} [{', '.join(found.ends(arm.verdict.margin))}]" if found else "--"
+                gain = found.text(margin=arm.verdict.margin) if found else "--"
                 p = p_text(arm.verdict.p_adjusted)
             rows.append([arm.name, str(arm.n), score, gain, p, said])
         return rows

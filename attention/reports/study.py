@@ -327,7 +327,7 @@ class StudyReport(Report):
             gain, p, ends = "--", "--", (found.estimate, found.low, found.high) if found else (None, None, None)
             if arm.verdict:
                 verdict, p = KIND_WORDS[arm.verdict.kind], p_text(arm.verdict.p_adjusted)
-                gain = f"{found.middle} [{', '.join(found.ends(arm.verdict.margin))}]" if found else "--"
+                gain = found.text(margin=arm.verdict.margin) if found else "--"
             mean = arm.accuracy.estimate if arm.accuracy else None
             adjusted = arm.verdict.p_adjusted if arm.verdict else None
             rows.append((arm.name, arm.parameters, arm.macs, arm.n, mean, arm.spread, *ends, adjusted, verdict))

@@ -82,4 +82,4 @@ def recall_table(arms: Sequence[ArmClasses], data: str) -> Table:
 def _recall(score: ClassRecall) -> str:
     if (found := score.difference) is None:
         return f"{score.recall:.2f}"
-    return f"{score.recall:.2f} ({found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}])"
+    return f"{score.recall:.2f} ({found.text()})"

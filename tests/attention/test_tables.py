@@ -64,6 +64,12 @@ def test_a_report_fits_on_a_screen_and_shows_itself_in_a_notebook() -> None:
     assert "<svg" in page  # the chart, for vl-convert is installed here
 
 
+def test_a_difference_is_printed_with_the_digits_that_tell_its_ends_apart() -> None:
+    assert interval(0.57, 0.4, 0.74).text("points") == "+0.57 points [+0.40, +0.74]"
+    assert interval(-0.001, -0.3, 0.004).text() == "+0.00 [-0.30, +0.0040]"  # no end on zero
+    assert interval(0.001, -0.01, 0.3001).text(margin=0.3) == "+0.00 [-0.01, +0.3001]"  # nor on the margin
+
+
 def test_the_chart_draws_the_value_with_its_interval() -> None:
     chart: dict[str, Any] = GAINS.plot().to_dict()
     assert [layer["mark"] if isinstance(layer["mark"], str) else layer["mark"]["type"] for layer in chart["layer"]] == [

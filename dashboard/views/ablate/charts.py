@@ -83,7 +83,7 @@ def _effect(effect: Effect) -> dict[str, object]:
     change = effect.accuracy_change
     return {
         "change": change.estimate if change else POINTS * effect.agreement,
-        "interval": f"{change.estimate:+.2f} [{change.low:+.2f}, {change.high:+.2f}]" if change else say("no labels"),
+        "interval": change.text() if change else say("no labels"),
         "p": "" if effect.p_holm is None else f"{effect.p_holm:.2g}",
         "kl": effect.kl,
     }

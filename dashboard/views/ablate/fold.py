@@ -81,9 +81,7 @@ def states(report: FoldReport) -> pd.DataFrame:
             {
                 "network": say(STATES[arm.kind]),
                 "top-1, %": say("no labels") if arm.accuracy is None else f"{arm.accuracy:.2f}",
-                "change, points": ""
-                if change is None
-                else f"{change.estimate:+.2f} [{change.low:+.2f}, {change.high:+.2f}]",
+                "change, points": "" if change is None else change.text(),
                 "same first class": f"{arm.agreement:.1%}",
                 "parameters": f"{arm.parameters:,}",
                 "MACs": f"{arm.macs:,}",
