@@ -60,7 +60,12 @@ def test_files_that_are_not_kept_yet_are_read_once_to_decode_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[bytes] = []
-    monkeypatch.setattr(dataset, "digest_of", lambda content: reads.append(digest_of(content)) or reads[-1])
+
+    def counted(content: bytes) -> bytes:
+        reads.append(content)
+        return digest_of(content)
+
+    monkeypatch.setattr(dataset, "digest_of", counted)
     folder, cache = write_folder(tmp_path / "pets", split_files()), PixelCache(tmp_path / "pixels")
     read(folder, 8, known=take_inventory(folder), cache=cache)
     assert len(reads) == 24
