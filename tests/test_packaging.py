@@ -182,6 +182,19 @@ def test_the_builder_is_given_every_file_that_the_dockerfile_copies() -> None:
             assert source.split("/")[0] in given, source
 
 
+def test_the_architecture_has_the_layers_of_the_import_contracts() -> None:
+    text = " ".join((ROOT / "docs" / "architecture.md").read_text("utf-8").split())
+    for contract in PROJECT["tool"]["importlinter"]["contracts"]:
+        if contract["type"] == "layers":
+            assert f"{contract['containers'][0]} {' / '.join(contract['layers'])}" in text
+
+
+def test_every_page_of_the_documentation_is_in_its_contents() -> None:
+    contents = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[2]))
+    pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert contents == pages - {"pages/README.md"}  # of the pictures beside it
+
+
 def test_links_between_the_documents_lead_somewhere() -> None:
     for document in ("README.md", "README.zh.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         text = (ROOT / document).read_text("utf-8")
