@@ -70,7 +70,10 @@ def archive(path: Path, count: int, side: int) -> None:
 
 
 def reading(root: Path, side: int) -> int:
-    """Peak of reading the data set of a folder as a study does, beyond what a read of another one left; bytes."""
+    """Measure the peak memory of reading a data set as a study does, bytes.
+
+    What a read of another one left is not counted.
+    """
     folder, cache = DataFolder(FolderStore(root)), PixelCache(root / "pixels")
 
     def study(name: str) -> None:

@@ -69,7 +69,7 @@ def image_id(data: bytes) -> str:
 
 
 def owned_name(name: str, owner: str) -> str:
-    """The name of what an API key owns: it ends with the id of the key; the name itself without one."""
+    """Append the owner's key id to a name; leave the name as it is without an owner."""
     return f"{name}-{owner}" if owner and not name.endswith(f"-{owner}") else name
 
 

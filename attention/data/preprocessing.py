@@ -27,14 +27,14 @@ MOST_RESIZED_PIXELS = 4_000_000
 
 
 def preprocess(image: Image.Image, how: Preprocess) -> Tensor:
-    """A network's input (3, H, W) in float32 from an upright RGB photo."""
+    """Turn an upright RGB photo into a network's input (3, H, W), float32."""
     return normalise(torch.from_numpy(np.array(in_srgb(resized(image, how)))).permute(2, 0, 1), how)
 
 
 def prepared(
     photos: Iterable[Image.Image], ways: Iterable[Preprocess]
 ) -> tuple[dict[Preprocess, Tensor], tuple[tuple[int, int], ...]]:
-    """What networks see of some photos (B, 3, H, W), for each way of preparing them; and each one's width and height.
+    """Prepare photos (B, 3, H, W) in each of several ways; give their widths and heights, too.
 
     One photo is in memory at a time, if they come so: decoded photos take thousands of times as much as files may.
     """
@@ -48,7 +48,7 @@ def prepared(
 
 
 def fitted(how: Preprocess, input_size: Size | None, fit: Literal["crop", "pad", "stretch"] | None) -> Preprocess:
-    """How photos are prepared at another size, or fitted into it in another way.
+    """Change a preprocessing to another input size or another fit.
 
     A crop keeps the share of the photo that is cut off around it; padded and stretched photos are seen whole.
 
@@ -67,7 +67,7 @@ def fitted(how: Preprocess, input_size: Size | None, fit: Literal["crop", "pad",
 
 
 def resized(image: Image.Image, how: Preprocess) -> Image.Image:
-    """The part of an upright RGB photo that a network sees, (H, W) pixels."""
+    """Resize and crop (or pad) a photo to what a network sees, (H, W) pixels."""
     across, down = how.width or how.size, how.size
     width, height = _resized_size(image.width, image.height, how)
     left, top = _offset(width, across, how), _offset(height, down, how)

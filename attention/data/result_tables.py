@@ -101,7 +101,7 @@ def read_results(request: JudgeRequest) -> Results:
 
 
 def _table(file: ResultFile, request: JudgeRequest) -> tuple[list[str], list[NumberedRow]]:
-    """Columns and rows of a CSV, whatever separates its cells; where no comma does, numbers may have one as point."""
+    """Read a CSV's columns and rows, whatever its separator; decimal commas become points unless commas separate."""
     text = file.text.removeprefix("\ufeff")
     separator = max(",;\t", key=text.lstrip().partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)

@@ -39,7 +39,7 @@ class Citation(Plain):
         return re.sub(r"[^a-z0-9]", "", plain.lower())
 
     def bibtex(self) -> str:
-        """The entry of a bibliography."""
+        """Write the paper as a BibTeX entry."""
         fields = {
             "title": f"{{{escaped(self.title)}}}",
             "author": escaped(" and ".join(self.authors)),
@@ -53,7 +53,7 @@ class Citation(Plain):
 
 @cache
 def citation(module: str) -> Citation | None:
-    """The paper of an attention module by the module's name; None for one that has none, or is not of this library."""
+    """Look up the paper of an attention module; None for a control or a module of others."""
     file = MODULES / f"{module}.py"
     if not module.isidentifier() or not file.is_file():
         return None

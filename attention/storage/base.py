@@ -30,7 +30,7 @@ NOT_WRITABLE = {
 """What a system says when a file cannot be written, and what that means to whoever runs the service."""
 
 KEEP_FREE_BYTES = 256 << 20
-"""What a large file leaves free on the disk."""
+"""Bytes that a large file must leave free on the disk."""
 
 State = list[tuple[str, int, int]]
 """Names, bytes and times (ns since 1970): another list when any of it may have changed."""
@@ -108,11 +108,7 @@ class FileStore(Protocol):
 
 
 def check_room(folder: Path, what: str, size: int) -> None:
-    """Return if a disk has room for so many bytes; asked before a large file is begun.
-
-    Raises:
-        StorageFailed: it has not.
-    """
+    """Raise StorageFailed unless a disk has room for a large file."""
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
