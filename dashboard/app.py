@@ -19,6 +19,9 @@ def main() -> None:
         st.button(say("Try again"), icon=":material/refresh:")
     except ServiceError as error:
         if error.status == 401:
+            if connect.logged_in():  # the key was revoked
+                connect.log_out()
+                st.error(explained(error), icon=":material/error:")
             login.form()
             return
         st.error(explained(error), icon=":material/error:")

@@ -8,7 +8,7 @@ import re
 
 from dashboard import language
 from dashboard.language import marked, say
-from dashboard.service_sentences import translated
+from dashboard.service_sentences import translated, with_minus
 
 KINDS = {
     "bad-request": marked("The file or table cannot be read."),
@@ -62,7 +62,7 @@ def explained(error: Exception | str | None) -> str:
     """Why something was refused or failed, for the reader: an error of the service or library, or a job's sentence."""
     text = str(error or "") or say("It failed without a reason.")
     shown = translated(text)
-    if language.current() == "en" or shown != text:
+    if language.current() == "en" or shown != with_minus(text):
         return shown
     kind = getattr(error, "kind", "") or re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
     return f"{say(KINDS.get(kind, FAILED))} {text}"

@@ -81,7 +81,9 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for end in await asyncio.gather(*tasks, return_exceptions=True):
+                if not isinstance(end, asyncio.CancelledError | None):
+                    log.error("Work in the background had ended with an error.", exc_info=end)
             await run_in_threadpool(queue.close)
             if engine is None:
                 await run_in_threadpool(answering.close)

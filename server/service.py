@@ -22,8 +22,6 @@ from attention.spec import Request
 from server.access.limits import account
 from server.answers.answer_cache import AnswerCache
 from server.answers.provenance import Provenance
-from server.answers.references import images, variants
-from server.answers.references import photos as named_photos
 from server.answers.size_limits import check_at_once, check_networks
 from server.catalog import catalog, version
 from server.engine import Engine
@@ -32,6 +30,8 @@ from server.jobs.queue import JobQueue
 from server.settings import Settings
 from server.store import Store
 from server.store.ownership import ASKER
+from server.stored.references import images, variants
+from server.stored.references import photos as named_photos
 from server.stored.reports import Archive
 from server.stored.shelf import Shelf
 
@@ -112,11 +112,9 @@ class Service:
         Raises:
             NotFound: something is not.
         """
-        asked, photos = question.model_dump(mode="json"), self.shelf.photos
-        if ASKER.get():
-            await run_in_threadpool(self.shelf.check, asked, brought)
-        elif any(name not in brought and name not in photos.samples for name in named_photos(asked)):
-            await run_in_threadpool(photos.check, asked, brought)
+        asked, samples = question.model_dump(mode="json"), self.shelf.photos.samples
+        if ASKER.get() or any(name not in brought and name not in samples for name in named_photos(asked)):
+            await run_in_threadpool(self.shelf.check, question, brought)
 
     async def conditions(self, question: Request[Any]) -> Conditions:
         """What decides the answer of a question as long as nothing changes."""
@@ -235,8 +233,7 @@ class Service:
             if (job := self.store.jobs.asked_before(request, asked_as)) is not None:
                 return job
         check_networks(request, self.settings)
-        asked = request.model_dump(mode="json")
-        (self.shelf.check if ASKER.get() else self.shelf.photos.check)(asked, photos)
+        self.shelf.check(request, photos)
         for variant in dict.fromkeys(variants(request)):
             skeleton(variant)
         with self.shelf.room(max(1, self.shelf.photos.growth(photos.values()))):  # its report will need some, too

@@ -117,13 +117,16 @@ def test_the_commands_of_the_page_run_from_a_first_start_to_a_backup_that_is_res
             assert ran["server keys create lab"].startswith("att_") and "lab" in ran["server keys list"]
             assert ran["server settings"].strip() in PAGE
             (backup,) = re.findall(r"`(sqlite3 [^`]*)`", PAGE)
-            if shutil.which("sqlite3"):
+            saved = shutil.which("sqlite3") is not None
+            if saved:
                 subprocess.run(backup, shell=True, cwd=data, check=True)
             serving.send_signal(signal.SIGTERM)
             assert serving.wait(60) == 0
         finally:
             serving.kill()
-    if shutil.which("sqlite3"):
+    if not saved:
+        pytest.skip("The program sqlite3 is not here, so backup and restore were not tried.")
+    else:
         for name in ("attention.db", "attention.db-wal", "attention.db-shm"):
             (data / name).unlink(missing_ok=True)
         (data / "attention.backup.db").rename(data / "attention.db")

@@ -78,8 +78,6 @@ HOLLOW = {"■": "□", "●": "○", "◆": "◇", "✚": "✛", "▲": "△", 
 UNKNOWN = Look("#6b7583", "#979ea5", "circle", filled=False)
 """A module of no family."""
 
-DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
-"""Lines of networks that have one module and differ in something else, such as width or seed."""
 
 INK = {False: "#4a5463", True: "#c3cbd6"}
 """Colour of words in a picture, on a light and on a dark page."""
@@ -174,16 +172,6 @@ def shapes(names: Iterable[str], labels: Iterable[str] | None = None) -> alt.Sca
     """Labels of networks -> the marks of their modules."""
     every = list(names)
     return alt.Scale(domain=list(labels) if labels is not None else every, range=[look(name).mark for name in every])
-
-
-def dashes(names: Iterable[str], labels: Iterable[str] | None = None) -> alt.Scale:
-    """Labels of networks -> a dash that tells networks with the same module apart."""
-    every, before, ranges = list(names), dict[str, int](), []
-    for name in every:
-        count = before.get(module(name), 0)
-        before[module(name)] = count + 1
-        ranges.append(list(DASHES[count % len(DASHES)]))
-    return alt.Scale(domain=list(labels) if labels is not None else every, range=ranges)
 
 
 # ---------------------------------------------------------------- scales

@@ -3,8 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from pydantic import ValidationError
-
+from attention.errors import AttentionError
 from attention.reports.compare import Comparison, GateSummary, Prediction
 from attention.reports.cost import CostReport
 from attention.reports.subjects import ChannelGate
@@ -17,7 +16,7 @@ def labels(names: Sequence[str]) -> dict[str, str]:
     """Short name -> what people call it: the module, with what else tells it from the other networks."""
     try:
         variants = {name: Variant.parse(name) for name in names}
-    except (ValidationError, ValueError):
+    except AttentionError:
         return {name: name for name in names}
     hosts = {(variant.backbone, str(variant.backbone_options)) for variant in variants.values()}
     said: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """Which data set a page is about: one of the data folder, or one that is uploaded, understood and shown before that."""
 
 import io
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -86,7 +87,8 @@ def upload() -> None:
         if file is None:
             return
         name = st.text_input(say("Name"), file.name.partition(".")[0], key=f"zip.name.{file.file_id}")
-        there = any(one.name == name.strip() and not one.shipped for one in room.datasets)
+        same = re.compile(rf"{re.escape(name.strip())}(-[0-9a-f]{{8}})?")  # with keys, a name ends with its owner's id
+        there = any(data.own and not data.shipped and same.fullmatch(data.name) for data in room.datasets)
         replace = there and st.toggle(say("Replace the data set of this name"), key="zip.replace")
         seen, asked = f"zip.seen.{file.file_id}", None
         if seen in st.session_state:

@@ -33,7 +33,7 @@ def offer(variants: Sequence[Variant]) -> None:
     form = right.segmented_control(say("Format"), get_args(Format), default="onnx", key="export.format", required=True)
     request = ExportRequest(variant=Variant.parse(name), format=form)
     job = jobs.asked(request, stopped=True)
-    if job is not None and job != named:
+    if job is not None and (named is None or job.id != named.id):
         _show(job)
     if (job is None or job.state in ("failed", "cancelled")) and st.button(
         say("Write the file"), icon=":material/file_export:", key="export.start"
@@ -67,7 +67,8 @@ def _show(job: Job) -> None:
         )
     )
     if size > MOST_BYTES:
-        st.code(f"curl -OJ {str(connect.client().http.base_url).rstrip('/')}{job.links.file}", language="bash")
+        key = '-H "Authorization: Bearer $ATTENTION_API_KEY" ' if connect.has_key() else ""
+        st.code(f"curl -OJ {key}{str(connect.client().http.base_url).rstrip('/')}{job.links.file}", language="bash")
         return
     st.download_button(
         f"{report.file.name} ({words.human(size, 'B')})",

@@ -101,7 +101,7 @@ def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str
 
 def _shown(name: str) -> str:
     """A name in the list of networks, without what every shipped one says."""
-    return name.partition("?")[0] + (" · trained" if "weights=" in name else "")
+    return name.partition("?")[0] + (f" · {say('trained')}" if "weights=" in name else "")
 
 
 def _canonical(name: str) -> str:

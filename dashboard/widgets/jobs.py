@@ -3,19 +3,21 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 from pydantic import ValidationError
 
 from attention.client import ServiceError
 from attention.schemas import Job
-from attention.spec import Request
+from attention.spec import Plain, Request
 from dashboard import connect
 from dashboard.language import marked, say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked as address
+
+R = TypeVar("R", bound=Plain)
 
 ADDRESS = "job"
 """The page's address holds the job's id, so a page that is closed loses nothing, and a link shows the same job."""
@@ -100,6 +102,50 @@ def _progress(job: Job, key: str) -> None:
         st.rerun()
     if job.error:
         st.caption(f":material/restart_alt: {explained(job.error)}")
+
+
+def answered(request: Request[R], many: bool, what: str, show: Callable[[R, bool], None]) -> R | None:
+    """Ask a question at once or, where that takes long, as a job; draw the report, and give it once it is whole.
+
+    The job is found again by its question, which stands in the address.
+
+    Args:
+        many: whether it runs as a job.
+        what: what is done, in words.
+        show: draws a report; whether it is the whole of it.
+    """
+    if not many:
+        with st.spinner(f"{what} …"):
+            report = connect.ask(request)
+        show(report, True)
+        return report
+    job, key = asked(request, stopped=True), request.analysis
+    if job is not None and not job.ended:
+        follow(job, lambda now: _running(request, now, show), f"cancel.{key}")
+        return None
+    if job is not None and job.state == "done":
+        report = _report(request, job)
+        show(report, True)
+        return report
+    if job is None:
+        st.markdown(say("This takes more than a moment, so it runs as a job. This page shows it while it runs."))
+    elif job.error:
+        st.error(explained(job.error), icon=":material/error:")
+    if st.button(say("Start: %(work)s", work=what), type="primary", icon=":material/play_arrow:", key=f"start.{key}"):
+        connect.client().submit(request)
+        st.rerun()
+    return None
+
+
+def _report(request: Request[R], job: Job) -> R:
+    return connect.report(job.id, request.report)  # type: ignore[return-value]
+
+
+def _running(request: Request[R], job: Job, show: Callable[[R, bool], None]) -> None:
+    if job.report == "none":
+        st.caption(say("There is nothing to show yet."))
+    else:
+        show(connect.client().report(job.id, request.report), False)  # type: ignore[arg-type]
 
 
 def remaining(job: Job) -> str:

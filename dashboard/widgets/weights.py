@@ -55,7 +55,7 @@ def _fetch(choice: PublishedChoice) -> None:
         jobs.follow(job, lambda now: None, key="fetch.cancel")
         return
     if job is not None and job.error:
-        st.error(translated(job.error), icon=":material/error:")
+        st.error(explained(job.error), icon=":material/error:")
     if choice.obstacle:
         st.caption(translated(choice.obstacle))
     if st.button(say("Fetch"), icon=":material/download:", key="fetch", disabled=choice.obstacle is not None):

@@ -93,6 +93,8 @@ def create_key(path: Path, name: str, *, operator: bool = False, quota_bytes: in
         raise InvalidRequest(
             f"{name!r} is not a name for a key. Take letters, digits, dots, dashes and underscores; 64 at most."
         )
+    if operator and quota_bytes is not None:
+        raise InvalidRequest("An operator's key keeps without a quota: leave out one of the two.")
     if quota_bytes is not None and quota_bytes < 1:
         raise InvalidRequest("A key may keep 1 byte at least. Leave the number out for what ATTENTION_KEY_BYTES says.")
     with _changing(path) as keys:

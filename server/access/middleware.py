@@ -18,7 +18,7 @@ OPEN = ("/", "/v1/health", "/v1/ready", "/docs", "/docs/oauth2-redirect", "/redo
 """What needs no key: signs of life for what watches the service, and what the API says of itself."""
 
 METRICS = "/metrics"
-"""What tells of all keys together, and so to operators only."""
+"""Path of the metrics, which tell of all keys and so answer operators' keys only."""
 
 OPEN_BELOW = "/static-offline-docs/"
 

@@ -19,10 +19,10 @@ from attention.spec import Request, Variant
 from attention.weights.find import Checkpoints
 from attention.weights.hub import Hub
 from attention.weights.load import source
-from server.answers.references import data_sets, variants
 from server.catalog import version
 from server.engine import Engine
 from server.settings import Settings
+from server.stored.references import data_sets, variants
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from attention.errors import TooLarge
 from attention.names import Size, write_size
 from attention.reports.cost import VariantCost
 from attention.spec import Request, Variant
-from server.answers.references import images, variants
 from server.settings import Settings
+from server.stored.references import images, variants
 
 BYTES = 4
 """Of a number in float32, the format that networks are built in."""

@@ -1,4 +1,4 @@
-"""Changes of what is stored: room for what comes, another name, and what is shared with every API key."""
+"""Checks that routes of stored things share: quota before an upload, something to change in a PATCH."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ Shared = Annotated[
 
 
 def check_changes(*changes: object) -> None:
-    """Return if at least one change is asked for.
+    """Raise InvalidRequest unless a PATCH asks for at least one change.
 
     Raises:
         InvalidRequest: none is.
@@ -27,11 +27,11 @@ def check_changes(*changes: object) -> None:
 
 
 async def check_room(http: HTTPRequest, service: Service) -> None:
-    """Return if the body that a client announces fits into the quota of its API key; what comes is counted again.
+    """Raise QuotaExceeded unless the announced body fits into the quota of the asking key; what comes is counted again.
 
     Raises:
         QuotaExceeded: it does not.
     """
     announced = http.headers.get("content-length", "")
     size = int(announced) if announced.isdecimal() and len(announced) <= MOST_DIGITS else 0
-    await run_in_threadpool(service.check_quota, size)
+    await run_in_threadpool(service.shelf.check_room, size)

@@ -219,7 +219,9 @@ def _previewed(service: Service, path: Path, name: str, query: UploadQuery) -> L
 
 def _adopted(service: Service, path: Path, name: str, query: UploadQuery) -> Listed:
     stored = service.shelf.data_sets
-    with service.shelf.room(path.stat().st_size), stored.counted(query.name) as on_image:
+    replaced = stored.folder.get(name) if query.replace else None
+    grown = path.stat().st_size - (replaced.bytes or 0 if replaced is not None else 0)
+    with service.shelf.room(max(grown, 0)), stored.counted(query.name) as on_image:
         return stored.folder.adopt(path, name, query.choices, replaces=query.replace, on_image=on_image)
 
 

@@ -19,7 +19,7 @@ MEDIA_TYPES: dict[Form, str] = {
     "html": "text/html",
 }
 UNASKED = "html"
-"""Never chosen by Accept: every browser prefers it to the JSON that it can show as well."""
+"""Form that the header Accept never chooses, because every browser prefers HTML to JSON."""
 
 TABLES: dict[str, Any] = {kind: {"schema": {"type": "string"}} for name, kind in MEDIA_TYPES.items() if name != "json"}
 """What a report's tables come as, in the words of OpenAPI."""
@@ -72,7 +72,7 @@ def written(kind: type[Any] | None, json: str, format: Form, table: str = "", li
 
 
 def headers_of(form: Form, name: str) -> dict[str, str]:
-    """Headers of a report in a form: a page is a file to keep, for the service's own policy would take its style."""
+    """Make the headers of a report; HTML becomes a download, since the service's own policy would strip its style."""
     varied = {"Vary": "Accept"}
     return varied | ({"Content-Disposition": f'attachment; filename="{name}.html"'} if form == "html" else {})
 

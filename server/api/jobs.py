@@ -81,7 +81,7 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
         job = service.cancel(job_id)
         if job.state != "cancelled":
             raise HTTPException(409, f"This job is {job.state} already; there is nothing left to cancel.")
-        return job
+        return service.shelf.jobs.marked((job,))[0]
 
     @routes.delete(
         "/jobs/{job_id}",
@@ -169,7 +169,7 @@ def _add_following(routes: APIRouter) -> None:
 
 async def _events(service: Service, job: Job) -> AsyncIterator[str]:
     """Each change of a job as an event, beginning with what it is now, until it or the service ends."""
-    yield _event(job)
+    yield await _event(service, job)
     silent_s = 0.0
     while not job.ended and not service.leaving.is_set():
         await anyio.sleep(EVENT_EVERY_S)
@@ -180,13 +180,14 @@ async def _events(service: Service, job: Job) -> AsyncIterator[str]:
             return
         if _without_clock(newer) != _without_clock(job):
             job, silent_s = newer, 0.0
-            yield _event(job)
+            yield await _event(service, job)
         elif silent_s >= SIGN_OF_LIFE_S:
             silent_s = 0.0
             yield ": still here\n\n"
 
 
-def _event(job: Job) -> str:
+async def _event(service: Service, job: Job) -> str:
+    (job,) = await run_in_threadpool(service.shelf.jobs.marked, (job,))
     return f"event: job\nid: {job.state}\ndata: {job.model_dump_json()}\n\n"
 
 

@@ -80,9 +80,7 @@ class Schemas:
         named |= {(model, "serialization"): None for model in outgoing}
         self._references, schemas = models_json_schema(list(named), ref_template=f"{REFERENCE}{{model}}")
         self.definitions: dict[str, Any] = schemas.get("$defs", {})
-        for schema in list(
-            self.definitions.values()
-        ):  # an object inside a union gets a name, which clients have a type for
+        for schema in list(self.definitions.values()):  # an object inside a union gets a name
             options = schema.get("anyOf", [])
             options[:] = [self.named(one["title"], one) if "properties" in one else one for one in options]
 

@@ -17,7 +17,6 @@ from attention.schemas import AskedAgain, Conditions, Difference, Job, ReportEnt
 from attention.spec import Request
 from server.answers.differences import ReportChanges, differences
 from server.answers.provenance import changes
-from server.answers.references import photos, title
 from server.api.analyses import FAULTS, accepted, report_links
 from server.api.changes import Shared, check_changes
 from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
@@ -28,6 +27,7 @@ from server.api.responses import validated
 from server.service import Live, Service
 from server.store.reports import Listed
 from server.stored.kinds import StoredKind
+from server.stored.references import photos, title
 from server.stored.reports import is_answer
 from server.web.bodies import while_connected
 

@@ -11,9 +11,9 @@ import torch
 
 from attention.analysis import Step
 from attention.spec import Request
-from server.answers.references import variants
 from server.catalog import version
 from server.settings import Settings
+from server.stored.references import variants
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -49,6 +49,7 @@ CALLED = {
     "references": "reference gates",
     "answers": "answers",
 }
+"""Share of the memory budget -> what a refusal calls it."""
 
 
 class Admission:
@@ -141,7 +142,7 @@ class MemoryBudget:
         self._lock = Lock()
 
     def most(self, share: str) -> int:
-        """Bytes that a share may hold, where no other share of its group holds any."""
+        """Return the bytes that a share may hold while the rest of its group holds none."""
         return int(self.total * PARTS[self._groups[share]])
 
     def room(self, share: str) -> int:
@@ -149,7 +150,7 @@ class MemoryBudget:
         return self.most(share) - sum(self.held[other] for other in self._groups[share])
 
     def check(self, share: str, size: int) -> None:
-        """Return if there is room for so many bytes now.
+        """Raise TooLarge or Overloaded unless a share has room for so many bytes.
 
         Raises:
             TooLarge: there never is.
@@ -170,7 +171,7 @@ class MemoryBudget:
         )
 
     def take(self, share: str, size: int) -> None:
-        """Count bytes that are in memory now; the caller calls `give_back` when they are gone.
+        """Reserve bytes of a share of the memory budget; `give_back` releases them.
 
         Raises:
             TooLarge, Overloaded: there is no room for them.
@@ -180,7 +181,7 @@ class MemoryBudget:
             self.held[share] += size
 
     def give_back(self, share: str, size: int) -> None:
-        """Count bytes that are gone."""
+        """Release bytes of a share of the memory budget."""
         with self._lock:
             self.held[share] -= size
             if share == "networks" or size >= self.total // 8:  # what most passes take, the next one takes again
@@ -194,7 +195,7 @@ class MemoryBudget:
 
     @contextmanager
     def holding(self, share: str, size: int) -> Iterator[None]:
-        """Hold bytes inside.
+        """Reserve bytes of a share while a block runs.
 
         Raises:
             TooLarge, Overloaded: there is no room for them.
@@ -226,14 +227,18 @@ class BudgetedCache(LRU[K, V]):
         size = self._bytes_of(value)
         if key in self._values:
             self._leave(self._values.pop(key))
+        if size > self._memory.most(self._share):
+            return  # it is used once, and not kept
         self._make_room(size)
         self._memory.take(self._share, size)
         self._values[key] = value
 
     def _make_room(self, size: int, spared: int = 0) -> None:
-        if size > self._memory.most(self._share):
-            return  # it never fits, and nothing should leave for it
-        while len(self._values) > spared and self._memory.room(self._share) < size:
+        while (
+            len(self._values) > spared
+            and size <= self._memory.most(self._share)
+            and self._memory.room(self._share) < size
+        ):
             self._leave(self._values.popitem()[1])
 
     def _leave(self, value: V) -> None:

@@ -60,7 +60,7 @@ def run_job(settings: Settings, job_id: str, claim: Claim | None = None, lab: ty
 def _report(settings: Settings, store: Store, claim: Claim, request: Request[Any], kind: type[JobLab]) -> Plain:
     torch.set_num_threads(settings.job_cpu_threads)
     if ASKER.get():  # what was shared when the job was queued may be so no longer
-        Shelf(settings, Files(settings.folder, settings.files), store).check(request.model_dump(mode="json"))
+        Shelf(settings, Files(settings.folder, settings.files), store).check(request)
     with Reporter(store.jobs, claim) as reporter, job_lab(settings, reporter, kind) as lab:
         return run(request, lab)
 

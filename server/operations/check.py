@@ -33,7 +33,7 @@ LITTLE_ROOM = 1_000_000_000
 """Bytes below which a data folder is as good as full."""
 
 LITTLE_MEMORY = 800_000_000
-"""Bytes of which five eighths hold a ResNet-50, its copy while it is loaded, and a batch of 16 photos."""
+"""Least memory budget, bytes, in which a ResNet-50 is loaded and run on 16 photos."""
 
 OTHERS = tuple(
     f"ATTENTION_{name}"

@@ -130,5 +130,5 @@ def _images() -> tuple[Select[Any], ColumnElement[datetime]]:
 
 
 def no_image(image_id: str) -> NotFound:
-    """The error of an image that is not here."""
+    """Make the NotFound error of an image with an unknown id."""
     return NotFound(f"There is no image {image_id[:80]!r} here. Upload it first: POST /v1/images.")

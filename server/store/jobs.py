@@ -336,7 +336,7 @@ _DEATHS = {"crash": (JobRow.crashes, MAX_CRASHES), "interruption": (JobRow.inter
 
 
 def no_job(job_id: str) -> NotFound:
-    """The error of a job that is not here."""
+    """Make the NotFound error of a job with an unknown id."""
     return NotFound(f"There is no job {job_id[:80]!r} here. GET /v1/jobs lists those there are.")
 
 

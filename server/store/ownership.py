@@ -51,7 +51,7 @@ def asking_as(asker: str | None) -> Iterator[None]:
 
 
 def seen(kind: str, name: ColumnElement[str]) -> ColumnElement[bool]:
-    """Condition on rows of a kind: the key that asks owns the thing, or its owner shares it."""
+    """Build the SQL condition that the asking key owns a row's thing, or that its owner shares it."""
     asker = ASKER.get()
     if not asker:
         return true()
@@ -59,7 +59,7 @@ def seen(kind: str, name: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def own(kind: str, name: ColumnElement[str]) -> ColumnElement[bool]:
-    """Condition on rows of a kind: the key that asks owns the thing."""
+    """Build the SQL condition that the asking key owns a row's thing."""
     asker = ASKER.get()
     return name.in_(select(OwnerRow.name).where(OwnerRow.kind == kind, OwnerRow.owner == asker)) if asker else true()
 
@@ -129,9 +129,11 @@ class OwnerTable:
         with self._engine.connect() as connection:
             return {row.name: row.created for row in connection.execute(query)}
 
-    def shared(self, kind: str, names: Collection[str] | None = None) -> frozenset[str]:
-        """Those of these things that an owner shares with every key; None asks for all of the kind."""
+    def shared(self, kind: str, names: Collection[str] | None = None, owner: str | None = None) -> frozenset[str]:
+        """Which of these things (None: all of a kind) their owners, or the given one, share with every key."""
         query = select(OwnerRow.name).where(OwnerRow.kind == kind, OwnerRow.shared)
+        if owner is not None:
+            query = query.where(OwnerRow.owner == owner)
         if names is not None:
             query = query.where(OwnerRow.name.in_(names))
         with self._engine.connect() as connection:

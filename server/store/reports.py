@@ -185,7 +185,7 @@ _WHOLE: Any = _LISTED.add_columns(AnswerRow.conditions, AnswerRow.packed, Answer
 
 
 def no_report(report_id: str) -> NotFound:
-    """The error of a report that is not here."""
+    """Make the NotFound error of a report with an unknown id."""
     return NotFound(
         f"There is no report {report_id[:80]!r} here. Answers give way to newer ones in time; GET /v1/reports lists "
         "those there are."

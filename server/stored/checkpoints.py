@@ -17,7 +17,7 @@ from attention.storage.base import CLOSED, NOT_WRITABLE
 from attention.weights.convert import inspect
 from attention.weights.find import NAME, Checkpoints, Source
 from server.store.jobs import JobTable
-from server.store.ownership import OwnerTable
+from server.store.ownership import ASKER, OwnerTable
 from server.stored.kinds import NamedByOwner, Thing, own_name
 
 SUFFIX = ".safetensors"
@@ -58,9 +58,11 @@ class StoredCheckpoints(NamedByOwner):
         Raises:
             NotFound: it is not here.
         """
-        if not self.sees(name.removesuffix(SUFFIX)):
-            raise self.missing(name)
-        return self._checkpoints.find(f"file:{name}").path
+        return self._checkpoints.find(f"file:{self._stem(name)}").path
+
+    def sees(self, name: str) -> bool:
+        """Whether the key that asks may use a checkpoint; with a key, a checkpoint that is not here is not seen."""
+        return super().sees(name) and (not ASKER.get() or self._here(name))
 
     def described(self, thing: Thing) -> Checkpoint:
         """A checkpoint with what its card says."""
@@ -156,7 +158,8 @@ class StoredCheckpoints(NamedByOwner):
             InvalidRequest: the new name cannot be one.
             Conflict: a job that has not ended needs it, or the new name is taken.
         """
-        stem, new = self._stem(name), checkpoint_name(own_name(checkpoint_name(new_name)))
+        stem = self._stem(name)
+        new = checkpoint_name(own_name(checkpoint_name(new_name), stem))
         self.check_owned(stem)
         self.check_unused(stem)
         try:
@@ -171,13 +174,16 @@ class StoredCheckpoints(NamedByOwner):
     def _stem(self, name: str) -> str:
         """The name of a checkpoint that is here."""
         stem = checkpoint_name(name)
-        if not self.sees(stem):
+        if not self.sees(stem) or not self._here(stem):
             raise self.missing(name)
+        return stem
+
+    def _here(self, stem: str) -> bool:
         try:
             self._files.state(_place(stem))
         except FileNotFoundError:
-            raise self.missing(name) from None
-        return stem
+            return False
+        return True
 
 
 def checkpoint_name(text: str) -> str:

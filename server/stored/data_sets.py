@@ -76,11 +76,11 @@ class DataSets(NamedByOwner):
 
     def sees(self, name: str) -> bool:
         """Whether the key that asks may name a data set: its own ones, shared ones, and those that come along."""
-        stem = name.partition(".")[0]
-        if super().sees(stem):
+        if not ASKER.get():
             return True
+        stem = name.partition(".")[0]
         listed = self.folder.get(stem)
-        return listed is not None and listed.shipped
+        return listed is not None and (listed.shipped or super().sees(stem))
 
     def names(self, field: str, text: str) -> str | None:
         """The data set that a question names in a field ``data``."""
@@ -115,6 +115,6 @@ class DataSets(NamedByOwner):
         stem = name.partition(".")[0]
         self.check_owned(stem)
         self.check_unused(stem)
-        renamed = self.folder.rename(stem, own_name(data_set_name(new_name)))
+        renamed = self.folder.rename(stem, own_name(data_set_name(new_name), stem))
         self._owners.rename(self.name, stem, renamed.name)
         return renamed

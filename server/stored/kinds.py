@@ -1,10 +1,11 @@
 """Kinds of stored things, one class each: photos, data sets, jobs and the like have owners, sizes, ages and an end."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
@@ -14,6 +15,7 @@ from attention.schemas import Job, JobState, Owned
 from attention.storage.base import Entry
 from server.store.jobs import JobTable
 from server.store.ownership import ASKER, OPERATOR, OwnerTable, asking_as, forget_owners, leave
+from server.stored.references import texts
 
 M = TypeVar("M", bound=Owned)
 T = TypeVar("T")
@@ -59,6 +61,9 @@ class StoredKind(ABC):
     id_field = "name"
     """The field that names a thing of this kind in what the API gives."""
 
+    many_owners: ClassVar[bool] = True
+    """Whether several keys may own the same thing, as bytes that each of them brought."""
+
     def __init__(self, jobs: JobTable, owners: OwnerTable, keep_days: float) -> None:
         self._jobs = jobs
         self._owners = owners
@@ -74,14 +79,14 @@ class StoredKind(ABC):
 
     @abstractmethod
     def missing(self, name: str) -> NotFound:
-        """The error of a thing that is not here, or not for the key that asks: the two look alike."""
+        """Make the NotFound error of a thing, alike whether it is absent or another key's."""
 
     def names(self, field: str, text: str) -> str | None:
         """The thing that a question names by a text in one of its fields; None if that names none of this kind."""
         return None
 
     def owned_among(self, names: Collection[str], owner: str) -> Collection[str]:
-        """Those of these things that a key owns."""
+        """Return which of these names a key owns."""
         return self._owners.owned(self.name, owner, names)
 
     def owned_by(self, name: str, owner: str) -> bool:
@@ -116,12 +121,13 @@ class StoredKind(ABC):
         self._owners.share(self.name, name, ASKER.get() or OPERATOR, shared)
 
     def marked(self, things: Sequence[M]) -> tuple[M, ...]:
-        """Things as the API gives them, with whether the key that asks owns them, and whether they are shared."""
+        """Mark things with whether the asking key owns them and whether they are shared."""
         asker, names = ASKER.get(), [str(getattr(thing, self.id_field)) for thing in things]
         shared = self._owners.shared(self.name, names)
         owned = self.owned_among(names, asker) if asker else names
+        own_shared = self._owners.shared(self.name, names, asker) if asker and self.many_owners else shared
         return tuple(
-            thing.model_copy(update={"own": name in owned, "shared": name in shared})
+            thing.model_copy(update={"own": name in owned, "shared": name in (own_shared if name in owned else shared)})
             for thing, name in zip(things, names, strict=True)
         )
 
@@ -173,8 +179,8 @@ class StoredKind(ABC):
                     f"{name[:100]!r} is in use by the job {job.id} ({job.analysis}, {job.state}). Wait for its end, or "
                     f"cancel it: POST {job.links.cancel}."
                 )
-            if not self.owned_by(name, owner):  # it is shared, for else that job could not name it
-                raise Conflict(f"{name[:100]!r} is shared, and in use by a job of another key. Wait for its end.")
+            if not self.many_owners or not self.owned_by(name, owner):
+                raise Conflict(f"{name[:100]!r} is in use by a job of another key. Wait for its end.")
 
     def forget_old(self, now: datetime) -> int:
         """Delete what is older than `keep_days` and needed by no job that has not ended; gives how many that were."""
@@ -198,6 +204,8 @@ class NamedByOwner(StoredKind):
 
     Without such an end a thing is the operator's, as one that was put into the data folder by hand.
     """
+
+    many_owners = False
 
     def owned_among(self, names: Collection[str], owner: str) -> Collection[str]:
         """Those of these things that a key owns, by the end of their names; an operator's are all."""
@@ -227,27 +235,21 @@ class NamedByOwner(StoredKind):
         self.forget(name)
 
 
-def own_name(name: str) -> str:
-    """A name that the key that asks may give to a thing: it ends with the id of that key."""
-    return owned_name(name, ASKER.get() or "")
+def own_name(name: str, before: str = "") -> str:
+    """Append the id of the asking key to a name.
+
+    Args:
+        before: the name that the thing had: an operator who renames it leaves it to its owner.
+    """
+    end = re.search(r"-([0-9a-f]{8})$", before)
+    owner = end[1] if end is not None and ASKER.get() == OPERATOR else ASKER.get() or ""
+    return owned_name(name, owner)
 
 
 def summed(things: Sequence[Thing]) -> Extent:
-    """Sum up things."""
+    """Sum up count, bytes and oldest time of things."""
     oldest = min((thing.created for thing in things), default=None)
     return Extent(len(things), sum(thing.bytes for thing in things), oldest)
-
-
-def texts(question: Any, place: str = "", field: str = "") -> Iterator[tuple[str, str, str]]:
-    """Every text in a question as JSON: its place, such as ``images[2]``, the name of that field, and the text."""
-    if isinstance(question, dict):
-        for key, value in question.items():
-            yield from texts(value, f"{place}.{key}".removeprefix("."), key)
-    elif isinstance(question, list | tuple):
-        for number, value in enumerate(question):
-            yield from texts(value, f"{place}[{number}]", field)
-    elif isinstance(question, str):
-        yield place, field, question
 
 
 def moment(nanoseconds: int) -> datetime:

@@ -9,14 +9,15 @@ from typing import Any
 from PIL import Image as PillowImage
 from sqlalchemy import Connection
 
-from attention.data.files import IMAGE, Files, image_id, samples
+from attention.data.files import Files, image_id, samples
 from attention.data.images import ImageFacts, decode, inspect
 from attention.data.preprocessing import in_srgb
 from attention.errors import AttentionError, BadImage, InvalidRequest, NotFound
 from attention.schemas import Image
 from server.store import Store, no_image
 from server.store.ownership import ASKER
-from server.stored.kinds import StoredKind, Thing, texts
+from server.stored.kinds import StoredKind, Thing
+from server.stored.references import names_photo, texts
 
 THUMBNAIL_QUALITY = 85
 
@@ -156,8 +157,8 @@ class Photos(StoredKind):
         return (Thing.of(file.last, file) for file in self._files.images())
 
     def names(self, field: str, text: str) -> str | None:
-        """The photo that a question names; nothing else has the form of its id."""
-        return text if IMAGE.fullmatch(text) else None
+        """The photo that a question names in a field of photos."""
+        return text if names_photo(field, text) else None
 
     def erase(self, connection: Connection, name: str) -> None:
         """Forget one upload, also one that is known only by half; of a sample, a copy that was uploaded."""

@@ -8,15 +8,17 @@ from typing import Any
 from attention.data.files import Files
 from attention.data.folder import DataFolder
 from attention.errors import QuotaExceeded
-from server.access.limits import account
+from attention.spec import Request
+from server.access.limits import Account, account
 from server.settings import Settings
 from server.store import Store
 from server.stored.answers import StoredAnswers
 from server.stored.checkpoints import StoredCheckpoints
 from server.stored.data_sets import DataSets
 from server.stored.jobs import StoredJobs
-from server.stored.kinds import StoredKind, texts
+from server.stored.kinds import StoredKind
 from server.stored.photos import Photos
+from server.stored.references import data_sets, variants
 
 
 class Shelf:
@@ -31,26 +33,38 @@ class Shelf:
         self.answers = StoredAnswers(store.answers, jobs, owners, settings.reports_kept_days)
         self.kinds: tuple[StoredKind, ...] = (self.photos, self.data_sets, self.checkpoints, self.jobs, self.answers)
 
-    def check(self, question: Any, brought: Collection[str] = ()) -> None:
-        """Return if the key that asks may use all that a question names. What is another key's is as if it were not.
+    def check(self, request: Request[Any], brought: Collection[str] = ()) -> None:
+        """Raise NotFound unless the asking key may use all that a question names.
 
         Args:
-            question: as JSON.
             brought: ids of photos that came along with it.
 
         Raises:
             NotFound: something is not here, or not for this key.
         """
-        self.photos.check(question, brought)
-        for _, field, text in texts(question):
-            for kind in (self.data_sets, self.checkpoints):
-                name = kind.names(field, text)
-                if name is not None and not kind.sees(name):
-                    raise kind.missing(name)
+        self.photos.check(request.model_dump(mode="json"), brought)
+        kept: tuple[tuple[StoredKind, str | None], ...] = (
+            *((self.data_sets, self.data_sets.names("data", data)) for data in data_sets(request)),
+            *((self.checkpoints, self.checkpoints.names("weights", v.weights or "")) for v in variants(request)),
+        )
+        for kind, name in kept:
+            if name is not None and not kind.sees(name):
+                raise kind.missing(name)
 
     def use(self) -> int:
-        """Bytes that the key that asks keeps, of all kinds together."""
+        """Sum up the bytes that the asking key keeps, of all kinds."""
         return sum(kind.extent().bytes for kind in self.kinds)
+
+    def check_room(self, size: int) -> None:
+        """Return if so many bytes more fit into the quota of the key that asks, as far as is known before they came.
+
+        Raises:
+            QuotaExceeded: they do not.
+        """
+        asked = account()
+        if asked is not None and asked.quota_bytes is not None:
+            with asked.reserving:
+                self._compare(asked, asked.quota_bytes, size, 0.0)
 
     @contextmanager
     def room(self, size: int, summed_up_s: float = 0.0) -> Iterator[None]:
@@ -67,18 +81,23 @@ class Shelf:
             yield
             return
         with asked.reserving:
-            if monotonic() - asked.summed_up > summed_up_s:
-                asked.used_bytes, asked.summed_up = self.use(), monotonic()
-            used = asked.used_bytes + asked.reserved_bytes
-            if used + size > asked.quota_bytes:
-                raise QuotaExceeded(
-                    f"This API key keeps {used:,} of the {asked.quota_bytes:,} bytes that it may, and {size:,} more do "
-                    "not fit. Delete something first; GET /v1/storage sums up what is there."
-                )
+            self._compare(asked, asked.quota_bytes, size, summed_up_s)
             asked.reserved_bytes += size
+        kept = 0
         try:
             yield
-            asked.used_bytes += size
+            kept = size
         finally:
             with asked.reserving:
                 asked.reserved_bytes -= size
+                asked.used_bytes += kept
+
+    def _compare(self, asked: Account, quota: int, size: int, summed_up_s: float) -> None:
+        if monotonic() - asked.summed_up > summed_up_s:
+            asked.used_bytes, asked.summed_up = self.use(), monotonic()
+        used = asked.used_bytes + asked.reserved_bytes
+        if used + size > quota:
+            raise QuotaExceeded(
+                f"This API key keeps {used:,} of the {quota:,} bytes that it may, and {size:,} more do not fit. Delete "
+                "something first; GET /v1/storage sums up what is there."
+            )

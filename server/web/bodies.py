@@ -54,7 +54,8 @@ class Body:
 
         Raises:
             HTTPException: 408, the body takes too long.
-            Overloaded: there is no room for more of it.
+            Overloaded: there is no room for more of it now.
+            TooLarge: there never is.
         """
         if self._whole:
             return await self._receive()
@@ -70,6 +71,8 @@ class Body:
             ) from None
         if message["type"] == "http.request":
             size = len(message.get("body", b""))
+            if self._held + size > self._memory.most("bodies"):
+                self._memory.check("bodies", self._held + size)  # which never fits, however long one waits
             self._memory.take("bodies", size)
             self._came += size
             self._held += size
@@ -136,7 +139,7 @@ class BodyLimits:
             scope["route"] = Asked(scope["path"])  # what is refused is counted there
             scope["app"].state.service.engine.check_room()
         most = min(self._settings.max_request_bytes, self._memory.most("bodies"))
-        if announced.isdigit() and len(announced) < 19 and int(announced) <= most:
+        if announced.isdigit() and len(announced) <= MOST_DIGITS and int(announced) <= most:
             self._memory.check("bodies", int(announced))
 
 

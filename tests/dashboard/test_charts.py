@@ -40,6 +40,7 @@ def test_labels_are_short_only_while_they_differ() -> None:
     both = ["resnet20/se?weights=shipped", "resnet20/se"]
     assert list(words.labels(both).values()) == ["SE · weights=shipped", "SE · untrained"]
     assert list(words.labels(["resnet20/coord", "resnet50/none"]).values()) == ["CA · resnet20", "None · resnet50"]
+    assert list(words.labels(["resnet20/se (quick)"]).values()) == ["resnet20/se (quick)"], "what is no network's name"
 
 
 def test_gates_of_several_kinds_in_a_block_keep_the_channel_gates_comparable(report: Comparison) -> None:

@@ -1,6 +1,6 @@
 """Every picture of the lab's pages can be taken away as SVG."""
 
-import re
+import ast
 from pathlib import Path
 
 import altair as alt
@@ -61,9 +61,10 @@ DASHBOARD = Path(drawing.__file__).parents[1]
 
 
 def calls(name: str) -> list[str]:
-    """The arguments of every call of a widget in the dashboard's code, up to its closing bracket."""
-    texts = [file.read_text("utf-8") for file in sorted(DASHBOARD.rglob("*.py"))]
-    return [match[1] for text in texts for match in re.finditer(rf"\.{name}\(((?:[^()]|\([^()]*\))*)\)", text)]
+    """Every call of a widget in the dashboard's code."""
+    trees = [ast.parse(file.read_text("utf-8")) for file in sorted(DASHBOARD.rglob("*.py"))]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [ast.unparse(node) for node in nodes if isinstance(node.func, ast.Attribute) and node.func.attr == name]
 
 
 def test_every_chart_has_a_sentence_for_those_who_do_not_see_it() -> None:

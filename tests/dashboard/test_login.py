@@ -60,6 +60,10 @@ def test_a_visitor_logs_in_and_sees_ones_own_things(
     visitor: Client = page.session_state[connect.VISITOR]
     assert not [image for image in visitor.images() if not image.sample]
     assert connect._client().http.headers.get("Authorization") is None  # other sessions ask as before
+    visitor.http.headers["Authorization"] = "Bearer att_00000000_" + "x" * 43  # as if the key had been revoked
+    page.run()
+    assert "not known here" in page.error[0].value
+    assert connect.VISITOR not in page.session_state and [field.label for field in page.text_input] == ["API key"]
 
 
 @pytest.mark.full

@@ -21,8 +21,9 @@ from attention.reports.seen import SeenRequest
 from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import theme, words
-from dashboard.views.look import answers, places
-from tests.dashboard.page_parts import linked, page_of, table, texts
+from dashboard.views.look import answers, channels, places
+from server.settings import Settings
+from tests.dashboard.page_parts import done, linked, page_of, table, texts
 
 FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 TRIO = tuple(Variant.parse(name) for name in ("none", "se", "eca"))
@@ -321,3 +322,24 @@ def test_a_channel_of_the_address_is_opened_with_the_images_at_its_ends(page: Ap
     told = texts(page.caption).replace("−", "-")
     assert f"mean {channel.mean:.3f}, weight {channel.weight:.3f}" in told
     assert f"mean after the gate {channel.mean * (channel.weight or 0):.3f}" in told
+
+
+@pytest.mark.full
+def test_a_data_set_that_takes_long_to_read_is_read_as_a_job_that_is_asked_for_once(
+    page: AppTest, client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "AT_ONCE", 0)
+    page.query_params["channel"] = [f"{resolve(Variant.parse('se')).name}~7"]
+    whole(page)
+    assert not client.jobs(), "nothing is read before it is asked for"
+    page.button(key="start.exemplars").click()
+    whole(page)
+    (job,) = client.jobs()
+    client.cancel(job.id)
+    whole(page)
+    assert [stopped.state for stopped in client.jobs()] == ["cancelled"], "what was stopped does not begin anew"
+    page.button(key="start.exemplars").click()
+    whole(page)
+    done(client, settings)
+    whole(page)
+    assert len(re.findall(r"<figcaption><b>[\d.]+</b>", htmls(page))) == 8

@@ -80,11 +80,6 @@ def test_relatives_are_hollow_marks_of_their_family_and_strangers_grey() -> None
     assert theme.look("something_new") == theme.UNKNOWN
 
 
-def test_networks_with_one_module_are_told_apart_by_their_dash() -> None:
-    scale = theme.dashes(["resnet20/se", "resnet20(width=8)/se", "resnet20/eca"]).to_dict()
-    assert scale["range"] == [[1, 0], [6, 3], [1, 0]]
-
-
 @pytest.mark.parametrize(
     ("kind", "neutral", "low", "high", "axis"),
     [

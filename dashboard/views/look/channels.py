@@ -17,7 +17,7 @@ from dashboard.drawing import theme
 from dashboard.drawing.marks import Row
 from dashboard.language import say
 from dashboard.refusals import explained
-from dashboard.service_sentences import translated
+from dashboard.service_sentences import translated, with_minus
 from dashboard.widgets import gallery, jobs, linked
 
 CHANNEL = "channel"
@@ -115,14 +115,14 @@ def _channel(
 
 
 def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
+    return with_minus(f"{value:.3f}")
 
 
 def _over_photo(network: VariantSummary, image: Image, drawn: ChannelMap, fit: PhotoFit | None) -> None:
     """The channel's map as brightness of what the network saw, 0.18 where it is smallest and 1 where it is largest."""
     (seen,) = connect.ask(SeenRequest(image=image.id, variants=(network.variant,), fit=fit)).pictures
     text = say("Map of channel %(channel)s over the photo, bright where it is largest", channel=drawn.channel)
-    ends = f"{drawn.low:.2g} … {drawn.high:.2g}".replace("-", "−")
+    ends = with_minus(f"{drawn.low:.2g} … {drawn.high:.2g}")
     st.html(
         f'<figure class="lab-over"><div role="img" aria-label="{escape(text)}">'
         f'<img src="data:image/png;base64,{seen.png_base64}" alt="">'
@@ -139,15 +139,20 @@ def _data_set(network: VariantSummary, row: Row, number: int) -> None:
         return
     name = linked.choice(st.selectbox, say("Images of"), stored, "data", next(iter(stored)))
     request = ExemplarsRequest(variant=network.variant, pictures=Pictures(data=name, limit=READ))
+    how = network.preprocess
+    many = READ * how.size * (how.width or how.size) > AT_ONCE
     try:
-        report = _read(request, READ * network.preprocess.size**2)
+        jobs.answered(
+            request, many, say("Reading the data set"), lambda report, end: _ends(report, row, number, stored[name])
+        )
     except Unreachable:
         raise
     except ServiceError as error:
         st.info(explained(error))
-        return
-    if report is None:
-        return
+
+
+def _ends(report: ExemplarsReport, row: Row, number: int, data: str) -> None:
+    """Draw the images at both ends of a channel."""
     gate = next(gate for gate in report.gates if gate.path == row.gate.path)
     ends = gate.ends[number]
     st.html(_images(report, say("open it most"), ends.open) + _images(report, say("close it most"), ends.closed))
@@ -155,25 +160,11 @@ def _data_set(network: VariantSummary, row: Row, number: int) -> None:
         say(
             "Of %(images)s test images of %(data)s; below each the gate's value on it.",
             images=f"{report.seen:,}",
-            data=stored[name],
+            data=data,
         )
     )
     for caveat in report.caveats:
         st.caption(f":material/info: {translated(caveat)}")
-
-
-def _read(request: ExemplarsRequest, pixels: int) -> ExemplarsReport | None:
-    """The answer, at once or from a job whose progress is shown; None while it runs or where it failed."""
-    if pixels <= AT_ONCE:
-        with st.spinner(say("Reading the data set …")):
-            return connect.ask(request)
-    job = jobs.asked(request) or connect.client().submit(request)
-    if job.state == "done":
-        return connect.report(job.id, ExemplarsReport)
-    if job.ended:
-        raise ServiceError(job.error or "It failed without a reason.")
-    jobs.follow(job, lambda now: None, "exemplars.cancel")
-    return None
 
 
 def _images(report: ExemplarsReport, title: str, exemplars: Sequence[Exemplar]) -> str:

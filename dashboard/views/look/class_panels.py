@@ -1,6 +1,6 @@
 """What Classes shows of many images: curves by class and stage, and the stripe test of several networks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import streamlit as st
@@ -9,9 +9,7 @@ from pydantic import ValidationError
 from attention.reports.excitation import ExcitationReport, ExcitationRequest, ExcitedGate
 from attention.reports.stripe import StripeReport, StripeRequest
 from attention.reports.tables import Report
-from attention.schemas import Job
-from attention.spec import Plain, Request, Variant
-from dashboard import connect
+from attention.spec import Plain, Variant
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.language import marked, say
@@ -57,58 +55,6 @@ def definitions() -> None:
         )
 
 
-# ---------------------------------------------------------------- asking, at once or as a job
-
-
-def answered(request: Request[R], many: bool, what: str, show: Callable[[R, bool], None]) -> R | None:
-    """The report on a question, drawn; None if there is none yet.
-
-    It is asked at once, or for many images as a job, which is found again by its question: that stands in the address.
-
-    Args:
-        show: draws a report; whether it is the whole of it.
-    """
-    if not many:
-        with st.spinner(f"{what} …"):
-            report = connect.ask(request)
-        show(report, True)
-        return report
-    job, key = jobs.asked(request), request.analysis
-    if job is None:
-        st.markdown(
-            say(
-                "These are more than %(at_once)s images, so it runs as a job. This page shows it while it runs.",
-                at_once=AT_ONCE,
-            )
-        )
-        if st.button(
-            say("Start: %(work)s", work=what),
-            type="primary",
-            icon=":material/play_arrow:",
-            key=f"start.{key}",
-        ):
-            connect.client().submit(request)
-            st.rerun()
-    elif job.ended:
-        report = _report(request, job)
-        show(report, True)
-        return report
-    else:
-        jobs.follow(job, lambda now: _running(request, now, show), f"cancel.{key}")
-    return None
-
-
-def _report(request: Request[R], job: Job) -> R:
-    return connect.client().report(job.id, request.report)  # type: ignore[return-value]
-
-
-def _running(request: Request[R], job: Job, show: Callable[[R, bool], None]) -> None:
-    if job.report == "none":
-        st.caption(say("There is nothing to show yet."))
-    else:
-        show(_report(request, job), False)
-
-
 def downloads(report: Report, about: str, device: str) -> None:
     """The numbers behind the pictures, in files that are called by what they hold."""
     drawing.files(report, about)
@@ -129,7 +75,7 @@ def curves(variant: Variant, subjects: Subjects) -> ExcitationReport | None:
     st.subheader(say("Curves by class and stage"), anchor=False)
     request = ExcitationRequest(variant=variant, pictures=subjects.pictures)
     many = subjects.count > AT_ONCE
-    return answered(
+    return jobs.answered(
         request, many, say("Averaging gates by class"), lambda one, end: show_curves(one, subjects.called, end)
     )
 
@@ -233,7 +179,9 @@ def stripes(variants: Sequence[Variant], subjects: Subjects, stages: Sequence[Ex
     except ValidationError as error:
         st.error(forms.sentence(error))
         return
-    answered(request, many, say("Laying gates side by side"), lambda one, end: show_stripes(one, subjects.called, end))
+    jobs.answered(
+        request, many, say("Laying gates side by side"), lambda one, end: show_stripes(one, subjects.called, end)
+    )
 
 
 def _drawn(stages: Sequence[ExcitedGate]) -> str | None:

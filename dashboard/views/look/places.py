@@ -64,7 +64,6 @@ def kind(gates: Sequence[GateSummary]) -> str:
 
 
 def _network(variant: VariantSummary, prediction: Prediction, image: Image, name: str, fit: PhotoFit | None) -> None:
-    photo, crop = gallery.source(image, 320), _crop(image, variant, fit)
     hue, key = theme.hue(variant.name), f"overlay.{variant.name}"
     kinds = {gate.kind for gate in prediction.gates}
     if "matrix" in kinds:
@@ -73,6 +72,7 @@ def _network(variant: VariantSummary, prediction: Prediction, image: Image, name
     if "branch" in kinds:
         st.html(_branches(prediction, hue))
         return
+    photo, crop = gallery.source(image, 320), _crop(image, variant, fit)
     overlay.draw(photo, crop, _even(places(prediction, name)), key, hue)
 
 

@@ -60,7 +60,7 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
             left.info(explained(error))
             return
         left.markdown(probe_charts.coupling_words(report))
-        left.caption(report.conditions)
+        left.caption(translated(report.conditions))
         with right:
             drawing.draw(probe_charts.coupling(report), "coupling")
         right.caption(
@@ -90,7 +90,7 @@ def permutation(variants: Sequence[Variant]) -> None:
             return
         st.markdown("\n".join(f"- {sentence}" for sentence in probe_charts.permuted(report)))
         drawing.table(probe_charts.permuted_table(report), "permutation", index=False)
-        st.caption(report.conditions)
+        st.caption(translated(report.conditions))
         downloads(report, f"permutation {' '.join(modules)}", say("the service's CPU"))
 
 

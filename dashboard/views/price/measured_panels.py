@@ -141,7 +141,7 @@ def extras(report: LatencyReport) -> None:
 def conditions(report: LatencyReport) -> None:
     """What has to be known beside every number."""
     st.markdown(f"**{say('Conditions')}**")
-    st.caption(words.relabelled(report.conditions, latency_charts.called(report)))
+    st.caption(words.relabelled(translated(report.conditions), latency_charts.called(report)))
     for caveat in report.caveats:
         st.caption(f":material/info: {translated(caveat)}")
 

@@ -118,7 +118,7 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
             "study of its own with other seeds."
         ),
     )
-    recipes = _recipes() if choose else ()
+    recipes = _recipes(data.images) if choose else ()
     try:
         place = Placement.model_validate(position)
         arms = [Variant(backbone=backbone.name)]
@@ -142,7 +142,7 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
         return None
 
 
-def _recipes() -> tuple[Recipe, ...]:
+def _recipes(images: int | None) -> tuple[Recipe, ...]:
     """Named recipes to choose among beside the networks; none leaves the one recipe above."""
     names = st.multiselect(
         say("Recipes to choose among as well"),
@@ -152,7 +152,15 @@ def _recipes() -> tuple[Recipe, ...]:
         placeholder=say("the recipe above alone"),
         help=say("Two or more: every network is trained with each of them, instead of the recipe above."),
     )
-    return tuple(RECIPES[name] for name in names)
+    return tuple(_filled(RECIPES[name], images) for name in names)
+
+
+def _filled(recipe: Recipe, images: int | None) -> Recipe:
+    """The recipe with a batch that a data set of so many images fills; None if it is not known how many."""
+    if images is None:
+        return recipe
+    most: int = 2 ** max(1, int(TRAINED_SHARE * images).bit_length() - 1)
+    return recipe.model_copy(update={"batch_size": min(recipe.batch_size, most)})
 
 
 def _plain(error: ValidationError) -> str:
@@ -219,10 +227,7 @@ def _recipe(images: int | None) -> Recipe:
             say("Preset"), list(RECIPES), default=next(iter(RECIPES)), key="preset", required=True, format_func=say
         )
         st.caption(say(RECIPE_NOTES[preset]))
-        usual = RECIPES[preset].model_dump()
-        if images is not None:
-            filled = 2 ** max(1, int(TRAINED_SHARE * images).bit_length() - 1)
-            usual["batch_size"] = min(usual["batch_size"], filled)
+        usual = _filled(RECIPES[preset], images).model_dump()
         schema = Recipe.model_json_schema()
         columns = [column for _ in range(0, len(schema["properties"]), FIELDS) for column in st.columns(FIELDS)]
         changed: dict[str, Any] = {}

@@ -84,7 +84,7 @@ def _listed(entries: tuple[OwnModelEntry, ...]) -> None:
         {
             "name": entry.name,
             "what": entry.title,
-            "gives": say(GIVES[entry.outputs]) if entry.problem is None else entry.problem,
+            "gives": say(GIVES[entry.outputs]) if entry.problem is None else explained(entry.problem),
             "size": f"{short_size(entry.input_size)} px" if entry.problem is None else "",
             "parameters": f"{entry.parameters:,}" if entry.problem is None else "",
             "gates": f"{entry.gates:,}" if entry.problem is None else "",

@@ -16,9 +16,9 @@ from attention.reports.study import StudyRequest
 from attention.spec import Pictures, Plain, Request, Variant
 from attention.weights.find import Checkpoints
 from server.answers.provenance import Provenance, changes
-from server.answers.references import data_sets, photos, title
 from server.engine import Engine
 from server.settings import Settings
+from server.stored.references import data_sets, photos, title
 
 TRIO = tuple(map(Variant.parse, ("none", "se", "eca")))
 

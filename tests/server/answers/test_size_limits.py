@@ -26,10 +26,10 @@ from attention.reports.latency import LatencyRequest
 from attention.reports.study import StudyRequest
 from attention.reports.sweep import SweepRequest
 from attention.spec import Request, Variant
-from server.answers.references import images, variants
 from server.answers.size_limits import check_at_once, check_networks
 from server.app import create_app
 from server.settings import Settings
+from server.stored.references import images, variants
 from tests.server.conftest import photo
 
 RESNET18 = 11_689_512

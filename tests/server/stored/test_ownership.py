@@ -1,5 +1,6 @@
 """With keys, what a key keeps is its own: no other key sees, uses, counts, changes or deletes it, nor learns of it."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from httpx2 import Response
 from attention.data.files import samples
 from server.access.keys import create_key, revoke_key
 from server.access.middleware import OPEN
+from server.api.data_sets import SHIPPED
 from server.jobs.worker import run_job
 from server.settings import Settings
 from tests.server.conftest import photo
@@ -108,6 +110,55 @@ def test_no_question_uses_what_is_another_keys(lab: Lab, kind: str) -> None:
         assert theirs.status_code == 404, (path, theirs.text)
         assert told(theirs, lab.things[kind]) == told(nobodys, UNKNOWN[kind]), path
     assert lab.bert.ids("jobs") == set()
+
+
+@pytest.mark.parametrize("kind", ["datasets", "checkpoints"])
+def test_a_name_that_ends_like_ones_own_tells_no_name_of_another_key(lab: Lab, kind: str) -> None:
+    own = f"x-{lab.bert.id}"
+    told_to_bert = [lab.bert("POST", path, json=asked).text for path, asked in questions(kind, own)]
+    told_to_bert += [lab.bert("GET", f"{kind}/{own}").text, lab.bert("DELETE", f"{kind}/{own}").text]
+    assert len(told_to_bert) >= 6 and all("404" in text for text in told_to_bert), told_to_bert
+    assert not [text for text in told_to_bert if lab.things[kind] in text]
+
+
+def test_numbers_of_a_study_may_tell_of_weights_that_are_another_keys(settings: Settings) -> None:
+    study = json.loads(SHIPPED.read_text("utf-8"))
+    with laboratory(settings.model_copy(update={"max_json_bytes": 2_000_000, "max_request_bytes": 2_000_000})) as lab:
+        for run in study["runs"]:
+            run["weights"] = f"file:{lab.things['checkpoints']}"
+        answer = lab.bert("POST", "overview", json={"study": study})
+    assert answer.status_code == 200, answer.text
+
+
+def test_what_another_keys_job_needs_is_not_deleted_nor_renamed_by_its_owner(lab: Lab) -> None:
+    for kind in ("datasets", "checkpoints"):
+        for path, question in questions(kind, lab.things[kind])[-1:]:
+            assert lab.chief("POST", path, json=question).status_code == 202
+        for method, more in (("DELETE", {}), ("PATCH", {"params": {"new_name": "other"}})):
+            answer = lab.anna(method, f"{kind}/{lab.things[kind]}", **more)
+            assert answer.status_code == 409 and "in use by a job of another key" in answer.text
+
+
+def test_an_operator_who_renames_a_thing_leaves_it_to_its_owner(lab: Lab) -> None:
+    for kind in ("datasets", "checkpoints"):
+        renamed = lab.chief("PATCH", f"{kind}/{lab.things[kind]}", params={"new_name": "better"})
+        assert renamed.json()["name"] == f"better-{lab.anna.id}"
+        assert lab.anna.ids(kind) == {f"better-{lab.anna.id}"} and lab.bert.ids(kind) == set()
+
+
+def test_each_owner_of_the_same_photo_shares_its_own(lab: Lab) -> None:
+    image = lab.bert.upload(photo(7))
+    assert image == lab.things["images"]
+    lab.bert("PATCH", f"images/{image}", params={"shared": True})
+    entries = [asker("GET", "images").json()["images"] for asker in (lab.anna, lab.bert)]
+    marks = [next((e["own"], e["shared"]) for e in images if e["id"] == image) for images in entries]
+    assert marks == [(True, False), (True, True)]
+
+
+def test_a_shared_jobs_events_are_marked_as_another_keys(lab: Lab) -> None:
+    lab.anna("PATCH", f"jobs/{lab.things['jobs']}", params={"shared": True})
+    events = lab.bert("GET", f"jobs/{lab.things['jobs']}/events").text
+    assert '"own":false' in events and '"shared":true' in events
 
 
 def test_a_remembered_answer_is_given_to_the_key_that_may_have_it(lab: Lab) -> None:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 
-from attention.errors import AttentionError, Overloaded
+from attention.errors import AttentionError, Overloaded, TooLarge
 from server import problems
 from server.app import create_app
 from server.engine.admission import MemoryBudget
@@ -212,6 +212,21 @@ def test_what_is_on_the_disk_is_no_longer_counted() -> None:
             assert len((await body.receive())["body"]) == 60
             _release({"attention.body": body}, 60)
             assert memory.held["bodies"] == 0
+
+    asyncio.run(save())
+
+
+def test_a_body_that_never_fits_is_told_so_and_not_to_come_again() -> None:
+    async def save() -> None:
+        source = pieces([b"x" * 60] * 4)
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": await anext(source), "more_body": True}
+
+        body = Body(receive, MemoryBudget(8 * 100), timeout_s=1.0, rate=1)
+        await body.receive()
+        with pytest.raises(TooLarge, match="there is room for 100"):
+            await body.receive()
 
     asyncio.run(save())
 

@@ -1,6 +1,5 @@
 """What a question names, however deep inside: networks, photos, data sets; and what to call it in a list."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -14,8 +13,10 @@ NAMED = 3
 """How many networks a title names."""
 
 
-PHOTO = re.compile(r'"([0-9a-f]{64})"')
-"""The id of a photo in JSON."""
+PHOTO = re.compile(r"[0-9a-f]{64}")
+"""The form of a photo's id; fingerprints of data sets in the report of a study have it, too."""
+PHOTO_FIELDS = ("image", "images")
+"""Fields of questions that hold ids of photos."""
 
 
 def variants(value: object) -> Iterator[Variant]:
@@ -59,9 +60,26 @@ def _images_in(field: str, inside: object) -> int:
     return len(inside) if field == "images" and isinstance(inside, tuple) else images(inside)
 
 
+def texts(question: Any, place: str = "", field: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every text in a question as JSON: its place, such as ``images[2]``, the name of that field, and the text."""
+    if isinstance(question, dict):
+        for key, value in question.items():
+            yield from texts(value, f"{place}.{key}".removeprefix("."), key)
+    elif isinstance(question, list | tuple):
+        for number, value in enumerate(question):
+            yield from texts(value, f"{place}[{number}]", field)
+    elif isinstance(question, str):
+        yield place, field, question
+
+
 def photos(question: Mapping[str, Any]) -> tuple[str, ...]:
-    """The ids of photos in a question, as JSON gives it, each once: nothing else there has the form of a SHA-256."""
-    return tuple(dict.fromkeys(PHOTO.findall(json.dumps(question))))
+    """The ids of photos in a question, as JSON gives it, each once."""
+    return tuple(dict.fromkeys(text for _, field, text in texts(question) if names_photo(field, text)))
+
+
+def names_photo(field: str, text: str) -> bool:
+    """Whether a text in a field of a question is the id of a photo."""
+    return field in PHOTO_FIELDS and PHOTO.fullmatch(text) is not None
 
 
 def data_sets(value: object) -> Iterator[str]:
