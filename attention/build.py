@@ -22,9 +22,10 @@ from attention.modules import modules
 from attention.names import BARE, Size, write_size
 from attention.one_pass import meta_copy
 from attention.options import check
-from attention.own_models import SEEDING, renewed
+from attention.own_models import renewed
 from attention.reports.gates import WatchedGate
 from attention.reports.network import OutputKind
+from attention.seeding import SEEDING
 from attention.spec import Placement, Variant
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.outputs import map_shape, outlines
