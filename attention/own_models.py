@@ -171,9 +171,10 @@ class OwnModel:
 
     @property
     def stamp(self) -> str:
-        """A text that changes when the model or its weights do, also where they are trained in place."""
+        """A text that changes when the model, its weights, also trained in place, or what is said of it does."""
         tensors = (*self.module.parameters(), *self.module.buffers())
-        return f"{id(self.module)} {hash(tuple((tensor.data_ptr(), tensor._version) for tensor in tensors))}"
+        said = (self.labels, self.preprocess, self.size, self.outputs)
+        return f"{id(self.module)} {hash((said, tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)))}"
 
 
 # ---------------------------------------------------------------- the models by name

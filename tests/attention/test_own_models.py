@@ -124,6 +124,13 @@ def test_another_model_of_a_name_takes_its_place(lab: Lab, model: nn.Module) -> 
     assert lab.describe(mine).variant.classes == 7
 
 
+def test_the_same_model_with_other_labels_and_preprocessing_is_described_by_them(lab: Lab, model: nn.Module) -> None:
+    before = lab.describe(lab.add("mine", model, labels="abcde"))
+    after = lab.describe(lab.add("mine", model, labels="vwxyz", preprocess=Preprocess(size=SIDE, resize=50)))
+    assert (before.labels, after.labels, after.preprocess.resize) == (tuple("abcde"), tuple("vwxyz"), 50)
+    assert before.stamp != after.stamp  # what was kept of its gates is of photos prepared otherwise
+
+
 @pytest.mark.full
 def test_analyses_of_gates_take_it(lab: Lab, model: nn.Module) -> None:
     mine = lab.add("mine", model, preprocess=Preprocess(size=SIDE, resize=40))
