@@ -19,7 +19,7 @@ from attention.lab import Lab
 from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Preprocess, Variant
-from tests.attention.own import SIDE, Classifier, Detector, Excite, Inverted, Scale, Segmenter, seeded
+from tests.attention.own import SIDE, Classifier, Detector, Excite, Inverted, Scale, Segmenter, Twice, seeded
 
 PHOTOS = tuple(sample.id for sample in samples()[:2])
 IMAGES = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
@@ -103,6 +103,19 @@ def test_a_module_of_the_shelf_stands_behind_a_layer_of_it(lab: Lab, model: nn.M
     assert plain.attention.parameters == excite and plain.delta.parameters == 0
     assert [module.path for module in plain.attention_modules] == ["se", "se2"]
     assert any("(model)" in note for note in plain.notes)  # that gate's cost is its block's
+
+
+@pytest.mark.full
+def test_a_module_behind_a_layer_that_runs_twice_is_one_gate(lab: Lab) -> None:
+    model = seeded(Twice)
+    lab.add("mine", model)
+    variant = Variant.parse("own(name=mine)/se@after:se")
+    network = build(variant)
+    assert list(gates(network)) == [site.path for site in sites(network)] == ["se", "attached.se.0.gate", "se@2"]
+    assert lab.describe(variant).gates == 3
+    open_twice = Ablation(kind="neutral", gates=("attached.se.0.gate",))
+    with torch.no_grad(), ablate(network, open_twice), capture(network) as weights:
+        assert torch.allclose(network(IMAGES), model(IMAGES), atol=1e-6) and len(weights) == 3
 
 
 @pytest.mark.full
