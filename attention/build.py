@@ -252,7 +252,7 @@ _FILLERS = frozenset(
 )
 
 
-def input_size(backbone: str) -> int:
+def input_size(backbone: str) -> Size:
     """Height and width, in pixels, of the images that a backbone is meant for: its class says it, nothing is built."""
     return _made_by(backbones[backbone]).input_size
 

@@ -55,6 +55,16 @@ def measure(model: nn.Module, size: Size) -> Measured:
     return Measured(kind, classes, size, without_numbers)
 
 
+def stated_size(model: nn.Module) -> Size | None:
+    """Height and width of the input that a model's attribute ``input_size`` states, pixels; None where it has none."""
+    size = getattr(model, "input_size", None)
+    if isinstance(size, int):
+        return size
+    if isinstance(size, tuple) and len(size) == 2 and all(isinstance(side, int) for side in size):
+        return size if size[0] != size[1] else size[0]
+    return None
+
+
 def main_output(output: Any) -> Any:
     """The logits or the map among what a model gives; all of it where there is neither."""
     if isinstance(output, Mapping):

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from attention.errors import AttentionError, InvalidRequest, NotFound, UnknownName, did_you_mean
 from attention.names import Size, read_size
-from attention.one_pass import Measured, measure
+from attention.one_pass import Measured, measure, stated_size
 from attention.reports.network import OutputKind
 from attention.seeding import SEEDING
 from attention.spec import Preprocess
@@ -153,12 +153,11 @@ class OwnModel:
         if self.size is not None:
             return self.size
         if self.preprocess is not None:
-            return read_size((self.preprocess.size, self.preprocess.width or self.preprocess.size))
+            return self.preprocess.input_size
         for about in (getattr(self.module, "pretrained_cfg", None), getattr(self.module, "default_cfg", None)):
             if isinstance(about, Mapping) and about.get("input_size"):
                 return read_size(tuple(about["input_size"][-2:]))
-        side = getattr(self.module, "input_size", None)
-        return side if isinstance(side, int) else SIDE
+        return stated_size(self.module) or SIDE
 
     @Kept
     def fingerprint(self) -> str:

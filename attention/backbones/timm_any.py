@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from attention.backbones import ForeignNetwork, Slot, backbones
 from attention.errors import BadOption, did_you_mean
+from attention.names import height_and_width, write_size
 
 LARGEST = 400_000_000
 """Parameters; larger networks are not built."""
@@ -112,9 +113,9 @@ def _shapes(body: Any, paths: tuple[str, ...], model: str) -> tuple[dict[str, tu
         for path in paths:
             body.get_submodule(path).register_forward_hook(note(path))
         with torch.no_grad():
-            last = body.eval().forward_features(torch.empty(1, 3, size, size, device="meta"))
+            last = body.eval().forward_features(torch.empty(1, 3, *height_and_width(size), device="meta"))
     except (AssertionError, AttributeError, RuntimeError, ValueError) as error:
-        raise BadOption(f"timm's {model!r} cannot be taken apart at {size} pixels: {error}") from error
+        raise BadOption(f"timm's {model!r} cannot be taken apart at {write_size(size)} pixels: {error}") from error
     if lost := [path for path in paths if path not in shapes]:
         raise BadOption(
             f"timm's {model!r} does not run {', '.join(lost)} by itself, so nothing can be placed after it."

@@ -16,7 +16,6 @@ from pydantic import Field
 
 from attention.backbones import Facts, ForeignNetwork, backbones
 from attention.errors import BadOption, did_you_mean
-from attention.names import height_and_width
 from attention.reports.network import OutputKind
 
 Model = Annotated[str, Field(description="A model's name in torchvision, such as mobilenet_v3_large or convnext_tiny.")]
@@ -38,7 +37,7 @@ class TorchvisionNetwork(ForeignNetwork):
         options = {} if known.outputs == "classes" else {"weights_backbone": None}
         super().__init__(_models().get_model(model, weights=None, num_classes=classes, **options))
         self.outputs = known.outputs
-        self.input_size, self.input_width = height_and_width(known.input_size)
+        self.input_size = known.input_size
 
 
 @cache

@@ -58,11 +58,6 @@ class About:
     labels: Sequence[str] = ()
 
 
-def own_size(how: Preprocess) -> Size:
-    """The size of the input that photos are made into: the side of a square, or height and width."""
-    return (how.size, how.width) if how.width else how.size
-
-
 def export(model: nn.Module, out: str | Path, size: Size, about: About = About()) -> ExportCard:
     """Write a network into a file, check that it answers as torch does, and write a card beside it.
 

@@ -72,15 +72,17 @@ def push(client: Client, folder: Path, repository: str, private: bool = True) ->
 def configuration(card: ExportCard) -> dict[str, Any]:
     """What ``config.json`` says of an exported network."""
     height, width = height_and_width(card.size)
-    how = card.preprocess or Preprocess(size=height, width=width if width != height else None, resize=height)
+    how = card.preprocess or Preprocess(
+        size=height, width=width if width != height else None, resize=min(height, width)
+    )
     classes = card.outputs[0][-1] if card.outputs and len(card.outputs[0]) == 2 else None
     return {
         "architecture": card.variant.backbone if card.variant else None,
         "num_classes": classes,
         **({"label_names": list(card.labels)} if card.labels else {}),
         "pretrained_cfg": {
-            "input_size": [3, how.size, how.width or how.size],
-            "crop_pct": round(how.size / how.resize, 6),
+            "input_size": [3, *height_and_width(how.input_size)],
+            "crop_pct": round(min(height_and_width(how.input_size)) / how.resize, 6),
             "crop_mode": how.mode,
             "interpolation": how.filter,
             "mean": list(how.mean),

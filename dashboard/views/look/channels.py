@@ -1,11 +1,13 @@
 """One layer opened: the map that each channel gate weighs, and what a chosen channel responds to."""
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
 
 from attention.client import ServiceError, Unreachable
+from attention.names import height_and_width
 from attention.reports.compare import Comparison, PhotoFit, VariantSummary
 from attention.reports.exemplars import Exemplar, ExemplarsReport, ExemplarsRequest
 from attention.reports.maps import ChannelMap, MapsReport, MapsRequest
@@ -140,7 +142,7 @@ def _data_set(network: VariantSummary, row: Row, number: int) -> None:
     name = linked.choice(st.selectbox, say("Images of"), stored, "data", next(iter(stored)))
     request = ExemplarsRequest(variant=network.variant, pictures=Pictures(data=name, limit=READ))
     try:
-        report = _read(request, READ * network.preprocess.size**2)
+        report = _read(request, READ * math.prod(height_and_width(network.preprocess.input_size)))
     except Unreachable:
         raise
     except ServiceError as error:

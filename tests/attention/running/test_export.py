@@ -18,7 +18,7 @@ from attention.modules import modules
 from attention.network import describe
 from attention.reports.export import ExportCard
 from attention.running.export import About, export
-from attention.running.hub_layout import push, save_pretrained
+from attention.running.hub_layout import configuration, push, save_pretrained
 from attention.spec import Preprocess, Variant
 from attention.weights.find import Checkpoints
 from tests.attention.weights.checkpoint_files import logits, randomised, trained
@@ -106,7 +106,9 @@ def test_an_input_that_is_not_square_stays_so(tmp_path: Path) -> None:
     card = save_pretrained(Small(), tmp_path / "net", (16, 24), About())
     assert [check.size for check in card.checks] == [(16, 24), (16, 24), (48, 56)]
     said = json.loads((tmp_path / "net" / "config.json").read_bytes())
-    assert said["pretrained_cfg"]["input_size"] == [3, 16, 24]
+    assert said["pretrained_cfg"]["input_size"] == [3, 16, 24] and said["pretrained_cfg"]["crop_pct"] == 1
+    tall = card.model_copy(update={"preprocess": Preprocess(size=320, width=224, resize=256)})
+    assert configuration(tall)["pretrained_cfg"]["crop_pct"] == 0.875  # of the shorter side
     words = ["export", "vgg11_small(width=0.25)/none", "-o", str(tmp_path / "vgg.safetensors"), "--size", "32x48"]
     assert main([*words, "--data", str(tmp_path / "data")]) == 0
     assert ExportCard.model_validate_json((tmp_path / "vgg.json").read_bytes()).size == (32, 48)
