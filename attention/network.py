@@ -117,5 +117,5 @@ def need_classes(network: Network) -> None:
     if network.outputs != "classes":
         raise InvalidRequest(
             f"{network.name} gives {GIVEN[network.outputs]} for each image and no classes of whole images, which this "
-            "asks about. effects says what its outputs lose without its gates; gates, cost and latency take it, too."
+            "asks about. effects says what its outputs lose without its gates."
         )

@@ -3,21 +3,22 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from attention.analyses.export import SUFFIXES
 from attention.attach import attach
 from attention.build import build
 from attention.commands import main
 from attention.errors import BadCheckpoint, InvalidRequest
 from attention.modules import modules
 from attention.network import describe
-from attention.reports.export import ExportCard
-from attention.running.export import About, export
+from attention.reports.export import ExportCard, Format
+from attention.running.export import FORMATS, About, export
 from attention.running.hub_layout import configuration, push, save_pretrained
 from attention.spec import Preprocess, Variant
 from attention.weights.find import Checkpoints
@@ -93,6 +94,11 @@ def test_a_program_of_torch_takes_any_batch_and_size_and_answers_alike(tmp_path:
     with torch.no_grad():
         torch.testing.assert_close(program(images), model(images))
     assert ExportCard.model_validate_json((tmp_path / "net.json").read_bytes()) == card
+
+
+def test_every_format_has_an_ending_of_files() -> None:
+    assert set(SUFFIXES) == set(FORMATS.values()) == set(get_args(Format))
+    assert len(set(SUFFIXES.values())) == len(SUFFIXES)
 
 
 @pytest.mark.full
