@@ -16,7 +16,7 @@ from torch.utils._device import _device_constructors
 from attention import proposals
 from attention.aliases import canonical, combined, find, hint, renamings
 from attention.backbones import Backbone, Facts, ForeignNetwork, backbones
-from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, UnknownName
+from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, UnknownName, first_line
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.names import BARE, Size, write_size
@@ -181,9 +181,9 @@ def _met(variant: Variant) -> tuple[WatchedGate, ...]:
     try:
         return met(model)
     except Exception as error:
-        words = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InvalidRequest(
-            f"{variant.name} does not take an image of {write_size(model.height_and_width)} pixels: {words}."
+            f"{variant.name} does not take an image of {write_size(model.height_and_width)} pixels: "
+            f"{first_line(error)}."
         ) from error
 
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from attention.backbones import ForeignNetwork, Slot, backbones
-from attention.errors import BadOption, did_you_mean
+from attention.errors import BadOption, did_you_mean, first_line
 from attention.names import height_and_width, write_size
 
 LARGEST = 400_000_000
@@ -134,7 +134,7 @@ def _timm() -> Any:
             return importlib.import_module("timm")
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
         raise BadOption(
-            f"timm cannot be imported here: {str(error).splitlines()[0].rstrip('.')}. Install it with a torchvision "
+            f"timm cannot be imported here: {first_line(error)}. Install it with a torchvision "
             "that belongs to the installed torch: pip install 'attention-lab[timm]'."
         ) from error
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from attention.errors import BadCheckpoint, InvalidRequest
+from attention.errors import BadCheckpoint, InvalidRequest, first_line
 from attention.names import Size, height_and_width, write_size
 from attention.reports.export import ExportCard
 from attention.running.export import About, export
@@ -62,9 +62,9 @@ def push(client: Client, folder: Path, repository: str, private: bool = True) ->
         client.create_repo(repository, private=private, exist_ok=True)
         client.upload_folder(repo_id=repository, folder_path=folder, commit_message="Weights, configuration and card")
     except (OSError, ValueError, RuntimeError) as error:  # the hub's errors are all of these
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise BadCheckpoint(
-            f"{repository} cannot be written: {reason}. The files are in {folder}; 'hf auth login' stores a token."
+            f"{repository} cannot be written: {first_line(error)}. The files are in {folder}; "
+            "'hf auth login' stores a token."
         ) from error
     return f"hub:{repository}"
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, first_line
 from attention.names import height_and_width
 from attention.one_pass import stated_size
 
@@ -85,8 +85,7 @@ def refusal(
 ) -> str:
     """A sentence for inputs that a model does not take, with torch's own words and how to give others."""
     given = ", ".join(describe(value) for value in (*args, *kwargs.values())) or "no input"
-    words = str(error).strip().splitlines() or [type(error).__name__]
-    return f"This model does not take {given}: {words[0].rstrip('.')}. Give an example: {how}."
+    return f"This model does not take {given}: {first_line(error)}. Give an example: {how}."
 
 
 @contextmanager
