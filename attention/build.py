@@ -16,15 +16,16 @@ from torch.utils._device import _device_constructors
 from attention import proposals
 from attention.aliases import canonical, combined, find, hint, renamings
 from attention.backbones import Backbone, Facts, ForeignNetwork, backbones
-from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, UnknownName
+from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, UnknownName, first_line
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.names import BARE, Size, write_size
 from attention.one_pass import meta_copy
 from attention.options import check
-from attention.own_models import SEEDING, renewed
+from attention.own_models import renewed
 from attention.reports.gates import WatchedGate
 from attention.reports.network import OutputKind
+from attention.seeding import SEEDING
 from attention.spec import Placement, Variant
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.outputs import map_shape, outlines
@@ -180,9 +181,9 @@ def _met(variant: Variant) -> tuple[WatchedGate, ...]:
     try:
         return met(model)
     except Exception as error:
-        words = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InvalidRequest(
-            f"{variant.name} does not take an image of {write_size(model.height_and_width)} pixels: {words}."
+            f"{variant.name} does not take an image of {write_size(model.height_and_width)} pixels: "
+            f"{first_line(error)}."
         ) from error
 
 
@@ -251,7 +252,7 @@ _FILLERS = frozenset(
 )
 
 
-def input_size(backbone: str) -> int:
+def input_size(backbone: str) -> Size:
     """Height and width, in pixels, of the images that a backbone is meant for: its class says it, nothing is built."""
     return _made_by(backbones[backbone]).input_size
 

@@ -43,6 +43,12 @@ def _again(kind: type[AttentionError], args: tuple[Any, ...]) -> AttentionError:
     return kind.__new__(kind, *args)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, without its full stop, for use inside a sentence; its class if nothing."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300].rstrip(" .:")
+
+
 class InvalidRequest(AttentionError):
     """The request does not make sense as asked."""
 

@@ -178,8 +178,8 @@ class OwnGates:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """Paths of all gates."""
-        return tuple(gate.path for gate in self.met)
+        """Paths of all gates; a Gate of a module in a slot that runs several times in a pass is one."""
+        return tuple(gate.path for gate in self.met if gate.site is None or gate.site.path == gate.path)
 
     @property
     def hooked(self) -> bool:

@@ -9,7 +9,7 @@ from attention.data.preprocessing import fitted
 from attention.errors import InvalidRequest
 from attention.gate import sites
 from attention.names import height_and_width
-from attention.own_models import OwnModel, get
+from attention.own_models import OwnModel, get, renewed
 from attention.reports.checkpoints import LoadReport, WeightsState
 from attention.reports.compare import PhotoInput
 from attention.reports.network import Network, OutputKind
@@ -52,6 +52,7 @@ def as_asked(network: Network, asked: PhotoInput) -> Network:
     return network.model_copy(update={"preprocess": fitted(network.preprocess, asked.input_size, asked.fit), **counts})
 
 
+@renewed
 @lru_cache(maxsize=1024)
 def _describe(variant: Variant, former: tuple[str, ...], checkpoints: Checkpoints, stamp: str) -> Network:
     source = weights.source(variant, checkpoints)
@@ -116,5 +117,5 @@ def need_classes(network: Network) -> None:
     if network.outputs != "classes":
         raise InvalidRequest(
             f"{network.name} gives {GIVEN[network.outputs]} for each image and no classes of whole images, which this "
-            "asks about. effects says what its outputs lose without its gates; gates, cost and latency take it, too."
+            "asks about. effects says what its outputs lose without its gates."
         )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, first_line
 from attention.names import Size, height_and_width, write_size
 from attention.reports.network import OutputKind
 
@@ -41,10 +41,9 @@ def measure(model: nn.Module, size: Size) -> Measured:
             try:
                 output = model([*photo])
             except Exception:
-                words = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
                 raise InvalidRequest(
-                    f"{type(model).__name__} does not take a photo of {write_size(size)} pixels: {words}. Say its "
-                    "input size: example=(3, 320, 320), or preprocess."
+                    f"{type(model).__name__} does not take a photo of {write_size(size)} pixels: {first_line(error)}. "
+                    "Say its input size: example=(3, 320, 320), or preprocess."
                 ) from error
         kind, classes = kind_of(output)
         try:
@@ -53,6 +52,16 @@ def measure(model: nn.Module, size: Size) -> Measured:
         except Exception:
             without_numbers = False
     return Measured(kind, classes, size, without_numbers)
+
+
+def stated_size(model: nn.Module) -> Size | None:
+    """Height and width of the input that a model's attribute ``input_size`` states, pixels; None where it has none."""
+    size = getattr(model, "input_size", None)
+    if isinstance(size, int):
+        return size
+    if isinstance(size, tuple) and len(size) == 2 and all(isinstance(side, int) for side in size):
+        return size if size[0] != size[1] else size[0]
+    return None
 
 
 def main_output(output: Any) -> Any:

@@ -15,34 +15,30 @@ import stat
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from threading import RLock, Thread
+from threading import Thread
 from types import ModuleType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from attention.errors import AttentionError, InvalidRequest, NotFound, UnknownName, did_you_mean
 from attention.names import Size, read_size
-from attention.one_pass import Measured, measure
+from attention.one_pass import Measured, measure, stated_size
 from attention.reports.network import OutputKind
+from attention.seeding import SEEDING
 from attention.spec import Preprocess
 
 GROUP = "attention_lab.models"
 """Entry points of installed packages that give models."""
 LARGEST = 400_000_000
-"""Parameters; larger models are not taken into a service."""
+"""Most parameters of a model that a service takes."""
 BUILT_WITHIN_S = 60.0
 SIDE = 224
 """Height and width of the input of a model that says no other, pixels."""
-
-SEEDING = RLock()
-"""Held while a network is made: torch has one generator for all threads, and another seed must not come in between.
-A module that needs the side of its map has a plain network made meanwhile, by the same thread."""
 
 T = TypeVar("T")
 
@@ -62,6 +58,24 @@ def renewed(cache: C) -> C:
     """Decorator for kept results about networks: they are forgotten when a name comes to mean another model."""
     _caches.append(cache)
     return cache
+
+
+class Kept(Generic[T]):
+    """Decorator: a method becomes an attribute that is found out once, and no lock is held meanwhile.
+
+    `functools.cached_property` of Python 3.11 holds one for all objects of a class, so that a builder which asks for
+    another model would wait for itself.
+    """
+
+    def __init__(self, find: Callable[[Any], T]) -> None:
+        self.find = find
+        self.__doc__ = find.__doc__
+
+    def __get__(self, thing: Any, kind: type) -> T:
+        if thing is None:  # who reads the documentation
+            return self  # type: ignore[return-value]
+        found = thing.__dict__[self.find.__name__] = self.find(thing)
+        return found
 
 
 @dataclass(frozen=True)
@@ -89,19 +103,30 @@ class OwnModel:
     limited: bool = True
     source: str = ""
 
-    @cached_property
+    @Kept
     def module(self) -> nn.Module:
         """The model itself; what is built of it is a copy.
 
         Raises:
-            InvalidRequest: its builder fails, takes too long, or gives no model or one that is too large.
+            InvalidRequest: its builder fails, takes too long or asks for the model itself, or what it gives is no
+                model, or too large.
         """
         with SEEDING:
             if (known := self.__dict__.get("module")) is not None:
                 return known
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(0)  # so that weights it draws are those of the process before
-                made = _soon(f"The model {self.name!r}", self.make) if self.limited else self.make()
+            if self.name in _being_made:
+                raise InvalidRequest(f"The builder of the model {self.name!r} asks for that model itself.")
+            _being_made.add(self.name)
+            try:
+                made = self.__dict__["module"] = self._made()  # before another thread comes in, and makes it again
+            finally:
+                _being_made.remove(self.name)
+            return made
+
+    def _made(self) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)  # so that weights it draws are those of the process before
+            made = _soon(f"The model {self.name!r}", self.make) if self.limited else self.make()
         if not isinstance(made, nn.Module):
             raise InvalidRequest(f"The model {self.name!r} is a {type(made).__name__}, and no nn.Module.")
         size = sum(parameter.numel() for parameter in made.parameters())
@@ -111,7 +136,7 @@ class OwnModel:
             )
         return made
 
-    @cached_property
+    @Kept
     def measured(self) -> Measured:
         """What one pass of a copy shows.
 
@@ -122,20 +147,19 @@ class OwnModel:
         seen = _soon(f"A pass of {self.name!r}", lambda: measure(model, size)) if self.limited else measure(model, size)
         return seen if self.outputs is None else replace(seen, outputs=self.outputs)
 
-    @cached_property
+    @Kept
     def input_size(self) -> Size:
         """Height and width of the input in pixels: as said, else by its preprocessing, else by the model itself."""
         if self.size is not None:
             return self.size
         if self.preprocess is not None:
-            return read_size((self.preprocess.size, self.preprocess.width or self.preprocess.size))
+            return self.preprocess.input_size
         for about in (getattr(self.module, "pretrained_cfg", None), getattr(self.module, "default_cfg", None)):
             if isinstance(about, Mapping) and about.get("input_size"):
                 return read_size(tuple(about["input_size"][-2:]))
-        side = getattr(self.module, "input_size", None)
-        return side if isinstance(side, int) else SIDE
+        return stated_size(self.module) or SIDE
 
-    @cached_property
+    @Kept
     def fingerprint(self) -> str:
         """A hash of where the model is from, its modules and its weights: the same in every process."""
         digest = hashlib.sha256(f"{self.source}\n{self.module}".encode())
@@ -146,14 +170,17 @@ class OwnModel:
 
     @property
     def stamp(self) -> str:
-        """A text that changes when the model or its weights do, also where they are trained in place."""
+        """A text that changes when the model, its weights, also trained in place, or what is said of it does."""
         tensors = (*self.module.parameters(), *self.module.buffers())
-        return f"{id(self.module)} {hash(tuple((tensor.data_ptr(), tensor._version) for tensor in tensors))}"
+        said = (self.labels, self.preprocess, self.size, self.outputs)
+        return f"{id(self.module)} {hash((said, tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)))}"
 
 
 # ---------------------------------------------------------------- the models by name
 
 _models: dict[str, OwnModel] = {}
+_being_made: set[str] = set()
+"""Names of the models whose builders run; read and changed inside `SEEDING`."""
 
 
 def add(model: OwnModel) -> None:
@@ -181,7 +208,7 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> OwnModel:
-    """The model of a name.
+    """Look up a user's model by name.
 
     Raises:
         UnknownName: there is none.
@@ -321,8 +348,9 @@ def _soon(what: str, work: Callable[[], T]) -> T:
             errors.append(error)
 
     thread = Thread(target=run, name="own-model", daemon=True)
-    thread.start()
-    thread.join(BUILT_WITHIN_S)
+    with SEEDING.shared_with(thread):
+        thread.start()
+        thread.join(BUILT_WITHIN_S)
     if errors:
         error = errors[0]
         if isinstance(error, AttentionError):

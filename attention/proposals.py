@@ -20,6 +20,7 @@ from attention.backbones import backbones
 from attention.errors import AttentionError
 from attention.gate import Slot, UnitSlot
 from attention.modules import modules
+from attention.own_models import renewed
 from attention.spec import Options, OptionValue, Placement, Position, Variant
 from attention.weights import key_names
 from attention.weights.find import Source, shapes
@@ -141,6 +142,7 @@ class _Known:
     classifier: str
 
 
+@renewed
 @lru_cache(maxsize=64)
 def _known(plain: Variant, skeleton: Skeleton) -> _Known:
     model = skeleton(plain)

@@ -93,9 +93,7 @@ OptionValue = (
 )
 Options = dict[Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z_]\w*$")], OptionValue]
 
-
 Number = Annotated[int, Field(ge=1, le=99)]
-
 
 Path = Annotated[str, Field(max_length=200, pattern=r"^[\w*-]+(\.[\w*-]+)*$")]
 """A submodule by path, or several by a pattern: * stands for anything within a part, ** across parts."""
@@ -308,7 +306,7 @@ class Preprocess(Plain):
 
     size: int = Field(default=224, ge=1, le=2048, description="Height of the input, pixels; its width unless said.")
     width: int | None = Field(default=None, ge=1, le=2048, description="Width of an input that is not square, pixels.")
-    resize: int = Field(default=256, ge=1, le=4096, description="Its shorter side with the margin cut off, pixels.")
+    resize: int = Field(default=256, ge=1, le=4096, description="Shorter side plus the margin that is cropped, pixels.")
     mean: tuple[float, float, float] = Field(default=(0.485, 0.456, 0.406), description="Subtracted, in 0..1.")
     std: tuple[float, float, float] = Field(default=(0.229, 0.224, 0.225), description="Divided by, in 0..1.")
     filter: Filter = Field(default="bicubic", description="How pixels are averaged when the photo is resized.")
@@ -322,6 +320,11 @@ class Preprocess(Plain):
         description="How the longer side and the crop's offset become whole pixels: to the nearest and down, or as in "
         "torchvision (down, and to the nearest even), which timm uses too.",
     )
+
+    @property
+    def input_size(self) -> Size:
+        """Height and width of the input, pixels."""
+        return self.size if self.width in (None, self.size) else (self.size, self.width)
 
 
 class Recipe(Plain):

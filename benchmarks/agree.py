@@ -26,6 +26,7 @@ from attention.backbones import Backbone
 from attention.build import build
 from attention.errors import InvalidRequest
 from attention.gate import ablate
+from attention.names import Size
 from attention.precision import APART, DType
 from attention.running.device import best_device, check_device, device_name
 from attention.running.fused import fused_copy
@@ -80,11 +81,11 @@ class Row:
         return said
 
 
-def pictures(count: int, side: int) -> Tensor:
-    """Smooth noise, about as large as normalised photos are: (N, 3, S, S)."""
+def pictures(count: int, size: Size) -> Tensor:
+    """Smooth noise, about as large as normalised photos are: (N, 3, H, W)."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.randn(count, 3, 8, 8, generator=generator)
-    return torch.nn.functional.interpolate(coarse, size=side, mode="bicubic")
+    return torch.nn.functional.interpolate(coarse, size=size, mode="bicubic")
 
 
 def compared(variant: Variant, device: str, dtypes: Iterable[DType], ways: Sequence[Way], count: int) -> Iterator[Row]:

@@ -44,9 +44,11 @@ def served(variant: str, clients: int, seconds: float, port_host: str, port: int
 def bare(variant: str, device: str, dtype: str, batch: int, seconds: float) -> float:
     """Images a second of the network by itself, in the form that the service runs."""
     network = build(Variant.parse(variant))
-    side, number_format = network.input_size, getattr(torch, dtype)
+    number_format = getattr(torch, dtype)
     ready = fused_copy(network).to(device, number_format, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.randn(batch, 3, side, side).to(device, number_format, memory_format=torch.channels_last)
+    images = torch.randn(batch, 3, *network.height_and_width).to(
+        device, number_format, memory_format=torch.channels_last
+    )
     wait, count = synchroniser(device), 0
     with torch.inference_mode():
         ready(images)

@@ -115,7 +115,7 @@ def _structure(network: Network) -> Iterator[Statement]:
 
 
 def _start(model: nn.Module, network: Network) -> Statement:
-    starts = module_starts(model, network.preprocess.size)
+    starts = module_starts(model, network.preprocess.input_size)
     kept = [1.0 if start.identity else start.kept for start in starts]
     known = [value for value in kept if value is not None]
     changed = [

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.reports.export import ExportCard, ExportedFile, ExportReport, ExportRequest, Format
+from attention.reports.export import ExportCard, ExportedFile, ExportReport, ExportRequest
 from attention.reports.network import Network
-from attention.running.export import About, export, own_size
+from attention.running.export import FORMATS, About, export
 from attention.running.hub_layout import save_pretrained
 from attention.storage.base import check_room
 from attention.weights.load import checkpoint_name
 
-SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch.export": ".pt2", "safetensors": ".zip"}
+SUFFIXES = {kind: suffix for suffix, kind in FORMATS.items()} | {"safetensors": ".zip"}  # packed with its card
 """Format of an exported network -> ending of the name of its file."""
 
 FOLDER = "exports"
@@ -56,7 +56,7 @@ def _write(
     """Write and check the file, the hub's layout as one zip; gives where it is."""
     model = lab.network(network.variant)
     about = About(network.variant, network.preprocess, network.labels)
-    size = request.input_size or own_size(network.preprocess)
+    size = request.input_size or network.preprocess.input_size
     lab.progress(1, STEPS, f"writing {path.name}, and checking it against torch", report)
     if request.format != "safetensors":
         return path, export(model, path, size, about)

@@ -24,6 +24,7 @@ from attention.interventions.plan import described, reference_images
 from attention.measuring.channel_gates import ran
 from attention.measuring.moments import Moments
 from attention.measuring.statistics import mcnemar_p, paired_share_interval
+from attention.names import Size, height_and_width, write_size
 from attention.network import need_classes
 from attention.reports.checkpoints import Card
 from attention.reports.cost import Cost
@@ -100,7 +101,11 @@ def static_fold(request: FoldRequest, lab: AnyLab) -> FoldReport:
     }
     ablation = Ablation(kind="mean", reference=reference)
     fold(model, plain, places, ablation, means)
-    work.folded_cost = count_model(plain, how.size).total if own_gates(model) else count(network.variant.plain).total
+    work.folded_cost = (
+        count_model(plain, (3, *height_and_width(how.input_size))).total
+        if own_gates(model)
+        else count(network.variant.plain).total
+    )
     for some, images in batches(request.images, how, lab.files):
         work.tally.begin([picture.label for picture in some])
         logits = _logits(work, images.to(lab.device), ablation, means)  # (3, B, K)
@@ -114,7 +119,7 @@ def static_fold(request: FoldRequest, lab: AnyLab) -> FoldReport:
                 work.done, work.total, f"{len(work.tally.labels):,} of {steps[1]:,} images", _report(work, lab)
             )
     if request.rounds:
-        work.timing = _timed(work, how.size, lab)
+        work.timing = _timed(work, how.input_size, lab)
     work.kept = _kept(work, how, lab)
     report = _report(work, lab, complete=True)
     lab.progress(work.total, work.total, "done", report)
@@ -167,11 +172,11 @@ def _logits(work: FoldState, images: Tensor, ablation: Ablation, means: dict[str
     return torch.stack([trained, mean, folded]).float().cpu()
 
 
-def _timed(work: FoldState, size: int, lab: AnyLab) -> FoldTiming:
+def _timed(work: FoldState, size: Size, lab: AnyLab) -> FoldTiming:
     """The trained network twice and the folded one, in turns: CPU time on one thread, or a GPU's wall-clock time."""
     on_gpu = lab.device.startswith("cuda")
-    images = torch.randn(work.request.batch, 3, size, size, generator=torch.Generator().manual_seed(0))
-    images = images.to(lab.device, memory_format=torch.channels_last)  # (B, 3, S, S)
+    images = torch.randn(work.request.batch, 3, *height_and_width(size), generator=torch.Generator().manual_seed(0))
+    images = images.to(lab.device, memory_format=torch.channels_last)  # (B, 3, H, W)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -240,8 +245,8 @@ def _kept(work: FoldState, how: Preprocess, lab: AnyLab) -> KeptNetwork | None:
     if card is None and work.network.trained:
         work.caveats.append(
             "The trained network has no card, so the folded one is kept without: class names and preprocessing are "
-            f"not beside it. It was tried at {how.size} pixels (shorter side {how.resize}), mean {how.mean}, "
-            f"deviation {how.std}."
+            f"not beside it. It was tried at {write_size(how.input_size)} pixels (shorter side {how.resize}), "
+            f"mean {how.mean}, deviation {how.std}."
         )
     variant, size = keep(work.plain, plain, card, lab.files.file_store, lab.files.owner)
     name = str(variant.weights).removeprefix("file:")

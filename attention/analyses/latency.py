@@ -14,7 +14,7 @@ from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.build import build, resolve
 from attention.counting.cost import count
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, first_line
 from attention.names import Size, height_and_width
 from attention.reports.cost import Cost
 from attention.reports.evidence import Interval
@@ -129,9 +129,8 @@ def _compiled(network: nn.Module, images: Tensor) -> nn.Module:
         with torch.inference_mode():
             compiled(images)
     except Exception as error:  # whatever the compiler's parts raise, of which there are many kinds
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise InvalidRequest(
-            f"torch.compile does not work here ({reason}). It needs a C++ compiler, and Triton on a GPU. "
+            f"torch.compile does not work here ({first_line(error)}). It needs a C++ compiler, and Triton on a GPU. "
             "Ask for mode eager or served."
         ) from error
     return compiled

@@ -94,8 +94,7 @@ def slot_of(model: nn.Module, path: str) -> Slot:
         if path.startswith(f"{name}."):
             return slot
     raise InvalidRequest(
-        f"The gate at {path!r} is in the network's own code, and this looks into modules of the shelf. compare, "
-        "excitation, stripe, sweep and whatif take such gates."
+        f"The gate at {path!r} is in the network's own code, and this looks into modules of the shelf."
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.build import input_size, skeleton
+from attention.build import skeleton, usual_size
 from attention.data.preprocessing import preprocess
 from attention.errors import AttentionError, InvalidRequest
 from attention.gate import AttentionModule, Slot, capture, gates, slots
@@ -80,9 +80,9 @@ def _inside(network: Network, request: PermutationRequest, lab: AnyLab) -> Itera
     model = lab.network(variant)
     if request.image is not None:
         photo = lab.files.image(request.image)
-        x = preprocess(photo, network.preprocess).unsqueeze(0)  # (1, 3, S, S)
+        x = preprocess(photo, network.preprocess).unsqueeze(0)  # (1, 3, H, W)
     else:
-        x = noise(input_size(variant.backbone), 3, 1)
+        x = noise(usual_size(variant), 3, 1)  # (1, 3, H, W)
     for slot, module, arrived in arrivals(model, x.to(lab.device)):
         found = _probed(str(variant.attention), module, arrived, request.seed)
         path = next(path for path, candidate in slots(model).items() if candidate is slot)

@@ -27,7 +27,7 @@ def _places(variant: Variant) -> Places:
                 stage=slot.stage,
                 block=slot.block,
                 channels=slot.channels,
-                side=sides[path],
+                side=sides.get(path, slot.side),  # a slot behind a layer is none of the plain network
                 filled=len(slot) > 0,
                 parameters=sum(parameter.numel() for parameter in slot.parameters()),
             )

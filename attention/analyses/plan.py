@@ -58,7 +58,7 @@ def _plan(study: StudyRequest, lab: AnyLab) -> Plan:
         check_trainable(study.recipe, data.images, study.data, "images in all splits")
     arms = [resolve(arm.model_copy(update={"classes": classes})) for arm in study.arms()]
     cards = [card for card in run_cards(lab.files) if card.data == data.name]
-    cards = [card for card in cards if card.preprocess.size == study.size]
+    cards = [card for card in cards if card.preprocess.input_size == study.size]
     trained = {(arm_key(card.variant), card.seed) for card in cards if card.recipe == study.recipe}
     seeds = range(study.first_seed, study.first_seed + study.seeds)
     left = {arm: sum((arm_key(arm), seed) not in trained for seed in seeds) for arm in arms}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from attention.gate import OwnGates, Slot
-from attention.names import Size
+from attention.names import Size, height_and_width
 from attention.one_pass import main_output
 from attention.registry import Registry
 from attention.reports.network import OutputKind
@@ -20,22 +20,20 @@ backbones: Registry[Callable[..., "Backbone"]] = Registry("backbone", __name__)
 class Backbone(nn.Module):
     """A classifier: images (B, 3, H, W) -> logits (B, K).
 
-    ``input_size`` is the height of its input in pixels, and its width, too, unless ``input_width`` says another;
-    ``smallest_input`` the least it works on.
+    ``input_size`` is the height and width of its input in pixels; ``smallest_input`` the least it works on.
     ``chained`` says that blocks, and slots between them, run one after another, each seeing only what the one before
     gives: then forward passes that differ from some block on can share all before it (see
     `attention.running.many_ablations`).
     """
 
-    input_size: int = 224
-    input_width: int | None = None
+    input_size: Size = 224
     smallest_input: int = 1
     chained: bool = False
 
     @property
     def height_and_width(self) -> tuple[int, int]:
         """Height and width of its input, pixels."""
-        return self.input_size, self.input_width or self.input_size
+        return height_and_width(self.input_size)
 
     def forward(self, x: Tensor) -> Any:
         raise NotImplementedError

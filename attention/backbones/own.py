@@ -13,7 +13,6 @@ from pydantic import Field
 from attention import own_models
 from attention.backbones import Facts, ForeignNetwork, backbones
 from attention.errors import BadOption
-from attention.names import height_and_width
 from attention.one_pass import meta_copy
 
 Classes = Annotated[int, Field(ge=1)]
@@ -28,7 +27,7 @@ class OwnNetwork(ForeignNetwork):
         without_numbers = torch.empty(0).is_meta and measured.without_numbers
         super().__init__(meta_copy(model.module) if without_numbers else copy.deepcopy(model.module))
         self.outputs = measured.outputs
-        self.input_size, self.input_width = height_and_width(measured.input_size)
+        self.input_size = measured.input_size
 
 
 @backbones.register("own", listed=False)

@@ -19,7 +19,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from attention.backbones import ForeignNetwork, Slot, backbones
-from attention.errors import BadOption, did_you_mean
+from attention.errors import BadOption, did_you_mean, first_line
+from attention.names import height_and_width, write_size
 
 LARGEST = 400_000_000
 """Parameters; larger networks are not built."""
@@ -112,9 +113,9 @@ def _shapes(body: Any, paths: tuple[str, ...], model: str) -> tuple[dict[str, tu
         for path in paths:
             body.get_submodule(path).register_forward_hook(note(path))
         with torch.no_grad():
-            last = body.eval().forward_features(torch.empty(1, 3, size, size, device="meta"))
+            last = body.eval().forward_features(torch.empty(1, 3, *height_and_width(size), device="meta"))
     except (AssertionError, AttributeError, RuntimeError, ValueError) as error:
-        raise BadOption(f"timm's {model!r} cannot be taken apart at {size} pixels: {error}") from error
+        raise BadOption(f"timm's {model!r} cannot be taken apart at {write_size(size)} pixels: {error}") from error
     if lost := [path for path in paths if path not in shapes]:
         raise BadOption(
             f"timm's {model!r} does not run {', '.join(lost)} by itself, so nothing can be placed after it."
@@ -133,7 +134,7 @@ def _timm() -> Any:
             return importlib.import_module("timm")
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
         raise BadOption(
-            f"timm cannot be imported here: {str(error).splitlines()[0].rstrip('.')}. Install it with a torchvision "
+            f"timm cannot be imported here: {first_line(error)}. Install it with a torchvision "
             "that belongs to the installed torch: pip install 'attention-lab[timm]'."
         ) from error
 

@@ -15,8 +15,7 @@ import torch
 from pydantic import Field
 
 from attention.backbones import Facts, ForeignNetwork, backbones
-from attention.errors import BadOption, did_you_mean
-from attention.names import height_and_width
+from attention.errors import BadOption, did_you_mean, first_line
 from attention.reports.network import OutputKind
 
 Model = Annotated[str, Field(description="A model's name in torchvision, such as mobilenet_v3_large or convnext_tiny.")]
@@ -38,7 +37,7 @@ class TorchvisionNetwork(ForeignNetwork):
         options = {} if known.outputs == "classes" else {"weights_backbone": None}
         super().__init__(_models().get_model(model, weights=None, num_classes=classes, **options))
         self.outputs = known.outputs
-        self.input_size, self.input_width = height_and_width(known.input_size)
+        self.input_size = known.input_size
 
 
 @cache
@@ -69,7 +68,7 @@ def _models() -> Any:
             return importlib.import_module("torchvision.models")
     except (ImportError, RuntimeError, AttributeError, OSError) as error:
         raise BadOption(
-            f"torchvision cannot be imported here: {str(error).splitlines()[0].rstrip('.')}. Install the one that "
+            f"torchvision cannot be imported here: {first_line(error)}. Install the one that "
             "belongs to the installed torch."
         ) from error
 

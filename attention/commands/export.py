@@ -22,7 +22,7 @@ from attention.errors import InvalidRequest
 from attention.names import Size, height_and_width
 from attention.network import describe
 from attention.reports.export import ExportCard
-from attention.running.export import About, export, own_size
+from attention.running.export import FORMATS, About, export
 from attention.running.hub_layout import push, save_pretrained
 from attention.spec import Variant
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="a file .onnx, .pt2 or .safetensors, or a folder in the hub's layout",
+        help=f"a file ({', '.join(FORMATS)}), or a folder in the hub's layout",
     )
     parser.add_argument("--size", type=_size, help="side of the input, or HEIGHTxWIDTH; by default the network's own")
     parser.add_argument("--hub", metavar="OWNER/NAME", help="send the folder there, with the token of 'hf auth login'")
@@ -53,7 +53,7 @@ def run(chosen: argparse.Namespace) -> None:
     network = describe(Variant.parse(chosen.network), checkpoints)
     about = About(network.variant, network.preprocess, network.labels)
     model, out = build(network.variant, checkpoints), chosen.out.expanduser()
-    size = chosen.size or own_size(network.preprocess)
+    size = chosen.size or network.preprocess.input_size
     if out.suffix:
         print("\n".join(_told(export(model, out, size, about), out)), flush=True)
         return

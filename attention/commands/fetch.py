@@ -22,7 +22,7 @@ from attention.analyses.fetch import Download, fetch_networks
 from attention.commands import data_options
 from attention.data.files import Files
 from attention.data.folder import DataFolder, data_set_name
-from attention.errors import AttentionError, BadData, InvalidRequest
+from attention.errors import AttentionError, BadData, InvalidRequest, first_line
 from attention.storage.folder import FolderStore
 from attention.weights.find import Checkpoints
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork, find_networks
@@ -64,10 +64,10 @@ def fetch(client: Client, repository: str, root: Path, *, name: str | None = Non
     except AttentionError:
         raise
     except Exception as error:  # the hub's client raises errors of its own, of its HTTP library and of the system
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")[:300]
         raise BadData(
-            f"{repository} cannot be fetched: {reason}. Without the hub, a data set comes as a folder, zip or tar: put "
-            f"it at {folder.folder / called}, or say: attention-lab data add FILE; or send it: POST /v1/datasets."
+            f"{repository} cannot be fetched: {first_line(error)}. Without the hub, a data set comes as a folder, "
+            f"zip or tar: put it at {folder.folder / called}, or say: attention-lab data add FILE; or "
+            "send it: POST /v1/datasets."
         ) from error
     shutil.rmtree(coming / ".cache", ignore_errors=True)
     coming.rename(final)

@@ -88,7 +88,7 @@ def _attention(model: Backbone) -> dict[str, _Place]:
 
 
 def foldable(model: Backbone, name: str) -> tuple[FoldableGate, ...]:
-    """The gates of a network, each with the normalisation it can be folded into, from input to output.
+    """List the gates that can be folded, each with the normalisation or convolution that takes it up.
 
     It is found out by running the network on two images of noise.
 

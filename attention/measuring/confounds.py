@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from attention.names import short_size
 from attention.reports.checkpoints import Card
 from attention.reports.network import Network
 from attention.spec import Variant
@@ -54,7 +55,7 @@ def _facts(cards: Mapping[str, Card]) -> dict[str, dict[str, str]]:
         "backbone": {name: _backbone(card.variant) for name, card in cards.items()},
         "data": {name: card.data for name, card in cards.items()},
         "training images": {name: f"{card.train_images:,}" for name, card in cards.items()},
-        "resolution": {name: f"{card.preprocess.size} px" for name, card in cards.items()},
+        "resolution": {name: f"{short_size(card.preprocess.input_size)} px" for name, card in cards.items()},
     }
     for field in changed:
         facts[field if field == "epochs" else f"the recipe's {field}"] = {

@@ -13,6 +13,7 @@ from attention.build import build, skeleton
 from attention.errors import AttentionError
 from attention.gate import AttentionModule, capture, gates
 from attention.modules import modules
+from attention.names import Size, height_and_width
 from attention.options import schema
 from attention.reports.modules import Traits
 from attention.spec import Options, Placement, Variant
@@ -54,9 +55,9 @@ def randomise(module: nn.Module, seed: int = 0) -> None:
         nn.init.normal_(parameter, std=0.5, generator=generator)
 
 
-def noise(side: int = SIDE, channels: int = CHANNELS, images: int = 2) -> Tensor:
+def noise(size: Size = SIDE, channels: int = CHANNELS, images: int = 2) -> Tensor:
     """Maps of independent standard normal entries: (B, C, H, W)."""
-    return torch.randn(images, channels, side, side, generator=torch.Generator().manual_seed(0))
+    return torch.randn(images, channels, *height_and_width(size), generator=torch.Generator().manual_seed(0))
 
 
 @cache

@@ -42,7 +42,7 @@ class BackboneEntry(Plain):
     papers: tuple[str, ...] = Field(description="Links in the documentation.")
     options: dict[str, Any] = Field(description="JSON Schema of its options, with defaults and descriptions.")
     positions: dict[Position, tuple[int, ...]] = Field(description="Positions it has, each with its stages.")
-    input_size: int = Field(description="Height and width it is meant for, pixels.")
+    input_size: Size = Field(description="Side of the input it is meant for, or height and width, pixels.")
     classes: int = Field(description="Classes it has unless a variant says otherwise.")
 
 

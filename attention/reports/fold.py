@@ -4,6 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from attention.names import Size
 from attention.reports.evidence import Interval
 from attention.reports.subjects import Ran
 from attention.reports.tables import Bars, Report, Table, filled, table_of
@@ -118,7 +119,7 @@ class FoldTiming(Plain):
     rounds: int = Field(description="Timed rounds.")
     passes: int = Field(description="Passes of each network a round; more than one for quick networks.")
     batch: int = Field(description="Images a pass.")
-    input_size: int = Field(description="Height and width of the input, pixels.")
+    input_size: Size = Field(description="Side of the input, or height and width, pixels.")
     threads: int = Field(description="CPU threads of a pass.")
 
 

@@ -175,7 +175,7 @@ class Places(Plain):
 
     name: str = Field(description="Canonical short name.")
     variant: Variant = Field(description="The same as an object.")
-    input_size: int = Field(description="Height and width of the input, pixels.")
+    input_size: Size = Field(description="Side of the input, or height and width, pixels.")
     places: tuple[Place, ...] = Field(description="From input to output.")
 
 

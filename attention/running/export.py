@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import tree_leaves
 
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, first_line
 from attention.names import Size, height_and_width
 from attention.reports.export import Check, ExportCard, Format
 from attention.spec import Preprocess, Variant
@@ -56,11 +56,6 @@ class About:
     variant: Variant | None = None
     preprocess: Preprocess | None = None
     labels: Sequence[str] = ()
-
-
-def own_size(how: Preprocess) -> Size:
-    """The size of the input that photos are made into: the side of a square, or height and width."""
-    return (how.size, how.width) if how.width else how.size
 
 
 def export(model: nn.Module, out: str | Path, size: Size, about: About = About()) -> ExportCard:
@@ -171,8 +166,8 @@ def _program(network: nn.Module, size: Size) -> ExportedProgram:
                 shapes: tuple[Any, ...] | None = (dimensions,) if dimensions else None
                 return torch.export.export(network, (_noise(2, size),), dynamic_shapes=shapes)
         except Exception as error:  # whatever the network does that a graph cannot have
-            reasons.append(str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__)
-    raise InvalidRequest(f"This network cannot be exported as one graph: {reasons[-1].rstrip('.')}.")
+            reasons.append(first_line(error))
+    raise InvalidRequest(f"This network cannot be exported as one graph: {reasons[-1]}.")
 
 
 def _symbolic(dimension: object) -> bool:
@@ -199,8 +194,7 @@ def _write_onnx(program: ExportedProgram, out: Path) -> int:
                 program, (), dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
             )
     except Exception as error:
-        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise InvalidRequest(f"This network cannot be written as ONNX: {first.rstrip('.')}.") from error
+        raise InvalidRequest(f"This network cannot be written as ONNX: {first_line(error)}.") from error
     assert converted is not None
     converted.save(str(out), external_data=False)
     return int(converted.model.opset_imports[""])

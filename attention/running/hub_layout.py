@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from attention.errors import BadCheckpoint, InvalidRequest
+from attention.errors import BadCheckpoint, InvalidRequest, first_line
 from attention.names import Size, height_and_width, write_size
 from attention.reports.export import ExportCard
 from attention.running.export import About, export
@@ -62,9 +62,9 @@ def push(client: Client, folder: Path, repository: str, private: bool = True) ->
         client.create_repo(repository, private=private, exist_ok=True)
         client.upload_folder(repo_id=repository, folder_path=folder, commit_message="Weights, configuration and card")
     except (OSError, ValueError, RuntimeError) as error:  # the hub's errors are all of these
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise BadCheckpoint(
-            f"{repository} cannot be written: {reason}. The files are in {folder}; 'hf auth login' stores a token."
+            f"{repository} cannot be written: {first_line(error)}. The files are in {folder}; "
+            "'hf auth login' stores a token."
         ) from error
     return f"hub:{repository}"
 
@@ -72,15 +72,17 @@ def push(client: Client, folder: Path, repository: str, private: bool = True) ->
 def configuration(card: ExportCard) -> dict[str, Any]:
     """What ``config.json`` says of an exported network."""
     height, width = height_and_width(card.size)
-    how = card.preprocess or Preprocess(size=height, width=width if width != height else None, resize=height)
+    how = card.preprocess or Preprocess(
+        size=height, width=width if width != height else None, resize=min(height, width)
+    )
     classes = card.outputs[0][-1] if card.outputs and len(card.outputs[0]) == 2 else None
     return {
         "architecture": card.variant.backbone if card.variant else None,
         "num_classes": classes,
         **({"label_names": list(card.labels)} if card.labels else {}),
         "pretrained_cfg": {
-            "input_size": [3, how.size, how.width or how.size],
-            "crop_pct": round(how.size / how.resize, 6),
+            "input_size": [3, *height_and_width(how.input_size)],
+            "crop_pct": round(min(height_and_width(how.input_size)) / how.resize, 6),
             "crop_mode": how.mode,
             "interpolation": how.filter,
             "mean": list(how.mean),

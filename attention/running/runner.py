@@ -17,7 +17,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, first_line
 from attention.gate import Gate, ablate, capture, gates
 from attention.precision import DType, check_precision
 from attention.running.device import check_device
@@ -143,8 +143,7 @@ class Running:
             try:
                 self._replays[shape] = self._record(self.network, _filled(images))
             except RuntimeError as error:  # it waits for the device inside, or does not fit into its memory
-                reason = str(error).strip().partition("\n")[0]
-                log.warning("A pass of shape %s is not recorded, and runs as it is: %s", shape, reason)
+                log.warning("A pass of shape %s is not recorded, and runs as it is: %s", shape, first_line(error))
                 self._replays[shape] = None
         self._replays.move_to_end(shape)
         while len(self._replays) > GRAPHS_KEPT:

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, first_line
+from attention.names import height_and_width
+from attention.one_pass import stated_size
 
 GREY = 0.5
 """Every pixel of an example image."""
@@ -43,8 +45,7 @@ def own_size(model: nn.Module) -> tuple[int, ...]:
     for settings in (getattr(model, "pretrained_cfg", None), getattr(model, "default_cfg", None)):
         if isinstance(settings, Mapping) and settings.get("input_size"):
             return tuple(settings["input_size"])
-    side = getattr(model, "input_size", None)
-    return (3, side, side) if isinstance(side, int) else (3, SIDE, SIDE)
+    return (3, *height_and_width(stated_size(model) or SIDE))
 
 
 def grey(model: nn.Module, size: tuple[int, ...]) -> Tensor:
@@ -84,8 +85,7 @@ def refusal(
 ) -> str:
     """A sentence for inputs that a model does not take, with torch's own words and how to give others."""
     given = ", ".join(describe(value) for value in (*args, *kwargs.values())) or "no input"
-    words = str(error).strip().splitlines() or [type(error).__name__]
-    return f"This model does not take {given}: {words[0].rstrip('.')}. Give an example: {how}."
+    return f"This model does not take {given}: {first_line(error)}. Give an example: {how}."
 
 
 @contextmanager

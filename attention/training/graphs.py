@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from attention.errors import first_line
 from attention.training.augmentation import Draw
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class Recorded:
         try:
             self._replay, self._result = recorder.record(lambda: self._function(*self._inputs))
         except RuntimeError as error:
-            log.warning("Steps are not recorded, and run as they are: %s", str(error).strip().partition("\n")[0])
+            log.warning("Steps are not recorded, and run as they are: %s", first_line(error))
             self._recorder, self._inputs = None, ()
 
 

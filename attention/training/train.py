@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from attention.build import build
 from attention.data.dataset import DataSet, Split
 from attention.data.preprocessing import normaliser
-from attention.errors import BadData, Diverged, InvalidRequest, TooLarge
+from attention.errors import BadData, Diverged, InvalidRequest, TooLarge, first_line
 from attention.running.device import device_name
 from attention.spec import Preprocess, Recipe, Variant
 from attention.training.augmentation import Draw, augmented, draws, padded
@@ -226,6 +226,7 @@ def _sentences_for(device: str, recipe: Recipe) -> Iterator[None]:
                 f"{device} has too little memory for batches of {recipe.batch_size}. Halve batch_size."
             ) from error
         if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            reason = str(error).partition("\n")[0]
-            raise InvalidRequest(f"Steps cannot be compiled here ({reason}). Train without compiling.") from error
+            raise InvalidRequest(
+                f"Steps cannot be compiled here ({first_line(error)}). Train without compiling."
+            ) from error
         raise

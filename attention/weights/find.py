@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
-from attention.errors import BadCheckpoint, NotFound, did_you_mean
+from attention.errors import BadCheckpoint, NotFound, did_you_mean, first_line
 from attention.reports.checkpoints import Card, Conversion
 from attention.spec import Preprocess
 from attention.storage.base import FileStore
@@ -270,9 +270,7 @@ def _card(path: Path) -> Card | Conversion | None:
             return Conversion.model_validate_json(data)
         return Card.model_validate_json(data)
     except (OSError, ValidationError) as error:
-        raise BadCheckpoint(
-            f"The card {beside.name} beside the checkpoint is not one: {str(error).splitlines()[0]}."
-        ) from error
+        raise BadCheckpoint(f"The card {beside.name} beside the checkpoint is not one: {first_line(error)}.") from error
 
 
 def _config(path: Path | None) -> dict[str, Any]:

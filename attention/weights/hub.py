@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attention.errors import BadCheckpoint
+from attention.errors import BadCheckpoint, first_line
 from attention.storage.base import check_room
 
 LARGEST_BYTES = 1 << 30
@@ -124,7 +124,7 @@ class Hub:
                 self._download(client, repository, file, revision, about)
             return Path(client.hf_hub_download(repository, file, revision=revision, cache_dir=self.cache))
         except errors.LocalEntryNotFoundError as error:
-            raise BadCheckpoint(f"{file} of {repository!r} cannot be fetched now: {_first_line(error)}") from error
+            raise BadCheckpoint(f"{file} of {repository!r} cannot be fetched now: {first_line(error)}.") from error
         except errors.EntryNotFoundError:
             return None
         except errors.GatedRepoError as error:
@@ -136,7 +136,7 @@ class Hub:
         except errors.RevisionNotFoundError as error:
             raise BadCheckpoint(f"The repository {repository!r} has no revision {revision!r}.") from error
         except (*web, OSError, ValueError) as error:
-            raise BadCheckpoint(f"{file} of {repository!r} cannot be fetched: {_first_line(error)}") from error
+            raise BadCheckpoint(f"{file} of {repository!r} cannot be fetched: {first_line(error)}.") from error
 
     def _download(self, client: Any, repository: str, file: str, revision: str | None, about: Any) -> None:
         """Put a large file where the client looks for it, from where an earlier try stopped.
@@ -211,9 +211,3 @@ def _client() -> Any:
             "A local file does not: weights=file:NAME."
         ) from error
     return client
-
-
-def _first_line(error: Exception) -> str:
-    """What an error says, in one line that ends with a full stop."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".:") + "."

@@ -19,6 +19,7 @@ from attention.backbones import backbones
 from attention.errors import BadCheckpoint
 from attention.gate import Slot, slots
 from attention.modules import modules
+from attention.names import Size, height_and_width
 from attention.reports.checkpoints import Card, FreshModule, LoadReport
 from attention.spec import Variant
 from attention.weights import key_names
@@ -284,15 +285,15 @@ def _list(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-def measure(model: nn.Module, report: LoadReport, size: int) -> LoadReport:
+def measure(model: nn.Module, report: LoadReport, size: Size) -> LoadReport:
     """The report with what each fresh module does to the activations; see `module_starts`."""
     starts = {start.slot: start for start in module_starts(model, size)}
     return report.model_copy(update={"fresh": tuple(starts.get(slot.slot, slot) for slot in report.fresh)})
 
 
 @torch.inference_mode()
-def module_starts(model: nn.Module, size: int) -> tuple[FreshModule, ...]:
-    """What the module of each filled slot does to the activations of two images of noise, (2, 3, size, size).
+def module_starts(model: nn.Module, size: Size) -> tuple[FreshModule, ...]:
+    """What the module of each filled slot does to the activations of two images of noise, (2, 3, H, W).
 
     The network is not changed; its statistics are those it has.
     """
@@ -309,7 +310,7 @@ def module_starts(model: nn.Module, size: int) -> tuple[FreshModule, ...]:
             # A unit's place is called with the input and the result that it may replace: the last is what arrives.
             hook = slot.register_forward_hook(lambda _, args, out, path=path: note(path, args[-1], out))
             removals.append(hook.remove)
-        noise = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(2, 3, *height_and_width(size), generator=torch.Generator().manual_seed(0))
         model(noise.to(next(model.parameters()).device))
     finally:
         for remove in removals:

@@ -137,7 +137,7 @@ def number(
 
 
 def size(
-    widget: Callable[..., Any], label: str, key: str, default: int | None, *, state: str | None = None, **more: Any
+    widget: Callable[..., Any], label: str, key: str, default: Size | None, *, state: str | None = None, **more: Any
 ) -> Size | None:
     """The size of an input, a side or height and width; None where ``default`` is None and the field is empty."""
 
@@ -147,7 +147,7 @@ def size(
         except ValueError:
             return None
 
-    state, first = state or key, "" if default is None else str(default)
+    state, first = state or key, "" if default is None else str(short_size(default))
     start(key, first, read, state)
     about = say("A side, or height and width such as 224x320.")
     typed = widget(label, key=state, persist_state="session", help=about, **more).strip() or first

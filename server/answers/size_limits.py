@@ -11,6 +11,7 @@ from typing import Any
 from attention.counting.cost import count
 from attention.errors import TooLarge
 from attention.names import Size, write_size
+from attention.own_models import renewed
 from attention.reports.cost import VariantCost
 from attention.spec import Request, Variant
 from server.settings import Settings
@@ -71,6 +72,7 @@ def check_at_once(question: Request[Any], settings: Settings) -> None:
         )
 
 
+@renewed
 @lru_cache(maxsize=4096)
 def _bill(variant: Variant, size: Size | None) -> VariantCost:
     return count(variant, size)

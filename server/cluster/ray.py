@@ -23,7 +23,7 @@ from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.analysis import Step
 from attention.data.files import Files
-from attention.errors import AttentionError, InvalidRequest, Overloaded
+from attention.errors import AttentionError, InvalidRequest, Overloaded, first_line
 from attention.spec import Request
 from server.cluster.remote_workers import check_reachable, networks_key, stream_results, worker_settings
 from server.engine.admission import Admission
@@ -201,7 +201,7 @@ def _join(settings: Settings) -> None:
         ray.init(address=where, namespace=APP, ignore_reinit_error=True, configure_logging=False)
     except (OSError, ValueError) as error:
         raise InvalidRequest(
-            f"There is no Ray cluster at {where!r} ({str(error).splitlines()[0]}). This machine has to be a node "
+            f"There is no Ray cluster at {where!r} ({first_line(error)}). This machine has to be a node "
             "of it: ray start --head, or ray start --address=HOST:PORT."
         ) from None
 

@@ -58,7 +58,9 @@ class StoredCheckpoints(NamedByOwner):
         Raises:
             NotFound: it is not here.
         """
-        return self._checkpoints.find(f"file:{self._stem(name)}").path
+        if not self.sees(name.removesuffix(SUFFIX)):
+            raise self.missing(name)
+        return self._checkpoints.find(f"file:{name}").path
 
     def sees(self, name: str) -> bool:
         """Whether the key that asks may use a checkpoint; with a key, a checkpoint that is not here is not seen."""

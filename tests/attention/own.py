@@ -65,6 +65,20 @@ class Inverted(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Twice(nn.Module):
+    """One module that runs twice in a pass."""
+
+    input_size = SIDE
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.se, self.head = nn.Conv2d(3, 8, 3, padding=1), Excite(8), nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.se(torch.relu(self.stem(x)))
+        return self.head(self.se(torch.relu(x)).mean((2, 3)))
+
+
 class Segmenter(nn.Module):
     """Gives a mapping with a map of three classes, as torchvision's do."""
 

@@ -1,5 +1,6 @@
 """Inputs that are not square: counts by hand, pixels restated with numpy, refusals by networks of one size."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,28 @@ from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from attention import own_models
 from attention.aliases import Names
 from attention.analyses import run
 from attention.backbones import Backbone, backbones
 from attention.build import build
 from attention.counting.cost import count
+from attention.data.files import samples
 from attention.data.images import decode
 from attention.data.preprocessing import crop, fitted, normalise, resized
 from attention.errors import InvalidRequest
+from attention.lab import Lab
 from attention.modules import modules
+from attention.own_models import OwnModel
 from attention.reports.cam import CamRequest
 from attention.reports.compare import CompareRequest
 from attention.reports.cost import CostRequest, VariantCost
 from attention.reports.latency import LatencyRequest
 from attention.reports.seen import SeenRequest
 from attention.spec import Ablation, Pictures, Preprocess, Variant
+from attention.watch import watch
 from tests.attention.direct_lab import DirectLab
+from tests.attention.own import Excite, seeded
 
 PLAIN = Variant.parse("resnet20/none")
 
@@ -207,3 +214,50 @@ def test_time_is_measured_at_height_and_width(lab: DirectLab) -> None:
     assert report.input_size == (16, 24) and "16 x 24 pixels" in report.conditions
     assert report.timings[0].macs == count(small, (16, 24)).total.macs
     assert "16x24" in report.csv()
+
+
+def test_the_size_of_an_input_is_one_number_where_it_is_square() -> None:
+    assert Preprocess(size=32, width=48).input_size == (32, 48)
+    assert Preprocess(size=32).input_size == Preprocess(size=32, width=32).input_size == 32
+
+
+class Wide(nn.Module):
+    """Takes images of 16 x 24 pixels alone, which it says itself."""
+
+    input_size = (16, 24)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm, self.se = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), Excite(8)
+        self.head = nn.Linear(8 * 16 * 24, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.relu(self.se(self.norm(self.stem(x)))).flatten(1))
+
+
+@pytest.fixture
+def wide() -> Iterator[str]:
+    own_models.add(OwnModel("wide", lambda: seeded(Wide), labels=("a", "b", "c")))
+    yield "own(name=wide)"
+    own_models.remove("wide")
+
+
+def test_a_model_that_is_watched_sees_an_image_of_its_own_height_and_width() -> None:
+    assert watch(Wide()).paths == ("se",)
+
+
+@pytest.mark.full
+def test_analyses_take_a_network_that_is_made_for_no_square(tmp_path: Path, wide: str) -> None:
+    lab = Lab(tmp_path, device="cpu")
+    (image,) = (sample.id for sample in samples()[:1])
+    pictures = Pictures(images=(image,))
+    plain, filled = Variant.parse(f"{wide}/none"), Variant.parse(f"{wide}/se@after:norm")
+    assert lab.gates(variant=plain).gates[0].path == "se"
+    (where,) = lab.places(variants=[filled]).variants
+    assert where.input_size == (16, 24) and [place.filled for place in where.places] == [True]
+    rows = lab.permutation(modules=[], variants=[filled]).rows
+    assert [row.path for row in rows] == ["attached.norm"]
+    assert lab.diagnose(variant=filled, images=pictures).gates
+    report = lab.fold(variant=plain, images=pictures, calibration=pictures, rounds=6, batch=1)
+    assert report.timing is not None and report.timing.input_size == (16, 24)
+    assert report.arms[-1].macs == 16 * 24 * 8 * 27 + 3 * 8 * 16 * 24

@@ -142,6 +142,16 @@ def test_the_three_places_are_those_of_the_networks(lab: DirectLab) -> None:
     assert all(place.parameters == 0 for place in backbone.places if not place.filled)
 
 
+@pytest.mark.full
+def test_a_place_behind_a_layer_has_the_side_of_what_the_layer_gives(lab: DirectLab) -> None:
+    variant = Variant.parse("resnet20(width=4)/se@after:layer1+layer2")
+    (behind,) = run(PlacesRequest(variants=(variant,)), lab).variants
+    assert [(place.path, place.side) for place in behind.places if place.filled] == [
+        ("attached.layer1", 32),
+        ("attached.layer2", 16),
+    ]
+
+
 # ---------------------------------------------------------------- published
 
 

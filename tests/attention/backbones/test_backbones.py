@@ -9,6 +9,7 @@ from attention.backbones import backbones
 from attention.build import build, input_size, resolve, skeleton
 from attention.errors import BadCheckpoint, BadOption, BadPlacement, UnknownName
 from attention.gate import gates, slots
+from attention.names import height_and_width
 from attention.spec import Placement, Variant
 
 every_backbone = pytest.mark.parametrize("name", list(backbones))
@@ -81,8 +82,7 @@ def test_every_place_of_every_stage_can_be_filled_with_a_module_of_its_width(nam
     for position in {slot.position for slot in slots(model).values()}:
         module = "sk" if position == "spatial" else "eca"
         filled = skeleton(Variant(backbone=name, attention=module, placement=Placement(position=position)))
-        size = input_size(name)
-        assert filled(torch.empty(1, 3, size, size, device="meta")).shape == (
+        assert filled(torch.empty(1, 3, *height_and_width(input_size(name)), device="meta")).shape == (
             1,
             resolve(Variant(backbone=name)).classes,
         )

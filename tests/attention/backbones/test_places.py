@@ -61,7 +61,7 @@ def test_with_every_place_filled_shapes_names_gates_and_macs_are_right(name: str
     inside = tuple(f"{path}." for path in slots(model))
     assert all(key.startswith(inside) for key in state if key not in twin)
     assert all(len(slot) == 1 for slot in slots(model).values())
-    shape = (3, model.input_size, model.input_size)
+    shape = (3, *model.height_and_width)
     image = torch.empty(1, *shape, device="meta")
     with torch.no_grad(), capture(model) as seen, FlopCounterMode(display=False) as counter:
         assert model(image).shape == plain(name)(image).shape
@@ -198,7 +198,7 @@ def test_the_side_of_every_place_is_known(name: str) -> None:
     sides = map_sides(Variant(backbone=name))
     every = slots(plain(name))
     assert set(sides) == set(every)
-    assert all(0 < side <= plain(name).input_size for side in sides.values())
+    assert all(0 < side <= plain(name).height_and_width[1] for side in sides.values())
     for position in ("standard", "stage"):
         along = [sides[path] for path, slot in every.items() if slot.position == position]
         assert along == sorted(along, reverse=True)

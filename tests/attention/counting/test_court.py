@@ -1,19 +1,23 @@
 """The counter court: restated rules against what the tools themselves report, and the ledger as referee."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from torch import nn
 
+from attention import own_models
 from attention.analyses import run
 from attention.analyses.court import TORCH
 from attention.build import skeleton
 from attention.counting.counters import COUNTERS
 from attention.counting.ledger import CountedOperation, walk
 from attention.gate import slots
+from attention.own_models import OwnModel
 from attention.reports.court import CourtReport, CourtRequest, Witness
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab
+from tests.attention.own import Detector, seeded
 
 RULES = {counter.name: counter for counter in COUNTERS}
 
@@ -46,6 +50,14 @@ THOP_OF_2019 = {
     "mobilenetv2/coord@published": 346_684_600,
     "fpn_resnet50/eca@branch": 7_640_244_248,
 }
+
+
+@pytest.fixture
+def detector() -> Iterator[str]:
+    """A network whose numbers decide its way, so that shapes are not enough to run it."""
+    own_models.add(OwnModel("cars", lambda: seeded(Detector)))
+    yield "own(name=cars)/none"
+    own_models.remove("cars")
 
 
 @pytest.fixture
@@ -164,3 +176,10 @@ def test_one_eca_module_is_anything_from_nothing_to_1_606_912(ask) -> None:  # t
         ("x.mean", "F.conv1d"): 0,
     }
     assert {one.reported[TORCH] for one in report.spellings} == {2 * 1280}
+
+
+@pytest.mark.full
+def test_a_network_that_needs_its_numbers_is_heard(ask, detector: str) -> None:  # type: ignore[no-untyped-def]
+    report = ask(detector)
+    (torch_itself,) = (witness for witness in report.witnesses if witness.counter == TORCH)
+    assert torch_itself.total == 2 * report.macs == 2 * (64 * (8 * 27 + 40) + 32)

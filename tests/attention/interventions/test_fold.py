@@ -79,7 +79,7 @@ def lived(name: str) -> Backbone:
 )
 def test_the_folded_network_answers_as_the_one_with_mean_gates(name: str) -> None:
     model, plain = lived(name), build(Variant.parse(name).plain)
-    side = min(model.input_size, 64)
+    side = min(*model.height_and_width, 64)
     images = torch.randn(6, 3, side, side, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode(), capture(model) as seen:
         trained = model(images)

@@ -3,22 +3,23 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from attention.analyses.export import SUFFIXES
 from attention.attach import attach
 from attention.build import build
 from attention.commands import main
 from attention.errors import BadCheckpoint, InvalidRequest
 from attention.modules import modules
 from attention.network import describe
-from attention.reports.export import ExportCard
-from attention.running.export import About, export
-from attention.running.hub_layout import push, save_pretrained
+from attention.reports.export import ExportCard, Format
+from attention.running.export import FORMATS, About, export
+from attention.running.hub_layout import configuration, push, save_pretrained
 from attention.spec import Preprocess, Variant
 from attention.weights.find import Checkpoints
 from tests.attention.weights.checkpoint_files import logits, randomised, trained
@@ -95,6 +96,11 @@ def test_a_program_of_torch_takes_any_batch_and_size_and_answers_alike(tmp_path:
     assert ExportCard.model_validate_json((tmp_path / "net.json").read_bytes()) == card
 
 
+def test_every_format_has_an_ending_of_files() -> None:
+    assert set(SUFFIXES) == set(FORMATS.values()) == set(get_args(Format))
+    assert len(set(SUFFIXES.values())) == len(SUFFIXES)
+
+
 @pytest.mark.full
 def test_a_network_of_one_size_says_so(tmp_path: Path) -> None:
     card = export(OfOneSize(), tmp_path / "net.pt2", 16)
@@ -106,7 +112,9 @@ def test_an_input_that_is_not_square_stays_so(tmp_path: Path) -> None:
     card = save_pretrained(Small(), tmp_path / "net", (16, 24), About())
     assert [check.size for check in card.checks] == [(16, 24), (16, 24), (48, 56)]
     said = json.loads((tmp_path / "net" / "config.json").read_bytes())
-    assert said["pretrained_cfg"]["input_size"] == [3, 16, 24]
+    assert said["pretrained_cfg"]["input_size"] == [3, 16, 24] and said["pretrained_cfg"]["crop_pct"] == 1
+    tall = card.model_copy(update={"preprocess": Preprocess(size=320, width=224, resize=256)})
+    assert configuration(tall)["pretrained_cfg"]["crop_pct"] == 0.875  # of the shorter side
     words = ["export", "vgg11_small(width=0.25)/none", "-o", str(tmp_path / "vgg.safetensors"), "--size", "32x48"]
     assert main([*words, "--data", str(tmp_path / "data")]) == 0
     assert ExportCard.model_validate_json((tmp_path / "vgg.json").read_bytes()).size == (32, 48)

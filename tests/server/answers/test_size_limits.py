@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.backbones import backbones
 from attention.counting import cost
@@ -21,6 +22,7 @@ from attention.errors import TooLarge
 from attention.grid import Grid
 from attention.modules import modules
 from attention.options import schema
+from attention.own_models import OwnModel
 from attention.reports.compare import CompareRequest
 from attention.reports.latency import LatencyRequest
 from attention.reports.study import StudyRequest
@@ -30,6 +32,7 @@ from server.answers.size_limits import check_at_once, check_networks
 from server.app import create_app
 from server.settings import Settings
 from server.stored.references import images, variants
+from tests.attention.own import Classifier
 from tests.server.conftest import photo
 
 RESNET18 = 11_689_512
@@ -149,6 +152,18 @@ def test_a_question_that_is_asked_again_is_held_to_the_limits_of_now(settings: S
         report = client.post("/v1/compare", json={"images": [PHOTO], "variants": ["se"]}).headers["Report-Id"]
     with TestClient(create_app(settings.model_copy(update={"max_network_bytes": 1000}))) as client:
         assert client.post(f"/v1/reports/{report}/again").status_code == 413
+
+
+def test_a_users_model_that_takes_anothers_place_is_counted_anew(settings: Settings) -> None:
+    asked = asked_of("own(name=mine)/none")
+    try:
+        own_models.add(OwnModel("mine", lambda: Classifier(5)))
+        check_networks(asked, settings)
+        own_models.add(OwnModel("mine", lambda: Classifier(50_000)))
+        with pytest.raises(TooLarge, match="parameters"):
+            check_networks(asked, settings.model_copy(update={"max_network_bytes": 100_000}))
+    finally:
+        own_models.remove("mine")
 
 
 def test_a_pass_is_as_large_as_its_batch_and_its_images(settings: Settings) -> None:
