@@ -9,9 +9,7 @@ written is read again and held against torch on noise; the largest difference is
 """
 
 import argparse
-import importlib
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,8 +21,9 @@ from attention.names import Size, height_and_width
 from attention.network import describe
 from attention.reports.export import ExportCard
 from attention.running.export import FORMATS, About, export
-from attention.running.hub_layout import push, save_pretrained
+from attention.running.hub_layout import check_repository, push, save_pretrained
 from attention.spec import Variant
+from attention.weights.hub import hub_client
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +48,8 @@ def run(chosen: argparse.Namespace) -> None:
     """Export the network that the command line names; print how it was checked."""
     if chosen.hub and chosen.out.suffix:
         raise InvalidRequest("The hub takes a folder: give a name without an ending.")
+    if chosen.hub:
+        check_repository(chosen.hub)
     checkpoints = Files(chosen.data.expanduser()).checkpoints
     network = describe(Variant.parse(chosen.network), checkpoints)
     about = About(network.variant, network.preprocess, network.labels)
@@ -60,7 +61,10 @@ def run(chosen: argparse.Namespace) -> None:
     card = save_pretrained(model, out, size, about, chosen.licence)
     print("\n".join(_told(card, out)), flush=True)
     if chosen.hub:
-        print(f"Sent. Ask for weights={push(_client(), out, chosen.hub, private=not chosen.public)}.", flush=True)
+        print(
+            f"Sent. Ask for weights={push(hub_client().HfApi(), out, chosen.hub, private=not chosen.public)}.",
+            flush=True,
+        )
 
 
 def _told(card: ExportCard, out: Path) -> list[str]:
@@ -80,10 +84,3 @@ def _size(text: str) -> Size:
         return TypeAdapter[Size](Size).validate_python(text)
     except ValidationError as error:
         raise argparse.ArgumentTypeError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-
-
-def _client() -> Any:
-    try:
-        return importlib.import_module("huggingface_hub").HfApi()
-    except ImportError:
-        raise InvalidRequest("Sending needs the package huggingface-hub: pip install 'attention-lab[hub]'.") from None

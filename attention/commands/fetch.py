@@ -10,13 +10,12 @@ of it is run. The client library is optional: ``pip install 'attention-lab[hub]'
 """
 
 import argparse
-import importlib
 import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from attention.analyses.fetch import Download, fetch_networks
 from attention.commands import data_options
@@ -25,6 +24,7 @@ from attention.data.folder import DataFolder, data_set_name
 from attention.errors import AttentionError, BadData, InvalidRequest, first_line
 from attention.storage.folder import FolderStore
 from attention.weights.find import Checkpoints
+from attention.weights.hub import hub_client
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork, find_networks
 
 
@@ -72,20 +72,6 @@ def fetch(client: Client, repository: str, root: Path, *, name: str | None = Non
     shutil.rmtree(coming / ".cache", ignore_errors=True)
     coming.rename(final)
     return final
-
-
-def hub_client() -> Any:
-    """The hub's client library.
-
-    Raises:
-        InvalidRequest: it is not installed.
-    """
-    try:
-        return importlib.import_module("huggingface_hub")
-    except ImportError:
-        raise InvalidRequest(
-            "Fetching from the hub needs the package huggingface-hub: pip install 'attention-lab[hub]'."
-        ) from None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

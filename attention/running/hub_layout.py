@@ -49,6 +49,16 @@ def save_pretrained(model: nn.Module, folder: Path, size: Size, about: About, li
     return card
 
 
+def check_repository(name: str) -> None:
+    """Check that a repository's name is one.
+
+    Raises:
+        InvalidRequest: it is not OWNER/NAME as the hub has names.
+    """
+    if not REPOSITORY.fullmatch(name):
+        raise InvalidRequest(f"{name!r} is no repository of the hub. Write owner/name.")
+
+
 def push(client: Client, folder: Path, repository: str, private: bool = True) -> str:
     """Send a folder to the hub; gives the address.
 
@@ -56,12 +66,11 @@ def push(client: Client, folder: Path, repository: str, private: bool = True) ->
         InvalidRequest: the repository's name is none.
         BadCheckpoint: the hub refuses, or cannot be reached.
     """
-    if not REPOSITORY.fullmatch(repository):
-        raise InvalidRequest(f"{repository!r} is no repository of the hub. Write owner/name.")
+    check_repository(repository)
     try:
         client.create_repo(repository, private=private, exist_ok=True)
         client.upload_folder(repo_id=repository, folder_path=folder, commit_message="Weights, configuration and card")
-    except (OSError, ValueError, RuntimeError) as error:  # the hub's errors are all of these
+    except Exception as error:  # the hub's client raises errors of its own, of its HTTP library and of the system
         raise BadCheckpoint(
             f"{repository} cannot be written: {first_line(error)}. The files are in {folder}; "
             "'hf auth login' stores a token."

@@ -67,7 +67,7 @@ class Hub:
         owner = repository.partition("/")[0]
         if self.owners is not None and owner not in self.owners:
             raise BadCheckpoint(f"{repository!r} is not fetched here: repositories of {', '.join(self.owners)} are.")
-        client = _client()
+        client = hub_client()
         cached = client.try_to_load_from_cache(repository, file, cache_dir=self.cache, revision=revision)
         if isinstance(cached, str):
             return Path(cached)
@@ -83,7 +83,7 @@ class Hub:
     def cached(self, repository: str, file: str, revision: str | None = None) -> Path | None:
         """Where a file lies that was fetched before; None if it was not, or the client is not installed."""
         try:
-            client = _client()
+            client = hub_client()
         except BadCheckpoint:
             return None
         cached = client.try_to_load_from_cache(repository, file, cache_dir=self.cache, revision=revision)
@@ -92,7 +92,7 @@ class Hub:
     def obstacle(self) -> str | None:
         """Why nothing can be fetched here, as a sentence; None if nothing is known to be in the way."""
         try:
-            client = _client()
+            client = hub_client()
         except BadCheckpoint as error:
             return str(error)
         if self.offline or client.constants.HF_HUB_OFFLINE:
@@ -200,14 +200,19 @@ def _progress_bar(on_progress: Callable[[int, int, int], None]) -> type[Any]:
     return type("Progress", (base,), {"__init__": begin, "update": update})
 
 
-def _client() -> Any:
+def hub_client() -> Any:
+    """Import the client library of the hub.
+
+    Raises:
+        BadCheckpoint: it is not installed.
+    """
     try:
         client = importlib.import_module("huggingface_hub")
         importlib.import_module("huggingface_hub.errors")
         importlib.import_module("huggingface_hub.constants")
     except ImportError as error:
         raise BadCheckpoint(
-            "Weights from the hub need the package huggingface-hub: pip install 'attention-lab[hub]'. "
+            "The hub needs the package huggingface-hub: pip install 'attention-lab[hub]'. "
             "A local file does not: weights=file:NAME."
         ) from error
     return client

@@ -3,7 +3,7 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,12 +14,12 @@ from attention.analyses.export import SUFFIXES
 from attention.attach import attach
 from attention.build import build
 from attention.commands import main
-from attention.errors import BadCheckpoint, InvalidRequest
+from attention.errors import InvalidRequest
 from attention.modules import modules
 from attention.network import describe
 from attention.reports.export import ExportCard, Format
 from attention.running.export import FORMATS, About, export
-from attention.running.hub_layout import configuration, push, save_pretrained
+from attention.running.hub_layout import configuration, save_pretrained
 from attention.spec import Preprocess, Variant
 from attention.weights.find import Checkpoints
 from tests.attention.weights.checkpoint_files import logits, randomised, trained
@@ -207,30 +207,13 @@ def test_safetensors_hold_the_weights_and_the_hubs_layout_reads_back(tmp_path: P
     assert "license: apache-2.0" in (tmp_path / "me" / "net" / "README.md").read_text()
 
 
-class Hub:
-    """A hub that remembers what it is sent, or refuses."""
-
-    def __init__(self, refusal: Exception | None = None) -> None:
-        self.refusal = refusal
-        self.sent: list[Any] = []
-
-    def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> None:
-        if self.refusal:
-            raise self.refusal
-        self.sent.append((repo_id, private))
-
-    def upload_folder(self, *, repo_id: str, folder_path: Path, commit_message: str) -> None:
-        self.sent.append((repo_id, folder_path))
-
-
-def test_a_folder_is_sent_to_a_private_repository_and_a_refusal_keeps_it(tmp_path: Path) -> None:
-    hub = Hub()
-    assert push(hub, tmp_path, "me/net") == "hub:me/net"
-    assert hub.sent == [("me/net", True), ("me/net", tmp_path)]
-    with pytest.raises(BadCheckpoint, match="me/net cannot be written: 401: no token. The files are in"):
-        push(Hub(OSError("401: no token.")), tmp_path, "me/net")
-    with pytest.raises(InvalidRequest, match="'net' is no repository of the hub. Write owner/name"):
-        push(hub, tmp_path, "net")
+@pytest.mark.parametrize("name", ["net", "me/", "a/b/c"])
+def test_a_repository_that_cannot_be_one_is_told_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main(["export", "resnet20/eca?weights=shipped", "-o", str(tmp_path / "net"), "--hub", name]) == 2
+    assert f"{name!r} is no repository of the hub. Write owner/name." in capsys.readouterr().err
+    assert not (tmp_path / "net").exists()
 
 
 @pytest.mark.parametrize("name", ["net.pth", "net.tflite"])

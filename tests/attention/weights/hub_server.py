@@ -1,12 +1,14 @@
-"""A hub on this machine, for the client library to meet: files, refusals, answers that break off."""
+"""A hub on this machine, for the client library to meet: files, refusals, answers that break off, and what is sent."""
 
+import base64
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,13 +16,14 @@ import pytest
 from attention.weights.hub import LARGEST_BYTES
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TOKEN = "hf_of_the_tests"
 needs_client = pytest.mark.skipif(
     find_spec("huggingface_hub") is None, reason="needs huggingface-hub: pip install 'attention-lab[hub]'"
 )
 
 
 class Server(BaseHTTPRequestHandler):
-    """As much of the hub as a download needs. What a repository is like is its name."""
+    """As much of the hub as a download and a push need. What a repository is like is its name."""
 
     weights: ClassVar[bytes] = b""
     config: ClassVar[bytes] = b'{"architecture": "resnet20"}'
@@ -28,6 +31,10 @@ class Server(BaseHTTPRequestHandler):
     tokens: ClassVar[list[str | None]] = []
     cuts: ClassVar[int] = 0
     """How many answers from now on break off in the middle."""
+    sent: ClassVar[dict[str, bytes]] = {}
+    """Files of the last commit."""
+    private: ClassVar[dict[str, bool]] = {}
+    """Repositories that were made -> whether only their owner reads them."""
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -36,6 +43,8 @@ class Server(BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def _answer(self, body: bool) -> None:
+        if self.path.startswith("/api/"):  # is there such a repository?
+            return self._refuse(401, "RepoNotFound")
         self.asked.append(f"{self.command} {self.path} {self.headers.get('Range', '')}".strip())
         self.tokens.append(self.headers.get("Authorization"))
         _, _, name, _, revision, file = urlsplit(self.path).path.split("/", 5)  # a proxy is asked for a whole address
@@ -51,6 +60,44 @@ class Server(BaseHTTPRequestHandler):
         else:
             data = self.weights if file == "model.safetensors" else self.config
             self._send(name, data, body)
+
+    def do_POST(self) -> None:
+        """Make a repository, or take a commit of small files as the hub's own API does."""
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        place = urlsplit(self.path).path
+        self.tokens.append(self.headers.get("Authorization"))
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self._refuse(401, "")
+        elif place == "/api/repos/create":
+            asked = json.loads(content)
+            name = f"{asked['organization']}/{asked['name']}"
+            self.private[name] = "private" in (asked.get("visibility"), asked.get("private") and "private")
+            self._json({"url": f"http://{self.headers['Host']}/{name}"})
+        elif place.endswith("/preupload/main"):
+            files = [file["path"] for file in json.loads(content)["files"]]
+            self._json({"files": [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in files]})
+        elif place.endswith("/commit/main"):
+            name = place.removeprefix("/api/models").removesuffix("/commit/main")
+            rows = [json.loads(row) for row in content.splitlines()]
+            self.sent.clear()
+            self.sent.update(
+                {
+                    row["value"]["path"]: base64.b64decode(row["value"]["content"])
+                    for row in rows
+                    if row["key"] == "file"
+                }
+            )
+            self._json({"commitOid": COMMIT, "commitUrl": f"http://{self.headers['Host']}{name}/commit/{COMMIT}"})
+        else:
+            self._json({"errors": [], "warnings": []})  # the client has the page's first lines checked
+
+    def _json(self, answer: dict[str, Any]) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def _send(self, name: str, data: bytes, body: bool) -> None:
         size = {"huge": 1 << 40, "large": LARGEST_BYTES}.get(name, len(data))
