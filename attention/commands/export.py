@@ -61,10 +61,8 @@ def run(chosen: argparse.Namespace) -> None:
     card = save_pretrained(model, out, size, about, chosen.licence)
     print("\n".join(_told(card, out)), flush=True)
     if chosen.hub:
-        print(
-            f"Sent. Ask for weights={push(hub_client().HfApi(), out, chosen.hub, private=not chosen.public)}.",
-            flush=True,
-        )
+        sent = push(hub_client().HfApi(), out, chosen.hub, private=not chosen.public)
+        print(f"Sent. Ask for weights={sent}.", flush=True)
 
 
 def _told(card: ExportCard, out: Path) -> list[str]:

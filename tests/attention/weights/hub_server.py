@@ -80,13 +80,8 @@ class Server(BaseHTTPRequestHandler):
             name = place.removeprefix("/api/models").removesuffix("/commit/main")
             rows = [json.loads(row) for row in content.splitlines()]
             self.sent.clear()
-            self.sent.update(
-                {
-                    row["value"]["path"]: base64.b64decode(row["value"]["content"])
-                    for row in rows
-                    if row["key"] == "file"
-                }
-            )
+            files = [row["value"] for row in rows if row["key"] == "file"]
+            self.sent.update({file["path"]: base64.b64decode(file["content"]) for file in files})
             self._json({"commitOid": COMMIT, "commitUrl": f"http://{self.headers['Host']}{name}/commit/{COMMIT}"})
         else:
             self._json({"errors": [], "warnings": []})  # the client has the page's first lines checked
