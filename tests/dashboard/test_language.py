@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from babel.messages import Catalog
 
-from attention.reports.study import StudyReport
+from attention import shipped_reports
+from attention.reports.study import StudyRequest
 from dashboard import catalogue, language
 from dashboard.service_sentences import translated
 
-SHIPPED_STUDY = Path(catalogue.FOLDER).parent / "attention" / "weights" / "shipped" / "study.json"
 PLACE = re.compile(r"%\((\w+)\)")
 
 
@@ -148,7 +148,7 @@ def test_a_sentence_of_the_service_keeps_its_numbers_in_chinese(
 
 
 def test_all_that_the_shipped_study_says_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
-    study = StudyReport.model_validate_json(SHIPPED_STUDY.read_text("utf-8"))
+    study = next(report for _, report in shipped_reports.of(StudyRequest))
     verdicts = [arm.verdict for arm in study.arms if arm.verdict]
     said = [study.headline, *study.caveats, *study.test_set, study.data.sentence]
     said += [sentence for verdict in verdicts for sentence in (verdict.sentence, *verdict.notes)]

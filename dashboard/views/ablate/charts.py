@@ -125,7 +125,7 @@ def _heat_map(
         tooltip=[
             alt.Tooltip("scope:N", title=say("scope")),
             alt.Tooltip("kind:N", title=say("kind")),
-            alt.Tooltip("change:Q", title=say("change"), format=f"{signed}.2f"),
+            alt.Tooltip("change:Q", title=title, format=f"{signed}.2f"),
             *tips,
         ],
     )

@@ -169,5 +169,7 @@ def _downloads(report: FoldReport) -> None:
                 icon=":material/download:",
             )
     drawing.files(report, f"fold {report.network.name.partition('?')[0]}")
+    if report.kept is None and not report.caveats:
+        st.caption(say("The folded network does not come along with this report: ask it here, and the job keeps it."))
     if report.kept is not None:
         exports.offer([report.kept.variant])
