@@ -9,6 +9,7 @@ from attention.reports.disagreement import DisagreementReport, DisagreementReque
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures, Variant
 from dashboard import connect
+from dashboard.drawing import words
 from dashboard.views.ablate import disagreement_panels as disagree_panels
 from dashboard.views.ablate import fold as fold_panels
 from dashboard.views.look import cam as cam_panels
@@ -98,15 +99,15 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
     shown.query_params["job"] = job
     shown.run()
     assert not shown.exception and not shown.error
-    assert report.headline in texts(shown.subheader)
+    assert words.relabelled(report.headline, disagree_panels.networks(report)) in texts(shown.subheader)
     labels = disagree_panels.named(report)
-    assert list(labels.values()) == ["none", "se", "se without"]
+    assert list(labels.values()) == ["None", "SE", "SE without"]
     said = texts(shown.markdown)
     assert report.entries and all(disagree_panels.said(entry, labels) in said for entry in report.entries)
     cells = table(shown, "first", "second", "agreement")
     assert len(cells) == 2 * len(report.pairs)
     assert list(cells["agreement"][::2]) == pytest.approx([pair.agreement for pair in report.pairs])
-    assert list(disagree_panels.flips(report)["network"]) == ["resnet20/se"]
+    assert list(disagree_panels.flips(report)["network"]) == ["SE"]
 
 
 @pytest.mark.full

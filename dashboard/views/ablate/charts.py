@@ -219,7 +219,7 @@ def cumulative(report: SweepReport) -> Chart | None:
             ]
     if not rows:
         return None
-    title = say("top-1 accuracy, %%") if report.labelled else say("images with the same first class, %")
+    title = say("top-1 accuracy, %") if report.labelled else say("images with the same first class, %")
     chart: alt.Chart = (
         alt.Chart(pd.DataFrame(rows))
         .mark_line(point=True)
@@ -228,7 +228,7 @@ def cumulative(report: SweepReport) -> Chart | None:
             y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
             color=_hue(report.kinds),
             strokeDash=alt.StrokeDash(
-                "direction:N", sort=list(families.values()), legend=alt.Legend(orient="top", title=None)
+                "direction:N", sort=list(families.values()), legend=alt.Legend(orient="bottom", title=None, columns=1)
             ),
             tooltip=["direction:N", "kind:N", "gates:Q", alt.Tooltip("value:Q", title=say("value"), format=".2f")],
         )

@@ -12,7 +12,7 @@ from attention.reports.disagreement import RANKS, Answer, DisagreementReport, Di
 from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
-from dashboard.drawing import theme
+from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, STEP, Chart
 from dashboard.language import say
 from dashboard.service_sentences import translated
@@ -43,15 +43,16 @@ def form() -> Callable[[], DisagreementRequest] | None:
 
 def described(request: DisagreementRequest) -> str:
     """A search for disagreement in a line."""
-    names = ", ".join(variant.attention or "none" for variant in request.variants)
+    names = ", ".join(words.labels([variant.name for variant in request.variants]).values())
     return f"**{names}** · {request.images.data or say('photos')}: {say(RANKS[request.rank_by])}"
 
 
 def show(report: DisagreementReport, final: bool) -> None:
     """The finding, the images, and how often any two arms agree."""
-    st.subheader(translated(report.headline), anchor=False)
+    short = networks(report)
+    st.subheader(words.relabelled(translated(report.headline), short), anchor=False)
     for caveat in report.caveats:
-        st.warning(translated(caveat), icon=":material/warning:")
+        st.warning(words.relabelled(translated(caveat), short), icon=":material/warning:")
     labels = named(report)
     st.caption(
         say(
@@ -91,17 +92,23 @@ def show(report: DisagreementReport, final: bool) -> None:
         drawing.files(report, "disagreement " + " ".join(one.name.partition("?")[0] for one in report.networks))
 
 
+def networks(report: DisagreementReport) -> dict[str, str]:
+    """Short name of a network -> what pictures call it."""
+    return words.labels([network.name for network in report.networks])
+
+
 def named(report: DisagreementReport) -> dict[str, str]:
     """Id of an arm -> what pictures call it."""
+    short = networks(report)
     return {
-        arm.id: f"{arm.network.partition('?')[0].partition('/')[2]}{' without' if arm.removed else ''}"
+        arm.id: say("%(network)s without", network=short[arm.network]) if arm.removed else short[arm.network]
         for arm in report.arms
     }
 
 
 def said(entry: Entry, labels: dict[str, str]) -> str:
     """What every arm says of an image, the right ones green."""
-    lines = [f"**{entry.label}**" if entry.label else ""]
+    lines = [f"**{say(entry.label)}**" if entry.label else ""]
     lines += [f"{_mark(answer)} {labels[answer.arm]}: {_class(answer)}" for answer in entry.answers]
     return "  \n".join(line for line in lines if line)
 
@@ -111,7 +118,7 @@ def _mark(answer: Answer) -> str:
 
 
 def _class(answer: Answer) -> str:
-    return f"{answer.first.label or answer.first.index} {answer.first.probability:.0%}"
+    return f"{say(answer.first.label) if answer.first.label else answer.first.index} {answer.first.probability:.0%}"
 
 
 def agreement(report: DisagreementReport) -> Chart:
@@ -152,7 +159,7 @@ def flips(report: DisagreementReport) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "network": flip.network.partition("?")[0],
+                "network": networks(report)[flip.network],
                 "changed": f"{flip.flipped:,} ({flip.share:.1%})",
                 "became right": "" if flip.to_right is None else flip.to_right,
                 "became wrong": "" if flip.to_wrong is None else flip.to_wrong,

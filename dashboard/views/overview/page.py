@@ -87,8 +87,8 @@ def conditions(report: OverviewReport) -> str:
     if (time := next((row.time for row in report.rows if row.time), None)) is not None:
         parts.append(
             say(
-                "Time: by the plain network's, images a pass: %(batch)s, CPU threads: %(threads)s, on %(device)s, "
-                "%(date)s; of the plain network, its second timing by its first.",
+                "Time: ratio to the plain network, measured on %(device)s, %(date)s (images a pass: %(batch)s, CPU "
+                "threads: %(threads)s); in the plain network's own row, its second timing by its first.",
                 **time.model_dump(include={"batch", "threads", "device", "date"}),
             )
         )
