@@ -10,6 +10,7 @@ import pytest
 from babel.messages import Catalog
 
 from attention import shipped_reports
+from attention.reports.latency import LatencyRequest
 from attention.reports.study import StudyRequest
 from dashboard import catalogue, language
 from dashboard.service_sentences import translated
@@ -145,6 +146,23 @@ def test_a_sentence_of_the_service_keeps_its_numbers_in_chinese(
     assert all(part in translated(english) for part in chinese)
     assert not re.search("[a-z]{3,} [a-z]{3,}", translated(english))
     assert translated("A sentence that no template has.") == "A sentence that no template has."
+
+
+def test_all_that_shipped_reports_say_first_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [report.conditions for _, report in shipped_reports.of(LatencyRequest)]
+    for stored in shipped_reports.every().values():
+        report = stored.report
+        said += [
+            report["headline"],
+            *report["caveats"],
+            *(report.get(key) for key in ("images", "calibration", "methods")),
+        ]
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    chinese = {sentence: translated(sentence) for sentence in said if sentence}
+    assert not [english for english, text in chinese.items() if not re.search("[\u4e00-\u9fff]", text)]
+    assert not [text for text in chinese.values() if re.search("[a-z]{3,} [a-z]{3,} [a-z]{3,}", text)]
+    headline = next(text for english, text in chinese.items() if english.startswith("Replacing every gate"))
+    assert "均值" in headline and "−6.00 个百分点 [−13.48, +1.72]" in headline
 
 
 def test_all_that_the_shipped_study_says_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:

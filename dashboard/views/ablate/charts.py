@@ -228,11 +228,13 @@ def cumulative(report: SweepReport) -> Chart | None:
             y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
             color=_hue(report.kinds),
             strokeDash=alt.StrokeDash(
-                "direction:N", sort=list(families.values()), legend=alt.Legend(orient="bottom", title=None, columns=1)
+                "direction:N",
+                sort=list(families.values()),
+                legend=alt.Legend(orient="bottom", title=None, columns=1, symbolType="stroke", symbolSize=400),
             ),
             tooltip=["direction:N", "kind:N", "gates:Q", alt.Tooltip("value:Q", title=say("value"), format=".2f")],
         )
-        .properties(height=320)
+        .properties(height=400)
     )
     return chart
 

@@ -18,7 +18,8 @@ from dashboard.language import say
 from dashboard.service_sentences import translated
 from dashboard.widgets import data_sets, forms, gates
 
-COLUMNS = 6
+CARD = 184
+"""Width of an image with its answers, pixels: six in a row of a desktop, two on a phone."""
 DEFAULT: tuple[Variant, ...] = DisagreementRequest.model_fields["variants"].default
 
 
@@ -60,14 +61,13 @@ def show(report: DisagreementReport, final: bool) -> None:
             "%(entries)s are shown, the most different on top.",
             differing=f"{report.differing:,}",
             n=f"{report.n:,}",
-            images=report.images,
+            images=translated(report.images),
             entries=len(report.entries),
         )
     )
-    for start in range(0, len(report.entries), COLUMNS):
-        row = report.entries[start : start + COLUMNS]
-        for entry, column in zip(row, st.columns(COLUMNS), strict=False):
-            with column.container(border=True):
+    with st.container(horizontal=True, gap="small"):
+        for entry in report.entries:
+            with st.container(border=True, width=CARD):
                 if entry.thumbnail:
                     st.image(base64.b64decode(entry.thumbnail), width="stretch", alt=said(entry, labels))
                 st.markdown(said(entry, labels))
@@ -83,8 +83,8 @@ def show(report: DisagreementReport, final: bool) -> None:
             st.caption(
                 say(
                     "Gates replaced by: %(removal)s, over %(calibration)s.",
-                    removal=report.removal,
-                    calibration=report.calibration,
+                    removal=translated(report.removal or ""),
+                    calibration=translated(report.calibration),
                 )
             )
     st.caption(translated(report.methods))

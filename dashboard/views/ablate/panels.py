@@ -144,8 +144,10 @@ def show(report: SweepReport, final: bool) -> None:
         if report.accuracy is not None
         else ""
     )
-    put_in = say(" Put in: %(calibration)s.", calibration=report.calibration) if report.calibration else ""
-    st.caption(f"{report.network} · {report.images}, {accuracy}n = {report.n:,}.{put_in} {translated(report.methods)}")
+    calibration = translated(report.calibration or "")
+    put_in = say(" Put in: %(calibration)s.", calibration=calibration) if calibration else ""
+    network, images = report.network.partition("?")[0], translated(report.images)
+    st.caption(f"{network} · {images}, {accuracy}n = {report.n:,}.{put_in}")
     if not report.effects:
         return
     left, right = st.columns([3, 2], gap="large")
@@ -182,5 +184,6 @@ def show(report: SweepReport, final: bool) -> None:
                     "others."
                 )
             )
+    st.caption(translated(report.methods))
     if final:
         downloads(report, "sweep", report.device)
