@@ -22,7 +22,7 @@ from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
-NUMBER = "a number"
+NUMBER = marked("a number")
 PLAIN = "none"
 NAMES = marked(
     "A name is backbone/attention(option=value)@position:stages. A module's name alone is a trained network."
@@ -191,8 +191,8 @@ def _placement(catalog: Catalog, backbone: BackboneEntry, key: str) -> Placement
 def position(column: DeltaGenerator, catalog: Catalog, backbone: BackboneEntry, key: str) -> str:
     """A picker for the places that a backbone has."""
     known = [name for name in catalog.placements if name in backbone.positions or name == "published"]
-    about = "  \n".join(f"**{name}** {catalog.placements[name]}" for name in known)
-    return str(column.selectbox(say("Position"), known, key=f"{key}.position", help=about))
+    about = "  \n".join(f"**{name}** {translated(catalog.placements[name])}" for name in known)
+    return str(column.selectbox(say("Position"), known, key=f"{key}.position", help=about, persist_state="session"))
 
 
 def about_module(module: ModuleEntry, backbone: BackboneEntry) -> None:
@@ -218,19 +218,27 @@ def _resolve(field: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
 
 
 def _widget(name: str, field: Mapping[str, Any], key: str) -> OptionValue | None:
-    default, about = field.get("default"), field.get("description")
     kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
     names = [value for kind in kinds for value in _named(kind)]
     rest = [kind for kind in kinds if not _named(kind)]
-    if names and rest:
-        start = names.index(default) if default in names else len(names)
-        picked: OptionValue = st.selectbox(name, [*names, NUMBER], index=start, help=about, key=key)
-        return picked if picked != NUMBER else _free(f"{name}: {NUMBER}", rest[0], default, None, f"{key}.number")
-    if names:
-        start = names.index(default) if default in names else 0
-        chosen: OptionValue = st.selectbox(name, names, index=start, help=about, key=key)
-        return chosen
-    return _free(name, rest[0] if rest else {}, default, about, key)
+    label, default = option_label(name), field.get("default")
+    about = translated(str(field.get("description", ""))) or None
+    if not names:
+        return _free(label, rest[0] if rest else {}, default, about, key)
+    offered = [*names, NUMBER] if rest else names
+    start = offered.index(default) if default in offered else len(names) if rest else 0
+    picked: OptionValue = st.selectbox(label, offered, start, _choice, key, about, persist_state="session")
+    return picked if picked != NUMBER else _free(f"{label}: {say(NUMBER)}", rest[0], default, None, f"{key}.number")
+
+
+def option_label(name: str) -> str:
+    """What an option is called in the reader's language, with its name in short names beside it: ``学习率 `lr` ``."""
+    return say(f"`{name}`")
+
+
+def _choice(value: OptionValue) -> str:
+    """A value as its list shows it."""
+    return say(NUMBER) if value == NUMBER else str(value)
 
 
 def _named(kind: Mapping[str, Any]) -> list[OptionValue]:
@@ -239,18 +247,19 @@ def _named(kind: Mapping[str, Any]) -> list[OptionValue]:
 
 def _free(label: str, kind: Mapping[str, Any], default: Any, about: str | None, key: str) -> OptionValue | None:
     low, high = kind.get("minimum", kind.get("exclusiveMinimum")), kind.get("maximum", kind.get("exclusiveMaximum"))
+    kept: dict[str, Any] = {"help": about, "key": key, "persist_state": "session"}
     match kind.get("type"):
         case "boolean":
-            return bool(st.checkbox(label, value=bool(default), help=about, key=key))
+            return bool(st.checkbox(label, value=bool(default), **kept))
         case "integer":
             start = default if isinstance(default, int) else 3 if _within(3, low, high) else low
-            whole: int = st.number_input(label, low, high, start, step=1, help=about, key=key)
+            whole: int = st.number_input(label, low, high, start, step=1, **kept)
             return whole
         case "number":
             least, most = (None if limit is None else float(limit) for limit in (low, high))
-            return st.number_input(label, least, most, float(default or 0), format="%g", help=about, key=key)
+            return float(st.number_input(label, least, most, float(default or 0), format="%g", **kept))
         case _:
-            text = st.text_input(label, "" if default is None else str(default), help=about, key=key).strip()
+            text = st.text_input(label, "" if default is None else str(default), **kept).strip()
             return _read(text) if text else None
 
 
