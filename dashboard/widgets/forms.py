@@ -17,6 +17,7 @@ from attention.errors import AttentionError
 from attention.names import BARE, split_names
 from attention.reports.catalog import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import Options, OptionValue, Placement, Variant
+from dashboard.drawing import words
 from dashboard.language import marked, say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
@@ -61,6 +62,7 @@ def variants(
     own = [f"{entry.name}/none" for entry in catalog.own_models if entry.problem is None]
     known = [entry.name for entry in catalog.shipped] + own + [variant.name for variant in default]
     offered = list(dict.fromkeys(known + st.session_state[key]))
+    called = words.in_lists(offered)
     names = st.multiselect(
         label or say("Networks"),
         offered,
@@ -68,7 +70,7 @@ def variants(
         accept_new_options=True,
         select_all=False,  # else Enter takes every name that the typed letters fit
         filter_mode="contains",
-        format_func=_shown,
+        format_func=lambda name: called.get(name, name),
         placeholder=say("Pick a network or type a name such as resnet50/se(reduction=8)@standard:3-4"),
         help=f"{about} {say(NAMES)}".strip(),
         persist_state="session",
@@ -85,6 +87,29 @@ def variants(
     return tuple(dict.fromkeys(chosen))
 
 
+def network(catalog: Catalog, names: Sequence[str], key: str) -> Variant | None:
+    """One network of a list, the first at the beginning, or any by its short name. It stands in the page's address."""
+    linked.start(key, names[0], lambda said: said[0] or None)
+    offered = list(dict.fromkeys([*names, st.session_state[key] or names[0]]))
+    called = words.in_lists(offered)
+    name = st.selectbox(
+        say("Network"),
+        offered,
+        key=key,
+        accept_new_options=True,
+        format_func=lambda name: called.get(name, name),
+        help=say(NAMES),
+        persist_state="session",
+    )
+    chosen, problems = _current(catalog, *read_variants(name or ""))
+    for problem in problems:
+        st.error(problem)
+    if problems or not chosen:
+        return None
+    linked.write(key, [chosen[0].name])
+    return chosen[0]
+
+
 def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str]) -> tuple[list[Variant], list[str]]:
     """The variants in the names of today; what is called otherwise now is said."""
     backbones, modules = ([entry.names for entry in shelf] for shelf in (catalog.backbones, catalog.modules))
@@ -97,11 +122,6 @@ def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str
         except AttentionError as error:
             faults.append(explained(error))
     return current, faults
-
-
-def _shown(name: str) -> str:
-    """A name in the list of networks, without what every shipped one says."""
-    return name.partition("?")[0] + (f" · {say('trained')}" if "weights=" in name else "")
 
 
 def _canonical(name: str) -> str:
