@@ -7,7 +7,6 @@ from html import escape
 import streamlit as st
 
 from attention.client import ServiceError, Unreachable
-from attention.names import height_and_width
 from attention.reports.compare import Comparison, PhotoFit, VariantSummary
 from attention.reports.exemplars import Exemplar, ExemplarsReport, ExemplarsRequest
 from attention.reports.maps import ChannelMap, MapsReport, MapsRequest
@@ -142,7 +141,7 @@ def _data_set(network: VariantSummary, row: Row, number: int) -> None:
         return
     name = linked.choice(st.selectbox, say("Images of"), stored, "data", next(iter(stored)))
     request = ExemplarsRequest(variant=network.variant, pictures=Pictures(data=name, limit=READ))
-    many = READ * math.prod(height_and_width(network.preprocess.input_size)) > AT_ONCE
+    many = READ * math.prod(network.preprocess.height_and_width) > AT_ONCE
     try:
         jobs.answered(
             request, many, say("Reading the data set"), lambda report, end: _ends(report, row, number, stored[name])
