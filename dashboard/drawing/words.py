@@ -1,7 +1,7 @@
 """What tables and pictures call things, so that all of them use the same short words."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attention.errors import AttentionError
 from attention.reports.compare import Comparison, GateSummary, Prediction
@@ -21,6 +21,11 @@ def backbone(variant: Variant) -> str:
     family, number = re.fullmatch(r"([a-z]*)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
     name = f"{FAMILIES[family]}{number.replace('_', ' ')}" if family in FAMILIES else name
     return f"{name} {sign}{options}".strip()
+
+
+def backbones(names: Iterable[str]) -> dict[str, str]:
+    """Name of each backbone -> what people call it."""
+    return {name: backbone(Variant(backbone=name)) for name in names}
 
 
 def labels(names: Sequence[str], host: bool = False) -> dict[str, str]:

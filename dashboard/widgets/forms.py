@@ -17,7 +17,7 @@ from attention.errors import AttentionError
 from attention.names import BARE, split_names
 from attention.reports.catalog import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import Options, OptionValue, Placement, Variant
-from dashboard.drawing import words
+from dashboard.drawing import theme, words
 from dashboard.language import marked, say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
@@ -152,7 +152,7 @@ def variant(catalog: Catalog, key: str) -> Variant:
     with right:
         names = [PLAIN, *(entry.name for entry in catalog.modules)]
         start = names.index("se") if "se" in names else 0
-        picked = st.selectbox(say("Attention"), names, start, key=f"{key}.attention")
+        picked = st.selectbox(say("Attention"), names, start, theme.called, key=f"{key}.attention")
         module = next((entry for entry in catalog.modules if entry.name == picked), None)
         chosen = options(module.options, f"{key}.attention.{module.name}") if module else {}
         if module:
@@ -184,8 +184,14 @@ def _same_network(made: Variant, shipped: Variant) -> bool:
 def _entry(label: str, entries: Sequence[BackboneEntry], key: str) -> BackboneEntry:
     titles = {entry.name: entry.title for entry in entries}
     start = list(titles).index(BARE["backbone"]) if BARE["backbone"] in titles else 0
+    called = words.backbones(titles)
     name = st.selectbox(
-        label, list(titles), start, key=key, help="  \n".join(f"**{n}** {translated(t)}" for n, t in titles.items())
+        label,
+        list(titles),
+        start,
+        called.__getitem__,
+        key=key,
+        help="  \n".join(f"**{n}** {translated(t)}" for n, t in titles.items()),
     )
     return next(entry for entry in entries if entry.name == name)
 

@@ -124,7 +124,9 @@ def test_a_photo_can_be_padded_and_everything_that_is_drawn_follows(page: AppTes
 @pytest.mark.full
 def test_networks_that_differ_in_more_than_attention_are_said_to(page: AppTest) -> None:
     whole(page)
-    assert "need not come from attention" not in texts(page.caption) + texts(page.markdown), "those that come along are trained alike"
+    assert "need not come from attention" not in texts(page.caption) + texts(page.markdown), (
+        "those that come along are trained alike"
+    )
     page.query_params["variant"] = ["resnet20/eca?weights=shipped"]
     whole(page)
     said = texts(page.caption) + texts(page.markdown)  # where it is one of several, it is folded

@@ -70,7 +70,7 @@ def networks(catalog: Catalog, data: DataSet) -> Networks | None:
     _select_linked(hosts, list(labels))
     left, right = st.columns(2)
     start = SMALL if SMALL in hosts else hosts[0]
-    picked = linked.choice(left.selectbox, say("Backbone"), hosts, BACKBONE, start)
+    picked = linked.choice(left.selectbox, say("Backbone"), words.backbones(hosts), BACKBONE, start)
     backbone = next(entry for entry in catalog.backbones if entry.name == picked)
     position = forms.position(right, catalog, backbone, f"study.place.{backbone.name}")
     chosen = linked.choices(
