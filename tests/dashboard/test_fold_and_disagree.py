@@ -99,9 +99,10 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
     shown.query_params["job"] = job
     shown.run()
     assert not shown.exception and not shown.error
-    assert words.relabelled(report.headline, disagree_panels.networks(report)) in texts(shown.subheader)
+    called = words.labels([network.name for network in report.networks])
+    assert words.relabelled(report.headline, called) in texts(shown.subheader)
     labels = disagree_panels.named(report)
-    assert list(labels.values()) == ["None", "SE", "SE without"]
+    assert list(labels.values()) == ["None", "SE", "SE without attention"]
     said = texts(shown.markdown)
     assert report.entries and all(disagree_panels.said(entry, labels) in said for entry in report.entries)
     cells = table(shown, "first", "second", "agreement")

@@ -42,8 +42,8 @@ def test_a_module_is_one_file_and_is_shown_in_english_until_its_title_has_its_ch
     """Those that come with the project have theirs; a new module's file breaks no test, and `make words` lists it."""
     every, must = set(catalogue.titles()), {message.id for message in sentences()}
     chinese = {message.id: message.string for message in catalogue.translated()}
-    assert not every & must, "a title that a page says, too, would have to be translated with the module's file"
-    assert sum(bool(chinese.get(title)) for title in every) >= 38, "those that come with the project"
+    assert not {title for title in every & must if title[0] != "`"}, "it would have to be translated with its file"
+    assert sum(bool(chinese.get(title)) for title in every) >= 100, "those that come with the project"
 
 
 def test_a_translation_has_the_same_values_and_no_english_sentence() -> None:
@@ -152,11 +152,8 @@ def test_all_that_shipped_reports_say_first_has_its_chinese(monkeypatch: pytest.
     said = [report.conditions for _, report in shipped_reports.of(LatencyRequest)]
     for stored in shipped_reports.every().values():
         report = stored.report
-        said += [
-            report["headline"],
-            *report["caveats"],
-            *(report.get(key) for key in ("images", "calibration", "methods")),
-        ]
+        said += [report["headline"], *report["caveats"]]
+        said += [report[key] for key in ("images", "calibration", "methods") if key in report]
     monkeypatch.setattr(language, "current", lambda: "zh")
     chinese = {sentence: translated(sentence) for sentence in said if sentence}
     assert not [english for english, text in chinese.items() if not re.search("[\u4e00-\u9fff]", text)]

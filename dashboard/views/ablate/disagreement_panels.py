@@ -50,10 +50,9 @@ def described(request: DisagreementRequest) -> str:
 
 def show(report: DisagreementReport, final: bool) -> None:
     """The finding, the images, and how often any two arms agree."""
-    short = networks(report)
-    st.subheader(words.relabelled(translated(report.headline), short), anchor=False)
-    for caveat in report.caveats:
-        st.warning(words.relabelled(translated(caveat), short), icon=":material/warning:")
+    called = words.labels([network.name for network in report.networks])
+    st.subheader(words.relabelled(translated(report.headline), called), anchor=False)
+    drawing.caveats(report.caveats, called)
     labels = named(report)
     st.caption(
         say(
@@ -89,21 +88,14 @@ def show(report: DisagreementReport, final: bool) -> None:
             )
     st.caption(translated(report.methods))
     if final:
-        drawing.files(report, "disagreement " + " ".join(one.name.partition("?")[0] for one in report.networks))
-
-
-def networks(report: DisagreementReport) -> dict[str, str]:
-    """Short name of a network -> what pictures call it."""
-    return words.labels([network.name for network in report.networks])
+        drawing.files(report, f"disagreement {' '.join(called.values())}")
 
 
 def named(report: DisagreementReport) -> dict[str, str]:
     """Id of an arm -> what pictures call it."""
-    short = networks(report)
-    return {
-        arm.id: say("%(network)s without", network=short[arm.network]) if arm.removed else short[arm.network]
-        for arm in report.arms
-    }
+    called = words.labels(list(dict.fromkeys(arm.network for arm in report.arms)))
+    without = {name: say("%(network)s without attention", network=label) for name, label in called.items()}
+    return {arm.id: (without if arm.removed else called)[arm.network] for arm in report.arms}
 
 
 def said(entry: Entry, labels: dict[str, str]) -> str:
@@ -156,10 +148,11 @@ def agreement(report: DisagreementReport) -> Chart:
 
 def flips(report: DisagreementReport) -> pd.DataFrame:
     """What removal does to each network's first classes, ready for a table."""
+    called = words.labels([flip.network for flip in report.flips])
     return pd.DataFrame(
         [
             {
-                "network": networks(report)[flip.network],
+                "network": called[flip.network],
                 "changed": f"{flip.flipped:,} ({flip.share:.1%})",
                 "became right": "" if flip.to_right is None else flip.to_right,
                 "became wrong": "" if flip.to_wrong is None else flip.to_wrong,

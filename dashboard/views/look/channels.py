@@ -14,11 +14,12 @@ from attention.reports.seen import SeenRequest
 from attention.schemas import Image
 from attention.spec import Pictures
 from dashboard import connect
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Row
 from dashboard.language import say
 from dashboard.refusals import explained
-from dashboard.service_sentences import translated, with_minus
+from dashboard.service_sentences import with_minus
 from dashboard.widgets import gallery, jobs, linked
 
 CHANNEL = "channel"
@@ -163,8 +164,7 @@ def _ends(report: ExemplarsReport, row: Row, number: int, data: str) -> None:
             data=data,
         )
     )
-    for caveat in report.caveats:
-        st.caption(f":material/info: {translated(caveat)}")
+    drawing.caveats(report.caveats)
 
 
 def _images(report: ExemplarsReport, title: str, exemplars: Sequence[Exemplar]) -> str:

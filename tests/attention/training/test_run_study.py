@@ -180,7 +180,11 @@ def first_run(data: Path, arm: str) -> str:
 @pytest.mark.full
 def test_a_study_trained_by_another_command_is_shipped_under_the_one_that_is_given(data: Path, tmp_path: Path) -> None:
     assert main(command(data, "--seeds", "1")) == 0
-    out, reports, asked = tmp_path / "out", tmp_path / "reports", StudyRequest(data="shades", variants=ARMS)
+    out, reports, asked = (
+        tmp_path / "out",
+        tmp_path / "reports",
+        StudyRequest(data="shades", variants=tuple(map(Variant.parse, ARMS))),
+    )
     ship(asked, report_of(data), data.parent / "kept", out, reports, "make the-study", "Shades (small)")
     cards = [json.loads((tmp_path / "out" / f"resnet20-width=4--{name}.json").read_text()) for name in ("none", "eca")]
     assert [card["command"] for card in cards] == ["make the-study"] * 2
@@ -194,7 +198,7 @@ def test_an_arm_whose_first_run_failed_is_shipped_without_weights(data: Path, tm
     report = report_of(data)
     failed = report.runs[1].model_copy(update={"weights": None, "test_accuracy": None, "failed": "It diverged."})
     report = report.model_copy(update={"runs": (report.runs[0], failed)})
-    asked = StudyRequest(data="shades", variants=ARMS)
+    asked = StudyRequest(data="shades", variants=tuple(map(Variant.parse, ARMS)))
     ship(asked, report, data.parent / "kept", tmp_path / "out", tmp_path / "reports", "x", "Shades")
     assert not (tmp_path / "out" / "resnet20-width=4--eca.safetensors").exists()
     assert (tmp_path / "out" / "resnet20-width=4--none.safetensors").exists()
