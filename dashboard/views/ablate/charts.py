@@ -230,7 +230,7 @@ def cumulative(report: SweepReport) -> Chart | None:
             strokeDash=alt.StrokeDash(
                 "direction:N",
                 sort=list(families.values()),
-                legend=alt.Legend(orient="bottom", title=None, columns=1, symbolType="stroke", symbolSize=400),
+                legend=alt.Legend(orient="bottom", title=None, columns=1, symbolType="stroke", symbolStrokeColor=TEXT),
             ),
             tooltip=["direction:N", "kind:N", "gates:Q", alt.Tooltip("value:Q", title=say("value"), format=".2f")],
         )

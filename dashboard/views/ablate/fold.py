@@ -10,7 +10,7 @@ from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures
 from dashboard import connect
 from dashboard.drawing import draw as drawing
-from dashboard.drawing import theme
+from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, PALETTE, STEP, Chart
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
@@ -38,7 +38,7 @@ def form() -> Callable[[], FoldRequest] | None:
 
 def described(request: FoldRequest) -> str:
     """A fold in a line."""
-    return f"**{request.variant.name.partition('?')[0]}** · {request.images.data or say('photos')}"
+    return f"**{words.said(request.variant.name)}** · {request.images.data or say('photos')}"
 
 
 def show(report: FoldReport, final: bool) -> None:
@@ -51,7 +51,7 @@ def show(report: FoldReport, final: bool) -> None:
         say(
             "%(name)s on %(images)s, n = %(n)s; means over %(calibration)s. Mean gates and folded differ "
             "by at most %(error)s of the largest logit, which is rounding. %(methods)s",
-            name=report.network.name.partition("?")[0],
+            name=words.said(report.network.name),
             images=translated(report.images),
             n=f"{report.n:,}",
             calibration=translated(report.calibration),

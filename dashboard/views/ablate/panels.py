@@ -129,7 +129,7 @@ def show(report: SweepReport, final: bool) -> None:
     )
     calibration = translated(report.calibration or "")
     put_in = say(" Put in: %(calibration)s.", calibration=calibration) if calibration else ""
-    network, images = report.network.partition("?")[0], translated(report.images)
+    network, images = words.said(report.network), translated(report.images)
     st.caption(f"{network} · {images}, {accuracy}n = {report.n:,}.{put_in}")
     if not report.effects:
         return
