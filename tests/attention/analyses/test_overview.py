@@ -95,6 +95,7 @@ def test_an_analysis_that_runs_out_of_items_raises_what_a_future_can_carry(
         run(OverviewRequest(), lab)
 
 
+@pytest.mark.full
 def test_a_time_is_of_the_same_network_at_the_same_size_or_none(lab: DirectLab) -> None:
     reports = {stored.id: report for stored, report in shipped_reports.of(LatencyRequest)}
     timed = [row for row in run(OverviewRequest(), lab).rows if row.time]

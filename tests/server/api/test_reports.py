@@ -261,6 +261,7 @@ def test_the_id_does_not_depend_on_how_the_question_was_written(client: TestClie
 # ---------------------------------------------------------------- what comes along
 
 
+@pytest.mark.full
 def test_what_comes_along_is_listed_read_and_stays(client: TestClient) -> None:
     listed = client.get("/v1/reports", params={"shipped": True}).json()["reports"]
     names = [entry["id"] for entry in listed]
