@@ -125,7 +125,7 @@ def _heat_map(
         tooltip=[
             alt.Tooltip("scope:N", title=say("scope")),
             alt.Tooltip("kind:N", title=say("kind")),
-            alt.Tooltip("change:Q", title=say("change"), format=f"{signed}.2f"),
+            alt.Tooltip("change:Q", title=title, format=f"{signed}.2f"),
             *tips,
         ],
     )
@@ -219,7 +219,7 @@ def cumulative(report: SweepReport) -> Chart | None:
             ]
     if not rows:
         return None
-    title = say("top-1 accuracy, %%") if report.labelled else say("images with the same first class, %")
+    title = say("top-1 accuracy, %") if report.labelled else say("images with the same first class, %")
     chart: alt.Chart = (
         alt.Chart(pd.DataFrame(rows))
         .mark_line(point=True)
@@ -228,11 +228,13 @@ def cumulative(report: SweepReport) -> Chart | None:
             y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
             color=_hue(report.kinds),
             strokeDash=alt.StrokeDash(
-                "direction:N", sort=list(families.values()), legend=alt.Legend(orient="top", title=None)
+                "direction:N",
+                sort=list(families.values()),
+                legend=alt.Legend(orient="bottom", title=None, columns=1, symbolType="stroke", symbolSize=400),
             ),
             tooltip=["direction:N", "kind:N", "gates:Q", alt.Tooltip("value:Q", title=say("value"), format=".2f")],
         )
-        .properties(height=320)
+        .properties(height=400)
     )
     return chart
 

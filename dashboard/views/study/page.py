@@ -12,7 +12,7 @@ from dashboard.refusals import explained
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
 from dashboard.views.study import wizard
-from dashboard.widgets import exports, jobs, links, networks
+from dashboard.widgets import exports, job_desk, jobs, links, networks
 
 
 def main() -> None:
@@ -111,10 +111,12 @@ def show_report(report: StudyReport) -> None:
 
 def show_shipped() -> bool:
     """The study that comes with the service, where one does."""
-    report = connect.client().shipped_study()
-    if report is None:
+    shipped = connect.shipped(StudyRequest)
+    if shipped is None:
         return False
-    st.caption(say("This study comes with the service."))
+    stored, report = shipped
+    seeds = max((arm.n for arm in report.arms), default=0)
+    st.caption(job_desk.provenance(stored, report.device, report.data.name, seeds))
     show_report(report)
     offers = networks.shipped(connect.catalog())
     source = next((key for key, offer in offers.items() if offer.title == report.data.name), None)
