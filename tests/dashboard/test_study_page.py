@@ -217,7 +217,11 @@ def test_a_new_study_is_asked_for_in_three_steps_of_which_none_is_left_while_a_f
     page.button_group(key="study.modules").set_value([]).run()
     assert "at least two different networks" in texts(page.info)
     assert page.button(key="next").disabled and page.button(key="step.recipe").disabled
-    page.button_group(key="study.modules").set_value(["gc"]).run()
+    page.button_group(key="study.modules").set_value(["gc"])
+    page.toggle(key="sweep").set_value(True).run()
+    page.text_input(key="sweep.se.reduction").set_value("hello").run()
+    assert "reduction" in texts(page.error) and page.button(key="next").disabled
+    page.toggle(key="sweep").set_value(False).run()
     page.button(key="next").click().run()
     page.number_input(key="seeds").set_value(7).run()
     page.button(key="back").click().run()

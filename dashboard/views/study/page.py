@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from attention.reports.study import StudyReport, StudyRequest
 from attention.schemas import Job
 from dashboard import connect
+from dashboard.drawing import theme
 from dashboard.language import say
 from dashboard.refusals import explained
 from dashboard.views.study import form as study_form
@@ -30,6 +31,7 @@ def main() -> None:
             say("The link names a job of another kind (%(analysis)s).", analysis=job.analysis),
             icon=":material/link_off:",
         )
+        links.to(jobs.PAGE, jobs.called(job), ":material/task:", {jobs.ADDRESS: job.id})
         job = None
     for other in [candidate for candidate in mine if not candidate.ended and (job is None or candidate.id != job.id)]:
         running(other)
@@ -143,7 +145,7 @@ def described(job: Job) -> str:
         asked = StudyRequest.model_validate(job.request)
     except ValidationError:
         return str(job.request.get("data", ""))
-    arms = [arm.attention or "none" for arm in asked.arms()]
+    arms = [theme.called(arm.attention or theme.PLAIN) for arm in asked.arms()]
     few = ", ".join(dict.fromkeys(arms))
     return say(
         "**%(data)s**: %(few)s · %(arms)s networks × %(seeds)s seeds × %(epochs)s epochs",
