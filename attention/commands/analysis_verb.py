@@ -8,6 +8,7 @@ A verb's file is its help and two lines:
 
 import argparse
 import json
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -74,6 +75,8 @@ class AnalysisVerb:
             fields["device"] = chosen.device
         photos = [word for word in chosen.words if self._photos and _is_photo(word)]
         networks = [word for word in chosen.words if word not in photos]
+        if self._photos and not photos and not getattr(chosen, "data", None):
+            raise InvalidRequest(f"Name a photo{' or --data, a data set' if self._data else ''}: a file, or a sample.")
         if networks:
             fields |= self._named(networks)
         if photos and self._photos:
@@ -99,7 +102,8 @@ class AnalysisVerb:
 def _is_photo(word: str) -> bool:
     """Whether a word names a photo: a file, an id, a sample, or what looks like a file that is not there."""
     name = word.lower()
-    return bool(IMAGE.fullmatch(word)) or name.endswith(SUFFIXES) or any(sample.name == word for sample in samples())
+    known = bool(IMAGE.fullmatch(word)) or any(sample.name == word for sample in samples())
+    return known or name.endswith(SUFFIXES) or Path(word).is_file()
 
 
 def _add_option(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:

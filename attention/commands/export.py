@@ -22,6 +22,7 @@ from attention.network import describe
 from attention.reports.export import ExportCard
 from attention.running.export import FORMATS, About, export
 from attention.running.hub_layout import check_repository, push, save_pretrained
+from attention.progress import ProgressLine
 from attention.spec import Variant
 from attention.weights.hub import hub_client
 
@@ -55,10 +56,12 @@ def run(chosen: argparse.Namespace) -> None:
     about = About(network.variant, network.preprocess, network.labels)
     model, out = build(network.variant, checkpoints), chosen.out.expanduser()
     size = chosen.size or network.preprocess.input_size
-    if out.suffix:
-        print("\n".join(_told(export(model, out, size, about), out)), flush=True)
-        return
-    card = save_pretrained(model, out, size, about, chosen.licence)
+    with ProgressLine() as line:
+        line(0, 0, f"writing {out.name}, and checking it")
+        if out.suffix:
+            card = export(model, out, size, about)
+        else:
+            card = save_pretrained(model, out, size, about, chosen.licence)
     print("\n".join(_told(card, out)), flush=True)
     if chosen.hub:
         sent = push(hub_client().HfApi(), out, chosen.hub, private=not chosen.public)

@@ -33,6 +33,8 @@ def load_model(source: str, folder: Path) -> nn.Module:
         InvalidRequest: what is there fails, or gives no model.
     """
     place, separator, name = source.rpartition(":")
+    if not separator and source.endswith(".py"):
+        raise InvalidRequest(f"Say which function of {source} gives the model: {source}:NAME.")
     if not separator:
         return build(Variant.parse(source), Files(folder).checkpoints)
     if place == "timm":

@@ -131,6 +131,13 @@ def test_watch_finds_the_gates_of_a_users_own_model(here: Path, capsys: pytest.C
     [
         (["compare", "kitten.jpg", "se"], "There is no file 'kitten.jpg'"),
         (["compare", PHOTO, "resnet20/cbma"], "Did you mean 'cbam'?"),
+        (["compare", "se"], "Name a photo: a file, or a sample."),
+        (["sweep", "eca"], "Name a photo or --data, a data set"),
+        (["compare", "model.py", "se"], "text"),
+        (["watch", "resnet20/se@stem"], "placement.position: Input should be"),
+        (["watch", "./model.py"], "Say which function of ./model.py gives the model: ./model.py:NAME."),
+        (["watch", "model:build", "--gates", "conv=round"], "'round' is not a kind of gate; there is channel"),
+        (["cost", "resnet20/eca", "-o", "/dev/null/cost.txt"], "/dev/null"),
         (["compare", PHOTO, "--top-k", "many"], "top_k: Input should be a valid integer"),
         (["sweep", "eca", "se", "--data", "pets"], "about one network"),
         (["sweep", "eca", PHOTO, "--data", "pets"], "either photos or --data"),
