@@ -217,7 +217,9 @@ def test_a_repository_that_cannot_be_one_is_told_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
-    ("example", "channels"), [((1, 12, 16), 1), (torch.zeros(1, 3, 12, 16), 3), ((12, 16), 3)], ids=["CHW", "batch", "HW"]
+    ("example", "channels"),
+    [((1, 12, 16), 1), (torch.zeros(1, 3, 12, 16), 3), ((12, 16), 3)],
+    ids=["CHW", "batch", "HW"],
 )
 def test_an_example_says_channels_height_and_width(tmp_path: Path, example: Any, channels: int) -> None:
     card = export(nn.Conv2d(channels, 2, 3), tmp_path / "net.safetensors", example)
