@@ -19,10 +19,10 @@ from attention.data.files import Files
 from attention.errors import InvalidRequest
 from attention.names import Size, height_and_width
 from attention.network import describe
+from attention.progress import ProgressLine
 from attention.reports.export import ExportCard
 from attention.running.export import FORMATS, About, export
 from attention.running.hub_layout import check_repository, push, save_pretrained
-from attention.progress import ProgressLine
 from attention.spec import Variant
 from attention.weights.hub import hub_client
 

@@ -71,8 +71,8 @@ def export(model: nn.Module, out: str | Path, example: Size | Tensor | Shape, ab
         example: side of the input in pixels, its height and width, or (C, H, W); or a batch (B, C, H, W).
 
     Raises:
-        InvalidRequest: the example is none of these, the ending is not known, the file is there already, a package is missing, or the network cannot
-            be exported, or what was exported answers something else.
+        InvalidRequest: the example is none of these, the ending is not known, the file is there already, a package is
+            missing, or the network cannot be exported, or what was exported answers something else.
     """
     out = Path(out)
     kind = FORMATS.get(out.suffix)
