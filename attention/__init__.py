@@ -5,8 +5,9 @@
 
 ``Variant`` says what network is wanted and ``build`` makes it; ``capture`` and ``ablate`` look at its gates and replace
 them; ``watch``, ``attach``, ``count``, ``diagnose_model`` and ``export`` take any ``nn.Module``. ``Lab`` answers every
-analysis, ``look`` compares networks on a photo in one line, and ``Client`` asks a service. Each name is loaded when it is first used, so importing the
-package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads torch.
+analysis, ``look`` compares networks on a photo in one line, and ``Client`` asks a service. Each name is loaded when it
+is first used, so importing the package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads
+torch.
 """
 
 import importlib

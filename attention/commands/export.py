@@ -51,7 +51,7 @@ def run(chosen: argparse.Namespace) -> None:
         raise InvalidRequest("The hub takes a folder: give a name without an ending.")
     if chosen.hub:
         check_repository(chosen.hub)
-    checkpoints = Files(chosen.data.expanduser()).checkpoints
+    checkpoints = Files(chosen.data.expanduser(), any_path=True).checkpoints
     network = describe(Variant.parse(chosen.network), checkpoints)
     about = About(network.variant, network.preprocess, network.labels)
     model, out = build(network.variant, checkpoints), chosen.out.expanduser()

@@ -109,11 +109,11 @@ class Checkpoints:
         if name.lower().endswith(PICKLES):
             raise BadCheckpoint(_pickle(name))
         stem = name.removesuffix(".safetensors")
-        if self.any_path and (self.folder is None or not NAME.fullmatch(stem)):
+        stored = self.folder is not None and NAME.fullmatch(stem) is not None
+        path = self._brought(f"{stem}.safetensors") if stored else None
+        if self.any_path and not (path and path.is_file()):
             path = Path(f"{stem}.safetensors").expanduser()
-        elif self.folder is not None and NAME.fullmatch(stem):
-            path = self._brought(f"{stem}.safetensors")
-        else:
+        if path is None:
             raise BadCheckpoint(
                 f"{name!r} is not a checkpoint's name: letters, digits and . _ - = only. It is looked for among the "
                 "checkpoints stored here; a path is not taken."
