@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from attention.analyses import question
 from attention.commands import data_options, report_options
 from attention.data.files import IMAGE, samples
+from attention.data.folder import DataFolder
 from attention.errors import InvalidRequest
 from attention.lab import Lab
 from attention.progress import ProgressLine
@@ -85,6 +86,12 @@ class AnalysisVerb:
         if self._data and chosen.data:
             if photos:
                 raise InvalidRequest("Name either photos or --data, a data set.")
+            data = DataFolder(lab.files.file_store)
+            if Path(chosen.data).exists() and data.path(chosen.data) is None:
+                raise InvalidRequest(
+                    f"{chosen.data} is a path, and --data takes a name that `attention-lab data list` shows. Bring a zip "
+                    f"or tar in by `attention-lab data add`, or copy the folder into {data.folder}."
+                )
             more = {"split": chosen.split, "limit": chosen.limit}
             fields[self._data] = {"data": chosen.data} | {name: value for name, value in more.items() if value}
         return fields

@@ -142,6 +142,7 @@ def test_watch_finds_the_gates_of_a_users_own_model(here: Path, capsys: pytest.C
         (["sweep", "eca", "se", "--data", "pets"], "about one network"),
         (["sweep", "eca", PHOTO, "--data", "pets"], "either photos or --data"),
         (["sweep", "eca", "--data", "nothing"], "no data set 'nothing'"),
+        (["sweep", "eca", "--data", "model.py"], "model.py is a path, and --data takes a name"),
         (["sweep", "eca", "--data", "pets", "--calibration", "{broken"], "begins like JSON"),
         (["cost", "resnet20/eca", "--table", "bill"], "It has: bills"),
         (["watch", "./model.py:bild"], "Did you mean 'build'?"),
