@@ -13,7 +13,6 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
-from attention import proposals
 from attention.aliases import canonical, combined, find, hint, renamings
 from attention.backbones import Backbone, Facts, ForeignNetwork, backbones
 from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, UnknownName, first_line
@@ -32,6 +31,7 @@ from attention.tracing.outputs import map_shape, outlines
 from attention.tracing.own_gates import install, met
 from attention.tracing.paths import submodules
 from attention.weights import load as weights
+from attention.weights import proposals
 from attention.weights.find import NOWHERE, Checkpoints
 
 LIBRARIES = ("timm", "torchvision")

@@ -334,6 +334,11 @@ class Preprocess(Plain):
         """Height and width of the input, pixels."""
         return self.size if self.width in (None, self.size) else (self.size, self.width)
 
+    @property
+    def height_and_width(self) -> tuple[int, int]:
+        """Height and width of the input as two numbers, pixels."""
+        return self.size, self.width or self.size
+
 
 class Recipe(Plain):
     """How a network is trained; the same recipe and seed give the same run on one device and torch version."""

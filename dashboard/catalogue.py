@@ -16,7 +16,7 @@ from attention.reports.disagreement import RANKS
 from attention.reports.latency import MODES
 from attention.reports.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.sweep import FAMILIES
-from attention.spec import ABLATIONS
+from attention.spec import ABLATIONS, POSITIONS, Recipe
 from dashboard.language import CATALOGUE
 
 FOLDER = Path(__file__).parent
@@ -38,16 +38,29 @@ def sentences() -> Catalog:
 
 
 def titles() -> Iterator[str]:
-    """List the titles of modules and backbones, which are shown in English until somebody has translated them."""
+    """List what files of modules and backbones say, which is shown in English until somebody has translated it.
+
+    These are titles, and names and descriptions of options.
+    """
     for shelf in ("modules", "backbones"):
         for file in sorted((FOLDER.parent / "attention" / shelf).glob("*.py")):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.ClassDef | ast.FunctionDef) and any(map(_registers, node.decorator_list)):
                     yield (ast.get_docstring(node) or "").partition("\n")[0]
+                    yield from _options(node)
+                elif isinstance(node, ast.keyword) and node.arg == "description":
+                    yield str(getattr(node.value, "value", ""))
+
+
+def _options(thing: ast.ClassDef | ast.FunctionDef) -> Iterator[str]:
+    """List the options of a module or backbone as labels of fields say them."""
+    for node in ast.walk(thing):
+        if isinstance(node, ast.FunctionDef) and node.name in ("__init__", thing.name):
+            yield from (f"`{option.arg}`" for option in node.args.kwonlyargs if option.arg != "classes")
 
 
 def _of_the_library() -> Iterator[str]:
-    """List what sample photos are called, and what replacing, sweeping, ranking and recipes mean."""
+    """List what sample photos are called, and what replacing, sweeping, ranking, recipes and positions mean."""
     yield from (
         *ABLATIONS.values(),
         *FAMILIES.values(),
@@ -55,7 +68,10 @@ def _of_the_library() -> Iterator[str]:
         *MODES.values(),
         *RECIPES,
         *RECIPE_NOTES.values(),
+        *POSITIONS.values(),
     )
+    for name, field in Recipe.model_fields.items():
+        yield from (f"`{name}`", str(field.description))
     with (FOLDER.parent / "attention" / "data" / "samples" / "samples.csv").open(encoding="utf-8") as rows:
         yield from (row["title"] for row in csv.DictReader(rows))
 

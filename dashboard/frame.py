@@ -14,11 +14,12 @@ import streamlit as st
 from streamlit.components import v2 as components
 
 from attention.client import ServiceError
+from attention.reports.fetch import FetchRequest
 from attention.schemas import Job
 from dashboard import connect, language
 from dashboard.drawing import theme
 from dashboard.language import marked, say
-from dashboard.widgets import jobs, linked, links
+from dashboard.widgets import jobs, linked, links, networks, weights
 
 ORDER = ("overview", "look", "ablate", "price", "study", "learn")
 """Addresses of the pages in the bar, as a visit goes; the first that exists is the home page."""
@@ -119,7 +120,7 @@ def _jobs() -> None:
     failed = [job for job in known if job.state == "failed" and job.id not in looked_at]
     running = [job for job in known if not job.ended]
     if failed:
-        text = say("%(analysis)s failed", analysis=_named(failed[0]))
+        text = say("%(analysis)s failed", analysis=jobs.called(failed[0]))
         _chip(failed[0], f":red[{text}]", ":material/error:")
     elif running:
         text = say("%(count)s jobs", count=len(running)) if len(running) > 1 else _progress(running[0])
@@ -127,34 +128,15 @@ def _jobs() -> None:
 
 
 def _progress(job: Job) -> str:
-    return say("%(analysis)s %(percent)s %%", analysis=_named(job), percent=_percent(job))
-
-
-def _named(job: Job) -> str:
-    """A kind of job in a word, as the reader's language has it."""
-    return say(HOMES[job.analysis][1]) if job.analysis in HOMES else job.analysis
+    return say("%(analysis)s %(percent)s %%", analysis=jobs.called(job), percent=_percent(job))
 
 
 def _percent(job: Job) -> int:
     return min(100, 100 * job.done // job.total) if job.total else 0
 
 
-HOMES = {
-    "study": ("study", marked("study")),
-    "sweep": ("ablate", marked("sweep")),
-    "fold": ("ablate", marked("fold")),
-    "diagnose": ("ablate", marked("diagnosis")),
-    "disagreement": ("disagreement", marked("search")),
-    "latency": ("measured", marked("measurement")),
-    "excitation": ("classes", marked("class curves")),
-    "stripe": ("classes", marked("stripes")),
-    "exemplars": ("look", marked("a data set read")),
-    "export": ("look", marked("export")),
-    "weights/fetch": ("look", marked("download")),
-}
-"""Kind of a job -> the address of the page that shows it, and what the kind is called."""
-
-
 def _chip(job: Job, text: str, icon: str) -> None:
-    home = HOMES[job.analysis][0] if job.analysis in HOMES else "study"
-    links.to(home, text, icon, {jobs.ADDRESS: job.id})
+    """A link to the page that shows a job; published networks that are fetched are shown where they are chosen."""
+    state = {networks.SOURCE: networks.IMAGENET, weights.PUBLISHED: str(job.request.get("name"))}
+    more = state if job.analysis == FetchRequest.analysis else {}
+    links.to(jobs.HOMES.get(job.analysis, (jobs.PAGE,))[0], text, icon, {**more, jobs.ADDRESS: job.id})

@@ -10,37 +10,32 @@ from dashboard import language
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated, with_minus
 
+STATUSES = {
+    400: marked("The file or table cannot be read."),
+    401: marked("An API key is needed."),
+    403: marked("That is not allowed from here."),
+    404: marked("That is not stored here."),
+    405: marked("The service does not know this question; is it of another version?"),
+    406: marked("The service does not know this question; is it of another version?"),
+    408: marked("It took too long; try again."),
+    409: marked("The name is taken, or an unfinished job needs it."),
+    413: marked("It is larger than the limits."),
+    415: marked("The service does not take files of this kind."),
+    421: marked("That is not allowed from here."),
+    422: marked("It cannot be done as asked."),
+    429: marked("The service has too much to do; try again in a moment."),
+    500: marked("This is a bug in the service; its log says more."),
+    503: marked("The service has too much to do; try again in a moment."),
+}
+"""Status of an answer -> what it means for the reader."""
 KINDS = {
-    "bad-request": marked("The file or table cannot be read."),
-    "bad-table": marked("The file or table cannot be read."),
-    "malformed-request": marked("The file or table cannot be read."),
-    "not-found": marked("That is not stored here."),
+    "attention-error": marked("It cannot be done as asked."),
     "missing-photos": marked("A photo is not here any more; upload it again."),
-    "unauthorized": marked("An API key is needed."),
     "unreadable-keys": marked("An API key is needed."),
     "not-an-operator": marked("That needs the key of an operator."),
     "not-owned": marked("It belongs to another key, which shares it."),
-    "forbidden": marked("That is not allowed from here."),
-    "foreign-origin": marked("That is not allowed from here."),
-    "misdirected-request": marked("That is not allowed from here."),
-    "method-not-allowed": marked("The service does not know this question; is it of another version?"),
-    "not-acceptable": marked("The service does not know this question; is it of another version?"),
-    "unsupported-media-type": marked("The service does not take files of this kind."),
-    "request-timeout": marked("It took too long; try again."),
-    "conflict": marked("The name is taken, or an unfinished job needs it."),
     "cancelled": marked("It was stopped."),
-    "request-entity-too-large": marked("It is larger than the limits."),
-    "too-large": marked("It is larger than the limits."),
     "quota-exceeded": marked("Your key may not keep more; delete something first."),
-    "head-too-large": marked("It is larger than the limits."),
-    "unprocessable-entity": marked("It cannot be done as asked."),
-    "attention-error": marked("It cannot be done as asked."),
-    "invalid-request": marked("It cannot be done as asked."),
-    "too-many-requests": marked("The service has too much to do; try again in a moment."),
-    "service-unavailable": marked("The service has too much to do; try again in a moment."),
-    "overloaded": marked("The service has too much to do; try again in a moment."),
-    "internal-server-error": marked("This is a bug in the service; its log says more."),
-    "unexpected-error": marked("This is a bug in the service; its log says more."),
     "bad-image": marked("This is no photo that can be read."),
     "unreadable-photos": marked("This is no photo that can be read."),
     "bad-checkpoint": marked("These weights do not fit the network."),
@@ -54,7 +49,7 @@ KINDS = {
     "bad-variant-name": marked("This is no name of a network."),
     "bad-placement": marked("Attention cannot sit at this place."),
 }
-"""Kind of problem -> what it means for the reader."""
+"""Kind of problem -> what it means for the reader, where that is more than its status says."""
 FAILED = marked("It did not work.")
 
 
@@ -64,5 +59,12 @@ def explained(error: Exception | str | None) -> str:
     shown = translated(text)
     if language.current() == "en" or shown != with_minus(text):
         return shown
-    kind = getattr(error, "kind", "") or re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
-    return f"{say(KINDS.get(kind, FAILED))} {text}"
+    return f"{say(_meaning(error))} {text}"
+
+
+def _meaning(error: Exception | str | None) -> str:
+    """What an error means: by its kind, else its status, else its class or the nearest parent that is known."""
+    classes = [re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower() for cls in type(error).__mro__]
+    status = STATUSES.get(getattr(error, "status", None) or 0)
+    kind = KINDS.get(getattr(error, "kind", ""))
+    return kind or status or next((KINDS[name] for name in classes if name in KINDS), FAILED)

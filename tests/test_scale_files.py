@@ -145,6 +145,7 @@ def pods() -> list[dict[str, Any]]:
     return [{"apiVersion": "v1", "kind": "PodTemplate", "template": group["template"]} for group in groups]
 
 
+@pytest.mark.full
 def test_every_pod_and_all_else_is_what_kubernetes_takes() -> None:
     validate = pytest.importorskip("kubernetes_validate").validate
     documents = kuberay()

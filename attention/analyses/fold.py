@@ -102,9 +102,7 @@ def static_fold(request: FoldRequest, lab: AnyLab) -> FoldReport:
     ablation = Ablation(kind="mean", reference=reference)
     fold(model, plain, places, ablation, means)
     work.folded_cost = (
-        count_model(plain, (3, *height_and_width(how.input_size))).total
-        if own_gates(model)
-        else count(network.variant.plain).total
+        count_model(plain, (3, *how.height_and_width)).total if own_gates(model) else count(network.variant.plain).total
     )
     for some, images in batches(request.images, how, lab.files):
         work.tally.begin([picture.label for picture in some])

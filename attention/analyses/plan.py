@@ -14,7 +14,7 @@ from attention.build import resolve
 from attention.counting.cost import count
 from attention.data.files import Files, owned_name
 from attention.data.folder import DataFolder, Listed
-from attention.data.splits import TEST_SHARE, with_validation
+from attention.data.intake.splits import TEST_SHARE, with_validation
 from attention.errors import InvalidRequest, NotFound
 from attention.measuring.decision import LEAST_SEEDS, Rule
 from attention.measuring.traits import narrow_bottlenecks

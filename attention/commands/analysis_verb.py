@@ -89,8 +89,8 @@ class AnalysisVerb:
             data = DataFolder(lab.files.file_store)
             if Path(chosen.data).exists() and data.path(chosen.data) is None:
                 raise InvalidRequest(
-                    f"{chosen.data} is a path, and --data takes a name that `attention-lab data list` shows. Bring a zip "
-                    f"or tar in by `attention-lab data add`, or copy the folder into {data.folder}."
+                    f"{chosen.data} is a path, and --data takes a name that `attention-lab data list` shows. Bring a "
+                    f"zip or tar in by `attention-lab data add`, or copy the folder into {data.folder}."
                 )
             more = {"split": chosen.split, "limit": chosen.limit}
             fields[self._data] = {"data": chosen.data} | {name: value for name, value in more.items() if value}

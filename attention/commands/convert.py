@@ -12,10 +12,10 @@ from pathlib import Path
 
 from attention.build import skeleton
 from attention.errors import InvalidRequest
-from attention.proposals import propose
 from attention.reports.checkpoints import Conversion
 from attention.weights.convert import convert, write_card
 from attention.weights.find import Source
+from attention.weights.proposals import propose
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from attention.commands import data_options
 from attention.data.folder import DataFolder, data_set_name
-from attention.data.intake import take_inventory
+from attention.data.intake.inventory import take_inventory
 from attention.errors import InvalidRequest, NotFound
 from attention.progress import ProgressLine
 from attention.storage.folder import FolderStore

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from attention.commands import data_options
 from attention.data.folder import DataFolder
-from attention.data.splits import VALIDATION_SHARE
+from attention.data.intake.splits import VALIDATION_SHARE
 from attention.errors import InvalidRequest
 from attention.names import split_names
 from attention.reports.inventory import Choices

@@ -5,7 +5,7 @@
 
 Curves and choices are of a validation split: ``val``, ``valid``, ``validation`` or ``dev`` beside ``test`` as it is, or
 else a share of the training images. Where there is no ``test``, that split is the test. The same inside a zip or tar;
-CIFAR's binary archives; parquet files of a hub (see `attention.data.intake`).
+CIFAR's binary archives; parquet files of a hub (see `attention.data.intake.inventory`).
 """
 
 import hashlib
@@ -23,11 +23,11 @@ from PIL import Image
 from torch import Tensor
 
 from attention.data.images import decode
-from attention.data.intake import Intake, check, digest_of, placed, take_inventory
+from attention.data.intake.inventory import Intake, check, digest_of, placed, take_inventory
+from attention.data.intake.sources import Content, Item
+from attention.data.intake.splits import VALIDATION_SHARE, split_of, with_test, with_validation
 from attention.data.pixel_cache import PixelCache, fingerprint_of, in_parallel
 from attention.data.preprocessing import in_srgb
-from attention.data.sources import Content, Item
-from attention.data.splits import VALIDATION_SHARE, split_of, with_test, with_validation
 from attention.errors import AttentionError, BadData
 from attention.reports.inventory import AS_FOUND, Choices
 from attention.reports.predictions import PackedClasses

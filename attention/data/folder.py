@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from attention.data.containers import UNPACKING, clean
 from attention.data.file_kinds import HEAD_BYTES, article, file_kind
-from attention.data.intake import Intake, OnImage, Record, check, take_inventory, uncounted
-from attention.data.layout import understand
+from attention.data.intake.containers import UNPACKING, clean
+from attention.data.intake.inventory import Intake, OnImage, Record, check, take_inventory, uncounted
+from attention.data.intake.layout import understand
+from attention.data.intake.sources import SUFFIXES
+from attention.data.intake.system_files import left_by_system
 from attention.data.pixel_range import PixelRange
-from attention.data.sources import SUFFIXES
-from attention.data.system_files import left_by_system
 from attention.errors import AttentionError, BadData, Conflict, InvalidRequest, NotFound
 from attention.reports.inventory import AS_FOUND, Choices, Inventory
 from attention.storage.base import Entry, FileStore, State

@@ -56,8 +56,8 @@ def fitted(how: Preprocess, input_size: Size | None, fit: Literal["crop", "pad",
         input_size: of the input, pixels; None leaves it as it is.
         fit: what is done with a photo of another shape; None leaves it to the network's publisher.
     """
-    height, width = height_and_width(how.input_size if input_size is None else input_size)
-    shorter, margin = min(height, width), how.resize / min(height_and_width(how.input_size))
+    height, width = how.height_and_width if input_size is None else height_and_width(input_size)
+    shorter, margin = min(height, width), how.resize / min(how.height_and_width)
     sizes = {
         "size": height,
         "width": None if width == height else width,
@@ -68,7 +68,7 @@ def fitted(how: Preprocess, input_size: Size | None, fit: Literal["crop", "pad",
 
 def resized(image: Image.Image, how: Preprocess) -> Image.Image:
     """Resize and crop (or pad) a photo to what a network sees, (H, W) pixels."""
-    down, across = height_and_width(how.input_size)
+    down, across = how.height_and_width
     width, height = _resized_size(image.width, image.height, how)
     left, top = _offset(width, across, how), _offset(height, down, how)
     part = max(left, 0), max(top, 0), min(left + across, width), min(top + down, height)
@@ -93,7 +93,7 @@ def crop(photo_width: int, photo_height: int, how: Preprocess) -> tuple[float, f
 
     Below 0 and above 1 is what is filled.
     """
-    down, across = height_and_width(how.input_size)
+    down, across = how.height_and_width
     width, height = _resized_size(photo_width, photo_height, how)
     left, top = _offset(width, across, how), _offset(height, down, how)
     return left / width, top / height, (left + across) / width, (top + down) / height
@@ -101,7 +101,7 @@ def crop(photo_width: int, photo_height: int, how: Preprocess) -> tuple[float, f
 
 def _resized_size(width: int, height: int, how: Preprocess) -> tuple[int, int]:
     """Width and height of the whole photo after it was resized, pixels."""
-    down, across = height_and_width(how.input_size)
+    down, across = how.height_and_width
     margin = how.resize / min(across, down)
     wide, high = (how.resize if side == min(across, down) else round(side * margin) for side in (across, down))
     if how.mode == "squash":

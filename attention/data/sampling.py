@@ -20,7 +20,7 @@ from torch import Tensor
 from attention.data.dataset import opened
 from attention.data.files import Files
 from attention.data.folder import DataFolder
-from attention.data.intake import check_readable, placed
+from attention.data.intake.inventory import check_readable, placed
 from attention.data.preprocessing import preprocess
 from attention.errors import BadData, NotFound
 from attention.spec import Pictures, Preprocess

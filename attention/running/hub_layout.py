@@ -90,8 +90,8 @@ def configuration(card: ExportCard) -> dict[str, Any]:
         "num_classes": classes,
         **({"label_names": list(card.labels)} if card.labels else {}),
         "pretrained_cfg": {
-            "input_size": [3, *height_and_width(how.input_size)],
-            "crop_pct": round(min(height_and_width(how.input_size)) / how.resize, 6),
+            "input_size": [3, *how.height_and_width],
+            "crop_pct": round(min(how.height_and_width) / how.resize, 6),
             "crop_mode": how.mode,
             "interpolation": how.filter,
             "mean": list(how.mean),

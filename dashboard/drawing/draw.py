@@ -22,6 +22,8 @@ from dashboard.service_sentences import translated
 
 WIDTH = 720
 """Of a saved picture whose chart takes the width of the page, pixels."""
+FEW = 2
+"""Sentences before a report that are not folded."""
 SCALE = 2
 """Pixels of a saved PNG for each of the chart."""
 
@@ -92,16 +94,19 @@ def table(frame: pd.DataFrame, name: str, *, index: bool = True) -> None:
 
 
 def caveats(sentences: Iterable[str], label: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Fold what to know before reading a report into one line that says how much it is.
+    """Say what to know before reading a report; more than two sentences are folded into a line that says how many.
 
     Args:
         label: short name of a network -> what the page calls it.
     """
-    every = list(dict.fromkeys(sentences))
-    if every:
+    every = [relabelled(translated(sentence), label) for sentence in dict.fromkeys(sentences)]
+    if len(every) <= FEW:
+        for sentence in every:
+            st.caption(f":material/info: {sentence}")
+    else:
         title = say("%(count)s things to know before reading this", count=len(every))
         with st.expander(title, icon=":material/info:"):
-            st.markdown("\n".join(f"- {relabelled(translated(sentence), label)}" for sentence in every))
+            st.markdown("\n".join(f"- {sentence}" for sentence in every))
 
 
 FILES: Mapping[Form, tuple[str, str, str]] = {
@@ -115,12 +120,13 @@ FILES: Mapping[Form, tuple[str, str, str]] = {
 """Form of a report -> label of its button, suffix and media type of its file."""
 
 
-def files(report: Report, about: str, tables: Mapping[str, str] | None = None) -> None:
+def files(report: Report, about: str, tables: Mapping[str, str] | None = None, device: str = "") -> None:
     """Let a report be saved in every form: whole as a page or JSON, its main table, further tables, BibTeX.
 
     Args:
         about: what is in it, which becomes the files' name: ``study Five flowers resnet20 10 seeds``.
         tables: further tables that are saved as CSV, name -> label of the button.
+        device: what computed it, which is said below the buttons.
     """
     stem = re.sub(r"[^\w.=]+", "-", about).strip("-").lower()
     link = f"{st.context.url or ''}?{urlencode(st.query_params.to_dict(), doseq=True)}".rstrip("?")
@@ -130,6 +136,14 @@ def files(report: Report, about: str, tables: Mapping[str, str] | None = None) -
                 save(say(label), partial(in_form, report, form, link=link), f"{stem}.{suffix}", mime)
         for table, label in (tables or {}).items():
             save(label, partial(report.csv, table), f"{stem}-{table}.csv", "text/csv")
+    if device:
+        st.caption(
+            say(
+                "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "
+                "be saved as SVG below them, and as PNG in the toolbar over them.",
+                device=device,
+            )
+        )
 
 
 def in_words(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,36 +1,81 @@
 """What tables and pictures call things, so that all of them use the same short words."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attention.errors import AttentionError
 from attention.reports.compare import Comparison, GateSummary, Prediction
 from attention.reports.cost import CostReport
 from attention.reports.subjects import ChannelGate
-from attention.spec import Variant
+from attention.spec import GateKind, Variant
 from dashboard.drawing import theme
 from dashboard.language import marked, say
 
+FAMILIES = {"resnet": "ResNet-", "resnext": "ResNeXt-", "mobilenetv": "MobileNetV", "vgg": "VGG-"}
+"""How papers write families of backbones; what follows is their depth or version."""
 
-def labels(names: Sequence[str]) -> dict[str, str]:
-    """Short name -> what people call it: the module, with what else tells it from the other networks."""
-    try:
-        variants = {name: Variant.parse(name) for name in names}
-    except AttentionError:
-        return {name: name for name in names}
-    hosts = {(variant.backbone, str(variant.backbone_options)) for variant in variants.values()}
-    said: dict[str, str] = {}
-    for name, variant in variants.items():
-        text = theme.called(name)
-        if len(hosts) > 1:
-            text += f" · {name.partition('/')[0]}"
-        inside = name.partition("?")[0].partition("/")[2].removeprefix(variant.attention or theme.PLAIN)
-        said[name] = f"{text} {inside}".strip()
-    doubled = {text for text in said.values() if list(said.values()).count(text) > 1}
+
+def backbone(variant: Variant) -> str:
+    """What people call a network's backbone: ``resnet18(width=0.25)`` -> ``ResNet-18 (width=0.25)``."""
+    name, sign, options = variant.plain.name.partition("/")[0].partition("(")
+    family, number = re.fullmatch(r"([a-z]*)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
+    name = f"{FAMILIES[family]}{number.replace('_', ' ')}" if family in FAMILIES else name
+    return f"{name} {sign}{options}".strip()
+
+
+def backbones(names: Iterable[str]) -> dict[str, str]:
+    """Name of each backbone -> what people call it."""
+    return {name: backbone(Variant(backbone=name)) for name in names}
+
+
+def labels(names: Sequence[str], host: bool = False) -> dict[str, str]:
+    """Short name -> what people call it: the module, with what else tells it from the other networks.
+
+    Args:
+        host: whether the backbone is said of networks that have the same, too.
+    """
+    hosts = {backbone(variant) for name in names if (variant := _variant(name)) is not None}
+    texts = {name: _label(name, host or len(hosts) > 1) for name in names}
+    doubled = {text for text in texts.values() if list(texts.values()).count(text) > 1}
+    return {name: f"{text} · {_weights(name)}" if text in doubled else text for name, text in texts.items()}
+
+
+def in_lists(names: Sequence[str]) -> dict[str, str]:
+    """Short name -> what a list to choose from calls it: module and backbone, and whether it is trained."""
+    trained = f" · {say('trained')}"
     return {
-        name: f"{text} · {name.partition('?')[2] or say('untrained')}" if text in doubled else text
-        for name, text in said.items()
+        name: text.removesuffix(trained) + trained if "weights=" in name else text
+        for name, text in labels(names, host=True).items()
     }
+
+
+def said(name: str) -> str:
+    """What people call a network that is named alone: ``ECA · ResNet-20``."""
+    return _label(name, host=True)
+
+
+def _label(name: str, host: bool) -> str:
+    """What people call a network, with its backbone if that is wanted; what is no short name stays as it is."""
+    variant = _variant(name)
+    if variant is None:
+        return name
+    text = theme.called(name) + (f" · {backbone(variant)}" if host else "")
+    inside = name.partition("?")[0].partition("/")[2].removeprefix(variant.attention or theme.PLAIN)
+    return f"{text} {inside}".strip()
+
+
+def _weights(name: str) -> str:
+    """Where a network's weights are from, in words where these are those that come along or none."""
+    weights = name.partition("?")[2]
+    return say("trained") if weights == "weights=shipped" else weights or say("untrained")
+
+
+def _variant(name: str) -> Variant | None:
+    """The network that a short name means; None if it means none."""
+    try:
+        return Variant.parse(name)
+    except (AttentionError, ValueError):
+        return None
 
 
 def called(report: Comparison | CostReport) -> dict[str, str]:
@@ -85,6 +130,17 @@ def gate_labels(gates: Sequence[GateSummary | ChannelGate]) -> dict[str, str]:
         for gate, part in zip(gates, short, strict=True)
     }
 
+
+GATES: dict[GateKind, str] = {
+    "channel": marked("per channel"),
+    "spatial": marked("per place"),
+    "rows": marked("per row"),
+    "columns": marked("per column"),
+    "full": marked("per channel and place"),
+    "branch": marked("per branch"),
+    "matrix": marked("place to place"),
+}
+"""What the weights of a kind of gate run over."""
 
 CLASSES = (
     marked("daisy"),

@@ -38,7 +38,8 @@ def data_set() -> DataSet | None:
             )
         )
         return None
-    picked = stored[linked.choice(st.selectbox, say("Data set"), list(stored), "data", next(iter(stored)))]
+    labels = {name: f"{name} · {say('comes along')}" if data.shipped else name for name, data in stored.items()}
+    picked = stored[linked.choice(st.selectbox, say("Data set"), labels, "data", next(iter(stored)))]
     st.caption(described(picked))
     return picked
 

@@ -22,9 +22,6 @@ MOST_BYTES = 200_000_000
 
 def offer(variants: Sequence[Variant]) -> None:
     """Let one of some networks be written as a file; a job that was asked for before is found again."""
-    named = jobs.linked()
-    if named is not None and named.analysis == ExportRequest.analysis:
-        _show(named)
     if not linked.switch(st.toggle, say("Take a network away as a file"), "export"):
         return
     names = words.labels([variant.name for variant in variants])
@@ -33,8 +30,8 @@ def offer(variants: Sequence[Variant]) -> None:
     form = right.segmented_control(say("Format"), get_args(Format), default="onnx", key="export.format", required=True)
     request = ExportRequest(variant=Variant.parse(name), format=form)
     job = jobs.asked(request, stopped=True)
-    if job is not None and (named is None or job.id != named.id):
-        _show(job)
+    if job is not None:
+        show(job)
     if (job is None or job.state in ("failed", "cancelled")) and st.button(
         say("Write the file"), icon=":material/file_export:", key="export.start"
     ):
@@ -42,7 +39,7 @@ def offer(variants: Sequence[Variant]) -> None:
         st.rerun()
 
 
-def _show(job: Job) -> None:
+def show(job: Job) -> None:
     """How far a job of export is, why it failed, or its file with how closely it answers as torch does."""
     if not job.ended:
         jobs.follow(job, lambda now: None, key=f"cancel.{job.id}")

@@ -17,12 +17,13 @@ from attention.errors import AttentionError
 from attention.names import BARE, split_names
 from attention.reports.catalog import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import Options, OptionValue, Placement, Variant
+from dashboard.drawing import theme, words
 from dashboard.language import marked, say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
-NUMBER = "a number"
+NUMBER = marked("a number")
 PLAIN = "none"
 NAMES = marked(
     "A name is backbone/attention(option=value)@position:stages. A module's name alone is a trained network."
@@ -61,6 +62,7 @@ def variants(
     own = [f"{entry.name}/none" for entry in catalog.own_models if entry.problem is None]
     known = [entry.name for entry in catalog.shipped] + own + [variant.name for variant in default]
     offered = list(dict.fromkeys(known + st.session_state[key]))
+    called = words.in_lists(offered)
     names = st.multiselect(
         label or say("Networks"),
         offered,
@@ -68,7 +70,7 @@ def variants(
         accept_new_options=True,
         select_all=False,  # else Enter takes every name that the typed letters fit
         filter_mode="contains",
-        format_func=_shown,
+        format_func=lambda name: called.get(name, name),
         placeholder=say("Pick a network or type a name such as resnet50/se(reduction=8)@standard:3-4"),
         help=f"{about} {say(NAMES)}".strip(),
         persist_state="session",
@@ -85,6 +87,29 @@ def variants(
     return tuple(dict.fromkeys(chosen))
 
 
+def network(catalog: Catalog, names: Sequence[str], key: str) -> Variant | None:
+    """One network of a list, the first at the beginning, or any by its short name. It stands in the page's address."""
+    linked.start(key, names[0], lambda said: said[0] or None)
+    offered = list(dict.fromkeys([*names, st.session_state[key] or names[0]]))
+    called = words.in_lists(offered)
+    name = st.selectbox(
+        say("Network"),
+        offered,
+        key=key,
+        accept_new_options=True,
+        format_func=lambda name: called.get(name, name),
+        help=say(NAMES),
+        persist_state="session",
+    )
+    chosen, problems = _current(catalog, *read_variants(name or ""))
+    for problem in problems:
+        st.error(problem)
+    if problems or not chosen:
+        return None
+    linked.write(key, [chosen[0].name])
+    return chosen[0]
+
+
 def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str]) -> tuple[list[Variant], list[str]]:
     """The variants in the names of today; what is called otherwise now is said."""
     backbones, modules = ([entry.names for entry in shelf] for shelf in (catalog.backbones, catalog.modules))
@@ -97,11 +122,6 @@ def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str
         except AttentionError as error:
             faults.append(explained(error))
     return current, faults
-
-
-def _shown(name: str) -> str:
-    """A name in the list of networks, without what every shipped one says."""
-    return name.partition("?")[0] + (f" · {say('trained')}" if "weights=" in name else "")
 
 
 def _canonical(name: str) -> str:
@@ -132,7 +152,7 @@ def variant(catalog: Catalog, key: str) -> Variant:
     with right:
         names = [PLAIN, *(entry.name for entry in catalog.modules)]
         start = names.index("se") if "se" in names else 0
-        picked = st.selectbox(say("Attention"), names, start, key=f"{key}.attention")
+        picked = st.selectbox(say("Attention"), names, start, theme.called, key=f"{key}.attention")
         module = next((entry for entry in catalog.modules if entry.name == picked), None)
         chosen = options(module.options, f"{key}.attention.{module.name}") if module else {}
         if module:
@@ -164,8 +184,14 @@ def _same_network(made: Variant, shipped: Variant) -> bool:
 def _entry(label: str, entries: Sequence[BackboneEntry], key: str) -> BackboneEntry:
     titles = {entry.name: entry.title for entry in entries}
     start = list(titles).index(BARE["backbone"]) if BARE["backbone"] in titles else 0
+    called = words.backbones(titles)
     name = st.selectbox(
-        label, list(titles), start, key=key, help="  \n".join(f"**{n}** {translated(t)}" for n, t in titles.items())
+        label,
+        list(titles),
+        start,
+        called.__getitem__,
+        key=key,
+        help="  \n".join(f"**{n}** {translated(t)}" for n, t in titles.items()),
     )
     return next(entry for entry in entries if entry.name == name)
 
@@ -191,8 +217,8 @@ def _placement(catalog: Catalog, backbone: BackboneEntry, key: str) -> Placement
 def position(column: DeltaGenerator, catalog: Catalog, backbone: BackboneEntry, key: str) -> str:
     """A picker for the places that a backbone has."""
     known = [name for name in catalog.placements if name in backbone.positions or name == "published"]
-    about = "  \n".join(f"**{name}** {catalog.placements[name]}" for name in known)
-    return str(column.selectbox(say("Position"), known, key=f"{key}.position", help=about))
+    about = "  \n".join(f"**{name}** {translated(catalog.placements[name])}" for name in known)
+    return str(column.selectbox(say("Position"), known, key=f"{key}.position", help=about, persist_state="session"))
 
 
 def about_module(module: ModuleEntry, backbone: BackboneEntry) -> None:
@@ -218,19 +244,27 @@ def _resolve(field: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
 
 
 def _widget(name: str, field: Mapping[str, Any], key: str) -> OptionValue | None:
-    default, about = field.get("default"), field.get("description")
     kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
     names = [value for kind in kinds for value in _named(kind)]
     rest = [kind for kind in kinds if not _named(kind)]
-    if names and rest:
-        start = names.index(default) if default in names else len(names)
-        picked: OptionValue = st.selectbox(name, [*names, NUMBER], index=start, help=about, key=key)
-        return picked if picked != NUMBER else _free(f"{name}: {NUMBER}", rest[0], default, None, f"{key}.number")
-    if names:
-        start = names.index(default) if default in names else 0
-        chosen: OptionValue = st.selectbox(name, names, index=start, help=about, key=key)
-        return chosen
-    return _free(name, rest[0] if rest else {}, default, about, key)
+    label, default = option_label(name), field.get("default")
+    about = translated(str(field.get("description", ""))) or None
+    if not names:
+        return _free(label, rest[0] if rest else {}, default, about, key)
+    offered = [*names, NUMBER] if rest else names
+    start = offered.index(default) if default in offered else len(names) if rest else 0
+    picked: OptionValue = st.selectbox(label, offered, start, _choice, key, about, persist_state="session")
+    return picked if picked != NUMBER else _free(f"{label}: {say(NUMBER)}", rest[0], default, None, f"{key}.number")
+
+
+def option_label(name: str) -> str:
+    """What an option is called in the reader's language, with its name in short names beside it: ``学习率 `lr` ``."""
+    return say(f"`{name}`")
+
+
+def _choice(value: OptionValue) -> str:
+    """A value as its list shows it."""
+    return say(NUMBER) if value == NUMBER else str(value)
 
 
 def _named(kind: Mapping[str, Any]) -> list[OptionValue]:
@@ -239,18 +273,19 @@ def _named(kind: Mapping[str, Any]) -> list[OptionValue]:
 
 def _free(label: str, kind: Mapping[str, Any], default: Any, about: str | None, key: str) -> OptionValue | None:
     low, high = kind.get("minimum", kind.get("exclusiveMinimum")), kind.get("maximum", kind.get("exclusiveMaximum"))
+    kept: dict[str, Any] = {"help": about, "key": key, "persist_state": "session"}
     match kind.get("type"):
         case "boolean":
-            return bool(st.checkbox(label, value=bool(default), help=about, key=key))
+            return bool(st.checkbox(label, value=bool(default), **kept))
         case "integer":
             start = default if isinstance(default, int) else 3 if _within(3, low, high) else low
-            whole: int = st.number_input(label, low, high, start, step=1, help=about, key=key)
+            whole: int = st.number_input(label, low, high, start, step=1, **kept)
             return whole
         case "number":
             least, most = (None if limit is None else float(limit) for limit in (low, high))
-            return st.number_input(label, least, most, float(default or 0), format="%g", help=about, key=key)
+            return float(st.number_input(label, least, most, float(default or 0), format="%g", **kept))
         case _:
-            text = st.text_input(label, "" if default is None else str(default), help=about, key=key).strip()
+            text = st.text_input(label, "" if default is None else str(default), **kept).strip()
             return _read(text) if text else None
 
 

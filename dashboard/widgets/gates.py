@@ -2,12 +2,10 @@
 
 import streamlit as st
 
-from attention.errors import AttentionError
 from attention.reports.catalog import Catalog
 from attention.schemas import DataSet
 from attention.spec import Variant
 from dashboard.language import marked, say
-from dashboard.refusals import explained
 from dashboard.widgets import forms, linked
 
 DEFAULT = "eca"
@@ -22,33 +20,17 @@ def network(catalog: Catalog, key: str = "network") -> Variant | None:
     """One network with attention: a shipped one, or any by its short name. It stands in the page's address."""
     shipped = [entry.name for entry in catalog.shipped if entry.card.variant.attention]
     first = next((name for name in shipped if f"/{DEFAULT}?" in name), shipped[0] if shipped else DEFAULT)
-    linked.start(key, first, lambda said: said[0] or None)
     own = [f"{entry.name}/none" for entry in catalog.own_models if entry.gates]
-    offered = list(dict.fromkeys([*shipped, *own, st.session_state[key] or first]))
-    name = st.selectbox(
-        say("Network"),
-        offered,
-        key=key,
-        accept_new_options=True,
-        format_func=lambda name: (
-            say("%(partition)s · trained", partition=name.partition("?")[0]) if "weights=shipped" in name else name
-        ),
-        help=say(forms.NAMES),
-        persist_state="session",
-    )
-    try:
-        found = Variant.parse(name) if name else None
-    except (AttentionError, ValueError) as error:
-        st.error(explained(error))
-        return None
-    if found is not None and found.attention is None and not OF_OTHERS & found.backbone_options.keys():
+    variant = forms.network(catalog, [first, *shipped, *own], key)
+    if variant is not None and variant.attention is None and not OF_OTHERS & variant.backbone_options.keys():
         st.error(
-            say("%(name)s has no attention, so there is nothing to replace. Choose one with a module.", name=found.name)
+            say(
+                "%(name)s has no attention, so there is nothing to replace. Choose one with a module.",
+                name=variant.name,
+            )
         )
         return None
-    if found is not None:
-        linked.write(key, [found.name])
-    return found
+    return variant
 
 
 def images(data: DataSet, start: int = 1000, why: str = PAIRED) -> int:

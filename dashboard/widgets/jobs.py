@@ -33,6 +33,29 @@ BADGES = {
 }
 
 
+PAGE = "job"
+"""Address of the page that shows a job of any kind."""
+HOMES = {
+    "study": ("study", marked("study")),
+    "sweep": ("ablate", marked("sweep")),
+    "fold": ("ablate", marked("fold")),
+    "diagnose": ("ablate", marked("diagnosis")),
+    "disagreement": ("disagreement", marked("search")),
+    "latency": ("measured", marked("measurement")),
+    "excitation": ("classes", marked("class curves")),
+    "stripe": ("classes", marked("stripes")),
+    "exemplars": (PAGE, marked("a data set read")),
+    "export": (PAGE, marked("export")),
+    "weights/fetch": ("look", marked("download")),
+}
+"""Kind of a job -> the page that shows it, and what the kind is called; any other has `PAGE` and its own name."""
+
+
+def called(job: Job) -> str:
+    """A kind of job in a word or two, as the reader's language has it."""
+    return say(HOMES[job.analysis][1]) if job.analysis in HOMES else job.analysis
+
+
 def linked() -> Job | None:
     """The job that the page's address names. One that is not here is said so, and there is none."""
     job_id = "".join(address.words(ADDRESS)[-1:])

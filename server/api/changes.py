@@ -10,10 +10,10 @@ from attention.errors import InvalidRequest
 from server.service import Service
 from server.web.bodies import MOST_DIGITS
 
-Shared = Annotated[
-    bool | None,
-    Query(description="Whether every API key may see and use it; only its owner and operators may say so."),
-]
+SHARED = Query(description="Whether every API key may see and use it; only its owner and operators may say so.")
+Shared = Annotated[bool, SHARED]
+MaybeShared = Annotated[bool | None, SHARED]
+"""`Shared` where it is one of several changes."""
 
 
 def check_changes(*changes: object) -> None:

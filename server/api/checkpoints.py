@@ -11,7 +11,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from attention.schemas import Checkpoint, Checkpoints
-from server.api.changes import Shared, check_changes, check_room
+from server.api.changes import MaybeShared, check_changes, check_room
 from server.api.openapi import problems
 from server.api.pages import LINK, Paged
 from server.api.responses import BINARY, MEDIA_TYPE, file_response
@@ -125,7 +125,7 @@ def rename_checkpoint(
     new_name: Annotated[
         str | None, Query(min_length=1, max_length=300, description="What to call it from now on.")
     ] = None,
-    shared: Shared = None,
+    shared: MaybeShared = None,
 ) -> Checkpoint:
     """Give a checkpoint another name, or share it; reports that tell of it keep the name it had."""
     check_changes(new_name, shared)

@@ -21,9 +21,10 @@ from attention.errors import NotFound
 from attention.reports.inventory import Choices
 from attention.reports.study import StudyReport
 from attention.schemas import DataSet, DataSets
-from server.api.changes import Shared, check_changes, check_room
+from server.api.changes import MaybeShared, check_changes, check_room
 from server.api.openapi import problems
 from server.api.pages import LINK, Paged
+from server.api.responses import BINARY
 from server.service import Live, Service
 from server.stored.kinds import own_name
 from server.web.bodies import media_type, save_body
@@ -40,7 +41,6 @@ ARCHIVE_TYPES = {
     ),
     "application/vnd.apache.parquet",
 }
-PACKED = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 SHIPPED = Path(attention.__file__).parent / "weights" / "shipped" / "study.json"
 """The report of the study that comes with the service, if one does."""
 
@@ -102,7 +102,7 @@ def dataset(service: Live, name: str) -> DataSet:
         200: {"model": DataSet, "description": "What it is; with dry_run nothing is kept."},
         **problems(409, 413, 415, 422),
     },
-    openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": PACKED}}},
+    openapi_extra={"requestBody": {"required": True, "content": BINARY}},
 )
 async def upload_dataset(
     http: HTTPRequest, response: Response, service: Live, query: Annotated[UploadQuery, Query()]
@@ -162,7 +162,7 @@ def rename_dataset(
     new_name: Annotated[
         str | None, Query(min_length=1, max_length=300, description="What to call it from now on.")
     ] = None,
-    shared: Shared = None,
+    shared: MaybeShared = None,
 ) -> DataSet:
     """Give a data set another name, or share it; reports that tell of it keep the name it had."""
     check_changes(new_name, shared)

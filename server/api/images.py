@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from attention.errors import InvalidRequest
 from attention.schemas import Image, Images
-from server.api.changes import Shared, check_changes
+from server.api.changes import MaybeShared, check_changes
 from server.api.openapi import problems
 from server.api.pages import LINK, Paged
 from server.api.request_body import FILES
-from server.api.responses import is_known
+from server.api.responses import BINARY, FILE_SCHEMA, is_known
 from server.service import Live, Service
 from server.settings import Settings
 from server.web.bodies import media_type, read_body
@@ -26,15 +26,12 @@ FOREVER = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-T
 RAW_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 """What clients say of bytes they know nothing about; the last is ``curl --data-binary``."""
 
-BINARY: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 UPLOAD: dict[str, Any] = {
     "required": True,
     "content": {
-        "multipart/form-data": {
-            "schema": {"type": "object", "properties": {FILES: BINARY["schema"]}, "required": [FILES]}
-        },
-        "image/*": BINARY,
-        "application/octet-stream": BINARY,
+        "multipart/form-data": {"schema": {"type": "object", "properties": {FILES: FILE_SCHEMA}, "required": [FILES]}},
+        "image/*": {"schema": FILE_SCHEMA},
+        **BINARY,
     },
 }
 """A photo as the body of a request, in the words of OpenAPI."""
@@ -148,7 +145,7 @@ def rename_image(
     new_name: Annotated[
         str | None, Query(min_length=1, max_length=1000, description="Its file name from now on.")
     ] = None,
-    shared: Shared = None,
+    shared: MaybeShared = None,
 ) -> Image:
     """Give an uploaded photo another file name, or share it; its id stays, and samples stay as they are."""
     check_changes(new_name, shared)

@@ -15,7 +15,7 @@ from attention.errors import NotFound
 from attention.schemas import Job, Jobs, JobState
 from attention.spec import Request
 from server.api.analyses import FAULTS
-from server.api.changes import Shared, check_changes
+from server.api.changes import Shared
 from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
 from server.api.openapi import Schemas, problems
 from server.api.pages import LINK, Paged
@@ -104,10 +104,9 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
         response_description="It is as asked for.",
         responses=problems(403, 404, 422),
     )
-    def share_job(service: Live, job_id: str, shared: Shared = None) -> Job:
+    def share_job(service: Live, job_id: str, shared: Shared) -> Job:
         """Let every API key see a job and its report, or its owner alone again."""
-        check_changes(shared)
-        service.shelf.jobs.share(job_id, bool(shared))
+        service.shelf.jobs.share(job_id, shared)
         return service.shelf.jobs.marked((service.store.jobs.get(job_id),))[0]
 
 

@@ -16,6 +16,7 @@ from attention.schemas import Problem
 from attention.spec import Request
 from server.access.middleware import OPEN
 from server.api.request_body import FILES, MAX_FILES, takes_files
+from server.api.responses import FILE_SCHEMA
 from server.problems import MEDIA_TYPE
 
 SCHEMES = {
@@ -110,7 +111,7 @@ class Schemas:
         fields: dict[str, Any] = {
             FILES: {
                 "type": "array",
-                "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+                "items": FILE_SCHEMA,
                 "maxItems": MAX_FILES,
                 "description": "Photos; repeat the field for several.",
             }

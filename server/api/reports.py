@@ -18,12 +18,12 @@ from attention.spec import Request
 from server.answers.differences import ReportChanges, differences
 from server.answers.provenance import changes
 from server.api.analyses import FAULTS, accepted, report_links
-from server.api.changes import Shared, check_changes
+from server.api.changes import Shared
 from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
 from server.api.openapi import SEEN_ALREADY, problems
 from server.api.pages import LINK, Moment, Paged
 from server.api.request_body import FILES, MAX_FILES, read_photos
-from server.api.responses import validated
+from server.api.responses import FILE_SCHEMA, validated
 from server.service import Live, Service
 from server.store.reports import Listed
 from server.stored.kinds import StoredKind
@@ -93,10 +93,9 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         response_description="It is as asked for.",
         responses=problems(403, 404, 422),
     )
-    def share_report(service: Live, report_id: str, shared: Shared = None) -> ReportEntry:
+    def share_report(service: Live, report_id: str, shared: Shared) -> ReportEntry:
         """Let every API key see a report, or its owner alone again; a job's report is shared with its job."""
-        check_changes(shared)
-        _kind(service, report_id).share(report_id, bool(shared))
+        _kind(service, report_id).share(report_id, shared)
         found = service.archive.listed(report_id) if is_answer(report_id) else service.store.jobs.get(report_id)
         return _marked(service, (_entry(found, requests),))[0]
 
@@ -133,8 +132,9 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
 
 
 def _form() -> dict[str, Any]:
-    files = {"type": "string", "contentMediaType": "application/octet-stream"}
-    fields = {FILES: {"type": "array", "items": files, "maxItems": MAX_FILES, "description": "Photos not kept here."}}
+    fields = {
+        FILES: {"type": "array", "items": FILE_SCHEMA, "maxItems": MAX_FILES, "description": "Photos not kept here."}
+    }
     return {"required": False, "content": {"multipart/form-data": {"schema": {"type": "object", "properties": fields}}}}
 
 

@@ -10,8 +10,11 @@ from starlette.responses import FileResponse, Response
 MEDIA_TYPE = "application/octet-stream"
 """Files of networks have no registered type of their own; this is what hubs send them as."""
 
-BINARY: dict[str, Any] = {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}}
-"""A file, as OpenAPI describes it."""
+FILE_SCHEMA: dict[str, Any] = {"type": "string", "contentMediaType": MEDIA_TYPE}
+"""The bytes of a file, as OpenAPI describes them."""
+
+BINARY: dict[str, Any] = {MEDIA_TYPE: {"schema": FILE_SCHEMA}}
+"""A body that is a file, as OpenAPI describes it."""
 
 
 def file_response(path: Path, name: str | None = None) -> Response:

@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 
 from attention.build import skeleton
 from attention.errors import BadCheckpoint, Conflict, NotFound, StorageFailed
-from attention.proposals import propose
 from attention.reports.checkpoints import Card
 from attention.schemas import Checkpoint
 from attention.storage.base import CLOSED, NOT_WRITABLE
 from attention.weights.convert import inspect
 from attention.weights.find import NAME, Checkpoints, Source
+from attention.weights.proposals import propose
 from server.store.jobs import JobTable
 from server.store.ownership import ASKER, OwnerTable
 from server.stored.kinds import NamedByOwner, Thing, own_name

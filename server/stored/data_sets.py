@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from attention.data.folder import DataFolder, Listed, data_set_name
-from attention.data.intake import OnImage
+from attention.data.intake.inventory import OnImage
 from attention.errors import NotFound
 from attention.schemas import Reading
 from server.store.jobs import JobTable

@@ -146,6 +146,7 @@ def test_a_card_that_is_not_one_and_a_card_that_promises_more_get_sentences(tmp_
         build(Variant.parse("resnet20/none?classes=10&weights=file:it"), Checkpoints(tmp_path))
 
 
+@pytest.mark.full
 def test_options_that_change_no_shape_are_said_to_be_taken_on_trust(tmp_path: Path) -> None:
     checkpoints = stored(tmp_path, "resnet50(width=0.25)/none")
     report = report_of("resnet50(width=0.25,version=v1)/none?weights=file:it", checkpoints)

@@ -8,9 +8,9 @@ import torch
 
 from attention.build import build, skeleton
 from attention.errors import BadCheckpoint
-from attention.proposals import propose
 from attention.spec import Variant
 from attention.weights.find import Checkpoints, Source
+from attention.weights.proposals import propose
 from tests.attention.weights.checkpoint_files import logits, trained, write
 
 PROPOSED = re.compile(r"Ask for (?:classes=\d+: )?(\S+?)\.?$")

@@ -114,6 +114,42 @@ def test_the_language_stays_from_page_to_page(page: "Page", address: str) -> Non
     expect(page.get_by_role("heading", name="消融", exact=True)).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1440, 420])
+def test_a_new_study_keeps_its_choices_on_the_way_back_and_in_a_fresh_session(
+    page: "Page", address: str, width: int
+) -> None:
+    from playwright.sync_api import expect
+
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(address + "/study?arm=resnet20/cbam")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="CBAM", exact=True)).to_be_visible()
+    for module in ("SK", "GC"):
+        dialog.get_by_role("button", name=module, exact=True).click()
+        page.wait_for_url(re.compile(rf"study\.modules={module.lower()}"))
+    dialog.get_by_role("button", name="Next: Seeds and recipe").click()
+    dialog.get_by_label("Seeds", exact=True).fill("4")
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_text("4 seeds decide nothing")).to_be_visible()
+    dialog.get_by_role("button", name="Back").click()
+    dialog.get_by_role("button", name="Back").click()
+    expect(dialog.get_by_role("button", name="Back")).to_have_count(0)
+    dialog.get_by_role("button", name="3 · Seeds and recipe").click()
+    expect(dialog.get_by_label("Seeds", exact=True)).to_have_value("4")
+    assert page.evaluate("document.querySelector('[role=dialog]').scrollWidth") <= width
+    settle(page)
+    context = page.context.browser.new_context(locale="zh-CN")  # type: ignore[union-attr]
+    try:
+        other = context.new_page()
+        other.set_default_timeout(60_000)
+        other.goto(page.url)
+        expect(other.get_by_role("button", name="开始实验")).to_be_visible()
+        expect(other.get_by_text("网络：None, CBAM, SK, GC")).to_be_visible()
+        expect(other.get_by_label("种子数", exact=True)).to_have_value("4")
+    finally:
+        context.close()
+
+
 @pytest.mark.parametrize("where", PAGES)
 def test_no_page_is_wider_than_a_phone_and_every_picture_has_a_name(page: "Page", address: str, where: str) -> None:
     page.set_viewport_size({"width": 420, "height": 900})

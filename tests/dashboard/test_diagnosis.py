@@ -74,4 +74,4 @@ def test_a_link_to_a_diagnosis_opens_its_section(
     page.query_params["job"] = job.id
     page.run()
     assert not page.exception and linked(page, "on") == ["why"]
-    assert "resnet20/se" in texts(page.markdown)
+    assert "SE · ResNet-20" in texts(page.markdown)

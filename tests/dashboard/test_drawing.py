@@ -67,10 +67,12 @@ def calls(name: str) -> list[str]:
     return [ast.unparse(node) for node in nodes if isinstance(node.func, ast.Attribute) and node.func.attr == name]
 
 
+@pytest.mark.full
 def test_every_chart_has_a_sentence_for_those_who_do_not_see_it() -> None:
     assert calls("altair_chart") and all("alt=" in arguments for arguments in calls("altair_chart"))
 
 
+@pytest.mark.full
 def test_letters_and_enter_take_one_network_and_not_every_one_that_they_fit() -> None:
     """Streamlit puts "Select all matches" first, so typing "se" and Enter added every name with s and e."""
     assert len(calls("multiselect")) >= 4

@@ -100,13 +100,13 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
     assert not shown.exception and not shown.error
     assert report.headline in texts(shown.subheader)
     labels = disagree_panels.named(report)
-    assert list(labels.values()) == ["none", "se", "se without"]
+    assert list(labels.values()) == ["None", "SE", "SE without attention"]
     said = texts(shown.markdown)
     assert report.entries and all(disagree_panels.said(entry, labels) in said for entry in report.entries)
     cells = table(shown, "first", "second", "agreement")
     assert len(cells) == 2 * len(report.pairs)
     assert list(cells["agreement"][::2]) == pytest.approx([pair.agreement for pair in report.pairs])
-    assert list(disagree_panels.flips(report)["network"]) == ["resnet20/se"]
+    assert list(disagree_panels.flips(report)["network"]) == ["SE"]
 
 
 @pytest.mark.full

@@ -8,8 +8,17 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
+from attention.reports.exemplars import (
+    ChannelExemplars,
+    Exemplar,
+    ExemplarGate,
+    ExemplarImage,
+    ExemplarsReport,
+    ExemplarsRequest,
+)
 from attention.reports.study import StudyRequest
-from attention.spec import Variant
+from attention.reports.subjects import Ran
+from attention.spec import Pictures, Variant
 from dashboard import connect, frame
 from server.app import create_app
 from server.settings import Settings
@@ -65,6 +74,40 @@ def test_a_running_job_a_second_and_a_failure_are_seen(settings: Settings, monke
         assert chips(made.run()) == [":red[study failed]"]
         made.query_params["job"] = first.id
         assert chips(made.run()) == ["study 0 %"], "a failure that was looked at is no news"
+
+
+@pytest.mark.full
+def test_a_job_without_a_page_of_its_own_is_shown_with_its_table(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TestClient(create_app(settings)) as http:
+        client = Client(http)
+        request = ExemplarsRequest(
+            variant=Variant.parse("resnet20(width=8)/se"), pictures=Pictures(data="flowers-sample")
+        )
+        job = client.submit(request)
+        ran = Ran(name=request.variant.name, variant=request.variant, trained=False, warning=None, device="cpu")
+        ends = ChannelExemplars(
+            channel=0, open=(Exemplar(image="1", weight=0.75),), closed=(Exemplar(image="2", weight=0.25),)
+        )
+        gate = ExemplarGate(path="layer1", kind="channel", stage=1, block=1, channels=1, reduced=None, ends=(ends,))
+        images = tuple(ExemplarImage(name=name, label="daisy", thumbnail=None) for name in "12")
+        report = ExemplarsReport(
+            network=ran, pictures=request.pictures, images=images, seen=2, total=2, gates=(gate,), caveats=()
+        )
+        store = Store(settings.database_url)
+        claim = store.jobs.claim(job.id)
+        assert claim is not None
+        store.jobs.finish(claim, report)
+        store.close()
+        monkeypatch.setattr(connect, "client", lambda: client)
+        made = AppTest.from_file(frame.VIEWS / "job" / "page.py", default_timeout=120)
+        made.query_params["job"] = job.id
+        made.run()
+        assert not made.exception and not made.error
+        (table,) = made.dataframe
+        assert list(table.value["weight"]) == [0.75, 0.25]
+        assert "SE · ResNet-20 (width=8) on a photo" in texts(made.markdown)
 
 
 @pytest.mark.full

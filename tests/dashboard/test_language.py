@@ -41,8 +41,8 @@ def test_a_module_is_one_file_and_is_shown_in_english_until_its_title_has_its_ch
     """Those that come with the project have theirs; a new module's file breaks no test, and `make words` lists it."""
     every, must = set(catalogue.titles()), {message.id for message in sentences()}
     chinese = {message.id: message.string for message in catalogue.translated()}
-    assert not every & must, "a title that a page says, too, would have to be translated with the module's file"
-    assert sum(bool(chinese.get(title)) for title in every) >= 38, "those that come with the project"
+    assert not {title for title in every & must if title[0] != "`"}, "it would have to be translated with its file"
+    assert sum(bool(chinese.get(title)) for title in every) >= 100, "those that come with the project"
 
 
 def test_a_translation_has_the_same_values_and_no_english_sentence() -> None:

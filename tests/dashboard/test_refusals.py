@@ -9,11 +9,13 @@ import pytest
 
 import dashboard
 from attention.client import ServiceError
-from attention.errors import UnknownName
+from attention.errors import BadData, InvalidRequest, UnknownName
 from dashboard import language
-from dashboard.refusals import KINDS, explained
+from dashboard.refusals import FAILED, KINDS, explained
 from dashboard.service_sentences import translated
 from server.api.entrance import problem_kinds
+from server.api.openapi import FAULTS
+from server.problems import STATUS
 
 FOLDER = Path(dashboard.__file__).parent
 LIBRARY = FOLDER.parent / "attention"
@@ -24,11 +26,22 @@ def chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "current", lambda: "zh")
 
 
-def test_every_kind_of_problem_is_explained(chinese: None) -> None:
-    assert set(problem_kinds()) == set(KINDS)
-    for kind in KINDS:
-        text = explained(ServiceError("Something odd.", 422, kind=kind))
+def test_every_problem_is_explained_by_its_kind_or_its_status(chinese: None) -> None:
+    assert set(KINDS) <= set(problem_kinds()), "no word for what cannot happen"
+    statuses = {*FAULTS, *STATUS.values()}
+    texts = [explained(ServiceError("Something odd.", status, kind="new-kind")) for status in statuses]
+    texts += [explained(ServiceError("Something odd.", kind=kind)) for kind in KINDS]
+    for text in texts:
         assert re.match(r"[\u4e00-\u9fff]", text) and text.endswith("Something odd."), "and its own words stay"
+        assert not text.startswith(language.say(FAILED))
+
+
+def test_a_new_class_of_errors_means_what_its_parent_means(chinese: None) -> None:
+    class OddData(BadData):
+        """A data set that is odd."""
+
+    assert explained(OddData("Odd.")) == explained(BadData("Odd."))
+    assert explained(OddData("Odd.")) != explained(InvalidRequest("Odd.")) != explained(OSError("Odd."))
 
 
 def test_a_known_sentence_is_said_in_chinese_alone(chinese: None) -> None:

@@ -167,6 +167,13 @@ def page(client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 
 @pytest.fixture
+def wizard(page: AppTest) -> AppTest:
+    """The page with the dialog of a new study at its last step, as a link opens it."""
+    page.query_params["new"] = "recipe"
+    return page
+
+
+@pytest.fixture
 def shades(settings: Settings) -> None:
     for split in ("train", "test"):
         for label in ("dark", "light"):
@@ -194,66 +201,99 @@ def test_without_data_the_page_says_what_a_study_is_and_how_to_bring_data(page: 
     page.run()
     assert not page.exception and not page.error
     assert "Is the gain real" in page.info[0].value
+    page.button(key="new").click().run()
     assert "datasets/NAME" in texts(page.markdown)
-    assert not [button for button in page.button if button.key == "start"]
+    assert page.button(key="next").disabled and not [button for button in page.button if button.key == "start"]
+
+
+@pytest.mark.full
+def test_a_new_study_is_asked_for_in_three_steps_of_which_none_is_left_while_a_fault_stands_in_it(
+    page: AppTest, shades: None
+) -> None:
+    page.run()
+    page.button(key="new").click().run()
+    assert page.query_params["new"] in ("data", ["data"])
+    page.button(key="next").click().run()
+    page.button_group(key="study.modules").set_value([]).run()
+    assert "at least two different networks" in texts(page.info)
+    assert page.button(key="next").disabled and page.button(key="step.recipe").disabled
+    page.button_group(key="study.modules").set_value(["gc"]).run()
+    page.button(key="next").click().run()
+    page.number_input(key="seeds").set_value(7).run()
+    page.button(key="back").click().run()
+    page.button(key="back").click().run()
+    page.button(key="step.recipe").click().run()
+    assert page.number_input(key="seeds").value == 7
+    assert {metric.label: metric.value for metric in page.metric}["Runs"] == "14"
+    assert page.query_params["study.modules"] in ("gc", ["gc"])
+
+
+@pytest.mark.full
+def test_a_link_that_wants_networks_trained_opens_the_form_with_their_chips(page: AppTest, shades: None) -> None:
+    page.query_params["arm"] = ["resnet32/cbam", "resnet32/se(reduction=4)"]
+    page.run()
+    assert page.query_params["new"] in ("networks", ["networks"])
+    assert page.selectbox(key="study.backbone").value == "resnet32"
+    assert page.button_group(key="study.modules").value == ["cbam"]
+    assert page.multiselect(key="arm").value == ["resnet32/se(reduction=4)"]
 
 
 @pytest.mark.full
 def test_the_time_is_told_before_a_study_starts_and_its_job_stands_in_the_address(
-    page: AppTest, client: Client, shades: None
+    wizard: AppTest, client: Client, shades: None
 ) -> None:
-    page.run()
-    assert not page.exception and not page.error
-    told = {metric.label: metric.value for metric in page.metric}
+    wizard.run()
+    assert not wizard.exception and not wizard.error
+    told = {metric.label: metric.value for metric in wizard.metric}
     assert (told["Networks"], told["Runs"], told["Epochs to train"]) == ("3", "24", "192")
-    assert "Rough" in texts(page.caption)
-    page.number_input(key="seeds").set_value(3).run()
-    assert "the first verdict is given at 6" in texts(page.warning)
-    page.button(key="start").click().run()
-    assert not page.exception
+    assert "Rough" in texts(wizard.caption)
+    wizard.number_input(key="seeds").set_value(3).run()
+    assert "the first verdict is given at 6" in texts(wizard.warning)
+    wizard.button(key="start").click().run()
+    assert not wizard.exception
     (job,) = client.jobs()
-    assert page.query_params["job"] in (job.id, [job.id])
+    assert wizard.query_params["job"] in (job.id, [job.id])
     asked = StudyRequest.model_validate(job.request)
     assert (asked.data, asked.seeds, asked.recipe) == ("shades", 3, RECIPES["quick"])
     assert [arm.name for arm in asked.arms()] == [arm.name for arm in ARMS]
-    page.button(key="cancel").click().run()
+    wizard.button(key="cancel").click().run()
     assert client.job(job.id).state == "cancelled"
-    assert "cancelled" in texts(page.markdown)
+    assert "cancelled" in texts(wizard.markdown)
 
 
 @pytest.mark.full
-def test_the_batches_of_the_form_are_filled_by_the_photos_that_come_along(page: AppTest) -> None:
+def test_the_batches_of_the_form_are_filled_by_the_photos_that_come_along(wizard: AppTest) -> None:
     """Of 200 photos half are for the test and a tenth of the others for validation: a batch of 128 made it fail."""
-    page.run()
-    assert page.number_input(key="recipe.quick.batch_size").value == 64 <= 90
+    wizard.run()
+    assert wizard.number_input(key="recipe.quick.batch_size").value == 64 <= 90
 
 
 @pytest.mark.full
-def test_a_preset_a_field_of_it_and_a_sweep_are_asked_for(page: AppTest, client: Client, shades: None) -> None:
-    page.run()
-    page.multiselect(key="study.modules").set_value([])
-    page.toggle(key="sweep").set_value(True).run()
-    page.text_input(key="sweep.se.reduction").set_value("2, 4").run()
-    page.button_group(key="preset").set_value("standard").run()
-    assert RECIPE_NOTES["standard"] in texts(page.caption) and RECIPE_NOTES["quick"] not in texts(page.caption)
-    page.number_input(key="recipe.standard.epochs").set_value(7).run()
-    page.button(key="start").click().run()
-    assert not page.exception and not page.error
+def test_a_preset_a_field_of_it_and_a_sweep_are_asked_for(wizard: AppTest, client: Client, shades: None) -> None:
+    wizard.run()
+    wizard.button_group(key="study.modules").set_value([])
+    wizard.toggle(key="sweep").set_value(True).run()
+    wizard.text_input(key="sweep.se.reduction").set_value("2, 4").run()
+    wizard.button_group(key="preset").set_value("standard").run()
+    assert RECIPE_NOTES["standard"] in texts(wizard.caption) and RECIPE_NOTES["quick"] not in texts(wizard.caption)
+    wizard.number_input(key="recipe.standard.epochs").set_value(7).run()
+    wizard.button(key="start").click().run()
+    assert not wizard.exception and not wizard.error
     asked = StudyRequest.model_validate(client.jobs()[0].request)
     assert [arm.options.get("reduction") for arm in asked.arms()] == [None, 2, 4]
     assert asked.recipe == RECIPES["standard"].model_copy(update={"epochs": 7})
 
 
 @pytest.mark.full
-def test_recipes_are_chosen_among_in_the_form(page: AppTest, client: Client, shades: None) -> None:
-    page.run()
-    page.toggle(key="choose").set_value(True).run()
-    page.multiselect(key="recipes").set_value(["quick"]).run()
-    assert "name two or more" in texts(page.info)
-    page.multiselect(key="recipes").set_value(["quick", "standard"]).run()
-    assert {metric.label: metric.value for metric in page.metric}["Runs"] == str(2 * 3 * 8)
-    page.button(key="start").click().run()
-    assert not page.exception and not page.error
+def test_recipes_are_chosen_among_in_the_form(wizard: AppTest, client: Client, shades: None) -> None:
+    wizard.run()
+    wizard.toggle(key="choose").set_value(True).run()
+    wizard.multiselect(key="recipes").set_value(["quick"]).run()
+    assert "name two or more" in texts(wizard.info)
+    wizard.multiselect(key="recipes").set_value(["quick", "standard"]).run()
+    assert {metric.label: metric.value for metric in wizard.metric}["Runs"] == str(2 * 3 * 8)
+    wizard.button(key="start").click().run()
+    assert not wizard.exception and not wizard.error
     asked = StudyRequest.model_validate(client.jobs()[0].request)
     assert asked.choose and asked.recipes == (RECIPES["quick"], RECIPES["standard"])
 

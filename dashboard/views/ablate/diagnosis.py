@@ -7,10 +7,11 @@ import streamlit as st
 from attention.reports.diagnose import DiagnoseReport, DiagnoseRequest, Finding, Statement, Topic
 from attention.spec import Pictures
 from dashboard import connect
+from dashboard.drawing import draw as drawing
+from dashboard.drawing import words
 from dashboard.drawing.verdicts import interval
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
-from dashboard.views.ablate import panels
 from dashboard.widgets import data_sets, gates
 
 FINDINGS: dict[Finding, tuple[str, str]] = {
@@ -133,7 +134,7 @@ def form() -> Callable[[], DiagnoseRequest] | None:
 
 def described(request: DiagnoseRequest) -> str:
     """A diagnosis in a line."""
-    return f"**{request.variant.name.partition('?')[0]}** · {request.images.data or say('photos')}"
+    return f"**{words.said(request.variant.name)}** · {request.images.data or say('photos')}"
 
 
 def show(report: DiagnoseReport, final: bool) -> None:
@@ -145,14 +146,13 @@ def show(report: DiagnoseReport, final: bool) -> None:
         head = say("None of %(all)s checks finds trouble", all=len(report.statements))
     st.subheader(head, anchor=False)
     accuracy = "" if report.accuracy is None else say("top-1 %(share)s %%", share=f"{report.accuracy:.2f}") + ", "
-    st.caption(f"{report.network.name.partition('?')[0]}, {report.images}, {accuracy}n = {report.n:,}")
-    for caveat in report.caveats:
-        st.caption(f":material/info: {translated(caveat)}")
+    st.caption(f"{words.said(report.network.name)}, {report.images}, {accuracy}n = {report.n:,}")
+    drawing.caveats(report.caveats)
     with st.container(border=True, gap="small"):
         for statement in report.statements:
             _statement(statement)
     if final:
-        panels.downloads(report, "diagnosis", report.network.device)
+        drawing.files(report, f"diagnosis {words.said(report.network.name)}", device=report.network.device)
 
 
 def _statement(statement: Statement) -> None:

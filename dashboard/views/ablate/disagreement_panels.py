@@ -12,7 +12,7 @@ from attention.reports.disagreement import RANKS, Answer, DisagreementReport, Di
 from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
-from dashboard.drawing import theme
+from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, STEP, Chart
 from dashboard.language import say
 from dashboard.service_sentences import translated
@@ -50,8 +50,7 @@ def described(request: DisagreementRequest) -> str:
 def show(report: DisagreementReport, final: bool) -> None:
     """The finding, the images, and how often any two arms agree."""
     st.subheader(translated(report.headline), anchor=False)
-    for caveat in report.caveats:
-        st.warning(translated(caveat), icon=":material/warning:")
+    drawing.caveats(report.caveats)
     labels = named(report)
     st.caption(
         say(
@@ -88,15 +87,15 @@ def show(report: DisagreementReport, final: bool) -> None:
             )
     st.caption(translated(report.methods))
     if final:
-        drawing.files(report, "disagreement " + " ".join(one.name.partition("?")[0] for one in report.networks))
+        called = words.labels([network.name for network in report.networks])
+        drawing.files(report, f"disagreement {' '.join(called.values())}")
 
 
 def named(report: DisagreementReport) -> dict[str, str]:
     """Id of an arm -> what pictures call it."""
-    return {
-        arm.id: f"{arm.network.partition('?')[0].partition('/')[2]}{' without' if arm.removed else ''}"
-        for arm in report.arms
-    }
+    called = words.labels(list(dict.fromkeys(arm.network for arm in report.arms)))
+    without = {name: say("%(network)s without attention", network=label) for name, label in called.items()}
+    return {arm.id: (without if arm.removed else called)[arm.network] for arm in report.arms}
 
 
 def said(entry: Entry, labels: dict[str, str]) -> str:
@@ -149,10 +148,11 @@ def agreement(report: DisagreementReport) -> Chart:
 
 def flips(report: DisagreementReport) -> pd.DataFrame:
     """What removal does to each network's first classes, ready for a table."""
+    called = words.labels([flip.network for flip in report.flips])
     return pd.DataFrame(
         [
             {
-                "network": flip.network.partition("?")[0],
+                "network": called[flip.network],
                 "changed": f"{flip.flipped:,} ({flip.share:.1%})",
                 "became right": "" if flip.to_right is None else flip.to_right,
                 "became wrong": "" if flip.to_wrong is None else flip.to_wrong,

@@ -1,7 +1,7 @@
 """What Ablate shows: a photo with its switches, a sweep over a data set while it runs and when it is done."""
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import get_args
 
 import streamlit as st
 
@@ -10,6 +10,7 @@ from attention.schemas import Image
 from attention.spec import ABLATIONS, AblationKind, Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
+from dashboard.drawing import words
 from dashboard.language import say
 from dashboard.service_sentences import translated
 from dashboard.views.ablate import charts as gate_charts
@@ -37,8 +38,7 @@ def photo(image: Image, variant: Variant) -> None:
     report = _ask(WhatIfRequest(variant=variant, images=(image.id,), kinds=_kinds(tried)))
     if report is None:
         return
-    for caveat in report.caveats:
-        st.caption(f":material/info: {translated(caveat)}")
+    drawing.caveats(report.caveats)
     off, by = gate_form.switches(report.sites, tried)
     left, middle, right = st.columns([1, 2, 3], gap="medium")
     left.image(connect.picture(image, 480), width="stretch", alt=photos.title(image))
@@ -54,7 +54,7 @@ def photo(image: Image, variant: Variant) -> None:
                 "Look for gates whose mean does as well as they do: there attention does not listen to this photo."
             )
         )
-    downloads(report, "whatif", report.device)
+    drawing.files(report, f"whatif {words.said(report.network)}", device=report.device)
 
 
 def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> None:
@@ -101,26 +101,10 @@ def _ask(request: WhatIfRequest) -> WhatIfReport | None:
         return connect.ask(request)
 
 
-def downloads(report: Any, name: str, device: str) -> None:
-    """Draw the download buttons of a report, and say which device computed it."""
-    network = str(getattr(report.network, "name", report.network)).partition("?")[0]
-    drawing.files(report, f"{name} {network}")
-    st.caption(
-        say(
-            "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "
-            "be saved as SVG below them, and as PNG in the toolbar over them.",
-            device=device,
-        )
-    )
-
-
-# ---------------------------------------------------------------- a data set
-
-
 def sweep_described(request: SweepRequest) -> str:
     """A sweep in a line."""
     kinds = ", ".join(gate_charts.kind(name) for name in request.kinds)
-    return f"**{request.variant.name.partition('?')[0]}** · {request.images.data or say('photos')}: {kinds}"
+    return f"**{words.said(request.variant.name)}** · {request.images.data or say('photos')}: {kinds}"
 
 
 def sweep_form() -> Callable[[], SweepRequest] | None:
@@ -137,8 +121,7 @@ def sweep_form() -> Callable[[], SweepRequest] | None:
 def show(report: SweepReport, final: bool) -> None:
     """A sweep: the finding first, then gate by gate, stages, cumulative curves and redundancy."""
     st.subheader(translated(report.headline), anchor=False)
-    for caveat in report.caveats:
-        st.warning(translated(caveat), icon=":material/warning:")
+    drawing.caveats(report.caveats)
     accuracy = (
         say("top-1 %(accuracy)s %% untouched; ", accuracy=f"{report.accuracy:.2f}")
         if report.accuracy is not None
@@ -183,4 +166,4 @@ def show(report: SweepReport, final: bool) -> None:
                 )
             )
     if final:
-        downloads(report, "sweep", report.device)
+        drawing.files(report, f"sweep {words.said(report.network)}", device=report.device)

@@ -9,6 +9,7 @@ from attention.reports.trace import TraceReport, TraceRequest
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
+from dashboard.drawing.words import said
 from dashboard.language import say
 from dashboard.widgets import linked, links, photos
 
@@ -43,7 +44,7 @@ def show() -> None:
     st.caption(
         say(
             "%(network)s, layer %(layer)s. Every number comes from that network; nothing is drawn by hand.",
-            network=report.network.partition("?")[0],
+            network=said(report.network),
             layer=f"{report.stage}.{report.block}",
         )
     )
@@ -59,8 +60,8 @@ def show() -> None:
 def network(module: str) -> Variant:
     """The shipped network with a module; with random weights where none is shipped."""
     shipped = Variant.parse(module)
-    names = {entry.name.partition("?")[0] for entry in connect.catalog().shipped}
-    return shipped if shipped.name.partition("?")[0] in names else shipped.model_copy(update={"weights": None})
+    names = {entry.name for entry in connect.catalog().shipped}
+    return shipped if shipped.name in names else shipped.model_copy(update={"weights": None})
 
 
 def words(report: TraceReport) -> dict[str, str]:

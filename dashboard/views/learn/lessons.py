@@ -14,6 +14,7 @@ from attention.reports.modules import (
 )
 from dashboard import connect
 from dashboard.drawing import draw as drawing
+from dashboard.drawing import words
 from dashboard.language import say
 from dashboard.service_sentences import translated
 from dashboard.views.learn import charts as lesson_charts
@@ -198,7 +199,7 @@ def places() -> None:
             modules=len(filled),
             parameters=sum(place.parameters for place in filled),
         )
-        st.markdown(f"**{title}** · `{network.name.partition('?')[0]}` · {count}")
+        st.markdown(f"**{title}** · {words.said(network.name)} · {count}")
         drawing.plot(lesson_charts.places(network))
     st.caption(
         say(

@@ -18,7 +18,6 @@ from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import labels
 from dashboard.language import say
 from dashboard.refusals import explained
-from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
 WIDE = 3
@@ -43,8 +42,7 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
     except ServiceError as error:  # such as a class that is not there; the rest of the page stands
         st.error(explained(error), icon=":material/error:")
         return
-    for caveat in report.caveats:
-        st.caption(f":material/info: {translated(caveat)}")
+    drawing.caveats(report.caveats)
     names = labels([network.name for network in report.networks])
     photo = next(item for item in report.photos if item.image == image.id)
     for start in range(0, len(report.maps), WIDE):

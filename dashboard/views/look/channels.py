@@ -7,7 +7,6 @@ from html import escape
 import streamlit as st
 
 from attention.client import ServiceError, Unreachable
-from attention.names import height_and_width
 from attention.reports.compare import Comparison, PhotoFit, VariantSummary
 from attention.reports.exemplars import Exemplar, ExemplarsReport, ExemplarsRequest
 from attention.reports.maps import ChannelMap, MapsReport, MapsRequest
@@ -15,11 +14,12 @@ from attention.reports.seen import SeenRequest
 from attention.schemas import Image
 from attention.spec import Pictures
 from dashboard import connect
+from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Row
 from dashboard.language import say
 from dashboard.refusals import explained
-from dashboard.service_sentences import translated, with_minus
+from dashboard.service_sentences import with_minus
 from dashboard.widgets import gallery, jobs, linked
 
 CHANNEL = "channel"
@@ -141,7 +141,7 @@ def _data_set(network: VariantSummary, row: Row, number: int) -> None:
         return
     name = linked.choice(st.selectbox, say("Images of"), stored, "data", next(iter(stored)))
     request = ExemplarsRequest(variant=network.variant, pictures=Pictures(data=name, limit=READ))
-    many = READ * math.prod(height_and_width(network.preprocess.input_size)) > AT_ONCE
+    many = READ * math.prod(network.preprocess.height_and_width) > AT_ONCE
     try:
         jobs.answered(
             request, many, say("Reading the data set"), lambda report, end: _ends(report, row, number, stored[name])
@@ -164,8 +164,7 @@ def _ends(report: ExemplarsReport, row: Row, number: int, data: str) -> None:
             data=data,
         )
     )
-    for caveat in report.caveats:
-        st.caption(f":material/info: {translated(caveat)}")
+    drawing.caveats(report.caveats)
 
 
 def _images(report: ExemplarsReport, title: str, exemplars: Sequence[Exemplar]) -> str:

@@ -8,12 +8,10 @@ from pydantic import ValidationError
 
 from attention.reports.excitation import ExcitationReport, ExcitationRequest, ExcitedGate
 from attention.reports.stripe import StripeReport, StripeRequest
-from attention.reports.tables import Report
 from attention.spec import Plain, Variant
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.language import marked, say
-from dashboard.service_sentences import translated
 from dashboard.views.look import class_charts
 from dashboard.views.look.class_form import Subjects
 from dashboard.widgets import forms, jobs, linked
@@ -55,18 +53,6 @@ def definitions() -> None:
         )
 
 
-def downloads(report: Report, about: str, device: str) -> None:
-    """The numbers behind the pictures, in files that are called by what they hold."""
-    drawing.files(report, about)
-    st.caption(
-        say(
-            "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "
-            "be saved as SVG below them, and as PNG in the toolbar over them.",
-            device=device,
-        )
-    )
-
-
 # ---------------------------------------------------------------- curves
 
 
@@ -82,8 +68,7 @@ def curves(variant: Variant, subjects: Subjects) -> ExcitationReport | None:
 
 def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool = True) -> None:
     """The picture of the SE paper, stage by stage."""
-    for caveat in report.caveats:
-        st.caption(f":material/info: {translated(caveat)}")
+    drawing.caveats(report.caveats)
     names = [row.label for row in report.classes]
     left, right = st.columns([1, 3], gap="medium", vertical_alignment="bottom")
     chosen = linked.choice(
@@ -120,12 +105,12 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
         )
     )
     if files:
-        about = f"class-curves-{report.network.name.partition('?')[0]}"
-        drawing.save(say("Curves (CSV)"), lambda: class_charts.curves_csv(report), f"{about}-all.csv", "text/csv")
-        downloads(
+        about = f"class-curves {words.said(report.network.name)}"
+        drawing.save(say("Curves (CSV)"), lambda: class_charts.curves_csv(report), f"{about} all.csv", "text/csv")
+        drawing.files(
             report,
             about,
-            say("%(device)s, %(images)s images", device=report.network.device, images=f"{report.images:,}"),
+            device=say("%(device)s, %(images)s images", device=report.network.device, images=f"{report.images:,}"),
         )
 
 
@@ -203,8 +188,7 @@ def _drawn(stages: Sequence[ExcitedGate]) -> str | None:
 
 def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = True) -> None:
     """Maps, shares over depth, order between networks, and the table."""
-    for caveat in report.caveats:
-        st.caption(f":material/info: {translated(caveat)}")
+    drawing.caveats(report.caveats)
     label, layers = words.labels([network.name for network in report.networks]), class_charts.layers(report)
     for start in range(0, len(report.maps), WIDE):
         some = report.maps[start : start + WIDE]
@@ -240,8 +224,8 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
         st.dataframe(drawing.in_words(class_charts.table(report)), hide_index=True, width="stretch")
         st.caption(say("A dash is what cannot be computed, such as the order of channels that are all alike."))
     if files:
-        downloads(
+        drawing.files(
             report,
-            "stripes " + " ".join(network.name.partition("?")[0] for network in report.networks),
-            say("%(device)s, %(images)s images", device=report.networks[0].device, images=f"{report.images:,}"),
+            "stripes " + " ".join(label.values()),
+            device=say("%(device)s, %(images)s images", device=report.networks[0].device, images=f"{report.images:,}"),
         )

@@ -8,7 +8,8 @@ from attention.reports.compare import CompareRequest, Comparison, PhotoFit
 from attention.schemas import Image
 from attention.spec import Variant
 from dashboard import connect
-from dashboard.drawing import words
+from dashboard.drawing import draw as drawing
+from dashboard.drawing import theme, words
 from dashboard.language import say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
@@ -34,15 +35,14 @@ def main() -> None:
     for warning, names in answers.warned(report).items():
         st.warning(f"**{', '.join(names)}.** {translated(warning)}", icon=":material/warning:")
     called = words.labels([variant.name for variant in report.variants])
-    for caveat in report.caveats:
-        st.caption(f":material/info: {words.relabelled(translated(caveat), called)}")
+    drawing.caveats(report.caveats, called)
     answers.show(report, image, fit)
     fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
     if fresh:
         said = ", ".join(words.labels(fresh).values())
         text = say("%(networks)s: random weights, which show where gates sit and not what they learn.", networks=said)
         st.caption(f":material/info: {translated(text)}")
-        arms = [name for name in fresh if not name.partition("?")[0].endswith("/none")]
+        arms = [name for name in fresh if theme.module(name) != theme.PLAIN]
         links.to("study", say("Train it"), ":material/science:", {"arm": arms})
     layers.show(report, image, fit)
     places.show(report, image, fit)

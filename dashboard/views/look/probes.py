@@ -19,7 +19,6 @@ from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.look import probe_charts
 from dashboard.views.look.class_form import Subjects
-from dashboard.views.look.class_panels import downloads
 from dashboard.widgets import photos
 
 MOST_GROWN = 100
@@ -71,7 +70,7 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
             )
         )
         with left:
-            downloads(report, f"coupling {report.network.name.partition('?')[0]}", report.network.device)
+            drawing.files(report, f"coupling {words.said(report.network.name)}", device=report.network.device)
 
 
 def permutation(variants: Sequence[Variant]) -> None:
@@ -91,7 +90,7 @@ def permutation(variants: Sequence[Variant]) -> None:
         st.markdown("\n".join(f"- {sentence}" for sentence in probe_charts.permuted(report)))
         drawing.table(probe_charts.permuted_table(report), "permutation", index=False)
         st.caption(translated(report.conditions))
-        downloads(report, f"permutation {' '.join(modules)}", say("the service's CPU"))
+        drawing.files(report, f"permutation {' '.join(modules)}", device=say("the service's CPU"))
 
 
 def scale(variant: Variant, subjects: Subjects) -> None:
@@ -117,6 +116,5 @@ def scale(variant: Variant, subjects: Subjects) -> None:
                 images=f"{report.images:,}",
             )
         )
-        for caveat in report.caveats:
-            st.caption(f":material/info: {translated(caveat)}")
-        downloads(report, f"scale {report.network.name.partition('?')[0]}", report.network.device)
+        drawing.caveats(report.caveats)
+        drawing.files(report, f"scale {words.said(report.network.name)}", device=report.network.device)

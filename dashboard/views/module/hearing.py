@@ -12,7 +12,8 @@ from attention.reports.influence import GateInfluence, InfluenceReport, Influenc
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
-from dashboard.language import marked, say
+from dashboard.drawing.words import GATES
+from dashboard.language import say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 
@@ -20,16 +21,6 @@ LEVELS = 20
 """Shades of a picture."""
 BESIDE = "se"
 """The module that every other one is shown beside."""
-KINDS = {
-    "channel": marked("one weight a channel"),
-    "spatial": marked("one weight a place"),
-    "rows": marked("one weight a row and channel"),
-    "columns": marked("one weight a column and channel"),
-    "full": marked("one weight an entry"),
-    "branch": marked("one weight a branch and channel"),
-    "matrix": marked("one weight a pair"),
-}
-"""What the entries of a gate run over, in a few words."""
 
 
 def show(name: str) -> None:
@@ -56,7 +47,7 @@ def _gate(module: str, gate: GateInfluence, report: InfluenceReport) -> str:
     pictures = [picture(gate.by_place, hue, say("Places: %(what)s", what=text))]
     if len(gate.by_channel) > 1:
         pictures.insert(0, picture(gate.by_channel, hue, say("Channels: %(what)s", what=text)))
-    kind = say(KINDS.get(gate.kind, gate.kind))
+    kind = say(GATES[gate.kind])
     which = f" · <code>{escape(gate.path)}</code>" if len(report.gates) > 1 else ""
     head = (
         f'<div class="lab-head"><span style="color:{hue}" aria-hidden="true">{theme.sign(module)}</span> '

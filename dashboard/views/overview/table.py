@@ -6,7 +6,7 @@ from html import escape
 from attention.reports.overview import OverviewReport, OverviewRow
 from attention.spec import GateKind
 from dashboard.drawing import theme, verdicts
-from dashboard.drawing.words import human
+from dashboard.drawing.words import GATES, human
 from dashboard.language import marked, say
 from dashboard.widgets.markup import href
 
@@ -32,16 +32,6 @@ HEADS = (
     "",
 )
 """Of the columns."""
-KINDS: dict[GateKind, str] = {
-    "channel": marked("per channel"),
-    "spatial": marked("per place"),
-    "rows": marked("per row"),
-    "columns": marked("per column"),
-    "full": marked("per channel and place"),
-    "branch": marked("per branch"),
-    "matrix": marked("place to place"),
-}
-"""What the gates of a kind run over."""
 
 
 def html(report: OverviewReport, gates: Mapping[str, tuple[GateKind, ...]], study: str = "") -> str:
@@ -80,7 +70,7 @@ def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[Ga
         f"<td>{_linked(_verdict(row, report), study if row.verdict else '')}</td>",
         f'<td data-name="{escape(say("parameters"))}">{_linked(_added(row.added_parameters), price)}</td>',
         f'<td data-name="{escape(say("MACs"))}">{_linked(_added(row.added_macs), price)}</td>',
-        f"<td>{escape(', '.join(dict.fromkeys(say(KINDS[kind]) for kind in kinds)))}</td>",
+        f"<td>{escape(', '.join(dict.fromkeys(say(GATES[kind]) for kind in kinds)))}</td>",
         f"<td>{_onward(row)}</td>",
     )
     return f"<tr>{''.join(cells)}</tr>"

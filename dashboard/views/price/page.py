@@ -7,6 +7,7 @@ from attention.reports.cost import CostReport, CostRequest
 from attention.reports.modules import FitRequest
 from attention.spec import Placement
 from dashboard import connect
+from dashboard.drawing import theme, words
 from dashboard.language import say
 from dashboard.views.price import budget
 from dashboard.views.price import counted as bills
@@ -22,7 +23,8 @@ st.caption(say("What a network costs for one image, and what attention adds to i
 catalog = connect.catalog()
 
 left, second, right = st.columns([3, 2, 8])
-names, kinds = [entry.name for entry in catalog.backbones], [entry.name for entry in catalog.modules]
+names = words.backbones(entry.name for entry in catalog.backbones)
+kinds = {entry.name: theme.called(entry.name) for entry in catalog.modules}
 picked = linked.choice(left.selectbox, say("Backbone"), names, "backbone", DEFAULT_BACKBONE)
 backbone = next(entry for entry in catalog.backbones if entry.name == picked)
 label = say("Input size, pixels")
@@ -31,7 +33,7 @@ attention = linked.choices(right.multiselect, say("Attention"), kinds, "attentio
 
 
 def take_all() -> None:
-    st.session_state["attention"] = kinds
+    st.session_state["attention"] = list(kinds)
 
 
 right.button(say("All %(count)s modules", count=len(kinds)), on_click=take_all, icon=":material/select_all:")

@@ -1,7 +1,8 @@
-"""The form of a study: data, networks, sweeps, recipe, seeds, with an estimate of the time before anything starts."""
+"""The form of a study: networks, sweeps, recipe, seeds, with an estimate of the time before anything starts."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import streamlit as st
@@ -17,10 +18,11 @@ from attention.reports.study import StudyRequest
 from attention.schemas import DataSet
 from attention.spec import OptionValue, Placement, Recipe, Variant
 from dashboard import connect
+from dashboard.drawing import theme, words
 from dashboard.language import marked, say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
-from dashboard.widgets import forms, jobs
+from dashboard.widgets import forms, jobs, linked
 
 ARM = "arm"
 """In the address: networks that a link wants trained."""
@@ -28,6 +30,8 @@ FIRST = ("se", "eca")
 """Modules that the form opens with."""
 SMALL = "resnet20"
 """The backbone that the form opens with: a small network for small images."""
+BACKBONE, MODULES = "study.backbone", "study.modules"
+"""In the address: the backbone, and the modules of the chips."""
 PLACES = "placement"
 LOOKS: dict[str, Literal[1, 3]] = {marked("yes"): 3, marked("no"): 1}
 """Whether seeds may be added after a verdict -> looks of the plan."""
@@ -50,21 +54,31 @@ def about() -> None:
     )
 
 
-def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
-    """The study that the form asks for; None with a sentence if it is none."""
-    left, middle, right = st.columns([2, 2, 6])
-    names = [entry.name for entry in catalog.backbones]
-    start = names.index(SMALL) if SMALL in names else 0
-    picked = left.selectbox(say("Backbone"), names, start, key="study.backbone")
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a study, one by one and as sweeps."""
+
+    variants: tuple[Variant, ...]
+    grids: tuple[Grid, ...]
+
+
+def networks(catalog: Catalog, data: DataSet) -> Networks | None:
+    """The networks that the form names, the plain one first; None with a sentence if no study compares them."""
+    hosts = [entry.name for entry in catalog.backbones]
+    known = sorted((entry.name for entry in catalog.modules), key=lambda name: name not in theme.MODULES)
+    labels = {name: theme.called(name) for name in known}
+    _select_linked(hosts, list(labels))
+    left, right = st.columns(2)
+    start = SMALL if SMALL in hosts else hosts[0]
+    picked = linked.choice(left.selectbox, say("Backbone"), words.backbones(hosts), BACKBONE, start)
     backbone = next(entry for entry in catalog.backbones if entry.name == picked)
-    position = forms.position(middle, catalog, backbone, f"study.place.{backbone.name}")
-    kinds = [entry.name for entry in catalog.modules]
-    chosen = right.multiselect(
+    position = forms.position(right, catalog, backbone, f"study.place.{backbone.name}")
+    chosen = linked.choices(
+        st.pills,
         say("Modules"),
-        kinds,
-        [name for name in FIRST if name in kinds],
-        key="study.modules",
-        select_all=False,
+        labels,
+        MODULES,
+        [name for name in FIRST if name in labels],
         help=say("Each becomes an arm beside the plain network, which is the baseline."),
     )
     with st.expander(say("More networks, other options, controls"), icon=":material/tune:"):
@@ -77,42 +91,83 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
         )
         more = forms.variants(catalog, (), ARM, say("More arms"), say("They are trained from scratch."))
     grids = _sweep(catalog, backbone.name, position)
-    recipe = _recipe(data.images)
+    place = Placement.model_validate({"position": position})
+    arms = [Variant(backbone=backbone.name)]
+    arms += [Variant(backbone=backbone.name, attention=name, placement=place) for name in chosen]
+    arms += [variant.model_copy(update={"weights": None, "classes": None}) for variant in more]
+    if grids is None:
+        return None  # the sweep has said why
+    try:
+        StudyRequest(data=data.name, variants=tuple(arms), grids=grids)
+    except ValidationError as error:
+        st.info(_plain(error))
+        return None
+    return Networks(tuple(dict.fromkeys(arms)), grids)
+
+
+def _select_linked(backbones: Sequence[str], modules: Sequence[str]) -> None:
+    """Select the chips of the networks that a link wants trained; those that are no chip are named below them."""
+    names = linked.given(ARM)
+    if not names:
+        return
+    variants = {name: forms.read_variants(name)[0] for name in names}
+    host = next((read[0].backbone for read in variants.values() if read and read[0].backbone in backbones), None)
+    chips = {
+        name: read[0].attention
+        for name, read in variants.items()
+        if read
+        and read[0] == Variant(backbone=host or "", attention=read[0].attention)
+        and read[0].attention in modules
+    }
+    if chips:
+        st.session_state[BACKBONE], st.session_state[MODULES] = host, list(dict.fromkeys(chips.values()))
+        st.query_params[ARM] = [name for name in names if name not in chips]
+
+
+def question(data: DataSet, arms: Networks) -> StudyRequest | None:
+    """The study of some networks that the form asks for; None with a sentence if it is none."""
     first, second, third, fourth, fifth = st.columns(5)
-    seeds = first.number_input(
+    seeds = linked.number(
+        first.number_input,
         say("Seeds"),
         1,
         400,
+        "seeds",
         8,
-        key="seeds",
         help=say("Runs of each arm. The first verdict is given at so many, six at least."),
     )
-    size = second.number_input(say("Image size, pixels"), 4, 512, 32, key="study.size", help=say("Height and width."))
-    margin = third.number_input(
+    size = linked.number(
+        second.number_input, say("Image size, pixels"), 4, 512, "study.size", 32, help=say("Height and width.")
+    )
+    margin = linked.number(
+        third.number_input,
         say("Margin, points"),
         0.01,
         100.0,
+        "margin",
         0.5,
-        0.1,
-        key="margin",
+        step=0.1,
         help=say("Differences up to this many points are called none."),
     )
-    begin = fourth.number_input(say("First seed"), 0, 10_000, 0, key="first_seed", help=say("The others follow it."))
-    growing = fifth.segmented_control(
+    begin = linked.number(
+        fourth.number_input, say("First seed"), 0, 10_000, "first_seed", 0, help=say("The others follow it.")
+    )
+    growing = linked.choice(
+        fifth.segmented_control,
         say("Seeds may be added after a verdict"),
-        list(LOOKS),
-        default="yes",
-        format_func=say,
-        key="looks",
-        required=True,
+        {answer: say(answer) for answer in LOOKS},
+        "looks",
+        "yes",
         help=say(
             "Yes: verdicts at your first number of seeds, at twice and at four times as many. No: one verdict, with "
             "a narrower interval. Say it before the first run: it cannot change afterwards."
         ),
     )
-    choose = st.toggle(
+    recipe = _recipe(data.images)
+    choose = linked.switch(
+        st.toggle,
         say("Choose by validation accuracy, without verdicts"),
-        key="choose",
+        "choose",
         help=say(
             "For sweeps of an option or a place: the best is chosen on the validation images, and then tested in a "
             "study of its own with other seeds."
@@ -120,17 +175,13 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
     )
     recipes = _recipes(data.images) if choose else ()
     try:
-        place = Placement.model_validate(position)
-        arms = [Variant(backbone=backbone.name)]
-        arms += [Variant(backbone=backbone.name, attention=name, placement=place) for name in chosen]
-        arms += [variant.model_copy(update={"weights": None, "classes": None}) for variant in more]
         return StudyRequest(
             data=data.name,
-            size=int(size),
-            variants=tuple(dict.fromkeys(arms)),
-            grids=grids,
-            seeds=int(seeds),
-            first_seed=int(begin),
+            size=size,
+            variants=arms.variants,
+            grids=arms.grids,
+            seeds=seeds,
+            first_seed=begin,
             recipe=recipe,
             recipes=recipes,
             margin=margin,
@@ -144,11 +195,12 @@ def question(catalog: Catalog, data: DataSet) -> StudyRequest | None:
 
 def _recipes(images: int | None) -> tuple[Recipe, ...]:
     """Named recipes to choose among beside the networks; none leaves the one recipe above."""
-    names = st.multiselect(
+    names = linked.choices(
+        st.multiselect,
         say("Recipes to choose among as well"),
-        list(RECIPES),
-        key="recipes",
-        select_all=False,
+        {name: say(name) for name in RECIPES},
+        "recipes",
+        (),
         placeholder=say("the recipe above alone"),
         help=say("Two or more: every network is trained with each of them, instead of the recipe above."),
     )
@@ -167,36 +219,47 @@ def _plain(error: ValidationError) -> str:
     return forms.sentence(error).removeprefix("Value error, ")
 
 
-def _sweep(catalog: Catalog, backbone: str, position: str) -> tuple[Grid, ...]:
-    """More arms that differ in one option of one module, or in its place."""
+def _sweep(catalog: Catalog, backbone: str, position: str) -> tuple[Grid, ...] | None:
+    """More arms that differ in one option of one module, or in its place; None with a sentence if they are none."""
     with st.expander(say("Sweep one option"), icon=":material/linear_scale:"):
-        if not st.toggle(say("Add a sweep"), key="sweep"):
+        if not st.toggle(say("Add a sweep"), key="sweep", persist_state="session"):
             st.caption(say("One arm for each value: r for SE, k for ECA, or the place of any module."))
             return ()
         left, middle, right = st.columns([2, 2, 4])
         modules = {entry.name: entry for entry in catalog.modules}
         start = list(modules).index("se") if "se" in modules else 0
-        module = modules[left.selectbox(say("Module"), list(modules), start, key="sweep.module")]
+        picked = left.selectbox(
+            say("Module"), list(modules), start, theme.called, "sweep.module", persist_state="session"
+        )
+        module = modules[picked]
         fields = [*module.options.get("properties", {}), PLACES]
-        field = middle.selectbox(say("What varies"), fields, key=f"sweep.{module.name}")
+        field = middle.selectbox(
+            say("What varies"), fields, format_func=_field, key=f"sweep.{module.name}", persist_state="session"
+        )
         text = right.text_input(
             say("Values, separated by commas"),
             _usual(module, field),
             key=f"sweep.{module.name}.{field}",
             placeholder="4, 8, 16",
+            persist_state="session",
         )
         values = tuple(dict.fromkeys(_value(part) for part in split_names(text)))
         if not values:
             st.info(say("Name at least one value."))
-            return ()
+            return None
         try:
             base = Variant(backbone=backbone, attention=module.name, placement=Placement.model_validate(position))
             grid = Grid(base=base, vary={field if field == PLACES else f"options.{field}": values})
             grid.variants()  # a value that does not fit is found here
         except ValidationError as error:
             st.error(_plain(error))
-            return ()
+            return None
         return (grid,)
+
+
+def _field(name: str) -> str:
+    """An option of a list, in the reader's language with its own name."""
+    return forms.option_label(name).replace("`", "")
 
 
 def _usual(module: ModuleEntry, field: str) -> str:
@@ -222,15 +285,14 @@ def _value(text: str) -> OptionValue:
 
 def _recipe(images: int | None) -> Recipe:
     """A preset, and every field of it to change; batches that a data set of so many images fills."""
-    with st.expander(say("Recipe"), icon=":material/menu_book:", expanded=True):
-        preset = st.segmented_control(
-            say("Preset"), list(RECIPES), default=next(iter(RECIPES)), key="preset", required=True, format_func=say
-        )
-        st.caption(say(RECIPE_NOTES[preset]))
-        usual = _filled(RECIPES[preset], images).model_dump()
-        schema = Recipe.model_json_schema()
+    labels = {name: say(name) for name in RECIPES}
+    preset = linked.choice(st.segmented_control, say("Recipe"), labels, "preset", next(iter(RECIPES)))
+    st.caption(say(RECIPE_NOTES[preset]))
+    usual = _filled(RECIPES[preset], images).model_dump()
+    schema = Recipe.model_json_schema()
+    changed: dict[str, Any] = {}
+    with st.expander(say("Every field of the recipe"), icon=":material/menu_book:"):
         columns = [column for _ in range(0, len(schema["properties"]), FIELDS) for column in st.columns(FIELDS)]
-        changed: dict[str, Any] = {}
         for column, (name, field) in zip(columns, schema["properties"].items(), strict=False):
             own = {"properties": {name: {**field, "default": usual[name]}}}
             with column:
@@ -245,6 +307,7 @@ def estimate(request: StudyRequest) -> bool:
     except ServiceError as error:
         st.error(explained(error), icon=":material/error:")
         return False
+    labels = words.labels(plan.arms)
     left, second, third, right = st.columns(4)
     left.metric(say("Networks"), len(plan.arms))
     second.metric(
@@ -259,11 +322,11 @@ def estimate(request: StudyRequest) -> bool:
         say(
             "%(basis)s  \nArms: %(words)s; the first is the baseline.",
             basis=translated(plan.basis),
-            words=", ".join(f"`{name}`" for name in plan.arms),
+            words=", ".join(labels.values()),
         )
     )
     for note in plan.notes:
-        st.warning(translated(note), icon=":material/info:")
+        st.warning(words.relabelled(translated(note), labels), icon=":material/info:")
     return True
 
 

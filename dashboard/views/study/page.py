@@ -10,7 +10,8 @@ from dashboard.language import say
 from dashboard.refusals import explained
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
-from dashboard.widgets import data_sets, exports, jobs, linked, links, networks
+from dashboard.views.study import wizard
+from dashboard.widgets import exports, jobs, links, networks
 
 
 def main() -> None:
@@ -18,7 +19,8 @@ def main() -> None:
     st.caption(
         say("Is the gain of attention real on this data, and what does it cost? Trained here, decided by pairs.")
     )
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        wizard.offer()
         links.to("judge", say("Judge my seeds"), ":material/balance:")
         links.to("stored", say("Stored"), ":material/inventory_2:")
     mine = [job for job in connect.client().jobs() if job.analysis == StudyRequest.analysis]
@@ -31,13 +33,9 @@ def main() -> None:
         job = None
     for other in [candidate for candidate in mine if not candidate.ended and (job is None or candidate.id != job.id)]:
         running(other)
-    top = st.container()
     shown = show_job(job) if job is not None else show_shipped()
     if not shown and not mine:
         study_form.about()
-    wanted = not shown or bool(linked.words(study_form.ARM))
-    with top.expander(say("New study"), expanded=wanted, icon=":material/add_circle:"):
-        new_study()
     if mine:
         with st.expander(
             say("Studies of this service (%(mine)s)", mine=len(mine)), icon=":material/history:", expanded=not shown
@@ -153,21 +151,6 @@ def described(job: Job) -> str:
         seeds=asked.seeds,
         epochs=asked.recipe.epochs,
     )
-
-
-def new_study() -> None:
-    st.markdown(f"**1 · {say('Data')}**")
-    data = data_sets.data_set()
-    st.markdown(f"**2 · {say('Networks and recipe')}**")
-    request = study_form.question(connect.catalog(), data) if data else None
-    if request is not None:
-        st.markdown(f"**3 · {say('Plan, and its cost in time')}**")
-    if (
-        request is not None
-        and study_form.estimate(request)
-        and st.button(say("Start the study"), type="primary", icon=":material/play_arrow:", key="start")
-    ):
-        study_form.start(request)
 
 
 main()

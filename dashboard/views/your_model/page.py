@@ -8,16 +8,14 @@ import streamlit as st
 from pydantic import ValidationError
 
 from attention.client import ServiceError, Unreachable
-from attention.errors import AttentionError
 from attention.names import short_size
 from attention.reports.catalog import OwnModelEntry
 from attention.reports.found_gates import GatesReport, GatesRequest
-from attention.spec import GateKind, Variant
+from attention.spec import GateKind
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.language import marked, say
 from dashboard.refusals import explained
-from dashboard.service_sentences import translated
 from dashboard.widgets import forms, linked, links, weights
 
 NETWORK, POINTED = "network", "point"
@@ -52,10 +50,12 @@ def main() -> None:
     _listed(entries)
     with st.expander(say("How to bring a model"), icon=":material/add_circle:", expanded=not entries):
         _how()
-    name = _chosen(entries)
+    own = [f"{entry.name}/none" for entry in entries if entry.problem is None]
+    variant = forms.network(connect.catalog(), [*own, FIRST], NETWORK)
     pointed = _pointed()
-    if name is None or pointed is None:
+    if variant is None or pointed is None:
         return
+    name = variant.name
     try:
         request = GatesRequest.model_validate({"variant": name, "gates": pointed})
     except ValidationError as error:
@@ -110,29 +110,6 @@ def _how() -> None:
     st.code(SCRIPT, language="python")
 
 
-def _chosen(entries: tuple[OwnModelEntry, ...]) -> str | None:
-    """The network to look into, by its short name; it stands in the page's address."""
-    names = [f"{entry.name}/none" for entry in entries if entry.problem is None]
-    linked.start(NETWORK, names[0] if names else FIRST, lambda said: said[0] or None)
-    offered = list(dict.fromkeys([*names, FIRST, st.session_state[NETWORK] or FIRST]))
-    name = st.selectbox(
-        say("Network"),
-        offered,
-        key=NETWORK,
-        accept_new_options=True,
-        help=say(forms.NAMES),
-        persist_state="session",
-    )
-    try:
-        variant = Variant.parse(name) if name else None
-    except (AttentionError, ValueError) as error:
-        st.error(explained(error))
-        return None
-    if variant is not None:
-        linked.write(NETWORK, [variant.name])
-    return variant.name if variant is not None else None
-
-
 def _pointed() -> dict[str, str] | None:
     """Submodules whose outputs are said to be gates, with their kind; None if the text is no such list."""
     linked.start(POINTED, "", lambda said: said[0])
@@ -175,8 +152,7 @@ def _show(report: GatesReport) -> None:
             for gate in report.gates
         ]
         drawing.table(pd.DataFrame(rows), "gates", index=False)
-    for caveat in report.caveats:
-        st.info(translated(caveat), icon=":material/info:")
+    drawing.caveats(report.caveats)
     if report.unclear:
         st.subheader(say("Unclear"), anchor=False)
         rows = [

@@ -112,6 +112,7 @@ def test_scores_are_those_of_a_comparison(lab: DirectLab) -> None:
         assert one.first.probability == pytest.approx(prediction.top[0].probability, abs=1e-6)
 
 
+@pytest.mark.full
 def test_a_photos_map_does_not_depend_on_the_photos_beside_it(lab: DirectLab) -> None:
     both, alone = (
         run(ask(variants=("resnet20/se?weights=shipped",)), lab),

@@ -35,6 +35,7 @@ def weights(variant: Variant, lab: DirectLab, path: str) -> np.ndarray[tuple[int
     return lab.forward(variant, images).gates[path].flatten(1).numpy()
 
 
+@pytest.mark.full
 def test_the_ends_are_those_of_a_sort_of_all_weights(lab: DirectLab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exemplars_file, "BATCH", 3)  # so that ends are merged over three batches
     report = run(ExemplarsRequest(variant=ECA, pictures=Pictures(images=PHOTOS), gates=("layer3.2",), count=2), lab)

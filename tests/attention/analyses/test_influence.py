@@ -18,6 +18,7 @@ def lab(tmp_path: Path) -> DirectLab:
     return DirectLab(tmp_path)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("module", "heard"),
     [

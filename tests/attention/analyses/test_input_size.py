@@ -173,6 +173,7 @@ def test_a_stretched_photo_is_seen_whole_and_a_cropped_one_loses_its_ends_with_t
     assert fitted(own, None, None) == own
 
 
+@pytest.mark.full
 def test_comparison_at_height_and_width_is_the_networks_on_that_picture(lab: DirectLab) -> None:
     image, names = photo(lab, 90, 60), ("resnet20/none?weights=shipped", "resnet20/eca?weights=shipped")
     variants = tuple(map(Variant.parse, names))

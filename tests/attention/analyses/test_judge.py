@@ -238,6 +238,7 @@ def test_tables_for_papers_and_pages() -> None:
     assert report.csv().splitlines()[2].startswith("a_b,6,")
 
 
+@pytest.mark.full
 def test_the_command_judges_files_as_the_service_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "results.csv"
     file.write_text(lines(none=BASE, a=plus(GAIN)))

@@ -48,6 +48,7 @@ def test_the_papers_constants_give_the_papers_steps_and_totals(lab: DirectLab) -
     assert by_hand == {64: (3, 3), 128: (5, 5), 256: (7, 5), 512: (7, 5)}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("backbone", ["resnet18", "mobilenetv2"])
 def test_the_totals_are_those_of_the_ledger(lab: DirectLab, backbone: str) -> None:
     (total,) = (one for one in run(KernelRequest(gamma=1), lab).totals if one.backbone == backbone)

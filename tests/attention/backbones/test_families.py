@@ -204,6 +204,7 @@ def test_odd_and_one_pixel_images_work(name: str) -> None:
         assert model(torch.empty(2, 3, height, width, device="meta")).shape == (2, 3)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["mobilenetv2(width=0.25)", "vgg11_small(width=0.25)", "fpn_resnet18(width=0.125)"])
 def test_gradients_reach_every_parameter(name: str) -> None:
     model = build(Variant.parse(f"{name}/sk@spatial?classes=5")).train()

@@ -119,6 +119,7 @@ def test_neutral_gates_make_the_plain_network_at_every_place(name: str, module: 
                 torch.testing.assert_close(model(images().double()), expected)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("module", ["cbam", "sk"])
 def test_batch_mates_do_not_matter_at_any_place(name: str, module: str) -> None:

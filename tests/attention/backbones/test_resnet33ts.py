@@ -11,9 +11,9 @@ from attention.counting.cost import count
 from attention.errors import BadCheckpoint
 from attention.gate import gates, slots
 from attention.modules.se import SqueezeExcitation
-from attention.proposals import propose
 from attention.spec import Placement, Variant
 from attention.weights.find import Checkpoints, Source
+from attention.weights.proposals import propose
 from tests.attention.modules.numpy_layers import Array, conv, maps, norm, numbers, randomised, sigmoid
 from tests.attention.weights.checkpoint_files import State, logits, report_of, trained, write
 

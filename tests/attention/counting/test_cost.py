@@ -278,6 +278,7 @@ def test_columns_of_a_row_a_layer_and_a_sum_have_the_same_names() -> None:
     assert set(Cost.model_fields) < set(LayerCost.model_fields) < set(row._fields)
 
 
+@pytest.mark.full
 def test_the_input_size_scales_the_macs_and_not_the_parameters() -> None:
     small, large = (count(Variant.parse("resnet50/eca"), size) for size in (224, 448))
     assert small.total.parameters == large.total.parameters

@@ -111,6 +111,7 @@ def test_the_networks_have_the_parameters_of_their_tables(
             assert round(own, digits) == published, result.name
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.key)
 def test_every_figure_names_its_table_cell_and_conditions(group: Group, tmp_path: Path) -> None:
     (report,) = run(PublishedRequest(groups=(group.key,)), DirectLab(tmp_path)).groups

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from attention.data.containers import MAX_RATIO
 from attention.data.dataset import DataSet, Split, arrange, read
+from attention.data.intake.containers import MAX_RATIO
 from attention.errors import BadData, TooLarge
 
 
@@ -203,7 +203,7 @@ def test_parquet_of_a_hub_is_read(tmp_path: Path) -> None:
         paths.append(tmp_path / f"{split}-00000-of-00001.parquet")
         parquet.write_table(table, paths[-1])
     from attention.data.dataset import collect
-    from attention.data.sources import parquet_rows
+    from attention.data.intake.sources import parquet_rows
 
     data = collect(parquet_rows(paths), 8, "pets")
     assert data.classes == ("cat", "dog") and (len(data.train), len(data.test)) == (8, 8)

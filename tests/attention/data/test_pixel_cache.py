@@ -13,9 +13,9 @@ from PIL import Image
 from attention.data import dataset
 from attention.data.dataset import DataSet, read
 from attention.data.images import decode
-from attention.data.intake import digest_of, take_inventory
+from attention.data.intake.inventory import digest_of, take_inventory
+from attention.data.intake.sources import items
 from attention.data.pixel_cache import CHUNK, PixelCache, fingerprint_of, in_parallel
-from attention.data.sources import items
 from attention.errors import BadData
 from tests.attention.data.test_dataset import png, split_files, write_folder, write_zip
 

@@ -97,6 +97,7 @@ def test_the_folded_network_answers_as_the_one_with_mean_gates(name: str) -> Non
     assert plain.state_dict().keys() == build(Variant.parse(name).plain).state_dict().keys()
 
 
+@pytest.mark.full
 def test_what_is_reported_is_what_separate_passes_give(lab: DirectLab) -> None:
     report = run(ask(SHIPPED_SE, calibration=CALIBRATION), lab)
     variant = resolve(Variant.parse(SHIPPED_SE))

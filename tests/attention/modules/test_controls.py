@@ -31,6 +31,7 @@ def test_the_identity_changes_no_bit_and_its_gate_is_one() -> None:
     assert not module.state_dict()
 
 
+@pytest.mark.full
 def test_a_network_with_the_identity_computes_what_the_plain_one_does() -> None:
     plain, filled = (build(Variant.parse(f"resnet20/{name}")) for name in ("none", "identity"))
     assert list(plain.state_dict()) == list(filled.state_dict())

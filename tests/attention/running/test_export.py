@@ -251,6 +251,7 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     assert (tmp_path / "net.pt2").read_bytes() == b"mine"
 
 
+@pytest.mark.full
 def test_the_command_exports_a_shipped_network_and_says_how_it_was_checked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

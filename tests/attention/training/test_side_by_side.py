@@ -63,6 +63,7 @@ def test_as_many_run_at_once_as_was_found_and_news_come_in_the_callers_thread() 
     assert threads == {threading.get_ident()}
 
 
+@pytest.mark.full
 def test_when_the_caller_ends_the_study_running_ones_are_cancelled_and_no_other_begins() -> None:
     began: list[int] = []
     cancelled: list[int] = []

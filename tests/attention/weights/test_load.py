@@ -240,6 +240,7 @@ def test_what_does_not_match_is_refused_with_what_was_expected(
         assert sentence in str(caught.value)
 
 
+@pytest.mark.full
 def test_one_missing_tensor_of_the_backbone_is_enough(tmp_path: Path) -> None:
     with pytest.raises(BadCheckpoint, match=r"1 of its tensors are missing, such as layer2\.0\.bn2\.running_mean"):
         build(

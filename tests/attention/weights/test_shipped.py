@@ -58,6 +58,7 @@ def test_a_modules_name_alone_is_its_network_of_flowers(name: str) -> None:
     assert card.command.startswith("attention-lab study ") and variant.name.partition("?")[0] in card.command
 
 
+@pytest.mark.full
 def test_all_were_trained_alike() -> None:
     for variants in (map(cifar, NAMES), map(Variant.parse, FLOWERS)):
         cards = [describe(variant).card for variant in variants]

@@ -127,6 +127,7 @@ def test_the_oldest_answers_make_room_and_a_huge_one_is_not_kept() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.full
 def test_the_same_photo_twice_runs_the_networks_once_and_64_at_once_too(client: TestClient) -> None:
     def ask(number: int) -> dict[str, object]:
         answer = client.post("/v1/compare", files={"image": ("a.jpg", photo(number))}, data={"variants": "eca"})

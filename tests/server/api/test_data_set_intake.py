@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from attention.data.intake import OnImage
+from attention.data.intake.inventory import OnImage
 from attention.reports.study import StudyRequest
 from attention.schemas import DataSet, Reading
 from server.app import create_app

@@ -101,6 +101,7 @@ def objects(value: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]
             yield from objects(inside, f"{where}/{number}")
 
 
+@pytest.mark.full
 def test_every_schema_has_one_name_which_is_its_title_and_an_identifier(tmp_path: Path) -> None:
     whole = described(tmp_path)
     schemas = whole["components"]["schemas"]
@@ -112,6 +113,7 @@ def test_every_schema_has_one_name_which_is_its_title_and_an_identifier(tmp_path
     assert described(tmp_path) == whole  # the second app of a process says the same
 
 
+@pytest.mark.full
 def test_an_object_inside_a_union_has_a_name(tmp_path: Path) -> None:
     for where, schema in objects(described(tmp_path)):
         for kind in ("anyOf", "oneOf"):
@@ -120,6 +122,7 @@ def test_an_object_inside_a_union_has_a_name(tmp_path: Path) -> None:
                 assert not any("properties" in option for option in options), where
 
 
+@pytest.mark.full
 def test_the_unions_of_jobs_and_of_reports_have_names(tmp_path: Path) -> None:
     schemas = described(tmp_path)["components"]["schemas"]
     told_apart = schemas["AnyJob"]["discriminator"]

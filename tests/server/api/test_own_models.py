@@ -124,6 +124,7 @@ def test_a_file_that_others_can_write_is_not_run(file: Path) -> None:
         own_models.read(file.with_name("none.py"))
 
 
+@pytest.mark.full
 def test_a_model_that_is_too_large_or_takes_too_long_is_left_out(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text(
         "import time, torch\n"

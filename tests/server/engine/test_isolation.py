@@ -215,6 +215,7 @@ def test_an_image_that_breaks_a_forward_pass_breaks_it_for_nobody_else(
     assert well.status_code == 200
 
 
+@pytest.mark.full
 def test_an_analysis_with_a_bug_fails_those_who_ask_for_it_and_nobody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

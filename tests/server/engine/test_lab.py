@@ -65,6 +65,7 @@ def test_the_mean_of_reference_images_is_put_in(lab: LocalLab, images: Tensor) -
     torch.testing.assert_close(together[1], lab.forward(SE, images, mean).logits, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.full
 def test_every_image_gets_the_gates_of_another_one_and_always_of_the_same(lab: LocalLab, images: Tensor) -> None:
     seen = lab.forward(ECA, images).gates
     other = Ablation(kind="other_image", reference=Pictures(images=IDS[:6]))

@@ -113,6 +113,7 @@ def test_text_of_every_script_comes_back_and_a_nul_as_the_sign_of_a_letter_lost(
     assert store.jobs.get(claim.job_id).note == "a\N{REPLACEMENT CHARACTER}b"
 
 
+@pytest.mark.full
 def test_of_many_who_queue_at_once_no_more_get_in_than_there_is_room_for(database_url: str) -> None:
     stores = [Store(database_url) for _ in range(4)]
 

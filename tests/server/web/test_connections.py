@@ -205,6 +205,7 @@ def test_connections_beyond_twice_the_limit_are_closed_without_a_word() -> None:
     asyncio.run(served(use, max_connections=5, head_timeout_s=NEVER_S))
 
 
+@pytest.mark.full
 def test_an_answer_that_nobody_reads_is_not_kept_for_ever() -> None:
     async def use(connect: Any, state: Any) -> None:
         _, writer = await connect()

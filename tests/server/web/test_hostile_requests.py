@@ -112,6 +112,7 @@ def endless(megabytes: int) -> Iterator[bytes]:
         yield b" " * 1_000_000
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("path", "headers"), [("/v1/cost", JSON), ("/v1/images", {}), ("/v1/compare", FORM)])
 def test_a_body_without_a_length_is_cut_at_the_limit(client: TestClient, path: str, headers: dict[str, str]) -> None:
     assert "is larger than the" in refused(client, "POST", path, content=endless(80), headers=headers)

@@ -18,7 +18,7 @@ import attention
 from attention.build import build
 from attention.data.files import samples
 from attention.data.folder import DataFolder
-from attention.data.intake import check
+from attention.data.intake.inventory import check
 from attention.errors import AttentionError
 from attention.network import describe
 from attention.spec import Variant

@@ -15,11 +15,11 @@ import numpy as np
 from PIL import Image
 
 from attention.data.images import decode, read_photo
-from attention.data.layout import NO_CLASS
+from attention.data.intake.layout import NO_CLASS
+from attention.data.intake.sources import Content, Item, Source, items, open_source
+from attention.data.intake.splits import TEST_SHARE
+from attention.data.intake.stratify import held_out
 from attention.data.pixel_range import PixelRange
-from attention.data.sources import Content, Item, Source, items, open_source
-from attention.data.splits import TEST_SHARE
-from attention.data.stratify import held_out
 from attention.errors import AttentionError, BadData, TooLarge
 from attention.reports.inventory import AS_FOUND, BadFile, Choices, ClassCount, Inventory, Split, by_reason
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from attention.data.split_words import split_word
+from attention.data.intake.split_words import split_word
 from attention.errors import BadData
 from attention.reports.inventory import Split
 

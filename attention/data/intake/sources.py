@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from attention.data.cifar import cifar_images, is_cifar
-from attention.data.containers import Container, open_container
 from attention.data.file_kinds import HEAD_BYTES, file_kind
-from attention.data.label_lists import MAX_LIST_BYTES, Listing, is_list, read_list
-from attention.data.layout import Layout, understand
-from attention.data.parquet import parquet_images
-from attention.data.system_files import left_by_system
+from attention.data.intake.cifar import cifar_images, is_cifar
+from attention.data.intake.containers import Container, open_container
+from attention.data.intake.label_lists import MAX_LIST_BYTES, Listing, is_list, read_list
+from attention.data.intake.layout import Layout, understand
+from attention.data.intake.parquet import parquet_images
+from attention.data.intake.system_files import left_by_system
 from attention.errors import BadData
 from attention.reports.inventory import AS_FOUND, Choices, LeftOut, Split
 

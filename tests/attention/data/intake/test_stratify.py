@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention.data.stratify import apportion, held_out
+from attention.data.intake.stratify import apportion, held_out
 from attention.errors import BadData
 
 

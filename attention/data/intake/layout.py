@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
-from attention.data.label_lists import Listing
-from attention.data.split_words import FILLERS, some_are_splits, split_and_class, split_folders, split_word
+from attention.data.intake.label_lists import Listing
+from attention.data.intake.split_words import FILLERS, some_are_splits, split_and_class, split_folders, split_word
 from attention.errors import InvalidRequest
 from attention.reports.inventory import Choices, Level, Split, Suggestion
 

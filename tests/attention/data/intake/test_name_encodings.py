@@ -2,7 +2,7 @@
 
 import pytest
 
-from attention.data.name_encodings import check_encoding, guess_encoding
+from attention.data.intake.name_encodings import check_encoding, guess_encoding
 from attention.errors import InvalidRequest
 
 NAMES = {

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from attention.data.split_words import split_word
+from attention.data.intake.split_words import split_word
 from attention.errors import BadData
 from attention.reports.inventory import Split
 

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
 from attention.data.file_kinds import HEAD_BYTES
-from attention.data.name_encodings import check_encoding, decode_name, guess_encoding
+from attention.data.intake.name_encodings import check_encoding, decode_name, guess_encoding
 from attention.errors import BadData, TooLarge
 
 MAX_FILES = 1_000_000

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from attention.data.label_lists import Listing
-from attention.data.layout import Layout, understand
-from attention.data.split_words import split_folders
+from attention.data.intake.label_lists import Listing
+from attention.data.intake.layout import Layout, understand
+from attention.data.intake.split_words import split_folders
 from attention.errors import InvalidRequest
 from attention.reports.inventory import AS_FOUND, Choices
 

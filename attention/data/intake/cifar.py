@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from attention.data.containers import Container
+from attention.data.intake.containers import Container
 from attention.errors import BadData
 from attention.reports.inventory import Split
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from attention.data import containers
-from attention.data.intake import take_inventory
+from attention.data.intake import containers
+from attention.data.intake.inventory import take_inventory
 from attention.errors import BadData, TooLarge
 from tests.attention.data.archives import folder, photo, photos, write_tar, write_zip
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attention.data.label_lists import Listing, is_list, read_list
+from attention.data.intake.label_lists import Listing, is_list, read_list
 
 PHOTOS = ["images/a1.jpg", "images/b2.jpg", "images/c3.jpg"]
 PLAIN = {"images/a1.jpg": "cat", "images/b2.jpg": "dog", "images/c3.jpg": "cat"}

@@ -1,0 +1,1 @@
+"""Tests of what came in: layouts, names, splits, archives."""
