@@ -97,8 +97,10 @@ def networks(catalog: Catalog, data: DataSet) -> Networks | None:
     arms += [variant.model_copy(update={"weights": None, "classes": None}) for variant in more]
     if grids is None:
         return None  # the sweep has said why
+    recipe = RECIPES["quick"].model_copy(update={"batch_size": 2})  # whether it fits the data is the next step's matter
     try:
-        connect.ask(PlanRequest(study=StudyRequest(data=data.name, variants=tuple(arms), grids=grids)))
+        study = StudyRequest(data=data.name, variants=tuple(arms), grids=grids, recipe=recipe)
+        connect.ask(PlanRequest(study=study))
     except ValidationError as error:
         st.info(_plain(error))
         return None
