@@ -44,8 +44,7 @@ def described(request: FoldRequest) -> str:
 def show(report: FoldReport, final: bool) -> None:
     """The finding, the three states, the gates, and the network to take away."""
     st.subheader(translated(report.headline), anchor=False)
-    for caveat in report.caveats:
-        st.warning(translated(caveat), icon=":material/warning:")
+    drawing.caveats(report.caveats)
     drawing.table(states(report), "folded", index=False)
     st.caption(
         say(
@@ -168,7 +167,7 @@ def _downloads(report: FoldReport) -> None:
                 on_click="ignore",
                 icon=":material/download:",
             )
-    drawing.files(report, f"fold {report.network.name.partition('?')[0]}")
+    drawing.files(report, f"fold {words.said(report.network.name)}")
     if report.kept is None and not report.caveats:
         st.caption(say("The folded network does not come along with this report: ask it here, and the job keeps it."))
     if report.kept is not None:

@@ -142,8 +142,7 @@ def conditions(report: LatencyReport) -> None:
     """What has to be known beside every number."""
     st.markdown(f"**{say('Conditions')}**")
     st.caption(words.relabelled(translated(report.conditions), latency_charts.called(report)))
-    for caveat in report.caveats:
-        st.caption(f":material/info: {translated(caveat)}")
+    drawing.caveats(report.caveats)
 
 
 def _baseline(report: LatencyReport) -> str:
@@ -152,4 +151,4 @@ def _baseline(report: LatencyReport) -> str:
 
 def downloads(report: LatencyReport) -> None:
     """The measurement as files."""
-    drawing.files(report, f"latency {report.device} {report.baseline.partition('?')[0]}")
+    drawing.files(report, f"latency {report.device} {words.said(report.baseline)}")
