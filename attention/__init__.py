@@ -1,11 +1,13 @@
 """Attention modules in image networks: where they go, what they cost, what they do, and what is lost without them.
 
-    from attention import Variant, build, capture, ablate, watch, attach, count, diagnose_model, Lab, look
+    from attention import Variant, build, capture, ablate, watch, attach, count, diagnose_model, export, train
+    from attention import Lab, look, Client, AsyncClient
 
 ``Variant`` says what network is wanted and ``build`` makes it; ``capture`` and ``ablate`` look at its gates and replace
-them; ``watch``, ``attach``, ``count`` and ``diagnose_model`` take any ``nn.Module``. ``Lab`` answers every analysis,
-and ``look`` compares networks on a photo in one line. Each name is loaded when it is first used, so importing the
-package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads torch.
+them; ``watch``, ``attach``, ``count``, ``diagnose_model`` and ``export`` take any ``nn.Module``. ``Lab`` answers every
+analysis, ``look`` compares networks on a photo in one line, and ``Client`` asks a service. Each name is loaded when it
+is first used, so importing the package, or its plain data in ``attention.spec`` and ``attention.reports``, never loads
+torch.
 """
 
 import importlib
@@ -14,13 +16,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attention.async_client import AsyncClient as AsyncClient
     from attention.attach import attach as attach
     from attention.build import build as build
+    from attention.client import Client as Client
     from attention.counting.model_cost import count as count
     from attention.interventions.diagnosis import diagnose_model as diagnose_model
     from attention.lab import Lab as Lab
     from attention.lab import look as look
+    from attention.running.export import export as export
     from attention.spec import Variant as Variant
+    from attention.training.train import train as train
     from attention.watch import ablate as ablate
     from attention.watch import capture as capture
     from attention.watch import watch as watch
@@ -37,6 +43,9 @@ HOMES = {
     "look": ".lab",
     "diagnose_model": ".interventions.diagnosis",
     "export": ".running.export",
+    "train": ".training.train",
+    "Client": ".client",
+    "AsyncClient": ".async_client",
 }
 """Name -> module of this package that defines it."""
 

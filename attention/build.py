@@ -34,7 +34,9 @@ from attention.weights import load as weights
 from attention.weights import proposals
 from attention.weights.find import NOWHERE, Checkpoints
 
+LIBRARIES = ("timm", "torchvision")
 INSTALL_TIMM = "pip install 'attention-lab[timm]'"
+"""What brings both libraries whose networks are backbones here."""
 
 
 @renewed
@@ -70,8 +72,8 @@ def _backbone_hint(name: str) -> str:
     """What a name that is no backbone may mean: a module, backbone and module in one word, a network of timm's."""
     if (module := find(name, modules.names)) is not None:
         return f" It is a module: write resnet50/{module.name}."
-    if name == "timm":
-        return f" It needs timm: {INSTALL_TIMM}."
+    if name in LIBRARIES:
+        return f" It needs {name}: {INSTALL_TIMM}."
     if written := _written_apart(name):
         return written
     return _tag_hint(name) or f"{hint(name, backbones.names)} {_timm_hint(name, '/eca@stage')}"
@@ -80,8 +82,13 @@ def _backbone_hint(name: str) -> str:
 def _module_hint(variant: Variant) -> str:
     """What a name that is no module may mean: a backbone, backbone and module in one word, a network of timm's."""
     name = str(variant.attention)
-    if (backbone := find(name, backbones.names)) is not None:
-        return f" It is a backbone: write {backbone.name}/none."
+    backbone = find(name, backbones.names)
+    if backbone is not None or name in backbones:
+        said = Variant(backbone=backbone.name if backbone else name, backbone_options=variant.options)
+        return f" It is a backbone: write {said.name}."
+    if name in LIBRARIES:
+        model = variant.options.get("model", "resnet50")
+        return f" A network of {name} is written {name}(model={model})/none, which needs {name}: {INSTALL_TIMM}."
     if written := _tag_hint(name) or _written_apart(name):
         return written
     bare = (variant.backbone, variant.weights) == (BARE["backbone"], BARE["weights"])

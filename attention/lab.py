@@ -224,7 +224,7 @@ class Lab(BaseLab):
         device = device or best_device()
         check_device(device)
         self._photos: dict[str, bytes] = {}
-        files = Files(Path(folder or FOLDER).expanduser().absolute())
+        files = Files(Path(folder or FOLDER).expanduser().absolute(), any_path=True)
         super().__init__(FilesAndPhotos(files, self._photos), device, "float32")
         self._networks: LRU[tuple[Variant, str], tuple[Running, tuple[GateSite, ...]]] = LRU(NETWORKS_KEPT)
         self._on_progress = on_progress

@@ -32,7 +32,7 @@ def operation(func: Callable[..., Any]) -> Operation:
     raw = func.__name__.partition(".")[0]  # aten overloads are named mul.Tensor
     if raw == "__get__":  # a property, such as x.mT
         raw = func.__self__.__name__  # type: ignore[attr-defined]
-    name = raw.strip("_")
+    name = raw.strip("_").removeprefix("special_")  # torch.special.expit is torch.sigmoid
     in_place = (raw.endswith("_") and not raw.endswith("__")) or (raw.startswith("__i") and name in ALIASES)
     home = HOMES.get(getattr(func, "__module__", None) or "", "")
     return Operation(ALIASES.get(name, name), home + raw.strip("_"), in_place)

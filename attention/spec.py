@@ -22,6 +22,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -29,6 +30,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from attention.errors import BadVariantName
 from attention.names import Size, parse_placement, parse_variant, write_ranges, write_variant
 
 
@@ -102,7 +104,7 @@ Path = Annotated[str, Field(max_length=200, pattern=r"^[\w*-]+(\.[\w*-]+)*$")]
 class Placement(Plain):
     """Which slots of a backbone are filled: a position, and the stages and blocks (all where neither is said)."""
 
-    position: Position | Literal["published"] = Field(
+    position: Literal[Position, "published"] = Field(
         default="standard", description="Where in the block or network the module sits."
     )
     stages: tuple[Number, ...] | None = Field(
@@ -219,9 +221,15 @@ class Variant(Plain):
         """The variant that a short name stands for.
 
         Raises:
-            BadVariantName: the name does not have the form ``backbone/attention(options)@position:stages``.
+            BadVariantName: the name does not have the form ``backbone/attention(options)@position:stages``, or a part
+                of it holds what is none.
         """
-        return cls.model_validate(dict(parse_variant(name)))
+        try:
+            return cls.model_validate(dict(parse_variant(name)))
+        except ValidationError as error:
+            fault = error.errors()[0]
+            field = ".".join(map(str, fault["loc"])) or "name"
+            raise BadVariantName(f"{name[:200]!r}: {field}: {fault['msg'].removeprefix('Value error, ')}.") from None
 
     @property
     def plain(self) -> "Variant":

@@ -47,7 +47,7 @@ class Service:
     command: Sequence[str]
     host: str
     port: int
-    port_setting: str
+    port_option: str
     health: str = "/"
     page: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def services(environment: Mapping[str, str]) -> tuple[Service, Service]:
         command=(sys.executable, "-P", "-m", "server"),
         host=host,
         port=port,
-        port_setting="ATTENTION_PORT",
+        port_option="--port",
         health="/v1/ready",
         page="/docs",
         environment={"ATTENTION_PORT": str(port)},
@@ -92,7 +92,7 @@ def services(environment: Mapping[str, str]) -> tuple[Service, Service]:
         ),
         host=host,
         port=dashboard_port,
-        port_setting="ATTENTION_DASHBOARD_PORT",
+        port_option="--dashboard",
         health="/_stcore/health",
         environment={"ATTENTION_API": api.url},
     )
@@ -234,7 +234,7 @@ def _require_free(service: Service) -> None:
         except OSError as error:
             raise CannotStart(
                 f"The {service.name} cannot have port {service.port} on {service.host} ({error.strerror}). Stop what "
-                f"uses it, or choose another port: {service.port_setting}={service.port + 10} make run"
+                f"uses it, or choose another port: attention-lab serve {service.port_option} {service.port + 10}"
             ) from None
 
 

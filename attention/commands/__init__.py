@@ -75,6 +75,11 @@ def exit_code(work: Callable[[], int | None]) -> int:
     except AttentionError as error:
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.filename is None:  # no file that the command line named
+            raise
+        print(f"{error.filename}: {error.strerror}.", file=sys.stderr)
+        return 2
 
 
 def _usage(words: Sequence[str], modules: Mapping[str, str]) -> int:

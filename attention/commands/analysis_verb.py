@@ -8,6 +8,7 @@ A verb's file is its help and two lines:
 
 import argparse
 import json
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -16,6 +17,7 @@ from pydantic.fields import FieldInfo
 from attention.analyses import question
 from attention.commands import data_options, report_options
 from attention.data.files import IMAGE, samples
+from attention.data.folder import DataFolder
 from attention.errors import InvalidRequest
 from attention.lab import Lab
 from attention.progress import ProgressLine
@@ -74,6 +76,8 @@ class AnalysisVerb:
             fields["device"] = chosen.device
         photos = [word for word in chosen.words if self._photos and _is_photo(word)]
         networks = [word for word in chosen.words if word not in photos]
+        if self._photos and not photos and not getattr(chosen, "data", None):
+            raise InvalidRequest(f"Name a photo{' or --data, a data set' if self._data else ''}: a file, or a sample.")
         if networks:
             fields |= self._named(networks)
         if photos and self._photos:
@@ -82,6 +86,12 @@ class AnalysisVerb:
         if self._data and chosen.data:
             if photos:
                 raise InvalidRequest("Name either photos or --data, a data set.")
+            data = DataFolder(lab.files.file_store)
+            if Path(chosen.data).exists() and data.path(chosen.data) is None:
+                raise InvalidRequest(
+                    f"{chosen.data} is a path, and --data takes a name that `attention-lab data list` shows. Bring a "
+                    f"zip or tar in by `attention-lab data add`, or copy the folder into {data.folder}."
+                )
             more = {"split": chosen.split, "limit": chosen.limit}
             fields[self._data] = {"data": chosen.data} | {name: value for name, value in more.items() if value}
         return fields
@@ -99,7 +109,8 @@ class AnalysisVerb:
 def _is_photo(word: str) -> bool:
     """Whether a word names a photo: a file, an id, a sample, or what looks like a file that is not there."""
     name = word.lower()
-    return bool(IMAGE.fullmatch(word)) or name.endswith(SUFFIXES) or any(sample.name == word for sample in samples())
+    known = bool(IMAGE.fullmatch(word)) or any(sample.name == word for sample in samples())
+    return known or name.endswith(SUFFIXES) or Path(word).is_file()
 
 
 def _add_option(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from attention.commands import data_options
 from attention.data.folder import DataFolder, data_set_name
 from attention.data.intake.inventory import take_inventory
-from attention.errors import NotFound
+from attention.errors import InvalidRequest, NotFound
 from attention.progress import ProgressLine
 from attention.storage.folder import FolderStore
 
@@ -69,8 +69,12 @@ def _shown(folder: DataFolder, chosen: argparse.Namespace) -> str:
 
 def _added(folder: DataFolder, chosen: argparse.Namespace) -> str:
     source = Path(chosen.source)
+    if source.is_dir():
+        raise InvalidRequest(
+            f"{chosen.source} is a folder: copy it into {folder.folder} as it is, or pack it as a zip."
+        )
     if not source.is_file():
-        raise NotFound(f"There is no file {chosen.source}. A folder is put into {folder.folder} as it is.")
+        raise NotFound(f"There is no file {chosen.source}.")
     name = data_set_name(chosen.name or source.name)
     if not chosen.replace:
         folder.check_free(name)

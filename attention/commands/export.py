@@ -19,6 +19,7 @@ from attention.data.files import Files
 from attention.errors import InvalidRequest
 from attention.names import Size, height_and_width
 from attention.network import describe
+from attention.progress import ProgressLine
 from attention.reports.export import ExportCard
 from attention.running.export import FORMATS, About, export
 from attention.running.hub_layout import check_repository, push, save_pretrained
@@ -50,15 +51,17 @@ def run(chosen: argparse.Namespace) -> None:
         raise InvalidRequest("The hub takes a folder: give a name without an ending.")
     if chosen.hub:
         check_repository(chosen.hub)
-    checkpoints = Files(chosen.data.expanduser()).checkpoints
+    checkpoints = Files(chosen.data.expanduser(), any_path=True).checkpoints
     network = describe(Variant.parse(chosen.network), checkpoints)
     about = About(network.variant, network.preprocess, network.labels)
     model, out = build(network.variant, checkpoints), chosen.out.expanduser()
     size = chosen.size or network.preprocess.input_size
-    if out.suffix:
-        print("\n".join(_told(export(model, out, size, about), out)), flush=True)
-        return
-    card = save_pretrained(model, out, size, about, chosen.licence)
+    with ProgressLine() as line:
+        line(0, 0, f"writing {out.name}, and checking it")
+        if out.suffix:
+            card = export(model, out, size, about)
+        else:
+            card = save_pretrained(model, out, size, about, chosen.licence)
     print("\n".join(_told(card, out)), flush=True)
     if chosen.hub:
         sent = push(hub_client().HfApi(), out, chosen.hub, private=not chosen.public)

@@ -33,8 +33,10 @@ def load_model(source: str, folder: Path) -> nn.Module:
         InvalidRequest: what is there fails, or gives no model.
     """
     place, separator, name = source.rpartition(":")
+    if not separator and source.endswith(".py"):
+        raise InvalidRequest(f"Say which function of {source} gives the model: {source}:NAME.")
     if not separator:
-        return build(Variant.parse(source), Files(folder).checkpoints)
+        return build(Variant.parse(source), Files(folder, any_path=True).checkpoints)
     if place == "timm":
         return _called(source, lambda: _package("timm").create_model(name))
     if place == "torchvision":

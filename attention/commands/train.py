@@ -44,15 +44,15 @@ def run(chosen: argparse.Namespace) -> None:
 
 def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: argparse.Namespace) -> None:
     watched = "test" if data.validation is None else "validation"
+    identity = bare(variant)
 
     def on_progress(epoch: Epoch) -> None:
         print(
-            f"{variant.name}  epoch {epoch.epoch}/{recipe.epochs}  loss {epoch.loss:.3f}  "
+            f"{identity.name}  epoch {epoch.epoch}/{recipe.epochs}  loss {epoch.loss:.3f}  "
             f"{watched} accuracy {epoch.accuracy:.4f}  {epoch.seconds:.0f} s",
             flush=True,
         )
 
-    identity = bare(variant)
     decided = f"{chosen.seed} {recipe.model_dump_json()} {data.facts and data.facts.fingerprint}"
     digest = hashlib.sha256(decided.encode()).hexdigest()[:12]
     resume = chosen.out / f".{checkpoint_name(identity)}-{digest}.part"

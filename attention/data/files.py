@@ -80,22 +80,24 @@ class Files:
         root: the service's data folder.
         url: the store that its files are in, such as ``s3://bucket/prefix``; None is the data folder itself.
         owner: id of the API key whose runs and checkpoints analyses keep and find here; empty where all belongs to all.
+        any_path: whether ``weights=file:PATH`` may be any path: in the user's own process, never over a network.
 
     Raises:
         InvalidRequest: there can be no such store here.
     """
 
-    def __init__(self, root: Path, url: str | None = None, owner: str = "") -> None:
+    def __init__(self, root: Path, url: str | None = None, owner: str = "", any_path: bool = False) -> None:
         self.root = root
+        self.any_path = any_path
         self.url = url
         self.owner = owner
         self.file_store = open_file_store(root, url)
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """Checkpoints by name under ``checkpoints/``, and published ones under ``hub/``; no other path is read."""
-        kept = self.file_store
-        return Checkpoints(kept.root / "checkpoints", Hub(self.root / "hub", PUBLISHERS), file_store=kept)
+        """Checkpoints by name under ``checkpoints/``, and published ones under ``hub/``."""
+        kept, hub = self.file_store, Hub(self.root / "hub", PUBLISHERS)
+        return Checkpoints(kept.root / "checkpoints", hub, any_path=self.any_path, file_store=kept)
 
     def put_image(self, data: bytes) -> str:
         """Keep an image's bytes; the same bytes twice are kept once, as new. Returns the id."""
@@ -164,6 +166,7 @@ class FilesAndPhotos(Files):
 
     def __init__(self, files: Files, photos: Mapping[str, bytes], owner: str = "") -> None:
         self.root, self.url, self.file_store = files.root, files.url, files.file_store  # not opened a second time
+        self.any_path = files.any_path
         self.owner = owner
         self._photos = photos
 

@@ -202,7 +202,8 @@ def _refusal(data: bytes, max_pixels: int, error: Exception) -> AttentionError:
         )
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return TooLarge(f"The image unpacks to far more pixels than the {max_pixels:,} that are taken.")
-    reason = str(error).rstrip(".")[:200] or type(error).__name__  # a dozen decoders say it in as many ways
+    reason = "" if isinstance(error, UnidentifiedImageError) else str(error).rstrip(".")[:200]  # it tells an address
+    reason = reason or type(error).__name__  # a dozen decoders say it in as many ways
     return BadImage(f"The image is damaged or cut short ({reason}). Save it again and send the whole file.")
 
 

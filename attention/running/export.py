@@ -6,6 +6,7 @@ another batch, and, where it takes one, on another size. The largest difference 
 
 import hashlib
 import importlib
+import logging
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import tree_leaves
 
 from attention.errors import InvalidRequest, first_line
-from attention.names import Size, height_and_width
+from attention.names import Size, height_and_width, read_size
 from attention.reports.export import Check, ExportCard, Format
 from attention.spec import Preprocess, Variant
 from attention.storage.base import write_whole
@@ -38,6 +39,9 @@ OTHER_BATCH = 3
 
 STEP = 32
 """By how many pixels the second size is larger."""
+
+Shape = tuple[int, int, int]
+"""Channels, height and width of an image."""
 
 Run = Callable[[Tensor], list[np.ndarray[Any, Any]]]
 """Images (B, 3, H, W) -> outputs."""
@@ -58,17 +62,17 @@ class About:
     labels: Sequence[str] = ()
 
 
-def export(model: nn.Module, out: str | Path, size: Size, about: About = About()) -> ExportCard:
+def export(model: nn.Module, out: str | Path, example: Size | Tensor | Shape, about: About = About()) -> ExportCard:
     """Write a network into a file, check that it answers as torch does, and write a card beside it.
 
     Args:
-        model: any network of images (B, 3, H, W); its parameters stay on their device, what is exported is on the CPU.
+        model: any network of images (B, C, H, W); its parameters stay on their device, what is exported is on the CPU.
         out: the file; its ending says the format: .onnx, .pt2 (torch.export) or .safetensors.
-        size: side of the input in pixels, or its height and width.
+        example: side of the input in pixels, its height and width, or (C, H, W); or a batch (B, C, H, W).
 
     Raises:
-        InvalidRequest: the ending is not known, the file is there already, a package is missing, or the network cannot
-            be exported, or what was exported answers something else.
+        InvalidRequest: the example is none of these, the ending is not known, the file is there already, a package is
+            missing, or the network cannot be exported, or what was exported answers something else.
     """
     out = Path(out)
     kind = FORMATS.get(out.suffix)
@@ -76,12 +80,13 @@ def export(model: nn.Module, out: str | Path, size: Size, about: About = About()
         raise InvalidRequest(f"{out.name!r} ends in nothing that is written here. Take {', '.join(FORMATS)}.")
     if out.exists():
         raise InvalidRequest(f"{out} is there already. Say another name.")
+    shape = _shape(example)
     out.parent.mkdir(parents=True, exist_ok=True)
     device = next(model.parameters(), torch.empty(0)).device
     training = [(module, module.training) for module in model.modules()]
     try:
         network = model.cpu().eval()
-        card = _written(network, out, kind, size, about)
+        card = _written(network, out, kind, shape, about)
     except BaseException:
         out.unlink(missing_ok=True)
         raise
@@ -93,7 +98,7 @@ def export(model: nn.Module, out: str | Path, size: Size, about: About = About()
     return card
 
 
-def _written(network: nn.Module, out: Path, kind: Format, size: Size, about: About) -> ExportCard:
+def _written(network: nn.Module, out: Path, kind: Format, shape: Shape, about: About) -> ExportCard:
     """Write the file, check it, and give its card."""
     opset = None
     if kind == "onnx":
@@ -104,7 +109,7 @@ def _written(network: nn.Module, out: Path, kind: Format, size: Size, about: Abo
         save_file(tensors, out)
         run, runtime, free = _with_weights_of(network, out), f"torch {torch.__version__}", True
     else:
-        program = _program(network, size)
+        program = _program(network, shape)
         if kind == "onnx":
             opset = _write_onnx(program, out)
             run, runtime = onnx_session(out)
@@ -112,10 +117,10 @@ def _written(network: nn.Module, out: Path, kind: Format, size: Size, about: Abo
             torch.export.save(program, out)
             run, runtime = _torch_program(torch.export.load(out)), f"torch {torch.__version__}"
         free = any(_symbolic(dimension) for dimension in _input_shape(program)[2:])
-    height, width = height_and_width(size)
-    larger = (height + STEP, width + STEP) if isinstance(size, tuple) else size + STEP
-    checks = [_check(network, run, 2, size)]
-    free_batch = _try_check(checks, network, run, OTHER_BATCH, size)
+    channels, height, width = shape
+    larger = (channels, height + STEP, width + STEP)
+    checks = [_check(network, run, 2, shape)]
+    free_batch = _try_check(checks, network, run, OTHER_BATCH, shape)
     free_size = free and _try_check(checks, network, run, 2, larger)
     worst = max(check.largest_difference / max(check.largest_output, 1e-12) for check in checks)
     if not worst <= TOLERANCE:
@@ -124,13 +129,13 @@ def _written(network: nn.Module, out: Path, kind: Format, size: Size, about: Abo
             "Nothing was kept."
         )
     with torch.no_grad():
-        outputs = tuple(tuple(leaf.shape) for leaf in _leaves(network(_noise(1, size))))
+        outputs = tuple(tuple(leaf.shape) for leaf in _leaves(network(_noise(1, shape))))
     return ExportCard(
         format=kind,
         file=out.name,
         sha256=_sha256(out),
         variant=about.variant,
-        size=size,
+        size=_side(shape),
         free_batch=free_batch,
         free_size=free_size,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -150,7 +155,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _program(network: nn.Module, size: Size) -> ExportedProgram:
+def _program(network: nn.Module, shape: Shape) -> ExportedProgram:
     """The network as one graph, with a free batch and, where it allows that, a free size.
 
     Raises:
@@ -164,7 +169,7 @@ def _program(network: nn.Module, size: Size) -> ExportedProgram:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 shapes: tuple[Any, ...] | None = (dimensions,) if dimensions else None
-                return torch.export.export(network, (_noise(2, size),), dynamic_shapes=shapes)
+                return torch.export.export(network, (_noise(2, shape),), dynamic_shapes=shapes)
         except Exception as error:  # whatever the network does that a graph cannot have
             reasons.append(first_line(error))
     raise InvalidRequest(f"This network cannot be exported as one graph: {reasons[-1]}.")
@@ -190,6 +195,7 @@ def _write_onnx(program: ExportedProgram, out: Path) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # or it tells which libraries are not there
             converted = torch.onnx.export(
                 program, (), dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
             )
@@ -227,7 +233,8 @@ def _with_weights_of(network: nn.Module, out: Path) -> Run:
 
     def run(images: Tensor) -> list[np.ndarray[Any, Any]]:
         filled = load_file(out)
-        return [leaf.numpy() for leaf in _leaves(torch.func.functional_call(network, filled, (images,), strict=True))]
+        outputs = torch.func.functional_call(network, filled, (images,), strict=True, tie_weights=False)
+        return [leaf.numpy() for leaf in _leaves(outputs)]
 
     return run
 
@@ -241,9 +248,9 @@ def _package(name: str) -> Any:
         ) from error
 
 
-def _check(network: nn.Module, run: Run, images: int, size: Size) -> Check:
+def _check(network: nn.Module, run: Run, images: int, shape: Shape) -> Check:
     """Outputs of the network and of what was exported, on the same noise."""
-    noise = _noise(images, size)
+    noise = _noise(images, shape)
     with torch.no_grad():
         truth = [leaf.numpy() for leaf in _leaves(network(noise))]
         answers = run(noise)
@@ -251,22 +258,46 @@ def _check(network: nn.Module, run: Run, images: int, size: Size) -> Check:
         raise InvalidRequest("What was exported gives outputs of other shapes than torch does. Nothing was kept.")
     return Check(
         images=images,
-        size=size,
+        size=_side(shape),
         largest_difference=max(float(np.abs(a - b).max()) for a, b in zip(truth, answers, strict=True)),
         largest_output=max(float(np.abs(output).max()) for output in truth),
     )
 
 
-def _try_check(checks: list[Check], network: nn.Module, run: Run, images: int, size: Size) -> bool:
+def _try_check(checks: list[Check], network: nn.Module, run: Run, images: int, shape: Shape) -> bool:
     """Add a check on another batch or size, if what was exported takes it."""
     with suppress(Exception):  # each runtime says in its own way that it does not
-        checks.append(_check(network, run, images, size))
+        checks.append(_check(network, run, images, shape))
         return True
     return False
 
 
-def _noise(images: int, size: Size) -> Tensor:
-    return torch.randn(images, 3, *height_and_width(size), generator=torch.Generator().manual_seed(images))
+def _shape(example: Size | Tensor | Shape) -> Shape:
+    """Channels, height and width of an image.
+
+    Raises:
+        InvalidRequest: the example says none.
+    """
+    if isinstance(example, Tensor) and example.dim() == 4:
+        example = (example.shape[1], example.shape[2], example.shape[3])
+    if isinstance(example, tuple) and len(example) == 3 and all(isinstance(side, int) for side in example):
+        return example
+    try:
+        return (3, *height_and_width(read_size(example)))
+    except ValueError:
+        given = f"a tensor {tuple(example.shape)}" if isinstance(example, Tensor) else f"a {type(example).__name__}"
+        raise InvalidRequest(
+            f"A network is exported for images: give a side, (H, W), (C, H, W) or a batch (B, C, H, W), not {given}."
+        ) from None
+
+
+def _side(shape: Shape) -> Size:
+    """Height and width as a size is written: one number where they are equal."""
+    return shape[1] if shape[1] == shape[2] else (shape[1], shape[2])
+
+
+def _noise(images: int, shape: Shape) -> Tensor:
+    return torch.randn(images, *shape, generator=torch.Generator().manual_seed(images))
 
 
 def _leaves(outputs: Any) -> list[Tensor]:

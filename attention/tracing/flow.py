@@ -20,8 +20,11 @@ from attention.spec import GateKind
 
 Shape = tuple[int, ...]
 
-BOUNDING = names("sigmoid hardsigmoid softmax tanh expit gumbel_softmax")
+BOUNDING = names("sigmoid hardsigmoid softmax softmin tanh softsign erf expit gumbel_softmax")
 """Operations whose results are bounded."""
+
+CHOICES = names("softmax softmin gumbel_softmax")
+"""Those of them whose results sum to 1."""
 
 LIMITING = names("clamp clip hardtanh relu6 clamp_min clamp_max")
 """Operations that cut values off, so that two limits inside 0..1 bound them."""
@@ -52,7 +55,7 @@ ENTRYWISE = (
         "threshold rrelu prelu hardswish logsigmoid sign floor ceil round trunc frac nan_to_num masked_fill where lerp "
         "maximum minimum addcmul addcdiv fmod remainder float_power xlogy sgn logit pow atan2"
     )
-) - names("softmax gumbel_softmax")
+) - CHOICES
 """Operations that compute each entry of their result from the entries at its own place."""
 
 MADE = names(
@@ -185,7 +188,7 @@ class Flow(TorchFunctionMode):
         roots = {tag.root for tag in moving} if name in ENTRYWISE else set()
         plain = Tag(roots.pop() if len(roots) == 1 else next(self._roots), bool(moving))
         if name in BOUNDING:
-            return plain._replace(bound=name, choice="softmax" in name)
+            return plain._replace(bound=name, choice=name in CHOICES)
         bounded = [tag for tag in inputs if tag.bound]
         first = inputs[0]
         if name in LIMITING:

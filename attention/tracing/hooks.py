@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 from weakref import WeakKeyDictionary
 
 import torch
@@ -78,10 +78,13 @@ class Tracing:
         """Take the outputs of submodules for gates; the hooks leave when what is returned is closed.
 
         Raises:
-            InvalidRequest: a pattern names no submodule.
+            InvalidRequest: a pattern names no submodule, or a kind is none.
         """
         leaving = ExitStack()
         for pattern, kind in pointed.items():
+            if kind not in get_args(GateKind):
+                kinds = ", ".join(get_args(GateKind))
+                raise InvalidRequest(f"{kind!r} is not a kind of gate; there is {kinds}.")
             for path, module in submodules(self.root, [pattern]).items():
                 if path not in self._modules:
                     raise InvalidRequest(f"{path!r} is TorchScript: it runs without Python, so it cannot be watched.")

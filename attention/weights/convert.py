@@ -25,6 +25,7 @@ from attention.reports.checkpoints import Conversion
 from attention.storage.base import write_whole
 from attention.weights.find import PICKLES, Source, shapes
 from attention.weights.key_names import NO_EFFECT, unwrapped
+from attention.weights.load import finite
 
 KEYS = (
     "state_dict",
@@ -136,7 +137,7 @@ def inspect(path: Path) -> Conversion:
     """
     if path.stat().st_size == 0:
         raise BadCheckpoint(f"The checkpoint {path.name} is empty.")
-    sizes = shapes(Source(path, f"file:{path.stem}"))
+    sizes = shapes(Source(path, f"file:{path.stem}"), original="FILE")
     if not sizes:
         raise BadCheckpoint(f"The checkpoint {path.name} holds no tensors.")
     with safe_open(path, framework="pt") as tensors:
@@ -288,8 +289,7 @@ def _floats(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str
 
 
 def _check_finite(name: str, tensor: Tensor) -> None:
-    numbers = tensor.float() if tensor.element_size() < 2 else tensor  # torch cannot ask this of 8 bits
-    if not torch.isfinite(numbers).all():
+    if not finite(tensor):
         raise BadCheckpoint(
             f"Not every number of {name[:200]} is finite: its training had diverged, or the file is damaged."
         )

@@ -42,6 +42,7 @@ LONGEST_CONFIG = 1 << 20
 MOST_NAMES = 30
 """A sentence does not list more."""
 
+PICKLE_HEADS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".tar")
 
 NAME = re.compile(r"[A-Za-z0-9][\w.=-]{0,199}")
@@ -108,11 +109,11 @@ class Checkpoints:
         if name.lower().endswith(PICKLES):
             raise BadCheckpoint(_pickle(name))
         stem = name.removesuffix(".safetensors")
-        if self.any_path and (self.folder is None or not NAME.fullmatch(stem)):
+        stored = self.folder is not None and NAME.fullmatch(stem) is not None
+        path = self._brought(f"{stem}.safetensors") if stored else None
+        if self.any_path and not (path and path.is_file()):
             path = Path(f"{stem}.safetensors").expanduser()
-        elif self.folder is not None and NAME.fullmatch(stem):
-            path = self._brought(f"{stem}.safetensors")
-        else:
+        if path is None:
             raise BadCheckpoint(
                 f"{name!r} is not a checkpoint's name: letters, digits and . _ - = only. It is looked for among the "
                 "checkpoints stored here; a path is not taken."
@@ -216,8 +217,11 @@ def check_name(weights: str) -> None:
         )
 
 
-def shapes(source: Source) -> dict[str, Shape]:
+def shapes(source: Source, original: str | None = None) -> dict[str, Shape]:
     """Shapes of all tensors of a checkpoint, by name; only its header is read.
+
+    Args:
+        original: what the file is called where its owner has it, for a command; None is its name here.
 
     Raises:
         BadCheckpoint: it is not safetensors, or not whole, or its numbers are not floats.
@@ -230,8 +234,8 @@ def shapes(source: Source) -> dict[str, Shape]:
     except OSError as error:
         raise BadCheckpoint(f"The checkpoint {name} cannot be read: {error.strerror}.") from error
     header = int.from_bytes(start[:8], "little")
-    if start.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        raise BadCheckpoint(_pickle(name))
+    if start.startswith(PICKLE_HEADS):
+        raise BadCheckpoint(_pickle(name, original))
     if len(start) < 10 or start[8:9] != b"{":
         raise BadCheckpoint(f"The checkpoint {name} is not a safetensors file.")
     if header > LONGEST_HEADER or header + 8 > size:
@@ -252,10 +256,10 @@ def shapes(source: Source) -> dict[str, Shape]:
     return found
 
 
-def _pickle(name: str) -> str:
+def _pickle(name: str, file: str | None = None) -> str:
     return (
         f"{name!r} is a pickle or an archive, which can run code when it is opened, so it is not. Where it lies, "
-        f"`attention-lab convert {shlex.quote(name)}` makes safetensors of it."
+        f"`attention-lab convert {shlex.quote(file or name)}` makes safetensors of it."
     )
 
 

@@ -182,12 +182,18 @@ def load(model: nn.Module, variant: Variant, checkpoints: Checkpoints = NOWHERE)
         with safe_open(found.path, framework="pt") as tensors:
             for ours, theirs in planned.names.items():
                 tensor = tensors.get_tensor(theirs)
-                if not torch.isfinite(tensor).all():
+                if not finite(tensor):
                     raise BadCheckpoint(f"{theirs} of the checkpoint {found.path.name} is not finite throughout.")
                 own[ours].copy_(tensor.reshape(own[ours].shape))
     except (OSError, SafetensorError) as error:
         raise BadCheckpoint(f"The checkpoint {found.path.name} is damaged: {error}.") from error
     return planned.report
+
+
+def finite(tensor: Tensor) -> bool:
+    """Whether every number of a tensor is finite."""
+    numbers = tensor.float() if tensor.element_size() < 2 else tensor  # torch cannot ask this of 8 bits
+    return bool(torch.isfinite(numbers).all())
 
 
 def trained_whole(found: Source, variant: Variant) -> bool:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import attention
-from attention.data.files import SAMPLES, samples
-from attention.errors import BadImage, InvalidRequest, NotFound, UnknownName
+from attention.data.files import SAMPLES, Files, samples
+from attention.errors import BadCheckpoint, BadImage, InvalidRequest, NotFound, UnknownName
 from attention.reports.compare import CompareRequest
 from attention.spec import Ablation, Pictures, Variant
 
@@ -54,6 +56,25 @@ def test_the_mean_gates_of_reference_images_are_put_in(lab: attention.Lab) -> No
     assert [score.probability for score in replaced.top] == pytest.approx(
         [score.probability for score in untouched.top], abs=1e-5
     )
+
+
+def test_weights_may_be_any_file_of_the_user_and_never_any_file_of_a_service(
+    lab: attention.Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ``attention-lab train --out FOLDER`` writes can be asked about where it lies."""
+    state = attention.build(attention.Variant.parse("resnet20(width=4)/se")).state_dict()
+    state["fc.bias"] += 1
+    save_file(state, tmp_path / "trained.safetensors")
+    variant = attention.Variant.parse(f"resnet20(width=4)/se?weights=file:{tmp_path}/trained.safetensors")
+    model = attention.build(variant, lab.files.checkpoints)
+    assert torch.equal(model.state_dict()["fc.bias"], state["fc.bias"])
+    monkeypatch.chdir(tmp_path)  # as `attention-lab convert` leaves its file, and says what to ask for
+    beside = attention.Variant.parse("resnet20(width=4)/se?weights=file:trained")
+    assert torch.equal(attention.build(beside, lab.files.checkpoints).state_dict()["fc.bias"], state["fc.bias"])
+    with pytest.raises(NotFound, match="no checkpoint 'trained'"):
+        attention.build(beside, Files(tmp_path).checkpoints)
+    with pytest.raises(BadCheckpoint, match="a path is not taken"):
+        attention.build(variant, Files(tmp_path).checkpoints)
 
 
 def test_mistakes_are_sentences(lab: attention.Lab, tmp_path: Path) -> None:

@@ -106,11 +106,25 @@ def test_stages_are_a_set() -> None:
         ("resnet50/se@standard:4-3", "backwards"),
         ("resnet50/se@standard:x", "not a choice of stages"),
         ("resnet50/se?colour=red", "may set classes, seed and weights"),
+        ("resnet50/se@stem", "'resnet50/se@stem': placement.position: Input should be 'pre', .* or 'published'"),
+        ("resnet50/se?classes=ten", "'resnet50/se.classes=ten': classes: Input should be a valid integer"),
     ],
 )
 def test_a_name_that_does_not_parse_gets_a_sentence(name: str, part: str) -> None:
     with pytest.raises(BadVariantName, match=part.replace("?", r"\?")):
         Variant.parse(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("timm:seresnet50", "timm(model=seresnet50)/none"),
+        ("torchvision:resnet50?weights=file:mine", "torchvision(model=resnet50)/none?weights=file:mine"),
+        ("timm:resnet50.a1_in1k/eca@after:layer4", "timm(model=resnet50.a1_in1k)/eca@after:layer4"),
+    ],
+)
+def test_a_network_of_another_library_has_a_short_form(name: str, whole: str) -> None:
+    assert Variant.parse(name) == Variant.parse(whole) and Variant.parse(name).name == whole
 
 
 def test_commas_inside_options_do_not_split_a_list() -> None:

@@ -299,7 +299,7 @@ def _problems(source: Source, choices: Choices, survey: _Survey, classes: Sequen
     """Why a data set cannot be trained on as it is."""
     problems = list(_unreadable(survey.bad, choices))
     if not classes:
-        problems.append(_no_images(source))
+        problems.append(_no_images(source, choices))
     elif len(classes) < 2:
         problems.append(
             f"It has only the class folder {classes[0].name!r}. It needs a folder for each class, and at least two "
@@ -330,7 +330,9 @@ def _unreadable(bad: Sequence[BadFile], choices: Choices) -> tuple[str, ...]:
     return (f"{' '.join(sentences)} Replace what cannot be read, or say skip_bad=true to {files}.",)
 
 
-def _no_images(source: Source) -> str:
+def _no_images(source: Source, choices: Choices) -> str:
+    if (deepest := len(source.layout.levels)) and choices.class_level and choices.class_level > deepest:
+        return f"There is no class_level={choices.class_level}: its folders are {deepest} deep."
     flat = next((out.count for out in source.left_out if out.what == NO_CLASS), 0)
     if flat:
         return (

@@ -75,6 +75,8 @@ def open_source(path: Path, choices: Choices = AS_FOUND) -> Source:
     """
     if not path.exists():
         raise BadData(f"There is no data set at {path}.")
+    if not (path.is_file() or path.is_dir()):
+        raise BadData(f"{path} is neither a file nor a folder but a device or a pipe, which is not read.")
     tables = _tables(path)
     if tables:
         return Source(

@@ -9,8 +9,9 @@ from attention.errors import BadData
 def held_out(labels: Sequence[str], contents: Sequence[bytes], share: float) -> set[int]:
     """Choose the images to test on: ``share`` of all to the nearest image, and of each class as near as can be.
 
-    The choice depends on the images alone, not on their order and names. Images of the same content stay together, and
-    each class has at least one to test on and one to train on.
+    The choice depends on the images alone, not on their order and names. Images of the same content stay together, also
+    where they stand in several classes, and each class has at least one to train on; and one to test on, unless what it
+    shares with other classes leaves these none to train on.
 
     Args:
         labels: the class of each image.
@@ -24,8 +25,9 @@ def held_out(labels: Sequence[str], contents: Sequence[bytes], share: float) -> 
     for number, content in enumerate(contents):
         groups.setdefault(content, []).append(number)
     by_class: dict[str, list[bytes]] = {}
-    for content, numbers in groups.items():
-        for label in sorted({labels[number] for number in numbers}):
+    classes = {content: {labels[number] for number in numbers} for content, numbers in groups.items()}
+    for content in groups:
+        for label in sorted(classes[content]):
             by_class.setdefault(label, []).append(content)
     small = [label for label in sorted(by_class) if len(by_class[label]) < 2]
     if small:
@@ -36,16 +38,18 @@ def held_out(labels: Sequence[str], contents: Sequence[bytes], share: float) -> 
     wanted = apportion(Counter(labels), share)
     chosen: set[bytes] = set()
     decided: set[bytes] = set()
+    to_train_on = {label: len(different) for label, different in by_class.items()}
     for label in sorted(by_class):
         own = {content: sum(labels[number] == label for number in groups[content]) for content in by_class[label]}
         taken = sum(own[content] for content in own if content in chosen)
-        spare = sum(content not in chosen for content in own) - 1
-        for content in sorted(set(own) - decided):
-            if taken >= wanted[label] or spare < 1:
+        for content in sorted(set(own) - chosen, key=lambda content: (content in decided, content)):
+            if taken >= wanted[label] or (taken and content in decided):
                 break
-            chosen.add(content)
-            taken += own[content]
-            spare -= 1
+            if all(to_train_on[other] > 1 for other in classes[content]):
+                chosen.add(content)
+                taken += own[content]
+                for other in classes[content]:
+                    to_train_on[other] -= 1
         decided |= set(own)
     return {number for content in chosen for number in groups[content]}
 

@@ -141,6 +141,8 @@ def test_one_eca_at_the_tail_of_resnet50_has_a_kernel_of_seven() -> None:
         ("resnet99/se", UnknownName, "There is no backbone named 'resnet99'. Did you mean"),
         ("se/none", UnknownName, "It is a module: write resnet50/se."),
         ("resnet50", UnknownName, "It is a backbone: write resnet50/none."),
+        ("resnet50(version=v1)", UnknownName, "It is a backbone: write resnet50(version=v1)/none."),
+        ("own(name=mine)", UnknownName, "It is a backbone: write own(name=mine)/none."),
         ("resnet50/se(redction=3)", BadOption, "'se' has no option 'redction'. Did you mean 'reduction'?"),
         ("resnet50/se(reduction=0)", BadOption, "'se' cannot take reduction=0"),
         ("resnet50/se(reduction=big)", BadOption, "'se' cannot take reduction='big'"),

@@ -51,6 +51,8 @@ def test_a_data_set_is_shown_added_renamed_and_removed(
 def test_what_is_not_there_is_a_sentence(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["show", "nothing"], ["remove", "nothing"], ["rename", "nothing", "x"], ["add", "nothing.zip"]):
         assert "There is no" in told(capsys, *words, code=2)
+    for words, sentence in ((["show", "/dev/zero"], "a device or a pipe"), (["add", str(pets.parent)], "is a folder")):
+        assert sentence in told(capsys, *words, code=2)
 
 
 def test_train_and_study_take_a_data_set_by_its_name_or_its_path(

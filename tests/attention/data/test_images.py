@@ -122,6 +122,7 @@ def test_tiny_and_thin_photos_work(size: tuple[int, int]) -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image of a known format"),
         (saved(ramp(400, 300), "JPEG")[:2000], "damaged or cut short"),
         (saved(ramp(400, 300), "PNG")[:900], "damaged or cut short"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif" + bytes(100), r"cut short \(UnidentifiedImageError\)\. Save"),
     ],
 )
 def test_what_is_not_a_photo_gets_a_sentence(data: bytes, part: str) -> None:

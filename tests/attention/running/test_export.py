@@ -3,7 +3,7 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -214,6 +214,28 @@ def test_a_repository_that_cannot_be_one_is_told_before_anything_is_written(
     assert main(["export", "resnet20/eca?weights=shipped", "-o", str(tmp_path / "net"), "--hub", name]) == 2
     assert f"{name!r} is no repository of the hub. Write owner/name." in capsys.readouterr().err
     assert not (tmp_path / "net").exists()
+
+
+@pytest.mark.parametrize(
+    ("example", "channels"),
+    [((1, 12, 16), 1), (torch.zeros(1, 3, 12, 16), 3), ((12, 16), 3)],
+    ids=["CHW", "batch", "HW"],
+)
+def test_an_example_says_channels_height_and_width(tmp_path: Path, example: Any, channels: int) -> None:
+    card = export(nn.Conv2d(channels, 2, 3), tmp_path / "net.safetensors", example)
+    assert (card.size, card.outputs, card.largest_difference) == ((12, 16), ((1, 2, 10, 14),), 0)
+
+
+@pytest.mark.parametrize("example", [(torch.zeros(1, 3, 8, 8), torch.zeros(1)), torch.zeros(8, 8)], ids=["two", "map"])
+def test_what_says_no_size_of_an_image_gets_a_sentence(tmp_path: Path, example: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"give a side, \(H, W\), \(C, H, W\) or a batch"):
+        export(Small(), tmp_path / "net.pt2", example)
+
+
+def test_a_module_under_two_names_is_exported(tmp_path: Path) -> None:
+    """Weights that two names share are two tensors in a file of safetensors."""
+    module = nn.Conv2d(3, 3, 1)
+    assert export(nn.Sequential(module, module), tmp_path / "net.safetensors", 8).largest_difference == 0
 
 
 @pytest.mark.parametrize("name", ["net.pth", "net.tflite"])

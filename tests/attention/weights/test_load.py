@@ -185,6 +185,16 @@ def test_numbers_that_are_not_finite_and_not_floats_are_refused(tmp_path: Path) 
         build(Variant.parse("resnet20/none?weights=file:int"), Checkpoints(tmp_path))
 
 
+def test_weights_of_eight_bits_are_read(tmp_path: Path) -> None:
+    """Torch cannot ask of them whether they are finite."""
+    state = {
+        name: value.half().to(torch.float8_e4m3fn) for name, value in trained("resnet20/none").state_dict().items()
+    }
+    write(tmp_path / "small.safetensors", state)
+    model = build(Variant.parse("resnet20/none?weights=file:small"), Checkpoints(tmp_path))
+    assert torch.equal(model.state_dict()["fc.weight"], state["fc.weight"].float())
+
+
 # ---------------------------------------------------------------- what does not match
 
 

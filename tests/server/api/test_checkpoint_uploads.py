@@ -71,7 +71,7 @@ WHOLE = save(SMALL)
 
 
 REFUSED = (
-    (pickled({"w": torch.ones(2)}), "is a pickle or an archive"),
+    (pickled({"w": torch.ones(2)}), "Where it lies, `attention-lab convert FILE` makes safetensors of it."),
     (pickled(Bomb()), "is a pickle or an archive"),
     (WHOLE[:-1], "is damaged"),
     (WHOLE[:20], "is damaged"),

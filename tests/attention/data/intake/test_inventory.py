@@ -212,6 +212,11 @@ def test_an_unknown_thing_is_refused_with_what_would_be_a_data_set(tmp_path: Pat
     with pytest.raises(BadData, match="zip or tar"):
         take_inventory(tmp_path / "x")
     assert "holds no images" in zipped(tmp_path, {"a/readme.txt": b"hi"}).problems[0]
+    deeper = Choices(class_level=3)
+    assert (
+        "no class_level=3: its folders are 2 deep"
+        in zipped(tmp_path, photos(["a/x/1.png", "b/y/1.png"]), deeper).problems[0]
+    )
     assert "lie in no class folder" in zipped(tmp_path, photos(["1.png", "2.png", "3.png"])).problems[0]
 
 

@@ -36,6 +36,13 @@ def test_the_choice_is_of_images_and_not_of_their_order() -> None:
     assert {order[n] for n in moved} == held_out(labels, contents, 0.2)
 
 
+def test_a_class_that_shares_its_images_with_others_keeps_one_to_train_on_and_one_to_test_on() -> None:
+    rows = [("a", 2), ("a", 2), ("a", 2), ("a", 3), ("b", 0), ("b", 1), ("c", 0), ("c", 2)]
+    chosen = held_out([label for label, _ in rows], [bytes([number]) for _, number in rows], 0.2)
+    for label in "abc":
+        assert {number in chosen for number, row in enumerate(rows) if row[0] == label} == {True, False}
+
+
 @pytest.mark.full
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 12)), min_size=8, max_size=60))
 def test_the_same_pixels_are_never_parted(rows: list[tuple[str, int]]) -> None:
