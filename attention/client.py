@@ -32,8 +32,8 @@ from attention.reports.catalog import Catalog
 from attention.reports.compare import Prediction
 from attention.reports.document import Form
 from attention.reports.inventory import AS_FOUND, Choices
-from attention.reports.study import StudyReport
 from attention.schemas import (
+    SHIPPED,
     AskedAgain,
     Checkpoint,
     DataSet,
@@ -249,10 +249,10 @@ class Client:
         """Give something that is stored another name."""
         self._send("PATCH", _entry(kind, id), params={"new_name": new_name})
 
-    def shipped_study(self) -> StudyReport | None:
-        """The study that comes with the service; None if none does."""
+    def shipped(self, name: str) -> StoredReport | None:
+        """The report of a name, such as study or sweep, that comes with the service; None if none does."""
         try:
-            return self._read(StudyReport, self._send("GET", "/v1/studies/shipped"))
+            return self.stored(f"{SHIPPED}{name}")
         except ServiceError as error:
             if error.status == 404:
                 return None

@@ -217,10 +217,17 @@ class Conditions(Plain):
     )
 
 
+SHIPPED = "shipped-"
+"""Start of the ids of reports that come with the service; ``shipped-sweep`` is the one on a sweep."""
+
+
 class StoredReport(Plain):
     """A finished report with the request that made it."""
 
-    id: str = Field(description="The job's id; for an answer given at once, a hash of all that follows but the time.")
+    id: str = Field(
+        description="The job's id; for an answer given at once, a hash of all that follows but the time; of one that "
+        "comes with the service, shipped- and its name."
+    )
     analysis: str = Field(description="Which question.")
     request: dict[str, Any] = Field(description="The question in full.")
     created: AwareDatetime = Field(description="When it was asked, UTC; the last time, if several gave this answer.")

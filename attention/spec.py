@@ -114,10 +114,7 @@ class Placement(Plain):
         default=None, description="Single blocks as (stage, block), both counted from 1, beside the stages."
     )
     paths: tuple[Path, ...] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=100,
-        description="Submodules of the backbone, for position 'after' alone.",
+        default=None, min_length=1, max_length=100, description="Submodules of the backbone; only for position 'after'."
     )
 
     @model_validator(mode="before")
@@ -285,8 +282,7 @@ class Ablation(Plain):
 
     kind: AblationKind = Field(description="What replaces the gates; each kind answers another question.")
     gates: tuple[str, ...] | None = Field(
-        default=None,
-        description="Gate paths, or a prefix of them such as 'layer4'; None is every gate of the network.",
+        default=None, description="Gate paths, or a prefix of them such as 'layer4'; None is every gate of the network."
     )
     value: float = Field(default=0.5, ge=-1000, le=1000, description="The value of kind 'constant'.")
     seed: int = Field(
@@ -353,10 +349,7 @@ class Recipe(Plain):
     flip: bool = Field(default=True, description="Mirror half of the images, anew each epoch.")
     crop_padding: int = Field(default=4, ge=0, le=64, description="Random crop after padding by so many pixels.")
     least_crop_area: float = Field(
-        default=1.0,
-        ge=0.01,
-        le=1,
-        description="Crop a box of at least this share of the area, resized; 1 for none.",
+        default=1.0, ge=0.01, le=1, description="Crop a box of at least this share of the area, resized; 1 for none."
     )
     crop_ratio: float = Field(default=4 / 3, ge=1, le=4, description="Longer by shorter side of that box, at most.")
     colour_jitter: float = Field(

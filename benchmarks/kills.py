@@ -141,8 +141,9 @@ def lost(data: Path, promises: Promises) -> list[str]:
             for name, content in promises.photos.items()
             if client.get(f"/v1/images/{name}/file").content != content
         ]
-        there = {entry["name"] for entry in client.get("/v1/datasets").json()["datasets"]}
-        missing += [f"data set {name}" for name in sorted(promises.data_sets - there)]
+        missing += [
+            f"data set {name}" for name in promises.data_sets if not client.get(f"/v1/datasets/{name}").is_success
+        ]
         for name, digest in promises.reports.items():
             answer = client.get(f"/v1/reports/{name}")
             if not answer.is_success or _digest(answer.json()["report"]) != digest:

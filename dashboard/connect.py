@@ -12,8 +12,7 @@ import streamlit as st
 
 from attention.client import Client, ServiceError
 from attention.reports.catalog import Catalog
-from attention.reports.study import StudyReport
-from attention.schemas import Image
+from attention.schemas import Image, StoredReport
 from attention.spec import Plain, Request
 
 R = TypeVar("R", bound=Plain)
@@ -159,9 +158,20 @@ def report(job_id: str, kind: type[R]) -> R:
     return _remembered((job_id, kind), lambda: client().report(job_id, kind))
 
 
-def shipped_study() -> StudyReport | None:
-    """``client().shipped_study()``, remembered for the session."""
-    return _remembered("shipped study", client().shipped_study)
+def shipped(question: type[Request[R]], name: str = "") -> tuple[StoredReport, R] | None:
+    """A report that comes with the service, as it is stored and typed, remembered for the session; None if none does.
+
+    Args:
+        name: of the report; the first of its kind if empty.
+    """
+
+    def find() -> tuple[StoredReport, R] | None:
+        stored = client().shipped(name or question.analysis)
+        if stored is None or stored.analysis != question.analysis:
+            return None
+        return stored, question.report.model_validate(stored.report)  # type: ignore[return-value]
+
+    return _remembered(("shipped", question, name), find)
 
 
 def picture(image: Image, size: int) -> bytes:

@@ -14,6 +14,75 @@ VALUE = re.compile(r"%\((\w+)\)s")
 
 TEMPLATES = (
     marked(
+        "Replacing every gate ('%(kind)s') %(effect)s. Alone, gate %(gate)s changes the predictions most: replacing "
+        "it %(single)s."
+    ),
+    marked("Replacing every gate ('%(kind)s') %(effect)s."),
+    marked("Replacing %(gates)s ('%(kind)s') changes the predictions most: it %(effect)s."),
+    marked(
+        "changes top-1 by %(change)s points %(interval)s and keeps the first class of %(share)s of %(images)s images"
+    ),
+    marked("keeps the first class of %(share)s of %(images)s images, KL %(kl)s nats"),
+    marked(
+        "Images are paired: each is compared with itself. Change of accuracy: Bonett-Price adjusted Wald interval "
+        "(2012), McNemar's exact test, Holm-corrected over all effects of the report. KL, probabilities and "
+        "redundancy: percentile bootstrap over images, 1,000 draws. All intervals are of 95 %, about other images of "
+        "the same kind, for this one network: what another training seed would give is not in them."
+    ),
+    marked(
+        "Without its attention, mean gates worked in, %(effect)s; it has %(parameters)s parameters less, and its "
+        "%(clock)s is %(change)s."
+    ),
+    marked(
+        "Without its attention, mean gates worked in, %(effect)s; it has %(parameters)s parameters less. Its time "
+        "could not be told here."
+    ),
+    marked("Without its attention, mean gates worked in, %(effect)s; it has %(parameters)s parameters less."),
+    marked("Without its attention, mean gates worked in, %(effect)s."),
+    marked("top-1 changes by %(change)s points %(interval)s on %(images)s images"),
+    marked("%(share)s of %(images)s images keep their class"),
+    marked("CPU time"),
+    marked("train"),
+    marked("wall-clock time"),
+    marked(
+        "Images are paired: each is compared with itself. Change of accuracy: Bonett-Price adjusted Wald interval "
+        "(2012), 95 %, and McNemar's exact test. KL in nats. Times: in each round every network runs once, in a new "
+        "order; ratios within a round; median with an interval from order statistics."
+    ),
+    marked(
+        "The %(count)s networks do not all give the same first class on %(share)s of %(images)s images. Replacing "
+        "all gates ('%(kind)s') changes the first class of %(shares)s."
+    ),
+    marked("The %(count)s networks do not all give the same first class on %(share)s of %(images)s images."),
+    marked("%(share)s of %(images)s for %(network)s, %(others)s"),
+    marked("%(share)s of %(images)s for %(network)s"),
+    marked("The list has %(listed)s of %(all)s images on which first classes differ."),
+    marked(
+        "Divergences are Jensen-Shannon divergences with equal weights between softmax predictions (Lin 1991), by "
+        "their maximum: 0 where all say the same, 1 where each is sure of another class. The list has images whose "
+        "first classes differ, by divergence. Kappa is Cohen's (1960). p is McNemar's exact test over images, not "
+        "corrected for how many pairs are compared, and says nothing of other training seeds."
+    ),
+    marked("%(images)s images of %(data)s (%(split)s split), drawn by seed %(seed)s"),
+    marked("Against %(baseline)s: %(timings)s."),
+    marked(
+        "Wall-clock time of a forward pass of %(images)s of %(size)s pixels in %(dtype)s, mode %(mode)s, "
+        "%(threads)s, on %(device)s, torch %(torch)s, %(date)s. Medians over %(rounds)s, every network once a round "
+        "in a new order, %(baseline)s twice; intervals from order statistics with a confidence of %(confidence)s. "
+        "Two timings of the baseline differ by a ratio of %(ratio)s. Bytes are the ledger's; predicted is extra "
+        "bytes by a bandwidth of %(bandwidth)s GB/s, measured here."
+    ),
+    marked("%(count)s CPU thread"),
+    marked("%(count)s CPU threads"),
+    marked("%(rounds)s rounds after %(warm_up)s to warm up"),
+    marked("Times are of the forward pass alone: no decoding, no copying to the device."),
+    marked("On a CPU maps that fit a cache move faster than memory does, so less than predicted is expected."),
+    marked("The predicted extra time is of the unfused module form, which this mode does not run."),
+    marked(
+        "No number is given: two timings of the same network differ by up to %(off)s here (ratio %(ratio)s, "
+        "%(rounds)s rounds), and %(tolerance)s is allowed. Ask again when the machine is idle, or for more rounds."
+    ),
+    marked(
         "Products of bounded tensors that cannot be read as gates: %(count)s. They are left alone. Where one is a "
         "gate, point at the submodule that gives its weights: %(example)s, with the path of the activation."
     ),
@@ -273,6 +342,10 @@ TEMPLATES = (
         "their own mean, so this changes the scale of every gated branch: what it loses is a scale artefact, not "
         "attention's value."
     ),
+    marked("%(images)s image"),
+    marked("%(images)s images"),
+    marked("%(network)s: %(verdict)s (%(share)s); %(others)s"),
+    marked("%(network)s: %(verdict)s (%(share)s)"),
 )
 """Sentences of the service, with names for what they hold; the first that fits is taken."""
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from torch import nn
 
+from attention import shipped_reports
 from attention.analyses import analyses
-from attention.analyses.overview import STUDY
 from attention.analyses.plan import arm_key, run_cards
 from attention.analysis import AnyLab
 from attention.build import build, published_placement
@@ -30,7 +30,7 @@ from attention.network import need_classes
 from attention.reports.diagnose import DiagnoseReport, DiagnoseRequest, Finding, Statement, Units
 from attention.reports.evidence import Interval
 from attention.reports.network import Network
-from attention.reports.study import StudyReport
+from attention.reports.study import StudyRequest
 from attention.reports.sweep import SweepRequest
 from attention.spec import Placement, Variant
 from attention.training.conditions import earlier_spread
@@ -219,9 +219,9 @@ def _spread(network: Network, lab: AnyLab) -> tuple[float, int, str] | None:
             scores.setdefault(arm_key(run.variant), {})[run.seed] = 100 * run.test_accuracy
     if (found := earlier_spread(scores, plain)) and found[0] > 0:
         return *found, f"{found[1]} pairs of runs of this recipe and data here"
-    if not STUDY.exists():
+    study = next((report for _, report in shipped_reports.of(StudyRequest)), None)
+    if study is None:
         return None
-    study = StudyReport.model_validate_json(STUDY.read_bytes())
     shipped = {arm.name: dict(enumerate(arm.differences)) for arm in study.arms if arm.differences}
     base = {study.baseline: dict.fromkeys(range(max(map(len, shipped.values()))), 0.0)}
     found = earlier_spread({**base, **shipped}, study.baseline)

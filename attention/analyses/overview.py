@@ -1,8 +1,8 @@
 """Does attention pay? What does each module gain on the same network, and what does it cost?"""
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
+from attention import shipped_reports
 from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.build import resolve
@@ -10,12 +10,14 @@ from attention.counting.cost import count
 from attention.counting.published import GROUPS, Group
 from attention.errors import AttentionError, InvalidRequest, did_you_mean
 from attention.reports.cost import VariantCost
-from attention.reports.overview import SHIPPED, OverviewReport, OverviewRequest, OverviewRow
-from attention.reports.study import Arm, StudyReport
+from attention.reports.latency import LatencyRequest
+from attention.reports.overview import SHIPPED, MeasuredTime, OverviewReport, OverviewRequest, OverviewRow
+from attention.reports.study import Arm, StudyReport, StudyRequest
 from attention.spec import Variant
 
-STUDY = Path(__file__).parents[1] / "weights" / "shipped" / "study.json"
 PLAIN = "none"
+Times = Mapping[Variant | None, MeasuredTime]
+"""Network, reduced to what its time depends on -> that time."""
 
 
 @analyses.register("overview")
@@ -24,11 +26,9 @@ def overview(request: OverviewRequest, lab: AnyLab) -> OverviewReport:
     if request.study is not None:
         return _of_study(request.study, request.modules)
     if request.evidence == SHIPPED:
-        if not STUDY.exists():
-            raise InvalidRequest(
-                "No study comes with this service. Name a group of published results, or give a study."
-            )
-        return _of_study(StudyReport.model_validate_json(STUDY.read_bytes()), request.modules)
+        for _, study in shipped_reports.of(StudyRequest):
+            return _of_study(study, request.modules)
+        raise InvalidRequest("No study comes with this service. Name a group of published results, or give a study.")
     groups = {group.key: group for group in GROUPS}
     if request.evidence not in groups:
         known = [SHIPPED, *groups]
@@ -41,7 +41,8 @@ def overview(request: OverviewRequest, lab: AnyLab) -> OverviewReport:
 
 def _of_study(study: StudyReport, modules: Iterable[str]) -> OverviewReport:
     baseline = next(arm for arm in study.arms if arm.name == study.baseline)
-    rows = [_arm(arm, study, baseline) for arm in study.arms]
+    times = _times(baseline.variant, study.data.size)
+    rows = [_arm(arm, study, baseline, times) for arm in study.arms]
     seeds = max((arm.n for arm in study.arms), default=0)
     recipe = study.recipe
     return OverviewReport(
@@ -51,11 +52,11 @@ def _of_study(study: StudyReport, modules: Iterable[str]) -> OverviewReport:
         conditions=f"{study.data.name}, {study.data.size} x {study.data.size} pixels, {recipe.epochs} epochs, batch "
         f"{recipe.batch_size}, {seeds} paired seeds, {study.device}",
         margin=study.margin,
-        rows=_ordered(rows, _missing(baseline.variant, study.data.size, modules, rows)),
+        rows=_ordered(rows, _missing(baseline.variant, study.data.size, modules, rows, times)),
     )
 
 
-def _arm(arm: Arm, study: StudyReport, baseline: Arm) -> OverviewRow:
+def _arm(arm: Arm, study: StudyReport, baseline: Arm, times: Times) -> OverviewRow:
     plain, verdict = arm.name == baseline.name, arm.verdict
     interval = verdict.difference if verdict else None
     mean = sum(arm.differences) / len(arm.differences) if arm.differences else None
@@ -75,12 +76,15 @@ def _arm(arm: Arm, study: StudyReport, baseline: Arm) -> OverviewRow:
         added_parameters=arm.extra_parameters,
         added_macs=arm.extra_macs,
         added_bytes=bill.delta.bytes if bill else None,
+        time=times.get(_timed_as(arm.variant)),
         look=look,
     )
 
 
 def _of_group(group: Group, modules: Iterable[str]) -> OverviewReport:
     plain = next((result for result in group.results if result.attention == PLAIN), None)
+    base = next((Variant.parse(result.variant) for result in group.results if result.variant), None)
+    times = _times(base.plain, group.input_size) if base else {}
     rows = []
     for result in group.results:
         variant = Variant.parse(result.variant) if result.variant else None
@@ -97,11 +101,11 @@ def _of_group(group: Group, modules: Iterable[str]) -> OverviewReport:
                 verdict=None,
                 runs=1,
                 **_price(bill),
+                time=times.get(_timed_as(variant)) if variant else None,
                 look=None,
             )
         )
-    named = next((result.variant for result in group.results if result.variant), None)
-    missing = _missing(Variant.parse(named), group.input_size, modules, rows) if named else []
+    missing = _missing(base, group.input_size, modules, rows, times) if base else []
     return OverviewReport(
         evidence=group.title,
         ranked=group.same_recipe,
@@ -112,7 +116,9 @@ def _of_group(group: Group, modules: Iterable[str]) -> OverviewReport:
     )
 
 
-def _missing(base: Variant, size: int, modules: Iterable[str], rows: Iterable[OverviewRow]) -> list[OverviewRow]:
+def _missing(
+    base: Variant, size: int, modules: Iterable[str], rows: Iterable[OverviewRow], times: Times
+) -> list[OverviewRow]:
     """Modules that the evidence lacks, with their price on its backbone."""
     there, missing = {row.module for row in rows}, []
     for module in dict.fromkeys(modules):
@@ -131,10 +137,40 @@ def _missing(base: Variant, size: int, modules: Iterable[str], rows: Iterable[Ov
                 verdict=None,
                 runs=0,
                 **_price(_bill(variant, size)),
+                time=times.get(_timed_as(variant)),
                 look=None,
             )
         )
     return missing
+
+
+def _times(baseline: Variant, size: int) -> Times:
+    """Times that came along of networks beside this baseline at this input size."""
+    times: dict[Variant | None, MeasuredTime] = {}
+    for stored, report in shipped_reports.of(LatencyRequest):
+        base = _timed_as(Variant.parse(report.baseline))
+        if report.withheld or report.input_size != size or base is None or base != _timed_as(baseline):
+            continue
+        ratios = [(base, report.control), *((_timed_as(timing.variant), timing.ratio) for timing in report.timings)]
+        for variant, ratio in ratios:
+            if ratio is not None:
+                times[variant] = MeasuredTime(
+                    ratio=ratio,
+                    device=report.device,
+                    date=report.date,
+                    batch=report.batch,
+                    threads=report.threads,
+                    report=stored.id,
+                )
+    return times
+
+
+def _timed_as(variant: Variant) -> Variant | None:
+    """Reduce a network to what its time depends on: all but weights, seed and classes; None if it cannot be built."""
+    try:
+        return resolve(variant.model_copy(update={"weights": None, "seed": 0, "classes": 10}))
+    except AttentionError:
+        return None
 
 
 def _bill(variant: Variant, size: int) -> VariantCost | None:

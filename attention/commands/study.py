@@ -20,6 +20,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from attention import shipped_reports
 from attention.commands import training_options
 from attention.data.folder import DataFolder, data_set_name
 from attention.errors import InvalidRequest, NotFound
@@ -36,19 +37,22 @@ from attention.training.study import RunStore
 from attention.weights.load import SHIPPED, checkpoint_name
 
 
-def ship(report: StudyReport, kept: Path, folder: Path, command: str, data: str) -> None:
+def ship(
+    request: StudyRequest, report: StudyReport, kept: Path, folder: Path, reports: Path, command: str, data: str
+) -> None:
     """Write a study for the service to show: its report, and the networks of its first seed.
 
     Args:
         kept: the folder whose ``checkpoints`` the runs lie in.
-        folder: where the service looks for what is shipped.
+        folder: where the service looks for networks that come along.
+        reports: where it looks for reports that do.
         command: what a reader types to get this study; the checkpoints' cards name it.
         data: what the data set is called where the study is shown; the name of its folder may have fewer letters.
     """
     runs = ship_networks(report.runs, kept, folder, command, data)
     facts = report.data.model_copy(update={"name": data})
     shown = report.model_copy(update={"runs": runs, "data": facts})
-    write_whole(folder / "study.json", shown.model_dump_json(indent=1).encode() + b"\n")
+    shipped_reports.write("study", request, shown, reports)
 
 
 def ship_networks(
@@ -114,7 +118,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{SHIPPED.parent.name}/{SHIPPED.name}; TITLE is what their data are called",
     )
     parser.add_argument(
-        "--ship", action="store_true", help=f"write the result into {SHIPPED.parent.name}/{SHIPPED.name}"
+        "--ship",
+        action="store_true",
+        help=f"write the networks into {SHIPPED.parent.name}/{SHIPPED.name}, the report into "
+        f"{shipped_reports.FOLDER.name}",
     )
 
 
@@ -157,7 +164,7 @@ def run(chosen: argparse.Namespace) -> None:
     write_whole(chosen.keep / "classes.csv", report.csv("classes").encode())
     write_whole(chosen.keep / "classes.tex", report.latex("recall").encode())
     if chosen.ship:
-        ship(report, chosen.keep, SHIPPED, command, chosen.data_name or name)
+        ship(request, report, chosen.keep, SHIPPED, shipped_reports.FOLDER, command, chosen.data_name or name)
     print("\n".join(_told(report)))
     print(f"Written: report.json, report.csv, report.tex, classes.csv and classes.tex in {chosen.keep}", flush=True)
 

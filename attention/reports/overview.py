@@ -34,6 +34,20 @@ class OverviewRequest(Request["OverviewReport"]):
     )
 
 
+class MeasuredTime(Plain):
+    """Time of a forward pass by that of the plain network, as a report of latency that comes along has it."""
+
+    ratio: Interval = Field(
+        description="Time by the plain network's in the same round; of the plain network itself, its second timing by "
+        "its first."
+    )
+    device: str = Field(description="What both ran on.")
+    date: str = Field(description="Day of the measurement, ISO 8601.")
+    batch: int = Field(description="Images a pass.")
+    threads: int = Field(description="CPU threads of a pass.")
+    report: str = Field(description="Id of the report: GET /v1/reports/{id}.")
+
+
 class OverviewRow(Plain):
     """One module: what it gains over the plain network, and what it adds to its price."""
 
@@ -51,6 +65,10 @@ class OverviewRow(Plain):
     added_parameters: int | None = Field(description="Parameters beyond the plain twin's; None if it does not fit.")
     added_macs: int | None = Field(description="Multiply-accumulates beyond the plain twin's, one image.")
     added_bytes: int | None = Field(description="Bytes read and written beyond the plain twin's, one image.")
+    time: MeasuredTime | None = Field(
+        default=None,
+        description="Its measured time; null unless it was measured at this input size beside this plain network.",
+    )
     look: str | None = Field(description="Short name of a trained network to look at; None where there is none here.")
 
 

@@ -182,8 +182,9 @@ class SweepReport(Report):
 
     def tables(self) -> tuple[Table, ...]:
         """Every effect, every comparison of joint and single effects, every gate."""
-        value = "accuracy_change" if any(effect.accuracy_change for effect in self.effects) else "kl"
-        bars = Bars(label="label", value=value, low=f"{value}_low", high=f"{value}_high", colour="kind")
+        change = "accuracy_change"
+        ends = {"low": f"{change}_low", "high": f"{change}_high"} if self.labelled else {}
+        bars = Bars(label="label", value=change if self.labelled else "agreement", colour="kind", **ends)
         caption = f"{self.headline} Images: {self.images}." if self.headline else ""
         effects = table_of("effects", self.effects, caption, bars, network=self.network)
         return filled(effects, table_of("redundancy", self.redundancy), table_of("sites", self.sites))

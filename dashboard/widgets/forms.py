@@ -259,7 +259,8 @@ def _widget(name: str, field: Mapping[str, Any], key: str) -> OptionValue | None
 
 def option_label(name: str) -> str:
     """What an option is called in the reader's language, with its name in short names beside it: ``学习率 `lr` ``."""
-    return say(f"`{name}`")
+    called = say(f"`{name}`")
+    return name if called == f"`{name}`" else called
 
 
 def _choice(value: OptionValue) -> str:

@@ -1,4 +1,4 @@
-"""Routes of data sets to train on: list, upload, look into, rename and delete them; and the shipped study."""
+"""Routes of data sets to train on: list, upload, look into, rename and delete them."""
 
 import os
 import shutil
@@ -15,11 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
-import attention
 from attention.data.folder import DataFolder, Listed, data_set_name
-from attention.errors import NotFound
 from attention.reports.inventory import Choices
-from attention.reports.study import StudyReport
 from attention.schemas import DataSet, DataSets
 from server.api.changes import MaybeShared, check_changes, check_room
 from server.api.openapi import problems
@@ -41,8 +38,6 @@ ARCHIVE_TYPES = {
     ),
     "application/vnd.apache.parquet",
 }
-SHIPPED = Path(attention.__file__).parent / "weights" / "shipped" / "study.json"
-"""The report of the study that comes with the service, if one does."""
 
 
 class UploadQuery(Choices):
@@ -175,23 +170,6 @@ def rename_dataset(
     if listed is None:
         raise stored.missing(name)
     return stored.marked((_data_set(listed),))[0]
-
-
-@routes.get(
-    "/studies/shipped",
-    operation_id="shipped_study",
-    tags=["jobs"],
-    summary="The study that comes with the service",
-    response_model=StudyReport,
-    response_description="Its report.",
-    responses=problems(404),
-)
-def shipped_study() -> Response:
-    """The report of the study that the shipped networks come from."""
-    try:
-        return Response(SHIPPED.read_bytes(), media_type="application/json")
-    except FileNotFoundError:
-        raise NotFound("No study comes with this service. Start your own: POST /v1/jobs.") from None
 
 
 async def _receive(http: HTTPRequest, service: Service, name: str, query: UploadQuery) -> Listed:

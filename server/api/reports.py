@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from json import dumps, loads
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
+from attention import shipped_reports
 from attention.errors import InvalidRequest, NotFound
-from attention.schemas import AskedAgain, Conditions, Difference, Job, ReportEntry, Reports, StoredReport
+from attention.schemas import SHIPPED, AskedAgain, Conditions, Difference, Job, ReportEntry, Reports, StoredReport
 from attention.spec import Request
 from server.answers.differences import ReportChanges, differences
 from server.answers.provenance import changes
@@ -45,8 +46,17 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
         response_description="Newest first.",
         responses={200: {"headers": LINK}, **problems(422)},
     )
-    def reports(service: Live, page: Paged) -> Reports:
-        """Answers that were given at once, and finished jobs, newest first."""
+    def reports(
+        service: Live,
+        page: Paged,
+        shipped: Annotated[
+            bool, Query(description="Those that come with the service, by id, in place of all.")
+        ] = False,
+    ) -> Reports:
+        """Answers that were given at once, and finished jobs, newest first; or what comes with the service."""
+        if shipped:
+            entries = [_shipped_entry(stored, requests) for stored in shipped_reports.every().values()]
+            return Reports(reports=page.by_name(entries, lambda entry: entry.id))
         newest = page.newest(partial(_newest, service, requests), lambda entry: (entry.created, entry.id))
         return Reports(reports=_marked(service, newest))
 
@@ -62,7 +72,10 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
     def report(
         http: HTTPRequest, service: Live, report_id: str, format: ChosenFormat = None, table: ChosenTable = ""
     ) -> Response:
-        """An answer by the id that its `Report-Id` told, or a job's by the job's: enough to ask again."""
+        """An answer by the id that its `Report-Id` told, or a job's by the job's: enough to ask again.
+
+        What comes with the service is called `shipped-study`, `shipped-sweep` and the like.
+        """
         stored = _stored(service, report_id)
         form = format_wanted(http, format)
         if form == "json":
@@ -147,10 +160,7 @@ def _newest(service: Service, requests: Requests, limit: int, after: Moment | No
 
 
 def _entry(stored: Listed | Job, requests: Requests) -> ReportEntry:
-    try:
-        text = title(requests[stored.analysis].model_validate(stored.request))
-    except (KeyError, ValidationError):
-        text = "asked of another version of the service"
+    text = _title(stored, requests)
     if job := isinstance(stored, Job):
         created, size = stored.finished or stored.created, stored.bytes
     else:
@@ -158,8 +168,35 @@ def _entry(stored: Listed | Job, requests: Requests) -> ReportEntry:
     return ReportEntry(id=stored.id, analysis=stored.analysis, title=text, created=created, bytes=size, job=job)
 
 
+def _shipped_entry(stored: StoredReport, requests: Requests) -> ReportEntry:
+    return ReportEntry(
+        id=stored.id,
+        analysis=stored.analysis,
+        title=_title(stored, requests),
+        created=stored.finished,
+        bytes=len(stored.model_dump_json()),
+        job=False,
+        own=False,
+        shared=True,
+    )
+
+
+def _title(stored: Listed | Job | StoredReport, requests: Requests) -> str:
+    """What a report is about, in a line."""
+    try:
+        return title(requests[stored.analysis].model_validate(stored.request))
+    except (KeyError, ValidationError):
+        return "asked of another version of the service"
+
+
 def _kind(service: Service, report_id: str) -> StoredKind:
-    """The kind that a stored report belongs to: one that a job made is a part of its job."""
+    """The kind that a stored report belongs to: one that a job made is a part of its job.
+
+    Raises:
+        InvalidRequest: it comes with the service.
+    """
+    if report_id.startswith(SHIPPED):
+        raise InvalidRequest(f"The report {_shipped(report_id).id!r} comes with the service: it stays, and is shared.")
     return service.shelf.answers if is_answer(report_id) else service.shelf.jobs
 
 
@@ -172,9 +209,23 @@ def _marked(service: Service, entries: Sequence[ReportEntry]) -> tuple[ReportEnt
 
 def _stored(service: Service, report_id: str) -> StoredReport:
     """A stored report, and which of its photos are not here."""
+    if report_id.startswith(SHIPPED):
+        return _shipped(report_id)
     found = service.archive.get(report_id) if is_answer(report_id) else service.store.jobs.stored_report(report_id)
     missing = tuple(name for name in photos(found.request) if not _here(service, name))
     return found.model_copy(update={"missing": missing}) if missing else found
+
+
+def _shipped(report_id: str) -> StoredReport:
+    """A report that comes with the service.
+
+    Raises:
+        NotFound: none of that id does.
+    """
+    stored = shipped_reports.every().get(report_id)
+    if stored is None:
+        raise NotFound(f"No report {report_id[:100]!r} comes along. GET /v1/reports?shipped=true lists those that do.")
+    return stored
 
 
 def _here(service: Service, image_id: str) -> bool:

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from attention import shipped_reports
 from attention.reports.citations import MODULES, bibtex, citation
 from attention.reports.compare import CompareRequest
 from attention.reports.document import document, in_form
 from attention.reports.maps import ChannelMap, MapsReport
-from attention.reports.study import StudyReport
+from attention.reports.study import StudyRequest
 from attention.reports.tables import Table, named
 from attention.spec import Variant
 
-STUDY = StudyReport.model_validate_json((MODULES.parent / "weights" / "shipped" / "study.json").read_bytes())
+STUDY = next(report for _, report in shipped_reports.of(StudyRequest))
 
 
 class Tags(HTMLParser):

@@ -9,6 +9,7 @@ from attention.reports.disagreement import DisagreementReport, DisagreementReque
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures, Variant
 from dashboard import connect
+from dashboard.drawing import words
 from dashboard.views.ablate import disagreement_panels as disagree_panels
 from dashboard.views.ablate import fold as fold_panels
 from dashboard.views.look import cam as cam_panels
@@ -98,7 +99,8 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
     shown.query_params["job"] = job
     shown.run()
     assert not shown.exception and not shown.error
-    assert report.headline in texts(shown.subheader)
+    called = words.labels([network.name for network in report.networks])
+    assert words.relabelled(report.headline, called) in texts(shown.subheader)
     labels = disagree_panels.named(report)
     assert list(labels.values()) == ["None", "SE", "SE without attention"]
     said = texts(shown.markdown)

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from babel.messages import Catalog
 
-from attention.reports.study import StudyReport
+from attention import shipped_reports
+from attention.reports.latency import LatencyRequest
+from attention.reports.study import StudyRequest
 from dashboard import catalogue, language
 from dashboard.service_sentences import translated
 
-SHIPPED_STUDY = Path(catalogue.FOLDER).parent / "attention" / "weights" / "shipped" / "study.json"
 PLACE = re.compile(r"%\((\w+)\)")
 
 
@@ -147,8 +148,22 @@ def test_a_sentence_of_the_service_keeps_its_numbers_in_chinese(
     assert translated("A sentence that no template has.") == "A sentence that no template has."
 
 
+def test_all_that_shipped_reports_say_first_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [report.conditions for _, report in shipped_reports.of(LatencyRequest)]
+    for stored in shipped_reports.every().values():
+        report = stored.report
+        said += [report["headline"], *report["caveats"]]
+        said += [report[key] for key in ("images", "calibration", "methods") if key in report]
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    chinese = {sentence: translated(sentence) for sentence in said if sentence}
+    assert not [english for english, text in chinese.items() if not re.search("[\u4e00-\u9fff]", text)]
+    assert not [text for text in chinese.values() if re.search("[a-z]{3,} [a-z]{3,} [a-z]{3,}", text)]
+    headline = next(text for english, text in chinese.items() if english.startswith("Replacing every gate"))
+    assert "均值" in headline and "−6.00 个百分点 [−13.48, +1.72]" in headline
+
+
 def test_all_that_the_shipped_study_says_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
-    study = StudyReport.model_validate_json(SHIPPED_STUDY.read_text("utf-8"))
+    study = next(report for _, report in shipped_reports.of(StudyRequest))
     verdicts = [arm.verdict for arm in study.arms if arm.verdict]
     said = [study.headline, *study.caveats, *study.test_set, study.data.sentence]
     said += [sentence for verdict in verdicts for sentence in (verdict.sentence, *verdict.notes)]

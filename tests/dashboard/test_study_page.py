@@ -162,7 +162,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def page(client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(connect, "client", lambda: client)
-    monkeypatch.setattr(client, "shipped_study", lambda: None)
+    monkeypatch.setattr(client, "shipped", lambda name: None)
     return AppTest.from_file(PAGE, default_timeout=120)
 
 
@@ -217,7 +217,11 @@ def test_a_new_study_is_asked_for_in_three_steps_of_which_none_is_left_while_a_f
     page.button_group(key="study.modules").set_value([]).run()
     assert "at least two different networks" in texts(page.info)
     assert page.button(key="next").disabled and page.button(key="step.recipe").disabled
-    page.button_group(key="study.modules").set_value(["gc"]).run()
+    page.button_group(key="study.modules").set_value(["gc"])
+    page.toggle(key="sweep").set_value(True).run()
+    page.text_input(key="sweep.se.reduction").set_value("hello").run()
+    assert "reduction" in texts(page.error) and page.button(key="next").disabled
+    page.toggle(key="sweep").set_value(False).run()
     page.button(key="next").click().run()
     page.number_input(key="seeds").set_value(7).run()
     page.button(key="back").click().run()
@@ -387,7 +391,8 @@ def test_a_link_to_a_job_that_is_not_here_says_so(page: AppTest) -> None:
 @pytest.mark.full
 def test_the_shipped_study_opens_by_default(page: AppTest, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     flowers = study().model_copy(update={"data": study().data.model_copy(update={"name": "Five flowers"})})
-    monkeypatch.setattr(client, "shipped_study", lambda: flowers)
+    stored = client.stored("shipped-study").model_copy(update={"report": flowers.model_dump(mode="json")})
+    monkeypatch.setattr(client, "shipped", lambda name: stored)
     page.run()
     assert not page.exception and not page.error
     assert page.subheader[0].value.startswith("SE is better by +1.1")

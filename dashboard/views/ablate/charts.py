@@ -125,7 +125,7 @@ def _heat_map(
         tooltip=[
             alt.Tooltip("scope:N", title=say("scope")),
             alt.Tooltip("kind:N", title=say("kind")),
-            alt.Tooltip("change:Q", title=say("change"), format=f"{signed}.2f"),
+            alt.Tooltip("change:Q", title=title, format=f"{signed}.2f"),
             *tips,
         ],
     )
@@ -219,22 +219,18 @@ def cumulative(report: SweepReport) -> Chart | None:
             ]
     if not rows:
         return None
-    title = say("top-1 accuracy, %%") if report.labelled else say("images with the same first class, %")
-    chart: alt.Chart = (
-        alt.Chart(pd.DataFrame(rows))
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("gates:Q", title=say("gates replaced"), axis=alt.Axis(tickMinStep=1)),
-            y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
-            color=_hue(report.kinds),
-            strokeDash=alt.StrokeDash(
-                "direction:N", sort=list(families.values()), legend=alt.Legend(orient="top", title=None)
-            ),
-            tooltip=["direction:N", "kind:N", "gates:Q", alt.Tooltip("value:Q", title=say("value"), format=".2f")],
-        )
-        .properties(height=320)
+    title = say("top-1 accuracy, %") if report.labelled else say("images with the same first class, %")
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("gates:Q", title=say("gates replaced"), axis=alt.Axis(tickMinStep=1)),
+        y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
+        color=_hue(report.kinds),
+        detail="direction:N",
+        tooltip=["direction:N", "kind:N", "gates:Q", alt.Tooltip("value:Q", title=say("value"), format=".2f")],
     )
-    return chart
+    legend = alt.Legend(orient="bottom", title=None, columns=1, symbolSize=400, symbolStrokeColor=theme.ink())
+    dashes = alt.StrokeDash("direction:N", sort=list(families.values()), legend=legend)
+    lines = base.mark_line().encode(strokeDash=dashes)  # a mark with points has a legend of discs, which show no dash
+    return alt.layer(lines, base.mark_point(filled=True, opacity=1)).properties(height=400)
 
 
 def _hue(kinds: Iterable[str]) -> alt.Color:

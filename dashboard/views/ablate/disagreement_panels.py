@@ -18,7 +18,8 @@ from dashboard.language import say
 from dashboard.service_sentences import translated
 from dashboard.widgets import data_sets, forms, gates
 
-COLUMNS = 6
+CARD = 184
+"""Width of an image with its answers, pixels: six in a row of a desktop, two on a phone."""
 DEFAULT: tuple[Variant, ...] = DisagreementRequest.model_fields["variants"].default
 
 
@@ -43,14 +44,15 @@ def form() -> Callable[[], DisagreementRequest] | None:
 
 def described(request: DisagreementRequest) -> str:
     """A search for disagreement in a line."""
-    names = ", ".join(variant.attention or "none" for variant in request.variants)
+    names = ", ".join(words.labels([variant.name for variant in request.variants]).values())
     return f"**{names}** · {request.images.data or say('photos')}: {say(RANKS[request.rank_by])}"
 
 
 def show(report: DisagreementReport, final: bool) -> None:
     """The finding, the images, and how often any two arms agree."""
-    st.subheader(translated(report.headline), anchor=False)
-    drawing.caveats(report.caveats)
+    called = words.labels([network.name for network in report.networks])
+    st.subheader(words.relabelled(translated(report.headline), called), anchor=False)
+    drawing.caveats(report.caveats, called)
     labels = named(report)
     st.caption(
         say(
@@ -58,14 +60,13 @@ def show(report: DisagreementReport, final: bool) -> None:
             "%(entries)s are shown, the most different on top.",
             differing=f"{report.differing:,}",
             n=f"{report.n:,}",
-            images=report.images,
+            images=translated(report.images),
             entries=len(report.entries),
         )
     )
-    for start in range(0, len(report.entries), COLUMNS):
-        row = report.entries[start : start + COLUMNS]
-        for entry, column in zip(row, st.columns(COLUMNS), strict=False):
-            with column.container(border=True):
+    with st.container(horizontal=True, gap="small"):
+        for entry in report.entries:
+            with st.container(border=True, width=CARD):
                 if entry.thumbnail:
                     st.image(base64.b64decode(entry.thumbnail), width="stretch", alt=said(entry, labels))
                 st.markdown(said(entry, labels))
@@ -81,13 +82,12 @@ def show(report: DisagreementReport, final: bool) -> None:
             st.caption(
                 say(
                     "Gates replaced by: %(removal)s, over %(calibration)s.",
-                    removal=report.removal,
-                    calibration=report.calibration,
+                    removal=translated(report.removal or ""),
+                    calibration=translated(report.calibration),
                 )
             )
     st.caption(translated(report.methods))
     if final:
-        called = words.labels([network.name for network in report.networks])
         drawing.files(report, f"disagreement {' '.join(called.values())}")
 
 
@@ -100,7 +100,7 @@ def named(report: DisagreementReport) -> dict[str, str]:
 
 def said(entry: Entry, labels: dict[str, str]) -> str:
     """What every arm says of an image, the right ones green."""
-    lines = [f"**{entry.label}**" if entry.label else ""]
+    lines = [f"**{say(entry.label)}**" if entry.label else ""]
     lines += [f"{_mark(answer)} {labels[answer.arm]}: {_class(answer)}" for answer in entry.answers]
     return "  \n".join(line for line in lines if line)
 
@@ -110,7 +110,7 @@ def _mark(answer: Answer) -> str:
 
 
 def _class(answer: Answer) -> str:
-    return f"{answer.first.label or answer.first.index} {answer.first.probability:.0%}"
+    return f"{say(answer.first.label) if answer.first.label else answer.first.index} {answer.first.probability:.0%}"
 
 
 def agreement(report: DisagreementReport) -> Chart:

@@ -10,7 +10,7 @@ from attention.reports.fold import FoldReport, FoldRequest
 from attention.spec import Pictures
 from dashboard import connect
 from dashboard.drawing import draw as drawing
-from dashboard.drawing import theme
+from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, PALETTE, STEP, Chart
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
@@ -38,7 +38,7 @@ def form() -> Callable[[], FoldRequest] | None:
 
 def described(request: FoldRequest) -> str:
     """A fold in a line."""
-    return f"**{request.variant.name.partition('?')[0]}** · {request.images.data or say('photos')}"
+    return f"**{words.said(request.variant.name)}** · {request.images.data or say('photos')}"
 
 
 def show(report: FoldReport, final: bool) -> None:
@@ -51,12 +51,12 @@ def show(report: FoldReport, final: bool) -> None:
         say(
             "%(name)s on %(images)s, n = %(n)s; means over %(calibration)s. Mean gates and folded differ "
             "by at most %(error)s of the largest logit, which is rounding. %(methods)s",
-            name=report.network.name,
-            images=report.images,
+            name=words.said(report.network.name),
+            images=translated(report.images),
             n=f"{report.n:,}",
-            calibration=report.calibration,
+            calibration=translated(report.calibration),
             error=f"{report.error:.1e}",
-            methods=report.methods,
+            methods=translated(report.methods),
         )
     )
     _timing(report)
@@ -107,7 +107,7 @@ def _timing(report: FoldReport) -> None:
             "%(estimate_2)s [%(low_2)s, %(high_2)s].",
             before_ms=f"{timing.before_ms:.2f}",
             after_ms=f"{timing.after_ms:.2f}",
-            clock=timing.clock,
+            clock=translated(timing.clock),
             batch=timing.batch,
             estimate=f"{ratio.estimate:.3f}",
             low=f"{ratio.low:.3f}",
@@ -169,5 +169,7 @@ def _downloads(report: FoldReport) -> None:
                 icon=":material/download:",
             )
     drawing.files(report, f"fold {report.network.name.partition('?')[0]}")
+    if report.kept is None and not report.caveats:
+        st.caption(say("The folded network does not come along with this report: ask it here, and the job keeps it."))
     if report.kept is not None:
         exports.offer([report.kept.variant])

@@ -127,8 +127,10 @@ def show(report: SweepReport, final: bool) -> None:
         if report.accuracy is not None
         else ""
     )
-    put_in = say(" Put in: %(calibration)s.", calibration=report.calibration) if report.calibration else ""
-    st.caption(f"{report.network} · {report.images}, {accuracy}n = {report.n:,}.{put_in} {translated(report.methods)}")
+    calibration = translated(report.calibration or "")
+    put_in = say(" Put in: %(calibration)s.", calibration=calibration) if calibration else ""
+    network, images = words.said(report.network), translated(report.images)
+    st.caption(f"{network} · {images}, {accuracy}n = {report.n:,}.{put_in}")
     if not report.effects:
         return
     left, right = st.columns([3, 2], gap="large")
@@ -165,5 +167,6 @@ def show(report: SweepReport, final: bool) -> None:
                     "others."
                 )
             )
+    st.caption(translated(report.methods))
     if final:
         drawing.files(report, f"sweep {words.said(report.network)}", device=report.device)

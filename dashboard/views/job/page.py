@@ -43,7 +43,7 @@ def main() -> None:
 def report(job: Job) -> None:
     """The main table of a finished job's report, and the report in every form."""
     client, about = connect.client(), f"{job.analysis} {job.id[:8]}"
-    st.dataframe(pd.read_csv(io.StringIO(client.export(job.id))), hide_index=True, width="stretch")
+    st.dataframe(drawing.in_words(pd.read_csv(io.StringIO(client.export(job.id)))), hide_index=True, width="stretch")
     with st.container(horizontal=True):
         for form, (label, suffix, mime) in drawing.FILES.items():
             if form != "bib":

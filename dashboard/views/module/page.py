@@ -11,6 +11,7 @@ from attention.reports.catalog import ModuleEntry
 from attention.reports.cost import CostRequest
 from attention.reports.modules import PublishedRequest
 from attention.reports.overview import OverviewRequest, OverviewRow
+from attention.reports.study import StudyRequest
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
@@ -105,7 +106,7 @@ def _evidence(name: str) -> None:
     st.subheader(say("Evidence"), anchor=False)
     rows = []
     for evidence in EVIDENCE:
-        if evidence == "shipped" and connect.shipped_study() is None:
+        if evidence == "shipped" and connect.shipped(StudyRequest) is None:
             continue
         report = connect.ask(OverviewRequest(evidence=evidence, modules=()))
         rows += [

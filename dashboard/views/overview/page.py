@@ -8,7 +8,7 @@ import streamlit as st
 
 from attention.reports.modules import PublishedRequest
 from attention.reports.overview import SHIPPED, OverviewReport, OverviewRequest
-from attention.reports.study import StudyReport
+from attention.reports.study import StudyReport, StudyRequest
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
@@ -56,9 +56,9 @@ def main() -> None:
 def evidence() -> dict[str, str]:
     """Bodies of evidence: the shipped study, published results, and each finished study of this service."""
     offered: dict[str, str] = {}
-    shipped = connect.shipped_study()
+    shipped = connect.shipped(StudyRequest)
     if shipped is not None:
-        offered[SHIPPED] = _named(shipped)
+        offered[SHIPPED] = _named(shipped[1])
     titles = connect.ask(PublishedRequest(groups=GROUPS[:1])).titles
     offered |= {group: translated(titles[group]) for group in GROUPS if group in titles}
     for job in networks.finished():
@@ -84,6 +84,14 @@ def conditions(report: OverviewReport) -> str:
     parts = [translated(report.conditions.rstrip(".") + ".")]
     if any(row.interval for row in report.rows):
         parts.insert(0, say("Bars: interval of the paired difference over seeds; the grey band is the margin."))
+    if (time := next((row.time for row in report.rows if row.time), None)) is not None:
+        parts.append(
+            say(
+                "Time: ratio to the plain network, measured on %(device)s, %(date)s (images a pass: %(batch)s, CPU "
+                "threads: %(threads)s); in the plain network's own row, its second timing by its first.",
+                **time.model_dump(include={"batch", "threads", "device", "date"}),
+            )
+        )
     if report.warning:
         parts.append(translated(report.warning))
     return " ".join(parts)

@@ -28,6 +28,7 @@ HEADS = (
     marked("verdict"),
     marked("parameters"),
     marked("MACs"),
+    marked("time"),
     marked("gates"),
     "",
 )
@@ -70,6 +71,7 @@ def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[Ga
         f"<td>{_linked(_verdict(row, report), study if row.verdict else '')}</td>",
         f'<td data-name="{escape(say("parameters"))}">{_linked(_added(row.added_parameters), price)}</td>',
         f'<td data-name="{escape(say("MACs"))}">{_linked(_added(row.added_macs), price)}</td>',
+        f'<td data-name="{escape(say("time"))}">{_time(row)}</td>',
         f"<td>{escape(', '.join(dict.fromkeys(say(GATES[kind]) for kind in kinds)))}</td>",
         f"<td>{_onward(row)}</td>",
     )
@@ -127,6 +129,16 @@ def _added(amount: int | None) -> str:
     if amount is None:
         return escape(say("does not fit"))
     return "0" if amount == 0 else f"+{amount:,}" if abs(amount) < 100_000 else f"+{human(amount)}"
+
+
+def _time(row: OverviewRow) -> str:
+    """The ratio of its time with its interval, leading to the report; what is not measured leads to where it can be."""
+    if row.time is None:
+        place = href("measured", variant=row.network) if "/" in row.network and row.module != theme.PLAIN else ""
+        return _linked(f"<span>{escape(say('not measured'))}</span>", place)
+    ratio = row.time.ratio
+    spread = f"<small>{ratio.low:.2f} … {ratio.high:.2f}</small>"
+    return _linked(f"×{ratio.estimate:.2f}{spread}", href("measured", report=row.time.report))
 
 
 def _onward(row: OverviewRow) -> str:

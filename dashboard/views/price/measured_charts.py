@@ -41,14 +41,14 @@ def times(report: LatencyReport, budget_ms: float | None = None) -> Chart | None
     label = called(report)
     base = label[report.baseline]
     rows: list[dict[str, Any]] = [
-        {"network": f"{base}, {which}", **_interval(pair), "verdict": "baseline"}
-        for which, pair in zip(("first", "again"), report.baseline_pair, strict=True)
+        {"network": f"{base}, {which}", **_interval(pair), "verdict": say("baseline")}
+        for which, pair in zip((say("first"), say("again")), report.baseline_pair, strict=True)
     ]
     rows += [
         {
             "network": label[timing.name],
             **_interval(timing.median),
-            "verdict": timing.verdict,
+            "verdict": say(timing.verdict),
             "quarter": timing.low_ms,
             "three quarters": timing.high_ms,
         }
@@ -91,11 +91,11 @@ def ratios(report: LatencyReport) -> Chart:
         {
             "network": say("%(label)s, by itself", label=label[report.baseline]),
             **_interval(report.control),
-            "verdict": "baseline",
+            "verdict": say("baseline"),
         }
     ]
     rows += [
-        {"network": label[timing.name], **_interval(timing.ratio), "verdict": timing.verdict}
+        {"network": label[timing.name], **_interval(timing.ratio), "verdict": say(timing.verdict)}
         for timing in report.timings
         if timing.ratio is not None
     ]
@@ -198,10 +198,10 @@ _TIMES: list[Any] = [*_RATIOS, *_QUARTILES]
 
 def _verdicts(rows: list[dict[str, Any]]) -> alt.Color:
     """A colour for each verdict, and a legend of those that are there."""
-    there = [name for name in COLOURS if any(row["verdict"] == name for row in rows)]
+    there = [say(name) for name in COLOURS if any(row["verdict"] == say(name) for row in rows)]
     return alt.Color(
         "verdict:N",
-        scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
+        scale=alt.Scale(domain=[say(name) for name in COLOURS], range=list(COLOURS.values())),
         legend=alt.Legend(orient="top", title=None, values=there, columns=2),
     )
 

@@ -98,9 +98,12 @@ def networks(catalog: Catalog, data: DataSet) -> Networks | None:
     if grids is None:
         return None  # the sweep has said why
     try:
-        StudyRequest(data=data.name, variants=tuple(arms), grids=grids)
+        connect.ask(PlanRequest(study=StudyRequest(data=data.name, variants=tuple(arms), grids=grids)))
     except ValidationError as error:
         st.info(_plain(error))
+        return None
+    except ServiceError as error:  # an option or a place that some network does not have
+        st.error(explained(error), icon=":material/error:")
         return None
     return Networks(tuple(dict.fromkeys(arms)), grids)
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from attention.client import ServiceError
 from attention.reports.judge import JudgeReport, JudgeRequest, ResultFile
+from attention.reports.study import StudyRequest
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
@@ -119,11 +120,11 @@ def question() -> JudgeRequest | None:
 
 def example() -> str:
     """The runs of the study that comes with the service, as a table to be replaced."""
-    report = connect.client().shipped_study()
+    shipped = connect.shipped(StudyRequest)
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(["arm", "seed", "score"])
-    for run in report.runs if report is not None else ():
+    for run in shipped[1].runs if shipped is not None else ():
         if run.test_accuracy is not None:
             arm = run.arm.partition("?")[0].rpartition("/")[2]
             rows.writerow([arm, run.seed, f"{100 * run.test_accuracy:.2f}"])

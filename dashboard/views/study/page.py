@@ -6,12 +6,13 @@ from pydantic import ValidationError
 from attention.reports.study import StudyReport, StudyRequest
 from attention.schemas import Job
 from dashboard import connect
+from dashboard.drawing import theme
 from dashboard.language import say
 from dashboard.refusals import explained
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
 from dashboard.views.study import wizard
-from dashboard.widgets import exports, jobs, links, networks
+from dashboard.widgets import exports, job_desk, jobs, links, networks
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
             say("The link names a job of another kind (%(analysis)s).", analysis=job.analysis),
             icon=":material/link_off:",
         )
+        links.to(jobs.PAGE, jobs.called(job), ":material/task:", {jobs.ADDRESS: job.id})
         job = None
     for other in [candidate for candidate in mine if not candidate.ended and (job is None or candidate.id != job.id)]:
         running(other)
@@ -109,10 +111,12 @@ def show_report(report: StudyReport) -> None:
 
 def show_shipped() -> bool:
     """The study that comes with the service, where one does."""
-    report = connect.client().shipped_study()
-    if report is None:
+    shipped = connect.shipped(StudyRequest)
+    if shipped is None:
         return False
-    st.caption(say("This study comes with the service."))
+    stored, report = shipped
+    seeds = max((arm.n for arm in report.arms), default=0)
+    st.caption(job_desk.provenance(stored, report.device, report.data.name, seeds))
     show_report(report)
     offers = networks.shipped(connect.catalog())
     source = next((key for key, offer in offers.items() if offer.title == report.data.name), None)
@@ -141,7 +145,7 @@ def described(job: Job) -> str:
         asked = StudyRequest.model_validate(job.request)
     except ValidationError:
         return str(job.request.get("data", ""))
-    arms = [arm.attention or "none" for arm in asked.arms()]
+    arms = [theme.called(arm.attention or theme.PLAIN) for arm in asked.arms()]
     few = ", ".join(dict.fromkeys(arms))
     return say(
         "**%(data)s**: %(few)s · %(arms)s networks × %(seeds)s seeds × %(epochs)s epochs",

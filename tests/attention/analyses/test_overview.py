@@ -1,20 +1,22 @@
 """The answer table equals the evidence it is made of, and prices equal the counts."""
 
-import json
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from attention import shipped_reports
 from attention.analyses import run
-from attention.analyses.overview import STUDY
 from attention.counting.cost import count
 from attention.errors import InvalidRequest
+from attention.reports.latency import LatencyRequest
 from attention.reports.modules import PublishedRequest
 from attention.reports.overview import FAMILIAR, OverviewRequest
 from attention.reports.study import StudyReport
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab
+
+STUDY = shipped_reports.every()["shipped-study"].report
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def lab(tmp_path: Path) -> DirectLab:
 @pytest.mark.full
 def test_the_shipped_study_is_told_as_it_is(lab: DirectLab) -> None:
     report = run(OverviewRequest(), lab)
-    told = {arm["name"]: arm for arm in json.loads(STUDY.read_text("utf-8"))["arms"]}
+    told = {arm["name"]: arm for arm in STUDY["arms"]}
     measured = [row for row in report.rows if row.state == "measured"]
     assert {row.network for row in measured} | {report.rows[0].network} == set(told)
     for row in measured:
@@ -67,7 +69,7 @@ def test_published_results_have_no_verdict_and_are_ranked_only_within_one_recipe
 
 
 def test_a_study_of_ones_own_is_evidence(lab: DirectLab) -> None:
-    study = StudyReport.model_validate_json(STUDY.read_bytes())
+    study = StudyReport.model_validate(STUDY)
     runs = tuple(one.model_copy(update={"weights": None}) for one in study.runs)
     report = run(OverviewRequest(study=study.model_copy(update={"runs": runs, "complete": False})), lab)
     assert not any(row.look for row in report.rows)
@@ -80,9 +82,8 @@ def test_evidence_that_is_not_there_is_a_sentence(lab: DirectLab) -> None:
 
 
 def test_a_study_whose_baseline_is_no_arm_is_refused() -> None:
-    study = json.loads(STUDY.read_text("utf-8"))
     with pytest.raises(ValidationError, match="none of the arms"):
-        OverviewRequest.model_validate({"study": {**study, "baseline": "vgg11/none"}})
+        OverviewRequest.model_validate({"study": {**STUDY, "baseline": "vgg11/none"}})
 
 
 def test_an_analysis_that_runs_out_of_items_raises_what_a_future_can_carry(
@@ -92,3 +93,27 @@ def test_an_analysis_that_runs_out_of_items_raises_what_a_future_can_carry(
     monkeypatch.setattr("attention.analyses._analysis", lambda name: lambda request, lab: next(iter(())))
     with pytest.raises(RuntimeError, match="'overview' did not find"):
         run(OverviewRequest(), lab)
+
+
+@pytest.mark.full
+def test_a_time_is_of_the_same_network_at_the_same_size_or_none(lab: DirectLab) -> None:
+    reports = {stored.id: report for stored, report in shipped_reports.of(LatencyRequest)}
+    timed = [row for row in run(OverviewRequest(), lab).rows if row.time]
+    assert {row.module for row in timed} == {"none", *FAMILIAR}
+    for row in timed:
+        assert row.time is not None
+        report = reports[row.time.report]
+        assert (report.input_size, report.device, report.date) == (
+            STUDY["data"]["size"],
+            row.time.device,
+            row.time.date,
+        )
+        if row.module == "none":
+            assert row.time.ratio == report.control
+        else:
+            names = {timing.variant.attention: timing for timing in report.timings}
+            assert row.time.ratio == names[row.module].ratio
+            assert names[row.module].variant.backbone == Variant.parse(row.network).backbone
+    larger = {**STUDY, "data": {**STUDY["data"], "size": 64}}
+    assert not any(row.time for row in run(OverviewRequest(study=StudyReport.model_validate(larger)), lab).rows)
+    assert not any(row.time for row in run(OverviewRequest(evidence="timm_resnet33ts"), lab).rows)

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from attention import shipped_reports
 from attention.analyses import run
 from attention.analysis import in_order
 from attention.build import build
@@ -134,15 +135,17 @@ def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
 ) -> None:
     shipped = tmp_path / "shipped"
     monkeypatch.setattr("attention.commands.study.SHIPPED", shipped)
+    monkeypatch.setattr(shipped_reports, "FOLDER", tmp_path / "reports")
     assert main(command(data, "--ship")) == 0
     stems = ["resnet20-width=4--eca", "resnet20-width=4--none"]
     assert sorted(path.name for path in shipped.iterdir()) == sorted(
-        ["study.json", *(f"{stem}.{kind}" for stem in stems for kind in ("json", "safetensors"))]
+        f"{stem}.{kind}" for stem in stems for kind in ("json", "safetensors")
     )
     assert [run.weights for run in report_of(data).runs if run.weights] and "shipped" not in (
         data.parent / "kept" / "report.csv"
     ).read_text()
-    study = StudyReport.model_validate_json((shipped / "study.json").read_bytes())
+    ((stored, study),) = shipped_reports.of(StudyRequest)
+    assert stored.id == "shipped-study" and StudyRequest.model_validate(stored.request).seeds == 2
     assert [(run.seed, run.weights) for run in study.runs] == [(0, "shipped")] * 2 + [(1, None)] * 2
     assert study.headline == report_of(data).headline and len(study.runs) == 4
 
@@ -177,10 +180,15 @@ def first_run(data: Path, arm: str) -> str:
 @pytest.mark.full
 def test_a_study_trained_by_another_command_is_shipped_under_the_one_that_is_given(data: Path, tmp_path: Path) -> None:
     assert main(command(data, "--seeds", "1")) == 0
-    ship(report_of(data), data.parent / "kept", tmp_path / "out", "make the-study", "Shades (small)")
+    out, reports, asked = (
+        tmp_path / "out",
+        tmp_path / "reports",
+        StudyRequest(data="shades", variants=tuple(map(Variant.parse, ARMS))),
+    )
+    ship(asked, report_of(data), data.parent / "kept", out, reports, "make the-study", "Shades (small)")
     cards = [json.loads((tmp_path / "out" / f"resnet20-width=4--{name}.json").read_text()) for name in ("none", "eca")]
     assert [card["command"] for card in cards] == ["make the-study"] * 2
-    shown = StudyReport.model_validate_json((tmp_path / "out" / "study.json").read_bytes())
+    shown = StudyReport.model_validate(json.loads((reports / "study.json").read_bytes())["report"])
     assert [shown.data.name, *(card["data"] for card in cards)] == ["Shades (small)"] * 3
 
 
@@ -190,7 +198,8 @@ def test_an_arm_whose_first_run_failed_is_shipped_without_weights(data: Path, tm
     report = report_of(data)
     failed = report.runs[1].model_copy(update={"weights": None, "test_accuracy": None, "failed": "It diverged."})
     report = report.model_copy(update={"runs": (report.runs[0], failed)})
-    ship(report, data.parent / "kept", tmp_path / "out", "x", "Shades")
+    asked = StudyRequest(data="shades", variants=tuple(map(Variant.parse, ARMS)))
+    ship(asked, report, data.parent / "kept", tmp_path / "out", tmp_path / "reports", "x", "Shades")
     assert not (tmp_path / "out" / "resnet20-width=4--eca.safetensors").exists()
     assert (tmp_path / "out" / "resnet20-width=4--none.safetensors").exists()
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from attention import shipped_reports
 from attention.build import build
 from attention.data.files import Files, samples
 from attention.data.folder import SHIPPED
@@ -20,7 +21,7 @@ from attention.measuring.verdicts import judge_differences
 from attention.network import describe
 from attention.reports.evidence import printed_end
 from attention.reports.predictions import PackedClasses
-from attention.reports.study import StudyReport
+from attention.reports.study import StudyReport, StudyRequest
 from attention.spec import Variant
 from attention.weights import load as weights
 from dashboard.drawing.verdicts import interval
@@ -115,7 +116,7 @@ def test_the_weights_that_come_along_take_little_room() -> None:
 
 
 def study() -> StudyReport:
-    return StudyReport.model_validate_json((weights.SHIPPED / "study.json").read_bytes())
+    return next(report for _, report in shipped_reports.of(StudyRequest))
 
 
 def test_the_study_that_comes_along_has_ten_pairs_of_every_network() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from server.api import data_sets as dataset_routes
 from server.app import create_app
 from server.settings import Settings
 from tests.server.api.test_problems import problem
@@ -157,13 +156,3 @@ def test_a_form_is_told_how_a_zip_is_sent(client: TestClient) -> None:
     answer = client.post("/v1/datasets", params={"name": "pets"}, files={"zip": ("pets.zip", zipped(SPLIT))})
     problem(answer, 415, "send the zip or tar itself", "curl")
     problem(client.post("/v1/datasets", content=b""), 422, "'name' is missing")
-
-
-@pytest.mark.full
-def test_the_shipped_study_is_told_or_said_not_to_be_there(
-    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dataset_routes, "SHIPPED", tmp_path / "study.json")
-    problem(client.get("/v1/studies/shipped"), 404, "No study comes with this service")
-    (tmp_path / "study.json").write_text('{"headline": "ECA is better."}')
-    assert client.get("/v1/studies/shipped").json() == {"headline": "ECA is better."}

@@ -256,3 +256,37 @@ def test_the_id_does_not_depend_on_how_the_question_was_written(client: TestClie
     short = ask(client, "cost", variants=["resnet20/se"]).headers["Report-Id"]
     long = ask(client, "cost", variants=[{"backbone": "resnet20", "attention": "se"}]).headers["Report-Id"]
     assert short == long
+
+
+# ---------------------------------------------------------------- what comes along
+
+
+@pytest.mark.full
+def test_what_comes_along_is_listed_read_and_stays(client: TestClient) -> None:
+    listed = client.get("/v1/reports", params={"shipped": True}).json()["reports"]
+    names = [entry["id"] for entry in listed]
+    assert names == sorted(names) and {"shipped-study", "shipped-sweep", "shipped-latency"} <= set(names)
+    assert not any(entry["own"] for entry in listed) and client.get("/v1/reports").json() == {"reports": []}
+    assert client.get("/v1/storage").json()["bytes"] == 0, "and is on nobody's account"
+    for entry in listed:
+        answer = client.get(f"/v1/reports/{entry['id']}")
+        stored = StoredReport.model_validate_json(answer.content)
+        assert (stored.id, stored.analysis) == (entry["id"], entry["analysis"])
+        rows = client.get(f"/v1/reports/{entry['id']}", params={"format": "csv"}).text.splitlines()
+        assert len(rows) > 2, entry["id"]
+    address = "/v1/reports/shipped-sweep"
+    for answer in (client.delete(address), client.patch(address, params={"shared": False})):
+        problem(answer, 422, "comes with the service")
+    problem(client.get("/v1/reports/shipped-nothing"), 404, "comes along", "shipped=true")
+    pages = client.get("/v1/reports", params={"shipped": True, "limit": 1})
+    assert [entry["id"] for entry in pages.json()["reports"]] == names[:1]
+    following = client.get(pages.links["next"]["url"])
+    assert [entry["id"] for entry in following.json()["reports"]] == names[1:2]
+
+
+@pytest.mark.full
+def test_what_comes_along_is_asked_again_as_a_job(client: TestClient) -> None:
+    asked = client.get("/v1/reports/shipped-fold").json()["request"]
+    answer = client.post("/v1/reports/shipped-fold/again")
+    assert answer.status_code == 202
+    assert answer.json()["analysis"] == "fold" and answer.json()["request"]["images"]["data"] == asked["images"]["data"]

@@ -1,18 +1,18 @@
 """With keys, what a key keeps is its own: no other key sees, uses, counts, changes or deletes it, nor learns of it."""
 
-import json
 import re
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
 from httpx2 import Response
 
+from attention import shipped_reports
 from attention.data.files import samples
 from server.access.keys import create_key, revoke_key
 from server.access.middleware import OPEN
-from server.api.data_sets import SHIPPED
 from server.jobs.worker import run_job
 from server.settings import Settings
 from tests.server.conftest import photo
@@ -122,12 +122,19 @@ def test_a_name_that_ends_like_ones_own_tells_no_name_of_another_key(lab: Lab, k
 
 
 def test_numbers_of_a_study_may_tell_of_weights_that_are_another_keys(settings: Settings) -> None:
-    study = json.loads(SHIPPED.read_text("utf-8"))
+    study = deepcopy(shipped_reports.every()["shipped-study"].report)
     with laboratory(settings.model_copy(update={"max_json_bytes": 2_000_000, "max_request_bytes": 2_000_000})) as lab:
         for run in study["runs"]:
             run["weights"] = f"file:{lab.things['checkpoints']}"
         answer = lab.bert("POST", "overview", json={"study": study})
     assert answer.status_code == 200, answer.text
+
+
+def test_reports_that_come_along_are_every_keys_to_read_and_nobodys_to_change(lab: Lab) -> None:
+    for asker in (lab.anna, lab.bert, lab.chief):
+        assert asker("GET", "reports/shipped-sweep").status_code == 200
+        assert "shipped-sweep" in asker("GET", "reports?shipped=true").text
+        assert asker("DELETE", "reports/shipped-sweep").status_code == 422
 
 
 def test_what_another_keys_job_needs_is_not_deleted_nor_renamed_by_its_owner(lab: Lab) -> None:
