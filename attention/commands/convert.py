@@ -12,6 +12,7 @@ from pathlib import Path
 
 from attention.build import skeleton
 from attention.errors import InvalidRequest
+from attention.progress import ProgressLine
 from attention.reports.checkpoints import Conversion
 from attention.weights.convert import convert, write_card
 from attention.weights.find import Source
@@ -38,14 +39,16 @@ def run(chosen: argparse.Namespace) -> None:
     if bad := [pair for pair in chosen.rename if not pair.partition("=")[0] or "=" not in pair]:
         raise InvalidRequest(f"--rename {bad[0]!r} is not OLD=NEW.")
     labels = chosen.labels.read_text(encoding="utf-8").split("\n") if chosen.labels else []
-    path, card = convert(
-        chosen.file.expanduser(),
-        _target(chosen),
-        key=chosen.key,
-        rename=pairs,
-        labels=[line.strip() for line in labels if line.strip()],
-    )
-    variant = propose(Source(path, f"file:{path.stem}"), skeleton)
+    with ProgressLine() as line:
+        path, card = convert(
+            chosen.file.expanduser(),
+            _target(chosen),
+            key=chosen.key,
+            rename=pairs,
+            labels=[label.strip() for label in labels if label.strip()],
+        )
+        line(0, 0, "looking for a network that it fits")
+        variant = propose(Source(path, f"file:{path.stem}"), skeleton)
     card = card.model_copy(update={"variant": variant})
     write_card(path, card)
     print("\n".join(_told(path, card)), flush=True)

@@ -25,6 +25,7 @@ from attention.commands import training_options
 from attention.data.folder import DataFolder, data_set_name
 from attention.errors import InvalidRequest, NotFound
 from attention.names import split_names
+from attention.progress import ProgressLine
 from attention.reports.checkpoints import Card
 from attention.reports.recipes import RECIPES
 from attention.reports.study import RunReport, StudyReport, StudyRequest
@@ -144,8 +145,8 @@ def run(chosen: argparse.Namespace) -> None:
             looks=chosen.looks,
         )
     _link(chosen.data.path, chosen.keep / "datasets", name)
-    if chosen.data.choices is not None:
-        DataFolder(FolderStore(chosen.keep)).intake(name, choices=chosen.data.choices)
+    with ProgressLine() as line:  # what is read through here is remembered
+        DataFolder(FolderStore(chosen.keep)).intake(name, line, chosen.data.choices)
     command = _command(chosen, request)
     run_store = RunStore(FolderStore(chosen.keep), chosen.device, compiled=chosen.compile, made_by=command)
     if chosen.plan_only:

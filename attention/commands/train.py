@@ -11,6 +11,8 @@ from pathlib import Path
 from attention.build import resolve
 from attention.commands import training_options
 from attention.data.dataset import DataSet, read
+from attention.data.intake.inventory import take_inventory
+from attention.progress import ProgressLine
 from attention.reports.inventory import AS_FOUND
 from attention.spec import Recipe, Variant
 from attention.storage.folder import FolderStore
@@ -35,7 +37,9 @@ def run(chosen: argparse.Namespace) -> None:
         variants = [resolve(variant) for variant in training_options.variants(chosen)]
     place = chosen.data
     choices = place.choices or AS_FOUND
-    data = read(place.path, chosen.size, chosen.data_name, chosen.validation, choices=choices)
+    with ProgressLine() as line:
+        known = take_inventory(place.path, choices, line)
+        data = read(place.path, chosen.size, chosen.data_name, chosen.validation, choices=choices, known=known)
     assert data.facts is not None
     print(data.facts.sentence, flush=True)
     for variant in variants:
