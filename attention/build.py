@@ -6,12 +6,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
-from torch.utils._device import _device_constructors
 
 from attention.aliases import canonical, combined, find, hint, renamings
 from attention.backbones import Backbone, Facts, ForeignNetwork, backbones
@@ -19,7 +17,7 @@ from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, Unknow
 from attention.gate import Slot, UnitSlot, slots
 from attention.modules import modules
 from attention.names import BARE, Size, write_size
-from attention.one_pass import meta_copy
+from attention.one_pass import ShapesOnly, meta_copy
 from attention.options import check
 from attention.own_models import renewed
 from attention.reports.gates import WatchedGate
@@ -35,8 +33,7 @@ from attention.weights import proposals
 from attention.weights.find import NOWHERE, Checkpoints
 
 LIBRARIES = ("timm", "torchvision")
-INSTALL_TIMM = "pip install 'attention-lab[timm]'"
-"""What brings both libraries whose networks are backbones here."""
+INSTALL_TIMM = "pip install 'attention-lab[timm]'"  # which brings both
 
 
 @renewed
@@ -74,9 +71,7 @@ def _backbone_hint(name: str) -> str:
         return f" It is a module: write resnet50/{module.name}."
     if name in LIBRARIES:
         return f" It needs {name}: {INSTALL_TIMM}."
-    if written := _written_apart(name):
-        return written
-    return _tag_hint(name) or f"{hint(name, backbones.names)} {_timm_hint(name, '/eca@stage')}"
+    return _written_apart(name) or _tag_hint(name) or f"{hint(name, backbones.names)} {_timm_hint(name, '/eca@stage')}"
 
 
 def _module_hint(variant: Variant) -> str:
@@ -89,10 +84,9 @@ def _module_hint(variant: Variant) -> str:
     if name in LIBRARIES:
         model = variant.options.get("model", "resnet50")
         return f" A network of {name} is written {name}(model={model})/none, which needs {name}: {INSTALL_TIMM}."
-    if written := _tag_hint(name) or _written_apart(name):
-        return written
     bare = (variant.backbone, variant.weights) == (BARE["backbone"], BARE["weights"])
-    return hint(name, modules.names) + (f" {_timm_hint(name, '/none')}" if bare else "")
+    nearest = hint(name, modules.names) + (f" {_timm_hint(name, '/none')}" if bare else "")
+    return _tag_hint(name) or _written_apart(name) or nearest
 
 
 def _written_apart(name: str) -> str:
@@ -223,40 +217,10 @@ def _bare_skeleton(variant: Variant) -> Backbone:
     if facts and not facts.without_numbers:
         return _assembled(variant)
     try:
-        with _Shapes():
+        with ShapesOnly():
             return _assembled(variant)
     except NotImplementedError:  # torch's, where a network's own code reads a number while it is made
         return meta_copy(_assembled(variant))
-
-
-class _Shapes(TorchFunctionMode):
-    """Inside it tensors are made on the meta device, and filling them with initial values is skipped.
-
-    ``torch.device("meta")`` does the first half; without numbers the second is half of the time it takes.
-    """
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in _MAKERS:
-            kwargs.setdefault("device", "meta")
-            if kwargs["device"] is None:
-                kwargs["device"] = "meta"
-        elif func in _FILLERS:
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
-
-
-_MAKERS = frozenset(_device_constructors())
-_FILLERS = frozenset(
-    getattr(home, f"{name}_")
-    for home, names in (
-        (nn.init, ("kaiming_uniform", "kaiming_normal", "uniform", "normal", "constant")),
-        (torch.Tensor, ("uniform", "normal", "fill", "zero")),
-    )
-    for name in names
-)
 
 
 def input_size(backbone: str) -> Size:

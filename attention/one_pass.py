@@ -1,12 +1,14 @@
 """What one pass of a model on a grey photo shows: what it gives, of how many classes, and whether shapes are enough."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 
 from attention.errors import InvalidRequest, first_line
 from attention.names import Size, height_and_width, write_size
@@ -105,3 +107,33 @@ def on_meta(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: on_meta(part) for key, part in value.items()}
     return type(value)(map(on_meta, value)) if isinstance(value, tuple | list) else value
+
+
+class ShapesOnly(TorchFunctionMode):
+    """Inside it tensors are made on the meta device, and filling them with initial values is skipped.
+
+    ``torch.device("meta")`` does the first half; without numbers the second is half of the time it takes.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _MAKERS:
+            kwargs.setdefault("device", "meta")
+            if kwargs["device"] is None:
+                kwargs["device"] = "meta"
+        elif func in _FILLERS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+_MAKERS = frozenset(_device_constructors())
+_FILLERS = frozenset(
+    getattr(home, f"{name}_")
+    for home, names in (
+        (nn.init, ("kaiming_uniform", "kaiming_normal", "uniform", "normal", "constant")),
+        (torch.Tensor, ("uniform", "normal", "fill", "zero")),
+    )
+    for name in names
+)

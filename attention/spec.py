@@ -22,13 +22,12 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, ValidationError
 
 from attention.errors import BadVariantName
 from attention.names import Size, parse_placement, parse_variant, write_ranges, write_variant
@@ -133,9 +132,7 @@ class Placement(Plain):
     @model_validator(mode="after")
     def _has_its_paths(self) -> Self:
         if (self.position == "after") != (self.paths is not None):
-            raise ValueError(
-                "Position 'after' names submodules, such as after:layer*.*.bn3, and no other position does."
-            )
+            raise ValueError("Position 'after', and no other, names submodules, such as after:layer*.*.bn3.")
         if self.paths is not None and (self.stages, self.blocks) != (None, None):
             raise ValueError("Position 'after' takes paths of submodules, and neither stages nor blocks.")
         return self
@@ -160,16 +157,7 @@ class Variant(Plain):
     """A network that can be built: backbone, attention, placement, options, classes, seed, weights."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "backbone": "resnet50",
-                    "attention": "eca",
-                    "options": {"kernel_size": 3},
-                    "placement": {"position": "standard", "stages": [3, 4]},
-                }
-            ]
-        }
+        json_schema_extra={"examples": [{"backbone": "resnet50", "attention": "eca", "options": {"kernel_size": 3}}]}
     )
 
     backbone: str = Field(default="resnet20", min_length=1, max_length=200, description="A backbone's name.")
@@ -221,8 +209,7 @@ class Variant(Plain):
         """The variant that a short name stands for.
 
         Raises:
-            BadVariantName: the name does not have the form ``backbone/attention(options)@position:stages``, or a part
-                of it holds what is none.
+            BadVariantName: it is not ``backbone/attention(options)@position:stages``, or a part holds what is none.
         """
         try:
             return cls.model_validate(dict(parse_variant(name)))
