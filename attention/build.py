@@ -36,7 +36,6 @@ from attention.weights.find import NOWHERE, Checkpoints
 
 LIBRARIES = ("timm", "torchvision")
 INSTALL_TIMM = "pip install 'attention-lab[timm]'"
-"""What brings both libraries whose networks are backbones here."""
 
 
 @renewed
@@ -74,21 +73,17 @@ def _backbone_hint(name: str) -> str:
         return f" It is a module: write resnet50/{module.name}."
     if name in LIBRARIES:
         return f" It needs {name}: {INSTALL_TIMM}."
-    if written := _written_apart(name):
-        return written
-    return _tag_hint(name) or f"{hint(name, backbones.names)} {_timm_hint(name, '/eca@stage')}"
+    apart = _written_apart(name) or _tag_hint(name)
+    return apart or f"{hint(name, backbones.names)} {_timm_hint(name, '/eca@stage')}"
 
 
 def _module_hint(variant: Variant) -> str:
     """What a name that is no module may mean: a backbone, backbone and module in one word, a network of timm's."""
     name = str(variant.attention)
-    backbone = find(name, backbones.names)
-    if backbone is not None or name in backbones:
-        said = Variant(backbone=backbone.name if backbone else name, backbone_options=variant.options)
-        return f" It is a backbone: write {said.name}."
-    if name in LIBRARIES:
-        model = variant.options.get("model", "resnet50")
-        return f" A network of {name} is written {name}(model={model})/none, which needs {name}: {INSTALL_TIMM}."
+    backbone = getattr(find(name, backbones.names), "name", name)
+    if backbone in backbones or backbone in LIBRARIES:
+        needs = "" if backbone in backbones else f" It needs {name}: {INSTALL_TIMM}."
+        return f" It is a backbone: write {Variant(backbone=backbone, backbone_options=variant.options).name}.{needs}"
     if written := _tag_hint(name) or _written_apart(name):
         return written
     bare = (variant.backbone, variant.weights) == (BARE["backbone"], BARE["weights"])

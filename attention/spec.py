@@ -218,18 +218,12 @@ class Variant(Plain):
 
     @classmethod
     def parse(cls, name: str) -> "Variant":
-        """The variant that a short name stands for.
-
-        Raises:
-            BadVariantName: the name does not have the form ``backbone/attention(options)@position:stages``, or a part
-                of it holds what is none.
-        """
+        """The variant that a short name stands for; raises BadVariantName where it is not one's name."""
         try:
             return cls.model_validate(dict(parse_variant(name)))
         except ValidationError as error:
-            fault = error.errors()[0]
-            field = ".".join(map(str, fault["loc"])) or "name"
-            raise BadVariantName(f"{name[:200]!r}: {field}: {fault['msg'].removeprefix('Value error, ')}.") from None
+            field, said = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
+            raise BadVariantName(f"{name[:200]!r}: {field or 'name'}: {said.removeprefix('Value error, ')}.") from None
 
     @property
     def plain(self) -> "Variant":
