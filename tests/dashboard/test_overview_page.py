@@ -36,6 +36,17 @@ def test_the_home_page_opens_with_the_shipped_evidence(client: Client, monkeypat
 
 
 @pytest.mark.full
+def test_gain_stands_against_measured_time(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = page("overview/page", client, monkeypatch)
+    shown.query_params["price"] = "time"
+    shown.run()
+    assert not shown.exception and not shown.error
+    drawn = table(shown, "module", "price", "gain")
+    told = {row.module: row.time.ratio.estimate for row in client.ask(OverviewRequest()).rows if row.time and row.gain}
+    assert told and dict(zip(drawn["module"], drawn["price"], strict=True)) == told
+
+
+@pytest.mark.full
 def test_every_row_of_the_table_has_the_apis_numbers_and_a_way_on(client: Client) -> None:
     report = client.ask(OverviewRequest())
     gates = {entry.name: entry.gates for entry in client.catalog().modules}

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from attention.reports.modules import PublishedRequest
-from attention.reports.overview import SHIPPED, OverviewReport, OverviewRequest
+from attention.reports.overview import SHIPPED, OverviewReport, OverviewRequest, OverviewRow
 from attention.reports.study import StudyReport, StudyRequest
 from dashboard import connect
 from dashboard.drawing import draw as drawing
@@ -22,10 +22,12 @@ from dashboard.widgets.markup import href
 EVIDENCE = "evidence"
 GROUPS = ("timm_resnet33ts", "eca_resnet50", "timm_a1")
 """Published results that the page offers, those of one recipe and many modules first."""
+TIME = "time"
 PRICES = {
     "added_parameters": marked("parameters added"),
     "added_macs": marked("multiply-accumulates added"),
     "added_bytes": marked("bytes moved, added"),
+    TIME: marked("time, by the plain network's"),
 }
 
 
@@ -116,30 +118,33 @@ def _price(report: OverviewReport) -> None:
 
 def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
     """Gain against a price on a log axis, a mark a module with its interval and its name in ink."""
+    priced = [(row, _amount(row, price)) for row in report.rows if row.state != "baseline" and row.gain is not None]
+    priced = [(row, amount) for row, amount in priced if amount > 0]
+    if not priced:
+        return None
     rows = [
         {
             "module": row.module,
             "name": theme.called(row.module),
-            "price": getattr(row, price),
+            "price": amount,
             "gain": row.gain,
             "low": row.interval.low if row.interval else row.gain,
             "high": row.interval.high if row.interval else row.gain,
         }
-        for row in report.rows
-        if row.state != "baseline" and row.gain is not None and (getattr(row, price) or 0) > 0
+        for row, amount in priced
     ]
-    if not rows:
-        return None
-    amounts = [float(row["price"]) for row in rows]
-    modules: Sequence[str] = list(dict.fromkeys(str(row["module"]) for row in rows))
-    scale = alt.Scale(type="log", domain=[min(amounts) / 3, max(amounts) * 6], nice=False)
+    amounts = [amount for _, amount in priced]
+    modules: Sequence[str] = list(dict.fromkeys(row.module for row, _ in priced))
+    ends = [min([1.0, *amounts]), 1.2 * max(amounts)] if price == TIME else [min(amounts) / 3, max(amounts) * 6]
+    scale = alt.Scale(type="log", domain=ends, nice=False)
+    axis = alt.Axis(format=".2~f" if price == TIME else "~s", tickCount=5)
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("price:Q", title=f"{title} ({say('log scale')})", scale=scale, axis=alt.Axis(format="~s", tickCount=5)),
+        x=alt.X("price:Q", title=f"{title} ({say('log scale')})", scale=scale, axis=axis),
         color=alt.Color("module:N", scale=theme.colours(modules), legend=None),
         tooltip=[
             "name:N",
             alt.Tooltip("gain:Q", title=say("gain"), format="+.2f"),
-            alt.Tooltip("price:Q", title=say("price"), format=",d"),
+            alt.Tooltip("price:Q", title=say("price"), format=",.4~g"),
         ],
     )
     y = alt.Y("gain:Q", title=say("gain, points"))
@@ -150,6 +155,13 @@ def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
     words = base.mark_text(align="left", dx=11, fontSize=12).encode(y=y, text="name:N", color=alt.value(theme.ink()))
     zero = alt.Chart(pd.DataFrame([{"gain": 0.0}])).mark_rule(strokeDash=[3, 3], color=theme.ink()).encode(y=y)
     return alt.layer(zero, bars, marks, words).properties(height=280)
+
+
+def _amount(row: OverviewRow, price: str) -> float:
+    """What a row costs in one of `PRICES`; 0 where that is not known."""
+    if price == TIME:
+        return row.time.ratio.estimate if row.time else 0.0
+    return float(getattr(row, price) or 0)
 
 
 def _way(address: str, label: str, about: str) -> None:
