@@ -73,8 +73,7 @@ def _backbone_hint(name: str) -> str:
         return f" It is a module: write resnet50/{module.name}."
     if name in LIBRARIES:
         return f" It needs {name}: {INSTALL_TIMM}."
-    apart = _written_apart(name) or _tag_hint(name)
-    return apart or f"{hint(name, backbones.names)} {_timm_hint(name, '/eca@stage')}"
+    return _written_apart(name) or _tag_hint(name) or f"{hint(name, backbones.names)} {_timm_hint(name, '/eca@stage')}"
 
 
 def _module_hint(variant: Variant) -> str:
@@ -84,10 +83,9 @@ def _module_hint(variant: Variant) -> str:
     if backbone in backbones or backbone in LIBRARIES:
         needs = "" if backbone in backbones else f" It needs {name}: {INSTALL_TIMM}."
         return f" It is a backbone: write {Variant(backbone=backbone, backbone_options=variant.options).name}.{needs}"
-    if written := _tag_hint(name) or _written_apart(name):
-        return written
+    written = _tag_hint(name) or _written_apart(name)
     bare = (variant.backbone, variant.weights) == (BARE["backbone"], BARE["weights"])
-    return hint(name, modules.names) + (f" {_timm_hint(name, '/none')}" if bare else "")
+    return written or hint(name, modules.names) + (f" {_timm_hint(name, '/none')}" if bare else "")
 
 
 def _written_apart(name: str) -> str:
