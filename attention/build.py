@@ -77,16 +77,13 @@ def _backbone_hint(name: str) -> str:
 def _module_hint(variant: Variant) -> str:
     """What a name that is no module may mean: a backbone, backbone and module in one word, a network of timm's."""
     name = str(variant.attention)
-    backbone = find(name, backbones.names)
-    if backbone is not None or name in backbones:
-        said = Variant(backbone=backbone.name if backbone else name, backbone_options=variant.options)
-        return f" It is a backbone: write {said.name}."
-    if name in LIBRARIES:
-        model = variant.options.get("model", "resnet50")
-        return f" A network of {name} is written {name}(model={model})/none, which needs {name}: {INSTALL_TIMM}."
+    backbone = getattr(find(name, backbones.names), "name", name)
+    if backbone in backbones or backbone in LIBRARIES:
+        needs = "" if backbone in backbones else f" It needs {name}: {INSTALL_TIMM}."
+        return f" It is a backbone: write {Variant(backbone=backbone, backbone_options=variant.options).name}.{needs}"
+    written = _tag_hint(name) or _written_apart(name)
     bare = (variant.backbone, variant.weights) == (BARE["backbone"], BARE["weights"])
-    nearest = hint(name, modules.names) + (f" {_timm_hint(name, '/none')}" if bare else "")
-    return _tag_hint(name) or _written_apart(name) or nearest
+    return written or hint(name, modules.names) + (f" {_timm_hint(name, '/none')}" if bare else "")
 
 
 def _written_apart(name: str) -> str:

@@ -28,9 +28,7 @@ _NAME = re.compile(
         (?:\?(?P<query>[^\s]*))?""",
     re.VERBOSE,
 )
-_FOREIGN = re.compile(r"([\w-]+):([\w.-]+)((?:[/?].*)?)")
-"""A network of another library without attention of ours: ``timm:seresnet50`` is timm(model=seresnet50)/none."""
-
+_FOREIGN = re.compile(r"^([\w-]+):([\w.-]+)(?=(/)|\?|$)")  # timm:seresnet50 is timm(model=seresnet50)/none
 LONGEST = 10_000
 """Letters of a name: all fifty blocks of ResNet-152, one by one, take three hundred."""
 
@@ -63,12 +61,9 @@ def parse_variant(name: str) -> Mapping[str, Any]:
     Raises:
         BadVariantName: it does not have the form.
     """
-    text = name.strip()
+    text = _FOREIGN.sub(lambda of: f"{of[1]}(model={of[2]}){'' if of[3] else '/none'}", name.strip())
     if len(text) > LONGEST:
         raise BadVariantName(f"A name of {len(text):,} letters is longer than any network's; {LONGEST:,} are read.")
-    if foreign := _FOREIGN.fullmatch(text):
-        library, model, rest = foreign.groups()
-        text = f"{library}(model={model}){rest if rest.startswith('/') else '/none' + rest}"
     match = _NAME.fullmatch(text)
     if match is None:
         raise BadVariantName(f"{text[:200]!r} is not a variant's name. A name has the form {_FORM}.")

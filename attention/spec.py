@@ -214,9 +214,8 @@ class Variant(Plain):
         try:
             return cls.model_validate(dict(parse_variant(name)))
         except ValidationError as error:
-            fault = error.errors()[0]
-            field = ".".join(map(str, fault["loc"])) or "name"
-            raise BadVariantName(f"{name[:200]!r}: {field}: {fault['msg'].removeprefix('Value error, ')}.") from None
+            field, said = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
+            raise BadVariantName(f"{name[:200]!r}: {field or 'name'}: {said.removeprefix('Value error, ')}.") from None
 
     @property
     def plain(self) -> "Variant":

@@ -85,10 +85,7 @@ def train(
     """
     steps = len(data.train) // recipe.batch_size
     if steps == 0:
-        raise BadData(
-            f"{len(data.train)} training images do not fill one batch of {recipe.batch_size}. "
-            f"Take a batch_size of at most {len(data.train)}."
-        )
+        raise BadData(f"{len(data.train)} training images do not fill one batch of {recipe.batch_size}. Lower it.")
     fresh = variant.model_copy(update={"seed": seed, "classes": len(data.classes), "weights": None})
     with _sentences_for(device, recipe):
         model = build(fresh).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

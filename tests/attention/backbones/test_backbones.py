@@ -142,6 +142,7 @@ def test_one_eca_at_the_tail_of_resnet50_has_a_kernel_of_seven() -> None:
         ("se/none", UnknownName, "It is a module: write resnet50/se."),
         ("resnet50", UnknownName, "It is a backbone: write resnet50/none."),
         ("resnet50(version=v1)", UnknownName, "It is a backbone: write resnet50(version=v1)/none."),
+        ("timm(model=resnet18)", UnknownName, "It is a backbone: write timm(model=resnet18)/none."),
         ("own(name=mine)", UnknownName, "It is a backbone: write own(name=mine)/none."),
         ("resnet50/se(redction=3)", BadOption, "'se' has no option 'redction'. Did you mean 'reduction'?"),
         ("resnet50/se(reduction=0)", BadOption, "'se' cannot take reduction=0"),

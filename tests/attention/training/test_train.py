@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import pytest
 import torch
@@ -12,9 +14,11 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from attention.commands import main
+from attention.commands import train as train_command
 from attention.data.dataset import DataSet, Split
 from attention.data.preprocessing import normalise
 from attention.errors import BadData, Diverged, TooLarge
+from attention.progress import ProgressLine
 from attention.reports.checkpoints import Card
 from attention.spec import Preprocess, Recipe, Variant
 from attention.training.cards import card_of
@@ -283,12 +287,34 @@ def test_the_command_writes_weights_and_a_card_and_says_what_is_wrong(
     assert "There is no data set at" in capsys.readouterr().err
 
 
+class AtOnce(ProgressLine):
+    """A line of progress that does not wait before it shows."""
+
+    def __enter__(self) -> Self:
+        self._show()
+        return self
+
+
+@pytest.mark.full
+def test_the_command_says_how_far_the_reading_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(write_folder(tmp_path / "data", train_count=5))
+    monkeypatch.setattr(train_command, "ProgressLine", AtOnce)
+    assert main(["train", folder, "resnet20/se", "--size", "8", "--epochs", "0"]) == 2
+    assert capsys.readouterr().err.startswith("--epochs is 0.")  # before anything is read
+    assert main(["train", folder, "resnet20/se", "--size", "8", "--device", "cpu"]) == 2
+    progress, sentence = capsys.readouterr().err.strip().rsplit("\n", 1)
+    assert "working ..." in progress and "do not fill one batch" in sentence
+
+
 @pytest.mark.full
 def test_what_is_wrong_with_a_command_is_a_sentence_and_two(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = str(write_folder(tmp_path / "data", train_count=50))
     usual = ["--size", "8", "--epochs", "1", "--device", "cpu", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(train_command, "ProgressLine", partial(ProgressLine, after_s=1e9))  # however busy the machine
 
     def told(*more: str, name: str = "resnet20(width=4)/se") -> str:
         assert main(["train", folder, name, *usual, *more]) == 2
