@@ -14,6 +14,14 @@ VALUE = re.compile(r"%\((\w+)\)s")
 
 TEMPLATES = (
     marked(
+        "This service uses no network (HF_HUB_OFFLINE). On a machine with a network: attention-lab fetch NAME --data "
+        "FOLDER; then copy FOLDER/hub into the data folder here."
+    ),
+    marked(
+        "%(host)s cannot be reached from this machine now. On a machine with a network: attention-lab fetch NAME "
+        "--data FOLDER; then copy FOLDER/hub into the data folder here."
+    ),
+    marked(
         "Replacing every gate ('%(kind)s') %(effect)s. Alone, gate %(gate)s changes the predictions most: replacing "
         "it %(single)s."
     ),

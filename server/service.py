@@ -14,6 +14,7 @@ from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HTTPRequest
 
+from attention.analyses import check
 from attention.build import skeleton
 from attention.errors import AttentionError, BadImage, InvalidRequest, QuotaExceeded, TooLarge
 from attention.schemas import Conditions, Job, Storage
@@ -232,6 +233,7 @@ class Service:
             asked_as = hashlib.sha256(words.encode()).hexdigest()
             if (job := self.store.jobs.asked_before(request, asked_as)) is not None:
                 return job
+        check(request)
         check_networks(request, self.settings)
         self.shelf.check(request, photos)
         for variant in dict.fromkeys(variants(request)):

@@ -1,6 +1,7 @@
 """The shelf of analyses: one file a question, a function ``(request, lab) -> report`` with the question's name."""
 
 import inspect
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar, get_type_hints
 
@@ -12,8 +13,10 @@ from attention.registry import Registry
 from attention.spec import Plain, Request
 
 R = TypeVar("R", bound=Plain)
+F = TypeVar("F", bound=Analysis)
 
 analyses: Registry[Analysis] = Registry("analysis", __name__)
+_checks: dict[Analysis, Callable[[Any], object]] = {}
 
 
 def run(request: Request[R], lab: AnyLab) -> R:
@@ -29,6 +32,26 @@ def run(request: Request[R], lab: AnyLab) -> R:
         raise RuntimeError(f"The analysis {request.analysis!r} did not find what it looked for.") from error
     assert isinstance(report, request.report)
     return report  # type: ignore[return-value]
+
+
+def checked_by(check: Callable[[Any], object]) -> Callable[[F], F]:
+    """Decorate an analysis with what refuses a request of it before it is queued as a job."""
+
+    def decorate(analysis: F) -> F:
+        _checks[analysis] = check
+        return analysis
+
+    return decorate
+
+
+def check(request: Request[Any]) -> None:
+    """Refuse a request at once that its analysis would only refuse when it runs.
+
+    Raises:
+        AttentionError: what the analysis refuses, as a sentence for the caller.
+    """
+    if refuse := _checks.get(_analysis(request.analysis)):
+        refuse(request)
 
 
 @lru_cache

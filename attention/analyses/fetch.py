@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from attention.analyses import analyses
+from attention.analyses import analyses, checked_by
 from attention.analysis import AnyLab
 from attention.build import resolve
 from attention.errors import InvalidRequest
@@ -49,6 +49,7 @@ class Download:
 
 
 @analyses.register("weights/fetch")
+@checked_by(lambda request: find_networks(request.name))
 def fetch(request: FetchRequest, lab: AnyLab) -> FetchReport:
     """Bring published networks of ImageNet from the hub; what is here already is not fetched again."""
     networks = find_networks(request.name)

@@ -6,7 +6,7 @@
 
 Networks come into ``<data folder>/hub``, where ``weights=hub:timm/NAME`` finds them without a network from then on. A
 data set's parquet files come into ``<data folder>/datasets/NAME``; nothing else of the repository is fetched, and none
-of it is run. The client library is optional: ``pip install 'attention-lab[hub]'``.
+of it is run. The client library comes with the service; alone: ``pip install 'attention-lab[hub]'``.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from attention.data.folder import DataFolder, data_set_name
 from attention.errors import AttentionError, BadData, InvalidRequest, first_line
 from attention.storage.folder import FolderStore
 from attention.weights.find import Checkpoints
-from attention.weights.hub import hub_client
+from attention.weights.hub import hub_client, unreachable
 from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork, find_networks
 
 
@@ -40,8 +40,19 @@ class Client(Protocol):
         """Fetch a file; where it lies."""
 
 
-def fetch(client: Client, repository: str, root: Path, *, name: str | None = None, revision: str | None = None) -> Path:
+def fetch(
+    client: Client,
+    repository: str,
+    root: Path,
+    *,
+    name: str | None = None,
+    revision: str | None = None,
+    away: str | None = None,
+) -> Path:
     """Fetch a data set's parquet files into the data folder; gives the folder it is in.
+
+    Args:
+        away: why the hub cannot be reached, if that is known.
 
     Raises:
         InvalidRequest: the repository's name is none, or the data set's name is taken.
@@ -54,6 +65,8 @@ def fetch(client: Client, repository: str, root: Path, *, name: str | None = Non
     folder.check_free(called)
     coming, final = folder.folder / f".{called}.part", folder.folder / called
     try:
+        if away:
+            raise OSError(away)
         files = client.list_repo_files(repository, repo_type="dataset", revision=revision)
         tables = sorted(file for file in files if file.endswith(".parquet"))
         if not tables:
@@ -93,7 +106,9 @@ def run(chosen: argparse.Namespace) -> None:
     if "/" not in name or name in {network.repository for network in NETWORKS.values()}:
         bring(find_networks(name), Files(root).checkpoints)
     else:
-        folder = fetch(hub_client(), name, root, name=chosen.name, revision=chosen.revision)
+        client = hub_client()
+        away = unreachable(client.constants.ENDPOINT)
+        folder = fetch(client, name, root, name=chosen.name, revision=chosen.revision, away=away)
         print(f"A study can name it now: {folder.name}", flush=True)
 
 

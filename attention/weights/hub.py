@@ -7,10 +7,17 @@ client library is optional: ``pip install 'attention-lab[hub]'``.
 import hashlib
 import importlib
 import re
+import socket
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from threading import Thread
+from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from attention.errors import BadCheckpoint, first_line
 from attention.storage.base import check_room
@@ -37,6 +44,21 @@ TORCHVISION: dict[str, str] = {
     "Wide_ResNet101_2_Weights.IMAGENET1K_V2": "timm/wide_resnet101_2.tv2_in1k",
 }
 """torchvision's names -> the repositories that hold the same weights as safetensors."""
+
+
+ANOTHER_MACHINE = (
+    "On a machine with a network: attention-lab fetch NAME --data FOLDER; then copy FOLDER/hub into the data folder "
+    "here."
+)
+
+REACHED_WITHIN_S = 3.0
+"""How long a connection to the hub may take before it counts as out of reach."""
+
+CATALOGUE_WAITS_S = 0.5
+"""How long the list of networks waits for that; until it is known, nothing is said to be in the way."""
+
+REACHED_AGAIN_AFTER_S = 20.0
+"""Seconds for which an answer to that counts."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +118,9 @@ class Hub:
         except BadCheckpoint as error:
             return str(error)
         if self.offline or client.constants.HF_HUB_OFFLINE:
-            return (
-                "This service uses no network (HF_HUB_OFFLINE). On a machine with one: attention-lab fetch NAME --data "
-                "FOLDER; then copy FOLDER/hub into the data folder here."
-            )
-        return None
+            return f"This service uses no network (HF_HUB_OFFLINE). {ANOTHER_MACHINE}"
+        away = unreachable(client.constants.ENDPOINT, CATALOGUE_WAITS_S)
+        return away and f"{away} {ANOTHER_MACHINE}"
 
     def check_room(self, what: str, size: int) -> None:
         """Say before anything is fetched that the disk has no room for it.
@@ -111,6 +131,8 @@ class Hub:
         check_room(self.cache or Path.home(), what, size)
 
     def _fetch(self, client: Any, repository: str, file: str, revision: str | None) -> Path | None:
+        if away := unreachable(client.constants.ENDPOINT):
+            raise BadCheckpoint(f"{file} of {repository!r} cannot be fetched now: {away}")
         errors = client.errors
         web = errors.HfHubHTTPError.__bases__  # among them the HTTP library's error, whichever library the client uses
         try:
@@ -198,6 +220,43 @@ def _progress_bar(on_progress: Callable[[int, int, int], None]) -> type[Any]:
         on_progress(int(bar.n), int(bar.total or 0), max(0, int(bar.n - bar.before)))
 
     return type("Progress", (base,), {"__init__": begin, "update": update})
+
+
+def unreachable(endpoint: str, wait_s: float = REACHED_WITHIN_S) -> str | None:
+    """Say, in a sentence, that the hub takes no connection from this machine; None if it does, or is not known to not.
+
+    The hub's client tries again for half a minute before it gives up. Behind a proxy nothing is tried.
+
+    Args:
+        endpoint: address of the hub, such as https://huggingface.co.
+        wait_s: seconds to wait for a connection.
+    """
+    address = urlsplit(endpoint)
+    host = address.hostname or ""
+    if address.scheme in getproxies() and not proxy_bypass(host):
+        return None
+    port = address.port or (80 if address.scheme == "http" else 443)
+    reached = _connection(host, port, int(monotonic() / REACHED_AGAIN_AFTER_S))
+    try:
+        return None if reached.result(wait_s) else f"{host} cannot be reached from this machine now."
+    except TimeoutError:  # to look up a name knows no time limit
+        return f"{host} does not answer this machine now." if wait_s >= REACHED_WITHIN_S else None
+
+
+@lru_cache(maxsize=4)
+def _connection(host: str, port: int, period: int) -> "Future[bool]":
+    """Whether a host takes connections, asked once in a period, in a thread."""
+    reached: Future[bool] = Future()
+
+    def connect() -> None:
+        try:
+            socket.create_connection((host, port), timeout=REACHED_WITHIN_S).close()
+            reached.set_result(True)
+        except OSError:
+            reached.set_result(False)
+
+    Thread(target=connect, daemon=True).start()
+    return reached
 
 
 def hub_client() -> Any:

@@ -1,6 +1,7 @@
 """Weights on the Look page: published networks are fetched by a click, and a checkpoint of one's own is uploaded."""
 
 import json
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
@@ -11,11 +12,19 @@ from attention.client import Client
 from dashboard import connect
 from server.settings import Settings
 from tests.attention.weights.checkpoint_files import trained, write
-from tests.attention.weights.hub_server import COMMIT, needs_client
+from tests.attention.weights.hub_server import COMMIT, needs_client, serving
 from tests.attention.weights.test_hub_networks import CONFIG, NAME
 from tests.dashboard.page_parts import linked, page_of, texts
 
 pytestmark = [pytest.mark.full, needs_client]
+
+
+@pytest.fixture(autouse=True)
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A hub that can be reached from this machine."""
+    with serving() as address:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        yield
 
 
 def look(client: Client, monkeypatch: pytest.MonkeyPatch, name: str = "look/page", **address: list[str]) -> AppTest:
@@ -59,6 +68,11 @@ def test_without_a_network_the_button_is_grey_and_says_why(client: Client, monke
     offline(monkeypatch, True)
     page = look(client, monkeypatch, trained=["imagenet"], published=["resnet50-a1"])
     assert page.button(key="fetch").disabled and "uses no network (HF_HUB_OFFLINE)" in texts(page.caption)
+    offline(monkeypatch, False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setattr("attention.weights.hub.CATALOGUE_WAITS_S", 60.0)
+    page = look(client, monkeypatch, trained=["imagenet"], published=["resnet50-a1"], lang=["zh"])
+    assert page.button(key="fetch").disabled and "无法从这台机器连接 127.0.0.1" in texts(page.caption)
 
 
 @pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")

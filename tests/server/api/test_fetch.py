@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 
 from attention.analyses.fetch import fetch_networks
 from attention.data.files import Files
-from attention.errors import StorageFailed
+from attention.errors import BadCheckpoint, StorageFailed
+from attention.weights.hub import Hub
 from attention.weights.hub_networks import find_networks
 from server.app import create_app
 from server.settings import Settings
@@ -75,8 +76,22 @@ def test_a_network_is_fetched_once_as_a_job_and_then_known(
         assert network["fetched_bytes"] == 0 and len(weights_asked()) == 1
         absent = ended(client, "resnet18.tv_in1k")
         assert absent["state"] == "failed" and "the network is not used here" in absent["error"]
-        unknown = ended(client, "quartett")
-        assert unknown["state"] == "failed" and "Did you mean 'quartet'?" in unknown["error"]
+        unknown = client.post("/v1/weights/fetch", json={"name": "quartett"})
+        assert unknown.status_code == 422 and "Did you mean 'quartet'?" in unknown.json()["detail"]
+
+
+def test_a_hub_out_of_reach_is_told_before_anything_is_asked_of_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("attention.weights.hub.CATALOGUE_WAITS_S", 60.0)  # a busy machine needs longer to know
+    with TestClient(create_app(settings)) as client:
+        told = {choice["obstacle"] for choice in client.get("/v1/weights").json()["weights"]}
+    assert any(sentence.startswith("127.0.0.1 cannot be reached from this machine now. On a") for sentence in told)
+    assert None not in told  # the others name what is not installed
+    with pytest.raises(BadCheckpoint, match=r"cannot be fetched now: 127\.0\.0\.1 cannot be reached"):
+        Hub(settings.folder / "hub")("timm/resnet18.tv_in1k", "model.safetensors", None)
 
 
 CANCELLED = """
@@ -85,6 +100,7 @@ from pathlib import Path
 from attention.analyses.fetch import fetch_networks
 from attention.data.files import Files
 from attention.errors import Cancelled
+from attention.weights.hub import Hub
 from attention.weights.hub_networks import find_networks
 
 def stop(download):
