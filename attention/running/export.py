@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import tree_leaves
@@ -106,7 +106,7 @@ def _written(network: nn.Module, out: Path, kind: Format, shape: Shape, about: A
             _package(package)  # before minutes of work
     if kind == "safetensors":
         tensors = {name: value.detach().clone().contiguous() for name, value in network.state_dict().items()}
-        save_file(tensors, out)
+        write_whole(out, save(tensors))
         run, runtime, free = _with_weights_of(network, out), f"torch {torch.__version__}", True
     else:
         program = _program(network, shape)

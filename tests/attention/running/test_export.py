@@ -1,6 +1,8 @@
 """Export: what is written answers as the network does, and what does not is not kept."""
 
 import json
+import os
+import stat
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
@@ -118,6 +120,18 @@ def test_an_input_that_is_not_square_stays_so(tmp_path: Path) -> None:
     words = ["export", "vgg11_small(width=0.25)/none", "-o", str(tmp_path / "vgg.safetensors"), "--size", "32x48"]
     assert main([*words, "--data", str(tmp_path / "data")]) == 0
     assert ExportCard.model_validate_json((tmp_path / "vgg.json").read_bytes()).size == (32, 48)
+
+
+@pytest.mark.full
+def test_all_files_of_a_hub_folder_and_every_export_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        save_pretrained(Small(), tmp_path / "net", 16, About())
+        export(Small(), tmp_path / "net.pt2", 16)
+    finally:
+        os.umask(before)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 5 and {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o640}
 
 
 @pytest.mark.full
