@@ -240,7 +240,7 @@ class Pictures(Plain):
         default=(), max_length=512, description="Ids of photos."
     )
     data: str | None = Field(
-        default=None, min_length=1, max_length=200, description="Name of a data set in the data folder."
+        default=None, min_length=1, max_length=1000, description="Name of a data set in the data folder."
     )
     split: Literal["train", "validation", "test"] = Field(
         default="test", description="Which of the data set's splits; validation is one that the data has beside a test."

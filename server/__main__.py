@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
-from attention.commands import may_be_cut_short
+from attention.commands import exit_code, may_be_cut_short, report_options
 from attention.errors import AttentionError
 from server import logs
 from server.access.keys import UnreadableKeys, create_key, read_keys, revoke_key
@@ -36,19 +36,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _carry_out(asked: Namespace) -> None:
     if asked.command == "check":
-        check_platform()
-        from server.engines import try_engine
-        from server.operations.check import main as check
-
-        sys.exit(check(try_engine))
+        sys.exit(exit_code(lambda: check(asked)))
     if asked.command == "settings":
         print(table())
         return
     settings = read_settings()
     if asked.command == "keys":
-        keys(settings, asked)
+        sys.exit(exit_code(lambda: keys(settings, asked)))
     else:
         serve(settings)
+
+
+def check(asked: Namespace) -> int:
+    """Try out the configuration, and say what was found; 1 if anything failed."""
+    check_platform()
+    from server.engines import try_engine
+    from server.operations.check import main as give_findings
+
+    return give_findings(try_engine, asked)
 
 
 def serve(settings: Settings) -> None:
@@ -100,31 +105,38 @@ def serve(settings: Settings) -> None:
 
 
 def keys(settings: Settings, asked: Namespace) -> None:
-    """Make, list or revoke API keys."""
-    try:
-        if asked.action == "create":
-            key, token = create_key(
-                settings.keys_path, asked.name, operator=asked.operator, quota_bytes=asked.quota_bytes
+    """Make, list or revoke API keys.
+
+    Raises:
+        AttentionError: there is no such key, or the keys cannot be read.
+    """
+    if asked.action == "create":
+        key, token = create_key(settings.keys_path, asked.name, operator=asked.operator, quota_bytes=asked.quota_bytes)
+        print(token)
+        print(
+            f"This is the key {key.name!r}, shown this once: only its hash is kept, in {settings.keys_path}.\n"
+            "Send it as `Authorization: Bearer KEY`; the dashboard takes it from ATTENTION_API_KEY.",
+            file=sys.stderr,
+        )
+        if settings.access == "open":
+            print("ATTENTION_ACCESS is open, so the service asks for no key all the same.", file=sys.stderr)
+    elif asked.action == "revoke":
+        key = revoke_key(settings.keys_path, asked.name)
+        print(f"The key {key.name!r} ({key.id}) is revoked; a running service takes it no more in a second.")
+    else:
+        rows = [
+            (
+                key.id,
+                key.name,
+                f"{key.created:%Y-%m-%d %H:%M}",
+                f"revoked {key.revoked:%Y-%m-%d %H:%M}" if key.revoked else "in use",
+                key.operator,
+                None if key.operator else key.quota_bytes or settings.key_bytes or None,
             )
-            print(token)
-            print(
-                f"This is the key {key.name!r}, shown this once: only its hash is kept, in {settings.keys_path}.\n"
-                "Send it as `Authorization: Bearer KEY`; the dashboard takes it from ATTENTION_API_KEY.",
-                file=sys.stderr,
-            )
-            if settings.access == "open":
-                print("ATTENTION_ACCESS is open, so the service asks for no key all the same.", file=sys.stderr)
-        elif asked.action == "revoke":
-            key = revoke_key(settings.keys_path, asked.name)
-            print(f"The key {key.name!r} ({key.id}) is revoked; a running service takes it no more in a second.")
-        else:
-            for key in read_keys(settings.keys_path).keys:
-                state = f"revoked {key.revoked:%Y-%m-%d %H:%M}" if key.revoked else "in use"
-                quota = key.quota_bytes or settings.key_bytes
-                may = "  operator" if key.operator else f"  {quota:,} bytes" if quota else ""
-                print(f"{key.id}  {key.name:<24}  created {key.created:%Y-%m-%d %H:%M}  {state}{may}")
-    except (AttentionError, OSError) as error:
-        sys.exit(str(error))
+            for key in read_keys(settings.keys_path).keys
+        ]
+        columns = ("id", "name", "created", "state", "operator", "most_bytes")
+        report_options.give_list("keys", f"API keys in {settings.keys_path}.", columns, rows, asked)
 
 
 def read_settings() -> Settings:
@@ -207,7 +219,7 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
     parser = ArgumentParser("python -m server", description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     commands.add_parser("serve", help="serve until told to stop; what happens without a command")
-    commands.add_parser("check", help="try out the configuration")
+    report_options.add_arguments(commands.add_parser("check", help="try out the configuration"))
     commands.add_parser("settings", help="all settings with their defaults")
     add_key_actions(commands.add_parser("keys", help="make, list or revoke API keys"))
     return parser.parse_args(arguments)
@@ -222,7 +234,7 @@ def add_key_actions(parser: ArgumentParser) -> None:
     create.add_argument(
         "--bytes", dest="quota_bytes", type=int, metavar="N", help="it may keep so many; else ATTENTION_KEY_BYTES"
     )
-    actions.add_parser("list", help="the keys there are")
+    report_options.add_arguments(actions.add_parser("list", help="the keys there are"))
     actions.add_parser("revoke", help="take a key no more").add_argument("name", metavar="NAME", help="or its id")
 
 

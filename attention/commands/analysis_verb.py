@@ -52,7 +52,9 @@ class AnalysisVerb:
         what = [word for word, there in (("photos", self._photos), ("networks", self._networks)) if there]
         parser.add_argument("words", nargs="*", metavar=" and ".join(what).upper() or "WORD", help=", ".join(what))
         if self._data:
-            parser.add_argument("--data", metavar="NAME", help="a data set of the folder, instead of photos")
+            parser.add_argument(
+                "--data", metavar="DATA", help="a folder, a zip or tar, or a data set's name, instead of photos"
+            )
             parser.add_argument("--split", choices=("train", "validation", "test"), help="which of its images")
             parser.add_argument("--limit", type=int, help="most images of it")
         for name, field in self._options.items():
@@ -65,13 +67,16 @@ class AnalysisVerb:
         """Ask the analysis, show its progress on standard error, and print the report."""
         with ProgressLine() as line:
             lab = Lab(chosen.folder, chosen.device, on_progress=line)
-            report = lab.ask(question(self._request.analysis, **self._fields(chosen, lab)))
+            report = lab.ask(question(self._request.analysis, **self._fields(chosen, lab, line)))
         assert isinstance(report, Report)
         report_options.give(report, chosen)
 
-    def _fields(self, chosen: argparse.Namespace, lab: Lab) -> dict[str, Any]:
+    def _fields(self, chosen: argparse.Namespace, lab: Lab, line: ProgressLine) -> dict[str, Any]:
         said = {name: getattr(chosen, name) for name in self._options}
         fields = {name: _value(value, self._options[name]) for name, value in said.items() if value is not None}
+        for value in fields.values():
+            if isinstance(value, dict) and "data" in value:
+                value["data"] = _data(value["data"], lab, line)
         if chosen.device and "device" in self._request.model_fields:
             fields["device"] = chosen.device
         photos = [word for word in chosen.words if self._photos and _is_photo(word)]
@@ -86,14 +91,9 @@ class AnalysisVerb:
         if self._data and chosen.data:
             if photos:
                 raise InvalidRequest("Name either photos or --data, a data set.")
-            data = DataFolder(lab.files.file_store)
-            if Path(chosen.data).exists() and data.path(chosen.data) is None:
-                raise InvalidRequest(
-                    f"{chosen.data} is a path, and --data takes a name that `attention-lab data list` shows. Bring a "
-                    f"zip or tar in by `attention-lab data add`, or copy the folder into {data.folder}."
-                )
             more = {"split": chosen.split, "limit": chosen.limit}
-            fields[self._data] = {"data": chosen.data} | {name: value for name, value in more.items() if value}
+            data = _data(chosen.data, lab, line)
+            fields[self._data] = {"data": data} | {name: value for name, value in more.items() if value}
         return fields
 
     def _named(self, networks: list[str]) -> dict[str, Any]:
@@ -104,6 +104,20 @@ class AnalysisVerb:
         if len(networks) > 1:
             raise InvalidRequest(f"This question is about one network, and {', '.join(networks)} are {len(networks)}.")
         return {"variant": networks[0]}
+
+
+def _data(text: str, lab: Lab, line: ProgressLine) -> str:
+    """What names a data set for the lab: a path that is there, read through now, or else the name that it is.
+
+    Raises:
+        BadData: at the path is nothing that can be read.
+    """
+    path = Path(text).expanduser()
+    if not path.exists():
+        return text
+    place = str(path.absolute())
+    DataFolder(lab.files.file_store, any_path=True).intake(place, line)
+    return place
 
 
 def _is_photo(word: str) -> bool:

@@ -1,6 +1,6 @@
 """List, look into, add, rename and remove the data sets of a data folder.
 
-    attention-lab data list
+    attention-lab data list --format csv
     attention-lab data show flowers.zip --split a=train,b=test     what it is; nothing is kept
     attention-lab data add flowers.zip --skip-bad
     attention-lab data rename flowers roses
@@ -15,11 +15,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from attention.commands import data_options
+from attention.commands import data_options, report_options
 from attention.data.folder import DataFolder, data_set_name
 from attention.data.intake.inventory import take_inventory
 from attention.errors import InvalidRequest, NotFound
 from attention.progress import ProgressLine
+from attention.reports.inventory import Inventory
 from attention.storage.folder import FolderStore
 
 
@@ -27,12 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is done, and with which data set."""
     data_options.add_folder(parser)
     actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("list", help="names of the data sets, with what is known of them")
+    listing = actions.add_parser("list", help="names of the data sets, with what is known of them")
     show = actions.add_parser("show", help="the inventory of a file or folder, or of a data set by name")
     add = actions.add_parser("add", help="keep a zip or tar as a data set")
     for action in (show, add):
         action.add_argument("source", help="a path; to show, the name of a data set too")
         data_options.add_choices(action)
+    for action in (listing, show):
+        report_options.add_arguments(action)
     add.add_argument("--name", help="what to call it; by default as its file")
     add.add_argument("--replace", action="store_true", help="take the place of the data set of that name")
     rename = actions.add_parser("rename", help="give a data set another name")
@@ -46,11 +49,11 @@ def run(chosen: argparse.Namespace) -> None:
     folder = DataFolder(FolderStore(chosen.data.expanduser()))
     match chosen.action:
         case "list":
-            for listed in folder.all():
-                images = "images not counted yet" if listed.images is None else f"{listed.images:,} images"
-                print(f"{listed.name}  {listed.kind}, {images}, {listed.bytes or 0:,} bytes")
+            rows = [(found.name, found.kind, found.images, found.bytes) for found in folder.all()]
+            caption = f"Data sets of {folder.folder}; images where they were counted."
+            report_options.give_list("data_sets", caption, ("name", "kind", "images", "bytes"), rows, chosen)
         case "show":
-            print(_shown(folder, chosen))
+            _show(_inventory(folder, chosen), chosen)
         case "add":
             print(_added(folder, chosen))
         case "rename":
@@ -59,12 +62,19 @@ def run(chosen: argparse.Namespace) -> None:
             folder.remove(chosen.name)
 
 
-def _shown(folder: DataFolder, chosen: argparse.Namespace) -> str:
+def _show(inventory: Inventory, chosen: argparse.Namespace) -> None:
+    if chosen.format == "text" and not chosen.table:
+        report_options.give_text(inventory.text(), chosen)
+    else:
+        report_options.give(inventory, chosen)
+
+
+def _inventory(folder: DataFolder, chosen: argparse.Namespace) -> Inventory:
     path = Path(chosen.source)
     with ProgressLine() as line:
         if path.exists():
-            return take_inventory(path, data_options.choices(chosen), line).inventory.text()
-        return folder.intake(chosen.source, line).inventory.text()
+            return take_inventory(path, data_options.choices(chosen), line).inventory
+        return folder.intake(chosen.source, line).inventory
 
 
 def _added(folder: DataFolder, chosen: argparse.Namespace) -> str:

@@ -1,6 +1,6 @@
 """Fetch published networks, or an image data set, from the Hugging Face hub, once.
 
-    attention-lab fetch networks                  which networks there are, with size, licence and accuracy
+    attention-lab fetch networks --format csv     which networks there are, with size, licence and accuracy
     attention-lab fetch quartet                   a group of networks, or one: seresnet50.a1_in1k
     attention-lab fetch uoft-cs/cifar10           a data set, for studies to name
 
@@ -13,12 +13,12 @@ import argparse
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from attention.analyses.fetch import Download, fetch_networks
-from attention.commands import data_options
+from attention.commands import data_options, report_options
 from attention.data.files import Files
 from attention.data.folder import DataFolder, data_set_name
 from attention.errors import AttentionError, BadData, InvalidRequest, first_line
@@ -93,14 +93,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="what to call it; by default the repository's name")
     parser.add_argument("--revision", help="branch, tag or commit")
     data_options.add_folder(parser)
+    report_options.add_arguments(parser)
 
 
 def run(chosen: argparse.Namespace) -> None:
     """Fetch what the command line names."""
     name, root = chosen.name_or_repository, chosen.data.expanduser()
     if name == "networks":
-        print("\n".join(listed()), flush=True)
-    elif "/" not in name or name in {network.repository for network in NETWORKS.values()}:
+        give_networks(chosen)
+        return
+    report_options.check_plain(chosen, "attention-lab fetch networks")
+    if "/" not in name or name in {network.repository for network in NETWORKS.values()}:
         bring(find_networks(name), Files(root).checkpoints)
     else:
         client = hub_client()
@@ -128,13 +131,25 @@ def _show(download: Download) -> None:
         print(f"\r  {download}  ", end="", file=sys.stderr, flush=True)
 
 
-def listed() -> Iterator[str]:
-    """Groups and networks that can be fetched, a line each."""
-    for name, group in GROUPS.items():
-        total = sum(network.megabytes for network in group.networks)
-        yield f"{name:<28} {total:5.0f} MB  {group.title}: {', '.join(group.names)}"
-    for network in NETWORKS.values():
-        yield (
-            f"{network.name:<28} {network.megabytes:5.0f} MB  {network.licence:<12}  {network.top1:.2f} % at "
-            f"{network.test_size} pixels  {network.variant}  ({RECIPES[network.recipe]})"
+def give_networks(chosen: argparse.Namespace) -> None:
+    """Give the table of networks that can be fetched."""
+    groups = [
+        f"{name} ({group.title}; {sum(network.megabytes for network in group.networks):.0f} MB)"
+        for name, group in GROUPS.items()
+    ]
+    caption = f"Published networks; top1 is their accuracy in per cent. Groups: {', '.join(groups)}."
+    columns = ("name", "group", "megabytes", "licence", "top1", "test_size", "variant", "recipe")
+    rows = [
+        (
+            network.name,
+            "; ".join(name for name, group in GROUPS.items() if network.name in group.names),
+            round(network.megabytes),
+            network.licence,
+            network.top1,
+            network.test_size,
+            network.variant,
+            RECIPES[network.recipe],
         )
+        for network in NETWORKS.values()
+    ]
+    report_options.give_list("networks", caption, columns, rows, chosen)

@@ -1,7 +1,9 @@
 """How a verb gives a report: as a table in the terminal or in any form that reports have, into a file or not."""
 
 import argparse
+import json
 import sys
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
 from typing import get_args
@@ -11,8 +13,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from attention.errors import InvalidRequest
 from attention.reports.document import Form, in_form
-from attention.reports.tables import Report, Table, heading
+from attention.reports.tables import Cell, Report, Table, heading, named
 from attention.storage.base import write_whole
 
 FORMATS = ("text", *get_args(Form))
@@ -41,6 +44,42 @@ def give(report: Report, chosen: argparse.Namespace) -> None:
         give_text("\n".join(line.rstrip() for line in page.getvalue().splitlines()), chosen)
     else:
         give_text(in_form(report, chosen.format, chosen.table), chosen)
+
+
+class Listing(Report):
+    """A list that a verb gives: one table, and in JSON its rows by the names of the columns."""
+
+    listed: Table
+
+    def tables(self) -> tuple[Table, ...]:
+        """Give the list as the only table."""
+        return (self.listed,)
+
+    def json(self) -> str:  # type: ignore[override]
+        """Write the rows as JSON."""
+        rows = [dict(zip(self.listed.names, row, strict=True)) for row in self.listed.rows]
+        return json.dumps(rows, indent=1, ensure_ascii=False)
+
+
+def give_list(
+    name: str, caption: str, columns: tuple[str, ...], rows: Iterable[tuple[Cell, ...]], chosen: argparse.Namespace
+) -> None:
+    """Print a list, or write it into a file."""
+    table = Table(name=name, caption=caption, columns=named(*columns), rows=tuple(rows))
+    give(Listing(listed=table), chosen)
+
+
+def check_plain(chosen: argparse.Namespace, where: str) -> None:
+    """Refuse a form or a file for what a verb does beside its list.
+
+    Args:
+        where: the command that they belong to.
+
+    Raises:
+        InvalidRequest: one was asked for.
+    """
+    if chosen.format != "text" or chosen.table or chosen.output is not None:
+        raise InvalidRequest(f"--format, --table and -o are options of `{where}`.")
 
 
 def give_text(text: str, chosen: argparse.Namespace) -> None:

@@ -145,10 +145,11 @@ def run(chosen: argparse.Namespace) -> None:
             looks=chosen.looks,
         )
     _link(chosen.data.path, chosen.keep / "datasets", name)
+    kept = FolderStore(chosen.keep, private=False)
     with ProgressLine() as line:  # what is read through here is remembered
-        DataFolder(FolderStore(chosen.keep)).intake(name, line, chosen.data.choices)
+        DataFolder(kept).intake(name, line, chosen.data.choices)
     command = _command(chosen, request)
-    run_store = RunStore(FolderStore(chosen.keep), chosen.device, compiled=chosen.compile, made_by=command)
+    run_store = RunStore(kept, chosen.device, compiled=chosen.compile, made_by=command)
     if chosen.plan_only:
         plan = prepare(request, run_store).plan
         print(plan.sentence if plan else "Choosing by validation accuracy needs no plan.", flush=True)

@@ -74,7 +74,7 @@ def _train_and_write(variant: Variant, recipe: Recipe, data: DataSet, chosen: ar
     command = f"attention-lab train DATA {shlex.join(words)}"
     card = card_of(identity, recipe, chosen.seed, data, run, command)
     name = checkpoint_name(card.variant)
-    write_checkpoint(FolderStore(chosen.out), name, run.model, card)
+    write_checkpoint(FolderStore(chosen.out, private=False), name, run.model, card)
     resume.unlink(missing_ok=True)
     wrote = chosen.out / f"{name}.safetensors"
     print(f"wrote {wrote}  test accuracy {card.test_accuracy:.4f}  {card.seconds:.0f} s", flush=True)

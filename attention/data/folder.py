@@ -79,9 +79,14 @@ def data_set_name(text: str) -> str:
 
 @dataclass(frozen=True)
 class DataFolder:
-    """The folder ``datasets`` among a service's files, with the data sets that come along. Every method blocks."""
+    """The folder ``datasets`` among a service's files, with the data sets that come along. Every method blocks.
+
+    Args:
+        any_path: whether an absolute path names a data set, too: in the user's own process, never over a network.
+    """
 
     file_store: FileStore
+    any_path: bool = False
 
     @property
     def folder(self) -> Path:
@@ -94,12 +99,20 @@ class DataFolder:
 
     def _placed(self, name: str | None = None) -> list[tuple[FileStore, Entry]]:
         """Files and folders of one data set, or of all, each with its store; those that come along stand last."""
+        if name is not None and self.is_path(name):
+            path = Path(name)
+            about = path.stat()
+            return [(FolderStore(path.parent), Entry(path.name, path.is_dir(), about.st_size, about.st_mtime_ns))]
         own = list(self.file_store.entries("datasets"))
         taken = {_stem(entry.last) for entry in own}
         more = [entry for entry in SHIPPED.entries("datasets") if not entry.last.endswith(".csv")]
         placed = [(self.file_store, entry) for entry in own]
         placed += [(SHIPPED, entry) for entry in more if _stem(entry.last) not in taken]
         return [(store, entry) for store, entry in placed if name is None or _stem(entry.last) == _stem(name)]
+
+    def is_path(self, name: str) -> bool:
+        """Whether a name is the path of a file or folder that may be read as a data set."""
+        return self.any_path and Path(name).is_absolute() and Path(name).exists()
 
     def all(self) -> tuple[Listed, ...]:
         """List every data set that a study can name: own ones by name, then those that come along."""
@@ -210,7 +223,7 @@ class DataFolder:
         if kept is not None and kept.files == self._files(name) and kept.intake.inventory.choices == chosen:
             return kept.intake
         intake = take_inventory(path, chosen, on_image)
-        self._keep(_stem(name), intake)
+        self._keep(name, intake)
         return intake
 
     def choices(self, name: str) -> Choices:
@@ -282,7 +295,7 @@ class DataFolder:
             "used": vars(intake.used) if intake.used else None,
             "records": rows,
         }
-        self.file_store.write(_sidecar(name), json.dumps(told, ensure_ascii=False).encode())
+        self.file_store.write(_sidecar(_stem(name)), json.dumps(told, ensure_ascii=False).encode())
 
     def _files(self, name: str) -> str:
         """Changes whenever any file of a data set does, however deep it lies."""
@@ -349,8 +362,8 @@ def _ending(path: Path) -> str:
 
 
 def _stem(name: str) -> str:
-    """What a file is called as a data set."""
-    return name.partition(".")[0]
+    """What a file is called as a data set; a path, by its hash, which is the name of no other."""
+    return f"path.{hashlib.sha256(name.encode()).hexdigest()}" if "/" in name else name.partition(".")[0]
 
 
 @lru_cache(maxsize=256)

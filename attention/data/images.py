@@ -235,11 +235,9 @@ def _read(data: bytes, max_pixels: int, used: PixelRange | None, ended: bool = F
         rgb, used = _eight_bits(image), None
     rgb = rgb if turn is None else rgb.transpose(turn)
     rgb.info.clear()
-    rgb.info.update(kept_profile(profile, mode))
-    notes = [used.sentence] if used is not None else []
-    if mode == "CMYK" and profile:
-        notes.append("Its CMYK colour profile is not applied.")
-    return Photo(rgb, name, used, tuple(notes))
+    kept, notes = kept_profile(profile, mode)
+    rgb.info.update(kept)
+    return Photo(rgb, name, used, (used.sentence, *notes) if used is not None else notes)
 
 
 def _turn_upright(image: Image.Image) -> Image.Transpose | None:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from attention.errors import BadImage
+
 STRIP_PIXELS = 1_000_000
 OUTLIER_SHARE = 100_000
 """One pixel of so many may lie beyond the range, and at least one of any image."""
@@ -52,6 +54,9 @@ def range_in_use(strips: Iterator[NDArray[np.generic]], pixels: int, stored: str
     Args:
         pixels: how many numbers come in all.
         stored: how they are stored, such as ``16-bit``; ``float`` for real numbers.
+
+    Raises:
+        BadImage: none of them is a finite number.
     """
     spare = max(pixels // OUTLIER_SHARE, 1)
     least = most = np.empty(0)
@@ -60,7 +65,7 @@ def range_in_use(strips: Iterator[NDArray[np.generic]], pixels: int, stored: str
         least = _first(np.concatenate([least, finite]), spare + 1)
         most = -_first(np.concatenate([-most, -finite]), spare + 1)
     if not len(most):
-        return PixelRange(0.0, 1.0, stored)
+        raise BadImage("No pixel of the image is a finite number: all are NaN or infinite, so it shows nothing.")
     high = _without_outliers(most[0], most[-1])
     low = -_without_outliers(-least[0], -least[-1]) if least[0] < 0 else 0.0
     if low < 0 and -low > 0.1 * high:

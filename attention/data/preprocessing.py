@@ -148,11 +148,21 @@ def normaliser(how: Preprocess, device: torch.device | str) -> Callable[[Tensor]
 PROFILE = "icc_profile"
 
 
-def kept_profile(profile: object, mode: str) -> dict[str, bytes]:
-    """What an image in RGB must carry on of its file's profile: nothing where its colours are sRGB already."""
-    colours = mode in ("RGB", "RGBA", "P")
-    needed = colours and isinstance(profile, bytes) and profile[16:20] == b"RGB " and _to_srgb(profile) is not None
-    return {PROFILE: profile} if needed and isinstance(profile, bytes) else {}
+def kept_profile(profile: object, mode: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """What an image in RGB must carry on of its file's profile, nothing where its colours are sRGB already; and notes.
+
+    Args:
+        profile: the profile's bytes; none where the file has no profile.
+        mode: how Pillow calls the file's colours.
+    """
+    if not (profile and isinstance(profile, bytes)):
+        return {}, ()
+    if mode not in ("RGB", "RGBA", "P"):
+        return {}, ("Its CMYK colour profile is not applied.",) if mode == "CMYK" else ()
+    try:
+        return {PROFILE: profile} if _to_srgb(profile) is not None else {}, ()
+    except ValueError:
+        return {}, ("Its colour profile cannot be read, so its colours are taken for sRGB.",)
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
@@ -170,11 +180,17 @@ def in_srgb(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform | None:
-    """The conversion from a profile; None if it is sRGB itself, or cannot be read."""
+    """The conversion from a profile; None if it is sRGB itself.
+
+    Raises:
+        ValueError: it cannot be read, or is not one of RGB colours.
+    """
+    if profile[16:20] != b"RGB ":
+        raise ValueError("This is no profile of RGB colours.")
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).lower():
             return None
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "RGB", "RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None
+    except (ImageCms.PyCMSError, OSError, TypeError) as error:
+        raise ValueError("This profile cannot be read.") from error

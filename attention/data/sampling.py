@@ -53,7 +53,7 @@ def pictures(asked: Pictures, files: Files) -> Iterator[Picture]:
             yield Picture(name, None, files.image(name))
         return
     path = data_path(asked.data, files)
-    folder = DataFolder(files.file_store)
+    folder = DataFolder(files.file_store, files.any_path)
     drawn = _drawn(folder, path.stat().st_mtime_ns, asked)
     wanted, found = set(drawn), {}
     for number, item in enumerate(placed(path, folder.intake(asked.data))):
@@ -83,7 +83,7 @@ def how_many(asked: Pictures, files: Files) -> int:
     if asked.data is None:
         return len(asked.images)
     path = data_path(asked.data, files)
-    return len(_drawn(DataFolder(files.file_store), path.stat().st_mtime_ns, asked))
+    return len(_drawn(DataFolder(files.file_store, files.any_path), path.stat().st_mtime_ns, asked))
 
 
 def stamp(asked: Pictures, files: Files) -> str:
@@ -92,12 +92,14 @@ def stamp(asked: Pictures, files: Files) -> str:
 
 
 def data_path(name: str, files: Files) -> Path:
-    """The file or folder of a data set.
+    """The file or folder of a data set, by its name or, in the user's own process, by its path.
 
     Raises:
         NotFound: there is none of that name.
     """
-    folder = DataFolder(files.file_store)
+    folder = DataFolder(files.file_store, files.any_path)
+    if folder.is_path(name):
+        return Path(name)
     path = None if name.startswith(".") or folder.get(name) is None else folder.path(name)
     if path is None:
         there = ", ".join(entry.name for entry in folder.all()) or "none yet; bring one with POST /v1/datasets"

@@ -1,10 +1,11 @@
 """What was understood of a data set, as plain data: its layout, classes and splits, what was left out, what is bad."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from attention.reports.tables import Report
 from attention.spec import Plain
 
 Split = Literal["train", "validation", "test"]
@@ -82,8 +83,10 @@ class Suggestion(Plain):
     effect: str = Field(description="What it would do.")
 
 
-class Inventory(Plain):
+class Inventory(Report):
     """What was understood of a data set."""
+
+    main: ClassVar[str] = "classes"
 
     layout: str = Field(description="How its files lie and where its classes come from, as a sentence.")
     images: int = Field(description="Images that are used, all splits together.")

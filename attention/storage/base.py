@@ -8,7 +8,7 @@ be read, such as a checkpoint, has a path here (`FileStore.path`); what is read 
 import errno
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,15 +119,19 @@ def check_room(folder: Path, what: str, size: int) -> None:
         )
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write a file so that no reader ever sees half of it, whatever happens in the middle.
+
+    Args:
+        private: whether only its owner may read it; else that follows the umask, as of any file.
 
     Raises:
         StorageFailed: the disk is full, or the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        temporary = path.parent / f".{uuid.uuid4().hex}.part"
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
         _fill(handle, temporary, path, data)
     except OSError as error:
         if error.errno not in NOT_WRITABLE:
@@ -135,7 +139,7 @@ def write_whole(path: Path, data: bytes) -> None:
         raise StorageFailed(NOT_WRITABLE[error.errno]) from error
 
 
-def _fill(handle: int, temporary: str, path: Path, data: bytes) -> None:
+def _fill(handle: int, temporary: Path, path: Path, data: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -143,5 +147,5 @@ def _fill(handle: int, temporary: str, path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

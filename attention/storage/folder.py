@@ -13,9 +13,14 @@ from attention.storage.base import Entry, State, write_whole
 
 @dataclass(frozen=True)
 class FolderStore:
-    """Files in a folder of this machine, or in one that several machines share under the same path."""
+    """Files in a folder of this machine, or in one that several machines share under the same path.
+
+    Args:
+        private: whether only their owner may read the files, as in the data folder of a service.
+    """
 
     root: Path
+    private: bool = True
 
     def path(self, name: str) -> Path:
         """Where a file or folder is."""
@@ -34,7 +39,7 @@ class FolderStore:
 
     def write(self, name: str, data: bytes) -> None:
         """Keep a file, in place of any other of its name."""
-        write_whole(self.root / name, data)
+        write_whole(self.root / name, data, private=self.private)
 
     def create(self, name: str, made: Path) -> None:
         """Keep a file that was made below `root`, which is gone then."""

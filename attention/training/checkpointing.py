@@ -59,7 +59,7 @@ def save_state(
         state[f"curve.{column}"] = torch.tensor(
             [math.nan if value is None else value for value in values], dtype=torch.float64
         )
-    write_whole(path, to_safetensors(state, {"places": json.dumps(places)}))
+    write_whole(path, to_safetensors(state, {"places": json.dumps(places)}), private=True)
 
 
 def load_state(

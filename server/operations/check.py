@@ -11,6 +11,7 @@ import stat
 import tempfile
 import urllib.request
 import uuid
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,6 +20,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from attention.commands import report_options
 from attention.errors import AttentionError
 from attention.storage.base import FileStore
 from server.access.keys import read_keys
@@ -65,17 +67,24 @@ class Finding:
         return f"{self.verdict:<4}  {self.about:<11}  {self.sentence}"
 
 
-def main(try_engine: Callable[[Settings], str]) -> int:
-    """Print what was found; 1 if anything failed.
+def main(try_engine: Callable[[Settings], str], chosen: Namespace) -> int:
+    """Print what was found, line by line as it is found or else as a table; 1 if anything failed.
 
     Args:
         try_engine: tries out the engine that settings ask for, and gives in words what is there.
+        chosen: options of `report_options`.
     """
-    failed = False
+    lines = chosen.format == "text" and chosen.output is None and not chosen.table
+    found = []
     for finding in findings(os.environ, try_engine):
-        print(finding, flush=True)
-        failed = failed or finding.verdict == "FAIL"
-    return int(failed)
+        found.append(finding)
+        if lines:
+            print(finding, flush=True)
+    if not lines:
+        rows = [(finding.verdict, finding.about, finding.sentence) for finding in found]
+        caption = "What was found out about the configuration."
+        report_options.give_list("findings", caption, ("verdict", "about", "sentence"), rows, chosen)
+    return int(any(finding.verdict == "FAIL" for finding in found))
 
 
 def findings(environment: Mapping[str, str], try_engine: Callable[[Settings], str]) -> Iterator[Finding]:

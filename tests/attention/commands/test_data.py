@@ -1,6 +1,9 @@
 """The command that looks after data sets does what REST does, on the folder itself."""
 
 import argparse
+import csv
+import io
+import json
 from importlib import import_module
 from pathlib import Path
 
@@ -43,9 +46,16 @@ def test_a_data_set_is_shown_added_renamed_and_removed(
     assert told(capsys, "show", "pets") in added
     assert "already" in told(capsys, "add", str(pets), *chosen, code=2)
     told(capsys, "rename", "pets", "animals")
-    assert told(capsys, "list").startswith("animals  tar, 12 images")
+    assert all(text in told(capsys, "list") for text in ("animals", "tar", "12"))
+    (row,) = json.loads(told(capsys, "list", "--format", "json"))
+    assert (row["name"], row["kind"], row["images"]) == ("animals", "tar", 12)
+    classes = list(csv.DictReader(io.StringIO(told(capsys, "show", "animals", "--format", "csv"))))
+    assert [(row["name"], row["train"], row["test"]) for row in classes] == [("cats", "4", "2"), ("dogs", "4", "2")]
+    out = tmp_path / "left_out.md"
+    told(capsys, "show", "animals", "--table", "left_out", "--format", "md", "-o", str(out))
+    assert "clip.mp4" in out.read_text()
     told(capsys, "remove", "animals")
-    assert DataFolder(FolderStore(tmp_path / "data")).all() == () and told(capsys, "list") == ""
+    assert DataFolder(FolderStore(tmp_path / "data")).all() == () and "animals" not in told(capsys, "list")
 
 
 def test_what_is_not_there_is_a_sentence(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:

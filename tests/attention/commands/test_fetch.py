@@ -1,5 +1,6 @@
 """A data set of the hub: its parquet files and nothing else, whole or not at all, ready for a study."""
 
+import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from attention.data.dataset import read
 from attention.data.folder import DataFolder
 from attention.errors import BadData, InvalidRequest
 from attention.storage.folder import FolderStore
+from attention.weights.hub_networks import GROUPS, NETWORKS
 
 pytestmark = pytest.mark.usefixtures("nothing_shipped")
 
@@ -107,6 +109,17 @@ def test_without_a_network_the_other_ways_are_named(
     )
     assert str(tmp_path / "own" / "datasets" / "pets") in sentence and "POST /v1/datasets" in sentence
     assert "attention-lab data add FILE" in sentence
+
+
+def test_the_networks_that_can_be_fetched_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fetch", "networks", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {row["name"] for row in rows} == set(NETWORKS)
+    assert [row["name"] for row in rows if "quartet" in row["group"]] == [
+        name for name in NETWORKS if name in GROUPS["quartet"].names
+    ]
+    assert main(["fetch", "quartet", "--format", "csv"]) == 2
+    assert "attention-lab fetch networks" in capsys.readouterr().err
 
 
 def test_what_cannot_be_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

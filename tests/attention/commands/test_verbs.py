@@ -112,6 +112,11 @@ def test_sweep_and_fold_read_a_data_set_of_the_folder(tmp_path: Path, capsys: py
     assert main(["sweep", *words, *asked]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["kind"] for row in rows} == {"mean", "scalar"} and {row["family"] for row in rows} == {"all", "stage"}
+    by_path = [str(tmp_path / "datasets" / "pets") if word == "pets" else word for word in [*words, *asked]]
+    assert main(["sweep", *by_path]) == 0
+    values = [(row["kind"], row["family"], row["accuracy"]) for row in rows]
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["kind"], row["family"], row["accuracy"]) for row in rows] == values
     assert main(["fold", *words, "--rounds", "0", "--format", "json"]) == 0
     kept = json.loads(capsys.readouterr().out)["kept"]["checkpoint"]
     assert (tmp_path / "checkpoints" / f"{kept}.safetensors").exists()
@@ -142,7 +147,7 @@ def test_watch_finds_the_gates_of_a_users_own_model(here: Path, capsys: pytest.C
         (["sweep", "eca", "se", "--data", "pets"], "about one network"),
         (["sweep", "eca", PHOTO, "--data", "pets"], "either photos or --data"),
         (["sweep", "eca", "--data", "nothing"], "no data set 'nothing'"),
-        (["sweep", "eca", "--data", "model.py"], "model.py is a path, and --data takes a name"),
+        (["sweep", "eca", "--data", "model.py"], "model.py"),
         (["sweep", "eca", "--data", "pets", "--calibration", "{broken"], "begins like JSON"),
         (["cost", "resnet20/eca", "--table", "bill"], "It has: bills"),
         (["watch", "./model.py:bild"], "Did you mean 'build'?"),

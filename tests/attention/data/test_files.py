@@ -1,6 +1,8 @@
 """Images kept by the hash of their bytes, written whole or not at all."""
 
 import hashlib
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from attention.data.files import Files, samples
 from attention.data.images import inspect
 from attention.errors import NotFound, StorageFailed
 from attention.storage.base import write_whole
+from attention.storage.folder import FolderStore
 
 
 def test_an_image_is_kept_once_under_the_hash_of_its_bytes(tmp_path: Path) -> None:
@@ -43,6 +46,18 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(tmp_path: Path, monkeyp
     with pytest.raises(StorageFailed, match="disk of the data folder is full"):
         write_whole(tmp_path / "kept", b"after")
     assert [path.name for path in tmp_path.iterdir()] == ["kept"] and (tmp_path / "kept").read_bytes() == b"before"
+
+
+def test_a_file_that_was_asked_for_follows_the_umask_and_one_of_a_service_is_its_owners(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "card.json", b"{}")
+        FolderStore(tmp_path).write("kept", b"x")
+        FolderStore(tmp_path, private=False).write("own", b"x")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"card.json": 0o640, "kept": 0o600, "own": 0o640}
 
 
 def test_the_gallery_is_readable_credited_and_found_like_an_upload(tmp_path: Path) -> None:

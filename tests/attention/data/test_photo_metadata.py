@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from attention.data.images import decode, inspect
+from attention.data.images import decode, inspect, read_photo
 from attention.data.preprocessing import preprocess
 from attention.errors import BadImage
 from attention.spec import Preprocess
@@ -169,3 +169,13 @@ def test_a_profile_of_printers_inks_is_passed_over_and_said_so() -> None:
     file = io.BytesIO()
     picture(mode="CMYK").save(file, "JPEG", icc_profile=b"\0" * 200)
     assert inspect(file.getvalue()).notes == ("Its CMYK colour profile is not applied.",)
+
+
+@pytest.mark.parametrize("profile", [b"no profile", b"\0" * 16 + b"RGB " + b"\0" * 180], ids=["text", "zeros"])
+def test_a_profile_that_cannot_be_read_is_said_in_the_notes(profile: bytes) -> None:
+    red = Image.new("RGB", (8, 8), (255, 0, 0))
+    photo = read_photo(saved(red, "PNG", icc_profile=profile))
+    assert photo.notes == ("Its colour profile cannot be read, so its colours are taken for sRGB.",)
+    assert photo.image.tobytes() == red.tobytes()
+    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert read_photo(saved(red, "PNG", icc_profile=own)).notes == ()

@@ -11,6 +11,7 @@ from PIL import Image
 
 from attention.data.images import decode, read_photo
 from attention.data.pixel_range import PixelRange, range_in_use
+from attention.errors import BadImage
 from tests.mutations import png_chunk, saved
 
 Values = NDArray[np.generic]
@@ -83,6 +84,12 @@ def test_unsigned_numbers_above_two_billion_are_bright() -> None:
     at = data.index(struct.pack("<HHI", 339, 3, 1))
     data[at + 8 : at + 10] = struct.pack("<H", 1)  # SampleFormat: whole numbers without a sign
     assert np.asarray(decode(bytes(data))).min() == 255
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_an_image_of_which_no_pixel_is_a_number_is_refused(number: float) -> None:
+    with pytest.raises(BadImage, match="No pixel of the image is a finite number"):
+        decode(saved(Image.fromarray(np.full((8, 8), number, np.float32)), "TIFF"))
 
 
 def test_the_range_is_said_in_words() -> None:

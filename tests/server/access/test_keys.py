@@ -143,5 +143,5 @@ def test_the_command_shows_a_key_once_lists_it_without_and_revokes_it(tmp_path: 
     assert command(tmp_path, "revoke", "lab").returncode == 0
     assert "revoked" in command(tmp_path, "list").stdout
     again = command(tmp_path, "revoke", "lab")
-    assert again.returncode == 1 and "no key in use" in again.stderr
+    assert again.returncode == 2 and "no key in use" in again.stderr
     assert len(read_keys(tmp_path / "keys.json").keys) == 1
