@@ -15,8 +15,11 @@ from attention.spec import GateKind, Plain, Position
 ROOT = "(model)"
 """How a model itself is written where a path is wanted."""
 
-REPR_LINES = 20
-"""Most lines that a list of gates shows of itself."""
+REPR_LINES, REPR_WIDTH = 20, 100
+"""Most lines, and characters of a line, that a list of gates shows of itself; printed, it is whole."""
+
+LEAST_PATH = 20
+"""Characters of a path that are shown however wide the other columns are."""
 
 
 class GateSite(Plain):
@@ -143,13 +146,13 @@ class WatchedGates:
         return self._text(len(self.gates))
 
     def __repr__(self) -> str:
-        return self._text(REPR_LINES - 5)
+        return self._text(REPR_LINES - 5, REPR_WIDTH)
 
-    def _text(self, most: int) -> str:
+    def _text(self, most: int, width: int | None = None) -> str:
         head = f"{_number(len(self.gates), 'gate')} in {self.model} (one pass, {self.example})"
         lines = [head]
         if self.gates:
-            lines += _table([*self.gates], most)
+            lines += _table([*self.gates], most, width)
             lines.append(f"{sum(gate.entries for gate in self.gates):,} entries in all. {self._rest()}")
         else:
             lines += [self.sentence, self._rest()]
@@ -166,20 +169,33 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def _table(gates: list[WatchedGate], most: int) -> list[str]:
-    """Lines of a table of gates; the middle ones are left out if there are more than ``most``."""
+def _table(gates: list[WatchedGate], most: int, width: int | None) -> list[str]:
+    """Lines of a table of gates; the middle ones are left out if there are more than ``most``.
+
+    Args:
+        width: most characters of a line, for which paths are cut in their middle; None cuts none.
+    """
     rows = [("path", "module", "mechanism", "kind", "entries", "activation", "neutral")]
     for gate in gates:
         neutral = "-" if gate.neutral is None else f"{gate.neutral:.1f}"
         cells = (gate.path, gate.module, gate.mechanism or "-", gate.kind, f"{gate.entries:,}")
         rows.append((*cells, gate.activation or "-", neutral))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if width is not None and (excess := sum(widths) + 2 * len(widths) - width) > 0:
+        widths[0] = max(widths[0] - excess, LEAST_PATH)
+        rows = [(_cut_inside(row[0], widths[0]), *row[1:]) for row in rows]
     lines = [
         "  " + "  ".join(_cell(*cell) for cell in zip(row, widths, range(7), strict=True)).rstrip() for row in rows
     ]
     if len(gates) > most:
         lines = [*lines[: most - 1], "  ...", lines[-1]]
     return lines
+
+
+def _cut_inside(path: str, width: int) -> str:
+    """Leave out the middle of a path that is longer than so many characters."""
+    begin = (width - 1) // 2
+    return path if len(path) <= width else f"{path[:begin]}…{path[begin + 1 - width :]}"
 
 
 def _cell(text: str, width: int, column: int) -> str:

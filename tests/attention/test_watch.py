@@ -1,5 +1,6 @@
 """Which products are gates, of which kind, and what they are called, on networks that spell them in every way."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -173,6 +174,11 @@ def test_a_long_list_fits_on_a_screen_and_its_text_leaves_nothing_out() -> None:
     deep = nn.Sequential(*(SqueezeExcitation() for _ in range(30)))
     found = watch(deep, maps())
     assert len(repr(found).splitlines()) <= 20 and len(str(found).splitlines()) == 33
+    for word in ("a", "b" * 60):
+        deep = nn.Sequential(OrderedDict({word * 2: nn.Sequential(OrderedDict({word: deep}))}))
+    found = watch(deep, maps())
+    assert max(map(len, repr(found).splitlines())) == 100 and max(map(len, str(found).splitlines())) > 200
+    assert all(path in str(found) for path in found.paths)
 
 
 def test_watching_leaves_modes_statistics_gradients_and_random_state_alone() -> None:
