@@ -23,7 +23,7 @@ CONVENTION = (
     "each entry written by activations, normalisations, products and sums. Pooling: one for each entry read. "
     "Bytes: float32, every operation reads its inputs and weights and writes its output, nothing fused; copies count. "
     "Activation bytes: outputs written to new memory; views and results written in place take none. "
-    "Parameters: trainable numbers; running statistics and other fixed numbers are buffers."
+    "Parameters: trainable numbers, frozen ones too; running statistics and other fixed numbers are buffers."
 )
 
 

@@ -36,7 +36,7 @@ class CountedOperation(NamedTuple):
     shape: Shape  # of the output
     biased: bool  # a convolution or matrix product that adds a bias; a normalisation that scales and shifts
     window: int  # places that a convolution's kernel covers; 0 for others
-    parameters: int  # trainable numbers it is the first to use
+    parameters: int  # trainable numbers, frozen or not, that it is the first to use
     buffers: int  # other numbers kept with the network that it is the first to use
     macs: int
     elementwise: int  # entries written by what is neither multiply-accumulates nor pooling
@@ -127,8 +127,8 @@ class Ledger(TorchFunctionMode):
         self._running = [Runner("", type(model).__name__, False)]
         self._shapes = shapes
         self._unpaid = {
-            id(value): (path, value.numel() if trained else 0, 0 if trained else value.numel())
-            for path, value, trained in _owned(model)
+            id(value): (path, value.numel() if learnt else 0, 0 if learnt else value.numel())
+            for path, value, learnt in _owned(model)
         }
         self._pending = (0, 0)
 
@@ -280,9 +280,9 @@ def _biased(rule: _Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def _owned(model: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
-    """Path, tensor, and whether it is trained, of all numbers that a network keeps."""
+    """Path, tensor, and whether it is a parameter, frozen or not, of all numbers that a network keeps."""
     for path, parameter in model.named_parameters():
-        yield path, parameter, parameter.requires_grad
+        yield path, parameter, True
     for path, buffer in model.named_buffers():
         if buffer.is_floating_point():
             yield path, buffer, False

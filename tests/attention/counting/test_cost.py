@@ -267,7 +267,7 @@ def test_parameters_that_nothing_reads_are_still_in_the_bill() -> None:
             return x
 
     rows = walk(Dead(), 3, 4, 4).rows
-    dead = [("", UNUSED, 0, 5), ("head", UNUSED, 14, 0), ("head", UNUSED, 2, 0), ("", UNUSED, 11, 0)]
+    dead = [("", UNUSED, 5, 0), ("head", UNUSED, 14, 0), ("head", UNUSED, 2, 0), ("", UNUSED, 11, 0)]
     assert [(row.layer, row.operation, row.parameters, row.buffers) for row in rows] == [("", "mul", 3, 0), *dead]
 
 

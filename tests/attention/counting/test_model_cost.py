@@ -79,6 +79,13 @@ def test_our_own_networks_cost_what_their_variant_costs() -> None:
         assert model_bill.conventions == bill.conventions
 
 
+def test_frozen_parameters_are_parameters_and_buffers_are_none() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+    model[0].requires_grad_(False)
+    bill = count(model, 16)
+    assert (bill.total.parameters, bill.total.buffers) == (3 * 4 * 9 + 4 + 2 * 4 + 4 * 2 + 2, 2 * 4)
+
+
 def test_attention_is_what_runs_inside_modules_that_own_gates() -> None:
     bill = count(Classifier(), (3, 12, 12))
     parameters, macs = 2 * CHANNELS * 4 + 4 + CHANNELS, 2 * CHANNELS * 4  # of two 1x1 convolutions on one place
