@@ -45,7 +45,7 @@ def listens(port: int) -> bool:
 
 
 def service(name: str, port: int, *command: str) -> serve.Service:
-    return serve.Service(name, (sys.executable, "-c", *command), "127.0.0.1", port, f"ATTENTION_{name.upper()}")
+    return serve.Service(name, (sys.executable, "-c", *command), "127.0.0.1", port, f"--{name.lower()}")
 
 
 def answering(name: str, port: int, *how: str) -> serve.Service:
@@ -159,9 +159,8 @@ def test_a_busy_port_is_told_before_anything_starts(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", dashboard))
         taken.listen()
-        with pytest.raises(
-            serve.CannotStart, match=rf"Dashboard cannot have port {dashboard}.*another port: ATTENTION_"
-        ):
+        sentence = rf"Dashboard cannot have port {dashboard}.*: attention-lab serve --dashboard {dashboard + 10}"
+        with pytest.raises(serve.CannotStart, match=sentence):
             serve.supervise([first, answering("Dashboard", dashboard)])
     assert not started.exists()
 

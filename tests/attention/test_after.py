@@ -105,7 +105,7 @@ def test_a_path_that_names_no_map_gets_a_sentence(name: str, part: str) -> None:
     ("placement", "part"),
     [
         ({"position": "after"}, "names submodules"),
-        ({"position": "standard", "paths": ["layer1"]}, "no other position does"),
+        ({"position": "standard", "paths": ["layer1"]}, "and no other, names submodules"),
         ({"position": "after", "paths": ["layer1"], "stages": [1]}, "neither stages nor blocks"),
         ({"position": "after", "paths": ["../etc"]}, "pattern"),
     ],

@@ -79,7 +79,7 @@ def test_bad_names_get_a_sentence_each_and_good_ones_still_count() -> None:
     assert [variant.name for variant in variants] == ["resnet50/eca"]
     assert len(problems) == 2
     assert "is not a variant's name" in problems[0]
-    assert problems[1].startswith("resnet50/se@nowhere: placement.position")
+    assert problems[1].startswith("'resnet50/se@nowhere': placement.position")
 
 
 def networks(catalog) -> None:  # type: ignore[no-untyped-def]

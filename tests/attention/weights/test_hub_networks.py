@@ -1,5 +1,7 @@
 """Published networks: their names lead to what they are here, and fetching one goes on, checks itself, and loads."""
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -197,10 +199,11 @@ def test_what_the_disk_has_no_room_for_is_not_begun(tmp_path: Path, monkeypatch:
 
 @pytest.mark.full
 def test_the_list_of_networks_says_size_licence_and_accuracy(tmp_path: Path) -> None:
-    done = command("http://127.0.0.1:9", tmp_path, "networks")
+    done = command("http://127.0.0.1:9", tmp_path, "networks", "--format", "csv")
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert len(lines) == len(GROUPS) + len(NETWORKS)
-    assert any(line.startswith("seresnet33ts.ra2_in1k") and "80.78 % at 288 pixels" in line for line in lines)
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
+    assert len(rows) == len(NETWORKS)
+    row = rows["seresnet33ts.ra2_in1k"]
+    assert (row["group"], row["licence"], row["top1"], row["test_size"]) == ("quartet", "apache-2.0", "80.784", "288")
     unknown = command("http://127.0.0.1:9", tmp_path, "quartett")
     assert unknown.returncode == 2 and "Did you mean 'quartet'?" in unknown.stderr
