@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from attention.network import describe
     from attention.spec import Variant
 
 
@@ -86,6 +85,7 @@ def preparing(variant: "Variant") -> "Callable[[bytes], Tensor]":
     """What makes a network's input of a photo's bytes."""
     from attention.data.images import decode
     from attention.data.preprocessing import preprocess
+    from attention.network import describe
 
     how = describe(variant).preprocess
     return lambda photo: preprocess(decode(photo), how)

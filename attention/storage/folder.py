@@ -1,6 +1,7 @@
 """Files in a folder of this machine, or in one that several machines share."""
 
 import os
+import posixpath
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -80,13 +81,7 @@ class FolderStore:
 
     def entries(self, folder: str, *, deep: bool = False) -> Iterator[Entry]:
         """What lies in a folder, by name; with ``deep``, the files in all folders below it."""
-        top = self.root / folder
-        for path in sorted(top.rglob("*") if deep else top.glob("[!.]*")):
-            with suppress(FileNotFoundError):
-                about, inside = path.stat(), path.is_dir()
-                if not (deep and inside):
-                    name = path.relative_to(self.root).as_posix()
-                    yield Entry(name, inside, about.st_size, about.st_mtime_ns)
+        yield from _entries(str(self.root / folder), folder, deep)
 
     def state(self, name: str) -> State:
         """Changes when a file does, or when something comes into a folder, or into one in it, or leaves."""
@@ -94,3 +89,21 @@ class FolderStore:
         inside = sorted(child for depth in ("*", "*/*") for child in path.glob(f"{depth}/")) if path.is_dir() else ()
         found = [(child.name, child.stat()) for child in (path, *inside)]
         return [(last, about.st_size, about.st_mtime_ns) for last, about in found]
+
+
+def _entries(path: str, name: str, deep: bool) -> Iterator[Entry]:
+    """What lies in a folder, by name; a folder that is not there, or may not be read, has nothing."""
+    try:
+        with os.scandir(path) as found:
+            inside = sorted(found, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    for entry in inside:
+        with suppress(FileNotFoundError):
+            folder, below = entry.is_dir(), posixpath.join(name, entry.name)
+            if not (deep and folder):
+                if deep or not entry.name.startswith("."):
+                    about = entry.stat()
+                    yield Entry(below, folder, about.st_size, about.st_mtime_ns)
+            elif not entry.is_symlink():
+                yield from _entries(entry.path, below, deep)
