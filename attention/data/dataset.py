@@ -271,7 +271,7 @@ def _parted(pixels: NDArray[np.uint8], numbers: NDArray[np.int64], where: NDArra
 
 def arrange(rows: NDArray[np.uint8], order: NDArray[np.int64]) -> None:
     """Bring rows (N, ...) into an order, as ``rows[order]`` does, with one row copied at a time."""
-    sources = order.tolist()
+    rows, sources = np.asarray(rows), order.tolist()  # a row of a memory map takes three times as long to name
     for start, source in enumerate(sources):
         if source in (start, -1):  # it is where it belongs, or was brought there
             continue

@@ -228,11 +228,8 @@ class DataFolder:
 
     def choices(self, name: str) -> Choices:
         """What was chosen for a data set when it was brought in."""
-        try:
-            kept = json.loads(self.file_store.read(_sidecar(_stem(name))))
-            return Choices.model_validate(kept["inventory"]["choices"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return AS_FOUND
+        kept = _sidecar_of(self.file_store, _stem(name))
+        return AS_FOUND if kept is None else kept.intake.inventory.choices
 
     def remove(self, name: str) -> None:
         """Delete a data set.
@@ -343,12 +340,17 @@ def _read_sidecar(file_store: FileStore, name: str, changed: int) -> Kept | None
         return None
 
 
-def _kept(file_store: FileStore, name: str, state: str) -> Kept | None:
-    """What is kept of a data set whose files are in this state; None if nothing is, or if they changed."""
+def _sidecar_of(file_store: FileStore, name: str) -> Kept | None:
+    """What is kept of a data set, whatever became of its files since; None if nothing is."""
     try:
-        kept = _read_sidecar(file_store, name, hash(tuple(file_store.state(_sidecar(name)))))
+        return _read_sidecar(file_store, name, hash(tuple(file_store.state(_sidecar(name)))))
     except FileNotFoundError:
         return None
+
+
+def _kept(file_store: FileStore, name: str, state: str) -> Kept | None:
+    """What is kept of a data set whose files are in this state; None if nothing is, or if they changed."""
+    kept = _sidecar_of(file_store, name)
     return kept if kept is not None and kept.state == state else None
 
 
