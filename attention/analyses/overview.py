@@ -16,7 +16,7 @@ from attention.reports.study import Arm, StudyReport, StudyRequest
 from attention.spec import Variant
 
 PLAIN = "none"
-Times = Mapping[Variant | None, MeasuredTime]
+Times = Mapping[Variant, MeasuredTime]
 """Network, reduced to what its time depends on -> that time."""
 
 
@@ -76,7 +76,7 @@ def _arm(arm: Arm, study: StudyReport, baseline: Arm, times: Times) -> OverviewR
         added_parameters=arm.extra_parameters,
         added_macs=arm.extra_macs,
         added_bytes=bill.delta.bytes if bill else None,
-        time=times.get(_timed_as(arm.variant)),
+        time=_time(arm.variant, times),
         look=look,
     )
 
@@ -101,7 +101,7 @@ def _of_group(group: Group, modules: Iterable[str]) -> OverviewReport:
                 verdict=None,
                 runs=1,
                 **_price(bill),
-                time=times.get(_timed_as(variant)) if variant else None,
+                time=_time(variant, times),
                 look=None,
             )
         )
@@ -137,7 +137,7 @@ def _missing(
                 verdict=None,
                 runs=0,
                 **_price(_bill(variant, size)),
-                time=times.get(_timed_as(variant)),
+                time=_time(variant, times),
                 look=None,
             )
         )
@@ -146,14 +146,14 @@ def _missing(
 
 def _times(baseline: Variant, size: int) -> Times:
     """Times that came along of networks beside this baseline at this input size."""
-    times: dict[Variant | None, MeasuredTime] = {}
+    times: dict[Variant, MeasuredTime] = {}
     for stored, report in shipped_reports.of(LatencyRequest):
         base = _timed_as(Variant.parse(report.baseline))
         if report.withheld or report.input_size != size or base is None or base != _timed_as(baseline):
             continue
         ratios = [(base, report.control), *((_timed_as(timing.variant), timing.ratio) for timing in report.timings)]
         for variant, ratio in ratios:
-            if ratio is not None:
+            if ratio is not None and variant is not None:
                 times[variant] = MeasuredTime(
                     ratio=ratio,
                     device=report.device,
@@ -163,6 +163,12 @@ def _times(baseline: Variant, size: int) -> Times:
                     report=stored.id,
                 )
     return times
+
+
+def _time(variant: Variant | None, times: Times) -> MeasuredTime | None:
+    """The time of a network; None if it was not measured, or cannot be built."""
+    known = _timed_as(variant) if variant is not None else None
+    return times.get(known) if known is not None else None
 
 
 def _timed_as(variant: Variant) -> Variant | None:

@@ -80,7 +80,8 @@ class Files:
         root: the service's data folder.
         url: the store that its files are in, such as ``s3://bucket/prefix``; None is the data folder itself.
         owner: id of the API key whose runs and checkpoints analyses keep and find here; empty where all belongs to all.
-        any_path: whether ``weights=file:PATH`` may be any path: in the user's own process, never over a network.
+        any_path: whether ``weights=file:PATH`` and a data set may be any path: in the user's own process, never over a
+            network.
 
     Raises:
         InvalidRequest: there can be no such store here.

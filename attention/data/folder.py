@@ -228,8 +228,11 @@ class DataFolder:
 
     def choices(self, name: str) -> Choices:
         """What was chosen for a data set when it was brought in."""
-        kept = _sidecar_of(self.file_store, _stem(name))
-        return AS_FOUND if kept is None else kept.intake.inventory.choices
+        try:  # apart from the records, whose form may change
+            kept = json.loads(self.file_store.read(_sidecar(_stem(name))))
+            return Choices.model_validate(kept["inventory"]["choices"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return AS_FOUND
 
     def remove(self, name: str) -> None:
         """Delete a data set.
@@ -340,17 +343,12 @@ def _read_sidecar(file_store: FileStore, name: str, changed: int) -> Kept | None
         return None
 
 
-def _sidecar_of(file_store: FileStore, name: str) -> Kept | None:
-    """What is kept of a data set, whatever became of its files since; None if nothing is."""
+def _kept(file_store: FileStore, name: str, state: str) -> Kept | None:
+    """Read the kept inventory of a data set; None if there is none, or if its files changed since it was taken."""
     try:
-        return _read_sidecar(file_store, name, hash(tuple(file_store.state(_sidecar(name)))))
+        kept = _read_sidecar(file_store, name, hash(tuple(file_store.state(_sidecar(name)))))
     except FileNotFoundError:
         return None
-
-
-def _kept(file_store: FileStore, name: str, state: str) -> Kept | None:
-    """What is kept of a data set whose files are in this state; None if nothing is, or if they changed."""
-    kept = _sidecar_of(file_store, name)
     return kept if kept is not None and kept.state == state else None
 
 

@@ -52,13 +52,13 @@ ANOTHER_MACHINE = (
 )
 
 REACHED_WITHIN_S = 3.0
-"""How long a connection to the hub may take before it counts as out of reach."""
+"""Seconds that a connection to the hub may take; after them the hub counts as out of reach."""
 
 CATALOGUE_WAITS_S = 0.5
-"""How long the list of networks waits for that; until it is known, nothing is said to be in the way."""
+"""Seconds that the list of networks waits for such a connection; until it is known, the hub counts as in reach."""
 
 REACHED_AGAIN_AFTER_S = 20.0
-"""Seconds for which an answer to that counts."""
+"""Seconds after which a connection to the hub is tried again."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def unreachable(endpoint: str, wait_s: float = REACHED_WITHIN_S) -> str | None:
     """
     address = urlsplit(endpoint)
     host = address.hostname or ""
-    if address.scheme in getproxies() and not proxy_bypass(host):
+    if {address.scheme, "all"} & getproxies().keys() and not proxy_bypass(host):
         return None
     port = address.port or (80 if address.scheme == "http" else 443)
     reached = _connection(host, port, int(monotonic() / REACHED_AGAIN_AFTER_S))

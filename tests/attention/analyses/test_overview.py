@@ -117,3 +117,19 @@ def test_a_time_is_of_the_same_network_at_the_same_size_or_none(lab: DirectLab) 
     larger = {**STUDY, "data": {**STUDY["data"], "size": 64}}
     assert not any(row.time for row in run(OverviewRequest(study=StudyReport.model_validate(larger)), lab).rows)
     assert not any(row.time for row in run(OverviewRequest(evidence="timm_resnet33ts"), lab).rows)
+
+
+@pytest.mark.full
+def test_a_network_that_cannot_be_built_has_the_time_of_no_other(
+    lab: DirectLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks of packages that are not installed could not be told apart."""
+    stored, report = next(found for found in shipped_reports.of(LatencyRequest) if found[1].input_size == 32)
+    absent = report.timings[-1].model_copy(update={"variant": Variant(backbone="absent", attention="se")})
+    timed = report.model_copy(update={"timings": (*report.timings, absent)})
+    monkeypatch.setattr(shipped_reports, "of", lambda question: [(stored, timed)])
+    study = StudyReport.model_validate(STUDY)
+    other = study.arms[-1].model_copy(update={"name": "x", "variant": Variant(backbone="other", attention="se")})
+    report_of = run(OverviewRequest(study=study.model_copy(update={"arms": (*study.arms, other)})), lab)
+    assert [row.time for row in report_of.rows if row.network == "x"] == [None]
+    assert sum(row.time is not None for row in report_of.rows) >= len(study.arms)

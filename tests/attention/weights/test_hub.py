@@ -18,7 +18,7 @@ from attention.errors import BadCheckpoint
 from attention.network import describe
 from attention.spec import Preprocess, Variant
 from attention.weights.find import Checkpoints
-from attention.weights.hub import TORCHVISION, Hub
+from attention.weights.hub import TORCHVISION, Hub, unreachable
 from tests.attention.weights.checkpoint_files import Bomb, logits, report_of, trained, write
 from tests.attention.weights.hub_server import COMMIT, Server, needs_client, serving
 
@@ -267,3 +267,13 @@ def test_a_published_name_is_a_variants_name_and_back() -> None:
     ):
         variant = Variant(backbone="resnet50", weights=said)
         assert Variant.parse(variant.name) == variant
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+def test_behind_a_proxy_the_hub_is_not_tried_by_ourselves(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for known in ("http_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(known, raising=False)
+    address = "http://127.0.0.1:9"  # where nobody listens
+    assert unreachable(address) == "127.0.0.1 cannot be reached from this machine now."
+    monkeypatch.setenv(name, "http://proxy.example:3128")
+    assert unreachable(address) is None
