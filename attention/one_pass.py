@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
 from attention.errors import InvalidRequest, first_line
-from attention.names import Size, height_and_width, write_size
+from attention.names import Size, height_and_width, read_size, write_size
 from attention.reports.network import OutputKind
 
 M = TypeVar("M", bound=nn.Module)
@@ -62,7 +62,8 @@ def stated_size(model: nn.Module) -> Size | None:
     if isinstance(size, int):
         return size
     if isinstance(size, tuple) and len(size) == 2 and all(isinstance(side, int) for side in size):
-        return size if size[0] != size[1] else size[0]
+        sides: Size = read_size(size)
+        return sides
     return None
 
 

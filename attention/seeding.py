@@ -1,4 +1,4 @@
-"""SEEDING: held while a network is made under a seed."""
+"""SEEDING: the lock that is held while a network is built under a random seed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from types import TracebackType
 
 
 class Seeding:
-    """A lock that its thread may take again, and so may a thread that this one waits for.
+    """Lock that the thread which holds it may take again, and a thread which it waits for may take, too.
 
     torch has one generator of random numbers for all threads, and another seed must not come in between. A module that
     needs the side of its map has a plain network made meanwhile by the same thread; the builder of a user's model runs

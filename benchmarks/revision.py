@@ -61,7 +61,7 @@ class Checkout:
         return float(self.process.stdout.readline())
 
     def close(self) -> None:
-        """End the process."""
+        """Stop the process that answers for this checkout."""
         self.process.communicate()
 
 

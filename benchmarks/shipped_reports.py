@@ -8,7 +8,7 @@ machine should be idle: where the plain network's two timings differ too much, t
 
 import argparse
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +24,37 @@ from attention.reports.overview import FAMILIAR
 from attention.reports.sweep import SweepRequest
 from attention.shipped_reports import FOLDER, write
 from attention.spec import Pictures, Request, Variant
+from attention.weights.load import shipped
 from server.answers.provenance import Provenance
 from server.engine.local import LocalEngine
 from server.settings import Settings
 
 PHOTOS = Pictures(data="flowers-sample", limit=200)
-SHIPPED = ("se", "se(reduction=4)", "eca", "cbam", "coord", "sk", "danet")
-"""The networks of photos that come along, beside the plain one."""
 ROUNDS = 1000
 
 
-def latency(names: tuple[str, ...], size: int, classes: int) -> LatencyRequest:
+def latency(networks: Iterable[Variant], size: int, classes: int) -> LatencyRequest:
     """Time networks, one image a pass on one thread, beside their plain twin."""
-    variants = tuple(Variant.parse(name).model_copy(update={"weights": None, "classes": classes}) for name in names)
+    variants = tuple(variant.model_copy(update={"weights": None, "classes": classes}) for variant in networks)
     return LatencyRequest(variants=variants, input_size=size, device="cpu", rounds=ROUNDS)
+
+
+def photo_networks() -> Iterator[Variant]:
+    """Networks with attention that come along for photos: those of the backbone that a bare name means."""
+    host = Variant.parse("none")
+    for variant in shipped():
+        if (variant.backbone, variant.backbone_options) == (host.backbone, host.backbone_options) and variant.attention:
+            yield variant
 
 
 QUESTIONS: Mapping[str, Request[Any]] = {
     "sweep": SweepRequest(variant=Variant.parse("eca"), images=PHOTOS),
     "fold": FoldRequest(variant=Variant.parse("eca"), images=PHOTOS, rounds=100),
     "disagreement": DisagreementRequest(images=PHOTOS, limit=24),
-    "latency": latency(SHIPPED, 96, 5),
-    "latency-resnet20": latency(tuple(f"resnet20/{module}" for module in FAMILIAR), 32, 10),
+    "latency": latency(photo_networks(), 96, 5),
+    "latency-resnet20": latency((Variant.parse(f"resnet20/{module}") for module in FAMILIAR), 32, 10),
 }
-"""Name of each report -> its question; the second latency is of the networks that the shipped study is of."""
+"""Name of a shipped report -> its question; ``latency-resnet20`` times the networks of the shipped study."""
 
 
 def make(name: str, into: Path) -> str:

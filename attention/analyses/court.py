@@ -81,7 +81,7 @@ def hear(counter: Counter, rows: tuple[CountedOperation, ...]) -> Witness:
 def torch_itself(variant: Variant, size: Size, macs: int) -> Witness:
     """What torch's own counter reports: it is here, so it is run."""
     model = skeleton(variant)
-    first = next(model.parameters(), torch.empty(0, device="meta"))  # elsewhere where its numbers decide its way
+    first = next(model.parameters(), torch.empty(0, device="meta"))  # a CPU where its numbers decide its way
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 3, *height_and_width(size), device=first.device))
     by_module = counter.get_flop_counts()

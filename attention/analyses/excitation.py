@@ -47,7 +47,7 @@ class Seen:
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, labels: Sequence[str], gates: Mapping[str, torch.Tensor]) -> None:
-        """Take in the gates of a batch of images: path of a gate -> weights (B, C)."""
+        """Add the gate weights of a batch of images to what is kept: path of a gate -> weights (B, C)."""
         for label in labels:
             self.counts[label] = self.counts.get(label, 0) + 1
         for path, values in gates.items():

@@ -64,7 +64,7 @@ class Ends:
         """Gate path -> weights and numbers of images, (at most count, C) each, the outermost first."""
 
     def add(self, some: Sequence[Picture], gates: Mapping[str, Tensor]) -> None:
-        """Take in the gates of a batch of images: path of a gate -> weights (B, C)."""
+        """Add the gate weights of a batch of images to what is kept: path of a gate -> weights (B, C)."""
         numbers = torch.arange(self.seen, self.seen + len(some))
         self.seen += len(some)
         for path, gate in gates.items():

@@ -24,7 +24,7 @@ WIDE = 200
 """Columns where the output is no terminal."""
 
 WIDEST = 10_000
-"""Columns in a file, where no cell is broken."""
+"""Characters a line of a table that is written into a file: so many that no cell is broken."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +64,7 @@ class Listing(Report):
 def give_list(
     name: str, caption: str, columns: tuple[str, ...], rows: Iterable[tuple[Cell, ...]], chosen: argparse.Namespace
 ) -> None:
-    """Print a list, or write it into a file."""
+    """Print rows as a table, or write them into a file, in the form that the command line asks for."""
     table = Table(name=name, caption=caption, columns=named(*columns), rows=tuple(rows))
     give(Listing(listed=table), chosen)
 

@@ -67,7 +67,7 @@ def fitted(how: Preprocess, input_size: Size | None, fit: Literal["crop", "pad",
 
 
 def resized(image: Image.Image, how: Preprocess) -> Image.Image:
-    """Resize and crop (or pad) a photo to what a network sees, (H, W) pixels."""
+    """Resize and crop (or pad) a photo to the input size of a network, (H, W) pixels."""
     down, across = how.height_and_width
     width, height = _resized_size(image.width, image.height, how)
     left, top = _offset(width, across, how), _offset(height, down, how)

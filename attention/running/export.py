@@ -293,7 +293,8 @@ def _shape(example: Size | Tensor | Shape) -> Shape:
 
 def _side(shape: Shape) -> Size:
     """Height and width as a size is written: one number where they are equal."""
-    return shape[1] if shape[1] == shape[2] else (shape[1], shape[2])
+    side: Size = read_size(shape[1:])
+    return side
 
 
 def _noise(images: int, shape: Shape) -> Tensor:

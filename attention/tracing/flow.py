@@ -24,7 +24,7 @@ BOUNDING = names("sigmoid hardsigmoid softmax softmin tanh softsign erf expit gu
 """Operations whose results are bounded."""
 
 CHOICES = names("softmax softmin gumbel_softmax")
-"""Those of them whose results sum to 1."""
+"""Bounding operations whose results sum to 1."""
 
 LIMITING = names("clamp clip hardtanh relu6 clamp_min clamp_max")
 """Operations that cut values off, so that two limits inside 0..1 bound them."""

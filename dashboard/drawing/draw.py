@@ -23,7 +23,7 @@ from dashboard.service_sentences import translated
 WIDTH = 720
 """Of a saved picture whose chart takes the width of the page, pixels."""
 FEW = 2
-"""Sentences before a report that are not folded."""
+"""Most caveats that stand open before a report; more are folded into one line."""
 SCALE = 2
 """Pixels of a saved PNG for each of the chart."""
 

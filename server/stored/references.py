@@ -1,10 +1,10 @@
 """What a question names, however deep inside: networks, photos, data sets; and what to call it in a list."""
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from attention.data.files import IMAGE
 from attention.grid import Grid
 from attention.spec import Pictures, Plain, Request, Variant
 
@@ -13,10 +13,8 @@ NAMED = 3
 """How many networks a title names."""
 
 
-PHOTO = re.compile(r"[0-9a-f]{64}")
-"""The form of a photo's id; fingerprints of data sets in the report of a study have it, too."""
 PHOTO_FIELDS = ("image", "images")
-"""Fields of questions that hold ids of photos."""
+"""Fields of questions that hold ids of photos; fingerprints of data sets have the same form."""
 
 
 def variants(value: object) -> Iterator[Variant]:
@@ -79,7 +77,7 @@ def photos(question: Mapping[str, Any]) -> tuple[str, ...]:
 
 def names_photo(field: str, text: str) -> bool:
     """Whether a text in a field of a question is the id of a photo."""
-    return field in PHOTO_FIELDS and PHOTO.fullmatch(text) is not None
+    return field in PHOTO_FIELDS and IMAGE.fullmatch(text) is not None
 
 
 def data_sets(value: object) -> Iterator[str]:

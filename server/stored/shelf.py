@@ -52,7 +52,7 @@ class Shelf:
                 raise kind.missing(name)
 
     def use(self) -> int:
-        """Sum up the bytes that the asking key keeps, of all kinds."""
+        """Sum the bytes of everything that the asking API key has stored."""
         return sum(kind.extent().bytes for kind in self.kinds)
 
     def check_room(self, size: int) -> None:

@@ -1,6 +1,8 @@
 """What was wrong once, in a real browser: order after two clicks, links in a fresh session, phones, two languages."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +34,19 @@ def marks(page: "Page") -> dict[str, float]:
         share = float(told["probability"].rstrip("%")) / (100 if told["probability"].endswith("%") else 1)
         found[told["class"]] = max(found.get(told["class"], 0.0), share)
     return found
+
+
+@contextmanager
+def in_chinese(page: "Page") -> Iterator["Page"]:
+    """Open a page's address in a fresh session of a browser that asks for Chinese."""
+    context = page.context.browser.new_context(locale="zh-CN")  # type: ignore[union-attr]
+    try:
+        other = context.new_page()
+        other.set_default_timeout(60_000)
+        other.goto(page.url)
+        yield other
+    finally:
+        context.close()
 
 
 def test_classes_stand_in_the_order_of_the_second_photo_too(page: "Page", address: str) -> None:
@@ -89,17 +104,11 @@ def test_a_choice_is_in_the_address_and_a_fresh_session_shows_it_in_the_other_la
     page.get_by_role("radio", name="layer 3.2").click()
     page.wait_for_url(re.compile(r"layer=3\.2"))
     settle(page)
-    context = page.context.browser.new_context(locale="zh-CN")  # type: ignore[union-attr]
-    try:
-        other = context.new_page()
-        other.set_default_timeout(60_000)
-        other.goto(page.url)
+    with in_chinese(page) as other:
         expect(other.get_by_role("heading", name="观察")).to_be_visible()
         expect(other.get_by_text("不属于任何一类")).to_be_visible()
         expect(other.get_by_role("radio", name="第 3.2 层")).to_be_checked()
         expect(other.locator("html")).to_have_attribute("lang", "zh-Hans")
-    finally:
-        context.close()
 
 
 def test_the_language_stays_from_page_to_page(page: "Page", address: str) -> None:
@@ -138,16 +147,10 @@ def test_a_new_study_keeps_its_choices_on_the_way_back_and_in_a_fresh_session(
     expect(dialog.get_by_label("Seeds", exact=True)).to_have_value("4")
     assert page.evaluate("document.querySelector('[role=dialog]').scrollWidth") <= width
     settle(page)
-    context = page.context.browser.new_context(locale="zh-CN")  # type: ignore[union-attr]
-    try:
-        other = context.new_page()
-        other.set_default_timeout(60_000)
-        other.goto(page.url)
+    with in_chinese(page) as other:
         expect(other.get_by_role("button", name="开始实验")).to_be_visible()
         expect(other.get_by_text("网络：None, CBAM, SK, GC")).to_be_visible()
         expect(other.get_by_label("种子数", exact=True)).to_have_value("4")
-    finally:
-        context.close()
 
 
 @pytest.mark.parametrize("where", PAGES)

@@ -19,7 +19,7 @@ from dashboard.service_sentences import translated
 from dashboard.widgets import data_sets, forms, gates
 
 CARD = 184
-"""Width of an image with its answers, pixels: six in a row of a desktop, two on a phone."""
+"""Pixels across a card with an image and its answers: six cards fit in a row of a desktop, two of a phone."""
 DEFAULT: tuple[Variant, ...] = DisagreementRequest.model_fields["variants"].default
 
 
