@@ -218,11 +218,11 @@ class DataFolder:
         path = self.path(name)
         if path is None:
             raise NotFound(f"There is no data set {name!r}.")
-        chosen = self.choices(name) if choices is None else choices
         kept = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
-        if kept is not None and kept.files == self._files(name) and kept.intake.inventory.choices == chosen:
-            return kept.intake
-        intake = take_inventory(path, chosen, on_image)
+        known = kept.intake if kept is not None and kept.files == self._files(name) else None
+        if known is not None and choices in (None, known.inventory.choices):
+            return known
+        intake = take_inventory(path, self.choices(name) if choices is None else choices, on_image)
         self._keep(name, intake)
         return intake
 

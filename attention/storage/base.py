@@ -10,9 +10,8 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from attention.errors import StorageFailed
 
@@ -36,8 +35,7 @@ State = list[tuple[str, int, int]]
 """Names, bytes and times (ns since 1970): another list when any of it may have changed."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A file or folder as far as a listing tells; ``changed`` (ns since 1970) is another one after it was replaced."""
 
     name: str

@@ -1,7 +1,6 @@
 """Files in a folder of this machine, or in one that several machines share."""
 
 import os
-import posixpath
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -100,7 +99,7 @@ def _entries(path: str, name: str, deep: bool) -> Iterator[Entry]:
         return
     for entry in inside:
         with suppress(FileNotFoundError):
-            folder, below = entry.is_dir(), posixpath.join(name, entry.name)
+            folder, below = entry.is_dir(), f"{name}/{entry.name}"
             if not (deep and folder):
                 if deep or not entry.name.startswith("."):
                     about = entry.stat()

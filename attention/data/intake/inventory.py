@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -34,8 +35,7 @@ def uncounted(done: int, total: int) -> None:
     """Ignore how many images were read."""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One image of a data set, in the order its source gives them; ``split`` is None for one that cannot be read."""
 
     name: str
