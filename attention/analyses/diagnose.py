@@ -14,7 +14,7 @@ from attention.analyses import analyses
 from attention.analyses.plan import arm_key, run_cards
 from attention.analysis import AnyLab
 from attention.build import build, published_placement
-from attention.counting.published import GROUPS, MIOU, Group, Result
+from attention.counting.published import GROUPS, TOP1, Group, Result
 from attention.data.sampling import batches, how_many
 from attention.gate import AttentionModule
 from attention.interventions.diagnosis import BATCH, FIRST_LOOK, KINDS, LOOKS, effects, in_order, units
@@ -195,7 +195,7 @@ def published_gain(variant: Variant) -> tuple[float | None, str]:
     def pair(group: Group) -> tuple[Result, Result] | None:
         by = {result.attention: result for result in reversed(group.results)}  # the first of a module stays
         ours, plain = by.get(variant.attention or ""), by.get("none")
-        return (ours, plain) if ours and plain and group.metric != MIOU else None
+        return (ours, plain) if ours and plain and group.metric == TOP1 else None
 
     fitting = [(group, found) for group in GROUPS if (found := pair(group))]
     if not fitting:

@@ -91,6 +91,15 @@ def test_other_papers_pairs() -> None:
     assert dict(scores("eca_resnet50"))["cbam"] == dict(scores("cbam_resnet50"))["cbam"]
 
 
+def test_what_repositories_give_of_gcnet_and_triplet_attention() -> None:
+    assert scores("gc_coco") == [("none", 37.3), ("gc", 38.5), ("gc", 38.9)]
+    assert scores("gc_coco_2x") == [("none", 38.2), ("gc", 39.7), ("gc", 40.0)]
+    assert scores("gc_coco_sync") == [("none", 38.8), ("gc", 41.0), ("gc", 41.4)]
+    assert all("boxes" in KNOWN[key].metric for key in ("gc_coco", "gc_coco_2x", "gc_coco_sync"))
+    assert [error for _, error in errors("triplet_resnet18")] == [29.67, 28.91]
+    assert [error for _, error in errors("triplet_resnet50")] == [23.88, 22.52]
+
+
 # Millions of parameters as the same tables give them.
 @pytest.mark.parametrize(
     ("key", "millions", "digits"),
@@ -98,6 +107,8 @@ def test_other_papers_pairs() -> None:
         ("sk_resnext50", (25.0, 25.4, None, None, 27.5), 1),  # it gives 27.7 for CBAM and SE, which are 27.56 and 27.54
         ("cbam_resnet50", (25.56, 28.09, 28.09), 2),
         ("ca_mobilenetv2", (3.50, 3.89, 3.89, 3.95), 2),
+        ("triplet_resnet18", (11.69, 11.69), 2),
+        ("triplet_resnet50", (25.56, 25.56), 2),
         ("insight_resnet50", (25.56, 28.09, 25.92, 28.09, None), 2),
     ],
 )
