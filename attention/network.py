@@ -8,8 +8,8 @@ from attention.counting.cost import count
 from attention.data.preprocessing import fitted
 from attention.errors import InvalidRequest
 from attention.gate import sites
+from attention.models.own_models import OwnModel, get, renewed
 from attention.names import height_and_width
-from attention.own_models import OwnModel, get, renewed
 from attention.reports.checkpoints import LoadReport, WeightsState
 from attention.reports.compare import PhotoInput
 from attention.reports.network import Network, OutputKind

@@ -13,8 +13,8 @@ from attention.counting.conventions import counts
 from attention.counting.ledger import CountedOperation, Ledger, walk
 from attention.errors import InvalidRequest
 from attention.gate import Gate, OwnGates, own_gates, slots
+from attention.models.own_models import renewed
 from attention.names import Size, height_and_width, write_size
-from attention.own_models import renewed
 from attention.reports.cost import Cost, GateShape, LayerCost, ModuleCost, VariantCost
 from attention.spec import Variant
 

@@ -28,7 +28,7 @@ from attention.backbones import Backbone
 from attention.data.files import owned_name
 from attention.errors import InvalidRequest
 from attention.gate import Gate, Slot, ablate, capture, gates, own_gates, sites, slots
-from attention.operations import operation
+from attention.models.operations import operation
 from attention.reports.checkpoints import Card
 from attention.reports.gates import GateSite
 from attention.spec import Ablation, GateKind, Pictures, Variant

@@ -14,12 +14,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from attention.aliases import canonical
 from attention.backbones import backbones
 from attention.errors import BadCheckpoint
 from attention.gate import Slot, slots
 from attention.modules import modules
 from attention.names import Size, height_and_width
+from attention.registry.aliases import canonical
 from attention.reports.checkpoints import Card, FreshModule, LoadReport
 from attention.spec import Variant
 from attention.weights import key_names

@@ -12,9 +12,9 @@ import streamlit as st
 from pydantic import ValidationError
 from streamlit.delta_generator import DeltaGenerator
 
-from attention.aliases import canonical, renamings
 from attention.errors import AttentionError
 from attention.names import BARE, split_names
+from attention.registry.aliases import canonical, renamings
 from attention.reports.catalog import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import Options, OptionValue, Placement, Variant
 from dashboard.drawing import theme, words

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from attention.data.files import IMAGE
-from attention.grid import Grid
+from attention.reports.grid import Grid
 from attention.spec import Pictures, Plain, Request, Variant
 
 TITLE_LETTERS = 200

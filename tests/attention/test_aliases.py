@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from attention.aliases import Names, canonical, combined, find, former_spellings, letters, renamings
 from attention.backbones import backbones
 from attention.build import resolve
 from attention.errors import AttentionError, BadOption, UnknownName
 from attention.modules import modules
+from attention.registry.aliases import Names, canonical, combined, find, former_spellings, letters, renamings
 from attention.spec import Recipe, Variant
 from attention.training.study import Task
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from attention import own_models
 from attention.build import build
 from attention.errors import InvalidRequest
-from attention.own_models import OwnModel
-from attention.seeding import SEEDING
+from attention.models import own_models
+from attention.models.own_models import OwnModel
+from attention.models.seeding import SEEDING
 from attention.spec import Variant
 from tests.attention.own import SIDE, Classifier
 

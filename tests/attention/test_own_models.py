@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 import attention
-from attention import own_models
 from attention.build import build, skeleton
 from attention.data.files import samples
 from attention.errors import InvalidRequest, UnknownName
 from attention.gate import ablate, capture, gates, sites
 from attention.interventions.fold import fold_model, foldable
 from attention.lab import Lab
+from attention.models import own_models
 from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Preprocess, Variant

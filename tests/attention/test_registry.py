@@ -8,8 +8,8 @@ import pytest
 from pydantic import Field
 
 from attention.errors import BadOption, UnknownName
-from attention.options import check, schema
 from attention.registry import Registry
+from attention.registry.options import check, schema
 
 
 def test_a_file_in_the_folder_is_all_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 import dashboard
-from attention import own_models
 from attention.client import Client
+from attention.models import own_models
 from dashboard import connect
 from server.app import create_app
 from server.settings import Settings

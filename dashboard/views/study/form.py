@@ -9,9 +9,9 @@ import streamlit as st
 from pydantic import ValidationError
 
 from attention.client import ServiceError
-from attention.grid import Grid
 from attention.names import split_names
 from attention.reports.catalog import Catalog, ModuleEntry
+from attention.reports.grid import Grid
 from attention.reports.plan import PlanRequest
 from attention.reports.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.study import StudyRequest

@@ -12,18 +12,18 @@ from starlette.testclient import TestClient
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.backbones import backbones
 from attention.counting import cost
 from attention.counting.cost import count
 from attention.data.files import samples
 from attention.errors import TooLarge
-from attention.grid import Grid
+from attention.models import own_models
+from attention.models.own_models import OwnModel
 from attention.modules import modules
-from attention.options import schema
-from attention.own_models import OwnModel
+from attention.registry.options import schema
 from attention.reports.compare import CompareRequest
+from attention.reports.grid import Grid
 from attention.reports.latency import LatencyRequest
 from attention.reports.study import StudyRequest
 from attention.reports.sweep import SweepRequest

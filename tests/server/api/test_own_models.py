@@ -7,9 +7,9 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
-from attention import own_models
 from attention.data.files import samples
 from attention.errors import InvalidRequest
+from attention.models import own_models
 from server.app import create_app
 from server.catalog import catalog
 from server.jobs.worker import run_job

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
-from attention.aliases import Names, find, hint
 from attention.errors import UnknownName
+from attention.registry.aliases import Names, find, hint
 
 T = TypeVar("T")
 

@@ -26,10 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from attention.errors import AttentionError, InvalidRequest, NotFound, UnknownName, did_you_mean
+from attention.models.one_pass import Measured, measure, stated_size
+from attention.models.seeding import SEEDING
 from attention.names import Size, read_size
-from attention.one_pass import Measured, measure, stated_size
 from attention.reports.network import OutputKind
-from attention.seeding import SEEDING
 from attention.spec import Preprocess
 
 GROUP = "attention_lab.models"

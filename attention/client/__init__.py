@@ -9,7 +9,7 @@
 
 What takes its time runs as a job, and `ask` waits for it. To do something else meanwhile: ``client.submit(request)``
 gives the job, ``client.wait(job, progress=True)`` its end, ``client.report(job.id, StudyReport)`` what is known so far.
-`attention.async_client.AsyncClient` has the same methods, to be awaited.
+`attention.client.async_client.AsyncClient` has the same methods, to be awaited.
 
 Whatever goes wrong at the service is a ServiceError whose text is a sentence for the person who can fix it.
 """

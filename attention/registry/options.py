@@ -10,8 +10,8 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from attention.aliases import Names
 from attention.errors import BadOption, did_you_mean
+from attention.registry.aliases import Names
 
 
 @cache

@@ -11,7 +11,7 @@ class Seeding:
 
     torch has one generator of random numbers for all threads, and another seed must not come in between. A module that
     needs the side of its map has a plain network made meanwhile by the same thread; the builder of a user's model runs
-    in a thread of its own (see `attention.own_models`), and may have networks made, too.
+    in a thread of its own (see `attention.models.own_models`), and may have networks made, too.
     """
 
     def __init__(self) -> None:
