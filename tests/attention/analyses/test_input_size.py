@@ -32,7 +32,7 @@ from attention.reports.seen import SeenRequest
 from attention.spec import Ablation, Pictures, Preprocess, Variant
 from attention.watch import watch
 from tests.attention.direct_lab import DirectLab
-from tests.attention.own import Excite, seeded
+from tests.attention.models.own import Excite, seeded
 
 PLAIN = Variant.parse("resnet20/none")
 

@@ -17,7 +17,7 @@ from attention.models.own_models import OwnModel
 from attention.reports.court import CourtReport, CourtRequest, Witness
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab
-from tests.attention.own import Detector, seeded
+from tests.attention.models.own import Detector, seeded
 
 RULES = {counter.name: counter for counter in COUNTERS}
 

@@ -32,7 +32,7 @@ from server.answers.size_limits import check_at_once, check_networks
 from server.app import create_app
 from server.settings import Settings
 from server.stored.references import images, variants
-from tests.attention.own import Classifier
+from tests.attention.models.own import Classifier
 from tests.server.conftest import photo
 
 RESNET18 = 11_689_512

@@ -14,7 +14,7 @@ from dashboard.drawing import classes as drawing
 from dashboard.views.study import charts
 from server.settings import Settings
 from tests.dashboard.page_parts import page_of, table, texts
-from tests.dashboard.test_study_page import claimed, drawn, rows, study
+from tests.dashboard.views.test_study_page import claimed, drawn, rows, study
 
 RIGHT = {0: (4000, 4500), 1: (4200, 4400)}
 """Seed -> test images of 5,000 a class that are told rightly, by every arm."""

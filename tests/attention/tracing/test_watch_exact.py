@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from attention.errors import InvalidRequest
 from attention.spec import Ablation, AblationKind, Pictures
 from attention.watch import ablate, capture, watch
-from tests.attention import gated
-from tests.attention.gated import CHANNELS, Classifier, Function, Spelling, SqueezeExcitation
+from tests.attention.tracing import gated
+from tests.attention.tracing.gated import CHANNELS, Classifier, Function, Spelling, SqueezeExcitation
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from attention.models import own_models
 from attention.models.own_models import OwnModel
 from attention.models.seeding import SEEDING
 from attention.spec import Variant
-from tests.attention.own import SIDE, Classifier
+from tests.attention.models.own import SIDE, Classifier
 
 PLAIN = Variant.parse("resnet20(width=4)/none")
 

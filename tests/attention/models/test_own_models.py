@@ -19,7 +19,7 @@ from attention.models import own_models
 from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Preprocess, Variant
-from tests.attention.own import SIDE, Classifier, Detector, Excite, Inverted, Scale, Segmenter, Twice, seeded
+from tests.attention.models.own import SIDE, Classifier, Detector, Excite, Inverted, Scale, Segmenter, Twice, seeded
 
 PHOTOS = tuple(sample.id for sample in samples()[:2])
 IMAGES = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))

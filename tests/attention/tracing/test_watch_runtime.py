@@ -20,8 +20,8 @@ from attention.build import build
 from attention.errors import InvalidRequest
 from attention.spec import Variant
 from attention.watch import ablate, capture, watch
-from tests.attention import gated
-from tests.attention.gated import CHANNELS, Classifier, Function, SqueezeExcitation
+from tests.attention.tracing import gated
+from tests.attention.tracing.gated import CHANNELS, Classifier, Function, SqueezeExcitation
 
 PATHS = ["layer1.0.attention", "layer2.0.attention", "layer2.1.attention"]
 

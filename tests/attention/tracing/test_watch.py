@@ -14,8 +14,8 @@ from attention.errors import InvalidRequest
 from attention.gate import gates as own_gates
 from attention.spec import Variant
 from attention.watch import capture, watch
-from tests.attention import gated
-from tests.attention.gated import CHANNELS, Classifier, Function, Spelling, SqueezeExcitation
+from tests.attention.tracing import gated
+from tests.attention.tracing.gated import CHANNELS, Classifier, Function, Spelling, SqueezeExcitation
 
 
 def maps(*shape: int) -> Tensor:

@@ -12,7 +12,7 @@ from server.access.keys import create_key
 from server.app import create_app
 from server.settings import Settings
 from tests.dashboard.conftest import APP
-from tests.dashboard.test_stored_page import opened
+from tests.dashboard.views.test_stored_page import opened
 
 Ask = Callable[[str], Client]
 

@@ -19,7 +19,7 @@ from attention.registry.aliases import Names, canonical, combined, find, former_
 from attention.spec import Recipe, Variant
 from attention.training.study import Task
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 KNOWN = (
     Names("coord", aliases=("CA",), former=("coordinate",), former_options={"ratio": "reduction"}),
