@@ -1,10 +1,10 @@
 """What the service is compared with: the networks without any server, and the servers that people write around them.
 
-    python -m benchmarks.rivals bare VARIANT               # reads turns from standard input, see `bare`
-    python -m benchmarks.rivals naive VARIANT PORT         # one FastAPI endpoint, a forward pass for each photo
+    python -m benchmarks.load.rivals bare VARIANT               # reads turns from standard input, see `bare`
+    python -m benchmarks.load.rivals naive VARIANT PORT         # one FastAPI endpoint, a forward pass for each photo
 
-`benchmarks.rival_litserve` is a third. All run the network as it is built, on photos decoded and prepared by the same
-functions as the service's. Each server answers a photo in the form field ``image`` with its five likeliest classes.
+`benchmarks.load.rival_litserve` is a third. All run the network as it is built, on photos decoded and prepared by the
+same functions as the service's. Each answers a photo in the form field ``image`` with its five likeliest classes.
 """
 
 import argparse

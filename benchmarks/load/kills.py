@@ -1,6 +1,6 @@
 """Whether what a service promised is there after it was killed in the middle of load, again and again.
 
-    python -m benchmarks.kills [--rounds N] [--seed N]
+    python -m benchmarks.load.kills [--rounds N] [--seed N]
 
 In each round ``python -m server`` is started on the same data folder and clients upload photos and data sets, ask
 questions whose answers have a ``Report-Id``, and queue jobs, until the process is killed (kill -9) at a random moment.

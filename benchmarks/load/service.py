@@ -1,12 +1,12 @@
 """CPU time per photo of the whole server with 16 clients at once, beside the bare network and other servers.
 
-    python -m benchmarks.service [VARIANT] [--turns N] [--photos N] [--without naive litserve]
+    python -m benchmarks.load.service [VARIANT] [--turns N] [--photos N] [--without naive litserve]
 
 Service: ``python -m server`` in a process of its own; 16 clients send a 224-pixel JPEG each in one multipart request to
 ``POST /v1/compare`` and read the whole answer. Bare: another process decodes the same photos, prepares them and runs
 the same network, as it is built, on batches of 16: on all cores as torch does by itself, and once more on one thread,
-which takes less CPU time and longer by the clock. The others are in `benchmarks.rivals`. All take turns; only the CPU
-time of the servers' processes counts, with all their children. Every request carries other bytes, so nothing is
+which takes less CPU time and longer by the clock. The others are in `benchmarks.load.rivals`. All take turns; only the
+CPU time of the servers' processes counts, with all their children. Every request carries other bytes, so nothing is
 answered twice, but for those that measure just that. Between its turns a server is stopped.
 
 A lone client's time is by the clock: the median over its requests in a turn, beside the median of decoding and a
@@ -140,7 +140,7 @@ class Bare:
     def __init__(self, variant: str, folder: Path) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.rivals", "bare", variant],
+            [sys.executable, "-m", "benchmarks.load.rivals", "bare", variant],
             env=ENVIRONMENT,
             text=True,
             stdin=subprocess.PIPE,
@@ -168,7 +168,7 @@ def start(kind: str, variant: str, folder: Path) -> Server:
         command, path, fields = ["server"], "/v1/compare", {"variants": variant}
     else:
         environment, path, fields = dict(os.environ), "/predict", {}
-        command = ["benchmarks.rival_litserve"] if kind == "litserve" else ["benchmarks.rivals", kind]
+        command = ["benchmarks.load.rival_litserve"] if kind == "litserve" else ["benchmarks.load.rivals", kind]
         command += [variant, str(port)]
     environment.setdefault("ATTENTION_LOG_LEVEL", "warning")
     process = subprocess.Popen(

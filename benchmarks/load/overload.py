@@ -1,6 +1,6 @@
 """What a service answers that is asked by ten times as many clients as it has room for.
 
-    python -m benchmarks.overload [VARIANTS] [--turns N] [--seconds S] [--workers N] [--queue N] [--impolite]
+    python -m benchmarks.load.overload [VARIANTS] [--turns N] [--seconds S] [--workers N] [--queue N] [--impolite]
 
 The service is ``python -m server`` in a process of its own, with room for ``workers + queue`` questions. Clients send a
 photo each to ``POST /v1/compare``, no two alike, read the answer and ask again. In each turn there are first as many
@@ -26,9 +26,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.crowd import ANSWERED, REFUSED, Answer, Crowd, comparison, quantile
+from benchmarks.load.crowd import ANSWERED, REFUSED, Answer, Crowd, comparison, quantile
+from benchmarks.load.service import photos
 from benchmarks.measure import line
-from benchmarks.service import photos
 
 WARM_UP = 0.3
 """The share of a stretch whose answers do not count for quantiles: those who came first found an empty queue."""

@@ -1,7 +1,7 @@
 """CPU time of POST /v1/compare in this checkout beside another one, such as the code before a change.
 
     git worktree add ../before REVISION
-    python -m benchmarks.revision ../before [--turns N] [--photos N]
+    python -m benchmarks.load.revision ../before [--turns N] [--photos N]
 
 Each checkout answers through its own application in a process of its own, with the same packages; they take turns.
 Every photo is another one, and asks three networks of ResNet-20 without trained weights, which both checkouts know.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.measure import line, paired_ratio
 
-HERE = Path(__file__).parents[1]
+HERE = Path(__file__).parents[2]
 NETWORKS = "resnet20(width=8)/none,resnet20(width=8)/se,resnet20(width=8)/eca"
 ANSWER = """
 import io, sys, tempfile, time

@@ -1,6 +1,6 @@
 """Whether a service stays within its memory budget that is asked about one network after another.
 
-    python -m benchmarks.soak [--networks N] [--memory-mb N]
+    python -m benchmarks.load.soak [--networks N] [--memory-mb N]
 
 ``python -m server`` answers comparisons by four clients, each about a network that no other question names, with photos
 that are all different. Its memory is read after each question, the shares in ``/metrics`` after every eighth. It is
@@ -20,8 +20,8 @@ from typing import NamedTuple
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.overload import running
-from benchmarks.service import photos
+from benchmarks.load.overload import running
+from benchmarks.load.service import photos
 
 CLIENTS = 4
 FIRST = 16

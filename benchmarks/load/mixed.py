@@ -1,9 +1,9 @@
 """How long clients wait for answers while a study trains on the same machine.
 
-    python -m benchmarks.mixed [VARIANTS] [--turns N] [--seconds S] [--clients N]
+    python -m benchmarks.load.mixed [VARIANTS] [--turns N] [--seconds S] [--clients N]
 
-In each turn 24 clients ask ``python -m server`` as in `benchmarks.overload`, within its capacity; first alone, then
-beside a study that trains as a job. The study goes on for longer than it is looked at, and is cancelled in the end.
+In each turn 24 clients ask ``python -m server`` as in `benchmarks.load.overload`, within its capacity; first alone,
+then beside a study that trains as a job. The study goes on for longer than it is looked at, and then cancelled.
 """
 
 import argparse
@@ -18,10 +18,10 @@ import httpx2
 import numpy as np
 from PIL import Image
 
-from benchmarks.crowd import ANSWERED, Crowd, comparison, quantile
+from benchmarks.load.crowd import ANSWERED, Crowd, comparison, quantile
+from benchmarks.load.overload import Service, Stretch, running
+from benchmarks.load.service import photos
 from benchmarks.measure import line
-from benchmarks.overload import Service, Stretch, running
-from benchmarks.service import photos
 
 DATA = "noise"
 IMAGES = 512

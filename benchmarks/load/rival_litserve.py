@@ -1,7 +1,7 @@
 """The network behind LitServe, which decodes and batches in a process of its own.
 
 pip install litserve
-python -m benchmarks.rival_litserve VARIANT PORT
+python -m benchmarks.load.rival_litserve VARIANT PORT
 """
 
 import argparse
@@ -13,7 +13,7 @@ from fastapi import Request
 
 from attention.build import build
 from attention.spec import Variant
-from benchmarks.rivals import preparing
+from benchmarks.load.rivals import preparing
 
 BATCH = 16
 WAIT_S = 0.01

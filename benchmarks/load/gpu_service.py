@@ -1,6 +1,6 @@
 """How many photos a second the service answers for many clients, beside the bare network on the same device.
 
-    python -m benchmarks.gpu_service [VARIANT] [--device cuda] [--clients 64] [--seconds 15] [--dtype bfloat16]
+    python -m benchmarks.load.gpu_service [VARIANT] [--device cuda] [--clients 64] [--seconds 15] [--dtype bfloat16]
 
 The service runs in a process of its own, with recorded graphs on CUDA; each client sends photos of 224 pixels that
 nobody has sent before and reads the whole answer. Then, with the service ended, the bare network runs on made-up images
@@ -21,7 +21,7 @@ from attention.running.device import best_device, device_name
 from attention.running.fused import fused_copy
 from attention.running.timing import synchroniser
 from attention.spec import Variant
-from benchmarks import crowd, service
+from benchmarks.load import crowd, service
 
 
 def served(variant: str, clients: int, seconds: float, port_host: str, port: int) -> str:

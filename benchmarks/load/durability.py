@@ -1,6 +1,6 @@
 """What it costs that an answer is kept before its id is told.
 
-    python -m benchmarks.durability [VARIANTS] [--turns N] [--seconds S] [--clients N]
+    python -m benchmarks.load.durability [VARIANTS] [--turns N] [--seconds S] [--clients N]
 
 Two services answer the same comparisons in turns: one keeps every answer in its database and tells the ``Report-Id``
 after the commit, the other keeps none. The first costs the CPU time of writing, and the wait for the commit.
@@ -11,10 +11,10 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.crowd import ANSWERED, Crowd, comparison, quantile
+from benchmarks.load.crowd import ANSWERED, Crowd, comparison, quantile
+from benchmarks.load.overload import Stretch, running
+from benchmarks.load.service import CLIENTS, photos
 from benchmarks.measure import line, paired_ratio
-from benchmarks.overload import Stretch, running
-from benchmarks.service import CLIENTS, photos
 
 
 def cpu_ms(stretch: Stretch) -> float:
