@@ -34,9 +34,10 @@ def describe(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Network:
         BadCheckpoint, NotFound: its weights do not fit, or are not there.
     """
     network = resolve(variant)
-    if network.weights in (None, "shipped"):
-        checkpoints = NOWHERE  # nothing is looked for there, so all labs share what is known
-    stamp = weights.stamp(network, checkpoints)
+    if network.weights in (None, "shipped"):  # no folder is looked into, so all labs share what is known
+        checkpoints, stamp = NOWHERE, ""
+    else:
+        stamp = weights.stamp(network, checkpoints)
     if (own := _own_model(network)) is not None:
         stamp = f"{own.stamp}, {stamp}"
     return _describe(network, renamed(variant), checkpoints, stamp)
