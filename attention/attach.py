@@ -137,7 +137,7 @@ def attach(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         for path, host in chosen.items():
-            fresh = _make(module, path, shapes[path], channels_last or False, options)
+            fresh = _make(module, path, shapes[path], options)
             given = outputs[path][0]
             attached = Attached(fresh, start == "identity", channels_last or False)
             made[path] = attached.to(given.device, given.dtype).train(host.training)
@@ -212,9 +212,7 @@ def _report(
     )
 
 
-def _make(
-    module: str | Maker, path: str, shape: tuple[int, int], channels_last: bool, options: dict[str, Any]
-) -> nn.Module:
+def _make(module: str | Maker, path: str, shape: tuple[int, int], options: dict[str, Any]) -> nn.Module:
     """A new module for the channels and the side of one map.
 
     Raises:

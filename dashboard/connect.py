@@ -90,6 +90,10 @@ def http(key: str | None = None) -> httpx2.Client:
     return httpx2.Client(base_url=address, headers=headers, timeout=120, transport=Watched(httpx2.HTTPTransport()))
 
 
+HEALTH_S = 1.5
+"""How long the service may take to say that it lives."""
+
+
 class Watched(httpx2.BaseTransport):
     """Waits for an answer for as long as the service is alive: one that hangs is known within seconds.
 
@@ -99,11 +103,10 @@ class Watched(httpx2.BaseTransport):
     Args:
         inner: sends requests.
         patience_s: how long an answer may take before the service is asked.
-        health_s: how long the service may take to say that it lives.
     """
 
-    def __init__(self, inner: httpx2.BaseTransport, patience_s: float = 2.0, health_s: float = 1.5) -> None:
-        self._inner, self._patience_s, self._health_s = inner, patience_s, health_s
+    def __init__(self, inner: httpx2.BaseTransport, patience_s: float = 2.0) -> None:
+        self._inner, self._patience_s = inner, patience_s
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """The response to a request.
@@ -131,7 +134,7 @@ class Watched(httpx2.BaseTransport):
             return answer
 
     def _require_life(self, request: httpx2.Request) -> None:
-        limits = httpx2.Timeout(self._health_s).as_dict()
+        limits = httpx2.Timeout(HEALTH_S).as_dict()
         question = httpx2.Request("GET", request.url.join("/v1/health"), extensions={"timeout": limits})
         try:
             self._inner.handle_request(question).close()

@@ -195,11 +195,11 @@ def warn_of_exposure(settings: Settings) -> None:
     try:
         if settings.access != "open":
             read_keys(settings.keys_path)
-        told = exposure(settings)
+        warning = exposure(settings)
     except UnreadableKeys as error:
         sys.exit(str(error))
-    if told is not None:
-        logging.getLogger("server").warning(told)
+    if warning is not None:
+        logging.getLogger("server").warning(warning)
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -155,13 +155,13 @@ def _code(cls: type[AttentionModule]) -> str:
 
 def _published(name: str, networks: Sequence[BackboneEntry]) -> dict[str, Placement]:
     """Where a module's paper puts it, in each backbone that has the place."""
-    found = {}
+    places = {}
     for network in networks:
         place = published_placement(Variant(backbone=network.name, attention=name))
         stages = next((stages for position, stages in network.positions.items() if position == place.position), ())
         if stages and set(place.stages or ()) <= set(stages):
-            found[network.name] = place
-    return found
+            places[network.name] = place
+    return places
 
 
 def _backbones() -> Iterator[BackboneEntry]:

@@ -46,7 +46,7 @@ class JSON(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line."""
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        told: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "time": f"{seconds}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -54,11 +54,11 @@ class JSON(logging.Formatter):
             **self._about,
         }
         if number := request_id.get():
-            told["request_id"] = number
-        told.update(getattr(record, FIELDS, {}))
+            entry["request_id"] = number
+        entry.update(getattr(record, FIELDS, {}))
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False, default=str)
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False, default=str)
 
 
 def configure(settings: Settings, **about: str) -> None:

@@ -144,11 +144,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = _primary(error.errors())
-    faults = [_fault(fault) for fault in found[:MOST_TOLD]]
+    errors = _primary(error.errors())
+    faults = [_fault(fault) for fault in errors[:MOST_TOLD]]
     detail = faults[0]["message"]
-    if len(found) > 1:
-        detail += f" (There {'is' if len(found) == 2 else 'are'} {len(found) - 1} more; see errors.)"
+    if len(errors) > 1:
+        detail += f" (There {'is' if len(errors) == 2 else 'are'} {len(errors) - 1} more; see errors.)"
     return respond(request.url.path, 422, "invalid-request", detail, faults=faults)
 
 

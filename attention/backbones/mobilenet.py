@@ -30,10 +30,10 @@ Width = Annotated[
 ]
 
 
-def rounded(channels: float, divisor: int = 8) -> int:
+def rounded(channels: float) -> int:
     """A number of channels as a multiple of 8 that is not less than nine tenths of it, as in the released code."""
-    near = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return near if near >= 0.9 * channels else near + divisor
+    near = max(8, int(channels + 4) // 8 * 8)
+    return near if near >= 0.9 * channels else near + 8
 
 
 def convolution(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1) -> nn.Module:

@@ -125,14 +125,14 @@ def read(
     else:
         data = collect(placed(path, intake), size, called, validation, contents, cache, fingerprint)
     assert data.facts is not None
-    found = intake.inventory
+    inventory = intake.inventory
     facts = data.facts.model_copy(
         update={
-            "split_by_hash": found.split_by_hash,
-            "duplicates": found.duplicates,
-            "duplicates_across_splits": found.duplicates_across_splits,
-            "label_conflicts": found.label_conflicts,
-            "inventory": found,
+            "split_by_hash": inventory.split_by_hash,
+            "duplicates": inventory.duplicates,
+            "duplicates_across_splits": inventory.duplicates_across_splits,
+            "label_conflicts": inventory.label_conflicts,
+            "inventory": inventory,
         }
     )
     return replace(data, facts=facts)

@@ -116,12 +116,12 @@ class DataFolder:
 
     def all(self) -> tuple[Listed, ...]:
         """List every data set that a study can name: own ones by name, then those that come along."""
-        found: dict[str, Listed] = {}
+        data_sets: dict[str, Listed] = {}
         for store, entry in self._placed():
             listed = self._look(store, entry)
             if listed is not None and NAME.fullmatch(listed.name):
-                found.setdefault(listed.name, listed)
-        return tuple(sorted(found.values(), key=lambda listed: (listed.shipped, listed.name)))
+                data_sets.setdefault(listed.name, listed)
+        return tuple(sorted(data_sets.values(), key=lambda listed: (listed.shipped, listed.name)))
 
     def get(self, name: str) -> Listed | None:
         """The data set of a name; None if there is none."""
@@ -144,14 +144,14 @@ class DataFolder:
 
     def adopt(
         self,
-        made: Path,
+        arrived: Path,
         name: str,
         choices: Choices = AS_FOUND,
         *,
         replaces: bool = False,
         on_image: OnImage = uncounted,
     ) -> Listed:
-        """Read an archive through and give it its name; ``made`` lies in the same folder, and is gone if all is well.
+        """Read an archive through and give it its name; ``arrived`` lies in the same folder, and is gone if all is well.
 
         Args:
             replaces: take the place of a data set of that name, which stays if this one is refused.
@@ -160,18 +160,18 @@ class DataFolder:
             BadData, TooLarge: it is not a data set that can be trained on.
             Conflict: the name is taken.
         """
-        intake = self.preview(made, name, choices, on_image)
+        intake = self.preview(arrived, name, choices, on_image)
         check(intake.inventory, name)
         if not replaces:
             self.check_free(name)
-        ending = _ending(made)
+        ending = _ending(arrived)
         before = [entry.name for store, entry in self._placed(name) if store is not SHIPPED] if replaces else []
         aside = f"datasets/.{name}.replaced"
         self.file_store.remove(aside)
         try:
             for entry in before:
                 self.file_store.move(entry, aside)
-            self.file_store.create(f"datasets/{name}{ending}", made)
+            self.file_store.create(f"datasets/{name}{ending}", arrived)
         except BaseException as error:
             for entry in before:
                 with suppress(FileNotFoundError, FileExistsError):
@@ -186,24 +186,24 @@ class DataFolder:
             raise NotFound(f"The data set {name!r} was removed while it was brought in.")
         return listed
 
-    def preview(self, made: Path, name: str, choices: Choices = AS_FOUND, on_image: OnImage = uncounted) -> Intake:
+    def preview(self, arrived: Path, name: str, choices: Choices = AS_FOUND, on_image: OnImage = uncounted) -> Intake:
         """Read an archive through without keeping it; sentences call it as it shall be called.
 
         Raises:
             BadData, TooLarge: it is nothing that can be read.
         """
-        called = f"{name}{_ending(made)}"
-        if not _ending(made):
-            with made.open("rb") as file:
+        called = f"{name}{_ending(arrived)}"
+        if not _ending(arrived):
+            with arrived.open("rb") as file:
                 kind = file_kind(file.read(HEAD_BYTES)).name
             raise BadData(
                 f"The data set {name} is no zip or tar but {article(kind)} {kind}. Pack a folder for each class, with "
                 "photos in it, as a zip."
             )
         try:
-            return take_inventory(made, choices, on_image)
+            return take_inventory(arrived, choices, on_image)
         except AttentionError as error:
-            raise type(error)(str(error).replace(made.name, called)) from None
+            raise type(error)(str(error).replace(arrived.name, called)) from None
 
     def intake(self, name: str, on_image: OnImage = uncounted, choices: Choices | None = None) -> Intake:
         """What a data set is, in full; read through now if that was not done since it changed.
@@ -288,14 +288,14 @@ class DataFolder:
             (record.name, record.label, record.split, record.digest.hex(), record.content.hex())
             for record in intake.records
         ]
-        told = {
+        sidecar = {
             "state": json.dumps(self.state(name)),
             "files": self._files(name),
             "inventory": intake.inventory.model_dump(mode="json"),
             "used": vars(intake.used) if intake.used else None,
             "records": rows,
         }
-        self.file_store.write(_sidecar(_stem(name)), json.dumps(told, ensure_ascii=False).encode())
+        self.file_store.write(_sidecar(_stem(name)), json.dumps(sidecar, ensure_ascii=False).encode())
 
     def _files(self, name: str) -> str:
         """Changes whenever any file of a data set does, however deep it lies."""
@@ -331,14 +331,14 @@ def _sidecar(name: str) -> str:
 def _read_sidecar(file_store: FileStore, name: str, changed: int) -> Kept | None:
     """What is kept of a data set; None if nothing is, or if it is damaged."""
     try:
-        told = json.loads(file_store.read(_sidecar(name)))
+        sidecar = json.loads(file_store.read(_sidecar(name)))
         records = tuple(
             Record(title, label, split, bytes.fromhex(digest), bytes.fromhex(content))
-            for title, label, split, digest, content in told["records"]
+            for title, label, split, digest, content in sidecar["records"]
         )
-        used = PixelRange(**told["used"]) if told["used"] else None
-        intake = Intake(Inventory.model_validate(told["inventory"]), records, used)
-        return Kept(told["state"], told["files"], intake)
+        used = PixelRange(**sidecar["used"]) if sidecar["used"] else None
+        intake = Intake(Inventory.model_validate(sidecar["inventory"]), records, used)
+        return Kept(sidecar["state"], sidecar["files"], intake)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 

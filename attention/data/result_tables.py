@@ -251,11 +251,11 @@ def _mlflow(file: ResultFile, columns: list[str], rows: list[NumberedRow], reque
         if status and cells[status].upper() not in ("FINISHED", ""):
             left_out.append(f"{where}: run {name or line} is {cells[status]}, so it has not ended.")
             continue
-        found = _named(name, request, cells, where)
-        if found is None:
+        arm_and_seed = _named(name, request, cells, where)
+        if arm_and_seed is None:
             left_out.append(f"{where}: run {name!r} names neither arm nor seed.")
         else:
-            runs.append(Result(*found, _number(cells[metric], where), where))
+            runs.append(Result(*arm_and_seed, _number(cells[metric], where), where))
     return Results(tuple(runs), "MLflow's runs", tuple(left_out))
 
 
@@ -269,8 +269,8 @@ def _of_curves(
     """
     runs, left_out = [], []
     for name, (file, curve) in curves.items():
-        found = _named(name, request, {}, file)
-        if found is None:
+        arm_and_seed = _named(name, request, {}, file)
+        if arm_and_seed is None:
             left_out.append(f"Run {name!r} of {file} names neither arm nor seed.")
             continue
         if not curve:
@@ -280,7 +280,7 @@ def _of_curves(
             raise BadTable(f"Run {name!r} of {file} has no step {step}; its last is {max(curve)}.")
         line, value = curve[step]
         where = f"Line {line} of {file}"
-        runs.append(Result(*found, _number(value, where), where))
+        runs.append(Result(*arm_and_seed, _number(value, where), where))
     return Results(tuple(runs), source, tuple(left_out))
 
 

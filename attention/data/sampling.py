@@ -55,12 +55,12 @@ def pictures(asked: Pictures, files: Files) -> Iterator[Picture]:
     path = data_path(asked.data, files)
     folder = DataFolder(files.file_store, files.any_path)
     drawn = _drawn(folder, path.stat().st_mtime_ns, asked)
-    wanted, found = set(drawn), {}
+    wanted, images = set(drawn), {}
     for number, item in enumerate(placed(path, folder.intake(asked.data))):
         if number in wanted:
-            found[number] = (item.name, item.label, item.read())
+            images[number] = (item.name, item.label, item.read())
     for number in drawn:
-        name, label, content = found.pop(number)
+        name, label, content = images.pop(number)
         yield Picture(name, label, opened(name, content))
 
 
@@ -110,8 +110,8 @@ def data_path(name: str, files: Files) -> Path:
 def label_numbers(labels: Sequence[str | None], classes: Sequence[str]) -> list[int] | None:
     """Which of a network's classes each label is; None if any is not among them."""
     numbers = {name: number for number, name in enumerate(classes)}
-    found = [numbers.get(label) if label is not None else None for label in labels]
-    return None if None in found else [number for number in found if number is not None]
+    label_indices = [numbers.get(label) if label is not None else None for label in labels]
+    return None if None in label_indices else [number for number in label_indices if number is not None]
 
 
 def why_unlabelled(labels: Sequence[str | None], classes: Sequence[str], asked: Pictures) -> str:

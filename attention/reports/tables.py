@@ -258,7 +258,7 @@ def heading(report: Plain) -> str:
     return str(getattr(report, "headline", ""))
 
 
-def listed(name: str, value: object, above: dict[str, tuple[Column, Cell]] | None = None) -> Iterator[Table]:
+def listed(name: str, value: object) -> Iterator[Table]:
     """Make a table of the items in a field, and one of each list inside of them."""
     if not (isinstance(value, tuple) and value and all(isinstance(item, Plain) for item in value)):
         return

@@ -21,9 +21,9 @@ def word(kind: str) -> str:
     return f"{sign} {say(text)}".strip()
 
 
-def points(value: float, digits: int = 2) -> str:
+def points(value: float) -> str:
     """A difference in points with its sign and a true minus: −0.55."""
-    return f"{value:+.{digits}f}".replace("-", "−")
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def interval(found: Interval, margin: float | None = None) -> str:

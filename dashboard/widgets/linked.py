@@ -113,8 +113,6 @@ def number(
     high: float,
     key: str,
     default: float | None,
-    *,
-    state: str | None = None,
     **more: Any,
 ) -> Any:
     """A number within limits, or None where ``default`` is None and the field is empty."""
@@ -126,12 +124,11 @@ def number(
             return None
         return min(max(value, low), high)
 
-    state = state or key
-    start(key, default, read, state)
-    if st.session_state[state] is not None:
-        st.session_state[state] = min(max(st.session_state[state], low), high)
+    start(key, default, read)
+    if st.session_state[key] is not None:
+        st.session_state[key] = min(max(st.session_state[key], low), high)
     empty = {"value": None} if default is None else {}
-    chosen = widget(label, low, high, key=state, persist_state="session", **empty, **more)
+    chosen = widget(label, low, high, key=key, persist_state="session", **empty, **more)
     write(key, [] if chosen is None or chosen == default else [f"{chosen:.10g}"])
     return chosen
 

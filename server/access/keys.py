@@ -164,8 +164,8 @@ class KeyRing:
             UnreadableKeys: the file cannot be read.
         """
         self._look()
-        found = TOKEN.fullmatch(token)
-        key = self._keys.get(found[1]) if found else None
+        match = TOKEN.fullmatch(token)
+        key = self._keys.get(match[1]) if match else None
         if key is None or not hmac.compare_digest(_digest(token), key.sha256):
             return None
         return key
@@ -200,10 +200,10 @@ def _digest(token: str) -> str:
 def _state(path: Path) -> tuple[int, ...] | None:
     """What changes about a file whenever it is written; None if it is not there."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
+    return status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode
 
 
 @contextmanager

@@ -97,12 +97,12 @@ class Access:
                 token = _token(scope)
                 if not token:
                     return _unauthorized(path, "", "This service asks for an API key, and there is none.")
-                found = self._accounts.of(token)
-                if found is None:
+                owner = self._accounts.of(token)
+                if owner is None:
                     return _unauthorized(
                         path, ', error="invalid_token"', "This API key is not known here, or is revoked."
                     )
-                account = found
+                account = owner
             if path == METRICS and account.asker:
                 return respond(path, 403, "not-an-operator", "The numbers of all keys are told to an operator's key.")
             account.enter()
@@ -128,8 +128,8 @@ def _token(scope: Scope) -> str:
 
 def _unauthorized(path: str, fault: str, sentence: str) -> Response:
     """RFC 6750: the challenge says which scheme, and what was wrong with what came."""
-    told = f"{sentence} Send one as `Authorization: Bearer KEY`; the operator of the service can make it."
-    return respond(path, 401, "unauthorized", told, {"WWW-Authenticate": f'Bearer realm="attention"{fault}'})
+    detail = f"{sentence} Send one as `Authorization: Bearer KEY`; the operator of the service can make it."
+    return respond(path, 401, "unauthorized", detail, {"WWW-Authenticate": f'Bearer realm="attention"{fault}'})
 
 
 def exposure(settings: Settings) -> str | None:

@@ -39,7 +39,7 @@ def differences(before: Any, after: Any) -> ReportChanges:
             heapq.heapreplace(first, entry)
     shown = tuple(
         Difference(path=_path(place), before=_short(old), after=_short(new))
-        for _, _, place, old, new in sorted(first, key=lambda one: one[:2], reverse=True)
+        for _, _, place, old, new in sorted(first, key=lambda difference: difference[:2], reverse=True)
     )
     return ReportChanges(count, shown, rounding)
 

@@ -95,10 +95,12 @@ def changes(before: Conditions | None, now: Conditions) -> tuple[Difference, ...
 
 
 def _flat(conditions: Conditions) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in conditions.model_dump().items():
-        found |= {f"{name} of {key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
-    return found
+        values |= (
+            {f"{name} of {key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
+        )
+    return values
 
 
 @lru_cache(maxsize=256)
@@ -121,10 +123,10 @@ def _own_model(variant: Variant) -> tuple[str, str] | None:
 def _checkpoint(variant: Variant, checkpoints: Checkpoints) -> tuple[str, str] | None:
     """A network's name and the fingerprint of its weights and of the card beside them."""
     try:
-        found = source(resolve(variant), checkpoints)
-        if found is None:
+        weights = source(resolve(variant), checkpoints)
+        if weights is None:
             return None
-        parts = [_file(path) for path in (found.path, found.path.with_suffix(".json")) if path.is_file()]
+        parts = [_file(path) for path in (weights.path, weights.path.with_suffix(".json")) if path.is_file()]
     except (AttentionError, OSError) as error:  # counting a network does not need its weights, so it had an answer
         log.debug("No fingerprint of %s: %s", variant.name, error)
         return None

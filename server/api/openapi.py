@@ -83,7 +83,9 @@ class Schemas:
         self.definitions: dict[str, Any] = schemas.get("$defs", {})
         for schema in list(self.definitions.values()):  # an object inside a union gets a name
             options = schema.get("anyOf", [])
-            options[:] = [self.named(one["title"], one) if "properties" in one else one for one in options]
+            options[:] = [
+                self.named(option["title"], option) if "properties" in option else option for option in options
+            ]
 
     def named(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
         """A schema under a name of its own, by which generated clients call it."""

@@ -109,8 +109,8 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
     def share_report(service: Live, report_id: str, shared: Shared) -> ReportEntry:
         """Let every API key see a report, or its owner alone again; a job's report is shared with its job."""
         _kind(service, report_id).share(report_id, shared)
-        found = service.archive.listed(report_id) if is_answer(report_id) else service.store.jobs.get(report_id)
-        return _marked(service, (_entry(found, requests),))[0]
+        report = service.archive.listed(report_id) if is_answer(report_id) else service.store.jobs.get(report_id)
+        return _marked(service, (_entry(report, requests),))[0]
 
     @routes.post(
         "/reports/{report_id}/again",
@@ -152,8 +152,8 @@ def _form() -> dict[str, Any]:
 
 
 def _newest(service: Service, requests: Requests, limit: int, after: Moment | None) -> list[ReportEntry]:
-    found: list[Listed | Job] = [*service.archive.newest(limit, after), *service.store.jobs.finished(limit, after)]
-    entries = [_entry(stored, requests) for stored in found]
+    reports: list[Listed | Job] = [*service.archive.newest(limit, after), *service.store.jobs.finished(limit, after)]
+    entries = [_entry(stored, requests) for stored in reports]
     entries.sort(key=lambda entry: entry.id)
     entries.sort(key=lambda entry: entry.created, reverse=True)  # those of one moment stay by id
     return entries[:limit]
@@ -211,9 +211,9 @@ def _stored(service: Service, report_id: str) -> StoredReport:
     """A stored report, and which of its photos are not here."""
     if report_id.startswith(SHIPPED):
         return _shipped(report_id)
-    found = service.archive.get(report_id) if is_answer(report_id) else service.store.jobs.stored_report(report_id)
-    missing = tuple(name for name in photos(found.request) if not _here(service, name))
-    return found.model_copy(update={"missing": missing}) if missing else found
+    report = service.archive.get(report_id) if is_answer(report_id) else service.store.jobs.stored_report(report_id)
+    missing = tuple(name for name in photos(report.request) if not _here(service, name))
+    return report.model_copy(update={"missing": missing}) if missing else report
 
 
 def _shipped(report_id: str) -> StoredReport:
@@ -275,32 +275,32 @@ class Now(NamedTuple):
 def _compared(stored: StoredReport, now: Now) -> AskedAgain:
     """Compare a stored report with the answer of today, value by value."""
     changed = changes(stored.conditions, now.conditions)
-    found = differences(stored.report, loads(now.report))
+    comparison = differences(stored.report, loads(now.report))
     told = AskedAgain(
-        same=found.count == 0,
-        sentence=_sentence(stored, changed, found),
+        same=comparison.count == 0,
+        sentence=_sentence(stored, changed, comparison),
         before=stored.id,
         now=now.id,
         conditions=changed,
-        count=found.count,
-        within_tolerance=not found.count or (found.rounding and bool(now.conditions.tolerance)),
-        differences=found.shown,
+        count=comparison.count,
+        within_tolerance=not comparison.count or (comparison.rounding and bool(now.conditions.tolerance)),
+        differences=comparison.shown,
     )
     return told
 
 
-def _sentence(stored: StoredReport, changed: tuple[Difference, ...], found: ReportChanges) -> str:
+def _sentence(stored: StoredReport, changed: tuple[Difference, ...], comparison: ReportChanges) -> str:
     """What a comparison found, in words."""
     since = "; ".join(f"{change.path} was {change.before} and is {change.after}" for change in changed)
     if stored.conditions is None:
         known = "Under which conditions a job ran is not recorded beside its report."
     else:
         known = f"What changed: {since}." if since else "Nothing that is recorded beside it has changed."
-    if not found.count:
+    if not comparison.count:
         return f"The same answer. {known}"
-    first = found.shown[0]
-    many = "One value differs" if found.count == 1 else f"{found.count:,} values differ"
-    told = f"{many}, first of all {first.path}: it was {first.before!r} and is {first.after!r}. {known}"
-    if found.rounding and not since:
-        told += " All are as close as rounding: in company of other images, a forward pass sums in another order."
-    return told
+    first = comparison.shown[0]
+    many = "One value differs" if comparison.count == 1 else f"{comparison.count:,} values differ"
+    sentence = f"{many}, first of all {first.path}: it was {first.before!r} and is {first.after!r}. {known}"
+    if comparison.rounding and not since:
+        sentence += " All are as close as rounding: in company of other images, a forward pass sums in another order."
+    return sentence

@@ -184,11 +184,13 @@ class RayEngine:
     def _look(self) -> None:
         while not self._closing.wait(LOOK_EVERY_S):
             try:
-                found = serve.status().applications.get(APP)
+                application = serve.status().applications.get(APP)
             except Exception as error:  # a cluster that is away for a moment
                 log.warning("Serve does not say how it is: %s", error)
                 continue
-            if found and any(deployment.replica_states.get("RUNNING") for deployment in found.deployments.values()):
+            if application and any(
+                deployment.replica_states.get("RUNNING") for deployment in application.deployments.values()
+            ):
                 self._well = monotonic()
 
 

@@ -24,10 +24,9 @@ class Watchdog:
     clock is wrong; and none looks silent because the database was away for a while.
     """
 
-    def __init__(self, table: JobTable, silent_looks: int = SILENT_LOOKS, gone_looks: int = GONE_LOOKS) -> None:
+    def __init__(self, table: JobTable, silent_looks: int = SILENT_LOOKS) -> None:
         self._table = table
         self._silent_looks = silent_looks
-        self._gone_looks = gone_looks
         self._seen: dict[Claim, tuple[int, int]] = {}  # signs of life, and looks since the last one
 
     def look(self) -> int:
@@ -38,7 +37,7 @@ class Watchdog:
             beats, silent = self._seen.get(work.claim, (work.beats, -1))
             silent = silent + 1 if beats == work.beats else 0
             gone = ended(work.owner)
-            if silent < (self._gone_looks if gone else self._silent_looks):
+            if silent < (GONE_LOOKS if gone else self._silent_looks):
                 seen[work.claim] = work.beats, silent
                 continue
             sentence, logged = "The service ended while this job ran.", "ran when the service last ended"

@@ -75,16 +75,16 @@ def main(try_engine: Callable[[Settings], str], chosen: Namespace) -> int:
         chosen: options of `report_options`.
     """
     lines = chosen.format == "text" and chosen.output is None and not chosen.table
-    found = []
+    results = []
     for finding in findings(os.environ, try_engine):
-        found.append(finding)
+        results.append(finding)
         if lines:
             print(finding, flush=True)
     if not lines:
-        rows = [(finding.verdict, finding.about, finding.sentence) for finding in found]
+        rows = [(finding.verdict, finding.about, finding.sentence) for finding in results]
         caption = "What was found out about the configuration."
         report_options.give_list("findings", caption, ("verdict", "about", "sentence"), rows, chosen)
-    return int(any(finding.verdict == "FAIL" for finding in found))
+    return int(any(finding.verdict == "FAIL" for finding in results))
 
 
 def findings(environment: Mapping[str, str], try_engine: Callable[[Settings], str]) -> Iterator[Finding]:
@@ -264,8 +264,8 @@ def _device(settings: Settings) -> Findings:
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = network(images).softmax(1)
-    found = fetched(*running(running.images(list(images))))[0].softmax(1)
-    apart = float((found - expected).abs().max())
+    probabilities = fetched(*running(running.images(list(images))))[0].softmax(1)
+    apart = float((probabilities - expected).abs().max())
     where = f"{name} in {settings.dtype}" if settings.dtype != "float32" else name
     if not apart <= APART[settings.dtype]:
         yield "FAIL", f"{where} gives other probabilities than the CPU: they are up to {apart:.2g} apart."
@@ -277,13 +277,13 @@ def _device(settings: Settings) -> Findings:
 
 def _memory(settings: Settings) -> Findings:
     budget, there = settings.memory, machine_memory()
-    told = f"Networks, passes, bodies and answers draw on {budget / 1e9:.1f} GB of {there / 1e9:.1f} GB."
+    sentence = f"Networks, passes, bodies and answers draw on {budget / 1e9:.1f} GB of {there / 1e9:.1f} GB."
     if budget > there:
-        yield "WARN", f"{told} That is more than there is: lower ATTENTION_MEMORY_BYTES."
+        yield "WARN", f"{sentence} That is more than there is: lower ATTENTION_MEMORY_BYTES."
     elif budget < LITTLE_MEMORY:
-        yield "WARN", f"{told} A ResNet-50 needs {LITTLE_MEMORY / 1e9:g} GB."
+        yield "WARN", f"{sentence} A ResNet-50 needs {LITTLE_MEMORY / 1e9:g} GB."
     else:
-        yield "OK", told
+        yield "OK", sentence
 
 
 def _port(settings: Settings) -> Findings:
@@ -316,8 +316,8 @@ def _access(settings: Settings) -> Findings:
     path = settings.keys_path
     if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
         yield "WARN", f"Others on this machine can read {path}: chmod 600 {path}."
-    if told := exposure(settings):
-        yield "WARN", told
+    if warning := exposure(settings):
+        yield "WARN", warning
     elif settings.access == "open":
         where = "this machine" if settings.loopback else "whatever reaches it"
         yield "OK", f"No key is asked for (ATTENTION_ACCESS is open), from {where}."

@@ -137,8 +137,8 @@ class _OfService(Collector):
         except OSError as error:
             log.warning("How much room the data folder has is not known (%s).", error)
         answers = CounterMetricFamily("attention_answers", "Quick questions by how they were answered.", labels=["how"])
-        told = of.answer_cache
-        for how, count in (("worked_out", told.made), ("shared", told.shared), ("remembered", told.hits)):
+        cache = of.answer_cache
+        for how, count in (("worked_out", cache.made), ("shared", cache.shared), ("remembered", cache.hits)):
             answers.add_metric([how], count)
         yield answers
         jobs = GaugeMetricFamily("attention_jobs", "Jobs by state.", labels=["state"])

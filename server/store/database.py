@@ -150,10 +150,10 @@ def _explain(context: ExceptionContext) -> AttentionError | None:
     if context.is_pre_ping:  # a connection that was cut off is made again
         return None
     error = context.original_exception
-    found = _of_sqlite(error) if isinstance(error, sqlite3.Error) else _of_postgresql(error)
-    if found is not None:
-        log.error("%s (%s)", found, reason(error))
-    return found
+    failure = _of_sqlite(error) if isinstance(error, sqlite3.Error) else _of_postgresql(error)
+    if failure is not None:
+        log.error("%s (%s)", failure, reason(error))
+    return failure
 
 
 def reason(error: BaseException) -> str:
@@ -174,4 +174,4 @@ def _of_postgresql(error: BaseException) -> AttentionError | None:
     code = getattr(error, "sqlstate", None)
     if code is None:  # there was no server to give one
         return StorageFailed(POSTGRESQL["08"]) if type(error).__name__ == "OperationalError" else None
-    return next((StorageFailed(told) for start, told in POSTGRESQL.items() if code.startswith(start)), None)
+    return next((StorageFailed(sentence) for start, sentence in POSTGRESQL.items() if code.startswith(start)), None)

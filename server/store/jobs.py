@@ -172,8 +172,8 @@ class JobTable(KeptJobs):
         """All that is being worked on, by whomever."""
         rows = select(JobRow.id, JobRow.claims, JobRow.owner, JobRow.beats)
         with self._engine.connect() as connection:
-            found = connection.execute(rows.where(JobRow.state == "running").order_by(JobRow.number))
-            return tuple(RunningJob(Claim(row.id, row.claims), row.owner, row.beats) for row in found)
+            running = connection.execute(rows.where(JobRow.state == "running").order_by(JobRow.number))
+            return tuple(RunningJob(Claim(row.id, row.claims), row.owner, row.beats) for row in running)
 
     def beat(self, claim: Claim) -> bool:
         """Show that a process works on a job; False if the claim is not good any more."""
@@ -274,8 +274,8 @@ class JobTable(KeptJobs):
             NotFound: there is no such job, or it is not done.
         """
         job = self.get(job_id)
-        found = self.report(job_id)
-        if job.state != "done" or job.finished is None or found is None:
+        report = self.report(job_id)
+        if job.state != "done" or job.finished is None or report is None:
             raise NotFound(
                 f"Job {job_id} is {job.state} and has no finished report. GET {job.links.report} gives what there is."
             )
@@ -285,7 +285,7 @@ class JobTable(KeptJobs):
             request=job.request,
             created=job.created,
             finished=job.finished,
-            report=json.loads(found),
+            report=json.loads(report),
         )
 
     def _take(self, which: ColumnElement[bool]) -> Claim | None:
@@ -304,8 +304,8 @@ class JobTable(KeptJobs):
             .returning(JobRow.id, JobRow.claims)
         )
         with self._engine.begin() as connection:
-            found = connection.execute(taken).one_or_none()
-        return None if found is None else Claim(found.id, found.claims)
+            row = connection.execute(taken).one_or_none()
+        return None if row is None else Claim(row.id, row.claims)
 
     def _move(self, claim: Claim, values: dict[str, Any], report: tuple[Plain, bool] | None = None) -> bool:
         """Change a job that is still held under a claim, and its report with it; that is a sign of life, too."""

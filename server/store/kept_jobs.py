@@ -58,8 +58,8 @@ class KeptJobs:
 
     def reported(self, connection: Connection, text: str) -> bool:
         """Whether a report of any job has a text in its JSON, inside a transaction."""
-        found = connection.execute(select(ReportRow.job_id).where(ReportRow.json.contains(text)).limit(1))
-        return found.first() is not None
+        result = connection.execute(select(ReportRow.job_id).where(ReportRow.json.contains(text)).limit(1))
+        return result.first() is not None
 
     def reports(self, analysis: str) -> Sequence[str]:
         """The reports of an analysis, as JSON, whose jobs the key that asks owns."""

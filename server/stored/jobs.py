@@ -35,8 +35,8 @@ class StoredJobs(StoredKind):
         count, size, oldest = self._jobs.extent()
         files = {file.name: file.size for file in self._files.entries("exports")}
         if ASKER.get():
-            found = (_written((ExportRequest.analysis, json)) for json in self._jobs.reports(ExportRequest.analysis))
-            files = {file.stored: files.get(file.stored, 0) for file in found if file is not None}
+            exported = (_written((ExportRequest.analysis, json)) for json in self._jobs.reports(ExportRequest.analysis))
+            files = {file.stored: files.get(file.stored, 0) for file in exported if file is not None}
         return Extent(count, size + sum(files.values()), oldest)
 
     def file(self, name: str) -> tuple[Path, str]:

@@ -180,14 +180,14 @@ class Photos(StoredKind):
     @cached_property
     def samples(self) -> dict[str, Image]:
         """The sample gallery, by id."""
-        found = {}
+        images = {}
         for sample in samples():
             data = sample.path.read_bytes()
             image = _describe(sample.id, sample.name, inspect(data), data)
-            found[sample.id] = image.model_copy(
+            images[sample.id] = image.model_copy(
                 update={"sample": True, "title": sample.title, "credit": sample.credit, "label": sample.label}
             )
-        return found
+        return images
 
 
 class MissingPhotos(NotFound):

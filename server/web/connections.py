@@ -192,5 +192,5 @@ def bounded(settings: Settings) -> type[asyncio.Protocol]:
 
 async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:
     """The answer on a connection that is one too many."""
-    told = f"There are as many connections as the service takes. Try again in {CROWDED_S:.0f} s."
-    await overloaded(scope["path"], Overloaded(told, retry_after_s=CROWDED_S))(scope, receive, send)
+    sentence = f"There are as many connections as the service takes. Try again in {CROWDED_S:.0f} s."
+    await overloaded(scope["path"], Overloaded(sentence, retry_after_s=CROWDED_S))(scope, receive, send)

@@ -63,12 +63,12 @@ def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Lis
         return {}
     others = [column for column in columns if column != file_column]
     splits = next((column for column in others if column.strip().lower() in SPLIT_COLUMNS), None)
-    told = split_word(PurePosixPath(path).stem)
+    file_split = split_word(PurePosixPath(path).stem)
     listings: dict[str, Listing] = {}
     for row in rows:
         label = _label(row, [column for column in others if column != splits])
         photo = photo_of(row, file_column)
-        word = split_word(row[splits]) if splits and row.get(splits) else told
+        word = split_word(row[splits]) if splits and row.get(splits) else file_split
         if photo is not None and (label or word):
             listings[photo] = Listing(label, word[0] if word else None)
     return listings

@@ -182,11 +182,11 @@ def _unwrapped(placed: list[tuple[str | None, Folders]]) -> list[tuple[str | Non
     """Without folders that only wrap a split again, as in ``seg_train/seg_train/forest``."""
     for split in {split for split, _ in placed}:
         while True:
-            inner = {folder[:1] for told, folder in placed if told == split}
+            inner = {folder[:1] for above, folder in placed if above == split}
             name = next(iter(inner))[0] if len(inner) == 1 and () not in inner else None
             if split is None or name is None or not (split_word(name) or name.lower() in FILLERS):
                 break
-            placed = [(told, folder[1:] if told == split else folder) for told, folder in placed]
+            placed = [(above, folder[1:] if above == split else folder) for above, folder in placed]
     return placed
 
 
@@ -315,14 +315,14 @@ def _by_list(
         raise InvalidRequest(f"There is no list of labels {chosen!r} in it. There is: {there}.")
     used = {chosen: lists[chosen]} if chosen is not None else lists
     for number, (path, (split, _)) in enumerate(zip(paths, placed, strict=True)):
-        found = [listing[path] for listing in used.values() if path in listing and listing[path].label]
-        if not found:
+        listings = [listing[path] for listing in used.values() if path in listing and listing[path].label]
+        if not listings:
             layout.left_out[number] = "photo that no list of labels names"
             continue
-        if len({listing.label for listing in found}) > 1:
-            layout.guesses.append(f"{path} has more than one class in the lists; {found[0].label!r} is taken.")
-        listed = next((listing.split for listing in found if listing.split), None)
-        layout.places[number] = ClassAndSplit(found[0].label, _known(split) or listed)
+        if len({listing.label for listing in listings}) > 1:
+            layout.guesses.append(f"{path} has more than one class in the lists; {listings[0].label!r} is taken.")
+        listed = next((listing.split for listing in listings if listing.split), None)
+        layout.places[number] = ClassAndSplit(listings[0].label, _known(split) or listed)
     names = ", ".join(used)
     layout.used_lists = set(used)
     layout.description = f"The classes stand in {names}."

@@ -25,14 +25,14 @@ def parquet_images(paths: list[Path]) -> Iterator[tuple[Split | None, str, str, 
     for path in paths:
         file, image, label = opened(path)
         names = _class_names(file.schema_arrow.metadata or {}, label)
-        told = split_word(path.stem.split("-")[0]) or split_word(path.parent.name)
+        file_split = split_word(path.stem.split("-")[0]) or split_word(path.parent.name)
         number = 0
         for batch in file.iter_batches(256, columns=[image, label]):
             for row in batch.to_pylist():
                 content = row[image]["bytes"] if isinstance(row[image], dict) else row[image]
                 value = row[label]
                 known = names[value] if names and isinstance(value, int) and 0 <= value < len(names) else str(value)
-                yield told[0] if told else None, known, f"row {number} of {path.name}", content or b""
+                yield file_split[0] if file_split else None, known, f"row {number} of {path.name}", content or b""
                 number += 1
 
 

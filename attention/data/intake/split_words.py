@@ -48,7 +48,7 @@ def split_folders(names: Collection[str]) -> dict[str, Split]:
     ``bus``, ``car`` and ``train`` are classes. ``seg_train`` and ``seg_test`` are splits, ``train_cats`` and
     ``test_dogs`` are not: beside the split's word they must say the same.
     """
-    known = {name: told for name in names if (told := split_word(name)) is not None}
+    known = {name: word for name in names if (word := split_word(name)) is not None}
     if len(known) < len(names) or len({others for _, others in known.values()}) > 1:
         return {}
     splits: dict[str, Split] = {name: split for name, (split, _) in known.items()}
@@ -57,7 +57,7 @@ def split_folders(names: Collection[str]) -> dict[str, Split]:
 
 def some_are_splits(names: Collection[str]) -> dict[str, Split]:
     """The folders that look like splits beside others that do not; empty unless train and another split are there."""
-    splits: dict[str, Split] = {name: told[0] for name in names if (told := split_word(name)) is not None}
+    splits: dict[str, Split] = {name: word[0] for name in names if (word := split_word(name)) is not None}
     return splits if "train" in splits.values() and len(set(splits.values())) > 1 else {}
 
 
@@ -66,14 +66,14 @@ def split_and_class(names: Collection[str]) -> dict[str, tuple[Split, str]]:
 
     Empty unless all do, of two classes at least, and each class is there to train on.
     """
-    told = {name: word for name in names if (word := split_word(name)) is not None and word[1]}
-    classes = {others for _, others in told.values()}
-    trained = {others for split, others in told.values() if split == "train"}
+    words = {name: word for name in names if (word := split_word(name)) is not None and word[1]}
+    classes = {others for _, others in words.values()}
+    trained = {others for split, others in words.values() if split == "train"}
     if (
-        len(told) < len(names)
+        len(words) < len(names)
         or len(classes) < 2
         or trained != classes
-        or len({split for split, _ in told.values()}) < 2
+        or len({split for split, _ in words.values()}) < 2
     ):
         return {}
-    return {name: (split, "_".join(others)) for name, (split, others) in told.items()}
+    return {name: (split, "_".join(others)) for name, (split, others) in words.items()}

@@ -24,8 +24,8 @@ def make(message: str) -> Path:
     number = f"{int(revisions()[-1]) + 1:04}"
     with engine.connect() as connection:
         command.upgrade(config(connection), "head")  # step by step, for `migrate` makes the tables as they are now
-        made = command.revision(config(connection), message, autogenerate=True, rev_id=number)
+        script = command.revision(config(connection), message, autogenerate=True, rev_id=number)
     engine.dispose()
-    if made is None or isinstance(made, list):
+    if script is None or isinstance(script, list):
         raise ValueError("Alembic wrote no single step.")
-    return Path(made.path)
+    return Path(script.path)
