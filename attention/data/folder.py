@@ -151,7 +151,7 @@ class DataFolder:
         replaces: bool = False,
         on_image: OnImage = uncounted,
     ) -> Listed:
-        """Read an archive through and give it its name; ``arrived`` lies in the same folder, and is gone if all is well.
+        """Read an archive through and give it its name; ``arrived`` lies in the same folder, and is gone in the end.
 
         Args:
             replaces: take the place of a data set of that name, which stays if this one is refused.

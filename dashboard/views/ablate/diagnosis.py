@@ -19,6 +19,8 @@ FINDINGS: dict[Finding, tuple[str, str]] = {
 }
 """Finding -> its icon and its word."""
 
+WORST_FIRST: tuple[Finding, ...] = ("trouble", "notice", "ok")
+
 NOT_DECIDED = marked("Not decided on so many images; more would decide it.")
 MEANINGS: dict[Topic, tuple[str, dict[Finding, str]]] = {
     "mean": (
@@ -127,7 +129,7 @@ def form() -> Callable[[], DiagnoseRequest] | None:
 
 
 def show(report: DiagnoseReport, final: bool) -> None:
-    """Draw the statements of a diagnosis as a list: icon, question, number, threshold, meaning, source, places."""
+    """Draw the statements of a diagnosis, troubles first: question, number, threshold, meaning, source and places."""
     trouble = sum(statement.finding == "trouble" for statement in report.statements)
     if trouble:
         head = say("%(count)s of %(all)s checks find trouble", count=trouble, all=len(report.statements))
@@ -138,7 +140,7 @@ def show(report: DiagnoseReport, final: bool) -> None:
     st.caption(f"{words.said(report.network.name)}, {report.images}, {accuracy}n = {report.n:,}")
     drawing.caveats(report.caveats)
     with st.container(border=True, gap="small"):
-        for statement in report.statements:
+        for statement in sorted(report.statements, key=lambda statement: WORST_FIRST.index(statement.finding)):
             _statement(statement)
     if final:
         drawing.files(report, f"diagnosis {words.said(report.network.name)}", device=report.network.device)
