@@ -5,14 +5,12 @@ from collections.abc import Callable
 import streamlit as st
 
 from attention.reports.diagnose import DiagnoseReport, DiagnoseRequest, Finding, Statement, Topic
-from attention.spec import Pictures
-from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.drawing.verdicts import interval
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
-from dashboard.widgets import data_sets, gates
+from dashboard.widgets import gates
 
 FINDINGS: dict[Finding, tuple[str, str]] = {
     "ok": (":green[:material/check_circle:]", marked("in order")),
@@ -126,17 +124,8 @@ UNITS = {
 
 def form() -> Callable[[], DiagnoseRequest] | None:
     """Which network on which images."""
-    variant = gates.network(connect.catalog())
-    data = data_sets.data_set()
-    if variant is None or data is None:
-        return None
-    limit = gates.images(data)
-    return lambda: DiagnoseRequest(variant=variant, images=Pictures(data=data.name, limit=limit))
-
-
-def described(request: DiagnoseRequest) -> str:
-    """A diagnosis in a line."""
-    return f"**{words.said(request.variant.name)}** · {request.images.data or say('photos')}"
+    chosen = gates.network_and_images()
+    return chosen and (lambda: DiagnoseRequest(variant=chosen[0], images=chosen[1]))
 
 
 def show(report: DiagnoseReport, final: bool) -> None:
