@@ -59,6 +59,13 @@ def pytest_collection() -> Iterator[None]:
     return result
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Collect once what the tests left, and be told what fails while it goes: pytest does so five times, for seconds."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_finish() -> None:
     """Let a hundred loggers of torch's pass messages on: pytest would visit each six times in every test otherwise."""
     for logger in logging.root.manager.loggerDict.values():
