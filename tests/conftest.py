@@ -61,7 +61,7 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
-    """Collect once what the tests left, and be told what fails while it goes: pytest does so five times, for seconds."""
+    """Collect what the tests left, and be told what fails while it goes: pytest does so five times, for seconds."""
     gc.collect()
     gc.freeze()
 
