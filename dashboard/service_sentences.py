@@ -218,6 +218,26 @@ TEMPLATES = (
         "first_look."
     ),
     marked(
+        "Fewer than %(least)s pairs have no interval: it would rest on the normal shape of the differences, which so "
+        "few do not show."
+    ),
+    marked("If the scores are error rates, say percent or share as their unit."),
+    marked("%(arm)s: seeds of one side only are not used: %(seeds)s."),
+    marked(
+        "The runs are judged unpaired, for the files have no seeds. With a column seed, and the same seeds in every "
+        "arm, runs of one seed are compared, which guards against a lucky baseline."
+    ),
+    marked("Unpaired: name each run's seed in a seed column, so that runs of one seed are compared with each other."),
+    marked("Lower is better: differences are turned, so that more than zero is an improvement."),
+    marked(
+        "Runs end at different steps, %(first)s (arm '%(arm)s', seed %(seed)s) to %(last)s; the last of each was "
+        "taken. Name a step to take the same of all."
+    ),
+    marked("%(line)s has the score %(score)s, which is not that of its answers on each image, so these are not used."),
+    marked(
+        "What one test image is worth in %(unit)s is not known, so their number and the majority's share are not used."
+    ),
+    marked(
         "Not checked: whether the arms differ in recipe, data, width or place; whether anything was learned; how much "
         "the draw of test images matters."
     ),

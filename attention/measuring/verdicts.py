@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attention.measuring.decision import (
+    LEAST_SEEDS,
     Estimate,
     Rule,
     UnpairedEstimate,
@@ -27,6 +28,12 @@ from attention.reports.evidence import Interval, Verdict
 
 EARLY = 16
 """Seeds below which "better" is found mostly where chance helped."""
+
+WHY_SIX = (
+    f"Fewer than {LEAST_SEEDS} pairs have no interval: it would rest on the normal shape of the differences, which so "
+    "few do not show."
+)
+"""Why there is no verdict, however clear the means are."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ def judge(
     images: int | None = None,
     labels: NDArray[np.int64] | None = None,
     unit: str = "points",
+    full_scale: float = 100,
 ) -> dict[str, Verdict]:
     """Give every arm of a plan its verdict.
 
@@ -70,6 +78,7 @@ def judge(
         confounds: arm -> what it differs in beside its attention.
         images: test images, for the sentences.
         labels: class of each test image (N,), if scores are balanced accuracies.
+        full_scale: score of a run that has all images right, in the unit.
     """
     base = {outcome.seed: outcome for outcome in baseline}
     verdicts = {}
@@ -78,7 +87,7 @@ def judge(
         teller = _Teller(name, rule, unit, images)
         reason = (confounds or {}).get(name)
         verdicts[name] = (
-            teller.silent("withheld", reason, 0) if reason else _judge_arm(teller, arm, base, seeds, labels)
+            teller.silent("withheld", reason, 0) if reason else _judge_arm(teller, arm, base, seeds, labels, full_scale)
         )
     return verdicts
 
@@ -159,6 +168,7 @@ def _judge_arm(
     base: Mapping[int, Outcome],
     seeds: Sequence[int],
     labels: NDArray[np.int64] | None,
+    full_scale: float,
 ) -> Verdict:
     """Apply the rule's order to one arm that is not confounded."""
     paired = [seed for seed in seeds if seed in arm and seed in base]
@@ -174,6 +184,7 @@ def _judge_arm(
     if not look:
         return teller.too_few(len([seed for seed in seeds[: teller.rule.first_look] if seed in paired]))
     variance = _variance([arm[seed] for seed in used], [base[seed] for seed in used], labels)
+    variance = None if variance is None else variance * (full_scale / 100) ** 2
     differences = [(arm[seed].score or 0.0) - (base[seed].score or 0.0) for seed in used]
     verdict = _judge_pairs(teller, differences, used, variance)
     unused = [seed for seed in paired if seed not in used]
@@ -262,7 +273,8 @@ class _Teller:
             f"{self.name}: too few seeds to decide (n = {n}); {missing} more until the first verdict, at "
             f"{self.rule.first_look} seeds."
         )
-        return self.silent("too few seeds", f"{n} of {self.rule.first_look} seeds", n, sentence=sentence)
+        verdict = self.silent("too few seeds", f"{n} of {self.rule.first_look} seeds", n, sentence=sentence)
+        return verdict.model_copy(update={"notes": (WHY_SIX,)}) if n < LEAST_SEEDS else verdict
 
     def interval(self, found: Estimate, look: int, with_images: bool, notes: Sequence[str]) -> Verdict:
         """What the interval of paired differences says."""
