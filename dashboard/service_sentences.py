@@ -213,6 +213,17 @@ TEMPLATES = (
     marked("As many as a normalisation has parameters, whatever the size of the map."),
     marked("One for each entry of F.relu and its like, which ReLU modules call; torch.relu is not seen."),
     marked("One for each entry read by pooling functions and modules, but none for a mean."),
+    marked("%(seeds)s seeds will be judged at %(judged)s; the next look is at %(upcoming)s."),
+    marked("%(seeds)s seeds will be judged at %(judged)s; the plan ends there."),
+    marked(
+        "%(seeds)s seeds decide nothing: the first verdict is given at %(first)s. The runs are kept, so more seeds can "
+        "follow."
+    ),
+    marked(
+        "About %(unseen)s of %(images)s training images are never seen: %(epochs)s of %(batches)s whole batches of "
+        "%(batch)s. Take more epochs or a smaller batch_size."
+    ),
+    marked("Nothing is chosen, for nothing was learned: no run can be told from naming the most frequent class."),
     marked(
         "Taken as the first look at %(seeds)s seeds of a plan of %(looks)s; if you looked at fewer before, say "
         "first_look."

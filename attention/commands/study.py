@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -29,11 +30,14 @@ from attention.progress import ProgressLine
 from attention.reports.checkpoints import Card
 from attention.reports.recipes import RECIPES
 from attention.reports.study import RunReport, StudyReport, StudyRequest
+from attention.reports.study_plan import Score
 from attention.spec import Plain
 from attention.storage.base import write_whole
 from attention.storage.folder import FolderStore
+from attention.training.conditions import unseen_images
 from attention.training.run_study import prepare, run_study
 from attention.training.study import RunStore
+from attention.training.summary import test_set
 from attention.weights.load import SHIPPED, checkpoint_name
 
 
@@ -101,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"recipes to choose among as well, instead of --recipe, by comma: {', '.join(RECIPES)}",
     )
     parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
+    parser.add_argument("--score", choices=get_args(Score), default="accuracy", help="what networks are compared by")
     parser.add_argument("--margin", type=float, default=0.5, help="differences up to so many points are called none")
     parser.add_argument(
         "--keep", type=Path, default=Path("studies"), help="where runs, checkpoints and report are kept"
@@ -141,6 +146,7 @@ def run(chosen: argparse.Namespace) -> None:
             first_seed=chosen.first_seed,
             recipe=training_options.recipe(chosen),
             margin=chosen.margin,
+            score=chosen.score,
             first_look=chosen.first_look,
             looks=chosen.looks,
         )
@@ -151,8 +157,11 @@ def run(chosen: argparse.Namespace) -> None:
     command = _command(chosen, request)
     run_store = RunStore(kept, chosen.device, compiled=chosen.compile, made_by=command)
     if chosen.plan_only:
-        plan = prepare(request, run_store).plan
-        print(plan.sentence if plan else "Choosing by validation accuracy needs no plan.", flush=True)
+        study = prepare(request, run_store)
+        plan, facts = study.plan, study.facts
+        notes = [plan.sentence if plan else "Choosing by validation accuracy needs no plan.", *test_set(request, facts)]
+        notes += filter(None, [unseen_images(request.recipe, facts.train_images)])
+        print("\n".join(notes), flush=True)
         return
     if chosen.ship_networks:
         ended = [record for record in prepare(request, run_store).records.values() if record.done]
@@ -181,6 +190,7 @@ def _command(chosen: argparse.Namespace, request: StudyRequest) -> str:
     words += ["--seeds", str(request.seeds), "--first-seed", str(request.first_seed)]
     if request.first_look is not None:
         words += ["--first-look", str(request.first_look)]
+    words += ["--score", request.score] if request.score != "accuracy" else []
     words += ["--recipes", ",".join(chosen.recipes)] if chosen.recipes else []
     words += ["--choose"] if request.choose else ["--looks", str(request.looks)]
     return f"attention-lab study DATA {shlex.join(words)} --margin {request.margin:g}"
@@ -219,6 +229,8 @@ def _told(report: StudyReport) -> Iterator[str]:
     if report.choice is not None:
         for name, points in sorted(report.choice.validation_accuracy.items(), key=lambda named: -named[1]):
             yield f"{name}: {points:.2f} % on {report.data.validation_images:,} validation images"
-    yield from report.caveats
-    yield from (arm.verdict.sentence for arm in report.arms if arm.verdict)
+    yield from (*report.caveats, *report.test_set)
+    for verdict in (arm.verdict for arm in report.arms if arm.verdict):
+        yield verdict.sentence
+        yield from (f"  {note}" for note in verdict.notes)
     yield f"=> {report.headline}"

@@ -177,6 +177,14 @@ def test_seeds_between_looks_are_said_and_not_used() -> None:
     report = made_up(scores, planned(scores))
     assert report.arms[1].verdict and report.arms[1].verdict.n == 6 and report.arms[1].verdict.next_look == 12
     assert "8 seeds will be judged at 6; the next look is at 12." in report.caveats
+    few = {name: column[:1] for name, column in scores.items()}
+    assert any(said.startswith("1 seed decides nothing: ") for said in made_up(few, planned(few)).caveats)
+
+
+def test_images_that_no_batch_holds_are_a_caveat() -> None:
+    said = made_up({"resnet20/none": BASE, "resnet20/eca": BASE}, train_images=200).caveats
+    assert any("of 200 training images are never seen: 2 epochs of 1 whole batches of 128" in caveat for caveat in said)
+    assert not any("never seen" in caveat for caveat in made_up({"resnet20/none": BASE, "resnet20/eca": BASE}).caveats)
 
 
 def test_a_cancelled_study_says_that_it_was_cancelled() -> None:
