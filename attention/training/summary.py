@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attention.build import renamed
 from attention.counting.cost import count
-from attention.measuring.confounds import confounds
+from attention.measuring.confounds import confounds, different_places
 from attention.measuring.decision import LEAST_SEEDS, Rule, has_learned
 from attention.measuring.statistics import paired_interval
 from attention.measuring.traits import narrow_bottlenecks
@@ -233,11 +233,7 @@ def _of_the_plan(
 
 def _caveats(request: StudyRequest, arms: Sequence[Arm], runs: Sequence[RunReport], facts: DataFacts) -> list[str]:
     said = [arm.verdict.sentence for arm in arms if arm.verdict and arm.verdict.kind == "withheld"]
-    places = {str(arm.variant.placement) for arm in arms if arm.variant.attention}
-    if len(places) > 1:
-        said.append(
-            f"The modules sit at different places ({', '.join(sorted(places))}): a ranking mixes module and place."
-        )
+    said += filter(None, [different_places(arm.variant for arm in arms)])
     counts = {arm.n for arm in arms}
     if len(counts) > 1:
         said.append(f"The arms have {min(counts)} to {max(counts)} finished runs; only shared seeds are compared.")
