@@ -171,12 +171,14 @@ def run(chosen: argparse.Namespace) -> None:
     write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")
     write_whole(chosen.keep / "report.csv", report.csv().encode())
     write_whole(chosen.keep / "report.tex", report.latex().encode())
-    write_whole(chosen.keep / "classes.csv", report.csv("classes").encode())
+    for name in ("classes", "confusion"):
+        write_whole(chosen.keep / f"{name}.csv", report.csv(name).encode())
     write_whole(chosen.keep / "classes.tex", report.latex("recall").encode())
     if chosen.ship:
         ship(request, report, chosen.keep, SHIPPED, shipped_reports.FOLDER, command, chosen.data_name or name)
     print("\n".join(_told(report)))
-    print(f"Written: report.json, report.csv, report.tex, classes.csv and classes.tex in {chosen.keep}", flush=True)
+    files = "report.json, report.csv, report.tex, classes.csv, classes.tex and confusion.csv"
+    print(f"Written: {files} in {chosen.keep}", flush=True)
 
 
 def _tell(done: int, total: int, note: str = "", partial: Plain | None = None) -> None:

@@ -247,6 +247,7 @@ def answered(score: Score, lift: float) -> tuple[StudyReport, dict[str, Any]]:
                     test_accuracy=float(row.mean()),
                     predicted=PackedClasses.of(predicted.tolist()),
                     right=tuple(np.diag(counts).tolist()),
+                    confusion=tuple(map(tuple, counts.tolist())),
                     balanced_accuracy=balanced_accuracy(counts),
                     macro_f1=macro_f1(counts),
                     curve=(),
@@ -275,6 +276,16 @@ def test_with_answers_known_the_interval_covers_new_images_too(score: Score) -> 
     variance = sum(image_variance(arm[:, part], base[:, part]) for part in parts) / len(parts) ** 2
     assert verdict.half_images == pytest.approx(stats.norm.isf(0.05 / 6) * variance**0.5)
     assert "on these test images" not in verdict.sentence
+
+
+def test_the_confusion_of_every_run_is_a_table() -> None:
+    report, drawn = answered("accuracy", 0.1)
+    rows = list(csv.DictReader(io.StringIO(report.csv("confusion"))))
+    wrong = sum(int(row["images"]) for row in rows if row["class"] != row["told"] and row["arm"] == "resnet20/eca")
+    assert wrong == int((~drawn["right"]["resnet20/eca"]).sum())
+    assert sum(int(row["images"]) for row in rows) == 2 * 6 * 300 and {row["seed"] for row in rows} == set("012345")
+    mistakes = (~drawn["right"]["resnet20/none"])[:, drawn["labels"] == 0].sum() / 6
+    assert f"| resnet20/none | a | b | {mistakes:.1f} |" in report.markdown("confusion")
 
 
 def test_one_image_is_worth_more_in_balanced_accuracy() -> None:
