@@ -231,8 +231,10 @@ def _told(report: StudyReport) -> Iterator[str]:
     if report.choice is not None:
         for name, points in sorted(report.choice.validation_accuracy.items(), key=lambda named: -named[1]):
             yield f"{name}: {points:.2f} % on {report.data.validation_images:,} validation images"
-    yield from (*report.caveats, *report.test_set)
-    for verdict in (arm.verdict for arm in report.arms if arm.verdict):
+    verdicts = [arm.verdict for arm in report.arms if arm.verdict]
+    below = {verdict.sentence for verdict in verdicts}
+    yield from (sentence for sentence in (*report.caveats, *report.test_set) if sentence not in below)
+    for verdict in verdicts:
         yield verdict.sentence
         yield from (f"  {note}" for note in verdict.notes)
     yield f"=> {report.headline}"

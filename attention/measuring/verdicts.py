@@ -264,7 +264,11 @@ class _Teller:
         reason = f"{counts} did not train"
         whose = zip(bad, ("the arm", "the baseline"), strict=True)
         named = [f"{_seeds(seeds).lower()} of {who}" for seeds, who in whose if seeds]
-        return self.silent("withheld", reason, n, " and ".join(named))
+        verdict = self.silent("withheld", reason, n, " and ".join(named))
+        if not self.images or not any(outcome.learned is False for outcome in (*arm, *base)):
+            return verdict
+        note = f"Not trained: with its score, a run cannot be told from guessing on {self.images:,} test images."
+        return verdict.model_copy(update={"notes": (note,)})
 
     def too_few(self, n: int) -> Verdict:
         """The first look is not reached."""

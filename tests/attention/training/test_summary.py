@@ -152,6 +152,10 @@ def test_a_run_at_chance_withholds_its_arm_only() -> None:
     assert [arm.verdict and arm.verdict.kind for arm in report.arms] == [None, "withheld", "better"]
     assert report.arms[1].verdict and "seed 5 of the arm" in report.arms[1].verdict.sentence
     assert len(report.arms[1].differences) == 6, "listed, without an interval"
+    assert (
+        "Not trained: with its score, a run cannot be told from guessing on 10,000 test images."
+        in report.arms[1].verdict.notes
+    )
 
 
 def test_what_the_test_set_can_show_is_said_before_any_verdict() -> None:
