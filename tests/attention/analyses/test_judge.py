@@ -1,5 +1,6 @@
 """Judge my seeds: verdicts on tables of one's own are those of the rule, and what cannot be judged is said."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +323,26 @@ def test_the_command_judges_files_as_the_service_does(tmp_path: Path, capsys: py
         ([str(file), "--baseline", "b"], "There is no arm 'b'"),
     ):
         assert main(["judge", *wrong]) == 2 and sentence in capsys.readouterr().err
+
+
+def test_the_command_takes_the_question_that_the_service_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, asked = tmp_path / "differences.json", {"differences": {"a": GAIN}, "margin": 0.3, "test_images": 10_000}
+    path.write_text(json.dumps(asked))
+    assert main(["judge", str(path), "--first-look", "6", "--format", "json"]) == 0
+    report = JudgeReport.model_validate_json(capsys.readouterr().out)
+    assert report == judged(JudgeRequest.model_validate(asked | {"first_look": 6}))
+    assert main(["judge", str(path), "--margin", "5"]) == 0
+    assert "no difference larger than 5 points" in capsys.readouterr().out
+    for text in ("[1]", "{", '{"differences": {"a": ["x"]}}'):
+        path.write_text(text)
+        assert main(["judge", str(path)]) == 2
+
+
+def test_without_a_margin_the_caption_speaks_of_none() -> None:
+    caption = judge(lines(none=BASE, a=plus(GAIN))).markdown()
+    assert "no margin. A verdict is read off its interval: above zero better" in caption
 
 
 def test_a_number_of_pairs_between_looks_is_judged_at_the_look() -> None:
