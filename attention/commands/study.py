@@ -25,6 +25,7 @@ from attention import shipped_reports
 from attention.commands import training_options
 from attention.data.folder import DataFolder, data_set_name
 from attention.errors import InvalidRequest, NotFound
+from attention.measuring.traits import narrow_bottlenecks
 from attention.names import split_names
 from attention.progress import ProgressLine
 from attention.reports.checkpoints import Card
@@ -160,7 +161,8 @@ def run(chosen: argparse.Namespace) -> None:
         study = prepare(request, run_store)
         plan, facts = study.plan, study.facts
         notes = [plan.sentence if plan else "Choosing by validation accuracy needs no plan.", *test_set(request, facts)]
-        notes += filter(None, [unseen_images(request.recipe, facts.train_images)])
+        warnings = [unseen_images(request.recipe, facts.train_images), *map(narrow_bottlenecks, study.arms)]
+        notes += filter(None, warnings)
         print("\n".join(notes), flush=True)
         return
     if chosen.ship_networks:

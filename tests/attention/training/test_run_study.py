@@ -88,6 +88,8 @@ def test_the_plan_says_what_the_test_images_can_show_before_anything_is_trained(
     out = capsys.readouterr().out
     assert "a margin of 0.5 points, balanced accuracy." in out and "points of balanced accuracy, in the rarest" in out
     assert "Always naming the most frequent class has" in out and "training images are never seen" in out
+    assert main(command(data, "--plan-only", arms=("resnet20/none", "resnet20/cbam"))) == 0
+    assert "bottlenecks of few units (1 at 16 channels" in capsys.readouterr().out
     assert not kept_runs(data)
 
 
