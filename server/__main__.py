@@ -24,7 +24,7 @@ from attention.commands import exit_code, may_be_cut_short, report_options
 from attention.errors import AttentionError
 from server import logs
 from server.access.keys import UnreadableKeys, create_key, read_keys, revoke_key
-from server.process import prepare_process
+from server.process import prepare_process, spare_collector
 from server.settings import Settings, table
 
 
@@ -77,6 +77,10 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
 
     class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            spare_collector()
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             app.state.service.leaving.set()  # from here on not ready; and event streams end, or we would wait for them
             await asyncio.sleep(settings.drain_s)

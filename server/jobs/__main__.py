@@ -14,7 +14,7 @@ from threading import Thread
 
 from server import logs
 from server.jobs.order import Order
-from server.process import keep_freed_memory
+from server.process import keep_freed_memory, spare_collector
 from server.settings import Settings
 from server.store.jobs import Claim
 
@@ -39,6 +39,7 @@ def main() -> None:
 
     from server.jobs.worker import run_job  # imports torch for seconds, which the lines above are to be ahead of
 
+    spare_collector()
     run_job(settings, order.job_id, Claim(order.job_id, order.claim))
 
 

@@ -15,12 +15,12 @@ from sqlalchemy import (
     delete,
     false,
     func,
-    insert,
     or_,
     select,
     true,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from attention.errors import NotFound
@@ -75,7 +75,7 @@ class AnswerTable:
             owned = {(answer.id, answer.owner) for answer in answers if answer.owner is not None}
             try:
                 self._put(rows, owned)
-            except IntegrityError:  # another process added one of them in between, and now it is seen
+            except IntegrityError:  # another process gave one of them the same owner in between, and now it is seen
                 self._put(rows, owned)
         return sum(row["size"] for row in rows.values())
 
@@ -85,9 +85,8 @@ class AnswerTable:
         with self._engine.begin() as connection:
             alone(connection, "owners")  # before rows of answers are held, as who deletes one does
             alone(connection, "answers")  # two who hold what the other wants next would wait forever
-            here = set(connection.execute(known).scalars())
-            if new := [row for name, row in rows.items() if name not in here]:
-                connection.execute(insert(AnswerRow), new)
+            here = set(connection.execute(known).scalars()) if owned else set()
+            connection.execute(_ADDED[connection.dialect.name], [{**row, "created": newest} for row in rows.values()])
             for name, owner in sorted(owned):
                 add_owner(connection, KIND, name, owner, true() if name in here else false())
 
@@ -178,6 +177,17 @@ class AnswerTable:
 
 
 KIND = "reports"
+
+
+def _added(rows: Any) -> Any:
+    """Make a statement that adds rows of answers; those that are here become the newest."""
+    return rows.on_conflict_do_update(index_elements=[AnswerRow.id], set_={"created": rows.excluded.created})
+
+
+_ADDED = {
+    "sqlite": _added(sqlite.insert(AnswerRow)),
+    "postgresql": _added(postgresql.insert(AnswerRow)),
+}
 _COLUMNS = AnswerRow.__table__.c
 _EXTENT = select(func.count(), func.sum(AnswerRow.size), func.min(AnswerRow.created))
 _LISTED: Any = select(AnswerRow.id, AnswerRow.analysis, AnswerRow.request, AnswerRow.created, AnswerRow.size)

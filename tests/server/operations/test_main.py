@@ -1,5 +1,6 @@
 """``python -m server``: it starts, answers over a real socket, stops cleanly, and says in a sentence why it cannot."""
 
+import gc
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from server.__main__ import check_folder, check_platform, listen, read_settings, warn_of_exposure
 from server.access.keys import create_key
-from server.process import prepare_process
+from server.process import prepare_process, spare_collector
 from server.settings import Settings
 from tests.server.conftest import photo
 
@@ -111,6 +112,14 @@ def test_waiting_threads_are_told_not_to_spin_unless_the_operator_says_otherwise
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     prepare_process(Settings(threads=2))
     assert (os.environ.pop("OMP_WAIT_POLICY"), os.environ["OMP_NUM_THREADS"]) == ("PASSIVE", "7")
+
+
+def test_the_garbage_collector_does_not_look_at_what_stays() -> None:
+    spare_collector()
+    try:
+        assert gc.get_freeze_count() > 100 * len(gc.get_objects())
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "lab.example.org"])
