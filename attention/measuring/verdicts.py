@@ -29,6 +29,7 @@ from attention.reports.evidence import Interval, Verdict
 EARLY = 16
 """Seeds below which "better" is found mostly where chance helped."""
 
+UNPAIRED = "Unpaired: name each run's seed in a seed column, so that runs of one seed are compared with each other."
 WHY_SIX = (
     f"Fewer than {LEAST_SEEDS} pairs have no interval: it would rest on the normal shape of the differences, which so "
     "few do not show."
@@ -133,6 +134,7 @@ def judge_unpaired(
             return teller.nothing_learned(whose, outcomes, n)
     look = rule.look(n)
     most = rule.look_sizes[look - 1] if n > rule.first_look else max(len(arm), len(baseline))
+    unused = sum(max(0, len(side) - most) for side in (arm, baseline))
     arm, baseline = arm[:most], baseline[:most]
     if not all(outcome.trained for outcome in (*arm, *baseline)):
         return teller.failed_runs(arm, baseline, n=n)
@@ -141,7 +143,7 @@ def judge_unpaired(
     first, second = ([outcome.score or 0.0 for outcome in side] for side in (arm, baseline))
     if np.ptp(first) == 0 and np.ptp(second) == 0:
         return teller.silent("withheld", "no spread", n)
-    return teller.unpaired(welch(first, second, rule), len(first), len(second))
+    return teller.unpaired(welch(first, second, rule), len(first), len(second), unused)
 
 
 def headline(verdicts: Sequence[Verdict], baseline: str, unit: str = "points") -> str:
@@ -309,7 +311,7 @@ class _Teller:
         )
         return self._said(verdict, notes, "" if with_images else ", on these test images")
 
-    def unpaired(self, found: UnpairedEstimate, arm_runs: int, baseline_runs: int) -> Verdict:
+    def unpaired(self, found: UnpairedEstimate, arm_runs: int, baseline_runs: int, unused: int) -> Verdict:
         """What Welch's interval says."""
         rule, n = self.rule, min(arm_runs, baseline_runs)
         verdict = Verdict(
@@ -325,8 +327,10 @@ class _Teller:
             margin=rule.margin,
             next_look=rule.next_look(n),
         )
-        note = "Unpaired: name each run's seed in a seed column, so that runs of one seed are compared with each other."
-        return self._said(verdict, [note], f" against {baseline_runs}, unpaired, on these test images")
+        notes = [UNPAIRED]
+        if unused:
+            notes.append(f"Runs beyond the first {n} of each side are not used before the next look: {unused}.")
+        return self._said(verdict, notes, f" against {baseline_runs}, unpaired, on these test images")
 
     def _difference(self, mean: float, low: float, high: float, n: int, test: str) -> Interval:
         arms, looks = self.rule.arms, self.rule.looks

@@ -101,6 +101,8 @@ def test_a_table_without_seeds_is_judged_unpaired_and_told_how_to_pair() -> None
     assert found == pytest.approx([case["expect"][name] for name in ("mean", "low", "high")], abs=1e-6)
     assert any("With a column seed" in caveat for caveat in report.caveats)
     assert "Welch's t" in report.latex() and "unpaired runs" in report.markdown()
+    more = judge("\n".join(["arm,score", *rows, *rows]), margin=0.3, first_look=6).arms[1].verdict
+    assert more and more.n == 12 and "are not used before the next look: 2." in more.notes[1], "14 runs against 12"
 
 
 def test_answers_on_each_image_widen_the_interval_by_the_images() -> None:
