@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from attention.data.result_tables.exports import read_mlflow, read_tensorboard, read_wandb
 from attention.data.result_tables.runs import NumberedRow, Result, Results, number, whole
-from attention.errors import BadTable
+from attention.errors import BadTable, did_you_mean
 from attention.reports.judge import JudgeRequest, ResultFile
 
 
@@ -100,6 +100,9 @@ def _table(file: ResultFile, request: JudgeRequest) -> tuple[list[str], list[Num
     ]
     export = _export(lowered)  # those who read one ask for its columns by their own names
     if export is None or (export is read_tensorboard and "arm" in named):
+        absent = next((column for column in asked.values() if column and column not in said), None)
+        if absent and {"arm", "score"} <= set(named):
+            raise BadTable(f"Line 1 of {file.name} has no column {absent!r}.{did_you_mean(absent, columns)}")
         lowered = named
     if lowered != columns:
         rows = [(line, dict(zip(lowered, cells.values(), strict=True))) for line, cells in rows]

@@ -73,6 +73,9 @@ def test_a_column_that_is_asked_for_stands_for_one_of_that_name() -> None:
     text = own("none,0,50,77.1,x\neca,0,51,77.4,x", "arm,seed,score,top5,name")
     assert scores(read_results(ask(text, score="top5")).runs) == {"none": {0: 77.1}, "eca": {0: 77.4}}
     assert scores(read_results(ask(text.replace("arm,", "Arm,"), arm_column="Arm")).runs)["eca"] == {0: 51}
+    for asked in ({"score": "topp5"}, {"arm_column": "topp5"}, {"seed_column": "topp5"}):
+        with pytest.raises(BadTable, match="Line 1 of file0.csv has no column 'topp5'. Did you mean 'top5'?"):
+            read_results(ask(text, **asked))
     assert scores(read_results(ask(text, arm_column="name", score="top5", seed_column="score")).runs) == {
         "x": {50: 77.1, 51: 77.4}
     }
