@@ -1,4 +1,4 @@
-"""Makes the reports that come with the service: a sweep, a fold, a search for disagreement, and two of latency.
+"""Makes the reports that come along: a sweep, a fold, a diagnosis, a search for disagreement, and two of latency.
 
     python -m benchmarks.shipped_reports [NAME ...] [--into FOLDER]
 
@@ -17,6 +17,7 @@ import torch
 from attention.errors import AttentionError
 from attention.lab import Lab
 from attention.progress import ProgressLine
+from attention.reports.diagnose import DiagnoseRequest
 from attention.reports.disagreement import DisagreementRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.reports.latency import LatencyReport, LatencyRequest
@@ -50,6 +51,7 @@ def photo_networks() -> Iterator[Variant]:
 QUESTIONS: Mapping[str, Request[Any]] = {
     "sweep": SweepRequest(variant=Variant.parse("eca"), images=PHOTOS),
     "fold": FoldRequest(variant=Variant.parse("eca"), images=PHOTOS, rounds=100),
+    "diagnose": DiagnoseRequest(variant=Variant.parse("se"), images=PHOTOS),
     "disagreement": DisagreementRequest(images=PHOTOS, limit=24),
     "latency": latency(photo_networks(), 96, 5),
     "latency-resnet20": latency((Variant.parse(f"resnet20/{module}") for module in FAMILIAR), 32, 10),

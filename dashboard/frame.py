@@ -8,6 +8,7 @@ bar; others are reached by links. ::
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
@@ -39,8 +40,7 @@ def pages(folder: Path = VIEWS) -> dict[str, st.Page]:
     """The pages below a folder by address: those of the bar in its order, then hidden ones."""
     described: dict[str, tuple[Path, str, str, str]] = {}
     for file in folder.glob("*/*.py"):
-        line = (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n")[0]
-        icon, _, words = line.partition(" ")
+        icon, _, words = _first_line(file, file.stat().st_mtime_ns).partition(" ")
         if icon.startswith(":material/"):
             title, _, about = words.partition(": ")
             described[file.parent.name if file.stem == "page" else file.stem] = (file, icon, title, about)
@@ -56,6 +56,12 @@ def pages(folder: Path = VIEWS) -> dict[str, st.Page]:
         )
         for address in (*shown, *sorted(set(described) - set(shown)))
     }
+
+
+@cache
+def _first_line(file: Path, changed: int) -> str:
+    """The first line of a file's docstring, which every run of every page asks for; ``changed`` is in ns since 1970."""
+    return (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n")[0]
 
 
 def draw() -> st.Page:

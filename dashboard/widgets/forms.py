@@ -75,11 +75,13 @@ def variants(
         help=f"{about} {say(NAMES)}".strip(),
         persist_state="session",
     )
-    with st.expander(say("Build another network"), icon=":material/add_circle:"):
-        made = variant(catalog, f"{key}.new").name
-        left, right = st.columns([4, 1], vertical_alignment="center")
-        left.code(made, language=None)
-        right.button(say("Add"), key=f"{key}.add", on_click=_add, args=(key, made), type="primary", width="stretch")
+    box = st.expander(say("Build another network"), icon=":material/add_circle:", key=f"{key}.box", on_change="rerun")
+    if box.open:
+        with box:
+            made = variant(catalog, f"{key}.new").name
+            left, right = st.columns([4, 1], vertical_alignment="center")
+            left.code(made, language=None)
+            right.button(say("Add"), key=f"{key}.add", on_click=_add, args=(key, made), type="primary", width="stretch")
     chosen, problems = _current(catalog, *read_variants("\n".join(names)))
     for problem in problems:
         st.error(problem)

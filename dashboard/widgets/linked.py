@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from attention.names import Size, read_size, short_size
 from dashboard.language import say
@@ -39,6 +40,16 @@ def write(key: str, values: Sequence[str]) -> None:
         else:
             st.query_params.pop(key, None)
     st.session_state.setdefault(WRITTEN, {})[key] = listed
+
+
+def opened(title: str, key: str, icon: str) -> DeltaGenerator | None:
+    """Draw a part of the page that is folded up; None while it is, so that nobody waits for it. The address says which.
+
+    Args:
+        icon: a name of the Material symbols.
+    """
+    box = st.expander(title, key=key, icon=f":material/{icon}:", bind="query-params")
+    return box if box.open else None
 
 
 def start(key: str, default: T, read: Callable[[list[str]], T | None], state: str | None = None) -> None:

@@ -74,6 +74,7 @@ def test_a_photo_of_no_known_class_is_said(page: AppTest, client: Client) -> Non
 @pytest.mark.full
 def test_a_plain_network_alone_has_no_gates_and_the_page_stands(page: AppTest) -> None:
     page.query_params["net"] = ["none"]
+    page.query_params["numbers"] = "true"
     whole(page)
     assert "These networks have no gates." in texts(page.caption)
 
@@ -181,6 +182,7 @@ def test_fresh_attention_in_trained_weights_is_named_and_what_was_loaded_is_list
     checkpoint.parent.mkdir(parents=True)
     save_file(build(Variant.parse("resnet20/none?weights=shipped")).state_dict(), checkpoint)
     page.query_params["variant"] = ["resnet20/eca?weights=file:plain"]
+    page.query_params["numbers"] = "true"
     whole(page)
     shown = texts(page.markdown)
     assert "trained, with fresh attention" in htmls(page)
@@ -258,6 +260,7 @@ def test_a_layer_is_opened_and_stands_in_the_address(page: AppTest) -> None:
 @pytest.mark.full
 def test_the_form_builds_a_variant_and_adds_it(page: AppTest) -> None:
     page.query_params["variant"] = ["resnet20/se"]
+    page.session_state["variant.box"] = True
     whole(page)
     page.selectbox(key="variant.new.backbone").select("resnet20").run()
     page.selectbox(key="variant.new.attention").select("se").run()
@@ -270,6 +273,7 @@ def test_the_form_builds_a_variant_and_adds_it(page: AppTest) -> None:
 
 @pytest.mark.full
 def test_the_form_says_what_a_module_needs(page: AppTest) -> None:
+    page.session_state["variant.box"] = True
     page.run()
     page.selectbox(key="variant.new.backbone").select("resnet50").run()
     page.selectbox(key="variant.new.attention").select("bam").run()

@@ -33,7 +33,9 @@ def test_cost_shows_the_papers_numbers(app: AppTest) -> None:
     assert table.loc["None", "parameters"] == "25,557,032  (25.6 M)"
     assert table.loc["ECA", "Δ MACs"] == "+87,808  (87.8 k)"
     assert table.loc["SE", "Δ parameters"] == "+2,514,944  (2.51 M)"
-    assert len(app.get(CHART)) == 3 + 2 + 2
+    assert len(app.get(CHART)) == 3 + 2
+    app.query_params["whole"] = "true"
+    assert len(app.run().get(CHART)) == 3 + 2 + 2
     assert "Within 20 % by every count: **SE, ECA**" in texts(app.info), "18.0 % and 15.6 % of the bytes"
     app.slider(key="budget_percent").set_value(16).run()
     assert "Within 16 % by every count: **ECA**" in texts(app.info)

@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
+from attention.reports.diagnose import DiagnoseReport, DiagnoseRequest
 from attention.reports.disagreement import DisagreementReport, DisagreementRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.reports.latency import LatencyReport, LatencyRequest
@@ -22,6 +23,7 @@ ECA = Variant.parse("resnet20/eca?classes=10&weights=shipped")
 PAGES: dict[type[Request[Any]], tuple[str, dict[str, str]]] = {
     SweepRequest: ("ablate/page", {"on": "data"}),
     FoldRequest: ("ablate/page", {"on": "fold"}),
+    DiagnoseRequest: ("ablate/page", {"on": "why"}),
     DisagreementRequest: ("ablate/disagreement", {}),
     LatencyRequest: ("price/measured", {}),
 }
@@ -51,6 +53,8 @@ def drawn(page: AppTest, report: Any) -> bool:
         case FoldReport():
             kept = table(page, "layer", "part", "spread")
             return list(kept["spread"][::2]) == [gate.over_channels for gate in report.gates]
+        case DiagnoseReport():
+            return texts(page.caption).count("\n".join(statement.source for statement in report.statements)) == 1
         case DisagreementReport():
             return list(table(page, "first", "second", "agreement")["agreement"][::2]) == [
                 pair.agreement for pair in report.pairs

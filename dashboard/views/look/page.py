@@ -46,10 +46,11 @@ def main() -> None:
         links.to("study", say("Train it"), ":material/science:", {"arm": arms})
     layers.show(report, image, fit)
     places.show(report, image, fit)
-    with st.expander(say("Where they look, statistics of every gate, numbers"), icon=":material/query_stats:"):
-        cam.where(image, tuple(variant.variant for variant in report.variants), fit)
-        panels.statistics(report, image)
-        panels.downloads(report)
+    if box := linked.opened(say("Where they look, statistics of every gate, numbers"), "numbers", "query_stats"):
+        with box:
+            cam.where(image, tuple(variant.variant for variant in report.variants), fit)
+            panels.statistics(report, image)
+            panels.downloads(report)
     exports.offer([variant.variant for variant in report.variants])
     _onward(image.id, report)
 

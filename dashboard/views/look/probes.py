@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from attention.client import ServiceError
 from attention.reports.coupling import CouplingRequest
@@ -19,21 +18,15 @@ from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.look import probe_charts
 from dashboard.views.look.class_form import Subjects
-from dashboard.widgets import photos
+from dashboard.widgets import linked, photos
 
 MOST_GROWN = 100
 """Images that are enlarged at most; each is run once a factor."""
 
 
-def _opened(title: str, key: str, icon: str) -> DeltaGenerator | None:
-    """A part of the page that asks nothing before it is opened; None while it is closed. The address says which."""
-    box = st.expander(title, key=key, icon=icon, bind="query-params")
-    return box if box.open else None
-
-
 def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]) -> None:
     """The interaction matrix of a gate on a photo."""
-    if (box := _opened(say("Which channels each gate listens to"), "listens", ":material/hearing:")) is None:
+    if (box := linked.opened(say("Which channels each gate listens to"), "listens", "hearing")) is None:
         return
     with box:
         offered = {image.id: photos.title(image) for image in subjects.photos or connect.client().images()}
@@ -75,7 +68,7 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
 
 def permutation(variants: Sequence[Variant]) -> None:
     """Whether the order of channels matters to the modules of the networks."""
-    if (box := _opened(say("Does the order of channels matter?"), "permuted", ":material/shuffle:")) is None:
+    if (box := linked.opened(say("Does the order of channels matter?"), "permuted", "shuffle")) is None:
         return
     with box:
         having = tuple(variant for variant in variants if variant.attention)
@@ -95,7 +88,7 @@ def permutation(variants: Sequence[Variant]) -> None:
 
 def scale(variant: Variant, subjects: Subjects) -> None:
     """Whether gates that choose among branches take the larger kernel as the object grows; else why there is none."""
-    if (box := _opened(say("Branch choice against object scale"), "grown", ":material/zoom_in:")) is None:
+    if (box := linked.opened(say("Branch choice against object scale"), "grown", "zoom_in")) is None:
         return
     with box:
         pictures = subjects.pictures

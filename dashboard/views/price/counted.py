@@ -72,10 +72,11 @@ def pictures(report: CostReport, convention: str) -> None:
             )
         else:
             st.info(say("Choose a network with attention."))
-    with st.expander(say("Whole networks"), icon=":material/bar_chart:"):
-        for quantity in ("parameters", "work"):
-            drawing.plot(cost_charts.bars(report, convention, quantity))
-        st.caption(say("Where no orange end is visible, attention is too small a share of the network to see."))
+    if box := linked.opened(say("Whole networks"), "whole", "bar_chart"):
+        with box:
+            for quantity in ("parameters", "work"):
+                drawing.plot(cost_charts.bars(report, convention, quantity))
+            st.caption(say("Where no orange end is visible, attention is too small a share of the network to see."))
 
 
 def conditions(report: CostReport, convention: str) -> None:
@@ -91,8 +92,7 @@ def conditions(report: CostReport, convention: str) -> None:
 
 def court(report: CostReport) -> None:
     """What other counters would report for one of the networks, and for one ECA module in four spellings."""
-    box = st.expander(say("What other counters say"), key="counters", icon=":material/gavel:", bind="query-params")
-    if box.open:
+    if box := linked.opened(say("What other counters say"), "counters", "gavel"):
         with box:
             _witnesses(report)
 
