@@ -41,9 +41,10 @@ FROM base AS dashboard
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --constraint constraints.txt '.[dashboard]'
 # Of the rest of the project the pages know the questions, the answers and the errors: plain data, no torch.
-COPY attention/__init__.py attention/py.typed attention/spec.py attention/names.py attention/aliases.py \
-    attention/grid.py attention/errors.py attention/precision.py attention/schemas.py \
-    attention/client.py attention/photos.py attention/progress.py attention/
+COPY attention/__init__.py attention/py.typed attention/spec.py attention/names.py attention/errors.py \
+    attention/precision.py attention/schemas.py attention/photos.py attention/progress.py attention/
+COPY attention/client attention/client
+COPY attention/registry attention/registry
 COPY attention/reports attention/reports
 COPY dashboard dashboard
 COPY .streamlit .streamlit

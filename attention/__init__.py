@@ -16,10 +16,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attention.async_client import AsyncClient as AsyncClient
     from attention.attach import attach as attach
     from attention.build import build as build
     from attention.client import Client as Client
+    from attention.client.async_client import AsyncClient as AsyncClient
     from attention.counting.model_cost import count as count
     from attention.interventions.diagnosis import diagnose_model as diagnose_model
     from attention.lab import Lab as Lab
@@ -45,7 +45,7 @@ HOMES = {
     "export": ".running.export",
     "train": ".training.train",
     "Client": ".client",
-    "AsyncClient": ".async_client",
+    "AsyncClient": ".client.async_client",
 }
 """Name -> module of this package that defines it."""
 

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from attention import options as option_forms
 from attention.errors import AttentionError, InvalidRequest, did_you_mean
 from attention.gate import AttentionModule, Slot
 from attention.modules import modules
+from attention.registry import options as option_forms
 from attention.reports.attach import AttachedModule, AttachReport
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.example import Inputs, at_rest, describe, inputs, own_size

@@ -11,18 +11,18 @@ from typing import get_type_hints
 import torch
 from torch import nn
 
-from attention.aliases import canonical, combined, find, hint, renamings
 from attention.backbones import Backbone, Facts, ForeignNetwork, backbones
 from attention.errors import BadCheckpoint, BadPlacement, InvalidRequest, UnknownName, first_line
 from attention.gate import Slot, UnitSlot, slots
+from attention.models.one_pass import ShapesOnly, meta_copy
+from attention.models.own_models import renewed
+from attention.models.seeding import SEEDING
 from attention.modules import modules
 from attention.names import BARE, Size, write_size
-from attention.one_pass import ShapesOnly, meta_copy
-from attention.options import check
-from attention.own_models import renewed
+from attention.registry.aliases import canonical, combined, find, hint, renamings
+from attention.registry.options import check
 from attention.reports.gates import WatchedGate
 from attention.reports.network import OutputKind
-from attention.seeding import SEEDING
 from attention.spec import Placement, Variant
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.outputs import map_shape, outlines

@@ -23,7 +23,7 @@ Anything else that is raised is a bug, and is shown as one.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -51,6 +51,11 @@ def first_line(error: BaseException) -> str:
 
 class InvalidRequest(AttentionError):
     """The request does not make sense as asked."""
+
+
+def listing(names: Sequence[str], most: int = 3) -> str:
+    """The first of some names and how many there are besides, for use inside a sentence: ``a, b, c and 4 more``."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Self, get_args
 import torch
 from torch import Tensor, nn
 
-from attention.compiled import eager, own_path
 from attention.errors import InvalidRequest
+from attention.models.compiled import eager, own_path
 from attention.reports.gates import GateSite, WatchedGate
 from attention.spec import Ablation, GateKind, Placement, Position
 

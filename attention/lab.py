@@ -21,7 +21,6 @@ import torch
 from cachetools import LRUCache
 from torch import Tensor, nn
 
-from attention import own_models
 from attention.analyses import analyses, question, run
 from attention.analysis import Outputs, Step, in_order
 from attention.build import build
@@ -30,8 +29,9 @@ from attention.data.sampling import batches
 from attention.data.sampling import stamp as images_stamp
 from attention.errors import InvalidRequest
 from attention.gate import sites
+from attention.models import own_models
+from attention.models.own_models import OwnModel
 from attention.network import describe, need_classes
-from attention.own_models import OwnModel
 from attention.photos import Photo, photo_bytes
 from attention.precision import DType
 from attention.reports.compare import CompareRequest, Comparison

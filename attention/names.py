@@ -97,11 +97,12 @@ def _parse_options(text: str, name: str) -> dict[str, Scalar]:
             raise BadVariantName(f"{item.strip()[:100]!r} in {name[:200]!r} is not of the form option=value.")
         if key in options:
             raise BadVariantName(f"Option {key[:100]!r} is given twice in {name[:200]!r}.")
-        options[key] = _read_value(value)
+        options[key] = read_value(value)
     return options
 
 
-def _read_value(text: str) -> Scalar:
+def read_value(text: str) -> Scalar:
+    """Read the value of an option as it is written in a short name: a number, true or false, and else text."""
     try:
         value = json.loads(text.lower() if text in ("True", "False") else text)
     except (ValueError, RecursionError):
@@ -110,7 +111,7 @@ def _read_value(text: str) -> Scalar:
 
 
 def _write_value(value: Scalar) -> str:
-    return value if isinstance(value, str) and _read_value(value) == value else json.dumps(value)
+    return value if isinstance(value, str) and read_value(value) == value else json.dumps(value)
 
 
 def _write_options(options: Mapping[str, Scalar]) -> str:

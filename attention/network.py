@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
+from attention.backbones import Backbone
 from attention.build import advised, build, outputs, renamed, resolve, skeleton, usual_size
 from attention.counting.cost import count
 from attention.data.preprocessing import fitted
 from attention.errors import InvalidRequest
 from attention.gate import sites
+from attention.models.own_models import OwnModel, get, renewed
 from attention.names import height_and_width
-from attention.own_models import OwnModel, get, renewed
 from attention.reports.checkpoints import LoadReport, WeightsState
 from attention.reports.compare import PhotoInput
 from attention.reports.network import Network, OutputKind
@@ -33,7 +34,10 @@ def describe(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Network:
         BadCheckpoint, NotFound: its weights do not fit, or are not there.
     """
     network = resolve(variant)
-    stamp = "" if network.weights in (None, "shipped") else weights.stamp(network, checkpoints)
+    if network.weights in (None, "shipped"):  # no folder is looked into, so all labs share what is known
+        checkpoints, stamp = NOWHERE, ""
+    else:
+        stamp = weights.stamp(network, checkpoints)
     if (own := _own_model(network)) is not None:
         stamp = f"{own.stamp}, {stamp}"
     return _describe(network, renamed(variant), checkpoints, stamp)
@@ -56,7 +60,8 @@ def as_asked(network: Network, asked: PhotoInput) -> Network:
 @lru_cache(maxsize=1024)
 def _describe(variant: Variant, former: tuple[str, ...], checkpoints: Checkpoints, stamp: str) -> Network:
     source = weights.source(variant, checkpoints)
-    bill, load = count(variant), None if source is None else _load_report(variant, checkpoints, source)
+    bill, model = count(variant), skeleton(variant)
+    load = None if source is None else _load_report(model, variant, checkpoints, source)
     state: WeightsState = "untrained" if load is None else "fresh attention" if load.fresh else "trained"
     labels, preprocess = (source.labels, source.preprocess) if source else ((), None)
     warning = weights.warning(load, former)
@@ -80,7 +85,7 @@ def _describe(variant: Variant, former: tuple[str, ...], checkpoints: Checkpoint
         macs=bill.total.macs,
         attention_parameters=bill.attention.parameters,
         attention_macs=bill.attention.macs,
-        gates=len(sites(skeleton(variant))),
+        gates=len(sites(model)),
         outputs=outputs(variant),
     )
 
@@ -90,10 +95,14 @@ def _own_model(variant: Variant) -> OwnModel | None:
     return get(str(variant.backbone_options["name"])) if variant.backbone == "own" else None
 
 
-def _load_report(variant: Variant, checkpoints: Checkpoints, source: Source) -> LoadReport:
-    """What `build` makes of a checkpoint, and what fresh modules in the network do."""
+def _load_report(model: Backbone, variant: Variant, checkpoints: Checkpoints, source: Source) -> LoadReport:
+    """What `build` makes of a checkpoint, and what fresh modules in the network do.
+
+    Args:
+        model: the skeleton of the variant.
+    """
     with advised(variant, checkpoints):
-        report = weights.plan(skeleton(variant), variant, source).report
+        report = weights.plan(model, variant, source).report
     if not report.fresh:
         return report
     model = build(variant, checkpoints)

@@ -90,7 +90,7 @@ def parts(data: Path, out: Path, device: str, tiny: bool) -> list[Part]:
         Part("goals", ((*ours, "--epochs", epochs, "--turns", "0", "--study"),), 0.25),
         Part("study", ((*study, "--by-arm", "--keep", str(out / "study")),), 0.1),
         Part("serving", tuple(serving), 0.15),
-        Part("service", (("benchmarks.gpu_service", *crowd, *on),), 0.15),
+        Part("service", (("benchmarks.load.gpu_service", *crowd, *on),), 0.15),
     ]
 
 

@@ -10,9 +10,9 @@ from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from attention import own_models
 from attention.analyses import analyses
 from attention.errors import AttentionError
+from attention.models import own_models
 from server import problems
 from server.access.keys import KeyRing
 from server.access.middleware import Access, Accounts

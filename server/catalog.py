@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.analyses.fetch import WEIGHTS
 from attention.backbones import backbones
@@ -21,9 +20,10 @@ from attention.build import published_placement, resolve, skeleton, usual_size
 from attention.errors import AttentionError
 from attention.gate import AttentionModule, PooledAttention, gates, slots
 from attention.measuring.traits import traits
+from attention.models import own_models
 from attention.modules import modules
 from attention.network import describe
-from attention.options import schema
+from attention.registry.options import schema
 from attention.reports.catalog import (
     AnalysisEntry,
     BackboneEntry,

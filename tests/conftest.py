@@ -4,6 +4,7 @@ The default set has one representative of each kind: of a parametrised test its 
 that is marked ``full``, ``slow``, ``browser`` or ``scale``. ``-m ""`` (``make testall``) takes all.
 """
 
+import gc
 import logging
 import os
 from collections import defaultdict
@@ -45,6 +46,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for same in cases.values():
         for item in same[1:-1]:
             item.add_marker(pytest.mark.full)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the garbage collector off what stays to the end, modules and collected tests: its passes cost seconds."""
+    gc.disable()
+    result = yield
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 100)
+    gc.enable()
+    return result
 
 
 def pytest_collection_finish() -> None:

@@ -124,6 +124,7 @@ def test_a_service_that_does_not_listen_is_ended() -> None:
     assert not listens(api)
 
 
+@pytest.mark.full
 def test_a_second_signal_does_not_wait() -> None:
     (api,) = free_ports(1)
     with launched(answering("API", api, "deaf"), stop_within_s=60) as child:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from attention.analyses import analyses
+from attention.analyses.compare import class_score
 from attention.analysis import AnyLab
 from attention.backbones import Backbone
 from attention.build import blank
@@ -29,7 +30,6 @@ from attention.measuring.channel_gates import ran
 from attention.measuring.confounds import differences_in_training
 from attention.network import as_asked, need_classes
 from attention.reports.cam import CamMap, CamNetwork, CamPhoto, CamReport, CamRequest
-from attention.reports.compare import ClassScore
 from attention.tracing.outputs import Outline, outlines
 from attention.tracing.paths import named_modules
 
@@ -186,20 +186,17 @@ def _maps(
     crops: Sequence[tuple[float, float, float, float]],
 ) -> list[CamMap]:
     """The heat maps of one network, in the order of the photos."""
-
-    def score(shares: Tensor, index: int) -> ClassScore:
-        return ClassScore(index=index, label=names[index] if names else None, probability=float(shares[index]))
-
     made = []
     for number, image in enumerate(request.images):
         shares, heat = seen.logits[number].softmax(0), seen.heat[number]
         first, maximum = int(shares.argmax()), float(heat.max())
+        aimed = first if target is None else target
         rows = (heat / maximum if maximum > 0 else heat).double().numpy().round(4).tolist()
         one = CamMap(
             image=image,
             network=network,
-            target=score(shares, first if target is None else target),
-            first=score(shares, first),
+            target=class_score(aimed, names, float(shares[aimed])),
+            first=class_score(first, names, float(shares[first])),
             crop=crops[number],
             maximum=maximum,
             grid=tuple(tuple(row) for row in rows),

@@ -82,7 +82,7 @@ def predictions(request: CompareRequest, name: str, labels: Sequence[str], outpu
     found = []
     for number, image in enumerate(request.images):
         top = tuple(
-            ClassScore(index=index, label=labels[index] if labels else None, probability=share)
+            class_score(index, labels, share)
             for index, share in zip(best.indices[number].tolist(), best.values[number].tolist(), strict=True)
         )
         values, packed = None, None
@@ -108,6 +108,11 @@ def predictions(request: CompareRequest, name: str, labels: Sequence[str], outpu
             )
         )
     return found
+
+
+def class_score(index: int, names: Sequence[str], probability: float) -> ClassScore:
+    """A class with its probability, and its name where the network's classes have names."""
+    return ClassScore(index=index, label=names[index] if names else None, probability=probability)
 
 
 def _gate_rows(sites: Sequence[GateSite], gates: Mapping[str, Tensor]) -> list[NDArray[np.float32]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attention.analyses import analyses
+from attention.analyses.compare import class_score
 from attention.analysis import AnyLab
 from attention.data.images import thumbnail
 from attention.data.preprocessing import preprocess
@@ -21,7 +22,6 @@ from attention.measuring.agreement import Numbers, divergence, kappa, rights
 from attention.measuring.channel_gates import ran
 from attention.measuring.confounds import differences_in_training
 from attention.network import need_classes
-from attention.reports.compare import ClassScore
 from attention.reports.disagreement import (
     Agreement,
     Answer,
@@ -245,10 +245,9 @@ class Disagreements:
         true = names.index(label) if label is not None and label in names else None
         for arm, own in zip(self.asked.ids, shares, strict=True):
             index = int(own.argmax())
-            called = names[index] if names else None
             yield Answer(
                 arm=arm,
-                first=ClassScore(index=index, label=called, probability=float(own[index])),
+                first=class_score(index, names, float(own[index])),
                 true_probability=None if true is None else float(own[true]),
                 right=None if true is None else index == true,
             )

@@ -14,6 +14,7 @@ import torch
 from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.data.sampling import Picture, batches, how_many
+from attention.errors import listing
 from attention.measuring.channel_gates import (
     channel_sites,
     class_share,
@@ -154,9 +155,8 @@ def _caveats(pictures: Pictures, network: Ran, gates: Sequence[ExcitedGate], see
     if pictures.data is None:
         said.append("Each photo is a class of its own, so there is no spread within classes and no class share.")
     elif few := sorted(label for label, count in seen.counts.items() if count < FEW):
-        more = f" and {len(few) - 3} more" if len(few) > 3 else ""
         said.append(
-            f"Fewer than {FEW} images of {', '.join(few[:3])}{more}: part of what separates the curves is chance. The "
+            f"Fewer than {FEW} images of {listing(few)}: part of what separates the curves is chance. The "
             "SE paper takes 50 a class."
         )
     if dead := [gate.path for gate in gates if gate.static_share is None]:

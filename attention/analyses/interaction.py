@@ -11,7 +11,7 @@ from attention.errors import InvalidRequest
 from attention.gate import AttentionModule, gates
 from attention.measuring.traits import module_alone, noise, randomise
 from attention.modules import modules
-from attention.options import present, schema
+from attention.registry.options import present, schema
 from attention.reports.modules import Interaction, InteractionReport, InteractionRequest
 from attention.spec import Options
 

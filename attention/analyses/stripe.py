@@ -15,7 +15,7 @@ from attention.analyses import analyses
 from attention.analyses.excitation import BATCH, in_order
 from attention.analysis import AnyLab
 from attention.data.sampling import batches, how_many
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, listing
 from attention.measuring.channel_gates import (
     Entries,
     Matrix,
@@ -245,8 +245,5 @@ def _caveats(request: StripeRequest, table: Sequence[StripeGate]) -> list[str]:
     if request.pictures.data is None:
         said.append("Photos have no classes here, so there is no class share.")
     if dead := [f"{gate.path} of {gate.variant}" for gate in table if gate.static_share is None]:
-        more = f" and {len(dead) - 4} more" if len(dead) > 4 else ""
-        said.append(
-            f"The same number for every channel and every image, so without shares: {', '.join(dead[:4])}{more}."
-        )
+        said.append(f"The same number for every channel and every image, so without shares: {listing(dead, 4)}.")
     return said

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from attention.analyses import analyses
+from attention.analyses.compare import class_score
 from attention.analysis import AnyLab
 from attention.data.preprocessing import preprocess
 from attention.interventions.effects import divergence
 from attention.interventions.plan import Plan, described, passes, plan
 from attention.network import need_classes
-from attention.reports.compare import ClassScore
 from attention.reports.sweep import PhotoBase, PhotoEffect, WhatIfReport, WhatIfRequest
 from attention.running.device import device_name
 from attention.running.runner import check_finite
@@ -37,7 +37,9 @@ def whatif(request: WhatIfRequest, lab: AnyLab) -> WhatIfReport:
     bases, effects = [], []
     for number, (image, top) in enumerate(zip(request.images, tops, strict=True)):
         own = shares[:, number]  # (1 + A, K)
-        bases.append(PhotoBase(image=image, top=tuple(_score(own[0], index, names) for index in top)))
+        bases.append(
+            PhotoBase(image=image, top=tuple(class_score(index, names, float(own[0][index])) for index in top))
+        )
         effects += _effects(what, image, own, kl[:, number], top, names)
     return WhatIfReport(
         network=what.network.name,
@@ -52,10 +54,6 @@ def whatif(request: WhatIfRequest, lab: AnyLab) -> WhatIfReport:
         device=device_name(lab.device),
         dtype=lab.dtype,
     )
-
-
-def _score(shares: Tensor, index: int, names: Sequence[str]) -> ClassScore:
-    return ClassScore(index=index, label=names[index] if names else None, probability=float(shares[index]))
 
 
 def _effects(
@@ -79,7 +77,7 @@ def _effects(
                 order=scope.order,
                 gates=len(scope.gates),
                 kind=kind,
-                first=_score(after, first, names),
+                first=class_score(first, names, float(after[first])),
                 flips=first != top[0],
                 probabilities=tuple(after[list(top)].tolist()),
                 change=float(after[top[0]] - shares[0, top[0]]),

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from attention.gate import OwnGates, Slot
+from attention.models.one_pass import main_output
 from attention.names import Size, height_and_width
-from attention.one_pass import main_output
 from attention.registry import Registry
 from attention.reports.network import OutputKind
 

@@ -1,7 +1,7 @@
 """A model of one's own by its name, with places for attention behind any layer of it.
 
 It was added by `attention.Lab.add`, comes from an installed package, or stands in the operator's file (see
-`attention.own_models`). Parameters lie under ``body`` with the model's names.
+`attention.models.own_models`). Parameters lie under ``body`` with the model's names.
 """
 
 import copy
@@ -10,10 +10,10 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from attention import own_models
 from attention.backbones import Facts, ForeignNetwork, backbones
 from attention.errors import BadOption
-from attention.one_pass import meta_copy
+from attention.models import own_models
+from attention.models.one_pass import meta_copy
 
 Classes = Annotated[int, Field(ge=1)]
 

@@ -12,7 +12,7 @@ from torch import nn
 from attention.build import build
 from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest, NotFound, did_you_mean
-from attention.own_models import load_file
+from attention.models.own_models import load_file
 from attention.spec import Variant
 
 FORMS = (

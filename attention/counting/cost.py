@@ -11,10 +11,10 @@ from typing import cast
 from attention.build import renamed, resolve, skeleton, usual_size
 from attention.counting.conventions import counts
 from attention.counting.ledger import CountedOperation, Ledger, walk
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, listing
 from attention.gate import Gate, OwnGates, own_gates, slots
+from attention.models.own_models import renewed
 from attention.names import Size, height_and_width, write_size
-from attention.own_models import renewed
 from attention.reports.cost import Cost, GateShape, LayerCost, ModuleCost, VariantCost
 from attention.spec import Variant
 
@@ -144,9 +144,7 @@ def _mixed(own: OwnGates) -> tuple[str, ...]:
     mixed = [gate.path for gate in own.met if gate.site is None and not gate.separable]
     if not mixed:
         return ()
-    more = f" and {len(mixed) - 3} more" if len(mixed) > 3 else ""
-    where = ", ".join(mixed[:3])
-    return (f"Gates that blocks compute beside their convolutions are not in the attention's share: {where}{more}.",)
+    return (f"Gates that blocks compute beside their convolutions are not in the attention's share: {listing(mixed)}.",)
 
 
 def sum_of(rows: Iterable[CountedOperation]) -> Cost:

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from attention.counting.rules import ENTRYWISE, FREE, IN_PLACE, MACS, MADE, POOLING, SHAPES, Find, Shape
 from attention.gate import Gate, Slot
-from attention.operations import operation
+from attention.models.operations import operation
 
 FLOAT_BYTES = 4
 UNUSED = "unused"

@@ -11,7 +11,7 @@ from attention.backbones import backbones
 from attention.build import resolve
 from attention.counting.cost import count
 from attention.errors import InvalidRequest
-from attention.options import schema
+from attention.registry.options import schema
 from attention.spec import OptionValue, Variant
 
 FINENESS = 1000

@@ -15,7 +15,7 @@ from attention.counting.ledger import Ledger
 from attention.counting.rules import SHAPES
 from attention.gate import slots
 from attention.mechanisms import UNITS
-from attention.one_pass import meta_copy, on_meta
+from attention.models.one_pass import meta_copy, on_meta
 from attention.reports.cost import ModelCost
 from attention.reports.gates import ROOT, WatchedGates
 from attention.spec import GateKind

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attention.operations import names
+from attention.models.operations import names
 
 Shape = tuple[int, ...]
 

@@ -22,7 +22,7 @@ from attention.data.files import Files
 from attention.data.folder import DataFolder
 from attention.data.intake.inventory import check_readable, placed
 from attention.data.preprocessing import preprocess
-from attention.errors import BadData, NotFound
+from attention.errors import BadData, NotFound, listing
 from attention.spec import Pictures, Preprocess
 
 BATCH = 64
@@ -121,8 +121,7 @@ def why_unlabelled(labels: Sequence[str | None], classes: Sequence[str], asked: 
     if not classes:
         return "The network does not say what its classes are called"
     others = sorted({label for label in labels if label is not None} - set(classes))
-    shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-    return f"The images have classes that the network does not know ({shown})"
+    return f"The images have classes that the network does not know ({listing(others)})"
 
 
 class _Listed(NamedTuple):

@@ -26,9 +26,9 @@ from torch.overrides import TorchFunctionMode
 
 from attention.backbones import Backbone
 from attention.data.files import owned_name
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, listing
 from attention.gate import Gate, Slot, ablate, capture, gates, own_gates, sites, slots
-from attention.operations import operation
+from attention.models.operations import operation
 from attention.reports.checkpoints import Card
 from attention.reports.gates import GateSite
 from attention.spec import Ablation, GateKind, Pictures, Variant
@@ -37,9 +37,6 @@ from attention.weights.load import checkpoint_name
 
 ALLOWED = 1e-5
 """By how much of the largest logit a folded network may differ from the one with mean gates; rounding is less."""
-
-NAMED = 3
-"""Places that a refusal names for each reason."""
 
 OTHER_KINDS: dict[GateKind, str] = {
     "spatial": "{} weighs places, which no normalisation tells apart",
@@ -118,15 +115,11 @@ def foldable(model: Backbone, name: str) -> tuple[FoldableGate, ...]:
     if refused:
         count, every = sum(map(len, refused.values())), len(filled) + len(mixed)
         which = "None of its attention modules can" if count == every else f"{count} of its {every} modules cannot"
-        reasons = "; ".join(f"{_listed(paths)}: {reason}" for reason, paths in refused.items())
+        reasons = "; ".join(f"{listing(paths)}: {reason}" for reason, paths in refused.items())
         raise InvalidRequest(
             f"{name} cannot be folded exactly. {which} be worked into a normalisation or convolution: {reasons}."
         )
     return tuple(found)
-
-
-def _listed(paths: list[str]) -> str:
-    return ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
 
 
 class _Probe:

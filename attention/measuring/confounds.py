@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from attention.errors import listing
 from attention.names import short_size
 from attention.reports.checkpoints import Card
 from attention.reports.network import Network
@@ -87,8 +88,4 @@ def _listed(values: Mapping[str, str]) -> str:
     names: dict[str, list[str]] = {}
     for name, value in values.items():
         names.setdefault(value, []).append(name)
-    return "; ".join(f"{_few(of)}: {value}" for value, of in names.items())
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return "; ".join(f"{listing(of)}: {value}" for value, of in names.items())

@@ -14,7 +14,7 @@ from attention.errors import AttentionError
 from attention.gate import AttentionModule, capture, gates
 from attention.modules import modules
 from attention.names import Size, height_and_width
-from attention.options import schema
+from attention.registry.options import schema
 from attention.reports.modules import Traits
 from attention.spec import Options, Placement, Variant
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
-from attention.aliases import Names
 from attention.names import Size
+from attention.registry.aliases import Names
 from attention.reports.checkpoints import Card
 from attention.reports.modules import Traits
 from attention.reports.network import OutputKind

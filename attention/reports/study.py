@@ -4,9 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from attention.grid import Grid
 from attention.reports.captions import counted, definition, p_text
 from attention.reports.evidence import KIND_WORDS, Interval, Verdict
+from attention.reports.grid import Grid
 from attention.reports.inventory import Inventory
 from attention.reports.predictions import PackedClasses
 from attention.reports.recipes import RECIPES, by_name, of_name

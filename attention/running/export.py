@@ -4,7 +4,6 @@ Whatever is written is read again at once and held against torch on noise: on th
 another batch, and, where it takes one, on another size. The largest difference is on the card.
 """
 
-import hashlib
 import importlib
 import logging
 import warnings
@@ -27,6 +26,7 @@ from attention.names import Size, height_and_width, read_size
 from attention.reports.export import Check, ExportCard, Format
 from attention.spec import Preprocess, Variant
 from attention.storage.base import write_whole
+from attention.weights.convert import sha256_of
 
 FORMATS: dict[str, Format] = {".onnx": "onnx", ".pt2": "torch.export", ".safetensors": "safetensors"}
 """Ending of a file -> what is written."""
@@ -133,7 +133,7 @@ def _written(network: nn.Module, out: Path, kind: Format, shape: Shape, about: A
     return ExportCard(
         format=kind,
         file=out.name,
-        sha256=_sha256(out),
+        sha256=sha256_of(out),
         variant=about.variant,
         size=_side(shape),
         free_batch=free_batch,
@@ -148,11 +148,6 @@ def _written(network: nn.Module, out: Path, kind: Format, shape: Shape, about: A
         torch=torch.__version__,
         date=datetime.now(UTC).date().isoformat(),
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _program(network: nn.Module, shape: Shape) -> ExportedProgram:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from attention.errors import InvalidRequest, first_line
+from attention.models.one_pass import stated_size
 from attention.names import height_and_width
-from attention.one_pass import stated_size
 
 GREY = 0.5
 """Every pixel of an example image."""

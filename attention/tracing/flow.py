@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from attention.operations import Operation, names, operation
+from attention.models.operations import Operation, names, operation
 from attention.spec import GateKind
 
 Shape = tuple[int, ...]

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from attention.aliases import former_spellings
 from attention.backbones import backbones
 from attention.data.dataset import DataSet, read
 from attention.data.files import owned_name
@@ -23,6 +22,7 @@ from attention.data.pixel_cache import PixelCache
 from attention.errors import AttentionError, Cancelled, Diverged, InvalidRequest, NotFound, StorageFailed, TooLarge
 from attention.measuring.classification import balanced_accuracy, confusion, macro_f1
 from attention.modules import modules
+from attention.registry.aliases import former_spellings
 from attention.reports.predictions import PackedClasses
 from attention.reports.study import CurvePoint, RunReport
 from attention.spec import Plain, Recipe, Variant

@@ -112,7 +112,7 @@ def convert(
         raise BadCheckpoint(f"{path.name} holds no tensors of floats.")
     card = Conversion(
         converted_from=path.name,
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
         key=weights.key,
         others=weights.others,
         prefix=prefix,
@@ -145,7 +145,7 @@ def inspect(path: Path) -> Conversion:
             _check_finite(name, tensors.get_tensor(name))
     return Conversion(
         converted_from=path.name,
-        sha256=_sha256(path),
+        sha256=sha256_of(path),
         key="",
         others=(),
         prefix="",
@@ -295,6 +295,7 @@ def _check_finite(name: str, tensor: Tensor) -> None:
         )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Digest of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

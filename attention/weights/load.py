@@ -14,12 +14,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from attention.aliases import canonical
 from attention.backbones import backbones
-from attention.errors import BadCheckpoint
+from attention.errors import BadCheckpoint, listing
 from attention.gate import Slot, slots
 from attention.modules import modules
 from attention.names import Size, height_and_width
+from attention.registry.aliases import canonical
 from attention.reports.checkpoints import Card, FreshModule, LoadReport
 from attention.spec import Variant
 from attention.weights import key_names
@@ -227,7 +227,7 @@ def _refuse_unexpected(variant: Variant, found: Source, unexpected: list[str]) -
     if trouble:
         raise Mismatch(
             f"The checkpoint {found.path.name} has tensors that {bare(variant).name} has no place for: "
-            f"{_list(trouble)}."
+            f"{listing(trouble, NAMED)}."
         )
 
 
@@ -237,15 +237,17 @@ def _refuse_missing(variant: Variant, found: Source, model: nn.Module, missing: 
     if backbone:
         raise Mismatch(
             f"The checkpoint {found.path.name} is not one of {variant.backbone!r}: "
-            f"{len(backbone)} of its tensors are missing, such as {_list(backbone)}."
+            f"{len(backbone)} of its tensors are missing, such as {listing(backbone, NAMED)}."
         )
     if partly:
         raise Mismatch(
             f"The checkpoint {found.path.name} has only a part of the attention of {bare(variant).name}: missing are "
-            f"{_list(partly)}."
+            f"{listing(partly, NAMED)}."
         )
     if trained_whole(found, variant) and missing:
-        raise Mismatch(f"The checkpoint {found.path.name} lacks tensors of what its card says it is: {_list(missing)}.")
+        raise Mismatch(
+            f"The checkpoint {found.path.name} lacks tensors of what its card says it is: {listing(missing, NAMED)}."
+        )
 
 
 def _refuse_shapes(model: nn.Module, variant: Variant, found: Source, there: Mapping[str, key_names.Shape]) -> None:
@@ -285,10 +287,6 @@ def _notes(variant: Variant, found: Source, translation: key_names.Translation) 
     if found.architecture and found.architecture != variant.backbone:
         notes.append(f"Its publisher calls the network {found.architecture!r}; here it is {bare(variant).name}.")
     return tuple(notes)
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def measure(model: nn.Module, report: LoadReport, size: Size) -> LoadReport:

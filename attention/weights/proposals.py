@@ -15,12 +15,12 @@ from typing import get_args
 import torch
 from torch import nn
 
-from attention import options
 from attention.backbones import backbones
 from attention.errors import AttentionError
 from attention.gate import Slot, UnitSlot
+from attention.models.own_models import renewed
 from attention.modules import modules
-from attention.own_models import renewed
+from attention.registry import options
 from attention.spec import Options, OptionValue, Placement, Position, Variant
 from attention.weights import key_names
 from attention.weights.find import Source, shapes

@@ -4,7 +4,6 @@ The options of an entry come as JSON Schema. Each property becomes the widget th
 nobody has thought of yet becomes a text field, so that a new module needs no edit here.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ import streamlit as st
 from pydantic import ValidationError
 from streamlit.delta_generator import DeltaGenerator
 
-from attention.aliases import canonical, renamings
 from attention.errors import AttentionError
-from attention.names import BARE, split_names
+from attention.names import BARE, read_value, split_names
+from attention.registry.aliases import canonical, renamings
 from attention.reports.catalog import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import Options, OptionValue, Placement, Variant
 from dashboard.drawing import theme, words
@@ -289,16 +288,8 @@ def _free(label: str, kind: Mapping[str, Any], default: Any, about: str | None, 
             return float(st.number_input(label, least, most, float(default or 0), format="%g", **kept))
         case _:
             text = st.text_input(label, "" if default is None else str(default), **kept).strip()
-            return _read(text) if text else None
+            return read_value(text) if text else None
 
 
 def _within(value: float, low: float | None, high: float | None) -> bool:
     return (low is None or low <= value) and (high is None or value <= high)
-
-
-def _read(text: str) -> OptionValue:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, bool | int | float | str) else text

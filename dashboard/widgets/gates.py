@@ -3,10 +3,15 @@
 import streamlit as st
 
 from attention.reports.catalog import Catalog
+from attention.reports.diagnose import DiagnoseRequest
+from attention.reports.fold import FoldRequest
+from attention.reports.sweep import SweepRequest
 from attention.schemas import DataSet
-from attention.spec import Variant
+from attention.spec import Pictures, Variant
+from dashboard import connect
+from dashboard.drawing import words
 from dashboard.language import marked, say
-from dashboard.widgets import forms, linked
+from dashboard.widgets import data_sets, forms, linked
 
 DEFAULT = "eca"
 MOST = 10_000
@@ -31,6 +36,17 @@ def network(catalog: Catalog, key: str = "network") -> Variant | None:
         )
         return None
     return variant
+
+
+def network_and_images() -> tuple[Variant, Pictures] | None:
+    """One network with attention, and images of a data set; None until both are chosen."""
+    variant, data = network(connect.catalog()), data_sets.data_set()
+    return None if variant is None or data is None else (variant, Pictures(data=data.name, limit=images(data)))
+
+
+def described(request: DiagnoseRequest | FoldRequest | SweepRequest) -> str:
+    """A question about one network's gates on images, in a line."""
+    return f"**{words.said(request.variant.name)}** · {request.images.data or say('photos')}"
 
 
 def images(data: DataSet, start: int = 1000, why: str = PAIRED) -> int:

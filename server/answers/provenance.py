@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from attention import own_models
 from attention.build import resolve
 from attention.data.folder import DataFolder
 from attention.errors import AttentionError
+from attention.models import own_models
 from attention.schemas import ROUNDING, Conditions, Difference
 from attention.spec import Request, Variant
 from attention.weights.find import Checkpoints

@@ -10,8 +10,8 @@ from typing import Any
 
 from attention.counting.cost import count
 from attention.errors import TooLarge
+from attention.models.own_models import renewed
 from attention.names import Size, write_size
-from attention.own_models import renewed
 from attention.reports.cost import VariantCost
 from attention.spec import Request, Variant
 from server.settings import Settings

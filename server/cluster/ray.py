@@ -19,11 +19,11 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskErr
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.analysis import Step
 from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest, Overloaded, first_line
+from attention.models import own_models
 from attention.spec import Request
 from server.cluster.remote_workers import check_reachable, networks_key, stream_results, worker_settings
 from server.engine.admission import Admission

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from attention import own_models
 from attention.analyses import analyses, request_type, run
 from attention.data.files import Files
 from attention.errors import AttentionError, InvalidRequest
+from attention.models import own_models
 from attention.spec import Plain, Request
 from server.jobs.lab import JobLab, job_lab
 from server.jobs.progress import Reporter

@@ -144,7 +144,7 @@ def _folder(settings: Settings) -> Findings:
 
 
 def _models(settings: Settings) -> Findings:
-    from attention import own_models
+    from attention.models import own_models
     from attention.names import write_size
 
     for name in own_models.read(settings.models):

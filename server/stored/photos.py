@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from attention.data.files import Files, image_id, samples
 from attention.data.images import ImageFacts, decode, inspect
 from attention.data.preprocessing import in_srgb
-from attention.errors import AttentionError, BadImage, InvalidRequest, NotFound
+from attention.errors import AttentionError, BadImage, InvalidRequest, NotFound, listing
 from attention.schemas import Image
 from server.store import Store, no_image
 from server.store.ownership import ASKER
@@ -199,12 +199,11 @@ class MissingPhotos(NotFound):
 
     def __init__(self, places: Mapping[str, str]) -> None:
         names = tuple(dict.fromkeys(places.values()))
-        listed = ", ".join(repr(name[:80]) for name in names[:NAMED])
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        listed = listing([repr(name[:80]) for name in names], NAMED)
         super().__init__(
             f"There is no image {listed} here. Upload it first: POST /v1/images."
             if len(names) == 1
-            else f"{len(names)} images are not here: {listed}{more}. Upload them first: POST /v1/images."
+            else f"{len(names)} images are not here: {listed}. Upload them first: POST /v1/images."
         )
         self._places = dict(places)
 

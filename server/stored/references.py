@@ -5,12 +5,11 @@ from functools import lru_cache
 from typing import Any
 
 from attention.data.files import IMAGE
-from attention.grid import Grid
+from attention.errors import listing
+from attention.reports.grid import Grid
 from attention.spec import Pictures, Plain, Request, Variant
 
 TITLE_LETTERS = 200
-NAMED = 3
-"""How many networks a title names."""
 
 
 PHOTO_FIELDS = ("image", "images")
@@ -103,7 +102,7 @@ def title(question: Request[Plain]) -> str:
     names = list(dict.fromkeys(_short(variant) for variant in variants(question)))
     parts = []
     if names:
-        parts.append(", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else ""))
+        parts.append(listing(names))
     if count := len(photos(said)):
         parts.append(f"{count} photo{'s' if count > 1 else ''}")
     parts += dict.fromkeys(data_sets(question))

@@ -18,7 +18,7 @@ from attention.gate import gates
 from attention.modules import modules
 from attention.spec import Variant
 from attention.watch import ablate, capture, watch
-from tests.attention.gated import CHANNELS, Classifier
+from tests.attention.tracing.gated import CHANNELS, Classifier
 
 
 def photos(batch: int = 2, seed: int = 1, side: int = 12) -> Tensor:

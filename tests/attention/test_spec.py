@@ -149,6 +149,7 @@ def test_what_makes_no_sense_is_refused(wrong) -> None:  # type: ignore[no-untyp
         wrong()
 
 
+@pytest.mark.full
 def test_plain_data_never_loads_torch() -> None:
     code = "import sys, attention.reports, attention.analysis, attention.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

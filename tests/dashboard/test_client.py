@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention.async_client import AsyncClient
 from attention.client import Client, ServiceError, Unreachable, gate_values
+from attention.client.async_client import AsyncClient
 from attention.errors import NotFound
 from attention.reports.compare import CompareRequest, Comparison
 from attention.reports.cost import CostReport, CostRequest

@@ -21,7 +21,7 @@ from attention.data.intake.sources import Content, Item, Source, items, open_sou
 from attention.data.intake.splits import TEST_SHARE
 from attention.data.intake.stratify import held_out
 from attention.data.pixel_range import PixelRange
-from attention.errors import AttentionError, BadData, TooLarge
+from attention.errors import AttentionError, BadData, TooLarge, listing
 from attention.reports.inventory import AS_FOUND, BadFile, Choices, ClassCount, Inventory, Split, by_reason
 
 MANY = 5
@@ -308,7 +308,7 @@ def _problems(source: Source, choices: Choices, survey: _Survey, classes: Sequen
     elif not any("only one different image" in problem for problem in source.layout.problems):
         for split in ("train", "test"):
             empty = [counts.name for counts in classes if getattr(counts, split) == 0]
-            shown = ", ".join(map(repr, empty[:MANY])) + (f" and {len(empty) - MANY} more" if len(empty) > MANY else "")
+            shown = listing([repr(name) for name in empty], MANY)
             if len(empty) == 1:
                 problems.append(f"Class {shown} has no images in its {split} split. Add some, or remove it.")
             elif empty:
@@ -322,12 +322,10 @@ def _unreadable(bad: Sequence[BadFile], choices: Choices) -> tuple[str, ...]:
         return ()
     sentences = []
     for reason, names in list(by_reason(bad).items())[:MANY]:
-        first = ", ".join(names[:MANY]) + (f" and {len(names) - MANY} more" if len(names) > MANY else "")
-        sentences.append(
-            f"{'The file' if len(names) == 1 else f'{len(names)} files,'} {first} cannot be used: {reason}"
-        )
-    files = "leave it out" if len(bad) == 1 else f"leave all {len(bad)} out"
-    return (f"{' '.join(sentences)} Replace what cannot be read, or say skip_bad=true to {files}.",)
+        files = "The file" if len(names) == 1 else f"{len(names)} files,"
+        sentences.append(f"{files} {listing(names, MANY)} cannot be used: {reason}")
+    out = "leave it out" if len(bad) == 1 else f"leave all {len(bad)} out"
+    return (f"{' '.join(sentences)} Replace what cannot be read, or say skip_bad=true to {out}.",)
 
 
 def _no_images(source: Source, choices: Choices) -> str:

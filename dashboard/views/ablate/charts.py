@@ -59,7 +59,7 @@ def photo_map(report: WhatIfReport, image: str) -> Chart:
     first = next(photo for photo in report.photos if photo.image == image).top[0]
     title = say(
         "change of P(%(value)s), points",
-        value=_class(first),
+        value=said(first),
     )
     tips = [alt.Tooltip("first:N", title=say("says now")), alt.Tooltip("kl:Q", title=say("KL, nats"), format=".3~g")]
     return _heat_map(rows, _labels(report.scopes), [kind(name) for name in report.kinds], title, tips, dots="flips")
@@ -267,9 +267,4 @@ def labelled(sites: Sequence[LabelledSite]) -> dict[str, str]:
 
 
 def _named(effect: PhotoEffect) -> str:
-    return f"{_class(effect.first)} ({effect.first.probability:.0%})"
-
-
-def _class(score: ClassScore) -> str:
-    """What a class is called in the reader's language."""
-    return say(score.label) if score.label else say("class %(index)s", index=score.index)
+    return f"{said(effect.first)} ({effect.first.probability:.0%})"

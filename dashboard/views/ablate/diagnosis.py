@@ -5,14 +5,12 @@ from collections.abc import Callable
 import streamlit as st
 
 from attention.reports.diagnose import DiagnoseReport, DiagnoseRequest, Finding, Statement, Topic
-from attention.spec import Pictures
-from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.drawing.verdicts import interval
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
-from dashboard.widgets import data_sets, gates
+from dashboard.widgets import gates
 
 FINDINGS: dict[Finding, tuple[str, str]] = {
     "ok": (":green[:material/check_circle:]", marked("in order")),
@@ -20,6 +18,8 @@ FINDINGS: dict[Finding, tuple[str, str]] = {
     "trouble": (":red[:material/warning:]", marked("trouble")),
 }
 """Finding -> its icon and its word."""
+
+WORST_FIRST: tuple[Finding, ...] = ("trouble", "notice", "ok")
 
 NOT_DECIDED = marked("Not decided on so many images; more would decide it.")
 MEANINGS: dict[Topic, tuple[str, dict[Finding, str]]] = {
@@ -124,21 +124,12 @@ UNITS = {
 
 def form() -> Callable[[], DiagnoseRequest] | None:
     """Which network on which images."""
-    variant = gates.network(connect.catalog())
-    data = data_sets.data_set()
-    if variant is None or data is None:
-        return None
-    limit = gates.images(data)
-    return lambda: DiagnoseRequest(variant=variant, images=Pictures(data=data.name, limit=limit))
-
-
-def described(request: DiagnoseRequest) -> str:
-    """A diagnosis in a line."""
-    return f"**{words.said(request.variant.name)}** · {request.images.data or say('photos')}"
+    chosen = gates.network_and_images()
+    return chosen and (lambda: DiagnoseRequest(variant=chosen[0], images=chosen[1]))
 
 
 def show(report: DiagnoseReport, final: bool) -> None:
-    """Draw the statements of a diagnosis as a list: icon, question, number, threshold, meaning, source, places."""
+    """Draw the statements of a diagnosis, troubles first: question, number, threshold, meaning, source and places."""
     trouble = sum(statement.finding == "trouble" for statement in report.statements)
     if trouble:
         head = say("%(count)s of %(all)s checks find trouble", count=trouble, all=len(report.statements))
@@ -149,7 +140,7 @@ def show(report: DiagnoseReport, final: bool) -> None:
     st.caption(f"{words.said(report.network.name)}, {report.images}, {accuracy}n = {report.n:,}")
     drawing.caveats(report.caveats)
     with st.container(border=True, gap="small"):
-        for statement in report.statements:
+        for statement in sorted(report.statements, key=lambda statement: WORST_FIRST.index(statement.finding)):
             _statement(statement)
     if final:
         drawing.files(report, f"diagnosis {words.said(report.network.name)}", device=report.network.device)

@@ -7,14 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from attention.reports.fold import FoldReport, FoldRequest
-from attention.spec import Pictures
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, PALETTE, STEP, Chart
 from dashboard.language import marked, say
 from dashboard.service_sentences import translated
-from dashboard.widgets import data_sets, exports, gates
+from dashboard.widgets import exports, gates
 
 STATES = {"trained": marked("as trained"), "mean": marked("mean gates"), "folded": marked("folded: plain")}
 
@@ -28,17 +27,8 @@ def form() -> Callable[[], FoldRequest] | None:
             "that costs in accuracy."
         )
     )
-    variant = gates.network(connect.catalog())
-    data = data_sets.data_set()
-    if variant is None or data is None:
-        return None
-    limit = gates.images(data)
-    return lambda: FoldRequest(variant=variant, images=Pictures(data=data.name, limit=limit))
-
-
-def described(request: FoldRequest) -> str:
-    """A fold in a line."""
-    return f"**{words.said(request.variant.name)}** · {request.images.data or say('photos')}"
+    chosen = gates.network_and_images()
+    return chosen and (lambda: FoldRequest(variant=chosen[0], images=chosen[1]))
 
 
 def show(report: FoldReport, final: bool) -> None:

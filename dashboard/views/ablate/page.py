@@ -47,9 +47,9 @@ def main() -> None:
     if way == DATA:
         job_desk.desk(SweepRequest, "sweep", gate_panels.sweep_described, gate_panels.show, gate_panels.sweep_form)
     elif way == WHY:
-        job_desk.desk(DiagnoseRequest, "diagnosis", diagnosis.described, diagnosis.show, diagnosis.form)
+        job_desk.desk(DiagnoseRequest, "diagnosis", gates.described, diagnosis.show, diagnosis.form)
     elif way == FOLD:
-        job_desk.desk(FoldRequest, "fold", fold_panels.described, fold_panels.show, fold_panels.form)
+        job_desk.desk(FoldRequest, "fold", gates.described, fold_panels.show, fold_panels.form)
     else:
         jobs.open_job("")
         one_photo()

@@ -104,7 +104,7 @@ def _ask(request: WhatIfRequest) -> WhatIfReport | None:
 def sweep_described(request: SweepRequest) -> str:
     """A sweep in a line."""
     kinds = ", ".join(gate_charts.kind(name) for name in request.kinds)
-    return f"**{words.said(request.variant.name)}** · {request.images.data or say('photos')}: {kinds}"
+    return f"{gates.described(request)}: {kinds}"
 
 
 def sweep_form() -> Callable[[], SweepRequest] | None:

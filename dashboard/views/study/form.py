@@ -1,6 +1,5 @@
 """The form of a study: networks, sweeps, recipe, seeds, with an estimate of the time before anything starts."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,14 +8,14 @@ import streamlit as st
 from pydantic import ValidationError
 
 from attention.client import ServiceError
-from attention.grid import Grid
-from attention.names import split_names
+from attention.names import read_value, split_names
 from attention.reports.catalog import Catalog, ModuleEntry
+from attention.reports.grid import Grid
 from attention.reports.plan import PlanRequest
 from attention.reports.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.study import StudyRequest
 from attention.schemas import DataSet
-from attention.spec import OptionValue, Placement, Recipe, Variant
+from attention.spec import Placement, Recipe, Variant
 from dashboard import connect
 from dashboard.drawing import theme, words
 from dashboard.language import marked, say
@@ -248,7 +247,7 @@ def _sweep(catalog: Catalog, backbone: str, position: str) -> tuple[Grid, ...] |
             placeholder="4, 8, 16",
             persist_state="session",
         )
-        values = tuple(dict.fromkeys(_value(part) for part in split_names(text)))
+        values = tuple(dict.fromkeys(read_value(part) for part in split_names(text)))
         if not values:
             st.info(say("Name at least one value."))
             return None
@@ -278,14 +277,6 @@ def _usual(module: ModuleEntry, field: str) -> str:
     if isinstance(default, int) and not isinstance(default, bool) and default > 1:
         return ", ".join(str(value) for value in (default // 4, default // 2, default, default * 2) if value)
     return "3, 5, 7" if field == "kernel_size" else "" if default is None else str(default)
-
-
-def _value(text: str) -> OptionValue:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, bool | int | float | str) else text
 
 
 def _recipe(images: int | None) -> Recipe:

@@ -22,8 +22,8 @@ from attention.modules.se import SqueezeExcitation
 from attention.reports.diagnose import TOPICS, DiagnoseReport, DiagnoseRequest, Finding, Topic
 from attention.spec import Ablation, Pictures, Variant
 from attention.watch import ablate as ablate_any
-from tests.attention import gated
 from tests.attention.analyses.test_sweep import NaiveLab, write
+from tests.attention.tracing import gated
 from tests.attention.weights import checkpoint_files
 
 SE = "resnet20(width=4)/se(bias=true,reduction=1)@standard:3"

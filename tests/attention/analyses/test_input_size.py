@@ -11,8 +11,6 @@ from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from attention import own_models
-from attention.aliases import Names
 from attention.analyses import run
 from attention.backbones import Backbone, backbones
 from attention.build import build
@@ -22,8 +20,10 @@ from attention.data.images import decode
 from attention.data.preprocessing import crop, fitted, normalise, resized
 from attention.errors import InvalidRequest
 from attention.lab import Lab
+from attention.models import own_models
+from attention.models.own_models import OwnModel
 from attention.modules import modules
-from attention.own_models import OwnModel
+from attention.registry.aliases import Names
 from attention.reports.cam import CamRequest
 from attention.reports.compare import CompareRequest
 from attention.reports.cost import CostRequest, VariantCost
@@ -32,7 +32,7 @@ from attention.reports.seen import SeenRequest
 from attention.spec import Ablation, Pictures, Preprocess, Variant
 from attention.watch import watch
 from tests.attention.direct_lab import DirectLab
-from tests.attention.own import Excite, seeded
+from tests.attention.models.own import Excite, seeded
 
 PLAIN = Variant.parse("resnet20/none")
 

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from attention import own_models
 from attention.analyses import run
 from attention.analyses.court import TORCH
 from attention.build import skeleton
 from attention.counting.counters import COUNTERS
 from attention.counting.ledger import CountedOperation, walk
 from attention.gate import slots
-from attention.own_models import OwnModel
+from attention.models import own_models
+from attention.models.own_models import OwnModel
 from attention.reports.court import CourtReport, CourtRequest, Witness
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab
-from tests.attention.own import Detector, seeded
+from tests.attention.models.own import Detector, seeded
 
 RULES = {counter.name: counter for counter in COUNTERS}
 

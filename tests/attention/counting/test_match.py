@@ -11,7 +11,7 @@ from attention.build import resolve, skeleton
 from attention.counting.cost import count
 from attention.counting.match import widened
 from attention.errors import InvalidRequest
-from attention.options import schema
+from attention.registry.options import schema
 from attention.reports.match import MatchRequest
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab

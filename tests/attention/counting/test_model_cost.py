@@ -15,8 +15,8 @@ from attention.counting import cost
 from attention.counting.model_cost import count
 from attention.errors import InvalidRequest
 from attention.spec import Variant
-from tests.attention import gated
-from tests.attention.gated import CHANNELS, Classifier, Function, SqueezeExcitation
+from tests.attention.tracing import gated
+from tests.attention.tracing.gated import CHANNELS, Classifier, Function, SqueezeExcitation
 
 
 def maps(*shape: int) -> Tensor:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from attention.aliases import find
 from attention.analyses import run
 from attention.counting.cost import count
 from attention.counting.published import GROUPS, Group
 from attention.modules import modules
+from attention.registry.aliases import find
 from attention.reports.modules import PublishedRequest
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab

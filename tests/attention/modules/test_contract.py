@@ -11,7 +11,7 @@ from attention.build import build
 from attention.errors import AttentionError
 from attention.gate import AttentionModule, ablate, capture, gates
 from attention.modules import modules
-from attention.options import schema
+from attention.registry.options import schema
 from attention.spec import Ablation, AblationKind, Pictures, Variant
 
 CHANNELS = 32

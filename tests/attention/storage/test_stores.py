@@ -20,7 +20,7 @@ from attention.storage.base import Entry, write_whole
 from attention.storage.s3 import CHECK_AFTER_S, KEEP_FREE_BYTES, S3Store, check_url
 from attention.weights.load import stamp
 from tests.attention.direct_lab import DirectLab
-from tests.attention.file_stores import Nodes, nodes, s3, store, url
+from tests.attention.storage.file_stores import Nodes, nodes, s3, store, url
 from tests.server.conftest import photo
 
 pytestmark = pytest.mark.usefixtures("nothing_shipped")

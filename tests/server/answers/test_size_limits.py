@@ -12,18 +12,18 @@ from starlette.testclient import TestClient
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attention import own_models
 from attention.analyses import analyses, request_type
 from attention.backbones import backbones
 from attention.counting import cost
 from attention.counting.cost import count
 from attention.data.files import samples
 from attention.errors import TooLarge
-from attention.grid import Grid
+from attention.models import own_models
+from attention.models.own_models import OwnModel
 from attention.modules import modules
-from attention.options import schema
-from attention.own_models import OwnModel
+from attention.registry.options import schema
 from attention.reports.compare import CompareRequest
+from attention.reports.grid import Grid
 from attention.reports.latency import LatencyRequest
 from attention.reports.study import StudyRequest
 from attention.reports.sweep import SweepRequest
@@ -32,7 +32,7 @@ from server.answers.size_limits import check_at_once, check_networks
 from server.app import create_app
 from server.settings import Settings
 from server.stored.references import images, variants
-from tests.attention.own import Classifier
+from tests.attention.models.own import Classifier
 from tests.server.conftest import photo
 
 RESNET18 = 11_689_512

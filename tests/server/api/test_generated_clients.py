@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from attention.data.files import samples
-from benchmarks.overload import running
+from benchmarks.load.overload import running
 from server.app import create_app
 from server.settings import Settings
 

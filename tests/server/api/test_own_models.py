@@ -7,9 +7,9 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
-from attention import own_models
 from attention.data.files import samples
 from attention.errors import InvalidRequest
+from attention.models import own_models
 from server.app import create_app
 from server.catalog import catalog
 from server.jobs.worker import run_job
@@ -20,7 +20,7 @@ PHOTO = samples()[0].id
 
 MODELS = '''
 """Models of this operator."""
-from tests.attention.own import Classifier, Segmenter
+from tests.attention.models.own import Classifier, Segmenter
 
 def mine():
     """Tells five things apart."""
@@ -150,7 +150,7 @@ def test_packages_give_models_by_entry_points(monkeypatch: pytest.MonkeyPatch, f
     from importlib.metadata import EntryPoint
 
     points = [
-        EntryPoint("packaged", "tests.attention.own:Segmenter", own_models.GROUP),
+        EntryPoint("packaged", "tests.attention.models.own:Segmenter", own_models.GROUP),
         EntryPoint("missing", "no_such_package:build", own_models.GROUP),
     ]
     monkeypatch.setattr(own_models, "entry_points", lambda group: [point for point in points if point.group == group])

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from server.app import create_app
 from server.settings import Settings
-from tests.attention.file_stores import s3
+from tests.attention.storage.file_stores import s3
 from tests.server.api.test_data_sets import SPLIT, upload, zipped
 from tests.server.api.test_problems import problem
 from tests.server.cluster.clusters import cluster

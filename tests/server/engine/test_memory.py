@@ -12,7 +12,7 @@ from attention.counting.cost import count
 from attention.errors import Overloaded, TooLarge
 from attention.running.reference_gates import ReferenceGates
 from attention.spec import Variant
-from benchmarks.soak import networks, soak
+from benchmarks.load.soak import networks, soak
 from server.app import create_app
 from server.engine.admission import PARTS, BudgetedCache, MemoryBudget
 from server.engine.local import LocalEngine

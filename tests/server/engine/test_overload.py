@@ -1,7 +1,7 @@
 """A real service that is asked too much: by too many, by those who hang up, by those who send slowly or a lot.
 
 Nothing is measured by the clock: how long one waits is told in answers that others had meanwhile. Seconds and their
-ratios are measured by `benchmarks.overload`.
+ratios are measured by `benchmarks.load.overload`.
 """
 
 import asyncio
@@ -17,8 +17,19 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from benchmarks.crowd import ANSWERED, BOUNDARY, REFUSED, Answer, Crowd, comparison, form, head, one_answer, quantile
-from benchmarks.overload import Service, Stretch
+from benchmarks.load.crowd import (
+    ANSWERED,
+    BOUNDARY,
+    REFUSED,
+    Answer,
+    Crowd,
+    comparison,
+    form,
+    head,
+    one_answer,
+    quantile,
+)
+from benchmarks.load.overload import Service, Stretch
 from tests.server.conftest import photo
 from tests.server.store.copies import ROOT, running
 

@@ -1,11 +1,11 @@
-"""What a service promised is there after three kills in the middle of load; benchmarks/kills.py makes it thirty."""
+"""What a service promised is there after three kills in the midst of load; benchmarks/load/kills.py makes it thirty."""
 
 import random
 from pathlib import Path
 
 import pytest
 
-from benchmarks.kills import Promises, kill_in_the_middle, lost
+from benchmarks.load.kills import Promises, kill_in_the_middle, lost
 
 
 @pytest.mark.slow

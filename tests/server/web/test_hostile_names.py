@@ -56,7 +56,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return search(word, names, n, cutoff)
 
     monkeypatch.setattr("difflib.get_close_matches", counted)
-    monkeypatch.setattr("attention.aliases.get_close_matches", counted)
+    monkeypatch.setattr("attention.registry.aliases.get_close_matches", counted)
     return letters
 
 
