@@ -235,6 +235,12 @@ TEMPLATES = (
     marked("If the scores are error rates, say percent or share as their unit."),
     marked("Not trained: with its score, a run cannot be told from guessing on %(images)s test images."),
     marked("Runs beyond the first %(seeds)s of each side are not used before the next look: %(runs)s."),
+    marked("%(count)s of %(all)s checks find trouble: %(statements)s"),
+    marked("None of %(all)s checks finds a reason why the attention should not help."),
+    marked(
+        "The narrowest bottleneck has %(width)s unit; %(few)s of %(all)s have %(least)s or fewer, which can die and "
+        "then no longer see the image."
+    ),
     marked("%(arm)s: seeds of one side only are not used: %(seeds)s."),
     marked(
         "The runs are judged unpaired, for the files have no seeds. With a column seed, and the same seeds in every "
