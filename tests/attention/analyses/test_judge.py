@@ -327,6 +327,7 @@ def test_the_command_judges_files_as_the_service_does(tmp_path: Path, capsys: py
         assert main(["judge", *wrong]) == 2 and sentence in capsys.readouterr().err
 
 
+@pytest.mark.full
 def test_the_command_takes_the_question_that_the_service_takes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,6 +81,7 @@ def test_every_arm_is_trained_with_every_seed_and_reported_in_three_formats(
     assert report.test_set and all(sentence in out for sentence in report.test_set)
 
 
+@pytest.mark.full
 def test_the_plan_says_what_the_test_images_can_show_before_anything_is_trained(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
