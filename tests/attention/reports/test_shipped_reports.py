@@ -14,7 +14,7 @@ from attention.weights import load as weights
 
 def test_a_report_of_every_kind_that_pages_open_with_comes_along() -> None:
     kinds = {stored.analysis for stored in shipped_reports.every().values()}
-    assert kinds == {"study", "sweep", "fold", "disagreement", "latency"}
+    assert kinds == {"study", "sweep", "fold", "diagnose", "disagreement", "latency"}
     assert all(f"{SHIPPED}{kind}" in shipped_reports.every() for kind in kinds), "one of each is the first of its kind"
 
 

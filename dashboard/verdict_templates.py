@@ -1,4 +1,4 @@
-"""What the service says in English of studies and of judged scores: verdicts, plans, caveats."""
+"""Templates of what the service says in English of studies and of judged scores: verdicts, plans, caveats."""
 
 from dashboard.language import marked
 
@@ -87,4 +87,4 @@ VERDICTS = (
         "the draw of test images matters."
     ),
 )
-"""Templates of sentences, whose values may be sentences again."""
+"""Sentences with values, which may be sentences again."""
