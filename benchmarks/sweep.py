@@ -4,7 +4,7 @@
 
 One shared pass (`attention.running.many_ablations.forward_each`) against one plain forward pass, and against the
 naive loop of 17 passes, all with the same network and the same answers. ``--served`` takes the network as the service
-runs it.
+runs it. Memory is used as the service uses it.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from attention.running.fused import fused_copy
 from attention.running.many_ablations import forward_each
 from attention.spec import Ablation, Variant
 from benchmarks.measure import line, paired_ratio, side_by_side
+from server.process import keep_freed_memory
 
 NAME = "resnet50/eca"
 TURNS = 11
@@ -28,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--served", action="store_true", help="the serving copy instead of the network as written")
     chosen = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(1)
     network = build(Variant.parse(NAME))
     model = (fused_copy(network) if chosen.served else network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -27,6 +27,7 @@ from attention.data.preprocessing import crop, prepared
 from attention.errors import InvalidRequest, did_you_mean
 from attention.gate import slots
 from attention.measuring.channel_gates import ran
+from attention.measuring.confounds import differences_in_training
 from attention.network import as_asked, need_classes
 from attention.reports.cam import CamMap, CamNetwork, CamPhoto, CamReport, CamRequest
 from attention.tracing.outputs import Outline, outlines
@@ -86,7 +87,7 @@ def cam(request: CamRequest, lab: AnyLab) -> CamReport:
             for image, (width, height) in zip(request.images, sizes, strict=True)
         ),
         maps=maps,
-        caveats=tuple(caveats(networks, maps)),
+        caveats=(*differences_in_training(tuple(one for one in subjects if one.load)), *caveats(networks, maps)),
         method=METHOD,
     )
 

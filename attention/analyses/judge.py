@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab
-from attention.data.result_tables import Result, Results, read_results
+from attention.data.result_tables import read_results
+from attention.data.result_tables.runs import Result, Results
 from attention.errors import BadTable, did_you_mean
 from attention.measuring.decision import LEAST_SEEDS, Rule, has_learned
 from attention.measuring.verdicts import Outcome, headline, judge_differences, judge_unpaired
@@ -19,6 +20,9 @@ from attention.training.class_summary import POINTS, describe_classes
 
 FULL_SCALE = {"points": 100.0, "percent": 100.0, "%": 100.0, "share": 1.0}
 """Unit that accuracies may be given in -> the accuracy of a network that has all images right, in that unit."""
+
+ROUNDED = 0.0006
+"""How far a score may lie from what the answers on each image say, as a share: scores are printed with few digits."""
 
 NOT_CHECKED = "Not checked: whether the arms differ in recipe, data, width or place"
 
@@ -49,17 +53,20 @@ def judged(request: JudgeRequest) -> JudgeReport:
 
 def _of_differences(request: JudgeRequest) -> JudgeReport:
     verdicts: dict[str, Verdict] = {}
-    for arm, values in request.differences.items():
-        rule = _rule(request, len(request.differences), len(values), request.test_images)
+    sign = -1 if request.lower_is_better else 1
+    gains = {arm: tuple(sign * value + 0.0 for value in values) for arm, values in request.differences.items()}
+    for arm, values in gains.items():
+        rule = _rule(request, len(gains), len(values), request.test_images)
         verdicts |= judge_differences(rule, {arm: values}, unit=request.unit)
     arms = tuple(
         JudgedArm(name=arm, n=len(values), mean=None, spread=None, seeds=(), differences=values, verdict=verdicts[arm])
-        for arm, values in request.differences.items()
+        for arm, values in gains.items()
     )
     return JudgeReport(
         headline=headline(list(verdicts.values()), "the baseline", request.unit),
         caveats=(
-            *_first_look(request, list(map(len, request.differences.values()))),
+            *_first_look(request, list(map(len, gains.values()))),
+            *_of_the_scale(request),
             f"{NOT_CHECKED}; whether anything was learned.",
         ),
         source="differences as they were sent",
@@ -73,14 +80,37 @@ def _of_differences(request: JudgeRequest) -> JudgeReport:
 
 def _rule(request: JudgeRequest, arms: int, seeds: int, images: int | None) -> Rule:
     """The rule for one arm: where no first look is said, all seeds that there are make it."""
-    scale = FULL_SCALE.get(request.unit)
+    scale = _full_scale(request)
     return Rule(
         arms=arms,
         first_look=request.first_look or max(LEAST_SEEDS, seeds),
         looks=request.looks,
         margin=request.margin,
-        image_points=scale / images if scale and images and not request.lower_is_better else None,
+        image_points=scale / images if scale and images else None,
     )
+
+
+def _full_scale(request: JudgeRequest) -> float | None:
+    """Score of a network that has all images right (where lower is better: wrong), in the unit; None of other scores.
+
+    A score of which less is better is an error rate where its unit says so; points may as well be of a loss.
+    """
+    return None if request.lower_is_better and request.unit == "points" else FULL_SCALE.get(request.unit)
+
+
+def _of_the_scale(request: JudgeRequest) -> list[str]:
+    """What the direction and the unit of the scores mean for their differences."""
+    said = []
+    if request.lower_is_better:
+        said.append("Lower is better: differences are turned, so that more than zero is an improvement.")
+    if _full_scale(request) is None and (request.test_images or request.majority):
+        said.append(
+            f"What one test image is worth in {request.unit} is not known, so their number and the majority's share "
+            "are not used."
+        )
+        if request.lower_is_better:
+            said.append("If the scores are error rates, say percent or share as their unit.")
+    return said
 
 
 def _first_look(request: JudgeRequest, seeds: Sequence[int]) -> list[str]:
@@ -113,7 +143,7 @@ class _Table:
                 f"{results.runs[0].where} and all others are of one arm, {self.baseline!r}: nothing to compare."
             )
         self.arms = [arm for arm in self.by_arm if arm != self.baseline]
-        self.scale = FULL_SCALE.get(request.unit)
+        self.scale = _full_scale(request)
         self._check_scale()
         answered = [len(run.right) for run in results.runs if run.right is not None]
         self.images = answered[0] if answered else request.test_images
@@ -121,10 +151,29 @@ class _Table:
             raise BadTable(f"right has answers on {self.images} images, and test_images says {request.test_images}.")
         self.has_seeds = all(run.seed is not None for run in results.runs)
         self.is_paired = request.paired and self.has_seeds
+        self.unlike_answers = next((run for run in results.runs if not self._fits_answers(run)), None)
+
+    def accuracy(self, score: float) -> float | None:
+        """Share of the test images that a score says are right; None where its unit does not say it."""
+        if self.scale is None:
+            return None
+        return 1 - score / self.scale if self.request.lower_is_better else score / self.scale
+
+    def _fits_answers(self, run: Result) -> bool:
+        """Whether the score of a run is that of its answers on each image, as far as it is printed."""
+        if run.right is None or run.score is None:
+            return True
+        accuracy = self.accuracy(run.score)
+        return accuracy is not None and abs(accuracy - float(run.right.mean())) <= ROUNDED
 
     def _check_scale(self) -> None:
-        """Refuse shares that are called points, and shares among points."""
+        """Refuse shares that are called points, shares among points, and shares above 1."""
         scored = [run for run in self.results.runs if run.score is not None]
+        beyond = next((run for run in scored if self.scale == 1 and not 0 <= (run.score or 0) <= 1), None)
+        if beyond is not None:
+            raise BadTable(
+                f"{beyond.where}: {beyond.score} is no share, which lies in 0 to 1. Say which unit it is in."
+            )
         if self.scale != 100 or self.request.lower_is_better or not scored:
             return
         shares = [run for run in scored if 0 <= (run.score or 0) <= 1]
@@ -152,17 +201,11 @@ class _Table:
     def outcome(self, run: Result) -> Outcome:
         """A run as the rule sees it: more is better, and whether it learned where that can be checked."""
         score = None if run.score is None else -run.score if self.request.lower_is_better else run.score
-        learned = None
-        if (
-            score is not None
-            and self.scale
-            and self.images
-            and self.request.majority
-            and not self.request.lower_is_better
-        ):
-            right = round(score / self.scale * self.images)
+        learned, accuracy = None, None if run.score is None else self.accuracy(run.score)
+        if accuracy is not None and self.images and self.request.majority:
+            right = round(accuracy * self.images)
             learned = has_learned(min(max(right, 0), self.images), self.images, self.request.majority)
-        return Outcome(run.seed or 0, score, learned, run.right)
+        return Outcome(run.seed or 0, score, learned, None if self.unlike_answers else run.right)
 
     def paired(self, arm: str) -> tuple[Verdict, tuple[int, ...], tuple[float, ...]]:
         """Judge an arm by its differences on the seeds that it shares with the baseline."""
@@ -178,6 +221,7 @@ class _Table:
             confounds={arm: reason} if reason else None,
             images=self.images,
             unit=self.request.unit,
+            full_scale=self.scale or 100,
         )
         pairs = [(seed, base[seed].score, mine[seed].score) for seed in shared]
         scored = [(seed, second - first) for seed, first, second in pairs if first is not None and second is not None]
@@ -257,10 +301,14 @@ class _Table:
             )
         said += _first_look(self.request, counts)
         missing = "" if self.images and self.request.majority and self.scale else "; whether anything was learned"
-        if not all(run.right is not None for run in self.results.runs):
+        if self.unlike_answers is not None:
+            said.append(
+                f"{self.unlike_answers.where} has the score {self.unlike_answers.score:g}, which is not that of its "
+                "answers on each image, so these are not used."
+            )
+        if self.unlike_answers or not all(run.right is not None for run in self.results.runs):
             missing += "; how much the draw of test images matters"
-        if self.request.lower_is_better:
-            said.append("Lower is better: differences are turned, so that more than zero is an improvement.")
+        said += _of_the_scale(self.request)
         return [*said, f"{NOT_CHECKED}{missing}."]
 
     def _lone_seeds(self) -> list[str]:

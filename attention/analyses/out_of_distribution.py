@@ -14,6 +14,7 @@ from attention.analysis import AnyLab
 from attention.data.sampling import batches, how_many
 from attention.errors import InvalidRequest
 from attention.measuring.channel_gates import ran
+from attention.measuring.confounds import differences_in_training
 from attention.measuring.out_of_distribution import area_under_curve, maximum_softmax, negative_energy, quantile
 from attention.reports.network import Network
 from attention.reports.out_of_distribution import (
@@ -41,10 +42,10 @@ def out_of_distribution(request: OutOfDistributionRequest, lab: AnyLab) -> OutOf
     if own_count < LEAST_OWN:
         raise InvalidRequest(f"Quantiles need {LEAST_OWN} own images at least; there are {own_count}.")
     by_network: list[list[Surety]] = []
-    separations, caveats = [], [MEANING]
-    for number, variant in enumerate(request.variants):
-        network = lab.describe(variant)
-        lab.progress(number, len(request.variants), network.name)
+    networks = [lab.describe(variant) for variant in request.variants]
+    separations, caveats = [], [MEANING, *differences_in_training(tuple(one for one in networks if one.load))]
+    for number, network in enumerate(networks):
+        lab.progress(number, len(networks), network.name)
         caveats += [f"{network.name}: {network.warning}"] if network.warning else []
         _, own = _logits(request.own, network, lab)
         names, foreign = _logits(request.photos, network, lab)

@@ -1,6 +1,6 @@
 """Does attention pay? What does each module gain on the same network, and what does it cost?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from attention import shipped_reports
 from attention.analyses import analyses
@@ -9,6 +9,7 @@ from attention.build import resolve
 from attention.counting.cost import count
 from attention.counting.published import GROUPS, Group
 from attention.errors import AttentionError, InvalidRequest, did_you_mean
+from attention.measuring.confounds import different_places
 from attention.reports.cost import VariantCost
 from attention.reports.latency import LatencyRequest
 from attention.reports.overview import SHIPPED, MeasuredTime, OverviewReport, OverviewRequest, OverviewRow
@@ -16,6 +17,8 @@ from attention.reports.study import Arm, StudyReport, StudyRequest
 from attention.spec import Variant
 
 PLAIN = "none"
+NOT_SHOWN = ("withheld", "nothing learned")
+"""Verdicts that name a reason instead of a number."""
 Times = Mapping[Variant, MeasuredTime]
 """Network, reduced to what its time depends on -> that time."""
 
@@ -48,7 +51,7 @@ def _of_study(study: StudyReport, modules: Iterable[str]) -> OverviewReport:
     return OverviewReport(
         evidence=f"{baseline.variant.backbone}, {study.data.name}, n = {seeds}",
         ranked=True,
-        warning=None if study.complete else "This study is not complete: its numbers may change.",
+        warning=" ".join(_warnings(study)) or None,
         conditions=f"{study.data.name}, {study.data.size} x {study.data.size} pixels, {recipe.epochs} epochs, batch "
         f"{recipe.batch_size}, {seeds} paired seeds, {study.device}",
         margin=study.margin,
@@ -56,10 +59,19 @@ def _of_study(study: StudyReport, modules: Iterable[str]) -> OverviewReport:
     )
 
 
+def _warnings(study: StudyReport) -> Iterator[str]:
+    """What speaks against reading the rows of a study as a ranking of modules."""
+    if not study.complete:
+        yield "This study is not complete: its numbers may change."
+    yield from (arm.verdict.sentence for arm in study.arms if arm.verdict and arm.verdict.kind in NOT_SHOWN)
+    yield from filter(None, [different_places(arm.variant for arm in study.arms)])
+
+
 def _arm(arm: Arm, study: StudyReport, baseline: Arm, times: Times) -> OverviewRow:
     plain, verdict = arm.name == baseline.name, arm.verdict
     interval = verdict.difference if verdict else None
-    mean = sum(arm.differences) / len(arm.differences) if arm.differences else None
+    shown = arm.differences if verdict is None or verdict.kind not in NOT_SHOWN else ()
+    mean = sum(shown) / len(shown) if shown else None
     weights = next((run.weights for run in study.runs if run.arm == arm.name and run.weights), None)
     look = resolve(arm.variant.model_copy(update={"weights": weights, "seed": 0})).name if weights else None
     bill = _bill(arm.variant, study.data.size)

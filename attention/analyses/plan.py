@@ -23,7 +23,13 @@ from attention.reports.plan import Plan, PlanRequest
 from attention.reports.study import StudyRequest
 from attention.running.device import device_name
 from attention.spec import Variant
-from attention.training.conditions import check_trainable, earlier_spread, seeds_advice, unseen_images
+from attention.training.conditions import (
+    check_trainable,
+    earlier_spread,
+    seeds_advice,
+    seeds_between_looks,
+    unseen_images,
+)
 from attention.weights.load import current
 
 BACKWARD = 2
@@ -191,14 +197,8 @@ def _notes(study: StudyRequest, data: Listed, sizes: SplitSizes | None) -> tuple
     notes = []
     first = study.first_look or max(LEAST_SEEDS, study.seeds)
     looks = [first * 2**look for look in range(study.looks)]
-    if study.seeds < first:
-        notes.append(
-            f"{study.seeds} {'seed decides' if study.seeds == 1 else 'seeds decide'} nothing: the first verdict is "
-            f"given at {first}. The runs are kept, so more seeds can follow."
-        )
-    elif study.seeds not in looks:
-        judged, upcoming = max(n for n in looks if n <= study.seeds), min(n for n in looks if n > study.seeds)
-        notes.append(f"{study.seeds} seeds will be judged at {judged}; the next look is at {upcoming}.")
+    if not study.choose and (between := seeds_between_looks(study.seeds, looks)) is not None:
+        notes.append(between)
     if sizes is not None and study.recipe.batch_size > sizes.train:
         notes.append(
             f"About {sizes.train} of the {data.images} images are for training, and may not fill one batch of "

@@ -33,6 +33,7 @@ from attention.measuring.channel_gates import (
     static_share,
     without_order,
 )
+from attention.measuring.confounds import differences_in_training
 from attention.measuring.moments import Moments
 from attention.reports.gates import GateSite
 from attention.reports.network import Network
@@ -103,6 +104,7 @@ def stripe(request: StripeRequest, lab: AnyLab) -> StripeReport:
     by_class = [np.array([label == name for label in labels]) for name in classes]
     table = tuple(_gate(watch, site, by_class) for watch in watched for site in watch.sites)
     between, unmatched = _between(watched)
+    trained = tuple(watch.network for watch in watched if watch.network.load)
     return StripeReport(
         networks=tuple(ran(watch.network, lab) for watch in watched),
         pictures=request.pictures,
@@ -111,7 +113,7 @@ def stripe(request: StripeRequest, lab: AnyLab) -> StripeReport:
         maps=tuple(_map(request, watched[number], path, rows, names, labels) for number, path in drawn.items()),
         gates=table,
         between=between,
-        caveats=(*caveats, *_caveats(request, table), *unmatched),
+        caveats=(*caveats, *differences_in_training(trained), *_caveats(request, table), *unmatched),
     )
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -24,16 +25,20 @@ from attention import shipped_reports
 from attention.commands import training_options
 from attention.data.folder import DataFolder, data_set_name
 from attention.errors import InvalidRequest, NotFound
+from attention.measuring.traits import narrow_bottlenecks
 from attention.names import split_names
 from attention.progress import ProgressLine
 from attention.reports.checkpoints import Card
 from attention.reports.recipes import RECIPES
 from attention.reports.study import RunReport, StudyReport, StudyRequest
+from attention.reports.study_plan import Score
 from attention.spec import Plain
 from attention.storage.base import write_whole
 from attention.storage.folder import FolderStore
+from attention.training.conditions import unseen_images
 from attention.training.run_study import prepare, run_study
 from attention.training.study import RunStore
+from attention.training.summary import test_set
 from attention.weights.load import SHIPPED, checkpoint_name
 
 
@@ -101,6 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"recipes to choose among as well, instead of --recipe, by comma: {', '.join(RECIPES)}",
     )
     parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
+    parser.add_argument("--score", choices=get_args(Score), default="accuracy", help="what networks are compared by")
     parser.add_argument("--margin", type=float, default=0.5, help="differences up to so many points are called none")
     parser.add_argument(
         "--keep", type=Path, default=Path("studies"), help="where runs, checkpoints and report are kept"
@@ -141,6 +147,7 @@ def run(chosen: argparse.Namespace) -> None:
             first_seed=chosen.first_seed,
             recipe=training_options.recipe(chosen),
             margin=chosen.margin,
+            score=chosen.score,
             first_look=chosen.first_look,
             looks=chosen.looks,
         )
@@ -151,8 +158,12 @@ def run(chosen: argparse.Namespace) -> None:
     command = _command(chosen, request)
     run_store = RunStore(kept, chosen.device, compiled=chosen.compile, made_by=command)
     if chosen.plan_only:
-        plan = prepare(request, run_store).plan
-        print(plan.sentence if plan else "Choosing by validation accuracy needs no plan.", flush=True)
+        study = prepare(request, run_store)
+        plan, facts = study.plan, study.facts
+        notes = [plan.sentence if plan else "Choosing by validation accuracy needs no plan.", *test_set(request, facts)]
+        warnings = [unseen_images(request.recipe, facts.train_images), *map(narrow_bottlenecks, study.arms)]
+        notes += filter(None, warnings)
+        print("\n".join(notes), flush=True)
         return
     if chosen.ship_networks:
         ended = [record for record in prepare(request, run_store).records.values() if record.done]
@@ -162,12 +173,14 @@ def run(chosen: argparse.Namespace) -> None:
     write_whole(chosen.keep / "report.json", report.model_dump_json(indent=1).encode() + b"\n")
     write_whole(chosen.keep / "report.csv", report.csv().encode())
     write_whole(chosen.keep / "report.tex", report.latex().encode())
-    write_whole(chosen.keep / "classes.csv", report.csv("classes").encode())
+    for name in ("classes", "confusion"):
+        write_whole(chosen.keep / f"{name}.csv", report.csv(name).encode())
     write_whole(chosen.keep / "classes.tex", report.latex("recall").encode())
     if chosen.ship:
         ship(request, report, chosen.keep, SHIPPED, shipped_reports.FOLDER, command, chosen.data_name or name)
     print("\n".join(_told(report)))
-    print(f"Written: report.json, report.csv, report.tex, classes.csv and classes.tex in {chosen.keep}", flush=True)
+    files = "report.json, report.csv, report.tex, classes.csv, classes.tex and confusion.csv"
+    print(f"Written: {files} in {chosen.keep}", flush=True)
 
 
 def _tell(done: int, total: int, note: str = "", partial: Plain | None = None) -> None:
@@ -181,6 +194,7 @@ def _command(chosen: argparse.Namespace, request: StudyRequest) -> str:
     words += ["--seeds", str(request.seeds), "--first-seed", str(request.first_seed)]
     if request.first_look is not None:
         words += ["--first-look", str(request.first_look)]
+    words += ["--score", request.score] if request.score != "accuracy" else []
     words += ["--recipes", ",".join(chosen.recipes)] if chosen.recipes else []
     words += ["--choose"] if request.choose else ["--looks", str(request.looks)]
     return f"attention-lab study DATA {shlex.join(words)} --margin {request.margin:g}"
@@ -219,6 +233,10 @@ def _told(report: StudyReport) -> Iterator[str]:
     if report.choice is not None:
         for name, points in sorted(report.choice.validation_accuracy.items(), key=lambda named: -named[1]):
             yield f"{name}: {points:.2f} % on {report.data.validation_images:,} validation images"
-    yield from report.caveats
-    yield from (arm.verdict.sentence for arm in report.arms if arm.verdict)
+    verdicts = [arm.verdict for arm in report.arms if arm.verdict]
+    below = {verdict.sentence for verdict in verdicts}
+    yield from (sentence for sentence in (*report.caveats, *report.test_set) if sentence not in below)
+    for verdict in verdicts:
+        yield verdict.sentence
+        yield from (f"  {note}" for note in verdict.notes)
     yield f"=> {report.headline}"

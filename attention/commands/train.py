@@ -12,12 +12,14 @@ from attention.build import resolve
 from attention.commands import training_options
 from attention.data.dataset import DataSet, read
 from attention.data.intake.inventory import take_inventory
+from attention.measuring.traits import narrow_bottlenecks
 from attention.progress import ProgressLine
 from attention.reports.inventory import AS_FOUND
 from attention.spec import Recipe, Variant
 from attention.storage.folder import FolderStore
 from attention.training.cards import card_of
 from attention.training.checkpointing import Epoch, write_checkpoint
+from attention.training.conditions import unseen_images
 from attention.training.train import train
 from attention.weights.load import bare, checkpoint_name
 
@@ -41,7 +43,8 @@ def run(chosen: argparse.Namespace) -> None:
         known = take_inventory(place.path, choices, line)
         data = read(place.path, chosen.size, chosen.data_name, chosen.validation, choices=choices, known=known)
     assert data.facts is not None
-    print(data.facts.sentence, flush=True)
+    warnings = [unseen_images(recipe, len(data.train)), *map(narrow_bottlenecks, variants)]
+    print("\n".join([data.facts.sentence, *filter(None, warnings)]), flush=True)
     for variant in variants:
         _train_and_write(variant, recipe, data, chosen)
 

@@ -1,6 +1,6 @@
 """What two networks differ in beside their attention: the reasons for which a difference may not be put down to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -31,32 +31,44 @@ def confounds(base: Variant, arm: Variant) -> tuple[str, ...]:
     return (f"It has another number of classes than {base.name}. {control}",)
 
 
+def different_places(arms: Iterable[Variant]) -> str | None:
+    """Say that the modules of arms sit at different places; None if they do not."""
+    places = {str(arm.placement) for arm in arms if arm.attention}
+    if len(places) < 2:
+        return None
+    return f"The modules sit at different places ({', '.join(sorted(places))}): a ranking mixes module and place."
+
+
 @lru_cache(maxsize=256)
 def differences_in_training(networks: tuple[Network, ...]) -> tuple[str, ...]:
-    """Say what trained networks that are looked at side by side differ in beside their attention."""
-    known = {network.name: network.card for network in networks if network.card is not None}
+    """Say what trained networks that are looked at side by side differ in beside their attention.
+
+    Backbone and resolution are known of every network, the rest of those that have a card.
+    """
     warnings = [
         f"The networks differ in {what} ({_listed(values)}), so a difference between them need not come from attention."
-        for what, values in _facts(known).items()
+        for what, values in _facts(networks).items()
         if len(set(values.values())) > 1
     ]
-    unknown = [network.name for network in networks if network.name not in known]
-    if known and unknown:
+    unknown = dict.fromkeys(network.name for network in networks if network.card is None)
+    if unknown and len({network.name for network in networks}) > 1:
         warnings.append(f"How {', '.join(unknown)} was trained is not known; a difference may come from training.")
     return tuple(warnings)
 
 
-def _facts(cards: Mapping[str, Card]) -> dict[str, dict[str, str]]:
+def _facts(networks: Sequence[Network]) -> dict[str, dict[str, str]]:
     """Facts of training that may differ: what is compared -> network -> its value as text."""
+    cards: Mapping[str, Card] = {network.name: network.card for network in networks if network.card is not None}
+    asked = [(network, network.card or network) for network in networks]
     recipes = {name: card.recipe.model_dump() for name, card in cards.items()}
     changed = [
         field for field in next(iter(recipes.values()), {}) if len({str(of[field]) for of in recipes.values()}) > 1
     ]
     facts: dict[str, dict[str, str]] = {
-        "backbone": {name: _backbone(card.variant) for name, card in cards.items()},
+        "backbone": {network.name: _backbone(known.variant) for network, known in asked},
         "data": {name: card.data for name, card in cards.items()},
         "training images": {name: f"{card.train_images:,}" for name, card in cards.items()},
-        "resolution": {name: f"{short_size(card.preprocess.input_size)} px" for name, card in cards.items()},
+        "resolution": {network.name: f"{short_size(known.preprocess.input_size)} px" for network, known in asked},
     }
     for field in changed:
         facts[field if field == "epochs" else f"the recipe's {field}"] = {

@@ -1,9 +1,9 @@
 """Constant and saturated gates and dead hidden units of any model, from the passes of some images through it.
 
-A gate's unit is constant if its weight varies over images by less than a hundredth of the gate's root mean square. A
-weight below 0.1 or above 0.9 is saturated, which is asked only of gates whose weights all lie in [0, 1]; that the last
-gates of SE-ResNet-50 are, is said in "Role of excitation" of https://arxiv.org/abs/1709.01507. The bounds are ours. A
-hidden unit is dead if its ReLU is shut for every image.
+A gate's unit is constant if its weight, at each place that it has one for, varies over images by less than a hundredth
+of the gate's root mean square. A weight below 0.1 or above 0.9 is saturated, which is asked only of gates that multiply
+by weights of [0, 1] or choose a branch; that the last gates of SE-ResNet-50 are, is said in "Role of excitation" of
+https://arxiv.org/abs/1709.01507. The bounds are ours. A hidden unit is dead if its ReLU is shut for every image.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +47,7 @@ class GateWatch:
         """Run some images (B, 3, H, W), keep what their gates did, and give what the model gave."""
         if self._gates is None:
             self._gates = watch(self._model, images[:1])
-            self._kept = {gate.path: _Kept(gate.kind) for gate in self._gates}
+            self._kept = {gate.path: _Kept(gate) for gate in self._gates}
         with capture(self._model, gates=self._gates) as weights, self._hidden(self._gates):
             output: Tensor = self._model(images)
         for path, kept in self._kept.items():
@@ -109,8 +109,10 @@ class _Relus(TorchFunctionMode):
 class _Kept:
     """Moments over images, and smallest and largest weight, of each unit of one gate."""
 
-    def __init__(self, kind: GateKind) -> None:
-        self.kind = kind
+    def __init__(self, gate: WatchedGate) -> None:
+        self.kind: GateKind = gate.kind
+        # Softmax over places shares out 1, and what is added has no bounds: small weights are no saturation there.
+        self.opens = gate.neutral == 1 or gate.kind == "branch"
         self.entries = Entries()
         self.moments: Moments | None = None
         self.least = self.most = np.empty(0)
@@ -118,9 +120,9 @@ class _Kept:
     def add(self, weights: Tensor) -> None:
         """Add the weights (B, ...) of some images."""
         self.entries.add(weights)
-        units = per_channel(weights, self.kind) if self.kind in REDUCED else weights.flatten(1)
-        values = units.double().cpu().numpy()  # (B, units)
-        more, least, most = Moments.of(values), values.min(0), values.max(0)
+        values = _units(weights, self.kind).double().cpu().numpy()  # (B, units, places of each)
+        means = values.mean(2)
+        more, least, most = Moments.of(values), means.min(0), means.max(0)
         first = self.moments is None
         self.moments = more if self.moments is None else self.moments + more
         self.least = least if first else np.minimum(self.least, least)
@@ -130,9 +132,9 @@ class _Kept:
         """What may be said of the gate."""
         entries, moments = self.entries, self.moments
         assert moments is not None and entries.moments is not None
-        spread = np.sqrt(moments.variance)
+        spread = np.sqrt(moments.variance.mean(1))  # (units,): of a channel at one place, whatever its mean does
         size = float(np.sqrt(entries.moments.variance + np.square(entries.moments.mean)))
-        bounded = entries.least >= 0 and entries.most <= 1
+        bounded = self.opens and entries.least >= 0 and entries.most <= 1
         saturated = bounded & ((self.most < LOW) | (self.least > HIGH))
         return GateHealth(
             gate=path,
@@ -145,6 +147,13 @@ class _Kept:
             constant=tuple(np.flatnonzero(spread <= CONSTANT * size).tolist()),
             saturated=tuple(np.flatnonzero(saturated).tolist()),
         )
+
+
+def _units(weights: Tensor, kind: GateKind) -> Tensor:
+    """Weights (B, ...) of a gate by unit, (B, units, places): channels with their places, or places alone."""
+    if kind == "branch":
+        return per_channel(weights, kind).unsqueeze(2)
+    return weights.flatten(2) if kind in REDUCED else weights.flatten(1).unsqueeze(2)
 
 
 def _layers(model: nn.Module, gates: WatchedGates) -> dict[str, nn.Module]:

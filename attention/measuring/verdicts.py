@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attention.measuring.decision import (
+    LEAST_SEEDS,
     Estimate,
     Rule,
     UnpairedEstimate,
@@ -27,6 +28,13 @@ from attention.reports.evidence import Interval, Verdict
 
 EARLY = 16
 """Seeds below which "better" is found mostly where chance helped."""
+
+UNPAIRED = "Unpaired: name each run's seed in a seed column, so that runs of one seed are compared with each other."
+WHY_SIX = (
+    f"Fewer than {LEAST_SEEDS} pairs have no interval: it would rest on the normal shape of the differences, which so "
+    "few do not show."
+)
+"""Why there is no verdict, however clear the means are."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ def judge(
     images: int | None = None,
     labels: NDArray[np.int64] | None = None,
     unit: str = "points",
+    full_scale: float = 100,
 ) -> dict[str, Verdict]:
     """Give every arm of a plan its verdict.
 
@@ -70,6 +79,7 @@ def judge(
         confounds: arm -> what it differs in beside its attention.
         images: test images, for the sentences.
         labels: class of each test image (N,), if scores are balanced accuracies.
+        full_scale: score of a run that has all images right, in the unit.
     """
     base = {outcome.seed: outcome for outcome in baseline}
     verdicts = {}
@@ -78,7 +88,7 @@ def judge(
         teller = _Teller(name, rule, unit, images)
         reason = (confounds or {}).get(name)
         verdicts[name] = (
-            teller.silent("withheld", reason, 0) if reason else _judge_arm(teller, arm, base, seeds, labels)
+            teller.silent("withheld", reason, 0) if reason else _judge_arm(teller, arm, base, seeds, labels, full_scale)
         )
     return verdicts
 
@@ -124,6 +134,7 @@ def judge_unpaired(
             return teller.nothing_learned(whose, outcomes, n)
     look = rule.look(n)
     most = rule.look_sizes[look - 1] if n > rule.first_look else max(len(arm), len(baseline))
+    unused = sum(max(0, len(side) - most) for side in (arm, baseline))
     arm, baseline = arm[:most], baseline[:most]
     if not all(outcome.trained for outcome in (*arm, *baseline)):
         return teller.failed_runs(arm, baseline, n=n)
@@ -132,7 +143,7 @@ def judge_unpaired(
     first, second = ([outcome.score or 0.0 for outcome in side] for side in (arm, baseline))
     if np.ptp(first) == 0 and np.ptp(second) == 0:
         return teller.silent("withheld", "no spread", n)
-    return teller.unpaired(welch(first, second, rule), len(first), len(second))
+    return teller.unpaired(welch(first, second, rule), len(first), len(second), unused)
 
 
 def headline(verdicts: Sequence[Verdict], baseline: str, unit: str = "points") -> str:
@@ -159,6 +170,7 @@ def _judge_arm(
     base: Mapping[int, Outcome],
     seeds: Sequence[int],
     labels: NDArray[np.int64] | None,
+    full_scale: float,
 ) -> Verdict:
     """Apply the rule's order to one arm that is not confounded."""
     paired = [seed for seed in seeds if seed in arm and seed in base]
@@ -174,6 +186,7 @@ def _judge_arm(
     if not look:
         return teller.too_few(len([seed for seed in seeds[: teller.rule.first_look] if seed in paired]))
     variance = _variance([arm[seed] for seed in used], [base[seed] for seed in used], labels)
+    variance = None if variance is None else variance * (full_scale / 100) ** 2
     differences = [(arm[seed].score or 0.0) - (base[seed].score or 0.0) for seed in used]
     verdict = _judge_pairs(teller, differences, used, variance)
     unused = [seed for seed in paired if seed not in used]
@@ -253,7 +266,11 @@ class _Teller:
         reason = f"{counts} did not train"
         whose = zip(bad, ("the arm", "the baseline"), strict=True)
         named = [f"{_seeds(seeds).lower()} of {who}" for seeds, who in whose if seeds]
-        return self.silent("withheld", reason, n, " and ".join(named))
+        verdict = self.silent("withheld", reason, n, " and ".join(named))
+        if not self.images or not any(outcome.learned is False for outcome in (*arm, *base)):
+            return verdict
+        note = f"Not trained: with its score, a run cannot be told from guessing on {self.images:,} test images."
+        return verdict.model_copy(update={"notes": (note,)})
 
     def too_few(self, n: int) -> Verdict:
         """The first look is not reached."""
@@ -262,7 +279,8 @@ class _Teller:
             f"{self.name}: too few seeds to decide (n = {n}); {missing} more until the first verdict, at "
             f"{self.rule.first_look} seeds."
         )
-        return self.silent("too few seeds", f"{n} of {self.rule.first_look} seeds", n, sentence=sentence)
+        verdict = self.silent("too few seeds", f"{n} of {self.rule.first_look} seeds", n, sentence=sentence)
+        return verdict.model_copy(update={"notes": (WHY_SIX,)}) if n < LEAST_SEEDS else verdict
 
     def interval(self, found: Estimate, look: int, with_images: bool, notes: Sequence[str]) -> Verdict:
         """What the interval of paired differences says."""
@@ -293,7 +311,7 @@ class _Teller:
         )
         return self._said(verdict, notes, "" if with_images else ", on these test images")
 
-    def unpaired(self, found: UnpairedEstimate, arm_runs: int, baseline_runs: int) -> Verdict:
+    def unpaired(self, found: UnpairedEstimate, arm_runs: int, baseline_runs: int, unused: int) -> Verdict:
         """What Welch's interval says."""
         rule, n = self.rule, min(arm_runs, baseline_runs)
         verdict = Verdict(
@@ -309,8 +327,10 @@ class _Teller:
             margin=rule.margin,
             next_look=rule.next_look(n),
         )
-        note = "Unpaired: name each run's seed in a seed column, so that runs of one seed are compared with each other."
-        return self._said(verdict, [note], f" against {baseline_runs}, unpaired, on these test images")
+        notes = [UNPAIRED]
+        if unused:
+            notes.append(f"Runs beyond the first {n} of each side are not used before the next look: {unused}.")
+        return self._said(verdict, notes, f" against {baseline_runs}, unpaired, on these test images")
 
     def _difference(self, mean: float, low: float, high: float, n: int, test: str) -> Interval:
         arms, looks = self.rule.arms, self.rule.looks

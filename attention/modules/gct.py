@@ -30,7 +30,8 @@ class GatedChannelTransformation(AttentionModule):
 
     published: ClassVar = {"": Placement(position="pre")}
     undecayed: ClassVar = ("alpha", "gamma", "beta")
-    """The released training leaves all three out: decay would pull the gate back to passing everything through."""
+    """Decay would pull the gate back to passing everything through. The released training leaves out beta only:
+    https://github.com/z-x-yang/GCT/blob/master/PyTorch/main.py."""
 
     def __init__(
         self,

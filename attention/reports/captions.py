@@ -20,7 +20,9 @@ def definition(verdicts: Sequence[Verdict], unit: str, when: str = "", score: st
     first = judged[0]
     if first.looks is None or first.k is None:
         return f"Differences to the baseline over {seeds} paired seeds; 95 % paired t."
-    margin = "no margin" if first.margin is None else f"margin {first.margin:g} {unit}"
+    margin, inside = "no margin", ""
+    if first.margin is not None:
+        margin, inside = f"margin {first.margin:g} {unit}", "inside the margin no difference larger than it, else "
     both = {verdict.scope for verdict in judged} == {"seeds and images"}
     images = "new seeds and new images" if both else "new seeds on these test images"
     family = (
@@ -30,8 +32,8 @@ def definition(verdicts: Sequence[Verdict], unit: str, when: str = "", score: st
     runs, test = ("paired seeds", "paired t") if pairs == "paired" else ("unpaired runs", "Welch's t")
     return (
         f"Differences {score}to the baseline over {seeds} {runs}; intervals are 95 % simultaneous for {family} "
-        f"({test}, Bonferroni) and cover {images}; {margin}{when}. A verdict is read off its interval: inside the "
-        "margin no difference larger than it, else above zero better, below zero worse, else not decided."
+        f"({test}, Bonferroni) and cover {images}; {margin}{when}. A verdict is read off its interval: {inside}above "
+        "zero better, below zero worse, else not decided."
     )
 
 

@@ -78,7 +78,9 @@ class GateHealth(Plain):
     kind: GateKind = Field(description="What its entries run over.")
     units: int = Field(description="Channels, or places of a gate that has no number for each channel.")
     mean: float = Field(description="Mean of all entries.")
-    std_over_images: float = Field(description="Standard deviation of a unit over images, mean over units.")
+    std_over_images: float = Field(
+        description="Standard deviation of a unit over images at one place, mean over units."
+    )
     share_low: float = Field(description="Share of entries below 0.1.")
     share_high: float = Field(description="Share of entries above 0.9.")
     constant: tuple[int, ...] = Field(description="Units that are the same for every image, as far as it matters.")

@@ -26,7 +26,8 @@ RECIPE_NOTES: dict[str, str] = {
     "quick": "A first look at images of 32 pixels: eight epochs, one cycle of the rate.",
     "standard": "The same as quick with 40 epochs.",
     "paper-like": "The CIFAR-10 runs of He et al. (Deep Residual Learning for Image Recognition, CVPR 2016): about "
-    "64,000 steps of 128 images, peak rate 0.1, decay 1e-4, padded crops and flips. It departs from them in five "
+    "64,000 steps of 128 images (57,600 where a tenth of them is held out, as it is unless said otherwise), peak rate "
+    "0.1, decay 1e-4, padded crops and flips. It departs from them in five "
     "things: the rate falls along half a cosine, not by tenths after 32,000 and 48,000 steps; momentum is Nesterov's; "
     "biases and normalisations are not decayed; channels are divided by their spread, not only centred; the network of "
     "110 layers has no first epoch at rate 0.01.",

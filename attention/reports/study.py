@@ -11,7 +11,7 @@ from attention.reports.inventory import Inventory
 from attention.reports.predictions import PackedClasses
 from attention.reports.recipes import RECIPES, by_name, of_name
 from attention.reports.study_choice import Choice
-from attention.reports.study_classes import ArmClasses, classes_table, recall_table
+from attention.reports.study_classes import ArmClasses, classes_table, confusion_table, recall_table
 from attention.reports.study_plan import Score, StudyPlan
 from attention.reports.tables import Bars, Cell, Printed, Report, Table, named
 from attention.spec import Pass, Plain, Recipe, Request, Variant
@@ -298,10 +298,12 @@ class StudyReport(Report):
         return self.model_copy(update={"headline": headline})
 
     def tables(self) -> tuple[Table, ...]:
-        """The arms with their verdicts, every run, every class of every run, and the recall of every class."""
+        """The arms with their verdicts, every run, every class of every run, recalls and confusions."""
         runs = ((run.arm, run.seed, run.right) for run in self.runs)
         classes = classes_table(runs, self.data.classes, self.data.test_per_class)
-        return self._arms(), self._runs(), classes, recall_table(self.classes, self.data.name)
+        told = ((run.arm, run.seed, run.confusion) for run in self.runs)
+        confusion = confusion_table(told, self.classes, self.data.classes)
+        return self._arms(), self._runs(), classes, recall_table(self.classes, self.data.name), confusion
 
     def csv(self, name: str = "") -> str:
         """Write a table with all digits as CSV; without a name every run as a row."""

@@ -12,6 +12,10 @@ HEADING = "Description, not corrected, no verdict"
 """What stands over intervals per class: there are as many as arms times classes, and each has 95 % by itself."""
 
 
+MOST_MISTAKEN = 5
+"""Pairs of classes of each network that its confusion is printed by; a table of all has the square of the classes."""
+
+
 class ClassRecall(Plain):
     """One class under one arm, over its seeds."""
 
@@ -58,6 +62,38 @@ def classes_table(
     ]
     columns = named("arm", "seed", "class", "test_images", "right", "recall")
     return Table(name="classes", caption="Every class of every run.", columns=columns, rows=tuple(rows))
+
+
+def confusion_table(
+    runs: Iterable[tuple[str, int, Sequence[Sequence[int]] | None]], arms: Sequence[ArmClasses], names: Sequence[str]
+) -> Table:
+    """Make a row for every entry above 0 of each run's confusion matrix; printed are what arms mistake most often.
+
+    Args:
+        runs: arm, seed and the test images by true class (row) and first class (column); None where it was not kept.
+    """
+    rows = [
+        (arm, seed, names[true], names[first], images)
+        for arm, seed, matrix in runs
+        for true, row in enumerate(matrix or ())
+        for first, images in enumerate(row)
+        if images
+    ]
+    printed = []
+    for arm in arms:
+        entries = (
+            (images, t, p) for t, row in enumerate(arm.confusion or ()) for p, images in enumerate(row) if t != p
+        )
+        worst = sorted((entry for entry in entries if entry[0]), reverse=True)[:MOST_MISTAKEN]
+        printed += [(arm.arm, names[true], names[first], f"{images:.1f}") for images, true, first in worst]
+    return Table(
+        name="confusion",
+        caption=f"The {MOST_MISTAKEN} most frequent mistakes of each network: test images of a class that are told as "
+        "another, mean over seeds.",
+        columns=named("arm", "seed", "class", "told", "images"),
+        rows=tuple(rows),
+        printed=Printed(head=("network", "class", "told as", "images"), rows=tuple(printed)),
+    )
 
 
 def recall_table(arms: Sequence[ArmClasses], data: str) -> Table:

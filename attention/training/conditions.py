@@ -1,6 +1,6 @@
 """What can be known before a study starts: reasons not to train at all, and warnings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -42,6 +42,24 @@ def unseen_images(recipe: Recipe, train_images: int) -> str | None:
         f"{'epoch' if recipe.epochs == 1 else 'epochs'} of {train_images // recipe.batch_size} whole batches of "
         f"{recipe.batch_size}. Take more epochs or a smaller batch_size."
     )
+
+
+def seeds_between_looks(seeds: int, looks: Sequence[int]) -> str | None:
+    """Say what so many seeds will be judged at, where they are no look of the plan; None where they are one.
+
+    Args:
+        looks: seeds at which verdicts are given, in order.
+    """
+    if seeds in looks:
+        return None
+    if seeds < looks[0]:
+        return (
+            f"{seeds} {'seed decides' if seeds == 1 else 'seeds decide'} nothing: the first verdict is given at "
+            f"{looks[0]}. The runs are kept, so more seeds can follow."
+        )
+    judged, upcoming = max(n for n in looks if n < seeds), next((n for n in looks if n > seeds), None)
+    more = f"the next look is at {upcoming}" if upcoming else "the plan ends there"
+    return f"{seeds} seeds will be judged at {judged}; {more}."
 
 
 def earlier_spread(scores: Mapping[str, Mapping[int, float]], baseline: str) -> tuple[float, int] | None:

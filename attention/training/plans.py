@@ -61,15 +61,20 @@ def recorded_plan(
 
 
 def _family(plan: StudyPlan) -> str:
+    return _digest(plan.model_copy(update={"arms": (plan.baseline, *sorted(plan.arms[1:]))}))
+
+
+def _digest(plan: StudyPlan) -> str:
     same = plan.model_dump_json(include=set(SAME), exclude_defaults=True)
     return hashlib.sha256(same.encode()).hexdigest()[:20]
 
 
 def _kept(file_store: FileStore, folder: str, plan: StudyPlan) -> list[StudyPlan]:
-    """Plans that differ from this one in their first look at most."""
+    """Plans that differ from this one in their first look and in the order of their arms at most."""
     plans = []
+    families = (_family(plan), _digest(plan))  # once they were named by their arms in the order they were asked for
     for entry in file_store.entries(folder):
-        if entry.last.startswith(_family(plan)):
+        if entry.last.startswith(families):
             try:
                 plans.append(StudyPlan.model_validate_json(file_store.read(entry.name)))
             except (FileNotFoundError, ValidationError):

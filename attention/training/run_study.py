@@ -13,7 +13,7 @@ from attention.reports.study_plan import StudyPlan
 from attention.running.device import device_name
 from attention.spec import Variant
 from attention.training.choosing import choice_of
-from attention.training.conditions import check_trainable
+from attention.training.conditions import check_trainable, unseen_images
 from attention.training.plans import recorded_plan
 from attention.training.side_by_side import MOST, SideBySide, best_count, speed_together
 from attention.training.study import RunStore, Task
@@ -128,7 +128,9 @@ def run_study(
         partial = summarise(request, arms, runs, facts, device, plan)
         progress(epochs, len(tasks) * request.recipe.epochs, note, partial)
 
-    progress(0, len(tasks) * request.recipe.epochs, f"{len(tasks)} runs on {facts.train_images:,} images")
+    began = f"{len(tasks)} runs on {facts.train_images:,} images"
+    unseen = unseen_images(request.recipe, facts.train_images)
+    progress(0, len(tasks) * request.recipe.epochs, f"{began}. {unseen}" if unseen else began)
     by_run = {(task.variant.name, task.seed): task for task in tasks}
     names = [arm.name for arm in arms]
     order = sorted(tasks, key=lambda task: names.index(task.variant.name)) if by_arm else tasks
@@ -156,9 +158,11 @@ def _over_recipes(
     runs = [
         run.model_copy(update={"arm": f"{run.arm} ({name})"}) for name, report in reports.items() for run in report.runs
     ]
-    choice = choice_of(list(labels), runs)
+    choice = choice_of(list(labels), runs) if any(report.choice for report in reports.values()) else None
     if choice is None:
-        nothing = {"choice": None, "headline": "Nothing is chosen: no seed has a result of every arm and recipe."}
+        headlines = {report.headline for report in reports.values() if report.choice is None}
+        several = "Nothing is chosen: no seed has a result of every arm and recipe."
+        nothing = {"choice": None, "headline": headlines.pop() if len(headlines) == 1 else several}
         return next(iter(reports.values())).model_copy(update=nothing)
     return reports[labels[choice.arm]].model_copy(update={"choice": choice, "headline": choice.sentence})
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from attention.build import renamed
 from attention.counting.cost import count
-from attention.measuring.confounds import confounds
+from attention.measuring.confounds import confounds, different_places
 from attention.measuring.decision import LEAST_SEEDS, Rule, has_learned
 from attention.measuring.statistics import paired_interval
 from attention.measuring.traits import narrow_bottlenecks
@@ -21,6 +21,7 @@ from attention.reports.study_plan import Score, StudyPlan
 from attention.spec import Variant
 from attention.training.choosing import choice_of
 from attention.training.class_summary import class_summary
+from attention.training.conditions import seeds_between_looks, unseen_images
 
 POINTS = 100
 """Accuracies are shares; differences are told in points of a hundred."""
@@ -44,7 +45,8 @@ def summarise(
     """
     verdicts = {} if request.choose else _verdicts(request, arms, runs, facts, plan, request.looks)
     names = [arm.name for arm in arms]
-    choice, asked = choice_of(names, runs) if request.choose else None, len(arms) * request.seeds
+    learned = _any_learned(runs, facts)
+    choice, asked = choice_of(names, runs) if request.choose and learned else None, len(arms) * request.seeds
     bills = {arm.name: count(arm, request.size).total for arm in arms}
     base = bills[arms[0].name]
     differences = _differences(arms, runs, request.score)
@@ -71,7 +73,7 @@ def summarise(
     former = dict.fromkeys(sentence for arm in request.arms() for sentence in renamed(arm))
     caveats = (*former, *of_the_plan, *_caveats(request, summaries, runs, facts))
     return StudyReport(
-        headline=_chosen(choice, runs, asked) if request.choose else _headline(summaries, runs, asked),
+        headline=_chosen(choice, runs, asked, learned) if request.choose else _headline(summaries, runs, asked),
         caveats=caveats,
         baseline=arms[0].name,
         arms=tuple(summaries),
@@ -80,7 +82,7 @@ def summarise(
         recipe=request.recipe,
         margin=request.margin,
         plan=plan,
-        test_set=_test_set(request, facts),
+        test_set=test_set(request, facts),
         choice=choice,
         classes=class_summary(names, runs, facts),
         device=device,
@@ -161,6 +163,11 @@ def _outcome(run: RunReport, facts: DataFacts, score: Score, labels: NDArray[np.
     return Outcome(run.seed, points, learned, right)
 
 
+def _any_learned(runs: Sequence[RunReport], facts: DataFacts) -> bool:
+    """Whether any run can be told from one that guesses, or that could not be checked."""
+    return any(outcome.trained for run in runs if (outcome := _outcome(run, facts, "accuracy", None)) is not None)
+
+
 # ---------------------------------------------------------------- in words
 
 
@@ -173,16 +180,18 @@ def _headline(arms: Sequence[Arm], runs: Sequence[RunReport], asked: int) -> str
     return headline(verdicts, arms[0].name)
 
 
-def _chosen(choice: Choice | None, runs: Sequence[RunReport], asked: int) -> str:
+def _chosen(choice: Choice | None, runs: Sequence[RunReport], asked: int, learned: bool) -> str:
     """What was chosen by validation, or how far the study is."""
     ended = sum(run.done for run in runs)
     if ended < asked:
         return f"The study is still running: {ended} of {asked} runs have ended; nothing is chosen yet."
+    if not learned:
+        return "Nothing is chosen, for nothing was learned: no run can be told from naming the most frequent class."
     return choice.sentence if choice else "Nothing is chosen: no seed has a result of every arm."
 
 
-def _test_set(request: StudyRequest, facts: DataFacts) -> tuple[str, ...]:
-    """What the test set can show, whatever the runs do."""
+def test_set(request: StudyRequest, facts: DataFacts) -> tuple[str, ...]:
+    """Say what the test images can show whatever the runs do: their worth, the most frequent class, chance."""
     said, step = [], facts.image_points(request.score)
     if step is not None:
         what = "" if request.score == "accuracy" else " of balanced accuracy, in the rarest class"
@@ -211,13 +220,8 @@ def _of_the_plan(
         said = [plan.sentence]
         if plan.runs_before:
             said.append(f"{late_plan(plan)[0].upper()}{late_plan(plan)[1:]}.")
-        judged = max((size for size in plan.look_sizes if size <= request.seeds), default=0)
-        upcoming = next((size for size in plan.look_sizes if size > request.seeds), None)
-        if judged < request.seeds:
-            at = f"will be judged at {judged}" if judged else "will not be judged"
-            more = f"the next look is at {upcoming}" if upcoming else "the plan ends there"
-            said.append(f"{request.seeds} seeds {at}; {more}.")
-        return said
+        between = seeds_between_looks(request.seeds, plan.look_sizes)
+        return said + ([between] if between else [])
     if not any(run.done for run in runs):
         return []
     said = ["No plan was recorded before the first run; the 5 % hold only if seeds, arms and margin were set by then."]
@@ -229,15 +233,12 @@ def _of_the_plan(
 
 def _caveats(request: StudyRequest, arms: Sequence[Arm], runs: Sequence[RunReport], facts: DataFacts) -> list[str]:
     said = [arm.verdict.sentence for arm in arms if arm.verdict and arm.verdict.kind == "withheld"]
-    places = {str(arm.variant.placement) for arm in arms if arm.variant.attention}
-    if len(places) > 1:
-        said.append(
-            f"The modules sit at different places ({', '.join(sorted(places))}): a ranking mixes module and place."
-        )
+    said += filter(None, [different_places(arm.variant for arm in arms)])
     counts = {arm.n for arm in arms}
     if len(counts) > 1:
         said.append(f"The arms have {min(counts)} to {max(counts)} finished runs; only shared seeds are compared.")
     said += filter(None, (narrow_bottlenecks(arm.variant) for arm in arms))
+    said += filter(None, [unseen_images(request.recipe, facts.train_images)])
     failures = Counter(run.failed for run in runs if run.failed)
     said += [f"{run.arm}, seed {run.seed}: {run.failed}" for run in runs if run.failed and failures[run.failed] == 1]
     said += [f"{number} runs: {sentence}" for sentence, number in failures.items() if number > 1]

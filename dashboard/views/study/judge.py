@@ -23,7 +23,8 @@ from dashboard.widgets import forms, links
 
 LOOKS = {marked("yes"): 3, marked("no"): 1}
 """Whether seeds may be added after a verdict -> looks of the plan."""
-UNITS = ("points", "share", "percent")
+UNITS = {"points": 100.0, "share": 1.0, "percent": 100.0}
+"""Units to choose from -> the score of a network that is always right; other units have no usual margin."""
 CSV = ("csv", "tsv", "txt")
 
 
@@ -61,15 +62,17 @@ def question() -> JudgeRequest | None:
         uploads = st.file_uploader(say("Or files"), CSV, accept_multiple_files=True, key="judge.files")
     with right:
         first, second = st.columns(2)
+        unit = second.selectbox(say("Unit"), tuple(UNITS), key="judge.unit", accept_new_options=True)
+        scale = UNITS.get(unit, 0.0)
         margin = first.number_input(
             say("Margin"),
             0.0,
-            value=0.5,
-            step=0.1,
-            key="judge.margin",
+            value=0.005 * scale,
+            step=0.001 * (scale or 1),
+            format="%g",
+            key="judge.margin" if scale == UNITS["points"] else f"judge.margin.{scale:g}",
             help=say("Smaller differences matter to nobody; 0: none."),
         )
-        unit = second.selectbox(say("Unit"), UNITS, key="judge.unit", accept_new_options=True)
         images = first.number_input(say("Test images"), 0, value=0, key="judge.images", help=say("0: not known."))
         planned = second.number_input(
             say("First look, seeds"), 0, 10_000, 0, key="judge.first", help=say("0: all there are.")

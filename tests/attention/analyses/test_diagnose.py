@@ -102,6 +102,25 @@ def test_units_tell_planted_faults_apart(fault: str) -> None:
         assert all(one.path.startswith("layer3.2.standard.0.") for one in statement.where)
 
 
+def test_gates_that_differ_from_place_to_place_are_not_the_same_for_every_image() -> None:
+    """SimAM's mean over a map hardly depends on the image, whatever its weights do."""
+    images = checkpoint_files.photos(16, IMAGES)
+    watched = GateWatch(checkpoint_files.trained("resnet20(width=4)/simam"))
+    watched.see(images)
+    assert all(not gate.constant and gate.std_over_images > 0.01 for gate in watched.gates())
+    watched = GateWatch(checkpoint_files.trained("resnet20(width=4)/simam"))
+    for _ in range(2):
+        watched.see(images[:1])
+    assert all(len(gate.constant) == gate.units for gate in watched.gates()), "the same image twice"
+
+
+def test_small_weights_of_a_softmax_over_places_are_no_saturation() -> None:
+    watched = GateWatch(checkpoint_files.trained("resnet20(width=4)/gc"))
+    watched.see(checkpoint_files.photos(16, IMAGES))
+    places = [gate for gate in watched.gates() if gate.kind == "spatial"]
+    assert places[0].share_low > 0.9 and not any(gate.saturated for gate in places)
+
+
 def ask(lab: NaiveLab, fault: str, **changes: Any) -> DiagnoseReport:
     """A diagnosis of a network with a fault, from its checkpoint in the lab's folder."""
     name, plant, _ = FAULTS[fault]

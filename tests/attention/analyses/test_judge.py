@@ -1,5 +1,6 @@
 """Judge my seeds: verdicts on tables of one's own are those of the rule, and what cannot be judged is said."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ def test_three_seeds_get_too_few_seeds_and_the_reason() -> None:
     verdict = report.arms[1].verdict
     assert verdict and verdict.kind == "too few seeds" and verdict.difference is None
     assert "n = 3" in verdict.sentence and "3 more" in verdict.sentence
+    assert "Fewer than 6 pairs have no interval" in verdict.notes[0]
     assert "Too few seeds" in report.headline
 
 
@@ -99,6 +101,8 @@ def test_a_table_without_seeds_is_judged_unpaired_and_told_how_to_pair() -> None
     assert found == pytest.approx([case["expect"][name] for name in ("mean", "low", "high")], abs=1e-6)
     assert any("With a column seed" in caveat for caveat in report.caveats)
     assert "Welch's t" in report.latex() and "unpaired runs" in report.markdown()
+    more = judge("\n".join(["arm,score", *rows, *rows]), margin=0.3, first_look=6).arms[1].verdict
+    assert more and more.n == 12 and "are not used before the next look: 2." in more.notes[1], "14 runs against 12"
 
 
 def test_answers_on_each_image_widen_the_interval_by_the_images() -> None:
@@ -114,6 +118,64 @@ def test_answers_on_each_image_widen_the_interval_by_the_images() -> None:
     assert verdict.half_images == pytest.approx(wanted["half_images"], abs=1e-5)
     assert (verdict.difference.low, verdict.difference.high) == pytest.approx((wanted["low"], wanted["high"]), abs=1e-5)
     assert not any("draw of test images" in caveat for caveat in report.caveats)
+
+
+def with_answers(full_scale: float, less: bool = False) -> str:
+    """Example 15 with its scores in a unit: accuracies, or error rates where less is better."""
+    arm, base = tables(CASES["15"]["input"])
+    rows = [
+        f"{name},{seed},{full_scale * (1 - row.mean() if less else row.mean())},{''.join(map(str, row.astype(int)))}"
+        for name, table in (("none", base), ("a", arm))
+        for seed, row in enumerate(table)
+    ]
+    return "\n".join(["arm,seed,score,right", *rows])
+
+
+@pytest.mark.parametrize(
+    ("unit", "full_scale", "less"), [("share", 1, False), ("percent", 100, True), ("share", 1, True)]
+)
+def test_the_part_of_the_images_is_in_the_unit_of_the_scores(unit: str, full_scale: float, less: bool) -> None:
+    text, asked = with_answers(full_scale, less), {"margin": 0.05 * full_scale, "first_look": 6}
+    report = judge(text, unit=unit, lower_is_better=less, **asked)
+    wanted, verdict = CASES["16"]["expect"]["a"], report.arms[1].verdict
+    assert verdict and verdict.difference and verdict.half_images and verdict.kind == wanted["kind"]
+    ends = (verdict.difference.low, verdict.difference.high)
+    assert ends == pytest.approx([full_scale / 100 * wanted[end] for end in ("low", "high")], abs=1e-5 * full_scale)
+    assert verdict.p_adjusted == pytest.approx(wanted["p_adjusted"], abs=1e-6)
+
+
+def test_answers_that_are_not_those_of_the_scores_are_not_used_and_it_is_said() -> None:
+    first, *rows = with_answers(100).split("\n")
+    turned = [",".join([*row.split(",")[:3], row.rpartition(",")[2].translate({48: 49, 49: 48})]) for row in rows]
+    for text, unit, less in (("\n".join([first, *turned]), "points", False), (with_answers(1), "nats", True)):
+        report = judge(text, unit=unit, lower_is_better=less, margin=0.05)
+        verdict = report.arms[1].verdict
+        assert verdict and verdict.half_images == 0 and verdict.scope == "seeds, on these test images"
+        assert any("Line 2 of results.csv has the score" in caveat for caveat in report.caveats)
+        assert any("draw of test images" in caveat for caveat in report.caveats)
+
+
+def test_differences_of_a_loss_are_turned_too() -> None:
+    report = judged(JudgeRequest(differences={"a": tuple(GAIN)}, margin=0.3, first_look=6, lower_is_better=True))
+    verdict, plain = report.arms[0].verdict, CASES["1"]["expect"]["a"]
+    assert verdict and verdict.difference and verdict.kind == "worse"
+    assert verdict.difference.low == pytest.approx(-plain["high"], abs=1e-6)
+    assert report.arms[0].differences == pytest.approx([-gain for gain in GAIN])
+    assert any("Lower is better" in caveat for caveat in report.caveats)
+
+
+@pytest.mark.parametrize(("unit", "less"), [("nats", True), ("points", True), ("F1", False)])
+def test_a_unit_in_which_an_image_has_no_worth_says_that_their_number_is_not_used(unit: str, less: bool) -> None:
+    text = lines(none=BASE, a=plus(GAIN))
+    report = judge(text, unit=unit, lower_is_better=less, test_images=10, majority=0.9)
+    assert any(f"What one test image is worth in {unit} is not known" in caveat for caveat in report.caveats)
+    assert any("whether anything was learned" in caveat for caveat in report.caveats)
+
+
+def test_an_error_rate_at_chance_has_not_learned() -> None:
+    rates = {"none": [22.9, 23.1, 22.6, 23.0, 23.2, 22.7], "a": [22.1, 22.4, 21.7, 22.2, 22.5, 90.0]}
+    report = judge(lines(**rates), unit="percent", lower_is_better=True, margin=0.3, test_images=10_000, majority=0.1)
+    assert report.arms[1].verdict and "1 of 6 runs of the arm" in (report.arms[1].verdict.reason or "")
 
 
 def test_a_run_at_chance_or_diverged_withholds_its_arm() -> None:
@@ -187,6 +249,8 @@ def test_where_lower_is_better_a_smaller_loss_is_a_gain() -> None:
             {},
             "Line 2 of results.csv: all scores lie in 0 to 1, and the unit is points",
         ),
+        (lines(none=[0.77, 76.2], a=[0.78, 0.75]), {"unit": "share"}, "Line 3 of results.csv: 76.2 is no share"),
+        (lines(none=BASE), {"step": 9}, "Line 1 of results.csv has no column epoch or step, and so no step 9"),
         (lines(none=[77.1, 76.2], a=[78.3, 0.78]), {}, "Line 5 of results.csv: 0.78 is a share among scores in points"),
         (lines(none=BASE), {}, "all others are of one arm, 'none': nothing to compare"),
         (
@@ -261,6 +325,27 @@ def test_the_command_judges_files_as_the_service_does(tmp_path: Path, capsys: py
         ([str(file), "--baseline", "b"], "There is no arm 'b'"),
     ):
         assert main(["judge", *wrong]) == 2 and sentence in capsys.readouterr().err
+
+
+@pytest.mark.full
+def test_the_command_takes_the_question_that_the_service_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, asked = tmp_path / "differences.json", {"differences": {"a": GAIN}, "margin": 0.3, "test_images": 10_000}
+    path.write_text(json.dumps(asked))
+    assert main(["judge", str(path), "--first-look", "6", "--format", "json"]) == 0
+    report = JudgeReport.model_validate_json(capsys.readouterr().out)
+    assert report == judged(JudgeRequest.model_validate(asked | {"first_look": 6}))
+    assert main(["judge", str(path), "--margin", "5"]) == 0
+    assert "no difference larger than 5 points" in capsys.readouterr().out
+    for text in ("[1]", "{", '{"differences": {"a": ["x"]}}'):
+        path.write_text(text)
+        assert main(["judge", str(path)]) == 2
+
+
+def test_without_a_margin_the_caption_speaks_of_none() -> None:
+    caption = judge(lines(none=BASE, a=plus(GAIN))).markdown()
+    assert "no margin. A verdict is read off its interval: above zero better" in caption
 
 
 def test_a_number_of_pairs_between_looks_is_judged_at_the_look() -> None:

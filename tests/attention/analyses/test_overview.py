@@ -76,6 +76,18 @@ def test_a_study_of_ones_own_is_evidence(lab: DirectLab) -> None:
     assert report.warning is not None and "not complete" in report.warning
 
 
+def test_a_confounded_arm_has_its_reason_instead_of_a_gain(lab: DirectLab) -> None:
+    study = StudyReport.model_validate(STUDY)
+    arm = study.arms[-1]
+    assert arm.verdict is not None
+    withheld = {"kind": "withheld", "difference": None, "sentence": "x: withheld. Its backbone differs in width."}
+    other = arm.model_copy(update={"verdict": arm.verdict.model_copy(update=withheld)})
+    report = run(OverviewRequest(study=study.model_copy(update={"arms": (*study.arms[:-1], other)})), lab)
+    (row,) = (row for row in report.rows if row.network == arm.name)
+    assert row.gain is None and row.accuracy == arm.accuracy.estimate  # type: ignore[union-attr]
+    assert report.warning is not None and "Its backbone differs in width." in report.warning
+
+
 def test_evidence_that_is_not_there_is_a_sentence(lab: DirectLab) -> None:
     with pytest.raises(InvalidRequest, match="There is: shipped"):
         run(OverviewRequest(evidence="shiped"), lab)

@@ -75,7 +75,8 @@ def test_other_papers_pairs() -> None:
     assert [error for _, error in errors("sk_resnext50")] == [22.23, 21.70, 21.40, 21.12, 20.79]
     assert errors("cbam_resnet50") == [("ResNet50", 24.56), ("ResNet50 + SE", 23.14), ("ResNet50 + CBAM", 22.66)]
     assert scores("ca_mobilenetv2") == [("none", 72.3), ("se", 73.5), ("cbam", 73.6), ("coord", 74.3)]
-    assert scores("gct_resnet50") == [("none", 76.2), ("gct", 77.3)]  # its README says about, and of both
+    for depth, published in {50: [76.2, 77.3, 77.7], 101: [77.8, 78.6, 78.5], 152: [78.4, 79.2, 79.0]}.items():
+        assert [score for _, score in scores(f"gct_resnet{depth}")] == published
     assert scores("insight_resnet50") == [
         ("none", 76.384),
         ("se", 77.184),

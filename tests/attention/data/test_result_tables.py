@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attention.data.result_tables import Result, read_results
+from attention.data.result_tables import read_results
+from attention.data.result_tables.runs import Result
 from attention.errors import BadTable
 from attention.reports.judge import JudgeRequest, ResultFile
 
@@ -68,6 +69,28 @@ def test_tables_as_other_programs_and_countries_write_them() -> None:
         read_results(ask(named))
 
 
+def test_a_column_that_is_asked_for_stands_for_one_of_that_name() -> None:
+    text = own("none,0,50,77.1,x\neca,0,51,77.4,x", "arm,seed,score,top5,name")
+    assert scores(read_results(ask(text, score="top5")).runs) == {"none": {0: 77.1}, "eca": {0: 77.4}}
+    assert scores(read_results(ask(text.replace("arm,", "Arm,"), arm_column="Arm")).runs)["eca"] == {0: 51}
+    for asked in ({"score": "topp5"}, {"arm_column": "topp5"}, {"seed_column": "topp5"}):
+        with pytest.raises(BadTable, match="Line 1 of file0.csv has no column 'topp5'. Did you mean 'top5'?"):
+            read_results(ask(text, **asked))
+    assert scores(read_results(ask(text, arm_column="name", score="top5", seed_column="score")).runs) == {
+        "x": {50: 77.1, 51: 77.4}
+    }
+
+
+def test_a_step_is_taken_of_every_run_or_none() -> None:
+    rows = [f"{arm},{seed},{step},{70 + step},ok" for arm in ("none", "eca") for seed in (0, 1) for step in (1, 2, 3)]
+    head = "arm,seed,epoch,score,status"
+    assert {run.score for run in read_results(ask(own("\n".join(rows), head), step=2)).runs} == {72}
+    with pytest.raises(BadTable, match="Line 12 of file0.csv: arm 'eca', seed 1 has no step 3; its last is 2."):
+        read_results(ask(own("\n".join(rows[:-1]), head), step=3))
+    rows[-2:] = ["eca,1,2,nan,diverged"]
+    assert scores(read_results(ask(own("\n".join(rows), head), step=3)).runs)["eca"] == {0: 73, 1: None}
+
+
 def test_a_run_that_diverged_has_no_score() -> None:
     text = own("none,0,77.1,ok\nnone,1,nan,diverged\neca,0,,diverged", "arm,seed,score,status")
     assert scores(read_results(ask(text)).runs) == {"none": {0: 77.1, 1: None}, "eca": {0: None}}
@@ -118,6 +141,11 @@ def test_a_chart_of_weights_and_biases_has_runs_side_by_side() -> None:
     with pytest.raises(BadTable, match="2 metrics, so say which is the score. There is: val/acc, val/loss"):
         read_results(ask(two))
     assert 1 not in scores(read_results(ask(two, score="val/acc")).runs)["none"]
+    ends = "Runs end at different steps, 8 (arm 'none', seed 0) to 9; the last of each was taken."
+    assert any(sentence.startswith(ends) for sentence in read_results(ask(text)).left_out)
+    assert not read_results(ask(text, step=8)).left_out
+    with pytest.raises(BadTable, match="no column 'model' in file0.csv. Runs of this export have names only"):
+        read_results(ask(text, arm_column="model"))
 
 
 MLFLOW_PAGE = """Start Time,Duration,Run ID,Name,Source Type,Source Name,User,Status,module,seed,acc,loss
@@ -144,7 +172,16 @@ def test_mlflows_runs_are_named_by_columns_or_by_their_names() -> None:
     assert scores(read_results(ask(MLFLOW_PAGE, score="acc", **columns)).runs)["none"] == {0: 77.1, 1: 76.9}
     columns = {"arm_column": "params.module", "seed_column": "params.seed"}
     assert scores(read_results(ask(MLFLOW_API, **columns)).runs) == {"eca": {0: 77.7}, "none": {0: 77.1, 1: 76.9}}
-    with pytest.raises(BadTable, match="There is no column 'params.modul'. Did you mean 'params.module'"):
+    names = MLFLOW_API.replace("calm-cat-1", "trial-s0").replace("calm-cat-2", "old-s1").replace("calm-cat-3", "x-s2")
+    mixed = read_results(ask(names, arm_column="params.module"))
+    assert scores(mixed.runs) == {"eca": {0: 77.7}, "none": {1: 77.1, 2: 76.9}}, "the arm is the column's"
+    empty = read_results(ask(MLFLOW_API.replace("76.9,none,1", "76.9,none,"), **columns))
+    assert len(empty.runs) == 2 and "Line 4" in empty.left_out[0]
+    with pytest.raises(BadTable, match="last value of each metric only, so there is no step 3"):
+        read_results(ask(MLFLOW_API, step=3, **columns))
+    with pytest.raises(BadTable, match="say which is the score. It has: Start Time, .*acc, loss"):
+        read_results(ask(MLFLOW_PAGE))
+    with pytest.raises(BadTable, match="There is no column 'params.modul' in .*. Did you mean 'params.module'"):
         read_results(ask(MLFLOW_API, arm_column="params.modul", seed_column="params.seed"))
 
 

@@ -10,10 +10,12 @@ from attention.build import build
 from attention.data.files import samples
 from attention.measuring.confounds import confounds, differences_in_training
 from attention.network import describe
+from attention.reports.cam import CamRequest
 from attention.reports.checkpoints import Card
 from attention.reports.compare import CompareRequest
 from attention.reports.disagreement import DisagreementRequest
 from attention.reports.network import Network
+from attention.reports.stripe import StripeRequest
 from attention.spec import Pictures, Variant
 from attention.storage.folder import FolderStore
 from attention.training.checkpointing import write_checkpoint
@@ -69,6 +71,11 @@ def test_epochs_rate_and_resolution_are_compared_too() -> None:
 def test_where_nothing_is_known_of_one_network_that_is_said() -> None:
     (warning,) = differences_in_training((network("none", shipped("none")), network("se", None)))
     assert warning.startswith("How se was trained is not known")
+    (both,) = differences_in_training((network("none", None), network("se", None)))
+    assert both.startswith("How none, se was trained is not known")
+    other = describe(Variant.parse("resnet18/eca"))
+    text = " ".join(differences_in_training((network("none", None), other)))
+    assert "differ in backbone" in text and "differ in resolution" in text, "which no card needs to say"
 
 
 def test_a_wider_plain_network_is_a_control_and_not_a_confound() -> None:
@@ -79,15 +86,18 @@ def test_a_wider_plain_network_is_a_control_and_not_a_confound() -> None:
 
 
 @pytest.mark.full
-def test_compare_and_disagree_warn_of_another_width(tmp_path: Path) -> None:
+def test_all_that_look_at_networks_side_by_side_warn_of_another_width(tmp_path: Path) -> None:
     lab, photo = DirectLab(tmp_path), samples()[0].id
     half, recipe = Variant.parse("resnet20(width=8)/se"), shipped("se").recipe.model_copy(update={"epochs": 3})
     card = shipped("se").model_copy(update={"variant": half, "recipe": recipe})
     write_checkpoint(FolderStore(tmp_path), "checkpoints/half", build(half.model_copy(update={"classes": 10})), card)
     pair = (Variant.parse(SHIPPED_NONE), Variant.parse("resnet20(width=8)/se?weights=file:half"))
+    images = tuple(sample.id for sample in samples()[:2])
     told = [
         run(CompareRequest(images=(photo,), variants=pair), lab).caveats,
         run(DisagreementRequest(images=Pictures(images=(photo,)), variants=pair, removal=None), lab).caveats,
+        run(CamRequest(images=(photo,), variants=pair), lab).caveats,
+        run(StripeRequest(pictures=Pictures(images=images), variants=pair), lab).caveats,
     ]
     for caveats in told:
         text = " ".join(caveats)

@@ -10,6 +10,7 @@ from attention.errors import InvalidRequest
 from attention.reports.plan import PlanRequest
 from attention.reports.recipes import RECIPES
 from attention.reports.study import RunReport, StudyRequest
+from attention.spec import Recipe
 from attention.storage.folder import FolderStore
 from attention.training.choosing import choice_of
 from attention.training.run_study import run_study
@@ -56,7 +57,7 @@ def ask(**changes: object) -> StudyRequest:
     grid = {"base": "resnet20(width=4)/se", "vary": {"options.reduction": [1, 2, 4]}}
     return StudyRequest.model_validate(
         {"data": "rgb", "size": 8, "grids": [grid], "seeds": 2, "choose": True, **changes}
-        | {"recipe": {"epochs": 1, "batch_size": 16, "lr": 0.05, "crop_padding": 0}}
+        | {"recipe": {"epochs": 2, "batch_size": 8, "lr": 0.1, "crop_padding": 0}}
     )
 
 
@@ -84,6 +85,18 @@ def test_a_sweep_ends_in_a_choice_and_records_no_plan(tmp_path: Path) -> None:
     assert again.choice is None and [run.seconds for run in again.runs] == [run.seconds for run in report.runs]
 
 
+@pytest.mark.full
+def test_nothing_is_chosen_where_nothing_was_learned(tmp_path: Path) -> None:
+    write_folder(tmp_path / "datasets" / "rgb")
+    stuck = {"epochs": 1, "batch_size": 16, "lr": 1e-6, "crop_padding": 0}
+    store = RunStore(FolderStore(tmp_path), "cpu")
+    request = ask().model_copy(update={"recipe": Recipe.model_validate(stuck)})
+    several = StudyRequest.model_validate({**ask().model_dump(), "recipes": [stuck, stuck | {"ema": 0.5}]})
+    for study in (request, several):
+        report = run_study(study, store, lambda *_, **__: None)
+        assert report.choice is None and "Nothing is chosen, for nothing was learned" in report.headline
+
+
 def test_there_must_be_validation_images_to_choose_by(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="Choosing needs validation images"):
         ask(validation=0)
@@ -95,15 +108,15 @@ def test_there_must_be_validation_images_to_choose_by(tmp_path: Path) -> None:
 @pytest.mark.full
 def test_recipes_are_chosen_among_by_validation_and_each_run_is_kept(tmp_path: Path) -> None:
     write_folder(tmp_path / "datasets" / "rgb")
-    recipes = [{"epochs": epochs, "batch_size": 16, "lr": 0.05, "crop_padding": 0} for epochs in (1, 2)]
+    recipes = [{"epochs": epochs, "batch_size": 8, "lr": 0.1, "crop_padding": 0} for epochs in (2, 3)]
     request = StudyRequest.model_validate({**ask().model_dump(), "recipes": recipes})
     planned = run(PlanRequest(study=request), DirectLab(tmp_path))
-    assert (planned.runs, planned.epochs) == (3 * 2 * 2, 3 * 2 * (1 + 2))
+    assert (planned.runs, planned.epochs) == (3 * 2 * 2, 3 * 2 * (2 + 3))
     heard: list[tuple[int, int]] = []
     store = RunStore(FolderStore(tmp_path), "cpu")
     report = run_study(request, store, lambda done, total, note="", partial=None: heard.append((done, total)))
     arms = [arm.name for arm in report.arms]
-    assert heard[-1] == (3 * 2 * (1 + 2), 3 * 2 * (1 + 2)) and len({total for _, total in heard}) == 1
+    assert heard[-1] == (3 * 2 * (2 + 3), 3 * 2 * (2 + 3)) and len({total for _, total in heard}) == 1
     assert report.choice is not None and report.plan is None and report.choice.next_seed == 2
     means = report.choice.validation_accuracy
     for number, study in enumerate(request.by_recipe().values(), start=1):

@@ -34,12 +34,13 @@ DECAYED = {
     "static": set(),
     "triplet": {f"over_{axis}.conv.weight" for axis in ("height", "width", "channels")},
 }
-"""What decay reaches by the papers' code: convolutions and linear layers, no bias, no normalisation, and of GCT, SRM
-and the static gate nothing. GC's normalisation has parameters of three axes, GCT's and the static gate's of four."""
+"""What decay reaches: convolutions and linear layers, no bias, no normalisation, and of GCT, SRM and the static gate
+nothing; SRM's code does the same, GCT's leaves out beta only. GC's normalisation has parameters of three axes, GCT's
+and the static gate's of four."""
 
 
 @pytest.mark.parametrize("name", list(modules))
-def test_decay_reaches_the_parameters_that_the_official_code_decays(name: str) -> None:
+def test_decay_reaches_the_parameters_that_it_should_and_no_others(name: str) -> None:
     module = modules[name](64)
     parameters = dict(module.named_parameters())
     assert set(module.undecayed) <= parameters.keys(), "it declares a parameter that it does not have"

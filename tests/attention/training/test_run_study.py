@@ -78,6 +78,20 @@ def test_every_arm_is_trained_with_every_seed_and_reported_in_three_formats(
     out = capsys.readouterr().out
     assert all(f"{name}: " in out for name in names) and "n = 2" in out
     assert f"=> {report.headline}" in out
+    assert report.test_set and all(sentence in out for sentence in report.test_set)
+
+
+@pytest.mark.full
+def test_the_plan_says_what_the_test_images_can_show_before_anything_is_trained(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(data, "--plan-only", "--score", "balanced accuracy", "--batch-size", "20")) == 0
+    out = capsys.readouterr().out
+    assert "a margin of 0.5 points, balanced accuracy." in out and "points of balanced accuracy, in the rarest" in out
+    assert "Always naming the most frequent class has" in out and "training images are never seen" in out
+    assert main(command(data, "--plan-only", arms=("resnet20/none", "resnet20/cbam"))) == 0
+    assert "bottlenecks of few units (1 at 16 channels" in capsys.readouterr().out
+    assert not kept_runs(data)
 
 
 @pytest.mark.full

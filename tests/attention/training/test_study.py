@@ -18,6 +18,8 @@ from attention.errors import AttentionError, Cancelled, InvalidRequest, NotFound
 from attention.reports.grid import Grid
 from attention.reports.study import RunReport, StudyReport, StudyRequest
 from attention.spec import Plain, Recipe, Variant
+from attention.training.run_study import prepare
+from attention.training.study import RunStore
 from attention.training.train import predict
 from tests.attention.direct_lab import DirectLab
 
@@ -235,6 +237,14 @@ def test_the_plan_is_kept_before_the_first_run_and_found_again(lab: DirectLab) -
     assert run(ask(seeds=3), lab).plan == plan, "more seeds go on with the plan"
     assert run(ask(first_look=6), lab).plan == plan
     assert plan.sentence in first.caveats
+
+
+def test_arms_in_another_order_are_the_same_plan_and_another_baseline_is_not(lab: DirectLab) -> None:
+    store = RunStore(lab.files.file_store, "cpu")
+    base, *others = (*ARMS, "resnet20(width=4)/se")
+    plan = prepare(ask(variants=(base, *others)), store).plan
+    assert plan is not None and prepare(ask(variants=(base, *reversed(others))), store).plan == plan
+    assert prepare(ask(variants=(*others, base)), store).plan != plan
 
 
 @pytest.mark.full

@@ -152,6 +152,10 @@ def test_a_run_at_chance_withholds_its_arm_only() -> None:
     assert [arm.verdict and arm.verdict.kind for arm in report.arms] == [None, "withheld", "better"]
     assert report.arms[1].verdict and "seed 5 of the arm" in report.arms[1].verdict.sentence
     assert len(report.arms[1].differences) == 6, "listed, without an interval"
+    assert (
+        "Not trained: with its score, a run cannot be told from guessing on 10,000 test images."
+        in report.arms[1].verdict.notes
+    )
 
 
 def test_what_the_test_set_can_show_is_said_before_any_verdict() -> None:
@@ -177,6 +181,14 @@ def test_seeds_between_looks_are_said_and_not_used() -> None:
     report = made_up(scores, planned(scores))
     assert report.arms[1].verdict and report.arms[1].verdict.n == 6 and report.arms[1].verdict.next_look == 12
     assert "8 seeds will be judged at 6; the next look is at 12." in report.caveats
+    few = {name: column[:1] for name, column in scores.items()}
+    assert any(said.startswith("1 seed decides nothing: ") for said in made_up(few, planned(few)).caveats)
+
+
+def test_images_that_no_batch_holds_are_a_caveat() -> None:
+    said = made_up({"resnet20/none": BASE, "resnet20/eca": BASE}, train_images=200).caveats
+    assert any("of 200 training images are never seen: 2 epochs of 1 whole batches of 128" in caveat for caveat in said)
+    assert not any("never seen" in caveat for caveat in made_up({"resnet20/none": BASE, "resnet20/eca": BASE}).caveats)
 
 
 def test_a_cancelled_study_says_that_it_was_cancelled() -> None:
@@ -239,6 +251,7 @@ def answered(score: Score, lift: float) -> tuple[StudyReport, dict[str, Any]]:
                     test_accuracy=float(row.mean()),
                     predicted=PackedClasses.of(predicted.tolist()),
                     right=tuple(np.diag(counts).tolist()),
+                    confusion=tuple(map(tuple, counts.tolist())),
                     balanced_accuracy=balanced_accuracy(counts),
                     macro_f1=macro_f1(counts),
                     curve=(),
@@ -267,6 +280,16 @@ def test_with_answers_known_the_interval_covers_new_images_too(score: Score) -> 
     variance = sum(image_variance(arm[:, part], base[:, part]) for part in parts) / len(parts) ** 2
     assert verdict.half_images == pytest.approx(stats.norm.isf(0.05 / 6) * variance**0.5)
     assert "on these test images" not in verdict.sentence
+
+
+def test_the_confusion_of_every_run_is_a_table() -> None:
+    report, drawn = answered("accuracy", 0.1)
+    rows = list(csv.DictReader(io.StringIO(report.csv("confusion"))))
+    wrong = sum(int(row["images"]) for row in rows if row["class"] != row["told"] and row["arm"] == "resnet20/eca")
+    assert wrong == int((~drawn["right"]["resnet20/eca"]).sum())
+    assert sum(int(row["images"]) for row in rows) == 2 * 6 * 300 and {row["seed"] for row in rows} == set("012345")
+    mistakes = (~drawn["right"]["resnet20/none"])[:, drawn["labels"] == 0].sum() / 6
+    assert f"| resnet20/none | a | b | {mistakes:.1f} |" in report.markdown("confusion")
 
 
 def test_one_image_is_worth_more_in_balanced_accuracy() -> None:

@@ -282,7 +282,8 @@ def test_the_command_writes_weights_and_a_card_and_says_what_is_wrong(
         card.validation_images,
         card.test_images,
     ) == (135, 15, 12)
-    assert "epoch 1/1" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "epoch 1/1" in told and "of 135 training images are never seen" in told and "few units (1 at 4" in told
     assert main(["train", str(tmp_path / "nowhere"), "resnet20/se"]) == 2
     assert "There is no data set at" in capsys.readouterr().err
 

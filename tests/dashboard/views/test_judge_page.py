@@ -66,6 +66,19 @@ def test_a_pasted_table_is_judged_at_once(page: AppTest) -> None:
 
 
 @pytest.mark.full
+def test_a_margin_of_points_is_not_one_of_shares(page: AppTest) -> None:
+    """A margin of 0.5 would make any two networks the same in shares."""
+    page.run()
+    rows = [line.rpartition(",") for line in table().splitlines()[1:]]
+    shares = [f"{name},{float(score) / 100}" for name, _, score in rows]
+    page.text_area(key="judge.text").set_value("\n".join(["arm,seed,score", *shares])).run()
+    assert "all scores lie in 0 to 1" in texts(page.error)
+    page.selectbox(key="judge.unit").set_value("share").run()
+    assert not page.exception and not page.error and page.number_input(key="judge.margin.1").value == 0.005
+    assert page.subheader[0].value.startswith("eca is better by +0.0057 share [")
+
+
+@pytest.mark.full
 def test_a_mistake_in_the_table_is_its_sentence(page: AppTest) -> None:
     page.run()
     page.text_area(key="judge.text").set_value(table() + "\neca,5,78").run()
