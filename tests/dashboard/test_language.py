@@ -152,8 +152,7 @@ def test_all_that_shipped_reports_say_first_has_its_chinese(monkeypatch: pytest.
     said = [report.conditions for _, report in shipped_reports.of(LatencyRequest)]
     for stored in shipped_reports.every().values():
         report = stored.report
-        said += report["caveats"]
-        said += [report["headline"]] if stored.analysis != "diagnose" else []  # its page has words of its own for that
+        said += [report["headline"], *report["caveats"]]
         said += [report[key] for key in ("images", "calibration", "methods") if key in report]
     monkeypatch.setattr(language, "current", lambda: "zh")
     chinese = {sentence: translated(sentence) for sentence in said if sentence}
