@@ -49,8 +49,8 @@ def service(data: Path) -> Iterator[Running]:
     """The API and the dashboard on a data folder, at free ports."""
     settings = {
         "ATTENTION_DATA": str(data),
-        "ATTENTION_PORT": str(_free_port()),
-        "ATTENTION_DASHBOARD_PORT": str(_free_port()),
+        "ATTENTION_PORT": str(free_port()),
+        "ATTENTION_DASHBOARD_PORT": str(free_port()),
         "ATTENTION_DEVICE": "cpu",
     }
     with ExitStack() as stack, (data / "service.log").open("w") as log:
@@ -62,11 +62,16 @@ def service(data: Path) -> Iterator[Running]:
             stack.callback(process.wait, 60)
             stack.callback(process.terminate)
             processes.append(process)
-            _wait_for(part.url + part.health, process)
+            wait_for(part.url + part.health, process)
         yield Running(both[1].url, both[0].url, processes[0].pid)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until an address answers.
+
+    Raises:
+        RuntimeError: its process has ended, or it does not answer for two minutes.
+    """
     for _ in range(LOOKS):
         if process.poll() is not None:
             break
@@ -103,7 +108,8 @@ def settle(page: Page) -> None:
     raise RuntimeError(f"{page.url} is not drawn after {LOOKS * LOOK_EVERY_MS // 1000} s.")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -3,23 +3,28 @@
     python -m benchmarks.pages [--rounds N]
 
 Starts the service on a fresh data folder, opens each page once to warm it, and measures in a fresh session each round.
-The load of the machine is printed beside, since the browser, the pages and the API share its cores. Requests are
-counted by the API.
+Beside them stands a page of Streamlit that has one chart and nothing else: what the browser and Streamlit take of any
+page. The load of the machine is printed, since the browser, the pages and the API share its cores. Requests are counted
+by the API.
 """
 
 import argparse
 import os
 import signal
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
 from playwright.sync_api import Browser, Page
 
-from benchmarks.browser import PAGES, chromium, service, settle
+from benchmarks.browser import PAGES, chromium, free_port, service, settle, wait_for
 
 PHOTOS = ("German shepherd", "Bull moose", "Giant panda")
 CHART = "[data-testid=stVegaLiteChart] :is(svg, canvas)"
@@ -35,12 +40,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as running, chromium() as browser:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        service(Path(folder)) as running,
+        one_chart(Path(folder)) as least,
+        chromium() as browser,
+    ):
         print(f"Load of the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
-        for name in FIRST:
-            opened(browser, running.pages, name)
-            seconds = [opened(browser, running.pages, name) for _ in range(rounds)]
-            calls = requests(running.api, lambda name=name: opened(browser, running.pages, name))  # type: ignore[misc]
+        opened(browser, least, CHART)
+        print(line("one chart, Streamlit alone", [opened(browser, least, CHART) for _ in range(rounds)]))
+        for name, first in FIRST.items():
+            address = running.pages + PAGES[name]
+            opened(browser, address, first)
+            seconds = [opened(browser, address, first) for _ in range(rounds)]
+            calls = requests(running.api, partial(opened, browser, address, first))
             print(line(f"first picture of {name}", seconds), f"({calls} API calls)")
         print(line("another photo on Look", another_photo(browser, running.pages, rounds)))
         print(line("a hanging API is told", [hanging(browser, running.pages, running.api_process)]))
@@ -54,13 +67,30 @@ def line(what: str, seconds: list[float]) -> str:
     )
 
 
-def opened(browser: Browser, address: str, name: str) -> float:
-    """Seconds from the address to the first picture, in a fresh session."""
+@contextmanager
+def one_chart(folder: Path) -> Iterator[str]:
+    """The address of a page of Streamlit that has one chart and nothing else."""
+    script, port = folder / "one_chart.py", free_port()
+    script.write_text("import streamlit as st\nst.bar_chart([1, 2, 3])\n")
+    options = ("--server.headless=true", f"--server.port={port}", "--browser.gatherUsageStats=false")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", str(script), *options], stdout=subprocess.PIPE
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def opened(browser: Browser, address: str, first: str) -> float:
+    """Seconds from an address to the first picture, a CSS selector, in a fresh session."""
     page = browser.new_page()
     try:
         start = time.perf_counter()
-        page.goto(address + PAGES[name])
-        page.locator(FIRST[name]).first.wait_for(timeout=60_000)
+        page.goto(address)
+        page.locator(first).first.wait_for(timeout=60_000)
         return time.perf_counter() - start
     finally:
         page.close()
