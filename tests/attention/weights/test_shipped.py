@@ -99,7 +99,9 @@ def test_in_half_precision_it_tells_photos_as_its_run_told_them(name: str) -> No
     told = PackedClasses.model_validate(run["predicted"]).numbers()
     assert len(told) == 736
     with zipfile.ZipFile(SHIPPED.path("datasets/flowers-sample.zip")) as photos:
-        rows = list(csv.DictReader((ROOT / "attention/data/shipped/datasets/flowers-sample.csv").open()))
+        rows = list(
+            csv.DictReader((ROOT / "attention/data/shipped/datasets/flowers-sample.csv").read_text().splitlines())
+        )
         images = [preprocess(decode(photos.read(row["file"])), describe(variant).preprocess) for row in rows]
     with torch.inference_mode():
         answers = build(variant)(torch.stack(images)).argmax(1).tolist()
