@@ -5,7 +5,7 @@ groups, and a group says whether it is of one recipe. Costs are not copied from 
 ways: they are counted here, from the variant, where the network can be built here.
 
 What is missing is missing for want of a comparable pair that could be looked up: SRM, SimAM and triplet attention give
-their baselines in tables of their papers only, not in their repositories.
+their baselines in tables of their papers only, not in their repositories. SRM's pair is of a reimplementation.
 """
 
 from attention.counting.published.ablations import ABLATIONS

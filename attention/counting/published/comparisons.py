@@ -17,6 +17,7 @@ SKNET = "https://github.com/implus/SKNet"
 INSIGHT = "https://github.com/implus/PytorchInsight"
 COORD = "https://github.com/houqb/CoordAttention"
 GCT = "https://github.com/z-x-yang/GCT"
+SRMNET = "https://github.com/EvgenyKashin/SRMnet"
 STRIKES_BACK = "https://arxiv.org/abs/2110.00476"
 TIMM = "https://github.com/huggingface/pytorch-image-models/blob/main/results/results-imagenet.csv"
 
@@ -87,6 +88,10 @@ def _gct(depth: int, plain: float, gct: float, decayed: float) -> Group:
             ),
         ),
     )
+
+
+CIFAR10 = "accuracy on CIFAR-10 test images, %"
+SHORTCUTS = "Its shortcuts are convolutions: 2,752 parameters more than here."
 
 
 COMPARISONS: tuple[Group, ...] = (
@@ -225,6 +230,25 @@ COMPARISONS: tuple[Group, ...] = (
             Result("MobileNetV2", "none", 71.64, "mobilenetv2/none"),
             Result("SENet", "se", 72.42, "mobilenetv2/se(reduction=8)"),
             Result("ECA-Net", "eca", 72.56, "mobilenetv2/eca(kernel_size=released)"),
+        ),
+    ),
+    Group(
+        key="srm_resnet32",
+        title="ResNet-32 on CIFAR-10: SE and SRM",
+        source="SRMnet, a reimplementation by others than the paper's authors, 2019",
+        table="README, Results, Cifar10",
+        link=SRMNET,
+        recipe="All trained in one way: 100 epochs, SGD with momentum 0.9, batches of 128, rate 0.1 divided by 10 "
+        "after 70 and 80 epochs, weight decay 1e-4.",
+        same_recipe=True,
+        warning=f"{ONE_SEED} They are rounded to a tenth of a point.",
+        column="accuracy",
+        metric=CIFAR10,
+        input_size=32,
+        results=(
+            Result("ResNet32", "none", 92.1, "resnet32/none?classes=10", conditions=SHORTCUTS),
+            Result("Se-ResNet32", "se", 92.5, "resnet32/se?classes=10", conditions=SHORTCUTS),
+            Result("SRM-ResNet32", "srm", 92.9, "resnet32/srm?classes=10", conditions=SHORTCUTS),
         ),
     ),
 )

@@ -101,6 +101,14 @@ def test_what_repositories_give_of_gcnet_and_triplet_attention() -> None:
     assert [error for _, error in errors("triplet_resnet50")] == [23.88, 22.52]
 
 
+def test_a_reimplementation_of_srm_and_the_parameters_of_its_table() -> None:
+    group = KNOWN["srm_resnet32"]
+    assert scores("srm_resnet32") == [("none", 92.1), ("se", 92.5), ("srm", 92.9)] and "others" in group.source
+    shortcuts = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64  # two 1x1 convolutions with normalisation, where ours pads
+    own = [count(Variant.parse(result.variant or ""), 32).total.parameters for result in group.results]
+    assert [parameters + shortcuts for parameters in own] == [466_906, 470_266, 469_146]
+
+
 # Millions of parameters as the same tables give them.
 @pytest.mark.parametrize(
     ("key", "millions", "digits"),
