@@ -64,17 +64,13 @@ def _facts(networks: Sequence[Network]) -> dict[str, dict[str, str]]:
     changed = [
         field for field in next(iter(recipes.values()), {}) if len({str(of[field]) for of in recipes.values()}) > 1
     ]
-    facts: dict[str, dict[str, str]] = {
+    return {
         "backbone": {network.name: _backbone(known.variant) for network, known in asked},
         "data": {name: card.data for name, card in cards.items()},
         "training images": {name: f"{card.train_images:,}" for name, card in cards.items()},
         "resolution": {network.name: f"{short_size(known.preprocess.input_size)} px" for network, known in asked},
+        "recipe": {name: ", ".join(f"{field} {of[field]}" for field in changed) for name, of in recipes.items()},
     }
-    for field in changed:
-        facts[field if field == "epochs" else f"the recipe's {field}"] = {
-            name: str(of[field]) for name, of in recipes.items()
-        }
-    return facts
 
 
 def _backbone(variant: Variant) -> str:

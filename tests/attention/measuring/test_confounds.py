@@ -65,7 +65,7 @@ def test_epochs_rate_and_resolution_are_compared_too() -> None:
     se = network("se", card.model_copy(update={"recipe": recipe, "preprocess": how}))
     warnings = differences_in_training((network("none", shipped("none")), se))
     text = " ".join(warnings)
-    assert len(warnings) == 3 and "se: 3)" in text and "the recipe's lr" in text and "64 px" in text
+    assert len(warnings) == 2 and "se: epochs 3, lr 0.017" in text and "64 px" in text
 
 
 def test_where_nothing_is_known_of_one_network_that_is_said() -> None:
@@ -101,7 +101,7 @@ def test_all_that_look_at_networks_side_by_side_warn_of_another_width(tmp_path: 
     ]
     for caveats in told:
         text = " ".join(caveats)
-        assert "differ in backbone" in text and "resnet20(width=8)" in text and "differ in epochs" in text
+        assert "differ in backbone" in text and "resnet20(width=8)" in text and "differ in recipe" in text
     alike = CompareRequest(
         images=(photo,),
         variants=(Variant.parse(SHIPPED_NONE), Variant.parse(SHIPPED_SE)),
