@@ -42,13 +42,14 @@ def write(key: str, values: Sequence[str]) -> None:
     st.session_state.setdefault(WRITTEN, {})[key] = listed
 
 
-def opened(title: str, key: str, icon: str) -> DeltaGenerator | None:
+def opened(title: str, key: str, icon: str, expanded: bool = False) -> DeltaGenerator | None:
     """Draw a part of the page that is folded up; None while it is, so that nobody waits for it. The address says which.
 
     Args:
         icon: a name of the Material symbols.
+        expanded: how it begins where the address says nothing of it.
     """
-    box = st.expander(title, key=key, icon=f":material/{icon}:", bind="query-params")
+    box = st.expander(title, expanded, key=key, icon=f":material/{icon}:", bind="query-params")
     return box if box.open else None
 
 

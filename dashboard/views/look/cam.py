@@ -20,6 +20,8 @@ from dashboard.language import say
 from dashboard.refusals import explained
 from dashboard.widgets import linked
 
+ADDRESS = "cam"
+"""In the page's address: whether heat maps are drawn."""
 WIDE = 3
 PICTURE = 480
 """Longest side of the photo under a heat map, pixels."""
@@ -27,7 +29,7 @@ PICTURE = 480
 
 def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> None:
     """A switch, and behind it a heat map for each network."""
-    if not linked.switch(st.toggle, say("Where they look (Grad-CAM)"), "cam"):
+    if not linked.switch(st.toggle, say("Where they look (Grad-CAM)"), ADDRESS):
         return
     typed = st.text_input(
         say("Class"),

@@ -46,7 +46,8 @@ def main() -> None:
         links.to("study", say("Train it"), ":material/science:", {"arm": arms})
     layers.show(report, image, fit)
     places.show(report, image, fit)
-    if box := linked.opened(say("Where they look, statistics of every gate, numbers"), "numbers", "query_stats"):
+    title = say("Where they look, statistics of every gate, numbers")
+    if box := linked.opened(title, "numbers", "query_stats", bool(linked.words(cam.ADDRESS))):
         with box:
             cam.where(image, tuple(variant.variant for variant in report.variants), fit)
             panels.statistics(report, image)

@@ -29,6 +29,7 @@ def page(name: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 def test_compare_shows_where_networks_look_once_it_is_asked(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = page("look/page", client, monkeypatch)
     shown.query_params["variant"] = [SE.name]
+    shown.query_params["numbers"] = "true"
     shown.run()
     assert "Grad-CAM (Selvaraju" not in texts(shown.caption)
     shown.toggle(key="cam").set_value(True).run()

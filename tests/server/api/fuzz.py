@@ -190,6 +190,8 @@ def _name(draw: st.DrawFn, body: dict[str, Any], there: There) -> None:
         "photos": photos,
         "own": st.just({"data": "pets", "split": "train", "limit": 24}),
         "calibration": st.none(),
+        "kinds": st.sampled_from((["neutral"], ["scalar", "neutral"])),
+        "scopes": st.sampled_from((["all"], ["gate", "all"])),
         "input_size": st.sampled_from((None, 32, [24, 40])),
         "target": st.sampled_from((None, 0)),
         "stage": st.none(),
