@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 BATCH = 128
 """Answers in one transaction."""
 
+LINGER_S = 0.004
+"""How long an answer waits for others to share its transaction, where the last one was shared."""
+
 MAX_WAITING = 512
 MAX_WAITING_BYTES = 64_000_000
 """What may wait to be written; beyond it an answer is not kept, and says so."""
@@ -58,6 +61,7 @@ class Archive:
         self._waiting: dict[tuple[str, str | None], Waiting] = {}  # by id and owner, oldest first
         self._waiting_bytes = 0
         self._closed = False
+        self._company = False  # whether the last transaction had several answers
         self._writer: Thread | None = None
         self._since = [0, 0]  # answers and bytes written since old ones were last looked for
         self._pruned = monotonic()
@@ -143,7 +147,11 @@ class Archive:
         """The next answers to write, as soon as there are some; none when the archive has closed, or after an hour."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed, PRUNE_EVERY_S)
-            return list(self._waiting.values())[:BATCH]
+            if self._company and not self._closed:
+                self._changed.wait(LINGER_S)
+            batch = list(self._waiting.values())[:BATCH]
+            self._company = len(batch) > 1
+            return batch
 
     def _write(self, batch: Sequence[Waiting]) -> AttentionError | None:
         """Write answers; gives the reason if they are not kept."""
