@@ -1,10 +1,12 @@
 """Many ablations in one shared pass: the same numbers as one pass each, in every family of backbones."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attention.backbones import Backbone, backbones
 from attention.backbones.resnet import Block
@@ -127,6 +129,33 @@ def test_no_hook_stays_behind_also_when_a_gate_is_not_there() -> None:
         )
     after = {name: len(part._forward_hooks) + len(part._forward_pre_hooks) for name, part in model.named_modules()}
     assert after == before
+
+
+class Together(TorchDispatchMode):
+    """Notes the shapes of input and weight of each convolution that is given all its rows at once."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.shapes: list[tuple[torch.Size, torch.Size]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.mkldnn_convolution.default:
+            self.shapes.append((args[0].shape, args[1].shape))
+        return func(*args, **(kwargs or {}))
+
+
+@torch.inference_mode()
+def test_several_rows_go_through_a_1x1_convolution_together_and_give_the_same() -> None:
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        pytest.skip("this torch is built without oneDNN")
+    model = network("resnext50(width=0.125)/eca").float()  # has 1x1, 3x3, grouped and strided convolutions
+    images, ablations = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(3)), one_by_one(model)
+    with Together() as noted:
+        found = forward_each(model, images, ablations)
+    rows = {rows for (rows, *_), _ in noted.shapes}
+    assert 1 not in rows and {2, 3, len(ablations) - 1} <= rows
+    assert {tuple(weight[2:]) for _, weight in noted.shapes} == {(1, 1)}
+    torch.testing.assert_close(found, naive(model, images, ablations), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.full
