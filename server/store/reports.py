@@ -81,11 +81,13 @@ class AnswerTable:
 
     def _put(self, rows: dict[str, dict[str, Any]], owned: Collection[tuple[str, str]]) -> None:
         newest = max(row["created"] for row in rows.values())
-        known = update(AnswerRow).where(AnswerRow.id.in_(rows)).values(created=newest).returning(AnswerRow.id)
         with self._engine.begin() as connection:
             alone(connection, "owners")  # before rows of answers are held, as who deletes one does
             alone(connection, "answers")  # two who hold what the other wants next would wait forever
-            here = set(connection.execute(known).scalars()) if owned else set()
+            here = set[str]()
+            if owned:
+                known = update(AnswerRow).where(AnswerRow.id.in_(rows)).values(created=newest).returning(AnswerRow.id)
+                here = set(connection.execute(known).scalars())
             connection.execute(_ADDED[connection.dialect.name], [{**row, "created": newest} for row in rows.values()])
             for name, owner in sorted(owned):
                 add_owner(connection, KIND, name, owner, true() if name in here else false())
