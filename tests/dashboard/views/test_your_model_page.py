@@ -13,7 +13,7 @@ from attention.models import own_models
 from dashboard import connect
 from server.app import create_app
 from server.settings import Settings
-from tests.server.api.test_own_models import MODELS
+from tests.server.api.networks.test_own_models import MODELS
 
 PAGE = Path(dashboard.__file__).parent / "views" / "your_model" / "page.py"
 

@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 from server.app import create_app
 from server.settings import Settings
 from tests.attention.storage.file_stores import s3
-from tests.server.api.test_data_sets import SPLIT, upload, zipped
-from tests.server.api.test_problems import problem
+from tests.server.api.data.test_data_sets import SPLIT, upload, zipped
+from tests.server.api.http.test_problems import problem
 from tests.server.cluster.clusters import cluster
 from tests.server.conftest import photo
 from tests.server.store.test_shared_files import VARIANTS, conducted, give

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.server.api.test_problems import problem
+from tests.server.api.http.test_problems import problem
 from tests.server.conftest import photo
 from tests.server.store.copies import WITHIN_S, Running, alive, copy_project, gone, running
 

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from server.app import create_app
 from server.settings import Settings
-from tests.server.api.test_problems import problem
+from tests.server.api.http.test_problems import problem
 
 pytestmark = pytest.mark.full
 

@@ -13,8 +13,8 @@ from server.app import create_app
 from server.operations.check import findings
 from server.settings import Settings
 from tests.attention.storage.file_stores import s3, store
-from tests.server.api.test_data_sets import SPLIT, upload, zipped
-from tests.server.api.test_problems import problem
+from tests.server.api.data.test_data_sets import SPLIT, upload, zipped
+from tests.server.api.http.test_problems import problem
 from tests.server.conftest import photo
 
 pytestmark = pytest.mark.usefixtures("nothing_shipped")

@@ -26,7 +26,7 @@ from server.settings import Settings
 from server.store import Store
 from server.store.database import connect
 from server.store.reports import Answer
-from tests.server.api.test_problems import problem
+from tests.server.api.http.test_problems import problem
 from tests.server.conftest import photo
 from tests.server.store.databases import Cluster
 

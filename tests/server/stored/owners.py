@@ -16,7 +16,7 @@ from server.access.keys import create_key
 from server.app import create_app
 from server.settings import Settings
 from server.store.ownership import asking_as
-from tests.server.api.test_data_sets import SPLIT, zipped
+from tests.server.api.data.test_data_sets import SPLIT, zipped
 from tests.server.conftest import photo
 
 LISTS = ("images", "datasets", "checkpoints", "jobs", "reports")

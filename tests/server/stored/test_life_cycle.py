@@ -20,8 +20,8 @@ from server.app import create_app
 from server.operations.retention import sweep
 from server.settings import Settings
 from server.store import Store
-from tests.server.api.test_data_sets import SPLIT, zipped
-from tests.server.api.test_problems import problem
+from tests.server.api.data.test_data_sets import SPLIT, zipped
+from tests.server.api.http.test_problems import problem
 from tests.server.conftest import photo
 
 pytestmark = pytest.mark.usefixtures("nothing_shipped")

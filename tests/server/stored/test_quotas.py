@@ -13,8 +13,8 @@ from server.app import create_app
 from server.settings import Settings
 from server.store import Store
 from server.store.ownership import asking_as
-from tests.server.api.test_data_sets import SPLIT, zipped
-from tests.server.api.test_problems import problem
+from tests.server.api.data.test_data_sets import SPLIT, zipped
+from tests.server.api.http.test_problems import problem
 from tests.server.conftest import photo
 from tests.server.stored.owners import JOB, LISTS, Asker, Lab, laboratory, weights
 

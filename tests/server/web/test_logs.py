@@ -14,7 +14,7 @@ from server import logs
 from server.app import create_app
 from server.settings import Settings
 from server.web.request_log import SPARING_S
-from tests.server.api.test_problems import app_that_raises
+from tests.server.api.http.test_problems import app_that_raises
 
 Capsys = pytest.CaptureFixture[str]
 

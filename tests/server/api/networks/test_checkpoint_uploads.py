@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from server.app import create_app
 from server.settings import Settings
 from tests.attention.weights.checkpoint_files import Bomb, trained
-from tests.server.api.test_problems import problem
+from tests.server.api.http.test_problems import problem
 
 SMALL = {"layer.weight": torch.arange(6.0).reshape(2, 3), "steps": torch.tensor(7)}
 

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from attention.client import Client
 from server.app import create_app
 from server.settings import Settings
-from tests.server.api.test_data_sets import SPLIT, zipped
-from tests.server.api.test_problems import problem
+from tests.server.api.data.test_data_sets import SPLIT, zipped
+from tests.server.api.http.test_problems import problem
 from tests.server.conftest import photo
 
 pytestmark = pytest.mark.usefixtures("nothing_shipped")

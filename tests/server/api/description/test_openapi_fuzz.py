@@ -14,7 +14,7 @@ import pytest
 from server.app import create_app
 from server.settings import Settings
 
-pytest.register_assert_rewrite("tests.server.api.fuzz")
+pytest.register_assert_rewrite("tests.server.api.description.fuzz")
 
 REQUESTS = 40
 """Requests of each kind, to each operation."""
@@ -24,7 +24,7 @@ REQUESTS = 40
 def test_every_operation_answers_as_it_is_described_and_also_succeeds(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    fuzz = import_module("tests.server.api.fuzz")  # importing Schemathesis takes seconds of CPU
+    fuzz = import_module("tests.server.api.description.fuzz")  # importing Schemathesis takes seconds of CPU
     with fuzz.stocked(tmp_path) as there:
         answered = fuzz.ask_all(there, REQUESTS, subtests)
     paths = create_app(Settings(data=tmp_path)).openapi()["paths"]

@@ -16,7 +16,7 @@ from server.app import create_app
 from server.settings import Settings
 from server.store.ownership import asking_as
 from tests.attention.data.archives import folder, photo, photos, write_tar, write_zip
-from tests.server.api.test_problems import problem
+from tests.server.api.http.test_problems import problem
 
 pytestmark = pytest.mark.usefixtures("nothing_shipped")
 

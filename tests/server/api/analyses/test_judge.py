@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from server.app import create_app
 from server.settings import Settings
-from tests.server.api.test_problems import problem
+from tests.server.api.http.test_problems import problem
 
 DIFFERENCES = {"eca": [0.62, 0.48, 0.71, 0.55, 0.39, 0.66], "se": [-0.2, 0.4, -0.2, -0.4, -0.1, 0.5]}
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from server.app import create_app
 from server.settings import Settings
-from tests.server.api.test_problems import problem
+from tests.server.api.http.test_problems import problem
 from tests.server.conftest import photo
 
 SPLIT = [f"{split}/{label}/{n}.jpg" for split in ("train", "test") for label in ("cats", "dogs") for n in range(2)]

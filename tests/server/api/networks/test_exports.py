@@ -18,7 +18,7 @@ from attention.spec import Variant
 from server.jobs.worker import run_job
 from server.settings import Settings
 from tests.attention.running.test_export import needs_onnx
-from tests.server.api.test_problems import problem
+from tests.server.api.http.test_problems import problem
 
 ECA = "vgg11_small(width=0.25)/eca@standard:5?classes=7&seed=3"
 

@@ -18,7 +18,7 @@ from attention.spec import Plain, Request, Variant
 from server.app import create_app
 from server.settings import Settings
 from server.store.reports import Answer
-from tests.server.api.test_problems import problem
+from tests.server.api.http.test_problems import problem
 from tests.server.conftest import photo
 
 

@@ -12,7 +12,7 @@ from server.access.keys import create_key
 from server.app import create_app
 from server.settings import Settings
 from server.store import Store
-from tests.server.api.test_problems import problem
+from tests.server.api.http.test_problems import problem
 
 
 @pytest.fixture

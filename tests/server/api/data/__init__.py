@@ -1,0 +1,1 @@
+"""Tests of photos and data sets over HTTP."""
