@@ -18,7 +18,7 @@ from server.access.keys import KeyRing
 from server.access.middleware import Access, Accounts
 from server.api.analyses import answered_at_once
 from server.api.entrance import add_entrance
-from server.api.openapi import describe
+from server.api.http.openapi import describe
 from server.api.router import router
 from server.catalog import version
 from server.engine import Engine

@@ -15,8 +15,8 @@ from attention.analyses import request_type
 from attention.analysis import Analysis
 from attention.schemas import Job
 from attention.spec import Request
-from server.api.openapi import Schemas, problems
-from server.api.request_body import read_question
+from server.api.http.openapi import Schemas, problems
+from server.api.http.request_body import read_question
 from server.catalog import title
 from server.service import Kept, service
 from server.web.bodies import while_connected

@@ -5,8 +5,8 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from attention.reports.catalog import Catalog, PublishedChoices
-from server.api.openapi import problems
-from server.api.responses import validated
+from server.api.http.openapi import problems
+from server.api.http.responses import validated
 from server.catalog import published
 from server.service import Live
 

@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from attention.schemas import Checkpoint, Checkpoints
 from server.api.changes import MaybeShared, check_changes, check_room
-from server.api.openapi import problems
-from server.api.pages import LINK, Paged
-from server.api.responses import BINARY, MEDIA_TYPE, file_response
+from server.api.http.openapi import problems
+from server.api.http.pages import LINK, Paged
+from server.api.http.responses import BINARY, MEDIA_TYPE, file_response
 from server.service import Live, Service
 from server.stored.checkpoints import checkpoint_name
 from server.stored.kinds import own_name

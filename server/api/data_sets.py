@@ -19,9 +19,9 @@ from attention.data.folder import DataFolder, Listed, data_set_name
 from attention.reports.inventory import Choices
 from attention.schemas import DataSet, DataSets
 from server.api.changes import MaybeShared, check_changes, check_room
-from server.api.openapi import problems
-from server.api.pages import LINK, Paged
-from server.api.responses import BINARY
+from server.api.http.openapi import problems
+from server.api.http.pages import LINK, Paged
+from server.api.http.responses import BINARY
 from server.service import Live, Service
 from server.stored.kinds import own_name
 from server.web.bodies import media_type, save_body

@@ -9,7 +9,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from attention.errors import AttentionError, NotFound
-from server.api.openapi import FAULTS
+from server.api.http.openapi import FAULTS
 from server.problems import kind_of, status_of
 
 OTHERS = {

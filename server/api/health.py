@@ -6,7 +6,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from attention.schemas import Health
-from server.api.openapi import problems
+from server.api.http.openapi import problems
 from server.service import Live, Service
 
 READY_WITHIN_S = 2.0

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from attention.errors import InvalidRequest
 from attention.schemas import Image, Images
 from server.api.changes import MaybeShared, check_changes
-from server.api.openapi import problems
-from server.api.pages import LINK, Paged
-from server.api.request_body import FILES
-from server.api.responses import BINARY, FILE_SCHEMA, is_known
+from server.api.http.openapi import problems
+from server.api.http.pages import LINK, Paged
+from server.api.http.request_body import FILES
+from server.api.http.responses import BINARY, FILE_SCHEMA, is_known
 from server.service import Live, Service
 from server.settings import Settings
 from server.web.bodies import media_type, read_body

@@ -16,11 +16,11 @@ from attention.schemas import Job, Jobs, JobState
 from attention.spec import Request
 from server.api.analyses import FAULTS
 from server.api.changes import Shared
-from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
-from server.api.openapi import Schemas, problems
-from server.api.pages import LINK, Paged
-from server.api.request_body import read_job_question
-from server.api.responses import BINARY, file_response
+from server.api.http.formats import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
+from server.api.http.openapi import Schemas, problems
+from server.api.http.pages import LINK, Paged
+from server.api.http.request_body import read_job_question
+from server.api.http.responses import BINARY, file_response
 from server.service import Live, Service
 
 EVENT_EVERY_S = 0.25

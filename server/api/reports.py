@@ -20,11 +20,11 @@ from server.answers.differences import ReportChanges, differences
 from server.answers.provenance import changes
 from server.api.analyses import FAULTS, accepted, report_links
 from server.api.changes import Shared
-from server.api.exports import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
-from server.api.openapi import SEEN_ALREADY, problems
-from server.api.pages import LINK, Moment, Paged
-from server.api.request_body import FILES, MAX_FILES, read_photos
-from server.api.responses import FILE_SCHEMA, validated
+from server.api.http.formats import MEDIA_TYPES, TABLES, ChosenFormat, ChosenTable, format_wanted, headers_of, written
+from server.api.http.openapi import SEEN_ALREADY, problems
+from server.api.http.pages import LINK, Moment, Paged
+from server.api.http.request_body import FILES, MAX_FILES, read_photos
+from server.api.http.responses import FILE_SCHEMA, validated
 from server.service import Live, Service
 from server.store.reports import Listed
 from server.stored.kinds import StoredKind

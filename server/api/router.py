@@ -8,10 +8,10 @@ from attention.analyses import request_type
 from attention.analysis import Analysis
 from server.api import catalog, checkpoints, data_sets, health, images, storage
 from server.api.analyses import add_analysis
+from server.api.http.openapi import Schemas, schemas_of
+from server.api.http.request_body import refuse_unknown_parameters
 from server.api.jobs import add_jobs
-from server.api.openapi import Schemas, schemas_of
 from server.api.reports import add_reports
-from server.api.request_body import refuse_unknown_parameters
 
 
 def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:

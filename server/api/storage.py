@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from attention.schemas import Storage
-from server.api.openapi import problems
+from server.api.http.openapi import problems
 from server.service import Live
 
 routes = APIRouter(prefix="/v1", tags=["storage"])

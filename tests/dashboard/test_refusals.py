@@ -14,7 +14,7 @@ from dashboard import language
 from dashboard.refusals import FAILED, KINDS, explained
 from dashboard.service_sentences import translated
 from server.api.entrance import problem_kinds
-from server.api.openapi import FAULTS
+from server.api.http.openapi import FAULTS
 from server.problems import STATUS
 
 FOLDER = Path(dashboard.__file__).parent

@@ -10,7 +10,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from attention.analysis import Analysis
-from server.api.openapi import Schemas
+from server.api.http.openapi import Schemas
 from server.api.router import router
 from server.app import create_app
 from server.settings import Settings

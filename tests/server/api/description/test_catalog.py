@@ -18,8 +18,8 @@ from attention.modules import modules
 from attention.reports.catalog import BackboneEntry, Catalog, ModuleEntry
 from attention.schemas import Health
 from attention.spec import ABLATIONS, POSITIONS, Plain, Request
-from server.api.exports import MEDIA_TYPES
-from server.api.openapi import describe
+from server.api.http.formats import MEDIA_TYPES
+from server.api.http.openapi import describe
 from server.api.router import router
 from server.catalog import catalog
 from server.settings import Settings

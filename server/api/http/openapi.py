@@ -15,8 +15,8 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from attention.schemas import Problem
 from attention.spec import Request
 from server.access.middleware import OPEN
-from server.api.request_body import FILES, MAX_FILES, takes_files
-from server.api.responses import FILE_SCHEMA
+from server.api.http.request_body import FILES, MAX_FILES, takes_files
+from server.api.http.responses import FILE_SCHEMA
 from server.problems import MEDIA_TYPE
 
 SCHEMES = {

@@ -1,0 +1,1 @@
+"""HTTP as all routes share it: bodies read, answers sent, pages of lists, formats, and the OpenAPI description."""
