@@ -174,17 +174,17 @@ def _report(
     model: nn.Module, made: dict[str, Attached], shapes: dict[str, tuple[int, int]], call: Inputs, start: Start
 ) -> AttachReport:
     """What the modules do to the activations of one pass."""
-    seen: dict[str, tuple[float | None, bool]] = {}
+    starts_of: dict[str, tuple[float | None, bool]] = {}
 
     def note(path: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
             (arrived,) = args
             if output.is_meta:
-                seen[path] = (None, start == "identity")
+                starts_of[path] = (None, start == "identity")
                 return
             spread = float(arrived.float().std(correction=0))
             kept = float(output.float().std(correction=0)) / spread if spread > 0 else None
-            seen[path] = (kept, torch.equal(arrived, output))
+            starts_of[path] = (kept, torch.equal(arrived, output))
 
         return hook
 
@@ -198,8 +198,8 @@ def _report(
             module=type(attached.module).__name__,
             channels=shapes[path][0],
             parameters=sum(parameter.numel() for parameter in attached.parameters() if parameter.requires_grad),
-            kept=seen[path][0],
-            identity=seen[path][1],
+            kept=starts_of[path][0],
+            identity=starts_of[path][1],
         )
         for path, attached in made.items()
     )

@@ -57,12 +57,12 @@ def resolve(variant: Variant) -> Variant:
         if variant.attention not in modules:
             raise UnknownName("attention module", variant.attention, (), _module_hint(variant))
         options = check(variant.attention, modules[variant.attention], variant.options)
-    said = variant.model_copy(update={"backbone_options": backbone_options, "options": options})
-    if said.placement.position == "published" and variant.attention is not None:
-        said = said.model_copy(update={"placement": published_placement(variant)})
-    card = weights.check(said)
-    classes = variant.classes or (len(card.labels) if card else _default_classes(said))
-    return said.model_copy(update={"classes": classes})
+    resolved = variant.model_copy(update={"backbone_options": backbone_options, "options": options})
+    if resolved.placement.position == "published" and variant.attention is not None:
+        resolved = resolved.model_copy(update={"placement": published_placement(variant)})
+    card = weights.check(resolved)
+    classes = variant.classes or (len(card.labels) if card else _default_classes(resolved))
+    return resolved.model_copy(update={"classes": classes})
 
 
 def _backbone_hint(name: str) -> str:
@@ -100,15 +100,15 @@ def _tag_hint(name: str) -> str:
     if not dot:
         return ""
     backbone = find(body, backbones.names)
-    known = f" The network is {backbone.name}/none." if backbone else _written_apart(body)
-    return f"{known} What follows the dot names weights: add ?weights=hub:timm/{name}." if known else ""
+    advice = f" The network is {backbone.name}/none." if backbone else _written_apart(body)
+    return f"{advice} What follows the dot names weights: add ?weights=hub:timm/{name}." if advice else ""
 
 
 def _timm_hint(name: str, rest: str) -> str:
     """How a network of timm's is asked for, and what to install where that is missing."""
     body = re.sub(r"[^\w-].*", "", name) or "resnet50d"
-    asked = f"Any network of timm's is written timm(model={body}){rest}"
-    return f"{asked}." if "timm" in backbones else f"{asked}, which needs timm: {INSTALL_TIMM}."
+    spelling = f"Any network of timm's is written timm(model={body}){rest}"
+    return f"{spelling}." if "timm" in backbones else f"{spelling}, which needs timm: {INSTALL_TIMM}."
 
 
 @lru_cache(maxsize=4096)
@@ -125,8 +125,8 @@ def published_placement(variant: Variant) -> Placement:
     table = modules[variant.attention].published if variant.attention else {}
     fitting = max((name for name in table if variant.backbone.startswith(name)), key=len, default=None)
     place = table[fitting] if fitting is not None else Placement()
-    said = variant.placement
-    return place if said.everywhere else said.model_copy(update={"position": place.position})
+    placement = variant.placement
+    return place if placement.everywhere else placement.model_copy(update={"position": place.position})
 
 
 def build(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Backbone:
@@ -318,26 +318,26 @@ def chosen_slots(model: nn.Module, variant: Variant) -> dict[str, Slot]:
         BadPlacement: there are none, or a stage or block is missing.
     """
     placement = variant.placement
-    every = slots(model)
-    there = {path: slot for path, slot in every.items() if slot.position == placement.position}
+    all_slots = slots(model)
+    there = {path: slot for path, slot in all_slots.items() if slot.position == placement.position}
     if not there:
-        positions = ", ".join(dict.fromkeys(slot.position for slot in every.values()))
+        positions = ", ".join(dict.fromkeys(slot.position for slot in all_slots.values()))
         raise BadPlacement(f"{variant.backbone!r} has no place {placement.position!r}. It has: {positions}.")
     where = f"{variant.backbone!r} has no {placement.position!r} in"
-    known: dict[int, list[int]] = {}
+    blocks: dict[int, list[int]] = {}
     for slot in there.values():
-        known.setdefault(slot.stage, []).append(slot.block)
+        blocks.setdefault(slot.stage, []).append(slot.block)
     for stage in placement.stages or ():
-        if stage not in known:
-            raise BadPlacement(f"{where} stage {stage}. It has stages {', '.join(map(str, known))}.")
+        if stage not in blocks:
+            raise BadPlacement(f"{where} stage {stage}. It has stages {', '.join(map(str, blocks))}.")
     for stage, block in placement.blocks or ():
-        if block not in known.get(stage, ()):
-            raise BadPlacement(f"{where} block {stage}.{block}. It has {_blocks(known)}.")
+        if block not in blocks.get(stage, ()):
+            raise BadPlacement(f"{where} block {stage}.{block}. It has {_blocks(blocks)}.")
     return {path: slot for path, slot in there.items() if placement.covers(slot.stage, slot.block)}
 
 
-def _blocks(known: dict[int, list[int]]) -> str:
-    return ", ".join(f"{stage}.{block}" for stage, blocks in known.items() for block in blocks)
+def _blocks(by_stage: dict[int, list[int]]) -> str:
+    return ", ".join(f"{stage}.{block}" for stage, blocks in by_stage.items() for block in blocks)
 
 
 @renewed

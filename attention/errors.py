@@ -58,20 +58,20 @@ def listing(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
     """``" Did you mean 'cbam'?"``, or what there is to choose from when nothing is close."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    choices = sorted(names)
+    close = difflib.get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
     if close:
         return f" Did you mean {close[0]!r}?"
-    return f" There is: {', '.join(names)}." if names else ""
+    return f" There is: {', '.join(choices)}." if choices else ""
 
 
 class UnknownName(InvalidRequest):
     """No entry of that name on a shelf."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        super().__init__(f"There is no {kind} named {name!r}." + (hint or did_you_mean(name, known)))
+    def __init__(self, kind: str, name: str, names: Iterable[str], hint: str = "") -> None:
+        super().__init__(f"There is no {kind} named {name!r}." + (hint or did_you_mean(name, names)))
 
 
 class BadOption(InvalidRequest):

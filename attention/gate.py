@@ -200,12 +200,12 @@ def slots(model: nn.Module) -> dict[str, Slot]:
 
 def gates(model: nn.Module) -> dict[str, Gate]:
     """Every gate by its path, in the order of the network."""
-    every = {own_path(path): module for path, module in model.named_modules() if isinstance(module, Gate)}
-    own = own_gates(model)
-    if own is None:
-        return every
-    every |= own.gates
-    return {path: every[path] for path in own.order}
+    by_path = {own_path(path): module for path, module in model.named_modules() if isinstance(module, Gate)}
+    own_attention = own_gates(model)
+    if own_attention is None:
+        return by_path
+    by_path |= own_attention.gates
+    return {path: by_path[path] for path in own_attention.order}
 
 
 def sites(model: nn.Module) -> tuple[GateSite, ...]:
@@ -223,38 +223,38 @@ def sites(model: nn.Module) -> tuple[GateSite, ...]:
                     block=slot.block,
                 )
             )
-    own = own_gates(model)
-    if own is None:
+    own_attention = own_gates(model)
+    if own_attention is None:
         return tuple(found)
-    places = {site.path: site for site in found} | own.places
-    return tuple(places[path] for path in own.order)
+    places = {site.path: site for site in found} | own_attention.places
+    return tuple(places[path] for path in own_attention.order)
 
 
 @contextmanager
-def capture(model: nn.Module, every: Mapping[str, Gate] | None = None) -> Iterator[dict[str, Tensor]]:
+def capture(model: nn.Module, gate_modules: Mapping[str, Gate] | None = None) -> Iterator[dict[str, Tensor]]:
     """Collect every gate's weights, as they leave it, during the forward passes inside the block.
 
     Enter it inside `ablate` to see the replaced weights. A second forward pass overwrites the first. A compiled
     network runs as it is written meanwhile.
 
     Args:
-        every: the `gates` of a model that is not compiled, where they are known: to look for them takes longer than
-            to collect.
+        gate_modules: the `gates` of a model that is not compiled, where they are known: to look for them takes
+            longer than to collect.
     """
-    seen: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
 
     def keep(path: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-            seen[path] = output.detach()
+            weights[path] = output.detach()
 
         return hook
 
     with ExitStack() as leaving:
-        if every is None:
+        if gate_modules is None:
             leaving.enter_context(eager(model))
-        for path, gate in (gates(model) if every is None else every).items():
+        for path, gate in (gates(model) if gate_modules is None else gate_modules).items():
             leaving.callback(gate.register_forward_hook(keep(path)).remove)
-        yield seen
+        yield weights
 
 
 @contextmanager
@@ -287,14 +287,14 @@ def chosen(model: nn.Module, ablation: Ablation) -> dict[str, Gate]:
     Raises:
         InvalidRequest: it names one that is not there.
     """
-    every = gates(model)
+    by_path = gates(model)
     if ablation.gates is None:
-        return every
+        return by_path
     named: dict[str, Gate] = {}
     for prefix in ablation.gates:
-        found = {path: gate for path, gate in every.items() if path == prefix or path.startswith(prefix + ".")}
+        found = {path: gate for path, gate in by_path.items() if path == prefix or path.startswith(prefix + ".")}
         if not found:
-            there = ", ".join(list(every)[:4]) or "none, for it has no attention"
+            there = ", ".join(list(by_path)[:4]) or "none, for it has no attention"
             raise InvalidRequest(f"There is no gate at {prefix!r} in this network. Its gates: {there}.")
         named |= found
     return named

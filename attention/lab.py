@@ -263,7 +263,7 @@ class Lab(BaseLab):
             InvalidRequest: it is no name, or the model does not take a photo.
         """
         about = getattr(model, "pretrained_cfg", None) or {}
-        own = OwnModel(
+        own_model = OwnModel(
             name,
             lambda: model,
             title=f"{type(model).__name__}, added by hand.",
@@ -273,8 +273,8 @@ class Lab(BaseLab):
             outputs=outputs,
             limited=False,
         )
-        own.measured  # noqa: B018  what it does not take is said here
-        own_models.add(own)
+        own_model.measured  # noqa: B018  what it does not take is said here
+        own_models.add(own_model)
         self._described = {}
         return Variant(backbone="own", backbone_options={"name": name})
 
@@ -312,9 +312,9 @@ class Lab(BaseLab):
         if isinstance(photo, str) and not Path(photo).exists():
             if IMAGE.fullmatch(photo):
                 return photo
-            known = {sample.name: sample.id for sample in samples()}
-            if photo in known:
-                return known[photo]
+            sample_ids = {sample.name: sample.id for sample in samples()}
+            if photo in sample_ids:
+                return sample_ids[photo]
         data = photo_bytes(photo)
         name = image_id(data)
         self._photos[name] = data
@@ -383,6 +383,6 @@ def look(
     lab = lab or Lab()
     photos = photo if isinstance(photo, list | tuple) else [photo]
     fields = {"variants": networks} if networks else {}
-    asked = question("compare", images=lab.photos(*photos), top_k=top_k, **fields)
-    assert isinstance(asked, CompareRequest)
-    return lab.ask(asked)
+    request = question("compare", images=lab.photos(*photos), top_k=top_k, **fields)
+    assert isinstance(request, CompareRequest)
+    return lab.ask(request)

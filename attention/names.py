@@ -169,8 +169,8 @@ def write_variant(
     """The canonical short name: options by name, and of the extras those that are not None."""
     text = f"{backbone}{_write_options(backbone_options)}/{attention or 'none'}{_write_options(options)}"
     text += f"@{placement}" if placement else ""
-    said = [f"{key}={quote(str(value), safe='/:.-_')}" for key, value in extras.items() if value is not None]
-    return text + (f"?{'&'.join(said)}" if said else "")
+    parameters = [f"{key}={quote(str(value), safe='/:.-_')}" for key, value in extras.items() if value is not None]
+    return text + (f"?{'&'.join(parameters)}" if parameters else "")
 
 
 # ---------------------------------------------------------------- sizes of inputs

@@ -38,22 +38,24 @@ def describe(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Network:
         checkpoints, stamp = NOWHERE, ""
     else:
         stamp = weights.stamp(network, checkpoints)
-    if (own := _own_model(network)) is not None:
-        stamp = f"{own.stamp}, {stamp}"
+    if (own_model := _own_model(network)) is not None:
+        stamp = f"{own_model.stamp}, {stamp}"
     return _describe(network, renamed(variant), checkpoints, stamp)
 
 
-def as_asked(network: Network, asked: PhotoInput) -> Network:
+def as_asked(network: Network, photo_input: PhotoInput) -> Network:
     """The network with photos prepared as a question asks, counted at that size.
 
     Raises:
         InvalidRequest: it cannot take an image of that size.
     """
-    if asked.input_size is None and asked.fit is None:
+    if photo_input.input_size is None and photo_input.fit is None:
         return network
-    bill = count(network.variant, asked.input_size)
+    bill = count(network.variant, photo_input.input_size)
     counts = {"macs": bill.total.macs, "attention_macs": bill.attention.macs}
-    return network.model_copy(update={"preprocess": fitted(network.preprocess, asked.input_size, asked.fit), **counts})
+    return network.model_copy(
+        update={"preprocess": fitted(network.preprocess, photo_input.input_size, photo_input.fit), **counts}
+    )
 
 
 @renewed
@@ -65,8 +67,8 @@ def _describe(variant: Variant, former: tuple[str, ...], checkpoints: Checkpoint
     state: WeightsState = "untrained" if load is None else "fresh attention" if load.fresh else "trained"
     labels, preprocess = (source.labels, source.preprocess) if source else ((), None)
     warning = weights.warning(load, former)
-    if (own := _own_model(variant)) is not None:
-        labels, preprocess = labels or own.labels, preprocess or own.preprocess
+    if (own_model := _own_model(variant)) is not None:
+        labels, preprocess = labels or own_model.labels, preprocess or own_model.preprocess
         if source is None:
             state = "fresh attention" if variant.attention else "trained"
             warning = " ".join((*former, *([FRESH] if variant.attention else ()))) or None

@@ -214,8 +214,10 @@ class Variant(Plain):
         try:
             return cls.model_validate(dict(parse_variant(name)))
         except ValidationError as error:
-            field, said = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
-            raise BadVariantName(f"{name[:200]!r}: {field or 'name'}: {said.removeprefix('Value error, ')}.") from None
+            field, message = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
+            raise BadVariantName(
+                f"{name[:200]!r}: {field or 'name'}: {message.removeprefix('Value error, ')}."
+            ) from None
 
     @property
     def plain(self) -> "Variant":

@@ -121,9 +121,9 @@ def ablate(
     Raises:
         InvalidRequest: a path names no gate, a gate has no neutral weight or no fitting reference, or there is no gate.
     """
-    asked = _asked(ablation, at, value, seed)
-    paths.check(unwrap(model), asked.gates or ())
-    with tracing(model, _Replacer(asked, reference or {}), _pointed(gates)):
+    request = _asked(ablation, at, value, seed)
+    paths.check(unwrap(model), request.gates or ())
+    with tracing(model, _Replacer(request, reference or {}), _pointed(gates)):
         yield
 
 

@@ -85,7 +85,7 @@ def reading(root: Path, side: int) -> tuple[int, float]:
     def study(name: str) -> None:
         path = folder.path(name)
         assert path is not None
-        read(path, side, known=folder.intake(name), cache=cache)
+        read(path, side, intake=folder.intake(name), cache=cache)
 
     study("small")
     began = time.perf_counter()

@@ -41,7 +41,7 @@ METHOD = (
 
 
 @dataclass(frozen=True)
-class Seen:
+class GradCams:
     """Grad-CAM of some photos: heat maps before they are divided (B, H, W), logits (B, K), channels of the map."""
 
     heat: Tensor
@@ -65,15 +65,15 @@ def cam(request: CamRequest, lab: AnyLab) -> CamReport:
         target = class_number(request.target, names, variant.classes, subject.name)
         model = lab.network(variant)
         path, place, stage = feature_map(model, request.stage, subject.name)
-        seen = grad_cam(model, place, inputs[how].to(lab.device), target)
+        cams = grad_cam(model, place, inputs[how].to(lab.device), target)
         crops = [crop(width, height, how) for width, height in sizes]
-        by_network.append(_maps(request, subject.name, seen, names, target, crops))
-        height, width = seen.heat.shape[1:]
+        by_network.append(_maps(request, subject.name, cams, names, target, crops))
+        height, width = cams.heat.shape[1:]
         network = CamNetwork(
             **dict(ran(subject, lab)) | {"dtype": "float32"},
             layer=path,
             stage=stage,
-            channels=seen.channels,
+            channels=cams.channels,
             height=height,
             width=width,
             classes=variant.classes,
@@ -146,7 +146,7 @@ def _last_map(model: Backbone, network: str) -> tuple[str, nn.Module]:
     return maps[-1], named_modules(model)[maps[-1]]
 
 
-def grad_cam(model: nn.Module, place: nn.Module, images: Tensor, target: int | None) -> Seen:
+def grad_cam(model: nn.Module, place: nn.Module, images: Tensor, target: int | None) -> GradCams:
     """Grad-CAM of each image (B, 3, S, S), on what a module of a network in eval mode gives.
 
     The network must be the caller's own. In eval mode images do not see each other, so one backward pass of the sum
@@ -155,11 +155,11 @@ def grad_cam(model: nn.Module, place: nn.Module, images: Tensor, target: int | N
     Args:
         target: the class for all images; None is each image's most probable one.
     """
-    kept: list[Tensor] = []
+    features: list[Tensor] = []
 
     def keep(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
-        kept.append(output.detach().requires_grad_())
-        return kept[-1].clone()  # what comes next may work in place
+        features.append(output.detach().requires_grad_())
+        return features[-1].clone()  # what comes next may work in place
 
     model.requires_grad_(False)
     hook = place.register_forward_hook(keep)
@@ -167,20 +167,20 @@ def grad_cam(model: nn.Module, place: nn.Module, images: Tensor, target: int | N
         with torch.inference_mode(False), torch.enable_grad():
             logits = model(images.clone())
             wanted = logits.argmax(1) if target is None else torch.full_like(logits[:, 0], target, dtype=torch.long)
-            (feature,) = kept
+            (feature,) = features
             (gradient,) = torch.autograd.grad(logits.gather(1, wanted[:, None]).sum(), feature)
     finally:
         hook.remove()
     with torch.no_grad():
         importance = gradient.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
         heat = (importance * feature).sum(1).clamp_min(0)  # (B, H, W)
-    return Seen(heat.float().cpu(), logits.detach().float().cpu(), feature.shape[1])
+    return GradCams(heat.float().cpu(), logits.detach().float().cpu(), feature.shape[1])
 
 
 def _maps(
     request: CamRequest,
     network: str,
-    seen: Seen,
+    cams: GradCams,
     names: Sequence[str],
     target: int | None,
     crops: Sequence[tuple[float, float, float, float]],
@@ -188,7 +188,7 @@ def _maps(
     """The heat maps of one network, in the order of the photos."""
     made = []
     for number, image in enumerate(request.images):
-        shares, heat = seen.logits[number].softmax(0), seen.heat[number]
+        shares, heat = cams.logits[number].softmax(0), cams.heat[number]
         first, maximum = int(shares.argmax()), float(heat.max())
         aimed = first if target is None else target
         rows = (heat / maximum if maximum > 0 else heat).double().numpy().round(4).tolist()
@@ -207,20 +207,20 @@ def _maps(
 
 def caveats(networks: Sequence[CamNetwork], maps: Sequence[CamMap]) -> list[str]:
     """What to know before reading the maps."""
-    said = [f"{network.name}: {network.warning}" for network in networks if network.warning]
+    sentences = [f"{network.name}: {network.warning}" for network in networks if network.warning]
     empty = [item for item in maps if item.maximum == 0]
     if empty:
         where = ", ".join(dict.fromkeys(item.network for item in empty))
-        said.append(
+        sentences.append(
             f"{len(empty)} of {len(maps)} maps are empty ({where}): no place of the feature map speaks for the class "
             "there, only against it."
         )
     coarse = {f"{item.height} x {item.width}" for item in networks if item.height * item.width <= 64}
     if coarse:
-        said.append(
+        sentences.append(
             f"Heat maps are as coarse as the feature map ({', '.join(sorted(coarse))}): drawn smoothly they look "
             "sharper than they are."
         )
     if len({(network.height, network.width) for network in networks}) > 1:
-        said.append("The networks' feature maps differ in size, so their maps differ in sharpness.")
-    return said
+        sentences.append("The networks' feature maps differ in size, so their maps differ in sharpness.")
+    return sentences

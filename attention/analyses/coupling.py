@@ -46,9 +46,9 @@ def coupling(request: CouplingRequest, lab: AnyLab) -> CouplingReport:
     """Which channels does a gate of this network listen to, on this photo?"""
     network = lab.describe(request.variant)
     variant = network.variant
-    every, left_out = channel_sites(variant)
-    require(variant, every, left_out)
-    site = named(every, (request.gate,))[0] if request.gate is not None else every[-1]
+    candidates, left_out = channel_sites(variant)
+    require(variant, candidates, left_out)
+    site = named(candidates, (request.gate,))[0] if request.gate is not None else candidates[-1]
     photo = lab.files.image(request.image)
     x = preprocess(photo, network.preprocess).unsqueeze(0)  # (1, 3, S, S)
     module, inner, arrived = _module(lab, site, request, x.to(lab.device))

@@ -44,22 +44,22 @@ def court(request: CourtRequest, lab: AnyLab) -> CourtReport:
 
 def hear(counter: Counter, rows: tuple[CountedOperation, ...]) -> Witness:
     """What a counter whose rule is restated reports for some rows, and how that differs from their ledger."""
-    added, kept = counter.sums(rows), counter.kept(rows)
+    added, counted = counter.sums(rows), counter.kept(rows)
     macs, total = sum(row.macs for row in rows), sum(added.values())
-    missed = counter.misses(kept)
-    unseen, repeated = sum(row.macs for row in missed), macs - sum(row.macs for row in kept)
-    seen = macs - unseen - repeated
+    missed = counter.misses(counted)
+    unseen, repeated = sum(row.macs for row in missed), macs - sum(row.macs for row in counted)
+    counted_macs = macs - unseen - repeated
     reasons = []
     if counter.product != 1:
         text = f"{counter.product} for each multiply-accumulate."
-        reasons.append(Reason(kind="unit", amount=(counter.product - 1) * seen, text=text))
+        reasons.append(Reason(kind="unit", amount=(counter.product - 1) * counted_macs, text=text))
     if unseen:
         text = f"Not seen: {', '.join(sorted({row.operation for row in missed}))}. {counter.blind}"
         reasons.append(Reason(kind="skipped", amount=-unseen, text=text))
     if repeated:
         text = "A module that runs more than once is counted by its last run."
         reasons.append(Reason(kind="repeated", amount=-repeated, text=text))
-    more = added.pop("products", 0) - counter.product * seen
+    more = added.pop("products", 0) - counter.product * counted_macs
     if more:
         text = counter.notes.get("products", counter.blind)
         reasons.append(Reason(kind="products", amount=more, text=text))

@@ -116,19 +116,19 @@ def _structure(network: Network) -> Iterator[Statement]:
 
 def _start(model: nn.Module, network: Network) -> Statement:
     starts = module_starts(model, network.preprocess.input_size)
-    kept = [1.0 if start.identity else start.kept for start in starts]
-    known = [value for value in kept if value is not None]
+    shares = [1.0 if start.identity else start.kept for start in starts]
+    measured_shares = [value for value in shares if value is not None]
     changed = [
-        start.slot for start, value in zip(starts, kept, strict=True) if value is not None and abs(value - 1) > KEPT
+        start.slot for start, value in zip(starts, shares, strict=True) if value is not None and abs(value - 1) > KEPT
     ]
     fresh = bool(changed) and network.state == "fresh attention"
     state = " The backbone was trained without them, and they have not been trained since." if fresh else ""
-    mean = float(np.mean(known)) if known else None
-    said = "unknown" if mean is None else f"{mean:.2f}"
+    mean = float(np.mean(measured_shares)) if measured_shares else None
+    share = "unknown" if mean is None else f"{mean:.2f}"
     return Statement(
         topic="start",
         finding="trouble" if fresh else "notice" if changed else "ok",
-        sentence=f"A fresh module lets {said} of its input's standard deviation through (mean of {len(starts)}); "
+        sentence=f"A fresh module lets {share} of its input's standard deviation through (mean of {len(starts)}); "
         f"{len(changed)} of {len(starts)} change it by more than {KEPT:.0%}.{state}",
         number=mean,
         unit="of the input's standard deviation",
@@ -231,7 +231,7 @@ def _spread(network: Network, lab: AnyLab) -> tuple[float, int, str] | None:
 def _seeds(gain: float, gain_source: str, sd: float, pairs: int | None, sd_source: str, images: int) -> Statement:
     rule = Rule(1, FIRST_LOOK, LOOKS, gain, 100 / images)
     needed, interval, ends = seeds_needed(sd, rule), None, ""
-    said = f"more than {MOST_SEEDS:,}" if needed is None else f"{needed:,}"
+    count = f"more than {MOST_SEEDS:,}" if needed is None else f"{needed:,}"
     if pairs is not None:
         low, high = (end or MOST_SEEDS for end in seeds_needed_range(sd, pairs, rule))
         ends = f" ({low:,} to {high:,})"
@@ -241,8 +241,8 @@ def _seeds(gain: float, gain_source: str, sd: float, pairs: int | None, sd_sourc
     return Statement(
         topic="seeds",
         finding="trouble" if needed is None or needed > last else "notice" if needed > FIRST_LOOK else "ok",
-        sentence=f"A gain of {gain:.2f} points would take {said} seeds in all{ends} where differences of one seed vary "
-        f"by {sd:.2f} points; the default plan begins at {FIRST_LOOK} and ends at {last}.",
+        sentence=f"A gain of {gain:.2f} points would take {count} seeds in all{ends} where differences of one seed "
+        f"vary by {sd:.2f} points; the default plan begins at {FIRST_LOOK} and ends at {last}.",
         number=needed,
         unit="seeds",
         interval=interval,

@@ -54,26 +54,26 @@ class Candidate:
 @analyses.register("disagreement")
 def disagreement(request: DisagreementRequest, lab: AnyLab) -> DisagreementReport:
     """On which images do these networks disagree, or change their answer when their attention is taken away?"""
-    asked = Asked(request, lab)
-    found = Disagreements(asked)
+    setup = Setup(request, lab)
+    found = Disagreements(setup)
     some: list[Picture] = []
     for picture in pictures(request.images, lab.files):
         some.append(picture)
         if len(some) == BATCH:
-            found.add(some, asked.shares(some))
+            found.add(some, setup.shares(some))
             some = []
-            if found.n < asked.total:
-                note = f"{found.n:,} of {asked.total:,} images"
-                lab.progress(found.n, asked.total, note, report(asked, found, complete=False))
+            if found.n < setup.total:
+                note = f"{found.n:,} of {setup.total:,} images"
+                lab.progress(found.n, setup.total, note, report(setup, found, complete=False))
     if some:
-        found.add(some, asked.shares(some))
-    answer = report(asked, found, complete=True)
-    lab.progress(found.n, asked.total, f"{found.n:,} images", answer)
+        found.add(some, setup.shares(some))
+    answer = report(setup, found, complete=True)
+    lab.progress(found.n, setup.total, f"{found.n:,} images", answer)
     return answer
 
 
-class Asked:
-    """A question about disagreement: the networks, the arms, and how they are run."""
+class Setup:
+    """What a question about disagreement is answered with: the networks, the arms, and how they are run."""
 
     def __init__(self, request: DisagreementRequest, lab: AnyLab) -> None:
         self.request, self.lab = request, lab
@@ -138,7 +138,7 @@ def same_classes(networks: Sequence[Network]) -> tuple[tuple[str, ...], list[str
         InvalidRequest: they tell different classes apart.
     """
     first = networks[0]
-    known: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
     named_by, nameless = first, []
     for network in networks:
         if network.variant.classes != first.variant.classes:
@@ -149,16 +149,18 @@ def same_classes(networks: Sequence[Network]) -> tuple[tuple[str, ...], list[str
         names = network.labels
         if not names:
             nameless.append(network.name)
-        elif known and names != known:
+        elif class_names and names != class_names:
             raise InvalidRequest(
                 f"{named_by.name} and {network.name} call their classes differently, or order them differently: "
-                f"{_first_difference(known, names)}. Only networks of the same classes can agree or disagree."
+                f"{_first_difference(class_names, names)}. Only networks of the same classes can agree or disagree."
             )
         else:
-            known, named_by = names, network
-    if known and nameless:
-        return known, [f"{', '.join(nameless)} does not say what its classes are called; the others' names are taken."]
-    return known, []
+            class_names, named_by = names, network
+    if class_names and nameless:
+        return class_names, [
+            f"{', '.join(nameless)} does not say what its classes are called; the others' names are taken."
+        ]
+    return class_names, []
 
 
 def _first_difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
@@ -169,10 +171,10 @@ def _first_difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
 class Disagreements:
     """Disagreement over the images so far: first classes and divergences of every arm, and the list of images."""
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
         self.labels: list[str | None] = []
-        self.pairs = list(combinations(range(len(asked.arms)), 2))
+        self.pairs = list(combinations(range(len(setup.arms)), 2))
         self.apart = np.zeros(len(self.pairs))
         """Sum over images of each pair's divergence."""
         self.differing = 0
@@ -191,21 +193,21 @@ class Disagreements:
 
     def add(self, some: Sequence[Picture], shares: Numbers) -> None:
         """Every arm's predictions (A, B, K) for some images."""
-        asked, first = self.asked, shares.argmax(-1)  # (A, B)
+        setup, first = self.setup, shares.argmax(-1)  # (A, B)
         self._first.append(first)
         self.apart += [divergence(shares[[first, other]]).sum() for first, other in self.pairs]
-        networks = divergence(shares[asked.whole]) if len(asked.whole) > 1 else None
-        removal = np.stack([divergence(shares[[row - 1, row]]) for row in asked.without]) if asked.without else None
+        networks = divergence(shares[setup.whole]) if len(setup.whole) > 1 else None
+        removal = np.stack([divergence(shares[[row - 1, row]]) for row in setup.without]) if setup.without else None
         for place, picture in enumerate(some):
-            flips = [asked.arms[row][0].name for row in asked.without if first[row, place] != first[row - 1, place]]
-            classes = len(set(first[asked.whole, place].tolist()))
+            flips = [setup.arms[row][0].name for row in setup.without if first[row, place] != first[row - 1, place]]
+            classes = len(set(first[setup.whole, place].tolist()))
             counted = {"networks": classes > 1, "removal": bool(flips), "any": classes > 1 or bool(flips)}
             between = None if networks is None else float(networks[place])
             taken = None if removal is None else float(removal[:, place].max())
             scores = {"networks": between, "removal": taken, "any": max(between or 0.0, taken or 0.0)}
-            if counted[asked.request.rank_by]:
+            if counted[setup.request.rank_by]:
                 self.differing += 1
-                score = scores[asked.request.rank_by] or 0.0
+                score = scores[setup.request.rank_by] or 0.0
                 self._consider(picture, self.n + place, score, between, taken, classes, flips, shares[:, place])
         self.labels += [picture.label for picture in some]
 
@@ -221,7 +223,7 @@ class Disagreements:
         shares: Numbers,
     ) -> None:
         """Put an image on the list, if it belongs there; of equal images the earlier one does."""
-        full = len(self.listed) == self.asked.request.limit
+        full = len(self.listed) == self.setup.request.limit
         if full and (score, -number) <= (self.listed[0].score, self.listed[0].earliness):
             return
         entry = Entry(
@@ -234,68 +236,70 @@ class Disagreements:
             first_classes=classes,
             flips=tuple(flips),
             answers=tuple(self._answers(shares, picture.label)),
-            thumbnail=thumbnail(picture.image, self.asked.request.thumbnail),
+            thumbnail=thumbnail(picture.image, self.setup.request.thumbnail),
         )
         put = heapq.heapreplace if full else heapq.heappush
         put(self.listed, Candidate(score, -number, entry))
 
     def _answers(self, shares: Numbers, label: str | None) -> Iterator[Answer]:
         """What every arm says of one image, (A, K)."""
-        names = self.asked.names
+        names = self.setup.names
         true = names.index(label) if label is not None and label in names else None
-        for arm, own in zip(self.asked.ids, shares, strict=True):
-            index = int(own.argmax())
+        for arm, probabilities in zip(self.setup.ids, shares, strict=True):
+            index = int(probabilities.argmax())
             yield Answer(
                 arm=arm,
-                first=class_score(index, names, float(own[index])),
-                true_probability=None if true is None else float(own[true]),
+                first=class_score(index, names, float(probabilities[index])),
+                true_probability=None if true is None else float(probabilities[true]),
                 right=None if true is None else index == true,
             )
 
 
-def report(asked: Asked, found: Disagreements, complete: bool) -> DisagreementReport:
+def report(setup: Setup, found: Disagreements, complete: bool) -> DisagreementReport:
     """The report on the images so far."""
-    request, files, first = asked.request, asked.lab.files, found.first
-    numbers = label_numbers(found.labels, asked.names)
+    request, files, first = setup.request, setup.lab.files, found.first
+    numbers = label_numbers(found.labels, setup.names)
     right = None if numbers is None else first == np.array(numbers)  # (A, N)
-    said = list(asked.caveats)
+    notes = list(setup.caveats)
     if right is None:
-        said.append(f"{why_unlabelled(found.labels, asked.names, request.images)}, so nobody is called right or wrong.")
+        notes.append(
+            f"{why_unlabelled(found.labels, setup.names, request.images)}, so nobody is called right or wrong."
+        )
     if found.differing > len(found.listed):
-        said.append(f"The list has {len(found.listed):,} of {found.differing:,} images on which first classes differ.")
-    flips = tuple(_flips(asked, first, right))
+        notes.append(f"The list has {len(found.listed):,} of {found.differing:,} images on which first classes differ.")
+    flips = tuple(_flips(setup, first, right))
     ranked = sorted(found.listed, reverse=True)
     return DisagreementReport(
-        headline=headline(asked, found, flips),
-        networks=tuple(ran(network, asked.lab) for network in asked.networks),
+        headline=headline(setup, found, flips),
+        networks=tuple(ran(network, setup.lab) for network in setup.networks),
         arms=tuple(
             AskedNetwork(
-                id=asked.ids[row],
+                id=setup.ids[row],
                 network=network.name,
                 removed=removed,
                 n=found.n,
                 accuracy=None if right is None else 100 * float(right[row].mean()),
             )
-            for row, (network, removed) in enumerate(asked.arms)
+            for row, (network, removed) in enumerate(setup.arms)
         ),
-        pairs=tuple(_pairs(asked, found, first, right)),
+        pairs=tuple(_pairs(setup, found, first, right)),
         flips=flips,
         entries=tuple(image.entry.model_copy(update={"rank": rank}) for rank, image in enumerate(ranked, start=1)),
         differing=found.differing,
         rank_by=request.rank_by,
-        removal=request.removal if asked.without else None,
+        removal=request.removal if setup.without else None,
         images=described(request.images, files),
-        calibration=described(asked.reference, files) if asked.reference else None,
+        calibration=described(setup.reference, files) if setup.reference else None,
         n=found.n,
         labelled=right is not None,
-        caveats=tuple(said),
+        caveats=tuple(notes),
         methods=METHODS,
         complete=complete,
     )
 
 
 def _pairs(
-    asked: Asked, found: Disagreements, first: NDArray[np.int64], right: NDArray[np.bool_] | None
+    setup: Setup, found: Disagreements, first: NDArray[np.int64], right: NDArray[np.bool_] | None
 ) -> Iterator[Agreement]:
     """Every two arms."""
     for apart, (arm, other) in zip(found.apart.tolist(), found.pairs, strict=True):
@@ -303,8 +307,8 @@ def _pairs(
         who = ("both_right", "only_first", "only_second", "both_wrong", "p")
         yield Agreement.model_validate(
             {
-                "first": asked.ids[arm],
-                "second": asked.ids[other],
+                "first": setup.ids[arm],
+                "second": setup.ids[other],
                 "n": found.n,
                 "same": same,
                 "agreement": same / found.n,
@@ -315,12 +319,12 @@ def _pairs(
         )
 
 
-def _flips(asked: Asked, first: NDArray[np.int64], right: NDArray[np.bool_] | None) -> Iterator[Flips]:
+def _flips(setup: Setup, first: NDArray[np.int64], right: NDArray[np.bool_] | None) -> Iterator[Flips]:
     """What taking its attention away does to each network."""
-    for row in asked.without:
+    for row in setup.without:
         flipped = first[row] != first[row - 1]
         yield Flips(
-            network=asked.arms[row][0].name,
+            network=setup.arms[row][0].name,
             n=flipped.size,
             flipped=int(flipped.sum()),
             share=float(flipped.mean()),
@@ -329,16 +333,16 @@ def _flips(asked: Asked, first: NDArray[np.int64], right: NDArray[np.bool_] | No
         )
 
 
-def headline(asked: Asked, found: Disagreements, flips: Sequence[Flips]) -> str:
+def headline(setup: Setup, found: Disagreements, flips: Sequence[Flips]) -> str:
     """How often networks differ, and how often removal makes a difference."""
     parts = []
-    if len(asked.whole) > 1:
-        whole = found.first[asked.whole]
+    if len(setup.whole) > 1:
+        whole = found.first[setup.whole]
         apart = float((whole != whole[0]).any(0).mean())
         parts.append(
             f"The {len(whole)} networks do not all give the same first class on {apart:.1%} of {found.n:,} images"
         )
     if flips:
         each = ", ".join(f"{flip.share:.1%} of {flip.n:,} for {flip.network}" for flip in flips)
-        parts.append(f"Replacing all gates ('{asked.request.removal}') changes the first class of {each}")
+        parts.append(f"Replacing all gates ('{setup.request.removal}') changes the first class of {each}")
     return ". ".join(parts) + "."

@@ -89,7 +89,7 @@ def compared(untouched: Any, replaced: Any, labels: tuple[str, ...] = ()) -> dic
         first, then = untouched > 0, replaced > 0
     else:
         first, then = untouched.argmax(1), replaced.argmax(1)
-    kept = int((first == then).sum()) / first.numel()
+    share_kept = int((first == then).sum()) / first.numel()
     classes: list[tuple[int, ClassOverlap]] = []
     if untouched.dim() == 4:
         for index in sorted(set(torch.cat([first, then]).flatten().tolist())):
@@ -99,7 +99,7 @@ def compared(untouched: Any, replaced: Any, labels: tuple[str, ...] = ()) -> dic
             overlap = ClassOverlap(index=int(index), label=label, iou=int((ours & theirs).sum()) / either)
             classes.append((either, overlap))
     classes.sort(key=lambda pair: -pair[0])
-    return {"change": change, "kept": kept, "classes": tuple(overlap for _, overlap in classes)}
+    return {"change": change, "kept": share_kept, "classes": tuple(overlap for _, overlap in classes)}
 
 
 def _boxes(untouched: Mapping[str, Tensor], replaced: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -114,6 +114,6 @@ def overlaps(ours: Tensor, theirs: Tensor) -> Tensor:
     """Intersection over union of boxes (N, 4) and (M, 4), as corners x1, y1, x2, y2: (N, M)."""
     low = torch.maximum(ours[:, None, :2], theirs[None, :, :2])
     high = torch.minimum(ours[:, None, 2:], theirs[None, :, 2:])
-    both = (high - low).clamp_min(0).prod(2)
+    intersection = (high - low).clamp_min(0).prod(2)
     areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (ours, theirs)]
-    return both / (areas[0][:, None] + areas[1][None] - both).clamp_min(1e-12)
+    return intersection / (areas[0][:, None] + areas[1][None] - intersection).clamp_min(1e-12)

@@ -41,7 +41,7 @@ FEW = 10
 
 
 @dataclass
-class Seen:
+class ClassMoments:
     """Running moments of gates over images: for each gate, for each class, of every channel."""
 
     moments: dict[str, dict[str, Moments]] = field(default_factory=dict)
@@ -63,28 +63,28 @@ def excitation(request: ExcitationRequest, lab: AnyLab) -> ExcitationReport:
     """Which channels does attention excite for which classes, early and late in the network?"""
     network = lab.describe(request.variant)
     subject = ran(network, lab)
-    every, left_out = channel_sites(network.variant)
-    require(network.variant, every, left_out)
-    chosen = named(every, request.gates) if request.gates is not None else last_of_stages(every)
-    total, seen = how_many(request.pictures, lab.files), Seen()
+    candidates, left_out = channel_sites(network.variant)
+    require(network.variant, candidates, left_out)
+    chosen = named(candidates, request.gates) if request.gates is not None else last_of_stages(candidates)
+    total, class_moments = how_many(request.pictures, lab.files), ClassMoments()
     lab.progress(0, total, network.name)
     for some, images in batches(request.pictures, network.preprocess, lab.files, BATCH):
         gates = lab.forward(network.variant, images).gates
-        seen.add(
+        class_moments.add(
             [label_of(example) for example in some],
             {example.path: per_channel(gates[example.path], example.kind) for example in chosen},
         )
-        report = _report(request, subject, chosen, left_out, seen, total)
+        report = _report(request, subject, chosen, left_out, class_moments, total)
         lab.progress(report.images, total, network.name, report)
     return report
 
 
-def last_of_stages(every: Sequence[GateSite]) -> tuple[GateSite, ...]:
+def last_of_stages(gate_sites: Sequence[GateSite]) -> tuple[GateSite, ...]:
     """The gates of the last block of every stage."""
     last: dict[int, int] = {}
-    for site in every:
+    for site in gate_sites:
         last[site.stage] = max(last.get(site.stage, 0), site.block)
-    return tuple(site for site in every if site.block == last[site.stage])
+    return tuple(site for site in gate_sites if site.block == last[site.stage])
 
 
 def label_of(picture: Picture) -> str:
@@ -102,19 +102,19 @@ def _report(
     network: Ran,
     chosen: Sequence[GateSite],
     left_out: Sequence[str],
-    seen: Seen,
+    class_moments: ClassMoments,
     total: int,
 ) -> ExcitationReport:
-    labels = in_order(list(seen.counts), request.pictures)
-    gates = tuple(_gate(request, site, labels, seen.moments[site.path]) for site in chosen)
+    labels = in_order(list(class_moments.counts), request.pictures)
+    gates = tuple(_gate(request, site, labels, class_moments.moments[site.path]) for site in chosen)
     return ExcitationReport(
         network=network,
         pictures=request.pictures,
-        images=sum(seen.counts.values()),
+        images=sum(class_moments.counts.values()),
         total=total,
-        classes=tuple(ClassImages(label=label, images=seen.counts[label]) for label in labels),
+        classes=tuple(ClassImages(label=label, images=class_moments.counts[label]) for label in labels),
         gates=gates,
-        caveats=(*_caveats(request.pictures, network, gates, seen), *left_out),
+        caveats=(*_caveats(request.pictures, network, gates, class_moments), *left_out),
     )
 
 
@@ -150,15 +150,15 @@ def _gate(
     )
 
 
-def _caveats(pictures: Pictures, network: Ran, gates: Sequence[ExcitedGate], seen: Seen) -> list[str]:
-    said = [network.warning] if network.warning else []
+def _caveats(pictures: Pictures, network: Ran, gates: Sequence[ExcitedGate], class_moments: ClassMoments) -> list[str]:
+    sentences = [network.warning] if network.warning else []
     if pictures.data is None:
-        said.append("Each photo is a class of its own, so there is no spread within classes and no class share.")
-    elif few := sorted(label for label, count in seen.counts.items() if count < FEW):
-        said.append(
+        sentences.append("Each photo is a class of its own, so there is no spread within classes and no class share.")
+    elif few := sorted(label for label, count in class_moments.counts.items() if count < FEW):
+        sentences.append(
             f"Fewer than {FEW} images of {listing(few)}: part of what separates the curves is chance. The "
             "SE paper takes 50 a class."
         )
     if dead := [gate.path for gate in gates if gate.static_share is None]:
-        said.append(f"The same number for every channel and every image, so without shares: {', '.join(dead)}.")
-    return said
+        sentences.append(f"The same number for every channel and every image, so without shares: {', '.join(dead)}.")
+    return sentences

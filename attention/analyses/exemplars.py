@@ -35,19 +35,19 @@ def exemplars(request: ExemplarsRequest, lab: AnyLab) -> ExemplarsReport:
     """Which images of a data set open each channel of a gate most, and which close it most?"""
     network = lab.describe(request.variant)
     subject = ran(network, lab)
-    every, left_out = channel_sites(network.variant)
-    require(network.variant, every, left_out)
-    chosen = every if request.gates is None else named(every, request.gates)
-    total, ends = how_many(request.pictures, lab.files), Ends(request.count, request.thumbnail)
+    candidates, left_out = channel_sites(network.variant)
+    require(network.variant, candidates, left_out)
+    chosen = candidates if request.gates is None else named(candidates, request.gates)
+    total, ends = how_many(request.pictures, lab.files), Extremes(request.count, request.thumbnail)
     lab.progress(0, total, network.name)
     for some, images in batches(request.pictures, network.preprocess, lab.files, BATCH):
         gates = lab.forward(network.variant, images).gates
         ends.add(some, {site.path: per_channel(gates[site.path], site.kind) for site in chosen})
-        lab.progress(ends.seen, total, network.name)
+        lab.progress(ends.images_seen, total, network.name)
     return _report(request, subject, chosen, left_out, ends, total)
 
 
-class Ends:
+class Extremes:
     """The largest and smallest weights of every channel over images, and which images had them.
 
     Args:
@@ -57,7 +57,7 @@ class Ends:
 
     def __init__(self, count: int, side: int) -> None:
         self._count, self._side = count, side
-        self.seen = 0
+        self.images_seen = 0
         self.images: dict[int, ExemplarImage] = {}
         self.largest: dict[str, tuple[Tensor, Tensor]] = {}
         self.smallest: dict[str, tuple[Tensor, Tensor]] = {}
@@ -65,17 +65,17 @@ class Ends:
 
     def add(self, some: Sequence[Picture], gates: Mapping[str, Tensor]) -> None:
         """Add the gate weights of a batch of images to what is kept: path of a gate -> weights (B, C)."""
-        numbers = torch.arange(self.seen, self.seen + len(some))
-        self.seen += len(some)
+        numbers = torch.arange(self.images_seen, self.images_seen + len(some))
+        self.images_seen += len(some)
         for path, gate in gates.items():
             weights = gate.detach().float().cpu()
-            for kept, descending in ((self.largest, True), (self.smallest, False)):
+            for extremes, descending in ((self.largest, True), (self.smallest, False)):
                 new = (weights, numbers[:, None].expand_as(weights))
-                both = [torch.cat(pair) for pair in zip(kept[path], new, strict=True)] if path in kept else new
-                order = both[0].argsort(dim=0, descending=descending, stable=True)[: self._count]  # ties: earlier first
-                kept[path] = (both[0].gather(0, order), both[1].gather(0, order))
+                pool = [torch.cat(pair) for pair in zip(extremes[path], new, strict=True)] if path in extremes else new
+                order = pool[0].argsort(dim=0, descending=descending, stable=True)[: self._count]  # ties: earlier first
+                extremes[path] = (pool[0].gather(0, order), pool[1].gather(0, order))
         at_an_end = torch.cat(
-            [numbers.flatten() for kept in (self.largest, self.smallest) for _, numbers in kept.values()]
+            [numbers.flatten() for extremes in (self.largest, self.smallest) for _, numbers in extremes.values()]
         )
         kept_numbers = set(at_an_end.tolist())
         self.images = {number: image for number, image in self.images.items() if number in kept_numbers}
@@ -84,9 +84,9 @@ class Ends:
                 small = thumbnail(picture.image, self._side)
                 self.images[number] = ExemplarImage(name=picture.name, label=picture.label, thumbnail=small)
 
-    def of(self, kept: Mapping[str, tuple[Tensor, Tensor]], path: str) -> list[tuple[Exemplar, ...]]:
+    def of(self, extremes: Mapping[str, tuple[Tensor, Tensor]], path: str) -> list[tuple[Exemplar, ...]]:
         """The images at one end, channel by channel."""
-        weights, numbers = kept[path]
+        weights, numbers = extremes[path]
         return [
             tuple(
                 Exemplar(image=self.images[number].name, weight=weight)
@@ -101,25 +101,25 @@ def _report(
     network: Ran,
     chosen: Sequence[GateSite],
     left_out: Sequence[str],
-    ends: Ends,
+    ends: Extremes,
     total: int,
 ) -> ExemplarsReport:
     gates = [_gate(site, ends) for site in chosen]
-    said = [network.warning] if network.warning else []
+    sentences = [network.warning] if network.warning else []
     if constant := [gate.path for gate in gates if all(_same(channel) for channel in gate.ends)]:
-        said.append(f"The same for every image, so no image opens or closes it: {', '.join(constant)}.")
+        sentences.append(f"The same for every image, so no image opens or closes it: {', '.join(constant)}.")
     return ExemplarsReport(
         network=network,
         pictures=request.pictures,
         images=tuple(ends.images[number] for number in sorted(ends.images)),
-        seen=ends.seen,
+        seen=ends.images_seen,
         total=total,
         gates=tuple(gates),
-        caveats=(*said, *left_out),
+        caveats=(*sentences, *left_out),
     )
 
 
-def _gate(site: GateSite, ends: Ends) -> ExemplarGate:
+def _gate(site: GateSite, ends: Extremes) -> ExemplarGate:
     sides = zip(ends.of(ends.largest, site.path), ends.of(ends.smallest, site.path), strict=True)
     channels = tuple(
         ChannelExemplars(channel=number, open=largest, closed=smallest)

@@ -30,9 +30,9 @@ def exported(request: ExportRequest, lab: AnyLab) -> ExportReport:
     """
     network = lab.describe(request.variant)
     suffix = SUFFIXES[request.format]
-    asked = hashlib.sha256(f"{request.model_dump_json()}{network.stamp}".encode()).hexdigest()[:32]
+    digest = hashlib.sha256(f"{request.model_dump_json()}{network.stamp}".encode()).hexdigest()[:32]
     name = checkpoint_name(network.variant).replace("=", "")[:120] + suffix
-    file = ExportedFile(name=name, stored=f"{FOLDER}/{asked}{suffix}", bytes=None)
+    file = ExportedFile(name=name, stored=f"{FOLDER}/{digest}{suffix}", bytes=None)
     report = ExportReport(network=network.name, file=file, card=None, complete=False)
     lab.progress(0, STEPS, f"building {network.name}", report)
     store = lab.files.file_store

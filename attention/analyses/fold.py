@@ -134,11 +134,11 @@ def _calibrated(work: FoldState, how: Preprocess, places: Sequence[FoldableGate]
     """Mean and spread of every gate over the calibration images, (C) each."""
     found: dict[str, Moments] = {}
     for some, images in batches(work.reference, how, lab.files):
-        with torch.inference_mode(), capture(work.model) as seen:
+        with torch.inference_mode(), capture(work.model) as weights:
             work.model(images.to(lab.device))
         for place in places:
             path = place.site.path
-            more = Moments.of(seen[path].flatten(1).double().cpu().numpy())
+            more = Moments.of(weights[path].flatten(1).double().cpu().numpy())
             found[path] = found[path] + more if path in found else more
         work.done += len(some)
         lab.progress(work.done, work.total, f"mean gates over {work.done:,} images")
@@ -189,14 +189,14 @@ def _timed(work: FoldState, size: Size, lab: AnyLab) -> FoldTiming:
         )
     finally:
         torch.set_num_threads(threads)
-    both = np.add(times[FIRST], times[SECOND]) / 2
+    before_s = np.add(times[FIRST], times[SECOND]) / 2
     control = median_interval(np.divide(times[SECOND], times[FIRST]))
     withheld = why_withheld(control, work.request.tolerance)
     given = withheld is None
     return FoldTiming(
-        before_ms=1e3 * float(np.median(both)) / passes if given else None,
+        before_ms=1e3 * float(np.median(before_s)) / passes if given else None,
         after_ms=1e3 * float(np.median(times[AFTER])) / passes if given else None,
-        ratio=median_interval(np.divide(times[AFTER], both)) if given else None,
+        ratio=median_interval(np.divide(times[AFTER], before_s)) if given else None,
         control=control,
         withheld=withheld,
         clock="wall-clock time" if on_gpu else "CPU time",
@@ -265,28 +265,28 @@ def _card(work: FoldState, lab: AnyLab) -> Card | None:
     else:
         done += f"; accuracy on {described(work.request.images, lab.files)}"
         measured = {"test_images": found.n, "test_accuracy": float(found.right[2].mean())}
-    asked = json.dumps(work.request.model_dump(mode="json", exclude_defaults=True))
-    told = {"variant": bare(work.variant.plain), "data": done, "command": f"POST /v1/fold {asked}"}
-    return card.model_copy(update=told | measured)
+    request = json.dumps(work.request.model_dump(mode="json", exclude_defaults=True))
+    fields = {"variant": bare(work.variant.plain), "data": done, "command": f"POST /v1/fold {request}"}
+    return card.model_copy(update=fields | measured)
 
 
 def _report(work: FoldState, lab: AnyLab, complete: bool = False) -> FoldReport:
     found = work.tally.found()
     arms = tuple(_arms(work, found))
-    said = list(work.caveats)
+    sentences = list(work.caveats)
     if found.right is None:
-        said.append(
+        sentences.append(
             f"{why_unlabelled(work.tally.labels, work.tally.classes, work.request.images)}, so no accuracy is told."
         )
     if work.error > ALLOWED:
-        said.append(
+        sentences.append(
             f"In float32 on this device the folded network's logits differ by up to {work.error:.1e} of the largest "
             "from those with mean gates: its rounding is coarse. In double precision they are the same."
         )
     return FoldReport(
         headline=headline(work, arms, found.n),
         network=ran(work.network, lab),
-        caveats=tuple(said),
+        caveats=tuple(sentences),
         images=described(work.request.images, lab.files),
         calibration=described(work.reference, lab.files),
         n=found.n,
@@ -335,16 +335,18 @@ def headline(work: FoldState, arms: Sequence[FoldArm], n: int) -> str:
     trained, folded = arms[0], arms[-1]
     if folded.change is not None:
         change = folded.change
-        said = f"top-1 changes by {change.text('points')}"
-        told = f"Without its attention, mean gates worked in, {said} on {n:,} images"
+        change_text = f"top-1 changes by {change.text('points')}"
+        sentence = f"Without its attention, mean gates worked in, {change_text} on {n:,} images"
     else:
-        told = f"Without its attention, mean gates worked in, {folded.agreement:.1%} of {n:,} images keep their class"
+        sentence = (
+            f"Without its attention, mean gates worked in, {folded.agreement:.1%} of {n:,} images keep their class"
+        )
     saved = trained.parameters - folded.parameters
-    told += f"; it has {saved:,} parameters less" if saved else ""
+    sentence += f"; it has {saved:,} parameters less" if saved else ""
     if work.timing is None:
-        return f"{told}."
+        return f"{sentence}."
     ratio = work.timing.ratio
     if ratio is None:
-        return f"{told}. Its time could not be told here."
+        return f"{sentence}. Its time could not be told here."
     span = f"{ratio.estimate - 1:+.1%} [{ratio.low - 1:+.1%}, {ratio.high - 1:+.1%}]"
-    return f"{told}, and its {work.timing.clock} is {span}."
+    return f"{sentence}, and its {work.timing.clock} is {span}."

@@ -65,13 +65,13 @@ def middle_entries(gate: Gate, module: AttentionModule) -> Callable[[Tensor], Te
     """A function from a map (1, C, H, W) to the entries of a gate in its middle: one for each channel, or one."""
 
     def entries(x: Tensor) -> Tensor:
-        kept: list[Tensor] = []
-        handle = gate.register_forward_hook(lambda _, __, weights: kept.append(weights[0]))
+        matrices: list[Tensor] = []
+        handle = gate.register_forward_hook(lambda _, __, weights: matrices.append(weights[0]))
         try:
             module(x)
         finally:
             handle.remove()
-        weights, (row, column) = kept[0], (x.shape[2] // 2, x.shape[3] // 2)
+        weights, (row, column) = matrices[0], (x.shape[2] // 2, x.shape[3] // 2)
         match gate.kind:
             case "rows":
                 return weights[:, row, 0]

@@ -64,14 +64,14 @@ def _interaction(name: str, request: InteractionRequest, pooled: Tensor) -> Inte
 
 def channel_gate(module: AttentionModule, x: Tensor) -> Tensor:
     """The weights of a module's only gate for maps (B, C, H, W): (B, C), with their gradients."""
-    kept: list[Tensor] = []
+    captured: list[Tensor] = []
     (gate,) = gates(module).values()
-    handle = gate.register_forward_hook(lambda _, __, weights: kept.append(weights.flatten(1)))
+    handle = gate.register_forward_hook(lambda _, __, weights: captured.append(weights.flatten(1)))
     try:
         module(x)
     finally:
         handle.remove()
-    return kept[0]
+    return captured[0]
 
 
 def narrowest(module: AttentionModule, x: Tensor) -> int:
@@ -94,10 +94,10 @@ def narrowest(module: AttentionModule, x: Tensor) -> int:
 def _options(name: str, request: InteractionRequest) -> Options:
     """What of the request this module has an option for."""
     module, names = modules[name], modules.names_of(name)
-    known = schema(module).get("properties", {})
+    properties = schema(module).get("properties", {})
     chosen: Options = {}
     narrow, wide = present(module, names, "reduction"), present(module, names, "kernel_size")
-    if narrow and request.reduction != known[narrow]["default"]:
+    if narrow and request.reduction != properties[narrow]["default"]:
         chosen[narrow] = request.reduction
     if wide and request.kernel_size is not None:
         chosen[wide] = request.kernel_size

@@ -100,17 +100,17 @@ def _full_scale(request: JudgeRequest) -> float | None:
 
 def _of_the_scale(request: JudgeRequest) -> list[str]:
     """What the direction and the unit of the scores mean for their differences."""
-    said = []
+    sentences = []
     if request.lower_is_better:
-        said.append("Lower is better: differences are turned, so that more than zero is an improvement.")
+        sentences.append("Lower is better: differences are turned, so that more than zero is an improvement.")
     if _full_scale(request) is None and (request.test_images or request.majority):
-        said.append(
+        sentences.append(
             f"What one test image is worth in {request.unit} is not known, so their number and the majority's share "
             "are not used."
         )
         if request.lower_is_better:
-            said.append("If the scores are error rates, say percent or share as their unit.")
-    return said
+            sentences.append("If the scores are error rates, say percent or share as their unit.")
+    return sentences
 
 
 def _first_look(request: JudgeRequest, seeds: Sequence[int]) -> list[str]:
@@ -239,11 +239,11 @@ class _Table:
 
     def report(self, judge_arm: Callable[[str], tuple[Verdict, tuple[int, ...], tuple[float, ...]]]) -> JudgeReport:
         """All arms with their verdicts, and what was left out or not checked."""
-        told = {arm: judge_arm(arm) for arm in self.arms}
+        verdicts = {arm: judge_arm(arm) for arm in self.arms}
         arms = []
         for name, runs in self.by_arm.items():
             scores = [run.score for run in runs if run.score is not None]
-            verdict, seeds, differences = told.get(name, (None, (), ()))
+            verdict, seeds, differences = verdicts.get(name, (None, (), ()))
             arms.append(
                 JudgedArm(
                     name=name,
@@ -256,7 +256,7 @@ class _Table:
                 )
             )
         return JudgeReport(
-            headline=headline([verdict for verdict, _, _ in told.values()], self.baseline, self.request.unit),
+            headline=headline([verdict for verdict, _, _ in verdicts.values()], self.baseline, self.request.unit),
             caveats=tuple(self._caveats(arms)),
             source=self.results.source,
             baseline=self.baseline,
@@ -273,50 +273,50 @@ class _Table:
         Raises:
             BadTable: a run has recalls of other classes than the first.
         """
-        told = [run for run in self.results.runs if run.recalls]
-        if not told:
+        runs = [run for run in self.results.runs if run.recalls]
+        if not runs:
             return ()
-        names = list(told[0].recalls)
-        for run in told:
+        names = list(runs[0].recalls)
+        for run in runs:
             if set(run.recalls) != set(names):
-                raise BadTable(f"{run.where} has recalls of other classes than {told[0].where}.")
-        factor = POINTS if all(recall <= 1 for run in told for recall in run.recalls.values()) else 1
+                raise BadTable(f"{run.where} has recalls of other classes than {runs[0].where}.")
+        factor = POINTS if all(recall <= 1 for run in runs for recall in run.recalls.values()) else 1
         tables: dict[str, dict[int, NDArray[np.float64]]] = {arm: {} for arm in self.by_arm}
-        for number, run in enumerate(told):
+        for number, run in enumerate(runs):
             key = number if run.seed is None or not self.is_paired else run.seed
             tables[run.arm][key] = factor * np.array([run.recalls[name] for name in names])
         return describe_classes(tables, self.baseline, names, [None] * len(names), self.is_paired)
 
     def _caveats(self, arms: Sequence[JudgedArm]) -> list[str]:
-        said = list(self.results.left_out)
+        sentences = list(self.results.left_out)
         if self.is_paired:
-            said += self._lone_seeds()
+            sentences += self._lone_seeds()
             counts = [len(arm.seeds) for arm in arms if arm.name != self.baseline]
         else:
             counts = [arm.n for arm in arms]
             why = "the files have no seeds" if not self.has_seeds else "you said so"
-            said.append(
+            sentences.append(
                 f"The runs are judged unpaired, for {why}. With a column seed, and the same seeds in every arm, runs "
                 "of one seed are compared, which guards against a lucky baseline."
             )
-        said += _first_look(self.request, counts)
+        sentences += _first_look(self.request, counts)
         missing = "" if self.images and self.request.majority and self.scale else "; whether anything was learned"
         if self.unlike_answers is not None:
-            said.append(
+            sentences.append(
                 f"{self.unlike_answers.where} has the score {self.unlike_answers.score:g}, which is not that of its "
                 "answers on each image, so these are not used."
             )
         if self.unlike_answers or not all(run.right is not None for run in self.results.runs):
             missing += "; how much the draw of test images matters"
-        said += _of_the_scale(self.request)
-        return [*said, f"{NOT_CHECKED}{missing}."]
+        sentences += _of_the_scale(self.request)
+        return [*sentences, f"{NOT_CHECKED}{missing}."]
 
     def _lone_seeds(self) -> list[str]:
         """Seeds that an arm or the baseline has alone, and which are not used."""
         base = {run.seed for run in self.by_arm[self.baseline]}
-        said = []
+        sentences = []
         for arm in self.arms:
             lone = sorted(seed or 0 for seed in base ^ {run.seed for run in self.by_arm[arm]})
             if lone:
-                said.append(f"{arm}: seeds of one side only are not used: {', '.join(map(str, lone[:20]))}.")
-        return said
+                sentences.append(f"{arm}: seeds of one side only are not used: {', '.join(map(str, lone[:20]))}.")
+        return sentences

@@ -147,7 +147,7 @@ def _report(
 ) -> LatencyReport:
     control = _ratio(times[SECOND], times[FIRST])
     withheld = why_withheld(control, request.tolerance)
-    both = np.add(times[FIRST], times[SECOND]) / 2
+    base_times = np.add(times[FIRST], times[SECOND]) / 2
     bill = count(base, size).total
     timings = []
 
@@ -156,11 +156,11 @@ def _report(
         return request.batch * cost.bytes * _width(request) // 4
 
     for arm in arms:
-        own, extra = count(arm, size).total, np.subtract(times[arm.name], both)
-        ratio = _ratio(times[arm.name], both.tolist())
+        arm_bill, extra = count(arm, size).total, np.subtract(times[arm.name], base_times)
+        ratio = _ratio(times[arm.name], base_times.tolist())
         low, middle, high = (1e3 * float(value) for value in np.quantile(times[arm.name], (0.25, 0.5, 0.75)))
         given = withheld is None
-        extra_bytes = all_bytes(own) - all_bytes(bill)
+        extra_bytes = all_bytes(arm_bill) - all_bytes(bill)
         timings.append(
             Timing(
                 name=arm.name,
@@ -171,10 +171,10 @@ def _report(
                 high_ms=high if given else None,
                 ratio=ratio if given else None,
                 verdict=verdict(ratio, control, request.tolerance) if given else "withheld",
-                macs=request.batch * own.macs,
-                bytes=all_bytes(own),
+                macs=request.batch * arm_bill.macs,
+                bytes=all_bytes(arm_bill),
                 extra_bytes=extra_bytes,
-                extra_macs=request.batch * (own.macs - bill.macs),
+                extra_macs=request.batch * (arm_bill.macs - bill.macs),
                 predicted_extra_ms=1e3 * extra_bytes / speed,
                 measured_extra_ms=1e3 * float(np.median(extra)) if given else None,
             )
@@ -242,20 +242,24 @@ def verdict(ratio: Interval, control: Interval, tolerance: float) -> Verdict:
 
 
 def _headline(timings: list[Timing], base: Variant) -> str:
-    said = []
+    verdicts = []
     for timing in timings:
         assert timing.ratio is not None
         share = f"{timing.ratio.estimate - 1:+.1%} [{timing.ratio.low - 1:+.1%}, {timing.ratio.high - 1:+.1%}]"
-        said.append(f"{timing.name}: {timing.verdict} ({share})")
-    return f"Against {base.name}: {'; '.join(said)}."
+        verdicts.append(f"{timing.name}: {timing.verdict} ({share})")
+    return f"Against {base.name}: {'; '.join(verdicts)}."
 
 
 def _caveats(request: LatencyRequest, device: str) -> tuple[str, ...]:
-    said = ["Times are of the forward pass alone: no decoding, no copying to the device."]
+    sentences = ["Times are of the forward pass alone: no decoding, no copying to the device."]
     if request.mode == "onnx":
-        said.append(f"Run in ONNX Runtime {version('onnxruntime')}, exported with a free batch and, if possible, size.")
+        sentences.append(
+            f"Run in ONNX Runtime {version('onnxruntime')}, exported with a free batch and, if possible, size."
+        )
     if request.mode != "eager":
-        said.append("The predicted extra time is of the unfused module form, which this mode does not run.")
+        sentences.append("The predicted extra time is of the unfused module form, which this mode does not run.")
     if not device.startswith("cuda"):
-        said.append("On a CPU maps that fit a cache move faster than memory does, so less than predicted is expected.")
-    return tuple(said)
+        sentences.append(
+            "On a CPU maps that fit a cache move faster than memory does, so less than predicted is expected."
+        )
+    return tuple(sentences)

@@ -56,11 +56,11 @@ def gate_site(model: nn.Module, path: str, network: str) -> GateSite:
     Raises:
         InvalidRequest: the network has no gate of that path.
     """
-    known = {site.path: site for site in sites(model)}
-    if path not in known:
-        named = ", ".join(list(known)[:4]) if known else "none at all"
-        raise InvalidRequest(f"{network} has no gate {path[:80]!r}. Its gates are {named}{' …' * bool(known)}.")
-    return known[path]
+    by_path = {site.path: site for site in sites(model)}
+    if path not in by_path:
+        named = ", ".join(list(by_path)[:4]) if by_path else "none at all"
+        raise InvalidRequest(f"{network} has no gate {path[:80]!r}. Its gates are {named}{' …' * bool(by_path)}.")
+    return by_path[path]
 
 
 def run(model: nn.Module, site: GateSite, image: Tensor) -> tuple[Tensor, Tensor]:

@@ -47,27 +47,27 @@ def out_of_distribution(request: OutOfDistributionRequest, lab: AnyLab) -> OutOf
     for number, network in enumerate(networks):
         lab.progress(number, len(networks), network.name)
         caveats += [f"{network.name}: {network.warning}"] if network.warning else []
-        _, own = _logits(request.own, network, lab)
+        _, own_logits = _logits(request.own, network, lab)
         names, foreign = _logits(request.photos, network, lab)
-        by_network.append(_sureties(names, foreign, own, network, request.level))
+        by_network.append(_sureties(names, foreign, own_logits, network, request.level))
         separations.append(
             Separation(
                 network=ran(network, lab),
-                own=len(own),
+                own=len(own_logits),
                 photos=len(foreign),
-                softmax_area=area_under_curve(maximum_softmax(own), maximum_softmax(foreign)),
-                energy_area=area_under_curve(negative_energy(own), negative_energy(foreign)),
+                softmax_area=area_under_curve(maximum_softmax(own_logits), maximum_softmax(foreign)),
+                energy_area=area_under_curve(negative_energy(own_logits), negative_energy(foreign)),
             )
         )
     photos = tuple(surety for photo in zip(*by_network, strict=True) for surety in photo)
     return OutOfDistributionReport(photos=photos, networks=tuple(separations), caveats=tuple(caveats))
 
 
-def _logits(asked: Pictures, network: Network, lab: AnyLab) -> tuple[list[str], Tensor]:
+def _logits(photos: Pictures, network: Network, lab: AnyLab) -> tuple[list[str], Tensor]:
     """Names and logits (N, K) of all images."""
     names: list[str] = []
     parts = []
-    for some, images in batches(asked, network.preprocess, lab.files):
+    for some, images in batches(photos, network.preprocess, lab.files):
         logits = lab.forward(network.variant, images).logits.float().cpu()
         check_finite(logits, network.name)
         names += [picture.name for picture in some]
@@ -75,9 +75,9 @@ def _logits(asked: Pictures, network: Network, lab: AnyLab) -> tuple[list[str], 
     return names, torch.cat(parts)
 
 
-def _sureties(names: Sequence[str], logits: Tensor, own: Tensor, network: Network, level: float) -> list[Surety]:
+def _sureties(names: Sequence[str], logits: Tensor, own_logits: Tensor, network: Network, level: float) -> list[Surety]:
     """What one network says of each photo, beside its own images."""
-    references = maximum_softmax(own), negative_energy(own)
+    references = maximum_softmax(own_logits), negative_energy(own_logits)
     rows = zip(names, logits.argmax(1).tolist(), maximum_softmax(logits), negative_energy(logits), strict=True)
     sureties = []
     for name, first, softmax, energy in rows:

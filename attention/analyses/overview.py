@@ -34,10 +34,10 @@ def overview(request: OverviewRequest, lab: AnyLab) -> OverviewReport:
         raise InvalidRequest("No study comes with this service. Name a group of published results, or give a study.")
     groups = {group.key: group for group in GROUPS}
     if request.evidence not in groups:
-        known = [SHIPPED, *groups]
+        names = [SHIPPED, *groups]
         raise InvalidRequest(
-            f"There is no evidence {request.evidence!r}.{did_you_mean(request.evidence, known)} There is: "
-            f"{', '.join(known)}."
+            f"There is no evidence {request.evidence!r}.{did_you_mean(request.evidence, names)} There is: "
+            f"{', '.join(names)}."
         )
     return _of_group(groups[request.evidence], request.modules)
 

@@ -124,26 +124,26 @@ def _time(
     left: dict[Variant, int], study: StudyRequest, sizes: SplitSizes | None, cards: list[Card], device: str
 ) -> tuple[float | None, str]:
     """Seconds of all runs that are left, and what says so."""
-    own: dict[str, list[float]] = {}
+    measured: dict[str, list[float]] = {}
     rates: list[float] = []
     for card in cards:
         epoch = card.seconds / card.recipe.epochs
         if epoch > 0:
-            own.setdefault(arm_key(card.variant), []).append(epoch)
+            measured.setdefault(arm_key(card.variant), []).append(epoch)
             work = _work(card.variant, study.size, card.train_images, card.validation_images or card.test_images)
             rates.append(work / epoch)
     if not any(left.values()):
         return 0.0, "Every run was trained before, so nothing is left to train."
-    if sizes is None and not all(arm_key(arm) in own for arm in left):
+    if sizes is None and not all(arm_key(arm) in measured for arm in left):
         return None, "How many images there are is known only once they have been read."
     rate = statistics.median(rates) if rates else ROUGH_MACS_PER_S["cuda" if device.startswith("cuda") else "cpu"]
     train, watched, _ = sizes or (0, 0, False)
     total = 0.0
     for arm, runs in left.items():
-        known = own.get(arm_key(arm))
-        epoch = statistics.median(known) if known else _work(arm, study.size, train, watched) / rate
+        epochs = measured.get(arm_key(arm))
+        epoch = statistics.median(epochs) if epochs else _work(arm, study.size, train, watched) / rate
         total += epoch * runs * study.recipe.epochs
-    if all(arm_key(arm) in own for arm, runs in left.items() if runs):
+    if all(arm_key(arm) in measured for arm, runs in left.items() if runs):
         basis = f"From the time that {len(cards)} finished runs of these networks took on this data and device."
     elif rates:
         basis = (

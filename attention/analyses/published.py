@@ -12,11 +12,11 @@ from attention.spec import Variant
 @analyses.register("published")
 def published(request: PublishedRequest, lab: AnyLab) -> PublishedReport:
     """What was published for these modules, and what do they cost?"""
-    known = {group.key: group for group in GROUPS}
+    by_key = {group.key: group for group in GROUPS}
     for key in request.groups:
-        if key not in known:
-            raise InvalidRequest(f"There is no group {key!r} of published results.{did_you_mean(key, known)}")
-    chosen = [known[key] for key in dict.fromkeys(request.groups)] if request.groups else GROUPS
+        if key not in by_key:
+            raise InvalidRequest(f"There is no group {key!r} of published results.{did_you_mean(key, by_key)}")
+    chosen = [by_key[key] for key in dict.fromkeys(request.groups)] if request.groups else GROUPS
     groups = []
     for number, group in enumerate(chosen):
         lab.progress(number, len(chosen), group.title)

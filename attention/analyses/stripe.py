@@ -202,12 +202,12 @@ def _gate(watch: Watched, site: GateSite, by_class: Sequence[np.typing.NDArray[n
 
 def _between(watched: Sequence[Watched]) -> tuple[tuple[OrderBetween, ...], list[str]]:
     """Every pair of networks at every place that both have, and a sentence on pairs that have none."""
-    pairs, said = [], []
+    pairs, sentences = [], []
     for first, second in combinations([watch for watch in watched if watch.sites], 2):
         ours, theirs = _places(first), _places(second)
         shared = [key for key in ours if key in theirs]
         if not shared:
-            said.append(
+            sentences.append(
                 f"{first.network.name} and {second.network.name} have no gates at the same place with the same number "
                 "of channels, so the order of their channels is not compared."
             )
@@ -226,24 +226,24 @@ def _between(watched: Sequence[Watched]) -> tuple[tuple[OrderBetween, ...], list
                     of_images=order_between(matrix, other),
                 )
             )
-    return tuple(pairs), [CORRESPONDENCE, *said] if pairs else said
+    return tuple(pairs), [CORRESPONDENCE, *sentences] if pairs else sentences
 
 
 def _places(watch: Watched) -> dict[tuple[str | None, int, int, int, int], GateSite]:
     """The gates of a network by their place: position, stage, block, number there and channels -> gate."""
     found: dict[tuple[str | None, int, int, int, int], GateSite] = {}
-    seen: dict[tuple[str | None, int, int], int] = {}
+    counts: dict[tuple[str | None, int, int], int] = {}
     for site in watch.sites:
         where = (site.position, site.stage, site.block)
-        seen[where] = seen.get(where, 0) + 1
-        found[(*where, seen[where], watch.channels(site.path))] = site
+        counts[where] = counts.get(where, 0) + 1
+        found[(*where, counts[where], watch.channels(site.path))] = site
     return found
 
 
 def _caveats(request: StripeRequest, table: Sequence[StripeGate]) -> list[str]:
-    said = []
+    sentences = []
     if request.pictures.data is None:
-        said.append("Photos have no classes here, so there is no class share.")
+        sentences.append("Photos have no classes here, so there is no class share.")
     if dead := [f"{gate.path} of {gate.variant}" for gate in table if gate.static_share is None]:
-        said.append(f"The same number for every channel and every image, so without shares: {listing(dead, 4)}.")
-    return said
+        sentences.append(f"The same number for every channel and every image, so without shares: {listing(dead, 4)}.")
+    return sentences

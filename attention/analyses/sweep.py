@@ -134,26 +134,26 @@ def _about_images(found: Outcomes, tally: Tally, request: SweepRequest) -> Itera
 def headline(what: Plan, made: Sequence[Effect]) -> str:
     """What all gates together lose, and which of them loses most alone, by the first kind that was asked for."""
     kind = what.kinds[0]
-    own = [effect for effect in made if effect.kind == kind and not effect.reestimated]
-    if not own:
+    of_kind = [effect for effect in made if effect.kind == kind and not effect.reestimated]
+    if not of_kind:
         return f"No gate can be replaced by kind '{kind}'."
     parts = []
-    whole = next((effect for effect in own if effect.family == "all"), None)
+    whole = next((effect for effect in of_kind if effect.family == "all"), None)
     if whole is not None:
         parts.append(f"Replacing every gate ('{kind}') {_said(whole)}.")
-    single = [effect for effect in own if effect.family == "gate"]
+    single = [effect for effect in of_kind if effect.family == "gate"]
     if len(single) > 1:
         most = max(single, key=lambda effect: effect.kl)
         parts.append(f"Alone, gate {most.label} changes the predictions most: replacing it {_said(most)}.")
     if not parts:
-        most = max(own, key=lambda effect: effect.kl)
+        most = max(of_kind, key=lambda effect: effect.kl)
         parts.append(f"Replacing {most.label} ('{kind}') changes the predictions most: it {_said(most)}.")
     return " ".join(parts)
 
 
 def _said(effect: Effect) -> str:
     change = effect.accuracy_change
-    kept = f"keeps the first class of {effect.agreement:.1%} of {effect.n:,} images"
+    agreement = f"keeps the first class of {effect.agreement:.1%} of {effect.n:,} images"
     if change is None:
-        return f"{kept}, KL {effect.kl:.3g} nats"
-    return f"changes top-1 by {change.text('points')} and {kept}"
+        return f"{agreement}, KL {effect.kl:.3g} nats"
+    return f"changes top-1 by {change.text('points')} and {agreement}"

@@ -17,8 +17,8 @@ def trace(request: TraceRequest, lab: AnyLab) -> TraceReport:
     """How does a gate come from the map that arrives at it: squeeze, layers, weight, scale, in numbers?"""
     network = lab.describe(request.variant)
     model = lab.network(network.variant)
-    known = sites(model)
-    site = gate_site(model, request.gate or (known[0].path if known else ""), network.name)
+    gate_sites = sites(model)
+    site = gate_site(model, request.gate or (gate_sites[0].path if gate_sites else ""), network.name)
     module = slot_of(model, site.path)[0]
     if not isinstance(module, PooledAttention):
         raise InvalidRequest(

@@ -36,11 +36,13 @@ def whatif(request: WhatIfRequest, lab: AnyLab) -> WhatIfReport:
     tops = shares[0].topk(min(request.top_k, shares.shape[-1]), -1).indices.tolist()
     bases, effects = [], []
     for number, (image, top) in enumerate(zip(request.images, tops, strict=True)):
-        own = shares[:, number]  # (1 + A, K)
+        probabilities = shares[:, number]  # (1 + A, K)
         bases.append(
-            PhotoBase(image=image, top=tuple(class_score(index, names, float(own[0][index])) for index in top))
+            PhotoBase(
+                image=image, top=tuple(class_score(index, names, float(probabilities[0][index])) for index in top)
+            )
         )
-        effects += _effects(what, image, own, kl[:, number], top, names)
+        effects += _effects(what, image, probabilities, kl[:, number], top, names)
     return WhatIfReport(
         network=what.network.name,
         variant=what.network.variant,

@@ -41,7 +41,7 @@ def own(*, classes: Classes = 1, name: str = "") -> OwnNetwork:
 def facts(*, name: str = "") -> Facts:
     """What is known of a model of one's own."""
     if not name:
-        there = ", ".join(f"own(name={known})" for known in own_models.names()) or "none"
+        there = ", ".join(f"own(name={own_name})" for own_name in own_models.names()) or "none"
         raise BadOption(f"Say which model: own(name=...). There are: {there}.")
     measured = own_models.get(name).measured
     return Facts(measured.classes, measured.input_size, measured.outputs, measured.without_numbers)

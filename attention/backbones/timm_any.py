@@ -76,26 +76,26 @@ def plan(model: str) -> tuple[tuple[Stage, ...], int]:
         BadOption: timm has no such network, or it has no stages of maps.
     """
     timm = _timm()
-    known = timm.list_models()
-    if model not in known:
-        tag = " Leave out what follows the dot, and say it as weights." if model.partition(".")[0] in known else ""
-        raise BadOption(f"timm has no model {model!r}.{tag or _close(model, known)}")
+    models = timm.list_models()
+    if model not in models:
+        tag = " Leave out what follows the dot, and say it as weights." if model.partition(".")[0] in models else ""
+        raise BadOption(f"timm has no model {model!r}.{tag or _close(model, models)}")
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
         body = timm.create_model(model, pretrained=False)
     size = sum(parameter.numel() for parameter in body.parameters())
     if size > LARGEST:
         raise BadOption(f"timm's {model!r} has {size:,} parameters; networks of up to {LARGEST:,} are built here.")
     named = [info for info in getattr(body, "feature_info", None) or () if isinstance(info, dict)]
-    asked = {info["reduction"]: str(info["module"]) for info in named if info.get("reduction", 0) >= 4}
-    if not asked or not hasattr(body, "forward_head"):
+    stages = {info["reduction"]: str(info["module"]) for info in named if info.get("reduction", 0) >= 4}
+    if not stages or not hasattr(body, "forward_head"):
         raise BadOption(f"timm does not say where the stages of {model!r} end, so nothing can be placed after them.")
-    shapes, last = _shapes(body, tuple(asked.values()), model)
+    shapes, last = _shapes(body, tuple(stages.values()), model)
     for path, shape in (*shapes.items(), ("the last map", last)):
         if len(shape) != 4 or shape[2] != shape[3]:
             raise BadOption(
                 f"timm's {model!r} gives {shape} at {path}, not a map (1, C, H, W). Take a convolutional one."
             )
-    return tuple(Stage(path, shapes[path][1]) for path in asked.values()), last[1]
+    return tuple(Stage(path, shapes[path][1]) for path in stages.values()), last[1]
 
 
 def _shapes(body: Any, paths: tuple[str, ...], model: str) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
@@ -123,8 +123,8 @@ def _shapes(body: Any, paths: tuple[str, ...], model: str) -> tuple[dict[str, tu
     return shapes, tuple(last.shape) if isinstance(last, Tensor) else ()
 
 
-def _close(model: str, known: list[str]) -> str:
-    hint = did_you_mean(model, known)
+def _close(model: str, models: list[str]) -> str:
+    hint = did_you_mean(model, models)
     return hint if len(hint) < 200 else ""  # not all of its 1,300 names
 
 

@@ -33,11 +33,11 @@ class TorchvisionNetwork(ForeignNetwork):
     """A network of torchvision's."""
 
     def __init__(self, model: str, classes: int) -> None:
-        known = facts(model=model)
-        options = {} if known.outputs == "classes" else {"weights_backbone": None}
+        network_facts = facts(model=model)
+        options = {} if network_facts.outputs == "classes" else {"weights_backbone": None}
         super().__init__(_models().get_model(model, weights=None, num_classes=classes, **options))
-        self.outputs = known.outputs
-        self.input_size = known.input_size
+        self.outputs = network_facts.outputs
+        self.input_size = network_facts.input_size
 
 
 @cache
@@ -52,13 +52,13 @@ def facts(*, model: str = "resnet50") -> Facts:
         name: importlib.import_module(f"{models.__name__}.{name}") for name in OUTPUTS
     }
     for name, package in packages.items():
-        known = models.list_models(module=package)
-        if model in known:
+        names = models.list_models(module=package)
+        if model in names:
             kind: OutputKind = OUTPUTS.get(name, "classes")
             size = INCEPTION if model == "inception_v3" else SIZES[kind]
             return Facts(CLASSES[kind], size, kind, without_numbers=kind != "boxes")
-    every = [name for package in packages.values() for name in models.list_models(module=package)]
-    hint = did_you_mean(model, every)
+    all_names = [name for package in packages.values() for name in models.list_models(module=package)]
+    hint = did_you_mean(model, all_names)
     raise BadOption(f"torchvision has no model {model!r} for photos.{hint if len(hint) < 200 else ''}")
 
 

@@ -113,8 +113,8 @@ class Client:
 
     def submit(self, request: Request[Any]) -> Job:
         """Ask for an answer in its own time, as a job."""
-        asked = {"analysis": request.analysis, "request": request.model_dump(mode="json", exclude_defaults=True)}
-        return self._read(Job, self._send("POST", "/v1/jobs", json=asked))
+        body = {"analysis": request.analysis, "request": request.model_dump(mode="json", exclude_defaults=True)}
+        return self._read(Job, self._send("POST", "/v1/jobs", json=body))
 
     def job(self, id: str) -> Job:
         """How far a job is."""
@@ -386,6 +386,6 @@ def gate_values(prediction: Prediction) -> Mapping[str, NDArray[np.float64]]:
         return {name: np.asarray(rows[name], np.float64) for name in names}
     if prediction.values_base64 is None:
         return {}
-    every = np.frombuffer(base64.b64decode(prediction.values_base64), "<f2").astype(np.float64)
+    values = np.frombuffer(base64.b64decode(prediction.values_base64), "<f2").astype(np.float64)
     ends = np.cumsum([int(np.prod(gate.shape)) for gate in sent])
-    return dict(zip(names, np.split(every, ends[:-1]), strict=True)) if names else {}
+    return dict(zip(names, np.split(values, ends[:-1]), strict=True)) if names else {}

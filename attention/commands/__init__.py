@@ -24,9 +24,9 @@ GROUP = "attention_lab.commands"
 def verbs() -> Mapping[str, str]:
     """Names of the verbs, each with the module that carries it out."""
     names = [file.stem for file in Path(__file__).parent.glob("[a-z]*.py") if "_" not in file.stem]
-    own = {name: f"{__name__}.{name}" for name in names}
+    shipped = {name: f"{__name__}.{name}" for name in names}
     added = {point.name: point.module for point in entry_points(group=GROUP)}
-    return dict(sorted({**added, **own}.items()))
+    return dict(sorted({**added, **shipped}.items()))
 
 
 @contextmanager
@@ -84,12 +84,12 @@ def exit_code(work: Callable[[], int | None]) -> int:
 
 def _usage(words: Sequence[str], modules: Mapping[str, str]) -> int:
     """Say which verbs there are: on standard output where that was asked for, else on standard error."""
-    asked = words[:1] in (["-h"], ["--help"], ["help"])
+    help_wanted = words[:1] in (["-h"], ["--help"], ["help"])
     lines = [f"  {verb:<{max(map(len, modules))}}  {_first_line(module)}" for verb, module in modules.items()]
-    wrong = [f"There is no verb {words[0]!r}."] if words and not asked else []
+    wrong = [f"There is no verb {words[0]!r}."] if words and not help_wanted else []
     text = [*wrong, "usage: attention-lab VERB [options]; attention-lab VERB --help tells more", "", *lines]
-    print("\n".join(text), file=sys.stdout if asked else sys.stderr)
-    return 0 if asked else 2
+    print("\n".join(text), file=sys.stdout if help_wanted else sys.stderr)
+    return 0 if help_wanted else 2
 
 
 def _first_line(module: str) -> str:

@@ -72,8 +72,8 @@ class AnalysisVerb:
         report_options.give(report, chosen)
 
     def _fields(self, chosen: argparse.Namespace, lab: Lab, line: ProgressLine) -> dict[str, Any]:
-        said = {name: getattr(chosen, name) for name in self._options}
-        fields = {name: _value(value, self._options[name]) for name, value in said.items() if value is not None}
+        texts = {name: getattr(chosen, name) for name in self._options}
+        fields = {name: _value(value, self._options[name]) for name, value in texts.items() if value is not None}
         for value in fields.values():
             if isinstance(value, dict) and "data" in value:
                 value["data"] = _data(value["data"], lab, line)

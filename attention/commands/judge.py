@@ -45,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """Judge, and print what may be said."""
-    said = {name: value for name, value in vars(chosen).items() if name in JudgeRequest.model_fields}
-    fields = {name: value for name, value in said.items() if name != "files" and value is not None}
+    options = {name: value for name, value in vars(chosen).items() if name in JudgeRequest.model_fields}
+    fields = {name: value for name, value in options.items() if name != "files" and value is not None}
     files = _read(chosen.files)
-    asked = _question(files[0]) if len(files) == 1 and files[0].name.endswith(".json") else {"files": files}
+    question_fields = _question(files[0]) if len(files) == 1 and files[0].name.endswith(".json") else {"files": files}
     try:
-        request = JudgeRequest(**asked | fields | ({"paired": False} if chosen.unpaired else {}))
+        request = JudgeRequest(**question_fields | fields | ({"paired": False} if chosen.unpaired else {}))
     except ValidationError as error:
         fault = error.errors()[0]
         option = "".join(f"--{str(part).replace('_', '-')}: " for part in fault["loc"][:1])

@@ -44,7 +44,7 @@ def load_model(source: str, folder: Path) -> nn.Module:
     module = load_file(Path(place)) if place.endswith(".py") else _package(place)
     function = getattr(module, name, None)
     if function is None:
-        public = [known for known in vars(module) if not known.startswith("_")]
+        public = [attribute for attribute in vars(module) if not attribute.startswith("_")]
         raise NotFound(f"{place} has no {name!r}.{did_you_mean(name, public)}")
     return function if isinstance(function, nn.Module) else _called(source, function)
 

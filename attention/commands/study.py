@@ -43,25 +43,25 @@ from attention.weights.load import SHIPPED, checkpoint_name
 
 
 def ship(
-    request: StudyRequest, report: StudyReport, kept: Path, folder: Path, reports: Path, command: str, data: str
+    request: StudyRequest, report: StudyReport, study_folder: Path, folder: Path, reports: Path, command: str, data: str
 ) -> None:
     """Write a study for the service to show: its report, and the networks of its first seed.
 
     Args:
-        kept: the folder whose ``checkpoints`` the runs lie in.
+        study_folder: the folder whose ``checkpoints`` the runs lie in.
         folder: where the service looks for networks that come along.
         reports: where it looks for reports that do.
         command: what a reader types to get this study; the checkpoints' cards name it.
         data: what the data set is called where the study is shown; the name of its folder may have fewer letters.
     """
-    runs = ship_networks(report.runs, kept, folder, command, data)
+    runs = ship_networks(report.runs, study_folder, folder, command, data)
     facts = report.data.model_copy(update={"name": data})
     shown = report.model_copy(update={"runs": runs, "data": facts})
     shipped_reports.write("study", request, shown, reports)
 
 
 def ship_networks(
-    runs: Sequence[RunReport], kept: Path, folder: Path, command: str, data: str
+    runs: Sequence[RunReport], study_folder: Path, folder: Path, command: str, data: str
 ) -> tuple[RunReport, ...]:
     """Write the networks of the first seed for the service to load, as float16 with statistics in float32.
 
@@ -73,7 +73,7 @@ def ship_networks(
     for report in runs:
         weights = None
         if report.seed == first and report.weights is not None:
-            source = kept / "checkpoints" / report.weights.removeprefix("file:")
+            source = study_folder / "checkpoints" / report.weights.removeprefix("file:")
             card = Card.model_validate_json(source.with_suffix(".json").read_bytes())
             card = card.model_copy(update={"command": command, "data": data})
             name = checkpoint_name(card.variant)
@@ -152,11 +152,11 @@ def run(chosen: argparse.Namespace) -> None:
             looks=chosen.looks,
         )
     _link(chosen.data.path, chosen.keep / "datasets", name)
-    kept = FolderStore(chosen.keep, private=False)
+    file_store = FolderStore(chosen.keep, private=False)
     with ProgressLine() as line:  # what is read through here is remembered
-        DataFolder(kept).intake(name, line, chosen.data.choices)
+        DataFolder(file_store).intake(name, line, chosen.data.choices)
     command = _command(chosen, request)
-    run_store = RunStore(kept, chosen.device, compiled=chosen.compile, made_by=command)
+    run_store = RunStore(file_store, chosen.device, compiled=chosen.compile, made_by=command)
     if chosen.plan_only:
         study = prepare(request, run_store)
         plan, facts = study.plan, study.facts

@@ -40,8 +40,8 @@ def run(chosen: argparse.Namespace) -> None:
     place = chosen.data
     choices = place.choices or AS_FOUND
     with ProgressLine() as line:
-        known = take_inventory(place.path, choices, line)
-        data = read(place.path, chosen.size, chosen.data_name, chosen.validation, choices=choices, known=known)
+        intake = take_inventory(place.path, choices, line)
+        data = read(place.path, chosen.size, chosen.data_name, chosen.validation, choices=choices, intake=intake)
     assert data.facts is not None
     warnings = [unseen_images(recipe, len(data.train)), *map(narrow_bottlenecks, variants)]
     print("\n".join([data.facts.sentence, *filter(None, warnings)]), flush=True)

@@ -105,8 +105,8 @@ def recipes(chosen: argparse.Namespace) -> tuple[Recipe, ...]:
 
 def _changed(named: Recipe, chosen: argparse.Namespace) -> Recipe:
     instead = {field: getattr(chosen, field) for field in ("epochs", "batch_size")}
-    said = {field: value for field, value in instead.items() if value is not None}
-    return Recipe.model_validate({**named.model_dump(), **said})
+    changes = {field: value for field, value in instead.items() if value is not None}
+    return Recipe.model_validate({**named.model_dump(), **changes})
 
 
 def variants(chosen: argparse.Namespace) -> tuple[Variant, ...]:

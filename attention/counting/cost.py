@@ -61,8 +61,10 @@ def _counted(variant: Variant) -> Variant:
 def _count(variant: Variant, size: Size) -> tuple[VariantCost, tuple[CountedOperation, ...]]:
     try:
         network = skeleton(variant)
-        own = own_gates(network)
-        inside = [path for path, slot in slots(network).items() if len(slot)] + [*(own.owners if own else ())]
+        own_attention = own_gates(network)
+        inside = [path for path, slot in slots(network).items() if len(slot)] + [
+            *(own_attention.owners if own_attention else ())
+        ]
         ledger = walk(network, 3, *height_and_width(size), attention=inside)
     except (RuntimeError, ValueError, AssertionError) as error:
         usual, reason = usual_size(variant), str(error).rstrip(".")
@@ -71,7 +73,7 @@ def _count(variant: Variant, size: Size) -> tuple[VariantCost, tuple[CountedOper
             f"{variant.name} cannot take an image of {write_size(size)} pixels: {reason}.{made}"
         ) from error
     attention = sum_of(row for row in ledger.rows if row.attention)
-    modules = (*_modules(ledger), *(_own_modules(ledger, own) if own else ()))
+    modules = (*_modules(ledger), *(_own_modules(ledger, own_attention) if own_attention else ()))
     total = sum_of(ledger.rows)
     bill = VariantCost(
         name=variant.name,
@@ -83,25 +85,25 @@ def _count(variant: Variant, size: Size) -> tuple[VariantCost, tuple[CountedOper
         # An unfilled slot is the identity, so what runs outside the slots is the plain twin.
         delta=sum_of(row for row in ledger.rows if row.attention and _slot_of(row.layer, ledger.slots)),
         peak_activation_bytes=ledger.peak_bytes,
-        modules=sum(len(slot) for slot in ledger.slots.values()) + (len(own.owners) if own else 0),
+        modules=sum(len(slot) for slot in ledger.slots.values()) + (len(own_attention.owners) if own_attention else 0),
         attention_modules=modules,
         conventions=counts(ledger.rows),
         not_counted=tuple(sorted(ledger.not_counted)),
-        notes=_mixed(own) if own else (),
+        notes=_mixed(own_attention) if own_attention else (),
     )
     return bill, tuple(ledger.rows)
 
 
 def _modules(ledger: Ledger) -> tuple[ModuleCost, ...]:
     """What each slot that is filled costs."""
-    own: dict[str, list[CountedOperation]] = {path: [] for path, slot in ledger.slots.items() if len(slot)}
-    shapes: dict[str, list[GateShape]] = {path: [] for path in own}
+    rows_by_slot: dict[str, list[CountedOperation]] = {path: [] for path, slot in ledger.slots.items() if len(slot)}
+    shapes: dict[str, list[GateShape]] = {path: [] for path in rows_by_slot}
     for row in ledger.rows:
-        if row.attention and (slot_path := _slot_of(row.layer, own)):
-            own[slot_path].append(row)
+        if row.attention and (slot_path := _slot_of(row.layer, rows_by_slot)):
+            rows_by_slot[slot_path].append(row)
     for path, shape in ledger.gate_shapes.items():
         kind = cast(Gate, ledger.modules[path]).kind
-        shapes[_slot_of(path, own)].append(GateShape(path=path, kind=kind, shape=shape))
+        shapes[_slot_of(path, rows_by_slot)].append(GateShape(path=path, kind=kind, shape=shape))
     return tuple(
         ModuleCost(
             path=path,
@@ -110,25 +112,25 @@ def _modules(ledger: Ledger) -> tuple[ModuleCost, ...]:
             block=slot.block,
             channels=slot.channels,
             gates=tuple(shapes[path]),
-            cost=sum_of(own[path]),
+            cost=sum_of(rows_by_slot[path]),
         )
         for path, slot in ledger.slots.items()
-        if path in own
+        if path in rows_by_slot
     )
 
 
-def _slot_of(path: str, known: Collection[str]) -> str:
+def _slot_of(path: str, slot_paths: Collection[str]) -> str:
     """Which of some paths a path is or lies in; empty for none."""
-    while path and path not in known:
+    while path and path not in slot_paths:
         path = path.rpartition(".")[0]
     return path
 
 
-def _own_modules(ledger: Ledger, own: OwnGates) -> Iterator[ModuleCost]:
+def _own_modules(ledger: Ledger, own_attention: OwnGates) -> Iterator[ModuleCost]:
     """What each module of attention in the code of a network costs."""
-    for path, first in own.owners.items():
-        place = own.places[first.path]
-        gates = [gate for gate in own.met if gate.site is None and gate.owner == first.owner]
+    for path, first in own_attention.owners.items():
+        place = own_attention.places[first.path]
+        gates = [gate for gate in own_attention.met if gate.site is None and gate.owner == first.owner]
         yield ModuleCost(
             path=first.owner,
             stage=place.stage,
@@ -139,9 +141,9 @@ def _own_modules(ledger: Ledger, own: OwnGates) -> Iterator[ModuleCost]:
         )
 
 
-def _mixed(own: OwnGates) -> tuple[str, ...]:
+def _mixed(own_attention: OwnGates) -> tuple[str, ...]:
     """A sentence on gates whose cost cannot be told from their block's; none if there is no such gate."""
-    mixed = [gate.path for gate in own.met if gate.site is None and not gate.separable]
+    mixed = [gate.path for gate in own_attention.met if gate.site is None and not gate.separable]
     if not mixed:
         return ()
     return (f"Gates that blocks compute beside their convolutions are not in the attention's share: {listing(mixed)}.",)

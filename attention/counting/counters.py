@@ -142,8 +142,8 @@ def ptflops(row: CountedOperation) -> Added:
     elif row.spelling == "F.interpolate":
         return {"interpolation": row.entries}
     if patched:
-        seen: Kind = "twice" if added else "pooling" if row.operation in POOLS else "activation"
-        added[seen] = patched
+        counted_kind: Kind = "twice" if added else "pooling" if row.operation in POOLS else "activation"
+        added[counted_kind] = patched
     return added
 
 

@@ -54,7 +54,7 @@ def _wider(plain: Variant, steps: int) -> Variant:
         raise InvalidRequest(f"{plain.backbone!r} has no option 'width', so there is no wider one to compare with.")
     if steps == 0:
         return plain
-    own = plain.backbone_options.get("width", field["default"])
+    base_width = plain.backbone_options.get("width", field["default"])
     kinds = {kind.get("type") for kind in field.get("anyOf", [field])}
-    width: OptionValue = round(own * (1 + steps / FINENESS), 6) if "number" in kinds else own + steps
+    width: OptionValue = round(base_width * (1 + steps / FINENESS), 6) if "number" in kinds else base_width + steps
     return resolve(plain.model_copy(update={"backbone_options": {**plain.backbone_options, "width": width}}))

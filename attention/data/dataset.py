@@ -72,10 +72,10 @@ class DataSet:
 
     def preprocess(self) -> Preprocess:
         """What an input must look like: the size of these images, the mean and spread of the training split."""
-        seen = np.stack([np.bincount(channel, minlength=256) for channel in self.train.images.view(-1, 3).T.numpy()])
+        counts = np.stack([np.bincount(channel, minlength=256) for channel in self.train.images.view(-1, 3).T.numpy()])
         levels = np.arange(256) / 255
-        mean = seen @ levels / seen.sum(1)
-        std = np.sqrt(np.maximum(seen @ levels**2 / seen.sum(1) - mean**2, 1 / 255**2))
+        mean = counts @ levels / counts.sum(1)
+        std = np.sqrt(np.maximum(counts @ levels**2 / counts.sum(1) - mean**2, 1 / 255**2))
         red, green, blue = (tuple(np.round(pair, 4).tolist()) for pair in zip(mean, std, strict=True))
         return Preprocess(
             size=self.size, resize=self.size, mean=(red[0], green[0], blue[0]), std=(red[1], green[1], blue[1])
@@ -89,7 +89,7 @@ def read(
     validation: float = VALIDATION_SHARE,
     *,
     choices: Choices = AS_FOUND,
-    known: Intake | None = None,
+    intake: Intake | None = None,
     cache: PixelCache | None = None,
 ) -> DataSet:
     """Read a data set from a folder, a zip, a tar, a CIFAR archive or a parquet file.
@@ -100,28 +100,28 @@ def read(
         validation: share of the training images, 0 to 0.5, that a data set without a validation split of its own has
             cut from them; 0 leaves a validation split out altogether, its own too.
         choices: how it is understood where more than one reading is possible.
-        known: its inventory, if it was taken of these very files before.
+        intake: its inventory, if it was taken of these very files before.
         cache: where decoded images are kept; files that it knows are not decoded, and of a known inventory not read.
 
     Raises:
         BadData: a split or class is missing or empty, or a file is not an image.
         TooLarge: an archive beyond the limits.
     """
-    intake = known or take_inventory(path, choices)
+    intake = intake or take_inventory(path, choices)
     called = name or path.name.partition(".")[0]
     check(intake.inventory, called)
     used = [record for record in intake.records if record.split is not None]
     contents, digests = [record.content for record in used], [record.digest for record in used]
-    fingerprint = kept = None
+    fingerprint = cached = None
     if cache and intake.used is None:
         fingerprint = fingerprint_of(digests, size)
-        kept = cache.read(fingerprint)
+        cached = cache.read(fingerprint)
     elif cache:  # deep pixels are scaled by the range of all, so files do not tell them
         fingerprint = fingerprint_of((digest_of(item.read()) for item in placed(path, intake)), size)
-    if kept is not None:
+    if cached is not None:
         labels, splits = [record.label for record in used], [str(record.split) for record in used]
         by_hash = intake.inventory.split_by_hash
-        data = _data_set(called, kept, labels, splits, digests, validation, contents, split_by_hash=by_hash)
+        data = _data_set(called, cached, labels, splits, digests, validation, contents, split_by_hash=by_hash)
     else:
         data = collect(placed(path, intake), size, called, validation, contents, cache, fingerprint)
     assert data.facts is not None
@@ -145,7 +145,7 @@ def collect(
     validation: float = VALIDATION_SHARE,
     contents: Sequence[bytes] | None = None,
     cache: PixelCache | None = None,
-    known: str | None = None,
+    expected: str | None = None,
 ) -> DataSet:
     """Decode a stream of images into a data set.
 
@@ -153,7 +153,7 @@ def collect(
         contents: digest of each image's pixels, so that the same pixels in two files are cut together; by default of
             its file.
         cache: where decoded images are kept.
-        known: fingerprint that the images are looked up there by.
+        expected: fingerprint that the images are looked up there by.
 
     Raises:
         BadData: see `read`.
@@ -173,7 +173,7 @@ def collect(
             splits.append(item.split or split_of(digest))
             yield item.name, content
 
-    pixels = _images(named_files(), size, cache.read(known) if cache and known else None, len(contents or ()))
+    pixels = _images(named_files(), size, cache.read(expected) if cache and expected else None, len(contents or ()))
     if not labels:
         raise BadData(f"{name} holds no images. It needs a folder for each class, with photos in it.")
     if len(given) == 2:
@@ -182,7 +182,7 @@ def collect(
             "Put all of them under train and test, or none."
         )
     fingerprint = fingerprint_of(digests, size)
-    if known not in (None, fingerprint):
+    if expected not in (None, fingerprint):
         raise BadData(f"The files of {name} changed while they were read. Read it again when they do not.")
     if cache and not isinstance(pixels, np.memmap):
         cache.keep(fingerprint, pixels)
@@ -284,17 +284,17 @@ def arrange(rows: NDArray[np.uint8], order: NDArray[np.int64]) -> None:
 
 
 def _images(
-    contents: Iterator[tuple[str, Content]], size: int, kept: NDArray[np.uint8] | None, count: int
+    contents: Iterator[tuple[str, Content]], size: int, cached: NDArray[np.uint8] | None, count: int
 ) -> NDArray[np.uint8]:
     """Decode the images of named contents, (N, size, size, 3); those that are kept are only gone through.
 
     Args:
         count: how many there should be, so that none is in memory twice; 0 where that is not known.
     """
-    if kept is not None:
+    if cached is not None:
         for _ in contents:
             pass
-        return kept
+        return cached
     decoded = in_parallel(lambda named: _pixels(*named, size), contents)
     pack = np.empty((count, size, size, 3), np.uint8)
     number = -1
@@ -316,10 +316,10 @@ def _pixels(name: str, content: Content, size: int) -> NDArray[np.uint8]:
 
 def _repeats(digests: list[bytes], numbers: NDArray[np.int64], where: NDArray[np.str_]) -> dict[str, Any]:
     """Count files that repeat others, and in what they disagree, as fields of the facts."""
-    seen: dict[bytes, list[int]] = {}
+    by_digest: dict[bytes, list[int]] = {}
     for index, digest in enumerate(digests):
-        seen.setdefault(digest, []).append(index)
-    repeated = [same for same in seen.values() if len(same) > 1]
+        by_digest.setdefault(digest, []).append(index)
+    repeated = [same for same in by_digest.values() if len(same) > 1]
     tested = where == "test"
     return {
         "duplicates": sum(len(same) - 1 for same in repeated),

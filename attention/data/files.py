@@ -97,8 +97,8 @@ class Files:
     @property
     def checkpoints(self) -> Checkpoints:
         """Checkpoints by name under ``checkpoints/``, and published ones under ``hub/``."""
-        kept, hub = self.file_store, Hub(self.root / "hub", PUBLISHERS)
-        return Checkpoints(kept.root / "checkpoints", hub, any_path=self.any_path, file_store=kept)
+        store, hub = self.file_store, Hub(self.root / "hub", PUBLISHERS)
+        return Checkpoints(store.root / "checkpoints", hub, any_path=self.any_path, file_store=store)
 
     def put_image(self, data: bytes) -> str:
         """Keep an image's bytes; the same bytes twice are kept once, as new. Returns the id."""

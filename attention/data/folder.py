@@ -103,10 +103,10 @@ class DataFolder:
             path = Path(name)
             about = path.stat()
             return [(FolderStore(path.parent), Entry(path.name, path.is_dir(), about.st_size, about.st_mtime_ns))]
-        own = list(self.file_store.entries("datasets"))
-        taken = {_stem(entry.last) for entry in own}
+        entries = list(self.file_store.entries("datasets"))
+        taken = {_stem(entry.last) for entry in entries}
         more = [entry for entry in SHIPPED.entries("datasets") if not entry.last.endswith(".csv")]
-        placed = [(self.file_store, entry) for entry in own]
+        placed = [(self.file_store, entry) for entry in entries]
         placed += [(SHIPPED, entry) for entry in more if _stem(entry.last) not in taken]
         return [(store, entry) for store, entry in placed if name is None or _stem(entry.last) == _stem(name)]
 
@@ -218,10 +218,10 @@ class DataFolder:
         path = self.path(name)
         if path is None:
             raise NotFound(f"There is no data set {name!r}.")
-        kept = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
-        known = kept.intake if kept is not None and kept.files == self._files(name) else None
-        if known is not None and choices in (None, known.inventory.choices):
-            return known
+        record = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
+        current = record.intake if record is not None and record.files == self._files(name) else None
+        if current is not None and choices in (None, current.inventory.choices):
+            return current
         intake = take_inventory(path, self.choices(name) if choices is None else choices, on_image)
         self._keep(name, intake)
         return intake
@@ -254,15 +254,15 @@ class DataFolder:
         """
         entries = self.changeable(name)
         self.check_free(new)
-        known = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
+        record = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
         ending = entries[0].last.removeprefix(_stem(entries[0].last))
         try:
             self.file_store.move(entries[0].name, f"datasets/{new}{ending}")
         except FileExistsError:
             raise Conflict(f"There is a data set {new!r} already. Give this one another name.") from None
         self.file_store.remove(_sidecar(_stem(name)))
-        if known is not None:
-            self._keep(new, known.intake)
+        if record is not None:
+            self._keep(new, record.intake)
         listed = self.get(new)
         if listed is None:
             raise NotFound(f"There is no data set {name!r}.")
@@ -314,10 +314,10 @@ class DataFolder:
         # A store of objects knows no time of a folder.
         created = datetime.fromtimestamp(entry.changed / 1e9, UTC) if entry.changed else None
         listed = replace(listed, created=created, shipped=store is SHIPPED)
-        kept = _kept(self.file_store, name, state)
-        if kept is None:
+        record = _kept(self.file_store, name, state)
+        if record is None:
             return listed
-        about = kept.intake.inventory
+        about = record.intake.inventory
         classes = tuple(counts.name for counts in about.classes)
         return replace(listed, images=about.images, classes=classes, split=not about.split_by_hash, inventory=about)
 
@@ -346,10 +346,10 @@ def _read_sidecar(file_store: FileStore, name: str, changed: int) -> Kept | None
 def _kept(file_store: FileStore, name: str, state: str) -> Kept | None:
     """Read the kept inventory of a data set; None if there is none, or if its files changed since it was taken."""
     try:
-        kept = _read_sidecar(file_store, name, hash(tuple(file_store.state(_sidecar(name)))))
+        record = _read_sidecar(file_store, name, hash(tuple(file_store.state(_sidecar(name)))))
     except FileNotFoundError:
         return None
-    return kept if kept is not None and kept.state == state else None
+    return record if record is not None and record.state == state else None
 
 
 def _ending(path: Path) -> str:

@@ -75,16 +75,16 @@ def resized(image: Image.Image, how: Preprocess) -> Image.Image:
     if how.mode == "center" and (how.rounding == "nearest" or width * height > MOST_RESIZED_PIXELS):
         scale_x, scale_y = image.width / width, image.height / height
         box = (part[0] * scale_x, part[1] * scale_y, part[2] * scale_x, part[3] * scale_y)
-        seen = image.resize((part[2] - part[0], part[3] - part[1]), FILTERS[how.filter], box=box)
+        region = image.resize((part[2] - part[0], part[3] - part[1]), FILTERS[how.filter], box=box)
     else:
         whole = image if image.size == (width, height) else image.resize((width, height), FILTERS[how.filter])
-        seen = whole.crop(part)
-    if seen.size == (across, down):
-        return seen
+        region = whole.crop(part)
+    if region.size == (across, down):
+        return region
     colour = (0, 0, 0) if how.mode == "center" else tuple(round(255 * value) for value in how.mean)
     filled = Image.new("RGB", (across, down), colour)
-    filled.paste(seen, (max(-left, 0), max(-top, 0)))
-    filled.info = seen.info
+    filled.paste(region, (max(-left, 0), max(-top, 0)))
+    filled.info = region.info
     return filled
 
 
@@ -116,15 +116,15 @@ def _resized_size(width: int, height: int, how: Preprocess) -> tuple[int, int]:
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
-def _offset(side: int, seen: int, how: Preprocess) -> int:
+def _offset(side: int, extent: int, how: Preprocess) -> int:
     """Where the crop begins on a side of the resized photo; below 0 where the photo is smaller.
 
     Args:
-        seen: pixels of the side that the network sees.
+        extent: pixels of the side that the network sees.
     """
-    if side < seen:
-        return -((seen - side) // 2)
-    return (side - seen) // 2 if how.rounding == "nearest" else round((side - seen) / 2)
+    if side < extent:
+        return -((extent - side) // 2)
+    return (side - extent) // 2 if how.rounding == "nearest" else round((side - extent) / 2)
 
 
 def normalise(pixels: Tensor, how: Preprocess) -> Tensor:

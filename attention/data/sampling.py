@@ -41,22 +41,22 @@ class Picture:
     image: Image.Image
 
 
-def pictures(asked: Pictures, files: Files) -> Iterator[Picture]:
+def pictures(selection: Pictures, files: Files) -> Iterator[Picture]:
     """The images in their order: photos as asked for, those of a data set class by class in turn.
 
     Raises:
         NotFound: there is no such photo, data set or class.
         BadData, BadImage: an image cannot be used.
     """
-    if asked.data is None:
-        for name in asked.images:
+    if selection.data is None:
+        for name in selection.images:
             yield Picture(name, None, files.image(name))
         return
-    path = data_path(asked.data, files)
+    path = data_path(selection.data, files)
     folder = DataFolder(files.file_store, files.any_path)
-    drawn = _drawn(folder, path.stat().st_mtime_ns, asked)
+    drawn = _drawn(folder, path.stat().st_mtime_ns, selection)
     wanted, images = set(drawn), {}
-    for number, item in enumerate(placed(path, folder.intake(asked.data))):
+    for number, item in enumerate(placed(path, folder.intake(selection.data))):
         if number in wanted:
             images[number] = (item.name, item.label, item.read())
     for number in drawn:
@@ -65,11 +65,11 @@ def pictures(asked: Pictures, files: Files) -> Iterator[Picture]:
 
 
 def batches(
-    asked: Pictures, how: Preprocess, files: Files, size: int = BATCH
+    selection: Pictures, how: Preprocess, files: Files, size: int = BATCH
 ) -> Iterator[tuple[list[Picture], Tensor]]:
     """The images a few at a time, each with what a network sees of them: (B, 3, S, S)."""
     some: list[Picture] = []
-    for picture in pictures(asked, files):
+    for picture in pictures(selection, files):
         some.append(picture)
         if len(some) == size or sum(example.image.width * example.image.height for example in some) >= BATCH_PIXELS:
             yield some, torch.stack([preprocess(example.image, how) for example in some])
@@ -78,17 +78,17 @@ def batches(
         yield some, torch.stack([preprocess(example.image, how) for example in some])
 
 
-def how_many(asked: Pictures, files: Files) -> int:
+def how_many(selection: Pictures, files: Files) -> int:
     """How many images there are."""
-    if asked.data is None:
-        return len(asked.images)
-    path = data_path(asked.data, files)
-    return len(_drawn(DataFolder(files.file_store, files.any_path), path.stat().st_mtime_ns, asked))
+    if selection.data is None:
+        return len(selection.images)
+    path = data_path(selection.data, files)
+    return len(_drawn(DataFolder(files.file_store, files.any_path), path.stat().st_mtime_ns, selection))
 
 
-def stamp(asked: Pictures, files: Files) -> str:
+def stamp(selection: Pictures, files: Files) -> str:
     """Changes when the images behind a question may have changed, as a data set of the same name can."""
-    return str(data_path(asked.data, files).stat().st_mtime_ns) if asked.data else ""
+    return str(data_path(selection.data, files).stat().st_mtime_ns) if selection.data else ""
 
 
 def data_path(name: str, files: Files) -> Path:
@@ -114,9 +114,9 @@ def label_numbers(labels: Sequence[str | None], classes: Sequence[str]) -> list[
     return None if None in label_indices else [number for number in label_indices if number is not None]
 
 
-def why_unlabelled(labels: Sequence[str | None], classes: Sequence[str], asked: Pictures) -> str:
+def why_unlabelled(labels: Sequence[str | None], classes: Sequence[str], selection: Pictures) -> str:
     """Why `label_numbers` has none for these images, in words without an end."""
-    if asked.data is None:
+    if selection.data is None:
         return "Photos have no true class"
     if not classes:
         return "The network does not say what its classes are called"
@@ -143,22 +143,22 @@ def _listing(folder: DataFolder, name: str, changed: int) -> tuple[_Listed, ...]
 
 
 @lru_cache(maxsize=64)
-def _drawn(folder: DataFolder, changed: int, asked: Pictures) -> tuple[int, ...]:
+def _drawn(folder: DataFolder, changed: int, selection: Pictures) -> tuple[int, ...]:
     """The numbers of the images that are drawn, one class after the other in turn."""
     by_class: dict[str, list[_Listed]] = {}
-    for record in _listing(folder, asked.data or "", changed):
-        if record.split == asked.split and (not asked.classes or record.label in asked.classes):
+    for record in _listing(folder, selection.data or "", changed):
+        if record.split == selection.split and (not selection.classes or record.label in selection.classes):
             by_class.setdefault(record.label, []).append(record)
-    missing = [name for name in asked.classes if name not in by_class]
+    missing = [name for name in selection.classes if name not in by_class]
     if missing:
-        raise NotFound(f"{asked.data} has no class {missing[0]!r} with images to {asked.split}.")
+        raise NotFound(f"{selection.data} has no class {missing[0]!r} with images to {selection.split}.")
     if not by_class:
-        raise BadData(f"{asked.data} has no images to {asked.split}.")
-    salt = asked.seed.to_bytes(8)
+        raise BadData(f"{selection.data} has no images to {selection.split}.")
+    salt = selection.seed.to_bytes(8)
 
     def rank(record: _Listed) -> tuple[bytes, int]:
         return hashlib.sha256(salt + record.digest).digest(), record.number
 
-    in_order = [heapq.nsmallest(asked.limit, by_class[label], key=rank) for label in sorted(by_class)]
+    in_order = [heapq.nsmallest(selection.limit, by_class[label], key=rank) for label in sorted(by_class)]
     in_turn = chain.from_iterable(zip_longest(*in_order))
-    return tuple(record.number for record in in_turn if record is not None)[: asked.limit]
+    return tuple(record.number for record in in_turn if record is not None)[: selection.limit]

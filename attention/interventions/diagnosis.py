@@ -138,18 +138,18 @@ def units(watched: GateWatch) -> Iterator[Statement]:
         )
 
 
-def _of_units(topic: Topic, found: Sequence[Units], said: str, source: str, whole: float = 1.0) -> Statement:
+def _of_units(topic: Topic, found: Sequence[Units], predicate: str, source: str, whole: float = 1.0) -> Statement:
     """A statement on units that are not well; trouble if at least a share ``whole`` of those of one path are."""
     where = tuple(place for place in found if place.units)
-    count, every = sum(len(place.units) for place in where), sum(place.of for place in found)
+    count, total = sum(len(place.units) for place in where), sum(place.of for place in found)
     spoilt = sum(len(place.units) >= whole * place.of for place in where)
     finding: Finding = "trouble" if spoilt else "notice" if count else "ok"
     more = f"; at {spoilt} of {len(found)} places " + ("all are" if whole == 1 else "most are") if spoilt else ""
     return Statement(
         topic=topic,
         finding=finding,
-        sentence=f"{count:,} of {every:,} {said}{more}.",
-        number=100 * count / every,
+        sentence=f"{count:,} of {total:,} {predicate}{more}.",
+        number=100 * count / total,
         unit="% of units",
         threshold=0.0,
         source=source,

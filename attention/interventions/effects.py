@@ -57,11 +57,11 @@ class Tally:
         """What the images that were begun last gave, (1 + A, B, K): untouched, and with A ablations at these rows."""
         self.firsts[-1][0], self.firsts[-1][rows] = logits[0].argmax(-1).numpy(), logits[1:].argmax(-1).numpy()
         self.kls[-1][rows] = divergence(logits).numpy()
-        known = {name: number for number, name in enumerate(self.classes)}
+        columns = {name: number for number, name in enumerate(self.classes)}
         shares = logits.float().softmax(-1)
         for place, label in enumerate(self.labels[-logits.shape[1] :]):
-            if label in known:
-                column = shares[:, place, known[label]].numpy()
+            if label in columns:
+                column = shares[:, place, columns[label]].numpy()
                 self.trues[-1][0, place], self.trues[-1][rows, place] = column[0], column[1:]
 
     def found(self) -> "Outcomes":

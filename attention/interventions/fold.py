@@ -79,8 +79,10 @@ def _attention(model: Backbone) -> dict[str, _Place]:
     if found is None:
         return places
     for path, first in found.owners.items():
-        own = {gate.path: found.gates[gate.path] for gate in found.met if not gate.site and gate.owner == first.owner}
-        places[path] = _Place(model.get_submodule(path), own, first.map_shape[1], first.owner)
+        owned_gates = {
+            gate.path: found.gates[gate.path] for gate in found.met if not gate.site and gate.owner == first.owner
+        }
+        places[path] = _Place(model.get_submodule(path), owned_gates, first.map_shape[1], first.owner)
     return places
 
 
@@ -101,8 +103,8 @@ def foldable(model: Backbone, name: str) -> tuple[FoldableGate, ...]:
     probe = _Probe(model, filled)
     where = {site.path: site for site in sites(model)}
     found, refused = [], dict[str, list[str]]()
-    own = own_gates(model)
-    mixed = [gate.path for gate in own.met if not gate.site and not gate.separable] if own else []
+    own_attention = own_gates(model)
+    mixed = [gate.path for gate in own_attention.met if not gate.site and not gate.separable] if own_attention else []
     if mixed:
         refused["its block computes it beside its convolutions"] = mixed
     for path, place in filled.items():
@@ -113,8 +115,8 @@ def foldable(model: Backbone, name: str) -> tuple[FoldableGate, ...]:
         (gate,) = place.gates
         found.append(FoldableGate(where[gate], probe.normalised.get(path) or probe.convolved[path], place.channels))
     if refused:
-        count, every = sum(map(len, refused.values())), len(filled) + len(mixed)
-        which = "None of its attention modules can" if count == every else f"{count} of its {every} modules cannot"
+        count, total = sum(map(len, refused.values())), len(filled) + len(mixed)
+        which = "None of its attention modules can" if count == total else f"{count} of its {total} modules cannot"
         reasons = "; ".join(f"{listing(paths)}: {reason}" for reason, paths in refused.items())
         raise InvalidRequest(
             f"{name} cannot be folded exactly. {which} be worked into a normalisation or convolution: {reasons}."
@@ -159,14 +161,14 @@ class _Probe:
 
         inside = tuple(f"{path}." for path in filled)
         takers = _Takers(left)
-        with ExitStack() as leaving, torch.no_grad(), capture(model) as seen, takers:
+        with ExitStack() as leaving, torch.no_grad(), capture(model) as captured, takers:
             for path, module in model.named_modules():
                 if path in filled:
                     leaving.callback(module.register_forward_hook(look(path)).remove)
                 elif type(module) is nn.BatchNorm2d and module.affine and not path.startswith(inside):
                     leaving.callback(module.register_forward_hook(remember(path)).remove)
             model(noise(model))
-        self.gates = dict(seen)
+        self.gates = dict(captured)
         convolutions = {id(module.weight): path for path, module in model.named_modules() if type(module) is nn.Conv2d}
         for path in filled:
             weights = takers.weights.get(path, [])
@@ -175,16 +177,16 @@ class _Probe:
 
     def why_not(self, path: str, place: _Place) -> str | None:
         """Why the attention in a place cannot be folded; None if it can."""
-        own = place.gates
-        which = "its gate" if len(own) == 1 else "one of its gates"
-        for gate in own.values():
+        place_gates = place.gates
+        which = "its gate" if len(place_gates) == 1 else "one of its gates"
+        for gate in place_gates.values():
             if gate.kind in OTHER_KINDS:
                 return OTHER_KINDS[gate.kind].format(which)
             if gate.neutral != 1.0:
                 return f"{which} is added, not multiplied"
-        if len(own) != 1:
-            return f"it has {len(own)} gates, and one can be folded" if own else "it has no gate"
-        (gate_path,) = own
+        if len(place_gates) != 1:
+            return f"it has {len(place_gates)} gates, and one can be folded" if place_gates else "it has no gate"
+        (gate_path,) = place_gates
         weights, x = self.gates[gate_path], self.arrived[path]
         if not torch.allclose(self.left[path], x * weights, rtol=1e-4, atol=1e-5 * float(x.abs().max())):
             return "it does more than multiply by its gate"
@@ -244,8 +246,8 @@ def fold(
     Raises:
         InvalidRequest: the two do not give the same on noise, in double precision.
     """
-    if (own := own_gates(plain)) is not None:
-        for path in own.owners:
+    if (own_attention := own_gates(plain)) is not None:
+        for path in own_attention.owners:
             plain.set_submodule(path, nn.Identity())
         plain.own_gates = None  # type: ignore[assignment]
     inside = tuple(f"{path}." for path in _attention(model))

@@ -46,7 +46,7 @@ class Plan:
         return self.cells.get((scope.id, kind))
 
 
-def plan(asked: Interventions, families: Iterable[Family], images: Pictures, lab: AnyLab, calibrate: bool) -> Plan:
+def plan(request: Interventions, families: Iterable[Family], images: Pictures, lab: AnyLab, calibrate: bool) -> Plan:
     """Plan the ablations that a sweep or a what-if question takes.
 
     Args:
@@ -56,7 +56,7 @@ def plan(asked: Interventions, families: Iterable[Family], images: Pictures, lab
     Raises:
         InvalidRequest: the network has no gates, or there is nothing to replace.
     """
-    network = lab.describe(asked.variant)
+    network = lab.describe(request.variant)
     model = skeleton(network.variant)
     places = labelled_sites(model)
     if not places:
@@ -64,16 +64,16 @@ def plan(asked: Interventions, families: Iterable[Family], images: Pictures, lab
             f"{network.name} has no attention, so there is no gate to replace. Ask for a network with attention, such "
             "as 'eca' or 'resnet50/se'."
         )
-    every = scopes(model, places, families, asked.sets)
-    if not every:
+    all_scopes = scopes(model, places, families, request.sets)
+    if not all_scopes:
         raise InvalidRequest("There is nothing to replace: name at least one of scopes, or a set of gates.")
-    kinds = tuple(dict.fromkeys(asked.kinds))
+    kinds = tuple(dict.fromkeys(request.kinds))
     caveats = [SCALE[kind] for kind in kinds if kind in SCALE]
     if network.warning:
         caveats.insert(0, network.warning)
     reference = None
     if calibrate or any(kind in REFERRING for kind in kinds):
-        reference, about = reference_images(asked.calibration, images, lab.files)
+        reference, about = reference_images(request.calibration, images, lab.files)
         caveats += about
     numbers: dict[tuple[AblationKind, tuple[str, ...]], int] = {}
     cells: dict[tuple[str, AblationKind], int] = {}
@@ -85,7 +85,7 @@ def plan(asked: Interventions, families: Iterable[Family], images: Pictures, lab
                 f"Kind 'neutral' is left out where a gate chooses among branches or places, for it has no neutral "
                 f"weight: {', '.join(site.label for site in without)}."
             )
-        for scope in every:
+        for scope in all_scopes:
             if not blocked & set(scope.gates):
                 cells[scope.id, kind] = numbers.setdefault((kind, scope.gates), len(numbers))
     if not cells:
@@ -96,18 +96,20 @@ def plan(asked: Interventions, families: Iterable[Family], images: Pictures, lab
     return Plan(
         network=network,
         sites=places,
-        scopes=every,
+        scopes=all_scopes,
         kinds=kinds,
-        ablations=tuple(_ablation(kind, gates, asked, reference) for kind, gates in in_order),
+        ablations=tuple(_ablation(kind, gates, request, reference) for kind, gates in in_order),
         cells={cell: place[number] for cell, number in cells.items()},
         reference=reference,
         caveats=tuple(caveats),
     )
 
 
-def _ablation(kind: AblationKind, gates: tuple[str, ...], asked: Interventions, reference: Pictures | None) -> Ablation:
+def _ablation(
+    kind: AblationKind, gates: tuple[str, ...], request: Interventions, reference: Pictures | None
+) -> Ablation:
     put = reference if kind in REFERRING else None
-    return Ablation(kind=kind, gates=gates, value=asked.value, seed=asked.seed, reference=put)
+    return Ablation(kind=kind, gates=gates, value=request.value, seed=request.seed, reference=put)
 
 
 def reference_images(calibration: Pictures | None, images: Pictures, files: Files) -> tuple[Pictures, list[str]]:
@@ -117,21 +119,23 @@ def reference_images(calibration: Pictures | None, images: Pictures, files: File
         calibration: those that were asked for; None takes those that go with ``images``, which are the ones tried.
     """
     if calibration is not None:
-        said = ["Some of the calibration images may be among those tried."] * _overlap(calibration, images)
-        return calibration, said
+        notes = ["Some of the calibration images may be among those tried."] * _overlap(calibration, images)
+        return calibration, notes
     if images.data is None:
-        own = Pictures(images=tuple(sample.id for sample in samples()))
-        return own, [
-            f"The gates put in are those of the {len(own.images)} sample photos, for photos have no data set. Name "
-            "calibration images that are like what the network was trained on for a better mean."
+        pictures = Pictures(images=tuple(sample.id for sample in samples()))
+        return pictures, [
+            f"The gates put in are those of the {len(pictures.images)} sample photos, for photos have no data set. "
+            "Name calibration images that are like what the network was trained on for a better mean."
         ]
-    own = Pictures(data=images.data, split="train", classes=images.classes, seed=images.seed)
+    pictures = Pictures(data=images.data, split="train", classes=images.classes, seed=images.seed)
     try:
-        how_many(own, files)
+        how_many(pictures, files)
     except BadData:
-        own = images.model_copy(update={"limit": min(images.limit, own.limit)})
-        return own, [f"{images.data} has no images to train on, so the gates put in are those of the images tried."]
-    return own, ["The gates put in are those of some of the images tried."] * (images.split == "train")
+        pictures = images.model_copy(update={"limit": min(images.limit, pictures.limit)})
+        return pictures, [
+            f"{images.data} has no images to train on, so the gates put in are those of the images tried."
+        ]
+    return pictures, ["The gates put in are those of some of the images tried."] * (images.split == "train")
 
 
 def _overlap(named: Pictures, images: Pictures) -> bool:

@@ -70,9 +70,9 @@ class Renormalised:
     @contextmanager
     def _as_kept(self, number: int) -> Iterator[None]:
         """Inside, the network has an ablation's statistics, and what becomes of them is kept."""
-        kept = self._kept[number]
-        for own, tensor in zip(self._statistics(), kept, strict=True):
-            own.copy_(tensor)
+        copies = self._kept[number]
+        for statistic, tensor in zip(self._statistics(), copies, strict=True):
+            statistic.copy_(tensor)
         yield
-        for own, tensor in zip(self._statistics(), kept, strict=True):
-            tensor.copy_(own)
+        for statistic, tensor in zip(self._statistics(), copies, strict=True):
+            tensor.copy_(statistic)

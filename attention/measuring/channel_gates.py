@@ -74,15 +74,15 @@ def ran(network: Network, lab: AnyLab) -> Ran:
 
 def channel_sites(variant: Variant) -> tuple[tuple[GateSite, ...], tuple[str, ...]]:
     """The gates of a network that have a number for each channel, and a sentence on those that have none."""
-    every = sites(skeleton(variant))
+    all_sites = sites(skeleton(variant))
     left_out = {}
-    for site in every:
+    for site in all_sites:
         if site.kind not in REDUCED:
             left_out[site.kind] = (
                 f"Gates of kind {site.kind!r} in {variant.name}, such as {site.path}, are left out: "
                 f"{NOT_REDUCED[site.kind]}."
             )
-    return tuple(site for site in every if site.kind in REDUCED), tuple(left_out.values())
+    return tuple(site for site in all_sites if site.kind in REDUCED), tuple(left_out.values())
 
 
 def require(variant: Variant, found: Sequence[GateSite], left_out: Sequence[str]) -> None:

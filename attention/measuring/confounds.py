@@ -59,16 +59,16 @@ def differences_in_training(networks: tuple[Network, ...]) -> tuple[str, ...]:
 def _facts(networks: Sequence[Network]) -> dict[str, dict[str, str]]:
     """Facts of training that may differ: what is compared -> network -> its value as text."""
     cards: Mapping[str, Card] = {network.name: network.card for network in networks if network.card is not None}
-    asked = [(network, network.card or network) for network in networks]
+    records = [(network, network.card or network) for network in networks]
     recipes = {name: card.recipe.model_dump() for name, card in cards.items()}
     changed = [
         field for field in next(iter(recipes.values()), {}) if len({str(of[field]) for of in recipes.values()}) > 1
     ]
     return {
-        "backbone": {network.name: _backbone(known.variant) for network, known in asked},
+        "backbone": {network.name: _backbone(record.variant) for network, record in records},
         "data": {name: card.data for name, card in cards.items()},
         "training images": {name: f"{card.train_images:,}" for name, card in cards.items()},
-        "resolution": {network.name: f"{short_size(known.preprocess.input_size)} px" for network, known in asked},
+        "resolution": {network.name: f"{short_size(record.preprocess.input_size)} px" for network, record in records},
         "recipe": {name: ", ".join(f"{field} {of[field]}" for field in changed) for name, of in recipes.items()},
     }
 

@@ -27,6 +27,6 @@ def quantile(score: float, reference: Scores) -> float:
     return float(((reference < score).sum() + 0.5 * (reference == score).sum()) / len(reference))
 
 
-def area_under_curve(own: Scores, foreign: Scores) -> float:
+def area_under_curve(own_scores: Scores, foreign: Scores) -> float:
     """Chance that one of the network's own images scores above a foreign one; ties count half (Mann-Whitney)."""
-    return float(np.mean([quantile(score, foreign) for score in own]))
+    return float(np.mean([quantile(score, foreign) for score in own_scores]))

@@ -234,10 +234,10 @@ class _Teller:
 
     def silent(self, kind: str, reason: str, n: int, detail: str = "", sentence: str = "") -> Verdict:
         """A verdict without an interval."""
-        said = sentence or f"{self.name}: withheld. {_sentence(reason + (f': {detail}' if detail else ''))}"
+        text = sentence or f"{self.name}: withheld. {_sentence(reason + (f': {detail}' if detail else ''))}"
         return Verdict(
             kind=kind,  # type: ignore[arg-type]
-            sentence=said,
+            sentence=text,
             reason=reason,
             n=n,
             look=0,

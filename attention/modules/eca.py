@@ -78,13 +78,13 @@ class EfficientChannelAttention(PooledAttention):
     @classmethod
     def at(cls, slot: Slot, **options: Any) -> Self:
         if options.get("kernel_size") == "released":
-            known = RELEASED.get(slot.backbone, {})
-            if slot.channels not in known:
+            kernel_sizes = RELEASED.get(slot.backbone, {})
+            if slot.channels not in kernel_sizes:
                 raise BadOption(
                     f"No released ECA network has {slot.channels} channels at {slot.position!r} of {slot.backbone!r}. "
                     f"Choose adaptive or a number; released are {', '.join(RELEASED)} at 'standard'."
                 )
-            options = {**options, "kernel_size": known[slot.channels]}
+            options = {**options, "kernel_size": kernel_sizes[slot.channels]}
         return cls(slot.channels, **options)
 
     def excite(self, squeezed: Tensor) -> Tensor:

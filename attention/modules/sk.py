@@ -97,8 +97,8 @@ class SelectiveKernel(AttentionModule):
 
     def forward(self, x: Tensor, result: Tensor | None = None) -> Tensor:
         first = [] if result is None else [result]
-        seen = torch.stack([*first, *(branch(x) for branch in self.branches)], 1)  # (B, M, C, H, W)
-        squeezed = seen.sum(1).mean((2, 3), keepdim=True)  # (B, C, 1, 1)
+        branches = torch.stack([*first, *(branch(x) for branch in self.branches)], 1)  # (B, M, C, H, W)
+        squeezed = branches.sum(1).mean((2, 3), keepdim=True)  # (B, C, 1, 1)
         hidden = torch.relu(self.bn(self.reduce(squeezed)))  # (B, d, 1, 1)
-        scores = self.expand(hidden).unflatten(1, (seen.shape[1], self.channels))  # (B, M, C, 1, 1)
-        return (seen * self.gate(torch.softmax(scores, 1))).sum(1)
+        scores = self.expand(hidden).unflatten(1, (branches.shape[1], self.channels))  # (B, M, C, 1, 1)
+        return (branches * self.gate(torch.softmax(scores, 1))).sum(1)

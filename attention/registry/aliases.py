@@ -48,7 +48,7 @@ def letters(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
-def find(name: str, known: Sequence[Names]) -> Names | None:
+def find(name: str, entries: Sequence[Names]) -> Names | None:
     """The thing that a name means: by its name, else by an alias or former name, else by either without case and signs.
 
     None if there is none, or if several are meant equally well.
@@ -61,19 +61,19 @@ def find(name: str, known: Sequence[Names]) -> Names | None:
         lambda names: plain in map(letters, names.spellings),
     )
     for fits in ways:
-        if meant := [names for names in known if fits(names)]:
+        if meant := [names for names in entries if fits(names)]:
             return meant[0] if len(meant) == 1 else None
     return None
 
 
-def hint(name: str, known: Sequence[Names]) -> str:
+def hint(name: str, entries: Sequence[Names]) -> str:
     """``" Did you mean 'coord'?"`` where a name or an alias is close, or what there is to choose from."""
-    plain, names = letters(name), {letters(entry.name): entry.name for entry in known}
-    aliases = {letters(spelling): entry.name for entry in known for spelling in entry.spellings}
+    plain, names = letters(name), {letters(entry.name): entry.name for entry in entries}
+    aliases = {letters(spelling): entry.name for entry in entries for spelling in entry.spellings}
     for spelled, cutoff in ((names, 0.5), (aliases, 0.75)):  # aliases are many and long, so chance likenesses are too
         if close := get_close_matches(plain, spelled, n=1, cutoff=cutoff):
             return f" Did you mean {spelled[close[0]]!r}?"
-    return f" There is: {', '.join(sorted(names.values()))}." if known else ""
+    return f" There is: {', '.join(sorted(names.values()))}." if entries else ""
 
 
 def combined(name: str, backbones: Sequence[Names], modules: Sequence[Names]) -> tuple[tuple[str, str], ...]:
@@ -127,12 +127,12 @@ def _options(names: Names, options: Options) -> Options:
 def renamings(variant: Variant, backbones: Sequence[Names], modules: Sequence[Names]) -> tuple[str, ...]:
     """A sentence for each former name that a variant uses: what is called how now."""
     sentences = []
-    asked = (
+    fields = (
         ("backbone", variant.backbone, variant.backbone_options, backbones),
         ("module", variant.attention, variant.options, modules),
     )
-    for kind, name, options, known in asked:
-        names = find(name, known) if name else None
+    for kind, name, options, shelf_names in fields:
+        names = find(name, shelf_names) if name else None
         if names is None or name is None:
             continue
         present = {letters(spelling) for spelling in (names.name, *names.aliases)}

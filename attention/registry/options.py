@@ -46,8 +46,8 @@ def check(name: str, thing: Callable[..., Any], options: Mapping[str, Any]) -> d
     form = _form(thing)
     for option in options:
         if option not in form.model_fields:
-            known = ", ".join(form.model_fields)
-            hint = did_you_mean(option, form.model_fields) if known else " It has no options."
+            names = ", ".join(form.model_fields)
+            hint = did_you_mean(option, form.model_fields) if names else " It has no options."
             raise BadOption(f"{name!r} has no option {option!r}.{hint}")
     try:
         values = form.model_validate(dict(options))

@@ -37,5 +37,5 @@ class AttachReport(Plain):
         )
 
     def _spread(self) -> str:
-        kept = [module.kept for module in self.modules if module.kept is not None]
-        return f"leave {min(kept):.0%} to {max(kept):.0%} of the activations' spread" if kept else "change them"
+        shares = [module.kept for module in self.modules if module.kept is not None]
+        return f"leave {min(shares):.0%} to {max(shares):.0%} of the activations' spread" if shares else "change them"

@@ -129,11 +129,11 @@ class Comparison(Report):
     def tables(self) -> tuple[Table, ...]:
         """The most probable classes, the statistics of every gate, and the networks."""
         classes = [
-            (said.image, said.variant, rank, score.label or f"class {score.index}", score.probability)
-            for said in self.predictions
-            for rank, score in enumerate(said.top, 1)
+            (prediction.image, prediction.variant, rank, score.label or f"class {score.index}", score.probability)
+            for prediction in self.predictions
+            for rank, score in enumerate(prediction.top, 1)
         ]
-        several = len({said.image for said in self.predictions}) > 1
+        several = len({prediction.image for prediction in self.predictions}) > 1
         texts = tuple(
             (*((image[:12],) if several else ()), variant, str(rank), label, f"{probability:.1%}")
             for image, variant, rank, label, probability in classes

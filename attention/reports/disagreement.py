@@ -163,12 +163,12 @@ class DisagreementReport(Report):
         rows = []
         for entry in self.entries:
             scores = (entry.rank, entry.image, entry.label, entry.score, entry.networks, entry.removal)
-            said = [
+            cells = [
                 part
                 for answer in entry.answers
                 for part in (_called(answer.first), answer.first.probability, answer.right)
             ]
-            rows.append((*scores, " ".join(entry.flips), *said))
+            rows.append((*scores, " ".join(entry.flips), *cells))
         columns = named("rank", "image", "label", "score", "networks", "removal", "flips", *parts)
         bars = Bars(label="image", value="score")
         entries = Table(name="entries", caption=self.headline, columns=columns, rows=tuple(rows), bars=bars)

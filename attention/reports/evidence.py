@@ -109,9 +109,9 @@ class Verdict(Plain):
         if not isinstance(data, dict) or "sign_flip_p" not in data:
             return data
         names = {"p": "paired t", "p_holm": "Holm", "sign_flip_p": "sign flips", "equivalence_p": "equivalence"}
-        kept = {name: value for name, value in data.items() if name not in {*names, "more_seeds"}}
+        fields = {name: value for name, value in data.items() if name not in {*names, "more_seeds"}}
         numbers = ", ".join(f"{word} {data[name]:.3g}" for name, word in names.items() if data.get(name) is not None)
         note = "Judged by an earlier rule, whose interval is corrected for neither arms nor looks."
-        kept["notes"] = (f"{note} p: {numbers}." if numbers else note,)
-        kept["n"] = (data.get("difference") or {}).get("n", 0)
-        return kept
+        fields["notes"] = (f"{note} p: {numbers}." if numbers else note,)
+        fields["n"] = (data.get("difference") or {}).get("n", 0)
+        return fields

@@ -135,8 +135,8 @@ class JudgeReport(Report):
             verdict = arm.verdict
             found = verdict.difference if verdict else None
             ends = (found.estimate, found.low, found.high) if found else (None,) * 3
-            said = (verdict.p_adjusted, verdict.kind, verdict.seeds_needed) if verdict else (None, "baseline", None)
-            rows.append((arm.name, arm.n, arm.mean, arm.spread, *ends, *said))
+            columns = (verdict.p_adjusted, verdict.kind, verdict.seeds_needed) if verdict else (None, "baseline", None)
+            rows.append((arm.name, arm.n, arm.mean, arm.spread, *ends, *columns))
         head = ("arm", "n", f"score, {self.unit}", "difference", "p", "verdict")
         arms = Table(
             name="arms",
@@ -154,12 +154,12 @@ class JudgeReport(Report):
             digits = arm.verdict.difference.digits if arm.verdict and arm.verdict.difference else 2
             score = "--" if arm.mean is None else f"{arm.mean:.{digits}f}"
             score += "" if arm.spread is None else f" ± {arm.spread:.{digits}f}"
-            gain, p, said = "--", "--", "baseline"
+            gain, p, verdict = "--", "--", "baseline"
             if arm.verdict is not None:
-                said, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
+                verdict, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
                 gain = found.text(margin=arm.verdict.margin) if found else "--"
                 p = p_text(arm.verdict.p_adjusted)
-            rows.append([arm.name, str(arm.n), score, gain, p, said])
+            rows.append([arm.name, str(arm.n), score, gain, p, verdict])
         return rows
 
     def _definition(self) -> str:

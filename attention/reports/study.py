@@ -175,8 +175,8 @@ class StudyRequest(Request["StudyReport"]):
 
     def arms(self) -> tuple[Variant, ...]:
         """All arms, each once, without seeds of their own: the study gives each its seeds."""
-        said = (*self.variants, *(variant for grid in self.grids for variant in grid.variants()))
-        return tuple(dict.fromkeys(variant.model_copy(update={"seed": 0}) for variant in said))
+        variants = (*self.variants, *(variant for grid in self.grids for variant in grid.variants()))
+        return tuple(dict.fromkeys(variant.model_copy(update={"seed": 0}) for variant in variants))
 
     def by_recipe(self) -> "dict[str, StudyRequest]":
         """The study of each of several recipes, by the recipe's name or number."""
@@ -290,11 +290,11 @@ class StudyReport(Report):
         """Return the report of a study whose job was cancelled or failed before every run had ended."""
         if self.complete:
             return self
-        said = f"The study {'was cancelled' if state == 'cancelled' else 'failed'} before all of its runs had ended"
+        reason = f"The study {'was cancelled' if state == 'cancelled' else 'failed'} before all of its runs had ended"
         claims = [arm.verdict.sentence for arm in self.arms if arm.verdict and arm.verdict.kind in ("better", "worse")]
         ended = sum(run.done for run in self.runs)
-        kept = f"{ended} {'is' if ended == 1 else 'are'}" if ended else "none is"
-        headline = " ".join([*claims, f"{said}; {kept} kept, and the same request goes on with the rest."])
+        count = f"{ended} {'is' if ended == 1 else 'are'}" if ended else "none is"
+        headline = " ".join([*claims, f"{reason}; {count} kept, and the same request goes on with the rest."])
         return self.model_copy(update={"headline": headline})
 
     def tables(self) -> tuple[Table, ...]:

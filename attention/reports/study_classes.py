@@ -57,8 +57,8 @@ def classes_table(
     """
     rows = [
         (arm, seed, name, images, right, right / images)
-        for arm, seed, every in runs
-        for name, images, right in zip(names, test_images, every, strict=bool(every))
+        for arm, seed, recalls in runs
+        for name, images, right in zip(names, test_images, recalls, strict=bool(recalls))
     ]
     columns = named("arm", "seed", "class", "test_images", "right", "recall")
     return Table(name="classes", caption="Every class of every run.", columns=columns, rows=tuple(rows))
@@ -111,8 +111,8 @@ def recall_table(arms: Sequence[ArmClasses], data: str) -> Table:
     )
     head = ("class", "images", *(arm.arm for arm in arms))
     printed_table = Printed(head=head, rows=tuple(texts))
-    columns, every = named("class", "test_images", *(arm.arm for arm in arms)), (*rows, balanced)
-    return Table(name="recall", caption=caption, columns=columns, rows=every, printed=printed_table)
+    columns, table_rows = named("class", "test_images", *(arm.arm for arm in arms)), (*rows, balanced)
+    return Table(name="recall", caption=caption, columns=columns, rows=table_rows, printed=printed_table)
 
 
 def _recall(score: ClassRecall) -> str:

@@ -76,8 +76,8 @@ class Table(Plain):
         """The table as it is read."""
         if self.printed is not None:
             return self.printed
-        every = range(len(self.columns))
-        used = [number for number in every if any(row[number] is not None for row in self.rows)] or every
+        numbers = range(len(self.columns))
+        used = [number for number in numbers if any(row[number] is not None for row in self.rows)] or numbers
         return Printed(
             head=tuple(self.names[number].replace("_", " ") for number in used),
             rows=tuple(tuple(as_text(row[number]) for number in used) for row in self.rows),

@@ -178,9 +178,9 @@ def check_running(device: str, dtype: DType, graphs: bool) -> None:
         raise InvalidRequest(f"Graphs are recorded on CUDA only, and this is {device!r}. Turn them off.")
 
 
-def plain(network: nn.Module, images: Tensor, every: Mapping[str, Gate] | None = None) -> RawOutputs:
-    """A forward pass as it is; ``every`` is the network's gates, where they are known."""
-    with capture(network, every) as found:
+def plain(network: nn.Module, images: Tensor, gate_modules: Mapping[str, Gate] | None = None) -> RawOutputs:
+    """A forward pass as it is; ``gate_modules`` are the network's `gates`, where they are known."""
+    with capture(network, gate_modules) as found:
         logits: Tensor = network(images)  # (B, K)
     return logits, found
 
@@ -230,14 +230,14 @@ def fetched(logits: Tensor, gates: Mapping[str, Tensor]) -> tuple[Tensor, dict[s
     """Outputs brought to the CPU in float32, whatever they were computed in: with one copy from a GPU."""
     if logits.device.type != "cuda":
         return logits.float().cpu(), {path: gate.float().cpu() for path, gate in gates.items()}
-    every = [logits, *gates.values()]
-    flat = torch.cat([tensor.reshape(-1).float() for tensor in every])
+    tensors = [logits, *gates.values()]
+    flat = torch.cat([tensor.reshape(-1).float() for tensor in tensors])
     locked = torch.empty(flat.shape, pin_memory=True)
     locked.copy_(flat, non_blocking=True)
     torch.cuda.current_stream(flat.device).synchronize()
     flat = locked.clone()  # page-locked memory is scarce: it is given back
-    parts: tuple[Tensor, ...] = torch.split(flat, [tensor.numel() for tensor in every])
-    shaped = [part.view(tensor.shape) for part, tensor in zip(parts, every, strict=True)]
+    parts: tuple[Tensor, ...] = torch.split(flat, [tensor.numel() for tensor in tensors])
+    shaped = [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
     return shaped[0], dict(zip(gates, shaped[1:], strict=True))
 
 

@@ -172,9 +172,9 @@ class S3Store:
     def path(self, name: str) -> Path:
         """Where a file or folder can be read on this machine now; it is fetched if the copy is not what is kept."""
         here = self.root / name
-        at, known = _compared.get((self.root, self.url, name), (-CHECK_AFTER_S, None))
-        if known is not None and monotonic() - at < CHECK_AFTER_S and _is_copy(here, known):
-            return _used(here, known)
+        at, remote_state = _compared.get((self.root, self.url, name), (-CHECK_AFTER_S, None))
+        if remote_state is not None and monotonic() - at < CHECK_AFTER_S and _is_copy(here, remote_state):
+            return _used(here, remote_state)
         try:
             entry, inside = self._stat(name)
         except FileNotFoundError:

@@ -244,13 +244,13 @@ class Flow(TorchFunctionMode):
         """Which of two operands holds the weights of a gate: 0, 1, or None if neither does."""
         tags = self.tag(a), self.tag(b)
         for side, (weights, other) in enumerate(((a, b), (b, a))):
-            own, its = tags[side], tags[1 - side]
-            if own.known or not its.depends or not other.is_floating_point():
+            tag, its = tags[side], tags[1 - side]
+            if tag.known or not its.depends or not other.is_floating_point():
                 continue
             if name == "mul":
-                if own.bound and not its.bound and other.dim() >= 3 and own.root != its.root:
+                if tag.bound and not its.bound and other.dim() >= 3 and tag.root != its.root:
                     return side
-            elif own.depends and _added(weights, other):
+            elif tag.depends and _added(weights, other):
                 return side
         return None
 

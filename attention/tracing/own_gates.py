@@ -53,17 +53,17 @@ def met(network: ForeignNetwork) -> tuple[WatchedGate, ...]:
 
 def install(network: ForeignNetwork, gates: Sequence[WatchedGate]) -> None:
     """Give a network Gates for those of its own code, by what `met` found in it or in its like."""
-    own = [gate for gate in gates if gate.site is None]
-    if not own:
+    attention_gates = [gate for gate in gates if gate.site is None]
+    if not attention_gates:
         return
     stored = stored_paths(network)
     owners: dict[str, WatchedGate] = {}
-    for gate in own:
+    for gate in attention_gates:
         if gate.separable:
             owners.setdefault(stored[gate.owner], gate)
     network.own_gates = OwnGates(
-        gates={gate.path: _gate(gate) for gate in own},
-        places={site.path: site for site in _places(own)},
+        gates={gate.path: _gate(gate) for gate in attention_gates},
+        places={site.path: site for site in _places(attention_gates)},
         met=tuple(gates),
         owners=owners,
         follow=_follow,
@@ -86,9 +86,9 @@ def _places(gates: Sequence[WatchedGate]) -> Iterator[GateSite]:
 
 @contextmanager
 def _follow(network: nn.Module, images: Tensor) -> Iterator[None]:
-    own = own_gates(network)
-    assert own is not None
-    with tracing(network, _Through(own.gates, len(images)), {}) as traced, traced.begun((images,)):
+    own_attention = own_gates(network)
+    assert own_attention is not None
+    with tracing(network, _Through(own_attention.gates, len(images)), {}) as traced, traced.begun((images,)):
         yield
 
 

@@ -43,11 +43,14 @@ def several(at: str | Iterable[str]) -> tuple[str, ...]:
 
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
     """Every module of a model by path; those of a network that was not written here have the paths they have there."""
-    every = dict(model.named_modules())
+    modules = dict(model.named_modules())
     if not isinstance(model, ForeignNetwork):
-        return every
-    own = {path: ROOT if path == BODY[:-1] else path.removeprefix(BODY) for path in every}
-    return {path if own[path] != path and own[path] in every else own[path]: module for path, module in every.items()}
+        return modules
+    shown_paths = {path: ROOT if path == BODY[:-1] else path.removeprefix(BODY) for path in modules}
+    return {
+        path if shown_paths[path] != path and shown_paths[path] in modules else shown_paths[path]: module
+        for path, module in modules.items()
+    }
 
 
 def stored_paths(model: nn.Module) -> dict[str, str]:
@@ -62,16 +65,16 @@ def submodules(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Module
     Raises:
         InvalidRequest: a pattern names none.
     """
-    every = named_modules(model)
+    modules = named_modules(model)
     chosen: set[str] = set()
     for pattern in patterns:
         if isinstance(model, ForeignNetwork):
             pattern = pattern.removeprefix(BODY)
-        named = {path for path in every if path and matches(pattern, path)}
+        named = {path for path in modules if path and matches(pattern, path)}
         if not named:
-            raise InvalidRequest(f"There is no submodule {pattern!r}.{_nearest(pattern, every)}")
+            raise InvalidRequest(f"There is no submodule {pattern!r}.{_nearest(pattern, modules)}")
         chosen |= named
-    return {path: module for path, module in every.items() if path in chosen}
+    return {path: module for path, module in modules.items() if path in chosen}
 
 
 def check(model: nn.Module, patterns: Iterable[str]) -> None:

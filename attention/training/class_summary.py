@@ -22,12 +22,12 @@ def class_summary(arms: Sequence[str], runs: Sequence[RunReport], facts: DataFac
     recalls = {arm: _recalls(arm, runs, facts) for arm in arms}
     described = []
     for arm in describe_classes(recalls, arms[0], facts.classes, facts.test_per_class):
-        kept = [run for run in runs if run.arm == arm.arm and run.seed in recalls[arm.arm]]
-        f1 = [run.macro_f1 for run in kept if run.macro_f1 is not None]
-        matrices = [run.confusion for run in kept if run.confusion is not None]
-        confusion = np.mean(np.array(matrices), 0).tolist() if len(matrices) == len(kept) else None
+        shown_runs = [run for run in runs if run.arm == arm.arm and run.seed in recalls[arm.arm]]
+        f1 = [run.macro_f1 for run in shown_runs if run.macro_f1 is not None]
+        matrices = [run.confusion for run in shown_runs if run.confusion is not None]
+        confusion = np.mean(np.array(matrices), 0).tolist() if len(matrices) == len(shown_runs) else None
         more = {
-            "macro_f1": POINTS * float(np.mean(f1)) if len(f1) == len(kept) else None,
+            "macro_f1": POINTS * float(np.mean(f1)) if len(f1) == len(shown_runs) else None,
             "confusion": None if confusion is None else tuple(map(tuple, confusion)),
         }
         described.append(arm.model_copy(update=more))

@@ -85,10 +85,10 @@ def seeds_advice(rule: Rule, seeds: int, spread: tuple[float, int] | None, margi
     looks = f"{rule.looks} {'look' if rule.looks == 1 else 'looks'}"
     if spread is None or spread[0] == 0:
         needed = {ratio: seeds_needed(ratio * margin, rule) for ratio in (0.5, 1, 2)}
-        told = ", ".join(f"{ratio * margin:g} points: {count or 'none'}" for ratio, count in needed.items())
+        counts = ", ".join(f"{ratio * margin:g} points: {count or 'none'}" for ratio, count in needed.items())
         return (
             "How much differences between runs of one seed vary here is not known. Seeds in all that tell "
-            f"{margin:g} points from none with a chance of 80 % ({looks}), by their standard deviation: {told}."
+            f"{margin:g} points from none with a chance of 80 % ({looks}), by their standard deviation: {counts}."
         )
     chance, needed_here = telling(spread[0], max(seeds, LEAST_SEEDS), rule), seeds_needed(spread[0], rule)
     return (

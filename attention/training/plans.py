@@ -51,8 +51,8 @@ def recorded_plan(
         runs_asked=len(arms) * request.seeds,
     )
     folder = f"{FOLDER}/{owner}" if owner else FOLDER
-    kept = sorted(_kept(file_store, folder, plan), key=lambda old: old.created)
-    for old in kept:
+    plans = sorted(_kept(file_store, folder, plan), key=lambda old: old.created)
+    for old in plans:
         goes_on = request.first_look is None and request.seeds <= old.look_sizes[-1]
         if old.first_look == plan.first_look or goes_on:
             return old

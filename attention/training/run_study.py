@@ -151,8 +151,8 @@ def _over_recipes(
     studies, reports = request.by_recipe(), dict[str, StudyReport]()
     costs = {name: len(study.arms()) * study.seeds * study.recipe.epochs for name, study in studies.items()}
     for number, (name, study) in enumerate(studies.items(), start=1):
-        said, before = f"Recipe {name}, {number} of {len(studies)}: ", sum(costs[earlier] for earlier in reports)
-        heard = partial(_of_recipe, progress, said, before, sum(costs.values()))
+        prefix, before = f"Recipe {name}, {number} of {len(studies)}: ", sum(costs[earlier] for earlier in reports)
+        heard = partial(_of_recipe, progress, prefix, before, sum(costs.values()))
         reports[name] = run_study(study, run_store, heard, map_runs, by_arm)
     labels = {f"{arm.name} ({name})": name for name, report in reports.items() for arm in report.arms}
     runs = [
@@ -169,7 +169,7 @@ def _over_recipes(
 
 def _of_recipe(
     progress: Progress,
-    said: str,
+    prefix: str,
     before: int,
     whole: int,
     done: int,
@@ -178,8 +178,8 @@ def _of_recipe(
     partial: StudyReport | None = None,
 ) -> None:
     """Pass on how far the study of one recipe is, as part of all: ``before`` of ``whole`` epochs came before it."""
-    shown = partial and partial.model_copy(update={"headline": said + partial.headline, "complete": False})
-    progress(before + done, whole, said + note, shown)
+    shown = partial and partial.model_copy(update={"headline": prefix + partial.headline, "complete": False})
+    progress(before + done, whole, prefix + note, shown)
 
 
 def together(run_store: RunStore, tasks: Sequence[Task], most: int = MOST) -> MapRuns:

@@ -54,8 +54,8 @@ class Task(Plain):
         What has its default value is left out, so that a new field, whose default is what was done before it was there,
         renames no run that is kept. A default is therefore never changed.
         """
-        said = self.model_dump_json(exclude={"data", "owner"}, exclude_defaults=True)
-        return owned_name(f"run-{hashlib.sha256(said.encode()).hexdigest()[:20]}", self.owner)
+        key = self.model_dump_json(exclude={"data", "owner"}, exclude_defaults=True)
+        return owned_name(f"run-{hashlib.sha256(key.encode()).hexdigest()[:20]}", self.owner)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,9 +115,9 @@ class RunStore:
         Raises:
             Cancelled: ``on_progress`` said so.
         """
-        known = self.record(task)
-        if known is not None and known.done:
-            return known
+        record = self.record(task)
+        if record is not None and record.done:
+            return record
         data = self.data(task.data, task.size, task.validation)
         curve: list[Epoch] = []
         state = f"runs/{task.name}.part"
@@ -134,8 +134,8 @@ class RunStore:
             resume.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 self.file_store.path(state)
-            if known is not None and resume.exists():
-                curve += [Epoch(**point.model_dump()) for point in known.curve]
+            if record is not None and resume.exists():
+                curve += [Epoch(**point.model_dump()) for point in record.curve]
             run = train(
                 task.variant,
                 task.recipe,
@@ -165,8 +165,8 @@ class RunStore:
 
     def lost(self, task: Task, sentence: str) -> RunReport:
         """The report of a run whose machine went away; what is kept of it stays, so the next time it goes on."""
-        known = self.record(task)
-        curve = [Epoch(**point.model_dump()) for point in known.curve] if known else []
+        record = self.record(task)
+        curve = [Epoch(**point.model_dump()) for point in record.curve] if record else []
         return _report(task, curve, done=True, failed=sentence)
 
 
@@ -177,7 +177,7 @@ def _record(task: Task) -> str:
 
 @lru_cache(maxsize=1)
 def _read(folder: DataFolder, path: Path, size: int, validation: float, changed: int, cache: PixelCache) -> DataSet:
-    return read(path, size, validation=validation, known=folder.intake(path.name), cache=cache)
+    return read(path, size, validation=validation, intake=folder.intake(path.name), cache=cache)
 
 
 def _report(task: Task, curve: Sequence[Epoch], done: bool, failed: str | None = None) -> RunReport:

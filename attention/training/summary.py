@@ -46,7 +46,7 @@ def summarise(
     verdicts = {} if request.choose else _verdicts(request, arms, runs, facts, plan, request.looks)
     names = [arm.name for arm in arms]
     learned = _any_learned(runs, facts)
-    choice, asked = choice_of(names, runs) if request.choose and learned else None, len(arms) * request.seeds
+    choice, planned_runs = choice_of(names, runs) if request.choose and learned else None, len(arms) * request.seeds
     bills = {arm.name: count(arm, request.size).total for arm in arms}
     base = bills[arms[0].name]
     differences = _differences(arms, runs, request.score)
@@ -73,7 +73,9 @@ def summarise(
     former = dict.fromkeys(sentence for arm in request.arms() for sentence in renamed(arm))
     caveats = (*former, *of_the_plan, *_caveats(request, summaries, runs, facts))
     return StudyReport(
-        headline=_chosen(choice, runs, asked, learned) if request.choose else _headline(summaries, runs, asked),
+        headline=_chosen(choice, runs, planned_runs, learned)
+        if request.choose
+        else _headline(summaries, runs, planned_runs),
         caveats=caveats,
         baseline=arms[0].name,
         arms=tuple(summaries),
@@ -87,7 +89,7 @@ def summarise(
         classes=class_summary(names, runs, facts),
         device=device,
         torch=str(torch.__version__),
-        complete=len(runs) == asked and all(run.done for run in runs),
+        complete=len(runs) == planned_runs and all(run.done for run in runs),
     )
 
 
@@ -156,8 +158,8 @@ def _outcome(run: RunReport, facts: DataFacts, score: Score, labels: NDArray[np.
     learned, right = None, None
     if facts.majority is not None:
         recalls = [share / images for share, images in zip(run.right, facts.test_per_class, strict=False)]
-        told = round(run.test_accuracy * facts.test_images)
-        learned = has_learned(told, facts.test_images, facts.majority, recalls, facts.test_per_class)
+        right_images = round(run.test_accuracy * facts.test_images)
+        learned = has_learned(right_images, facts.test_images, facts.majority, recalls, facts.test_per_class)
     if run.predicted is not None and labels is not None:
         right = np.array(run.predicted.numbers()) == labels
     return Outcome(run.seed, points, learned, right)
@@ -171,20 +173,20 @@ def _any_learned(runs: Sequence[RunReport], facts: DataFacts) -> bool:
 # ---------------------------------------------------------------- in words
 
 
-def _headline(arms: Sequence[Arm], runs: Sequence[RunReport], asked: int) -> str:
+def _headline(arms: Sequence[Arm], runs: Sequence[RunReport], planned_runs: int) -> str:
     """What may be said: claims first; then, as long as the first look is not complete, how far the study is."""
     verdicts = [arm.verdict for arm in arms if arm.verdict is not None]
     ended, kinds = sum(run.done for run in runs), {verdict.kind for verdict in verdicts}
-    if ended < asked and "too few seeds" in kinds and not kinds & {"better", "worse"}:
-        return f"The study is still running: {ended} of {asked} runs have ended; nothing can be said yet."
+    if ended < planned_runs and "too few seeds" in kinds and not kinds & {"better", "worse"}:
+        return f"The study is still running: {ended} of {planned_runs} runs have ended; nothing can be said yet."
     return headline(verdicts, arms[0].name)
 
 
-def _chosen(choice: Choice | None, runs: Sequence[RunReport], asked: int, learned: bool) -> str:
+def _chosen(choice: Choice | None, runs: Sequence[RunReport], planned_runs: int, learned: bool) -> str:
     """What was chosen by validation, or how far the study is."""
     ended = sum(run.done for run in runs)
-    if ended < asked:
-        return f"The study is still running: {ended} of {asked} runs have ended; nothing is chosen yet."
+    if ended < planned_runs:
+        return f"The study is still running: {ended} of {planned_runs} runs have ended; nothing is chosen yet."
     if not learned:
         return "Nothing is chosen, for nothing was learned: no run can be told from naming the most frequent class."
     return choice.sentence if choice else "Nothing is chosen: no seed has a result of every arm."
@@ -192,20 +194,20 @@ def _chosen(choice: Choice | None, runs: Sequence[RunReport], asked: int, learne
 
 def test_set(request: StudyRequest, facts: DataFacts) -> tuple[str, ...]:
     """Say what the test images can show whatever the runs do: their worth, the most frequent class, chance."""
-    said, step = [], facts.image_points(request.score)
+    sentences, step = [], facts.image_points(request.score)
     if step is not None:
         what = "" if request.score == "accuracy" else " of balanced accuracy, in the rarest class"
-        said.append(f"One test image is {step:.3g} points{what} ({facts.test_images:,} test images).")
+        sentences.append(f"One test image is {step:.3g} points{what} ({facts.test_images:,} test images).")
         if request.margin is not None and request.margin < step:
-            said.append(f"A margin of {request.margin:g} points is less than one test image and cannot be seen.")
+            sentences.append(f"A margin of {request.margin:g} points is less than one test image and cannot be seen.")
     if facts.majority is not None:
         low, high = min(facts.test_per_class), max(facts.test_per_class)
         each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-        said.append(
+        sentences.append(
             f"Always naming the most frequent class has {POINTS * facts.majority:.3g} %, chance is "
             f"{POINTS / len(facts.classes):.3g} %; {each} test images of each of {len(facts.classes)} classes."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _of_the_plan(
@@ -217,54 +219,62 @@ def _of_the_plan(
 ) -> list[str]:
     """What the plan, or its absence, means for the verdicts."""
     if plan is not None:
-        said = [plan.sentence]
+        sentences = [plan.sentence]
         if plan.runs_before:
-            said.append(f"{late_plan(plan)[0].upper()}{late_plan(plan)[1:]}.")
+            sentences.append(f"{late_plan(plan)[0].upper()}{late_plan(plan)[1:]}.")
         between = seeds_between_looks(request.seeds, plan.look_sizes)
-        return said + ([between] if between else [])
+        return sentences + ([between] if between else [])
     if not any(run.done for run in runs):
         return []
-    said = ["No plan was recorded before the first run; the 5 % hold only if seeds, arms and margin were set by then."]
+    sentences = [
+        "No plan was recorded before the first run; the 5 % hold only if seeds, arms and margin were set by then."
+    ]
     if request.looks > 1:
         fixed = _verdicts(request, arms, runs, facts, None, 1)
-        said += [f"Taken as a plan of one look: {verdict.sentence}" for verdict in fixed.values() if verdict.difference]
-    return said
+        sentences += [
+            f"Taken as a plan of one look: {verdict.sentence}" for verdict in fixed.values() if verdict.difference
+        ]
+    return sentences
 
 
 def _caveats(request: StudyRequest, arms: Sequence[Arm], runs: Sequence[RunReport], facts: DataFacts) -> list[str]:
-    said = [arm.verdict.sentence for arm in arms if arm.verdict and arm.verdict.kind == "withheld"]
-    said += filter(None, [different_places(arm.variant for arm in arms)])
+    sentences = [arm.verdict.sentence for arm in arms if arm.verdict and arm.verdict.kind == "withheld"]
+    sentences += filter(None, [different_places(arm.variant for arm in arms)])
     counts = {arm.n for arm in arms}
     if len(counts) > 1:
-        said.append(f"The arms have {min(counts)} to {max(counts)} finished runs; only shared seeds are compared.")
-    said += filter(None, (narrow_bottlenecks(arm.variant) for arm in arms))
-    said += filter(None, [unseen_images(request.recipe, facts.train_images)])
+        sentences.append(f"The arms have {min(counts)} to {max(counts)} finished runs; only shared seeds are compared.")
+    sentences += filter(None, (narrow_bottlenecks(arm.variant) for arm in arms))
+    sentences += filter(None, [unseen_images(request.recipe, facts.train_images)])
     failures = Counter(run.failed for run in runs if run.failed)
-    said += [f"{run.arm}, seed {run.seed}: {run.failed}" for run in runs if run.failed and failures[run.failed] == 1]
-    said += [f"{number} runs: {sentence}" for sentence, number in failures.items() if number > 1]
+    sentences += [
+        f"{run.arm}, seed {run.seed}: {run.failed}" for run in runs if run.failed and failures[run.failed] == 1
+    ]
+    sentences += [f"{number} runs: {sentence}" for sentence, number in failures.items() if number > 1]
     if facts.majority is None:
-        said.append("Whether anything was learned was not checked: how many images each class has is not recorded.")
+        sentences.append(
+            "Whether anything was learned was not checked: how many images each class has is not recorded."
+        )
     elif request.score == "accuracy" and facts.majority > UNBALANCED / len(facts.classes):
-        said.append(
+        sentences.append(
             f"{POINTS * facts.majority:.0f} % of the test images are of one class: balanced accuracy is the better "
             "score."
         )
     if facts.duplicates_across_splits:
-        said.append(
+        sentences.append(
             f"{facts.duplicates_across_splits} images stand in both splits, so the test has been seen in training."
         )
     if facts.label_conflicts:
-        said.append(f"{facts.label_conflicts} images stand there with more than one label.")
+        sentences.append(f"{facts.label_conflicts} images stand there with more than one label.")
     if facts.split_by_hash:
-        said.append("The data had no split; one was made by the hash of each file.")
+        sentences.append("The data had no split; one was made by the hash of each file.")
     if facts.validation == "off":
-        said.append(
+        sentences.append(
             "There is no validation split, so curves are of the test images. If anything was chosen by them, these "
             "verdicts are too good."
         )
     if facts.validation == "cut":
-        said.append(
+        sentences.append(
             f"{facts.validation_images:,} of the training images were cut for validation, alike of each class, by the "
             "hash of each file."
         )
-    return said
+    return sentences

@@ -107,8 +107,8 @@ def convert(
     weights = _chosen(_read(path), path.name, key)
     prefix, tensors = _without_prefix(weights.tensors)
     tensors = _renamed(tensors, rename)
-    kept, left_out = _floats(tensors)
-    if not kept:
+    floats, left_out = _floats(tensors)
+    if not floats:
         raise BadCheckpoint(f"{path.name} holds no tensors of floats.")
     card = Conversion(
         converted_from=path.name,
@@ -117,14 +117,14 @@ def convert(
         others=weights.others,
         prefix=prefix,
         renamed=tuple(rename),
-        tensors=len(kept),
-        parameters=sum(tensor.numel() for tensor in kept.values()),
+        tensors=len(floats),
+        parameters=sum(tensor.numel() for tensor in floats.values()),
         left_out=(*weights.left_out, *left_out),
         labels=tuple(labels),
         torch=torch.__version__,
         date=datetime.now(UTC).date().isoformat(),
     )
-    write_whole(target, save(kept))
+    write_whole(target, save(floats))
     write_card(target, card)
     return target, card
 
@@ -193,21 +193,21 @@ def _read(path: Path) -> Any:
         raise BadCheckpoint(_reason(path.name, str(error))) from error
 
 
-def _reason(name: str, said: str) -> str:
+def _reason(name: str, message: str) -> str:
     """Why torch did not read a file, in a sentence."""
-    if "TorchScript" in said or "constants.pkl" in said:
+    if "TorchScript" in message or "constants.pkl" in message:
         return (
             f"{name} is a TorchScript program. Load it where you trust it, with torch.jit.load, and save "
             "torch.save(program.state_dict(), 'weights.pt'); that can be converted."
         )
-    if "GLOBAL" in said or "Unsupported" in said:
-        culprit = re.search(r"GLOBAL ([\w.]+)", said)
+    if "GLOBAL" in message or "Unsupported" in message:
+        culprit = re.search(r"GLOBAL ([\w.]+)", message)
         return (
             f"{name} holds more than tensors and plain values ({culprit[1] if culprit else 'objects'}), which only its "
             "own code can read, and reading it would run that code. Where that code is, save "
             "torch.save(model.state_dict(), 'weights.pt'); that can be converted."
         )
-    first = f": {said.strip().splitlines()[0][:200].rstrip('.')}" if said.strip() else ""
+    first = f": {message.strip().splitlines()[0][:200].rstrip('.')}" if message.strip() else ""
     return f"{name} is no checkpoint of torch's or safetensors', or it is damaged or cut short{first}."
 
 
@@ -219,8 +219,8 @@ def _chosen(content: Any, name: str, key: str | None) -> Weights:
     """
     sets = dict(_sets_of_weights(content))
     if key is not None and key not in sets:
-        known = ", ".join(repr(key) for key in sets if key) or "none"
-        raise BadCheckpoint(f"{name} has no weights under {key!r}. There are: {known}.")
+        keys = ", ".join(repr(key) for key in sets if key) or "none"
+        raise BadCheckpoint(f"{name} has no weights under {key!r}. There are: {keys}.")
     if not sets:
         raise BadCheckpoint(f"{name} holds no weights: no entry in it has names with tensors.")
     chosen = key if key is not None else min(sets, key=lambda name: (_rank(name), -len(sets[name])))
@@ -277,15 +277,15 @@ def _floats(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str
     Raises:
         BadCheckpoint: a tensor is not finite.
     """
-    kept: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     left_out = []
     for name, tensor in tensors.items():
         if tensor.is_sparse or tensor.is_quantized or not (tensor.is_floating_point() or tensor.dim() == 0):
             left_out.append(name)
             continue
         _check_finite(name, tensor)
-        kept[name] = tensor.detach().clone(memory_format=torch.contiguous_format)
-    return kept, tuple(left_out)
+        weights[name] = tensor.detach().clone(memory_format=torch.contiguous_format)
+    return weights, tuple(left_out)
 
 
 def _check_finite(name: str, tensor: Tensor) -> None:

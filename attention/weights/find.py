@@ -295,20 +295,20 @@ def published_preprocess(about: dict[str, Any]) -> Preprocess | None:
     timm/data/transforms_factory.py), defaults included.
     """
     try:
-        own = about.get("attention_lab", {}).get("preprocess")
-        if own is not None:  # written by attention.running.hub_layout
-            return Preprocess.model_validate(own)
-        said = about["pretrained_cfg"]
-        _, height, size = (int(side) for side in said["input_size"])
+        recorded = about.get("attention_lab", {}).get("preprocess")
+        if recorded is not None:  # written by attention.running.hub_layout
+            return Preprocess.model_validate(recorded)
+        config = about["pretrained_cfg"]
+        _, height, size = (int(side) for side in config["input_size"])
         if height != size:
             return None
         return Preprocess(
             size=size,
-            resize=math.floor(size / float(said.get("crop_pct") or 0.875)),
-            mean=said["mean"],
-            std=said["std"],
-            filter=said.get("interpolation") or "bicubic",
-            mode=said.get("crop_mode") or "center",
+            resize=math.floor(size / float(config.get("crop_pct") or 0.875)),
+            mean=config["mean"],
+            std=config["std"],
+            filter=config.get("interpolation") or "bicubic",
+            mode=config.get("crop_mode") or "center",
             rounding="torchvision",
         )
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):

@@ -36,13 +36,15 @@ def classes() -> tuple[ImageNetClass, ...]:
 @cache
 def labels() -> tuple[str, ...]:
     """A name of each class in the order of the logits; two that share one have their WordNet id behind it."""
-    first = [known.names[0] for known in classes()]
+    first = [entry.names[0] for entry in classes()]
     count = Counter(first)
     return tuple(
-        f"{name} ({known.wordnet})" if count[name] > 1 else name for name, known in zip(first, classes(), strict=True)
+        f"{name} ({entry.wordnet})" if count[name] > 1 else name for name, entry in zip(first, classes(), strict=True)
     )
 
 
-def _names(said: str | list[str]) -> tuple[str, ...]:
-    parts = said.split(",") if isinstance(said, str) else [part for text in said for part in text.split(",")]
+def _names(synonyms: str | list[str]) -> tuple[str, ...]:
+    parts = (
+        synonyms.split(",") if isinstance(synonyms, str) else [part for text in synonyms for part in text.split(",")]
+    )
     return tuple(name.strip() for name in parts)

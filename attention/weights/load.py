@@ -140,19 +140,19 @@ def plan(model: nn.Module, variant: Variant, found: Source) -> Plan:
         Mismatch: they do not match.
         BadCheckpoint: the file is none.
     """
-    there, own = shapes(found), model.state_dict()
-    translation = key_names.translate(there, own, variant.attention)
+    there, parameters = shapes(found), model.state_dict()
+    translation = key_names.translate(there, parameters, variant.attention)
     translated = translation.names
     theirs = {ours: name for name, ours in translated.items()}
     if len(theirs) < len(translated):
         raise Mismatch(f"The checkpoint {found.path.name} has several tensors for one place of {variant.name}.")
-    missing = [name for name in own if name not in theirs and not name.endswith(key_names.NO_EFFECT)]
-    unexpected = [name for name in theirs if name not in own]
+    missing = [name for name in parameters if name not in theirs and not name.endswith(key_names.NO_EFFECT)]
+    unexpected = [name for name in theirs if name not in parameters]
     fresh, partly = _without_weights(model, missing, trained_whole(found, variant))
     _refuse_unexpected(variant, found, unexpected)
     _refuse_missing(variant, found, model, missing, partly)
-    _refuse_shapes(model, variant, found, {name: there[theirs[name]] for name in own if name in theirs})
-    names = {name: theirs[name] for name in own if name in theirs}
+    _refuse_shapes(model, variant, found, {name: there[theirs[name]] for name in parameters if name in theirs})
+    names = {name: theirs[name] for name in parameters if name in theirs}
     report = LoadReport(
         weights=found.weights,
         file=found.path.name,
@@ -160,7 +160,7 @@ def plan(model: nn.Module, variant: Variant, found: Source) -> Plan:
         architecture=found.architecture,
         loaded=len(names),
         renamed=key_names.summary({name: ours for ours, name in names.items()}),
-        missing=tuple(name for name in own if name not in theirs),
+        missing=tuple(name for name in parameters if name not in theirs),
         unexpected=tuple(theirs[name] for name in unexpected),
         fresh=tuple(FreshModule(slot=path, kept=None, identity=False) for path in fresh),
         notes=_notes(variant, found, translation),
@@ -177,14 +177,14 @@ def load(model: nn.Module, variant: Variant, checkpoints: Checkpoints = NOWHERE)
     found = source(variant, checkpoints)
     if found is None:
         return None
-    planned, own = plan(model, variant, found), model.state_dict()
+    planned, parameters = plan(model, variant, found), model.state_dict()
     try:
         with safe_open(found.path, framework="pt") as tensors:
             for ours, theirs in planned.names.items():
                 tensor = tensors.get_tensor(theirs)
                 if not finite(tensor):
                     raise BadCheckpoint(f"{theirs} of the checkpoint {found.path.name} is not finite throughout.")
-                own[ours].copy_(tensor.reshape(own[ours].shape))
+                parameters[ours].copy_(tensor.reshape(parameters[ours].shape))
     except (OSError, SafetensorError) as error:
         raise BadCheckpoint(f"The checkpoint {found.path.name} is damaged: {error}.") from error
     return planned.report
@@ -251,15 +251,15 @@ def _refuse_missing(variant: Variant, found: Source, model: nn.Module, missing: 
 
 
 def _refuse_shapes(model: nn.Module, variant: Variant, found: Source, there: Mapping[str, key_names.Shape]) -> None:
-    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    wrong = [name for name, shape in there.items() if not key_names.fits(shape, own[name])]
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    wrong = [name for name, shape in there.items() if not key_names.fits(shape, expected[name])]
     if not wrong:
         return
     if {name.rpartition(".")[0] for name in wrong} == {classifier(model)}:
-        found_classes, own_classes = there[wrong[0]][0], own[wrong[0]][0]
-        if all(there[name][1:] == own[name][1:] for name in wrong):
+        found_classes, own_classes = there[wrong[0]][0], expected[wrong[0]][0]
+        if all(there[name][1:] == expected[name][1:] for name in wrong):
             raise Mismatch(f"The checkpoint {found.path.name} tells {found_classes} classes apart, not {own_classes}.")
-    shown = "; ".join(f"{name} is {there[name]}, expected {own[name]}" for name in wrong[:NAMED])
+    shown = "; ".join(f"{name} is {there[name]}, expected {expected[name]}" for name in wrong[:NAMED])
     more = f"; and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
     raise Mismatch(f"The checkpoint {found.path.name} does not fit {variant.name}: {shown}{more}.")
 
@@ -282,8 +282,8 @@ def _notes(variant: Variant, found: Source, translation: key_names.Translation) 
         )
     named = {} if variant.backbone == "own" else variant.backbone_options  # the model itself is what is named
     if options := {**named, **variant.options}:
-        said = ", ".join(f"{key}={value}" for key, value in sorted(options.items()))
-        notes.append(f"Options that change no shape are taken on trust: {said}.")
+        pairs = ", ".join(f"{key}={value}" for key, value in sorted(options.items()))
+        notes.append(f"Options that change no shape are taken on trust: {pairs}.")
     if found.architecture and found.architecture != variant.backbone:
         notes.append(f"Its publisher calls the network {found.architecture!r}; here it is {bare(variant).name}.")
     return tuple(notes)
@@ -305,8 +305,8 @@ def module_starts(model: nn.Module, size: Size) -> tuple[FreshModule, ...]:
 
     def note(path: str, came: Tensor, left: Tensor) -> None:
         spread = float(came.std())
-        kept = float(left.std()) / spread if spread > 0 else None
-        measured[path] = FreshModule(slot=path, kept=kept, identity=torch.equal(came, left))
+        share = float(left.std()) / spread if spread > 0 else None
+        measured[path] = FreshModule(slot=path, kept=share, identity=torch.equal(came, left))
 
     removals = []
     try:
@@ -344,16 +344,16 @@ def warning(report: LoadReport | None, renamed: Sequence[str] = ()) -> str | Non
 def _fresh_sentence(fresh: tuple[FreshModule, ...]) -> str:
     count = f"{len(fresh)} module" + ("s" if len(fresh) > 1 else "")
     where = fresh[0].slot if len(fresh) == 1 else f"{fresh[0].slot} to {fresh[-1].slot}"
-    said = f"The backbone is trained, its attention is not: {count} at {where} "
-    said += "is fresh" if len(fresh) == 1 else "are fresh"
+    sentence = f"The backbone is trained, its attention is not: {count} at {where} "
+    sentence += "is fresh" if len(fresh) == 1 else "are fresh"
     if all(slot.identity for slot in fresh):
-        return f"{said} and {'passes' if len(fresh) == 1 else 'pass'} the input through unchanged."
-    kept = [slot.kept for slot in fresh if slot.kept is not None]
-    if not kept:
-        return f"{said}."
-    span = f"{min(kept):.2f}" if max(kept) - min(kept) < 0.01 else f"{min(kept):.2f} to {max(kept):.2f}"
+        return f"{sentence} and {'passes' if len(fresh) == 1 else 'pass'} the input through unchanged."
+    shares = [slot.kept for slot in fresh if slot.kept is not None]
+    if not shares:
+        return f"{sentence}."
+    span = f"{min(shares):.2f}" if max(shares) - min(shares) < 0.01 else f"{min(shares):.2f} to {max(shares):.2f}"
     return (
-        f"{said} and {'leaves' if len(fresh) == 1 else 'leave'} {span} of the activations' standard deviation, "
+        f"{sentence} and {'leaves' if len(fresh) == 1 else 'leave'} {span} of the activations' standard deviation, "
         "measured on noise. The layers after that were not trained for it, so its predictions are not the backbone's."
     )
 

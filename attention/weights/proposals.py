@@ -34,27 +34,27 @@ MOST_TRIALS = 40
 """Networks that one checkpoint is held against."""
 
 
-def advice(asked: Variant, source: Source, skeleton: Skeleton) -> str:
+def advice(variant: Variant, source: Source, skeleton: Skeleton) -> str:
     """The end of a sentence about a checkpoint that does not fit: what to ask for instead."""
-    fitting = propose(source, skeleton, asked)
+    fitting = propose(source, skeleton, variant)
     if fitting is None:
-        return " No network here fits it." + _unknown_layers(asked, source, skeleton)
-    told = fitting.model_copy(update={"weights": asked.weights})
-    if bare(fitting) == bare(asked):
-        return f" Ask for classes={fitting.classes}: {told.name}."
-    return f" Ask for {told.name}."
+        return " No network here fits it." + _unknown_layers(variant, source, skeleton)
+    suggestion = fitting.model_copy(update={"weights": variant.weights})
+    if bare(fitting) == bare(variant):
+        return f" Ask for classes={fitting.classes}: {suggestion.name}."
+    return f" Ask for {suggestion.name}."
 
 
-def propose(source: Source, skeleton: Skeleton, asked: Variant | None = None) -> Variant | None:
+def propose(source: Source, skeleton: Skeleton, variant: Variant | None = None) -> Variant | None:
     """The network that a checkpoint fits in every tensor, its attention included; None if there is none here.
 
     Args:
         source: the checkpoint.
         skeleton: makes a network on the meta device.
-        asked: what is tried first, and where attention stands if the names do not tell.
+        variant: what is tried first, and where attention stands if the names do not tell.
     """
     there = shapes(source)
-    trials = itertools.islice(_candidates(there, source, skeleton, asked), MOST_TRIALS)
+    trials = itertools.islice(_candidates(there, source, skeleton, variant), MOST_TRIALS)
     return next((candidate for candidate in trials if _fits(candidate, source, skeleton)), None)
 
 
@@ -66,32 +66,32 @@ def _fits(candidate: Variant, source: Source, skeleton: Skeleton) -> bool:
 
 
 def _candidates(
-    there: Mapping[str, Shape], source: Source, skeleton: Skeleton, asked: Variant | None
+    there: Mapping[str, Shape], source: Source, skeleton: Skeleton, variant: Variant | None
 ) -> Iterator[Variant]:
     if source.card is not None:
         yield current(source.card.variant)
-    for plain in _plain_networks(there, skeleton, asked):
+    for plain in _plain_networks(there, skeleton, variant):
         base = _of_backbone(there, plain, skeleton)
         if base is None:
             continue
         network, translation, rest = base
         if not rest:
             yield network
-        for attention in _attentions(rest, there, asked, translation):
+        for attention in _attentions(rest, there, variant, translation):
             yield network.model_copy(update=attention)
 
 
-def _plain_networks(there: Mapping[str, Shape], skeleton: Skeleton, asked: Variant | None) -> Iterator[Variant]:
+def _plain_networks(there: Mapping[str, Shape], skeleton: Skeleton, variant: Variant | None) -> Iterator[Variant]:
     """Backbones in the order in which they are tried: the one asked for, with its other options, and all others."""
-    if asked:
-        yield bare(asked.plain)
-    for name in dict.fromkeys([*([asked.backbone] if asked else []), *backbones]):
+    if variant:
+        yield bare(variant.plain)
+    for name in dict.fromkeys([*([variant.backbone] if variant else []), *backbones]):
         with suppress(AttentionError, TypeError):
             usual = Variant(backbone=name)
             yield usual
-            known = _known(usual, skeleton).shapes
-            names = set(key_names.translate(there, known, None).names.values())
-            if {own for own in known if not _of_options(own)} <= names:
+            network_shapes = _known(usual, skeleton).shapes
+            names = set(key_names.translate(there, network_shapes, None).names.values())
+            if {parameter for parameter in network_shapes if not _of_options(parameter)} <= names:
                 for choice in _backbone_options(name, there):
                     yield usual.model_copy(update={"backbone_options": choice})
 
@@ -157,24 +157,28 @@ def _of_backbone(
     None if a tensor of the network is missing or has another shape.
     """
     try:
-        known = _known(plain, skeleton)
+        plain_network = _known(plain, skeleton)
     except (AttentionError, TypeError):
         return None
-    translation = key_names.translate(there, known.shapes, None)
+    translation = key_names.translate(there, plain_network.shapes, None)
     theirs = {ours: name for name, ours in translation.names.items()}
     classes = None
-    for name, shape in known.shapes.items():
+    for name, shape in plain_network.shapes.items():
         if name.endswith(NO_EFFECT):
             continue
         if name not in theirs:
             return None
         found = there[theirs[name]]
-        if name.rpartition(".")[0] == known.classifier:
+        if name.rpartition(".")[0] == plain_network.classifier:
             classes = found[0] if found[0] != shape[0] else None
             found, shape = found[1:], shape[1:]
         if not key_names.fits(found, shape):
             return None
-    rest = {ours: name for name, ours in translation.names.items() if ours not in known.shapes and not _counter(name)}
+    rest = {
+        ours: name
+        for name, ours in translation.names.items()
+        if ours not in plain_network.shapes and not _counter(name)
+    }
     network = plain.model_copy(update={"classes": classes})
     return network, translation, rest
 
@@ -188,7 +192,7 @@ Attention = dict[str, str | Options | Placement]
 
 
 def _attentions(
-    rest: Mapping[str, str], there: Mapping[str, Shape], asked: Variant | None, translation: Translation
+    rest: Mapping[str, str], there: Mapping[str, Shape], variant: Variant | None, translation: Translation
 ) -> Iterator[Attention]:
     """Attention that may have the tensors left over, the likeliest first.
 
@@ -196,9 +200,9 @@ def _attentions(
         rest: name as a library means it -> name in the file.
     """
     tensors = {name: there[theirs] for name, theirs in rest.items()}
-    if asked is not None and asked.attention is not None:
-        yield {"attention": asked.attention, "options": asked.options, "placement": asked.placement}
-    position = asked.placement.position if asked is not None and asked.attention is not None else "standard"
+    if variant is not None and variant.attention is not None:
+        yield {"attention": variant.attention, "options": variant.options, "placement": variant.placement}
+    position = variant.placement.position if variant is not None and variant.attention is not None else "standard"
     default: Position = "standard" if position == "published" else position
     for module, place in _mechanisms(list(tensors), default):
         placements = dict.fromkeys(
@@ -259,11 +263,11 @@ def _parameters(module: str) -> tuple[tuple[str, ...], ...]:
 
 def _places(module: str, attribute: str, default: Position) -> Iterator[tuple[Position, bool]]:
     """Positions at which a library has this attribute, and whether its name tells so."""
-    known = [spelling.position for spelling in key_names.spellings(module) if spelling.attribute == attribute]
+    positions = [spelling.position for spelling in key_names.spellings(module) if spelling.attribute == attribute]
     between = [place for place in get_args(Position) if attribute == f"{place}.0"]
-    told: list[Position] = between or known
-    yield from ((place, True) for place in told)
-    if not told:
+    candidates: list[Position] = between or positions
+    yield from ((place, True) for place in candidates)
+    if not candidates:
         yield from ((place, False) for place in dict.fromkeys((default, "standard", "inner")))
 
 
@@ -291,12 +295,12 @@ def _option_sets(module: str, tensors: Mapping[str, Shape], translation: Transla
         if option is not None:
             usual = [form[option]["default"]] if guessed == "reduction" else []
             choices[option] = list(dict.fromkeys([*usual, *values]))
-    seen = set()
+    tried = set()
     for chosen in itertools.product(*choices.values()):
         with suppress(AttentionError):  # a value that this module does not take
             checked = options.check(module, kind, dict(zip(choices, chosen, strict=True)) | fixed)
-            if (key := tuple(sorted(checked.items()))) not in seen:
-                seen.add(key)
+            if (key := tuple(sorted(checked.items()))) not in tried:
+                tried.add(key)
                 yield checked
 
 
@@ -319,10 +323,10 @@ def _library_options(library: str, module: str) -> Mapping[str, OptionValue]:
     return next((chosen for name, chosen in known.items() if modules.canonical(name) == module), {})
 
 
-def _unknown_layers(asked: Variant, source: Source, skeleton: Skeleton) -> str:
+def _unknown_layers(variant: Variant, source: Source, skeleton: Skeleton) -> str:
     """Layers that stand beside a backbone's in a file that no network here fits; empty if there are none."""
     there = shapes(source)
-    for plain in _plain_networks(there, skeleton, asked):
+    for plain in _plain_networks(there, skeleton, variant):
         base = _of_backbone(there, plain, skeleton)
         if base is not None:
             layers = [match["layer"] for name in base[2] if (match := BLOCK.fullmatch(name))]

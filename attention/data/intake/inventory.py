@@ -200,9 +200,9 @@ def _labels(survey: _Survey, source: Source, choices: Choices) -> list[str]:
         for label, split in zip(named, survey.splits, strict=True):
             if label in twins[0]:
                 where.setdefault(label, set()).add(split or "no split")
-        said = ", ".join(f"{label!r} ({'/'.join(sorted(splits))})" for label, splits in where.items())
+        spellings = ", ".join(f"{label!r} ({'/'.join(sorted(splits))})" for label, splits in where.items())
         source.layout.problems.append(
-            f"Class names differ only in case: {said}: are they the same? Say ignore_case=true, or rename them."
+            f"Class names differ only in case: {spellings}: are they the same? Say ignore_case=true, or rename them."
         )
     if not choices.ignore_case:
         return named

@@ -51,11 +51,11 @@ def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Lis
     rows = _rows(path, content)
     if not rows or (len(rows) < 2 <= len(photos)):  # one row beside many photos describes one photo, as YOLO's do
         return {}
-    known = _by_name(photos, str(PurePosixPath(path).parent))
+    photos_by_name = _by_name(photos, str(PurePosixPath(path).parent))
     columns = list(rows[0])
 
     def photo_of(row: Mapping[str, str], column: str) -> str | None:
-        return known.get(row.get(column, "").replace("\\", "/"))  # as Windows writes paths
+        return photos_by_name.get(row.get(column, "").replace("\\", "/"))  # as Windows writes paths
 
     shares = {column: sum(photo_of(row, column) is not None for row in rows) for column in columns}
     file_column = max(columns, key=lambda column: (shares[column], len({row.get(column) for row in rows})))

@@ -114,15 +114,15 @@ def _root(folders: Sequence[Folders]) -> Folders:
 def _splits_of(below: Sequence[Folders], choices: Choices) -> tuple[Mapping[str, Side], str | None]:
     """The topmost folders that are splits; and a question if only some of them look like it."""
     names = list(dict.fromkeys(folder[0] for folder in below if folder))
-    said = choices.split
-    if said is not None and "=" in said:
-        return _said_splits(said, names), None
-    if said not in (None, "hash"):
+    choice = choices.split
+    if choice is not None and "=" in choice:
+        return _said_splits(choice, names), None
+    if choice not in (None, "hash"):
         raise InvalidRequest(
-            f"The choice split is {said[:80]!r}. Say 'hash', or a split for each folder: 'folder=train,other=test'."
+            f"The choice split is {choice[:80]!r}. Say 'hash', or a split for each folder: 'folder=train,other=test'."
         )
     splits = split_folders(names)
-    if splits or said == "hash":
+    if splits or choice == "hash":
         return splits, None
     partly = some_are_splits(names) or _by_structure(below, choices)
     if not partly:
@@ -151,18 +151,18 @@ def _by_structure(below: Sequence[Folders], choices: Choices) -> dict[str, Split
     return {trained[0]: "train"} if alike and complete and choices.class_level is None else {}
 
 
-def _said_splits(said: str, names: Sequence[str]) -> dict[str, Side]:
+def _said_splits(choice: str, names: Sequence[str]) -> dict[str, Side]:
     """The choice ``folder=train,other=none`` as a mapping; a folder without a split is mapped to ``none``."""
     splits: dict[str, Side] = {}
-    for pair in said.split(","):
+    for pair in choice.split(","):
         name, _, word = (part.strip() for part in pair.rpartition("="))
-        known = split_word(word)
-        if name not in names or (known is None and word != "none"):
+        split = split_word(word)
+        if name not in names or (split is None and word != "none"):
             raise InvalidRequest(
                 f"The choice split says {pair.strip()!r}, which is not one of the topmost folders "
                 f"({', '.join(names[:10])}) with train, validation, test or none."
             )
-        splits[name] = known[0] if known else "none"
+        splits[name] = split[0] if split else "none"
     missing = [name for name in names if name not in splits]
     if missing:
         raise InvalidRequest(
@@ -283,15 +283,15 @@ def _completed(
 ) -> None:
     """Take from lists what folders do not say: classes of photos that lie in no class folder, and the split."""
     classes = {place.label for place in layout.places if place is not None}
-    said = {path: listing for rows in lists.values() for path, listing in rows.items()}
+    listings = {path: listing for rows in lists.values() for path, listing in rows.items()}
     for number in [number for number, what in layout.left_out.items() if what == NO_CLASS]:
-        listing = said.get(paths[number])
+        listing = listings.get(paths[number])
         if listing is not None and listing.label in classes:
             layout.places[number] = ClassAndSplit(listing.label, _known(splits[number]) or listing.split)
             del layout.left_out[number]
             layout.used_lists |= {name for name, rows in lists.items() if paths[number] in rows}
     placed = [(number, place) for number, place in enumerate(layout.places) if place is not None]
-    listed = {number: said[paths[number]].split for number, _ in placed if paths[number] in said}
+    listed = {number: listings[paths[number]].split for number, _ in placed if paths[number] in listings}
     if not layout.splits and placed and all(listed.get(number) for number, _ in placed) and "train" in listed.values():
         layout.places = [
             ClassAndSplit(place.label, listed[number]) if place is not None else None

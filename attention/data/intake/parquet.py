@@ -31,8 +31,10 @@ def parquet_images(paths: list[Path]) -> Iterator[tuple[Split | None, str, str, 
             for row in batch.to_pylist():
                 content = row[image]["bytes"] if isinstance(row[image], dict) else row[image]
                 value = row[label]
-                known = names[value] if names and isinstance(value, int) and 0 <= value < len(names) else str(value)
-                yield file_split[0] if file_split else None, known, f"row {number} of {path.name}", content or b""
+                class_name = (
+                    names[value] if names and isinstance(value, int) and 0 <= value < len(names) else str(value)
+                )
+                yield file_split[0] if file_split else None, class_name, f"row {number} of {path.name}", content or b""
                 number += 1
 
 

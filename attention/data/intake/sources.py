@@ -142,9 +142,9 @@ class _LeftOut:
 
 def _understood(path: Path, container: Container, choices: Choices) -> Source:
     left, photos, lists = _LeftOut(), [], {}
-    every: list[str] = []
+    paths: list[str] = []
     for file in container.files():
-        every.append(file.path)
+        paths.append(file.path)
         if not file.path or left_by_system(file.path):
             left.add("hidden or system file", "Systems and programs leave such files; they are never data.", file.path)
         elif file.link:
@@ -155,7 +155,7 @@ def _understood(path: Path, container: Container, choices: Choices) -> Source:
             lists[file.path] = file.read(None)
         else:
             left.add(file_kind(file.read(HEAD_BYTES), file.path).name, "It is no photo.", file.path)
-    if is_cifar(every):
+    if is_cifar(paths):
         layout = Layout("A binary archive of CIFAR.", [], {"train": "train", "test": "test"})
         return Source("CIFAR archive", layout, partial(_cifar, container, path.name))
     listings = _listings(lists, photos, choices)

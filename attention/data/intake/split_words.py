@@ -36,9 +36,9 @@ def split_word(name: str) -> tuple[Split, tuple[str, ...]] | None:
     matches = [(word, match) for word in words if (match := PLAIN.fullmatch(word)) is not None]
     if len({SPLIT_OF[match[1]] for _, match in matches}) != 1:
         return None
-    said = {word for word, _ in matches}
+    split_words = {word for word, _ in matches}
     return SPLIT_OF[matches[0][1][1]], tuple(
-        word for word in words if word not in said and word not in FILLERS and not VERSION.fullmatch(word)
+        word for word in words if word not in split_words and word not in FILLERS and not VERSION.fullmatch(word)
     )
 
 
@@ -48,10 +48,10 @@ def split_folders(names: Collection[str]) -> dict[str, Split]:
     ``bus``, ``car`` and ``train`` are classes. ``seg_train`` and ``seg_test`` are splits, ``train_cats`` and
     ``test_dogs`` are not: beside the split's word they must say the same.
     """
-    known = {name: word for name in names if (word := split_word(name)) is not None}
-    if len(known) < len(names) or len({others for _, others in known.values()}) > 1:
+    word_of_folder = {name: word for name in names if (word := split_word(name)) is not None}
+    if len(word_of_folder) < len(names) or len({others for _, others in word_of_folder.values()}) > 1:
         return {}
-    splits: dict[str, Split] = {name: split for name, (split, _) in known.items()}
+    splits: dict[str, Split] = {name: split for name, (split, _) in word_of_folder.items()}
     return splits if "train" in splits.values() and len(set(splits.values())) > 1 else {}
 
 

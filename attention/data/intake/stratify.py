@@ -40,17 +40,17 @@ def held_out(labels: Sequence[str], contents: Sequence[bytes], share: float) -> 
     decided: set[bytes] = set()
     to_train_on = {label: len(different) for label, different in by_class.items()}
     for label in sorted(by_class):
-        own = {content: sum(labels[number] == label for number in groups[content]) for content in by_class[label]}
-        taken = sum(own[content] for content in own if content in chosen)
-        for content in sorted(set(own) - chosen, key=lambda content: (content in decided, content)):
+        of_class = {content: sum(labels[number] == label for number in groups[content]) for content in by_class[label]}
+        taken = sum(of_class[content] for content in of_class if content in chosen)
+        for content in sorted(set(of_class) - chosen, key=lambda content: (content in decided, content)):
             if taken >= wanted[label] or (taken and content in decided):
                 break
             if all(to_train_on[other] > 1 for other in classes[content]):
                 chosen.add(content)
-                taken += own[content]
+                taken += of_class[content]
                 for other in classes[content]:
                     to_train_on[other] -= 1
-        decided |= set(own)
+        decided |= set(of_class)
     return {number for content in chosen for number in groups[content]}
 
 

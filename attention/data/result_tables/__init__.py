@@ -92,15 +92,15 @@ def _table(file: ResultFile, request: JudgeRequest) -> tuple[list[str], list[Num
     except csv.Error as error:
         raise BadTable(f"Line {reader.line_num} of {file.name} is not CSV: {error}.") from None
     lowered = [name.lower() if name.lower() in OWN else name for name in columns]
-    asked = {"arm": request.arm_column, "seed": request.seed_column, "score": request.score}
-    said = {column: name for name, column in asked.items() if column in {*columns, *lowered}}
+    columns_by_role = {"arm": request.arm_column, "seed": request.seed_column, "score": request.score}
+    roles = {column: name for name, column in columns_by_role.items() if column in {*columns, *lowered}}
     named = [
-        said.get(name, said.get(low, f"{low}, not asked for" if low in said.values() else low))
+        roles.get(name, roles.get(low, f"{low}, not asked for" if low in roles.values() else low))
         for name, low in zip(columns, lowered, strict=True)
     ]
     export = _export(lowered)  # those who read one ask for its columns by their own names
     if export is None or (export is read_tensorboard and "arm" in named):
-        absent = next((column for column in asked.values() if column and column not in said), None)
+        absent = next((column for column in columns_by_role.values() if column and column not in roles), None)
         if absent and {"arm", "score"} <= set(named):
             raise BadTable(f"Line 1 of {file.name} has no column {absent!r}.{did_you_mean(absent, columns)}")
         lowered = named
@@ -240,11 +240,11 @@ def _with_answers(run: Result, answers: Mapping[tuple[str, int], tuple[str, NDAr
 
 def _without_repeats(runs: Sequence[Result]) -> Iterator[Result]:
     """All runs, if none is there twice; several epochs of one run are left for the verdict to be withheld."""
-    seen: dict[tuple[str, int, int | None], Result] = {}
+    by_key: dict[tuple[str, int, int | None], Result] = {}
     for run in runs:
         if run.seed is not None:
             key = run.arm, run.seed, run.epoch
-            if key in seen:
-                raise BadTable(f"{run.where} repeats arm {run.arm!r}, seed {run.seed}, as {seen[key].where} has it.")
-            seen[key] = run
+            if key in by_key:
+                raise BadTable(f"{run.where} repeats arm {run.arm!r}, seed {run.seed}, as {by_key[key].where} has it.")
+            by_key[key] = run
         yield run

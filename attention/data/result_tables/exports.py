@@ -110,8 +110,8 @@ def _named(name: str, request: JudgeRequest, cells: Mapping[str, str], where: st
     Args:
         cells: the columns of a run; empty where an export has none beside the run's name.
     """
-    asked = {"arm": request.arm_column, "seed": request.seed_column}
-    columns = {what: column for what, column in asked.items() if column is not None}
+    named_columns = {"arm": request.arm_column, "seed": request.seed_column}
+    columns = {what: column for what, column in named_columns.items() if column is not None}
     for column in columns.values():
         if column not in cells:
             names = "" if cells else " Runs of this export have names only: say pattern."
@@ -135,10 +135,10 @@ def _parts_of_name(name: str, pattern: str | None) -> dict[str, str]:
     return {}
 
 
-def _chosen(metrics: Sequence[str], asked: str | None, file: ResultFile) -> str:
+def _chosen(metrics: Sequence[str], metric: str | None, file: ResultFile) -> str:
     """The metric that is asked for, or the only one."""
-    fitting = [name for name in metrics if asked in (name, name.removeprefix("metrics."))] if asked else list(metrics)
+    fitting = [name for name in metrics if metric in (name, name.removeprefix("metrics."))] if metric else list(metrics)
     if len(fitting) != 1:
-        what = f"no metric {asked!r}" if asked else f"{len(metrics)} metrics, so say which is the score"
+        what = f"no metric {metric!r}" if metric else f"{len(metrics)} metrics, so say which is the score"
         raise BadTable(f"Line 1 of {file.name} has {what}. There is: {', '.join(metrics[:12]) or 'none'}.")
     return fitting[0]

@@ -105,15 +105,15 @@ class Translation:
     assumed: tuple[str, ...] = ()
 
 
-def translate(found: Iterable[str], own: Iterable[str], attention: str | None) -> Translation:
+def translate(found: Iterable[str], network_names: Iterable[str], attention: str | None) -> Translation:
     """Translate a checkpoint's names: of all readings the one that gives most names of the network.
 
     Args:
         found: the names in the file.
-        own: the names of the network that they are meant for.
+        network_names: the names of the network that they are meant for.
         attention: the network's module, whose names may be spelled in several ways.
     """
-    found, targets = list(found), set(own)
+    found, targets = list(found), set(network_names)
     readings = (_reading(names, targets, attention) for names in unwrapped(found))
     best, most = Translation({name: name for name in found}), -1
     for reading in (reading for group in readings for reading in group):
@@ -141,17 +141,19 @@ def unwrapped(found: Collection[str]) -> Iterator[dict[str, str]]:
         names = {theirs: name.removeprefix(word) for theirs, name in names.items()}
 
 
-def _reading(names: Mapping[str, str], own: set[str], attention: str | None) -> Iterator[Translation]:
+def _reading(names: Mapping[str, str], targets: set[str], attention: str | None) -> Iterator[Translation]:
     """The names as each library would mean them."""
     for library in (None, *libraries):
         table = libraries[library].rename(names.values()) if library else {}
         if library and not table:
             continue
         renamed = {theirs: table.get(name, name) for theirs, name in names.items()}
-        if not own & set(renamed.values()):  # a whole network of timm's lies one level deeper
-            renamed = {theirs: f"body.{name}" if f"body.{name}" in own else name for theirs, name in renamed.items()}
-        placed = {theirs: _in_slot(name, own, attention) for theirs, name in renamed.items()}
-        assumed = _own_attributes(set(placed.values()), own, attention)
+        if not targets & set(renamed.values()):  # a whole network of timm's lies one level deeper
+            renamed = {
+                theirs: f"body.{name}" if f"body.{name}" in targets else name for theirs, name in renamed.items()
+            }
+        placed = {theirs: _in_slot(name, targets, attention) for theirs, name in renamed.items()}
+        assumed = _own_attributes(set(placed.values()), targets, attention)
         yield Translation(
             {theirs: assumed.get(name, (name, ""))[0] for theirs, name in placed.items()},
             (library,) if library else (),
@@ -181,31 +183,33 @@ def spellings(attention: str | None = None) -> Iterator[Spelling]:
                 yield spelling
 
 
-def _in_slot(name: str, own: set[str], attention: str | None) -> str:
-    if attention is None or name in own or (match := BLOCK.fullmatch(name)) is None:
+def _in_slot(name: str, targets: set[str], attention: str | None) -> str:
+    if attention is None or name in targets or (match := BLOCK.fullmatch(name)) is None:
         return name
     for spelling in spellings(attention):
         for theirs, ours in spelling.layers.items():
             if match["layer"] == f"{spelling.attribute}.{theirs}":
                 path = f"{match['block']}.{spelling.position}.0.{ours}.{match['parameter']}"
                 weight = f"{match['block']}.{spelling.position}.0.{ours}.weight"
-                if path in own or weight in own:
+                if path in targets or weight in targets:
                     return path
     return name
 
 
-def _own_attributes(names: set[str], own: set[str], attention: str | None) -> dict[str, tuple[str, str]]:
+def _own_attributes(names: set[str], targets: set[str], attention: str | None) -> dict[str, tuple[str, str]]:
     """Names under an attribute that no library has -> names here and the attribute, where all of its layers agree."""
     if attention is None:
         return {}
-    known = {spelling.attribute for spelling in spellings()}
+    spelled = {spelling.attribute for spelling in spellings()}
     table: dict[str, tuple[str, str]] = {}
-    for slot, rests in _empty_slots(names, own).items():
+    for slot, rests in _empty_slots(names, targets).items():
         block = slot.rpartition(".0")[0].rpartition(".")[0]
-        inside = {name.removeprefix(f"{block}.") for name in names if name.startswith(f"{block}.") and name not in own}
+        inside = {
+            name.removeprefix(f"{block}.") for name in names if name.startswith(f"{block}.") and name not in targets
+        }
         for theirs in forms(attention, rests):
             attribute = _attribute(inside, theirs)
-            if attribute is not None and attribute not in known and not attribute.endswith(OWN):
+            if attribute is not None and attribute not in spelled and not attribute.endswith(OWN):
                 table |= {
                     f"{block}.{attribute}.{their_rest}": (f"{slot}.{rest}", attribute)
                     for their_rest, rest in theirs.items()
@@ -214,11 +218,11 @@ def _own_attributes(names: set[str], own: set[str], attention: str | None) -> di
     return table
 
 
-def _empty_slots(names: set[str], own: set[str]) -> dict[str, set[str]]:
+def _empty_slots(names: set[str], targets: set[str]) -> dict[str, set[str]]:
     """Slots that none of the names belongs to -> the names of their parameters, counted from the module."""
     slots: dict[str, set[str]] = {}
     filled = set()
-    for name in own:
+    for name in targets:
         if match := SLOT.fullmatch(name):
             slot = f"{match['block']}.{match['position']}.0"
             slots.setdefault(slot, set()).add(match["rest"])
@@ -263,7 +267,7 @@ def _starred(name: str) -> str:
     return re.sub(r"(?<=layer)\d+(?=\.)|(?<=\.)\d+(?=\.)", "*", name)
 
 
-def fits(found: Shape, own: Shape) -> bool:
+def fits(found: Shape, target: Shape) -> bool:
     """Whether the same numbers in the same order fill both: a fully connected layer is a 1x1 convolution."""
-    short, long = sorted((found, own), key=len)
+    short, long = sorted((found, target), key=len)
     return long[: len(short)] == short and set(long[len(short) :]) <= {1}

@@ -67,22 +67,22 @@ def test_files_that_are_not_kept_yet_are_read_once_to_decode_them(
 
     monkeypatch.setattr(dataset, "digest_of", counted)
     folder, cache = write_folder(tmp_path / "pets", split_files()), PixelCache(tmp_path / "pixels")
-    read(folder, 8, known=take_inventory(folder), cache=cache)
+    read(folder, 8, intake=take_inventory(folder), cache=cache)
     assert len(reads) == 24
 
 
 def test_of_a_known_inventory_no_file_is_read_again(tmp_path: Path) -> None:
     """The inventory has the hash and class of every file; so the second study begins without going through them."""
     folder, cache = write_folder(tmp_path / "pets", split_files()), PixelCache(tmp_path / "pixels")
-    known = take_inventory(folder)
-    first = read(folder, 8, known=known, cache=cache)
+    intake = take_inventory(folder)
+    first = read(folder, 8, intake=intake, cache=cache)
     shutil.rmtree(folder)
-    again = read(folder, 8, known=known, cache=cache)
+    again = read(folder, 8, intake=intake, cache=cache)
     assert again.facts == first.facts and all(map(torch.equal, parts(again), parts(first)))
     [kept] = cache.folder.iterdir()
     kept.unlink()
     with pytest.raises(BadData):
-        read(folder, 8, known=known, cache=cache)
+        read(folder, 8, intake=intake, cache=cache)
 
 
 @pytest.mark.parametrize("damage", ["cut short", "another pixel", "empty", "no array"])
@@ -135,7 +135,7 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_and_not_the_data_set(tm
 def test_files_that_change_while_they_are_read_are_refused(tmp_path: Path) -> None:
     folder, cache = write_folder(tmp_path / "pets", split_files()), PixelCache(tmp_path / "pixels")
     with pytest.raises(BadData, match="changed while"):
-        dataset.collect(items(folder), 8, "pets", cache=cache, known=fingerprint_of([b"other"], 8))
+        dataset.collect(items(folder), 8, "pets", cache=cache, expected=fingerprint_of([b"other"], 8))
     assert not cache.folder.exists()
 
 

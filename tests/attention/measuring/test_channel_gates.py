@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from attention.analyses.excitation import Seen
+from attention.analyses.excitation import ClassMoments
 from attention.measuring.channel_gates import (
     class_share,
     class_share_by_chance,
@@ -53,7 +53,7 @@ def test_moments_keep_a_small_spread_on_a_large_mean() -> None:
 def test_classes_gathered_batch_by_batch_are_those_of_the_whole() -> None:
     labels = [str(label) for label in LABELS]
     for size in (1, 4, IMAGES):
-        seen = Seen()
+        seen = ClassMoments()
         for start in range(0, IMAGES, size):
             some = slice(start, start + size)
             seen.add(labels[some], {"gate": torch.from_numpy(GATES[some])})
