@@ -102,10 +102,10 @@ def translated() -> Catalog:
 
 def main() -> None:
     """Write the catalogue anew."""
-    catalogue, every = translated(), sentences()
+    catalogue, messages = translated(), sentences()
     for title in titles():
-        every.add(title, locations=[("attention", 1)])
-    catalogue.update(every, no_fuzzy_matching=True)
+        messages.add(title, locations=[("attention", 1)])
+    catalogue.update(messages, no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     with CATALOGUE.open("wb") as file:
         write_po(file, catalogue, width=120, sort_output=True, omit_header=False, include_lineno=False)

@@ -75,12 +75,12 @@ def draw() -> st.Page:
         _language()
     with st.container(key="frame-html"):
         _html(data=language.LOCALES[language.current()], key="frame-html-lang")
-    every = pages()
-    page = st.navigation(list(every.values()), position="top")
+    all_pages = pages()
+    page = st.navigation(list(all_pages.values()), position="top")
     name = say(NAME)
     st.set_page_config(page_title=f"{page.title} · {name}", page_icon=str(ICON), layout="wide")
     st.logo(_logo(), size="large")
-    links.register(every)
+    links.register(all_pages)
     with menu.popover("", icon=":material/person:", help=say("What is stored, and your key")):
         links.to("stored", say("Stored"), ":material/inventory_2:")
         links.to("login", say("Logged in") if connect.logged_in() else say("Log in"), ":material/key:")
@@ -112,7 +112,7 @@ def _logo() -> str:
 def _jobs() -> None:
     """Running jobs, failures that nobody has looked at, or that the API is silent."""
     try:
-        known = connect.client().jobs()
+        all_jobs = connect.client().jobs()
     except ServiceError as error:
         if error.status == 401:
             return  # the page asks for a key
@@ -121,10 +121,10 @@ def _jobs() -> None:
         return
     if st.session_state.pop(SILENT, False):
         st.rerun()  # the page, which may have said that it got no answer
-    looked_at: set[str] = st.session_state.setdefault(LOOKED_AT, {job.id for job in known if job.ended})
+    looked_at: set[str] = st.session_state.setdefault(LOOKED_AT, {job.id for job in all_jobs if job.ended})
     looked_at.update(linked.words(jobs.ADDRESS))
-    failed = [job for job in known if job.state == "failed" and job.id not in looked_at]
-    running = [job for job in known if not job.ended]
+    failed = [job for job in all_jobs if job.state == "failed" and job.id not in looked_at]
+    running = [job for job in all_jobs if not job.ended]
     if failed:
         text = say("%(analysis)s failed", analysis=jobs.called(failed[0]))
         _chip(failed[0], f":red[{text}]", ":material/error:")

@@ -34,26 +34,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _carry_out(_parse(arguments))
 
 
-def _carry_out(asked: Namespace) -> None:
-    if asked.command == "check":
-        sys.exit(exit_code(lambda: check(asked)))
-    if asked.command == "settings":
+def _carry_out(arguments: Namespace) -> None:
+    if arguments.command == "check":
+        sys.exit(exit_code(lambda: check(arguments)))
+    if arguments.command == "settings":
         print(table())
         return
     settings = read_settings()
-    if asked.command == "keys":
-        sys.exit(exit_code(lambda: keys(settings, asked)))
+    if arguments.command == "keys":
+        sys.exit(exit_code(lambda: keys(settings, arguments)))
     else:
         serve(settings)
 
 
-def check(asked: Namespace) -> int:
+def check(arguments: Namespace) -> int:
     """Try out the configuration, and say what was found; 1 if anything failed."""
     check_platform()
     from server.engines import try_engine
     from server.operations.check import main as give_findings
 
-    return give_findings(try_engine, asked)
+    return give_findings(try_engine, arguments)
 
 
 def serve(settings: Settings) -> None:
@@ -108,14 +108,16 @@ def serve(settings: Settings) -> None:
         sys.exit(app.state.obstacle or end.code)
 
 
-def keys(settings: Settings, asked: Namespace) -> None:
+def keys(settings: Settings, arguments: Namespace) -> None:
     """Make, list or revoke API keys.
 
     Raises:
         AttentionError: there is no such key, or the keys cannot be read.
     """
-    if asked.action == "create":
-        key, token = create_key(settings.keys_path, asked.name, operator=asked.operator, quota_bytes=asked.quota_bytes)
+    if arguments.action == "create":
+        key, token = create_key(
+            settings.keys_path, arguments.name, operator=arguments.operator, quota_bytes=arguments.quota_bytes
+        )
         print(token)
         print(
             f"This is the key {key.name!r}, shown this once: only its hash is kept, in {settings.keys_path}.\n"
@@ -124,8 +126,8 @@ def keys(settings: Settings, asked: Namespace) -> None:
         )
         if settings.access == "open":
             print("ATTENTION_ACCESS is open, so the service asks for no key all the same.", file=sys.stderr)
-    elif asked.action == "revoke":
-        key = revoke_key(settings.keys_path, asked.name)
+    elif arguments.action == "revoke":
+        key = revoke_key(settings.keys_path, arguments.name)
         print(f"The key {key.name!r} ({key.id}) is revoked; a running service takes it no more in a second.")
     else:
         rows = [
@@ -140,7 +142,7 @@ def keys(settings: Settings, asked: Namespace) -> None:
             for key in read_keys(settings.keys_path).keys
         ]
         columns = ("id", "name", "created", "state", "operator", "most_bytes")
-        report_options.give_list("keys", f"API keys in {settings.keys_path}.", columns, rows, asked)
+        report_options.give_list("keys", f"API keys in {settings.keys_path}.", columns, rows, arguments)
 
 
 def read_settings() -> Settings:

@@ -223,8 +223,8 @@ def title(thing: Callable[..., Any]) -> str:
 
 def _documentation(thing: Callable[..., Any]) -> dict[str, Any]:
     """Title, text and links of a thing on a shelf; the text is that of its file, which tells of the paper."""
-    own = inspect.cleandoc(thing.__doc__ or "")
+    own_text = inspect.cleandoc(thing.__doc__ or "")
     of_file = inspect.cleandoc(getattr(inspect.getmodule(thing), "__doc__", None) or "")
-    doc = of_file if own in of_file else f"{own}\n\n{of_file}".strip()
+    doc = of_file if own_text in of_file else f"{own_text}\n\n{of_file}".strip()
     papers = tuple(dict.fromkeys(link.rstrip(".,;:") for link in re.findall(r"https?://[^\s)>\]]+", doc)))
     return {"title": title(thing), "doc": doc, "papers": papers}

@@ -192,10 +192,10 @@ def respond(
         instance=path[:LONGEST_PATH],
         errors=tuple(faults),
     )
-    kept = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
-    if status == 503 and not any(name.lower() == "retry-after" for name in kept):
-        kept["Retry-After"] = str(RETRY_AFTER_S)
-    return Response(problem.model_dump_json(), status, kept, MEDIA_TYPE)
+    answer_headers = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
+    if status == 503 and not any(name.lower() == "retry-after" for name in answer_headers):
+        answer_headers["Retry-After"] = str(RETRY_AFTER_S)
+    return Response(problem.model_dump_json(), status, answer_headers, MEDIA_TYPE)
 
 
 def _primary(faults: Sequence[Any]) -> list[Any]:

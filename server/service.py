@@ -53,7 +53,7 @@ QUOTA_SEEN_S = 5.0
 """How long ago what a key keeps may have been summed up when one more of its answers is to be kept."""
 
 
-class Kept(NamedTuple):
+class Receipt(NamedTuple):
     """Under which id an answer is kept, or a sentence on why it is not; neither where answers are not kept."""
 
     id: str | None = None
@@ -61,10 +61,10 @@ class Kept(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """An answer as it goes out, and whether it is kept."""
+    """An answer as it goes out, and under which id it is kept."""
 
     json: bytes
-    kept: Kept
+    receipt: Receipt
 
 
 class Service:
@@ -103,8 +103,8 @@ class Service:
         """
         await self.check_here(question, photos or {})
         conditions = await self.conditions(question)
-        asked = (ASKER.get(), question, conditions)  # how soon an answer comes tells no key what another one asked
-        json = await self.answer_cache.get(asked, partial(self.work_out, question, photos))
+        cache_key = (ASKER.get(), question, conditions)  # how soon an answer comes tells no key what another one asked
+        json = await self.answer_cache.get(cache_key, partial(self.work_out, question, photos))
         return Answered(json, await self.keep(question, conditions, json))  # also if remembered: it is the newest again
 
     async def check_here(self, question: Request[Any], brought: Mapping[str, bytes]) -> None:
@@ -113,8 +113,8 @@ class Service:
         Raises:
             NotFound: something is not.
         """
-        asked, samples = question.model_dump(mode="json"), self.shelf.photos.samples
-        if ASKER.get() or any(name not in brought and name not in samples for name in named_photos(asked)):
+        fields, samples = question.model_dump(mode="json"), self.shelf.photos.samples
+        if ASKER.get() or any(name not in brought and name not in samples for name in named_photos(fields)):
             await run_in_threadpool(self.shelf.check, question, brought)
 
     async def conditions(self, question: Request[Any]) -> Conditions:
@@ -123,29 +123,29 @@ class Service:
             return self._provenance.conditions(question)
         return await run_in_threadpool(self._provenance.conditions, question)
 
-    async def keep(self, question: Request[Any], conditions: Conditions, report: bytes) -> Kept:
+    async def keep(self, question: Request[Any], conditions: Conditions, report: bytes) -> Receipt:
         """Keep an answer. Its id is given only when the database has it, for an id is a promise."""
         if (asked_by := account()) is not None and asked_by.quota_bytes is not None:
             try:
                 await run_in_threadpool(self.check_quota, len(report), QUOTA_SEEN_S)
             except QuotaExceeded as error:
-                return Kept(obstacle=str(error))
+                return Receipt(obstacle=str(error))
         keep = partial(self.archive.keep, question, conditions, report)
         written = keep() if len(report) <= SHORT else await run_in_threadpool(keep)
         if written is None:
-            return Kept()
+            return Receipt()
         slow = self._database_slow and not written.done()
         try:
             # Shielded, because others may wait for the same answer when this client hangs up.
             waiting = asyncio.shield(asyncio.wrap_future(written))
-            kept = Kept(await asyncio.wait_for(waiting, 0.0 if slow else KEPT_WITHIN_S))
+            receipt = Receipt(await asyncio.wait_for(waiting, 0.0 if slow else KEPT_WITHIN_S))
         except TimeoutError:
             self._database_slow = True
             written.add_done_callback(lambda _: setattr(self, "_database_slow", False))
-            return Kept(obstacle=f"The database took longer than {KEPT_WITHIN_S:g} s, so no id is promised.")
+            return Receipt(obstacle=f"The database took longer than {KEPT_WITHIN_S:g} s, so no id is promised.")
         except AttentionError as error:
-            return Kept(obstacle=str(error))
-        return kept
+            return Receipt(obstacle=str(error))
+        return receipt
 
     async def work_out(self, question: Request[Any], photos: Mapping[str, bytes] | None = None) -> bytes:
         """The report of a quick question as JSON, worked out now.

@@ -44,7 +44,7 @@ def court(request: CourtRequest, lab: AnyLab) -> CourtReport:
 
 def hear(counter: Counter, rows: tuple[CountedOperation, ...]) -> Witness:
     """What a counter whose rule is restated reports for some rows, and how that differs from their ledger."""
-    added, counted = counter.sums(rows), counter.kept(rows)
+    added, counted = counter.sums(rows), counter.reported_rows(rows)
     macs, total = sum(row.macs for row in rows), sum(added.values())
     missed = counter.misses(counted)
     unseen, repeated = sum(row.macs for row in missed), macs - sum(row.macs for row in counted)

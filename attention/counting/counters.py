@@ -41,14 +41,14 @@ class Counter:
     notes: dict[Kind, str]
     last_call: bool = False
 
-    def kept(self, rows: Sequence[CountedOperation]) -> Sequence[CountedOperation]:
+    def reported_rows(self, rows: Sequence[CountedOperation]) -> Sequence[CountedOperation]:
         """The rows that end up in its report."""
         return list({(row.layer, row.operation): row for row in rows}.values()) if self.last_call else rows
 
     def sums(self, rows: Sequence[CountedOperation]) -> Added:
         """Sums of what this counter adds for all operations, by kind."""
         total: Added = {}
-        for row in self.kept(rows):
+        for row in self.reported_rows(rows):
             for kind, amount in self.add(row).items():
                 total[kind] = total.get(kind, 0) + amount
         return total

@@ -55,7 +55,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Kept:
+class IntakeRecord:
     """An inventory as it is kept, with the state of the data set's folder and of all its files when it was taken."""
 
     state: str
@@ -218,7 +218,7 @@ class DataFolder:
         path = self.path(name)
         if path is None:
             raise NotFound(f"There is no data set {name!r}.")
-        record = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
+        record = _intake_record(self.file_store, _stem(name), json.dumps(self.state(name)))
         current = record.intake if record is not None and record.files == self._files(name) else None
         if current is not None and choices in (None, current.inventory.choices):
             return current
@@ -254,7 +254,7 @@ class DataFolder:
         """
         entries = self.changeable(name)
         self.check_free(new)
-        record = _kept(self.file_store, _stem(name), json.dumps(self.state(name)))
+        record = _intake_record(self.file_store, _stem(name), json.dumps(self.state(name)))
         ending = entries[0].last.removeprefix(_stem(entries[0].last))
         try:
             self.file_store.move(entries[0].name, f"datasets/{new}{ending}")
@@ -314,7 +314,7 @@ class DataFolder:
         # A store of objects knows no time of a folder.
         created = datetime.fromtimestamp(entry.changed / 1e9, UTC) if entry.changed else None
         listed = replace(listed, created=created, shipped=store is SHIPPED)
-        record = _kept(self.file_store, name, state)
+        record = _intake_record(self.file_store, name, state)
         if record is None:
             return listed
         about = record.intake.inventory
@@ -328,7 +328,7 @@ def _sidecar(name: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _read_sidecar(file_store: FileStore, name: str, changed: int) -> Kept | None:
+def _read_sidecar(file_store: FileStore, name: str, changed: int) -> IntakeRecord | None:
     """What is kept of a data set; None if nothing is, or if it is damaged."""
     try:
         sidecar = json.loads(file_store.read(_sidecar(name)))
@@ -338,12 +338,12 @@ def _read_sidecar(file_store: FileStore, name: str, changed: int) -> Kept | None
         )
         used = PixelRange(**sidecar["used"]) if sidecar["used"] else None
         intake = Intake(Inventory.model_validate(sidecar["inventory"]), records, used)
-        return Kept(sidecar["state"], sidecar["files"], intake)
+        return IntakeRecord(sidecar["state"], sidecar["files"], intake)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
-def _kept(file_store: FileStore, name: str, state: str) -> Kept | None:
+def _intake_record(file_store: FileStore, name: str, state: str) -> IntakeRecord | None:
     """Read the kept inventory of a data set; None if there is none, or if its files changed since it was taken."""
     try:
         record = _read_sidecar(file_store, name, hash(tuple(file_store.state(_sidecar(name)))))

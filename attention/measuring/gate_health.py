@@ -39,7 +39,7 @@ class GateWatch:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._gates: WatchedGates | None = None
-        self._kept: dict[str, _Kept] = {}
+        self._moments: dict[str, _GateMoments] = {}
         self._fired: dict[str, Tensor] = {}
 
     @torch.no_grad()
@@ -47,16 +47,16 @@ class GateWatch:
         """Run some images (B, 3, H, W), keep what their gates did, and give what the model gave."""
         if self._gates is None:
             self._gates = watch(self._model, images[:1])
-            self._kept = {gate.path: _Kept(gate) for gate in self._gates}
+            self._moments = {gate.path: _GateMoments(gate) for gate in self._gates}
         with capture(self._model, gates=self._gates) as weights, self._hidden(self._gates):
             output: Tensor = self._model(images)
-        for path, kept in self._kept.items():
-            kept.add(weights[path])
+        for path, moments in self._moments.items():
+            moments.add(weights[path])
         return output
 
     def gates(self) -> tuple[GateHealth, ...]:
         """Every gate over the images so far."""
-        return tuple(kept.health(path) for path, kept in self._kept.items())
+        return tuple(moments.health(path) for path, moments in self._moments.items())
 
     def layers(self) -> tuple[LayerHealth, ...]:
         """Every layer before a ReLU over the images so far."""
@@ -106,7 +106,7 @@ class _Relus(TorchFunctionMode):
         return result
 
 
-class _Kept:
+class _GateMoments:
     """Moments over images, and smallest and largest weight, of each unit of one gate."""
 
     def __init__(self, gate: WatchedGate) -> None:

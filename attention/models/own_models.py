@@ -60,7 +60,7 @@ def renewed(cache: C) -> C:
     return cache
 
 
-class Kept(Generic[T]):
+class CachedAttribute(Generic[T]):
     """Decorator: a method becomes an attribute that is found out once, and no lock is held meanwhile.
 
     `functools.cached_property` of Python 3.11 holds one for all objects of a class, so that a builder which asks for
@@ -103,7 +103,7 @@ class OwnModel:
     limited: bool = True
     source: str = ""
 
-    @Kept
+    @CachedAttribute
     def module(self) -> nn.Module:
         """The model itself; what is built of it is a copy.
 
@@ -136,7 +136,7 @@ class OwnModel:
             )
         return made
 
-    @Kept
+    @CachedAttribute
     def measured(self) -> Measured:
         """What one pass of a copy shows.
 
@@ -147,7 +147,7 @@ class OwnModel:
         seen = _soon(f"A pass of {self.name!r}", lambda: measure(model, size)) if self.limited else measure(model, size)
         return seen if self.outputs is None else replace(seen, outputs=self.outputs)
 
-    @Kept
+    @CachedAttribute
     def input_size(self) -> Size:
         """Height and width of the input in pixels: as said, else by its preprocessing, else by the model itself."""
         if self.size is not None:
@@ -159,7 +159,7 @@ class OwnModel:
                 return read_size(tuple(about["input_size"][-2:]))
         return stated_size(self.module) or SIDE
 
-    @Kept
+    @CachedAttribute
     def fingerprint(self) -> str:
         """A hash of where the model is from, its modules and its weights: the same in every process."""
         digest = hashlib.sha256(f"{self.source}\n{self.module}".encode())

@@ -18,14 +18,14 @@ R = TypeVar("R", bound=Plain)
 FOLDER = Path(__file__).parent
 
 
-def every() -> Mapping[str, StoredReport]:
+def all_reports() -> Mapping[str, StoredReport]:
     """Id -> report, of all that come along."""
     return _read(FOLDER)
 
 
 def of(question: type[Request[R]]) -> Iterator[tuple[StoredReport, R]]:
     """Every report on a kind of question that comes along: as it is stored, and typed."""
-    for stored in every().values():
+    for stored in all_reports().values():
         if stored.analysis == question.analysis:
             yield stored, question.report.model_validate(stored.report)  # type: ignore[misc]
 

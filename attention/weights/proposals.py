@@ -89,7 +89,7 @@ def _plain_networks(there: Mapping[str, Shape], skeleton: Skeleton, variant: Var
         with suppress(AttentionError, TypeError):
             usual = Variant(backbone=name)
             yield usual
-            network_shapes = _known(usual, skeleton).shapes
+            network_shapes = _plain_shapes(usual, skeleton).shapes
             names = set(key_names.translate(there, network_shapes, None).names.values())
             if {parameter for parameter in network_shapes if not _of_options(parameter)} <= names:
                 for choice in _backbone_options(name, there):
@@ -135,7 +135,7 @@ def _first_width(name: str, chosen: tuple[tuple[str, OptionValue], ...]) -> int:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _PlainShapes:
     """What a plain network consists of: shapes by name, and the path of its classifier."""
 
     shapes: Mapping[str, Shape]
@@ -144,9 +144,9 @@ class _Known:
 
 @renewed
 @lru_cache(maxsize=64)
-def _known(plain: Variant, skeleton: Skeleton) -> _Known:
+def _plain_shapes(plain: Variant, skeleton: Skeleton) -> _PlainShapes:
     model = skeleton(plain)
-    return _Known({name: tuple(value.shape) for name, value in model.state_dict().items()}, classifier(model))
+    return _PlainShapes({name: tuple(value.shape) for name, value in model.state_dict().items()}, classifier(model))
 
 
 def _of_backbone(
@@ -157,7 +157,7 @@ def _of_backbone(
     None if a tensor of the network is missing or has another shape.
     """
     try:
-        plain_network = _known(plain, skeleton)
+        plain_network = _plain_shapes(plain, skeleton)
     except (AttentionError, TypeError):
         return None
     translation = key_names.translate(there, plain_network.shapes, None)

@@ -99,14 +99,14 @@ def caveats(sentences: Iterable[str], label: Mapping[str, str] = MappingProxyTyp
     Args:
         label: short name of a network -> what the page calls it.
     """
-    every = [relabelled(translated(sentence), label) for sentence in dict.fromkeys(sentences)]
-    if len(every) <= FEW:
-        for sentence in every:
+    texts = [relabelled(translated(sentence), label) for sentence in dict.fromkeys(sentences)]
+    if len(texts) <= FEW:
+        for sentence in texts:
             st.caption(f":material/info: {sentence}")
     else:
-        title = say("%(count)s things to know before reading this", count=len(every))
+        title = say("%(count)s things to know before reading this", count=len(texts))
         with st.expander(title, icon=":material/info:"):
-            st.markdown("\n".join(f"- {sentence}" for sentence in every))
+            st.markdown("\n".join(f"- {sentence}" for sentence in texts))
 
 
 FILES: Mapping[Form, tuple[str, str, str]] = {

@@ -164,14 +164,14 @@ def hue(name: str) -> str:
 
 def colours(names: Iterable[str], labels: Iterable[str] | None = None) -> alt.Scale:
     """Labels of networks -> the colours of their modules."""
-    every = list(names)
-    return alt.Scale(domain=list(labels) if labels is not None else every, range=[hue(name) for name in every])
+    series = list(names)
+    return alt.Scale(domain=list(labels) if labels is not None else series, range=[hue(name) for name in series])
 
 
 def shapes(names: Iterable[str], labels: Iterable[str] | None = None) -> alt.Scale:
     """Labels of networks -> the marks of their modules."""
-    every = list(names)
-    return alt.Scale(domain=list(labels) if labels is not None else every, range=[look(name).mark for name in every])
+    series = list(names)
+    return alt.Scale(domain=list(labels) if labels is not None else series, range=[look(name).mark for name in series])
 
 
 # ---------------------------------------------------------------- scales

@@ -49,7 +49,7 @@ def in_lists(names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def said(name: str) -> str:
+def network_label(name: str) -> str:
     """What people call a network that is named alone: ``ECA · ResNet-20``."""
     return _label(name, host=True)
 

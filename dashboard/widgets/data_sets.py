@@ -46,11 +46,11 @@ def data_set() -> DataSet | None:
 
 def described(data: DataSet) -> str:
     """What a data set is, in a line."""
-    said = [data.kind]
+    phrases = [data.kind]
     if data.images is not None:
-        said.append(say("%(images)s images", images=f"{data.images:,}"))
+        phrases.append(say("%(images)s images", images=f"{data.images:,}"))
     if data.classes:
-        said.append(
+        phrases.append(
             say(
                 "%(classes)s classes: %(words)s%(value)s",
                 classes=len(data.classes),
@@ -59,8 +59,8 @@ def described(data: DataSet) -> str:
             )
         )
     if data.split is False:
-        said.append(say("no split of its own"))
-    return ", ".join(said) + "."
+        phrases.append(say("no split of its own"))
+    return ", ".join(phrases) + "."
 
 
 def upload() -> None:
@@ -91,13 +91,13 @@ def upload() -> None:
         same = re.compile(rf"{re.escape(name.strip())}(-[0-9a-f]{{8}})?")  # with keys, a name ends with its owner's id
         there = any(data.own and not data.shipped and same.fullmatch(data.name) for data in room.datasets)
         replace = there and st.toggle(say("Replace the data set of this name"), key="zip.replace")
-        seen, asked = f"zip.seen.{file.file_id}", None
-        if seen in st.session_state:
-            show(st.session_state[seen])
-            asked = choose(st.session_state[seen], f"zip.{file.file_id}")
-        label = say("Upload") if asked is None else say("Keep it so")
+        state_key, choices = f"zip.seen.{file.file_id}", None
+        if state_key in st.session_state:
+            show(st.session_state[state_key])
+            choices = choose(st.session_state[state_key], f"zip.{file.file_id}")
+        label = say("Upload") if choices is None else say("Keep it so")
         keep = st.button(label, type="primary", key="zip.send", disabled=not name.strip())
-        if keep and not _sent(name, file, asked, seen, replace):
+        if keep and not _sent(name, file, choices, state_key, replace):
             st.rerun()
 
 
@@ -177,7 +177,7 @@ def read_so_far(reading: Reading) -> str:
     return say("%(read)s of %(images)s images read", read=f"{reading.read:,}", images=f"{reading.images:,}")
 
 
-def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str, replace: bool) -> bool:
+def _sent(name: str, file: IO[bytes], choices: Choices | None, state_key: str, replace: bool) -> bool:
     """Send an archive; False if its inventory came back to be looked at, because something was guessed or is bad."""
     client = connect.client()
     try:
@@ -186,23 +186,25 @@ def _sent(name: str, file: IO[bytes], asked: Choices | None, seen: str, replace:
             st.spinner(say("Uploading, and reading it through once …")),
             read_with_progress(name),
         ):
-            if asked is None or asked != st.session_state[seen].choices:
-                about = client.upload_dataset(name, archive, asked or AS_FOUND, dry_run=True, replace=replace).inventory
-                if about is not None and (about.problems or (about.guesses and asked is None)):
-                    st.session_state[seen] = about
+            if choices is None or choices != st.session_state[state_key].choices:
+                about = client.upload_dataset(
+                    name, archive, choices or AS_FOUND, dry_run=True, replace=replace
+                ).inventory
+                if about is not None and (about.problems or (about.guesses and choices is None)):
+                    st.session_state[state_key] = about
                     return False
                 archive.seek(0)
-            kept = client.upload_dataset(name, archive, asked or AS_FOUND, replace=replace)
+            data = client.upload_dataset(name, archive, choices or AS_FOUND, replace=replace)
     except ServiceError as error:
         st.error(explained(error), icon=":material/error:")
     else:
-        st.session_state["data"] = kept.name
-        st.session_state.pop(seen, None)
+        st.session_state["data"] = data.name
+        st.session_state.pop(state_key, None)
         st.success(
-            say("%(name)s is there: %(described)s", name=kept.name, described=described(kept)), icon=":material/check:"
+            say("%(name)s is there: %(described)s", name=data.name, described=described(data)), icon=":material/check:"
         )
-        if kept.inventory is not None:
-            show(kept.inventory)
+        if data.inventory is not None:
+            show(data.inventory)
     return True
 
 

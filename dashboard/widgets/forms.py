@@ -56,11 +56,11 @@ def variants(
 
     The choice is kept in the address of the page, so that a link shows the same.
     """
-    linked.start(key, [variant.name for variant in default], lambda said: said)
+    linked.start(key, [variant.name for variant in default], lambda texts: texts)
     st.session_state[key] = list(dict.fromkeys(_canonical(name) for name in st.session_state[key]))
-    own = [f"{entry.name}/none" for entry in catalog.own_models if entry.problem is None]
-    known = [entry.name for entry in catalog.shipped] + own + [variant.name for variant in default]
-    offered = list(dict.fromkeys(known + st.session_state[key]))
+    own_networks = [f"{entry.name}/none" for entry in catalog.own_models if entry.problem is None]
+    offered_first = [entry.name for entry in catalog.shipped] + own_networks + [variant.name for variant in default]
+    offered = list(dict.fromkeys(offered_first + st.session_state[key]))
     called = words.in_lists(offered)
     names = st.multiselect(
         label or say("Networks"),
@@ -90,7 +90,7 @@ def variants(
 
 def network(catalog: Catalog, names: Sequence[str], key: str) -> Variant | None:
     """One network of a list, the first at the beginning, or any by its short name. It stands in the page's address."""
-    linked.start(key, names[0], lambda said: said[0] or None)
+    linked.start(key, names[0], lambda texts: texts[0] or None)
     offered = list(dict.fromkeys([*names, st.session_state[key] or names[0]]))
     called = words.in_lists(offered)
     name = st.selectbox(
@@ -115,11 +115,11 @@ def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str
     """The variants in the names of today; what is called otherwise now is said."""
     backbones, modules = ([entry.names for entry in shelf] for shelf in (catalog.backbones, catalog.modules))
     current, faults = [], list(problems)
-    for asked in chosen:
-        for renaming in renamings(asked, backbones, modules):
+    for written in chosen:
+        for renaming in renamings(written, backbones, modules):
             st.warning(renaming)
         try:
-            current.append(canonical(asked, backbones, modules))
+            current.append(canonical(written, backbones, modules))
         except AttentionError as error:
             faults.append(explained(error))
     return current, faults
@@ -217,9 +217,9 @@ def _placement(catalog: Catalog, backbone: BackboneEntry, key: str) -> Placement
 
 def position(column: DeltaGenerator, catalog: Catalog, backbone: BackboneEntry, key: str) -> str:
     """A picker for the places that a backbone has."""
-    known = [name for name in catalog.placements if name in backbone.positions or name == "published"]
-    about = "  \n".join(f"**{name}** {translated(catalog.placements[name])}" for name in known)
-    return str(column.selectbox(say("Position"), known, key=f"{key}.position", help=about, persist_state="session"))
+    positions = [name for name in catalog.placements if name in backbone.positions or name == "published"]
+    about = "  \n".join(f"**{name}** {translated(catalog.placements[name])}" for name in positions)
+    return str(column.selectbox(say("Position"), positions, key=f"{key}.position", help=about, persist_state="session"))
 
 
 def about_module(module: ModuleEntry, backbone: BackboneEntry) -> None:
@@ -275,19 +275,19 @@ def _named(kind: Mapping[str, Any]) -> list[OptionValue]:
 
 def _free(label: str, kind: Mapping[str, Any], default: Any, about: str | None, key: str) -> OptionValue | None:
     low, high = kind.get("minimum", kind.get("exclusiveMinimum")), kind.get("maximum", kind.get("exclusiveMaximum"))
-    kept: dict[str, Any] = {"help": about, "key": key, "persist_state": "session"}
+    settings: dict[str, Any] = {"help": about, "key": key, "persist_state": "session"}
     match kind.get("type"):
         case "boolean":
-            return bool(st.checkbox(label, value=bool(default), **kept))
+            return bool(st.checkbox(label, value=bool(default), **settings))
         case "integer":
             start = default if isinstance(default, int) else 3 if _within(3, low, high) else low
-            whole: int = st.number_input(label, low, high, start, step=1, **kept)
+            whole: int = st.number_input(label, low, high, start, step=1, **settings)
             return whole
         case "number":
             least, most = (None if limit is None else float(limit) for limit in (low, high))
-            return float(st.number_input(label, least, most, float(default or 0), format="%g", **kept))
+            return float(st.number_input(label, least, most, float(default or 0), format="%g", **settings))
         case _:
-            text = st.text_input(label, "" if default is None else str(default), **kept).strip()
+            text = st.text_input(label, "" if default is None else str(default), **settings).strip()
             return read_value(text) if text else None
 
 

@@ -25,8 +25,8 @@ def network(catalog: Catalog, key: str = "network") -> Variant | None:
     """One network with attention: a shipped one, or any by its short name. It stands in the page's address."""
     shipped = [entry.name for entry in catalog.shipped if entry.card.variant.attention]
     first = next((name for name in shipped if f"/{DEFAULT}?" in name), shipped[0] if shipped else DEFAULT)
-    own = [f"{entry.name}/none" for entry in catalog.own_models if entry.gates]
-    variant = forms.network(catalog, [first, *shipped, *own], key)
+    own_networks = [f"{entry.name}/none" for entry in catalog.own_models if entry.gates]
+    variant = forms.network(catalog, [first, *shipped, *own_networks], key)
     if variant is not None and variant.attention is None and not OF_OTHERS & variant.backbone_options.keys():
         st.error(
             say(
@@ -46,7 +46,7 @@ def network_and_images() -> tuple[Variant, Pictures] | None:
 
 def described(request: DiagnoseRequest | FoldRequest | SweepRequest) -> str:
     """A question about one network's gates on images, in a line."""
-    return f"**{words.said(request.variant.name)}** · {request.images.data or say('photos')}"
+    return f"**{words.network_label(request.variant.name)}** · {request.images.data or say('photos')}"
 
 
 def images(data: DataSet, start: int = 1000, why: str = PAIRED) -> int:

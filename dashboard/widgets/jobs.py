@@ -78,7 +78,7 @@ def open_job(job_id: str) -> None:
     address.write(ADDRESS, [job_id] if job_id else [])
 
 
-def asked(request: Request[Any], stopped: bool = False) -> Job | None:
+def newest_of(request: Request[Any], stopped: bool = False) -> Job | None:
     """The newest job of this very question: a page that asks by its address.
 
     Args:
@@ -142,7 +142,7 @@ def answered(request: Request[R], many: bool, what: str, show: Callable[[R, bool
             report = connect.ask(request)
         show(report, True)
         return report
-    job, key = asked(request, stopped=True), request.analysis
+    job, key = newest_of(request, stopped=True), request.analysis
     if job is not None and not job.ended:
         follow(job, lambda now: _running(request, now, show), f"cancel.{key}")
         return None

@@ -88,7 +88,7 @@ def choice(
         state: the session's key where the options depend on another choice, so that each set has a memory of its own.
     """
     state = state or key
-    start(key, default, lambda said: said[0] if _there(said, options) else None, state)
+    start(key, default, lambda texts: texts[0] if _there(texts, options) else None, state)
     if st.session_state[state] not in options:
         st.session_state[state] = default
     kind = {} if _is(widget, "selectbox") else {"required": True}
@@ -109,7 +109,7 @@ def choices(
 ) -> tuple[str, ...]:
     """Several of some options, in the order in which they were chosen."""
     state = state or key
-    start(key, list(default), lambda said: _there(said, options) or None, state)
+    start(key, list(default), lambda texts: _there(texts, options) or None, state)
     st.session_state[state] = [value for value in st.session_state[state] if value in options]
     kind: dict[str, Any] = {"select_all": False} if _is(widget, "multiselect") else {"selection_mode": "multi"}
     picked = widget(label, list(options), key=state, persist_state="session", **kind, **_labels(options), **more)
@@ -129,9 +129,9 @@ def number(
 ) -> Any:
     """A number within limits, or None where ``default`` is None and the field is empty."""
 
-    def read(said: list[str]) -> float | None:
+    def read(texts: list[str]) -> float | None:
         try:
-            value = type(low)(said[0])
+            value = type(low)(texts[0])
         except ValueError:
             return None
         return min(max(value, low), high)
@@ -150,9 +150,9 @@ def size(
 ) -> Size | None:
     """The size of an input, a side or height and width; None where ``default`` is None and the field is empty."""
 
-    def read(said: list[str]) -> str | None:
+    def read(texts: list[str]) -> str | None:
         try:
-            return str(short_size(read_size(said[0])))
+            return str(short_size(read_size(texts[0])))
         except ValueError:
             return None
 
@@ -171,20 +171,20 @@ def size(
 
 def switch(widget: Callable[..., Any], label: str, key: str, default: bool = False, **more: Any) -> bool:
     """A switch; the address says 1 or 0."""
-    start(key, default, lambda said: said[0] == "1" if said[0] in ("0", "1") else None)
+    start(key, default, lambda texts: texts[0] == "1" if texts[0] in ("0", "1") else None)
     chosen = bool(widget(label, key=key, persist_state="session", **more))
     write(key, [] if chosen == default else [str(int(chosen))])
     return chosen
 
 
-def _there(said: Sequence[str], options: Mapping[Any, str] | Sequence[str]) -> list[str]:
+def _there(texts: Sequence[str], options: Mapping[Any, str] | Sequence[str]) -> list[str]:
     """The words that are options; of each other one it is said once that it is not here."""
-    for word in said:
+    for word in texts:
         if word not in options:
             near = get_close_matches(word, list(options), 1)
             label = _label(options, near[0]) if near else ""
             st.warning(missing(word, label), icon=":material/link_off:")
-    return [word for word in said if word in options]
+    return [word for word in texts if word in options]
 
 
 def missing(word: str, near: str = "") -> str:

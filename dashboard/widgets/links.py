@@ -18,9 +18,9 @@ def register(pages: Mapping[str, st.Page]) -> None:
 
 def to(address: str, label: str, icon: str | None = None, parameters: Parameters | None = None) -> None:
     """Draw a link to a page, with what its address is to say; a page that runs by itself has plain links."""
-    page, said = st.session_state.get(PAGES, {}).get(address), dict(parameters or {})
+    page, fields = st.session_state.get(PAGES, {}).get(address), dict(parameters or {})
     if page is None:
-        query = urlencode(said, doseq=True)
+        query = urlencode(fields, doseq=True)
         st.markdown(f"[{label}](/{address}{'?' if query else ''}{query})")
     else:
-        st.page_link(page, label=label, icon=icon, query_params=said)
+        st.page_link(page, label=label, icon=icon, query_params=fields)

@@ -86,7 +86,7 @@ def shipped(catalog: Catalog) -> dict[str, Offer]:
     for entry in catalog.shipped:
         by_data.setdefault(entry.card.data, []).append(Variant.parse(entry.name))
     shelf = {theme.PLAIN, *(entry.name for entry in catalog.modules)}
-    known = [module for module in theme.MODULES if module in shelf]
+    module_names = [module for module in theme.MODULES if module in shelf]
     offers = {}
     for data in sorted(by_data, key=lambda data: by_data[data][0].backbone != BARE["backbone"]):
         networks = sorted(
@@ -95,7 +95,9 @@ def shipped(catalog: Catalog) -> dict[str, Offer]:
         offer = _offer([(network, network.name.partition("?")[0].partition("/")[2]) for network in networks])
         host = networks[0].plain
         fresh = {
-            module: host.model_copy(update={"attention": module}) for module in known if module not in offer.variants
+            module: host.model_copy(update={"attention": module})
+            for module in module_names
+            if module not in offer.variants
         }
         key = re.sub(r"\W+", "-", data.casefold()).strip("-")
         offers[key] = replace(offer, variants={**offer.variants, **fresh}, title=data)

@@ -80,7 +80,7 @@ def start(stored: dict[str, Image], key: str, first: int) -> None:
             )
         )
     samples = [image.id for image in stored.values() if image.sample][:first]
-    linked.start(key, samples, lambda said: [id for id in said if id in stored] or None)
+    linked.start(key, samples, lambda texts: [id for id in texts if id in stored] or None)
     uploads: list[str] = st.session_state.setdefault(UPLOADS, [])
     uploads += [id for id in st.session_state[key] if id in stored and not stored[id].sample and id not in uploads]
 
@@ -93,28 +93,28 @@ def upload(stored: dict[str, Image], key: str) -> None:
         label_visibility="collapsed",
         help=say("JPEG, PNG, WebP, TIFF, … up to 20 MB each. They are stored by the API under their content's hash."),
     )
-    seen: dict[str, Image | str] = st.session_state.setdefault("seen_uploads", {})
-    fresh = [file for file in files if file.file_id not in seen]
+    outcomes: dict[str, Image | str] = st.session_state.setdefault("seen_uploads", {})
+    fresh = [file for file in files if file.file_id not in outcomes]
     for file in fresh[: most()]:
         with st.spinner(say("Uploading %(name)s …", name=file.name)):
             try:
-                seen[file.file_id] = connect.client().upload(file.name, file.getvalue())
+                outcomes[file.file_id] = connect.client().upload(file.name, file.getvalue())
             except ServiceError as error:
-                seen[file.file_id] = f"{file.name}: {explained(error)}"
+                outcomes[file.file_id] = f"{file.name}: {explained(error)}"
     for file in fresh[most() :]:
-        seen[file.file_id] = say(
+        outcomes[file.file_id] = say(
             "%(name)s: not taken, since %(most)s at once are the most.", name=file.name, most=most()
         )
-    for outcome in (seen[file.file_id] for file in files):
+    for outcome in (outcomes[file.file_id] for file in files):
         if isinstance(outcome, str):
             st.error(outcome)
-    images = [image for file in fresh if isinstance(image := seen[file.file_id], Image)]
+    images = [image for file in fresh if isinstance(image := outcomes[file.file_id], Image)]
     if images:
         stored.update({image.id: image for image in images})
         # A copy of a sample is that sample, which stands in the gallery already.
-        kept = st.session_state.get(UPLOADS, [])
-        own = [image.id for image in images if not image.sample]
-        st.session_state[UPLOADS] = list(dict.fromkeys([*own, *kept]))
+        image_ids = st.session_state.get(UPLOADS, [])
+        new_ids = [image.id for image in images if not image.sample]
+        st.session_state[UPLOADS] = list(dict.fromkeys([*new_ids, *image_ids]))
         st.session_state[key] = list(dict.fromkeys(image.id for image in images))[: most()]
 
 

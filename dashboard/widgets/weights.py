@@ -50,7 +50,7 @@ def _fetch(choice: PublishedChoice) -> None:
         )
     )
     request = FetchRequest(name=choice.name)
-    job = jobs.asked(request, stopped=True)
+    job = jobs.newest_of(request, stopped=True)
     if job is not None and not job.ended:
         jobs.follow(job, lambda now: None, key="fetch.cancel")
         return

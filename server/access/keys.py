@@ -175,8 +175,8 @@ class KeyRing:
         now = self._clock()
         if now >= self._look_at:
             self._look_at = now + LOOK_EVERY_S
-            if (seen := _state(self._path)) != self._seen:
-                self._seen = seen
+            if (state := _state(self._path)) != self._seen:
+                self._seen = state
                 self._read()
         if self._fault is not None:
             raise self._fault

@@ -148,8 +148,8 @@ def _digest(path: Path, size: int, changed: int) -> str:
 def _data_set(folder: DataFolder, name: str) -> str | None:
     """The fingerprint of a data set's files: of a folder, when something last came into or left its folders."""
     try:
-        seen = folder.state(name)
+        state = folder.state(name)
     except (AttentionError, OSError) as error:
         log.debug("No fingerprint of the data set %s: %s", name, error)
         return None
-    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:DIGITS] if seen else None
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:DIGITS] if state else None

@@ -30,9 +30,9 @@ def check_networks(question: Request[Any], settings: Settings) -> None:
     """
     if question.counts_only:
         return
-    asked = question.largest_pass
+    largest = question.largest_pass
     for variant in dict.fromkeys(variants(question)):
-        bill = _bill(variant, asked.size)
+        bill = _bill(variant, largest.size)
         weights = BYTES * (bill.total.parameters + bill.total.buffers)
         if weights > settings.max_network_bytes:
             raise TooLarge(
@@ -40,12 +40,12 @@ def check_networks(question: Request[Any], settings: Settings) -> None:
                 f"networks of up to {_said(settings.max_network_bytes)} are built here. Make it narrower, or ask what "
                 "it costs, which has no limit; the operator can raise ATTENTION_MAX_NETWORK_BYTES."
             )
-        together = asked.images or settings.max_batch_size
-        kept = together * (bill.total.activation_bytes if asked.trains else bill.peak_activation_bytes)
-        if kept > settings.max_pass_bytes:
+        together = largest.images or settings.max_batch_size
+        pass_bytes = together * (bill.total.activation_bytes if largest.trains else bill.peak_activation_bytes)
+        if pass_bytes > settings.max_pass_bytes:
             raise TooLarge(
                 f"A forward pass of {together} images of {write_size(bill.input_size)} pixels through "
-                f"{bill.name} keeps {_said(kept)}{' for training' if asked.trains else ''}; up to "
+                f"{bill.name} keeps {_said(pass_bytes)}{' for training' if largest.trains else ''}; up to "
                 f"{_said(settings.max_pass_bytes)} are taken here. Take smaller images or fewer at once, or another "
                 "network; the operator can raise ATTENTION_MAX_PASS_BYTES."
             )

@@ -18,7 +18,7 @@ from attention.spec import Request
 from server.api.http.openapi import Schemas, problems
 from server.api.http.request_body import read_question
 from server.catalog import title
-from server.service import Kept, service
+from server.service import Receipt, service
 from server.web.bodies import while_connected
 
 REPORT_ID = "Report-Id"
@@ -76,21 +76,21 @@ def _ask(request: type[Request[Any]]) -> Callable[[HTTPRequest], Coroutine[Any, 
         if question.slow:
             return accepted(await service(http).submit(question, photos))
         answer = await while_connected(http, service(http).answer(question, photos))
-        return Response(answer.json, headers=report_links(answer.kept), media_type="application/json")
+        return Response(answer.json, headers=report_links(answer.receipt), media_type="application/json")
 
     return ask
 
 
-def report_links(kept: Kept) -> dict[str, str]:
+def report_links(receipt: Receipt) -> dict[str, str]:
     """The headers that tell of an answer's stored report, or why there is none.
 
     The report with its question, time and conditions describes the answer, so the relation is ``describedby``.
     """
-    if kept.obstacle is not None:
-        return {NOT_KEPT: kept.obstacle.encode("ascii", "replace").decode()}
-    if kept.id is None:
+    if receipt.obstacle is not None:
+        return {NOT_KEPT: receipt.obstacle.encode("ascii", "replace").decode()}
+    if receipt.id is None:
         return {}
-    return {REPORT_ID: kept.id, "Link": f'</v1/reports/{kept.id}>; rel="describedby"'}
+    return {REPORT_ID: receipt.id, "Link": f'</v1/reports/{receipt.id}>; rel="describedby"'}
 
 
 def accepted(job: Job) -> Response:

@@ -55,7 +55,7 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
     ) -> Reports:
         """Answers that were given at once, and finished jobs, newest first; or what comes with the service."""
         if shipped:
-            entries = [_shipped_entry(stored, requests) for stored in shipped_reports.every().values()]
+            entries = [_shipped_entry(stored, requests) for stored in shipped_reports.all_reports().values()]
             return Reports(reports=page.by_name(entries, lambda entry: entry.id))
         newest = page.newest(partial(_newest, service, requests), lambda entry: (entry.created, entry.id))
         return Reports(reports=_marked(service, newest))
@@ -139,9 +139,9 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
             return accepted(await service.submit(question, brought))
         now = await while_connected(http, service.work_out(question, brought))
         conditions = await service.conditions(question)
-        kept = await service.keep(question, conditions, now)
-        response.headers.update(report_links(kept))
-        return await run_in_threadpool(_compared, stored, Now(kept.id, conditions, now))
+        receipt = await service.keep(question, conditions, now)
+        response.headers.update(report_links(receipt))
+        return await run_in_threadpool(_compared, stored, Now(receipt.id, conditions, now))
 
 
 def _form() -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _shipped(report_id: str) -> StoredReport:
     Raises:
         NotFound: none of that id does.
     """
-    stored = shipped_reports.every().get(report_id)
+    stored = shipped_reports.all_reports().get(report_id)
     if stored is None:
         raise NotFound(f"No report {report_id[:100]!r} comes along. GET /v1/reports?shipped=true lists those that do.")
     return stored
@@ -276,7 +276,7 @@ def _compared(stored: StoredReport, now: Now) -> AskedAgain:
     """Compare a stored report with the answer of today, value by value."""
     changed = changes(stored.conditions, now.conditions)
     comparison = differences(stored.report, loads(now.report))
-    told = AskedAgain(
+    answer = AskedAgain(
         same=comparison.count == 0,
         sentence=_sentence(stored, changed, comparison),
         before=stored.id,
@@ -286,21 +286,21 @@ def _compared(stored: StoredReport, now: Now) -> AskedAgain:
         within_tolerance=not comparison.count or (comparison.rounding and bool(now.conditions.tolerance)),
         differences=comparison.shown,
     )
-    return told
+    return answer
 
 
 def _sentence(stored: StoredReport, changed: tuple[Difference, ...], comparison: ReportChanges) -> str:
     """What a comparison found, in words."""
     since = "; ".join(f"{change.path} was {change.before} and is {change.after}" for change in changed)
     if stored.conditions is None:
-        known = "Under which conditions a job ran is not recorded beside its report."
+        about_conditions = "Under which conditions a job ran is not recorded beside its report."
     else:
-        known = f"What changed: {since}." if since else "Nothing that is recorded beside it has changed."
+        about_conditions = f"What changed: {since}." if since else "Nothing that is recorded beside it has changed."
     if not comparison.count:
-        return f"The same answer. {known}"
+        return f"The same answer. {about_conditions}"
     first = comparison.shown[0]
     many = "One value differs" if comparison.count == 1 else f"{comparison.count:,} values differ"
-    sentence = f"{many}, first of all {first.path}: it was {first.before!r} and is {first.after!r}. {known}"
+    sentence = f"{many}, first of all {first.path}: it was {first.before!r} and is {first.after!r}. {about_conditions}"
     if comparison.rounding and not since:
         sentence += " All are as close as rounding: in company of other images, a forward pass sums in another order."
     return sentence

@@ -93,7 +93,7 @@ class CancellationToken:
                 future.cancel()  # does nothing to those that are done
 
 
-def _unseen(size: int, seconds: float) -> None:
+def _ignored(size: int, seconds: float) -> None:
     """Do nothing, where no caller wants to know of batches."""
 
 
@@ -120,7 +120,7 @@ class MicroBatcher(Generic[K, T, R]):
             makes it untrue calls `look`.
         max_queue: how many items may wait; more are refused with Overloaded.
         name: the thread's name, as a stack dump shows it.
-        seen: told of each batch that was run: how many items it had, and how many seconds it took.
+        on_batch: called after each batch that was run: how many items it had, and how many seconds it took.
     """
 
     def __init__(
@@ -132,10 +132,10 @@ class MicroBatcher(Generic[K, T, R]):
         more_to_come: Callable[[], bool] = _none_expected,
         max_queue: int = 1024,
         name: str = "batcher",
-        seen: Callable[[int, float], None] = _unseen,
+        on_batch: Callable[[int, float], None] = _ignored,
     ) -> None:
         self._run = run
-        self._seen = seen
+        self._on_batch = on_batch
         self._max_batch_size = max_batch_size
         self._batch_wait_timeout_s = batch_wait_timeout_s
         self._more_to_come = more_to_come
@@ -286,12 +286,12 @@ class MicroBatcher(Generic[K, T, R]):
                 raise RuntimeError(f"A batch of {len(members)} items gave {len(results)} results.")
         except BaseException as error:  # whatever it is, a caller waits for it
             if len(members) == 1:
-                self._seen(len(members), time.monotonic() - started)
+                self._on_batch(len(members), time.monotonic() - started)
                 members[0].future.set_exception(error)
             else:
                 for member in members:
                     self._answer(key, [member])
         else:
-            self._seen(len(members), time.monotonic() - started)
+            self._on_batch(len(members), time.monotonic() - started)
             for member, result in zip(members, results, strict=True):
                 member.future.set_result(result)

@@ -85,7 +85,7 @@ class LocalEngine:
             cpu_slots=self._cpu_slots,
             dtype=settings.dtype,
             graphs=settings.records(str(torch_device)),
-            seen=self.metrics.batch,
+            on_batch=self.metrics.batch,
         )
         # Photos are decoded and gates summed up on many threads at once, so each of them gets by with one core.
         self._pool = ThreadPoolExecutor(settings.workers, "analysis", initializer=torch.set_num_threads, initargs=(1,))

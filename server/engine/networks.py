@@ -86,7 +86,7 @@ class Networks:
         cpu_slots: those of the threads that bring images; None is one slot of their own.
         dtype: number format of weights and activations; what comes out is float32 all the same.
         graphs: whether passes without ablations are recorded and replayed; only on CUDA.
-        seen: told of each forward pass: how many images it had, and how many seconds it took.
+        on_batch: called after each forward pass: how many images it had, and how many seconds it took.
 
     Raises:
         InvalidRequest: the device has no such number format, or no graphs.
@@ -105,7 +105,7 @@ class Networks:
         cpu_slots: CpuSlots | None = None,
         dtype: DType = "float32",
         graphs: bool = False,
-        seen: Callable[[int, float], None] = lambda size, seconds: None,
+        on_batch: Callable[[int, float], None] = lambda size, seconds: None,
     ) -> None:
         check_running(device, dtype, graphs)
         self.device = torch.device(device)
@@ -126,7 +126,7 @@ class Networks:
             more_to_come=self._more_to_come,
             max_queue=max_queue,
             name="networks",
-            seen=seen,
+            on_batch=on_batch,
         )
         self._cpu_slots.on_idle = self._batcher.look
 

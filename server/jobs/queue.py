@@ -99,10 +99,10 @@ class JobQueue:
 
     def _work(self, store: Store) -> None:
         while not self._closed:
-            seen = self._changes
+            changes = self._changes
             claim = self._ask(store.jobs.claim_next)
             if claim is None:
-                self._wait(seen, LOOK_EVERY_S)
+                self._wait(changes, LOOK_EVERY_S)
             else:
                 self._run(store, claim)
 
@@ -131,23 +131,23 @@ class JobQueue:
         Thread(target=self._wait_for, args=(worker,), name=f"job-{claim.job_id}", daemon=True).start()
         kill_at: float | None = None
         while not self._closed:
-            seen = self._changes
+            changes = self._changes
             if worker.ended:
                 return
             if kill_at is None and self._ask(lambda: store.jobs.beat(claim)) is False:
                 kill_at = monotonic() + GRACE_S
             if kill_at is not None and monotonic() >= kill_at:
                 return
-            self._wait(seen, LOOK_EVERY_S if kill_at is None else kill_at - monotonic())
+            self._wait(changes, LOOK_EVERY_S if kill_at is None else kill_at - monotonic())
 
     def _wait_for(self, worker: Worker) -> None:
         worker.wait()
         self.look()
 
-    def _wait(self, seen: int, seconds: float) -> None:
+    def _wait(self, changes: int, seconds: float) -> None:
         """Return when something has changed since then, and after so many seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._changes != seen, max(0.0, seconds))
+            self._changed.wait_for(lambda: self._changes != changes, max(0.0, seconds))
 
     def _pause(self, seconds: float) -> None:
         """Return when so much time has passed, or the queue closes."""

@@ -31,14 +31,14 @@ class Watchdog:
 
     def look(self) -> int:
         """Look once, and let jobs that no process works on be queued again, or fail. Gives how many that were."""
-        seen = {}
+        beats_of_jobs = {}
         moved = 0
         for work in self._table.running():
             beats, silent = self._seen.get(work.claim, (work.beats, -1))
             silent = silent + 1 if beats == work.beats else 0
             gone = ended(work.owner)
             if silent < (GONE_LOOKS if gone else self._silent_looks):
-                seen[work.claim] = work.beats, silent
+                beats_of_jobs[work.claim] = work.beats, silent
                 continue
             sentence, logged = "The service ended while this job ran.", "ran when the service last ended"
             if not gone:
@@ -47,5 +47,5 @@ class Watchdog:
             if went := self._table.died(work.claim, sentence, work.beats, "interruption"):
                 log.warning("Job %s %s; it is %s now.", work.claim.job_id, logged, went)
                 moved += 1
-        self._seen = seen
+        self._seen = beats_of_jobs
         return moved

@@ -110,12 +110,12 @@ def findings(environment: Mapping[str, str], try_engine: Callable[[Settings], st
 
 
 def _settings(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    names = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
     strange = [name for name in sorted(environment) if name.upper().startswith(PREFIX)]
-    strange = [name for name in strange if name.upper() not in (*known, *OTHERS)]
+    strange = [name for name in strange if name.upper() not in (*names, *OTHERS)]
     for name in strange:
         meant = get_close_matches(
-            name.upper().removeprefix(PREFIX), [setting.removeprefix(PREFIX) for setting in known], 1
+            name.upper().removeprefix(PREFIX), [setting.removeprefix(PREFIX) for setting in names], 1
         )
         hint = f" Did you mean {PREFIX}{meant[0]}?" if meant else ""
         yield Finding("WARN", "settings", f"Nothing reads {name}.{hint}")
@@ -149,8 +149,8 @@ def _models(settings: Settings) -> Findings:
 
     for name in own_models.read(settings.models):
         try:
-            seen = own_models.get(name).measured
-            yield "OK", f"own(name={name}) takes {write_size(seen.input_size)} pixels and gives {seen.outputs}."
+            model = own_models.get(name).measured
+            yield "OK", f"own(name={name}) takes {write_size(model.input_size)} pixels and gives {model.outputs}."
         except AttentionError as error:
             yield "WARN", str(error)
 
@@ -160,14 +160,14 @@ def _files(settings: Settings) -> Findings:
 
     if settings.files is None:
         return  # they are in the data folder
-    kept = Files(settings.folder, settings.files).file_store
+    file_store = Files(settings.folder, settings.files).file_store
     name, text = f"check/{uuid.uuid4().hex}", b"python -m server check"
-    kept.write(name, text)
+    file_store.write(name, text)
     try:
-        read, listed = kept.read(name), [entry.name for entry in kept.entries("check")]
-        exclusive = _refused(kept, name)
+        read, listed = file_store.read(name), [entry.name for entry in file_store.entries("check")]
+        exclusive = _refused(file_store, name)
     finally:
-        kept.remove(name)
+        file_store.remove(name)
     if read != text or name not in listed:
         yield "FAIL", f"What was written to {settings.files} is not what is read there."
         return
@@ -180,13 +180,13 @@ def _files(settings: Settings) -> Findings:
         )
 
 
-def _refused(kept: FileStore, name: str) -> bool:
+def _refused(file_store: FileStore, name: str) -> bool:
     """Whether a store refuses to make a file that is there."""
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "other"
         other.touch()
         try:
-            kept.create(name, other)
+            file_store.create(name, other)
         except FileExistsError:
             return True
         except AttentionError:

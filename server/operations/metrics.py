@@ -55,25 +55,25 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request has ended."""
-        known = self._counters.get((method, route, status))
-        if known is None:
-            known = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
-            self._counters[method, route, status] = known
-        known[0].inc()
-        known[1].observe(seconds)
+        counters = self._counters.get((method, route, status))
+        if counters is None:
+            counters = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+            self._counters[method, route, status] = counters
+        counters[0].inc()
+        counters[1].observe(seconds)
 
     @contextmanager
     def watching(self, service: Service) -> Iterator[None]:
         """Tell of a service, too, for as long as it runs."""
-        own = _OfService(service)
-        self.registry.register(own)
+        collector = _OfService(service)
+        self.registry.register(collector)
         self.registry.register(service.engine.metrics)
         try:
             yield
         finally:
             self.registry.unregister(service.engine.metrics)
-            self.registry.unregister(own)
-            own.close()
+            self.registry.unregister(collector)
+            collector.close()
 
 
 class _Own(Collector):

@@ -105,8 +105,8 @@ class Store:
                 counted.append((connection.execute(select(func.count()).select_from(table)).scalar_one(), name))
             states = select(func.count(), JobRow.state).group_by(JobRow.state).order_by(JobRow.state)
             jobs = [(count, state) for count, state in connection.execute(states)]
-        kept = [f"{count} {name}{'s' if count != 1 else ''}" for count, name in counted]
-        return ", ".join([*kept, *(f"{count} job{'s' if count != 1 else ''} {state}" for count, state in jobs)])
+        phrases = [f"{count} {name}{'s' if count != 1 else ''}" for count, name in counted]
+        return ", ".join([*phrases, *(f"{count} job{'s' if count != 1 else ''} {state}" for count, state in jobs)])
 
     def check(self) -> None:
         """Ask the database something; whatever is wrong with it is raised."""

@@ -120,8 +120,8 @@ def _sqlite(database: str | None, url: str) -> Engine:
     sizes = {"pool_size": 1, "max_overflow": 0} if in_memory else {"pool_size": 8, "max_overflow": 32}
     if not in_memory and not str(database).startswith("file:"):
         _make_private(Path(str(database)))
-    known = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}
-    engine = create_engine(url, poolclass=QueuePool, connect_args=known, **sizes)
+    arguments = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}
+    engine = create_engine(url, poolclass=QueuePool, connect_args=arguments, **sizes)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:

@@ -34,7 +34,7 @@ from attention.spec import Plain, Request
 from server.store.database import alone, newest_first
 from server.store.kept_jobs import KIND, KeptJobs
 from server.store.owner import this_process
-from server.store.ownership import ASKER, add_owner, seen
+from server.store.ownership import ASKER, add_owner, visible_to_asker
 from server.store.tables import JobRow, ReportRow
 
 MAX_CRASHES = 3
@@ -133,7 +133,7 @@ class JobTable(KeptJobs):
             NotFound: it is not here.
         """
         with self._engine.connect() as connection:
-            query = _JOBS.where(JobRow.id == job_id, seen(KIND, _COLUMNS.id))
+            query = _JOBS.where(JobRow.id == job_id, visible_to_asker(KIND, _COLUMNS.id))
             row = connection.execute(query).mappings().one_or_none()
         if row is None:
             raise no_job(job_id)
@@ -143,12 +143,12 @@ class JobTable(KeptJobs):
         self, limit: int, state: JobState | None = None, after: tuple[datetime, str] | None = None
     ) -> tuple[Job, ...]:
         """Jobs, those that were asked for last first, after a place in this order."""
-        chosen = _JOBS.where(seen(KIND, _COLUMNS.id), *(() if state is None else (JobRow.state == state,)))
+        chosen = _JOBS.where(visible_to_asker(KIND, _COLUMNS.id), *(() if state is None else (JobRow.state == state,)))
         return self._all(newest_first(chosen, _COLUMNS.created, _COLUMNS.id, limit, after))
 
     def finished(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Job, ...]:
         """Jobs that are done, those that were finished last first, after a place in this order."""
-        done = _JOBS.where(JobRow.state == "done", seen(KIND, _COLUMNS.id))
+        done = _JOBS.where(JobRow.state == "done", visible_to_asker(KIND, _COLUMNS.id))
         return self._all(newest_first(done, _COLUMNS.finished, _COLUMNS.id, limit, after))
 
     def _all(self, query: Select[Any]) -> tuple[Job, ...]:
@@ -314,9 +314,9 @@ class JobTable(KeptJobs):
             if not _moves(connection, update(JobRow).where(*_held(claim)).values(beats=JobRow.beats + 1, **values)):
                 return False
             if report:
-                kept = {"json": json, "final": report[1], "size": len(json.encode())}
-                if not _moves(connection, update(ReportRow).where(ReportRow.job_id == claim.job_id).values(**kept)):
-                    connection.execute(insert(ReportRow).values(job_id=claim.job_id, **kept))
+                columns = {"json": json, "final": report[1], "size": len(json.encode())}
+                if not _moves(connection, update(ReportRow).where(ReportRow.job_id == claim.job_id).values(**columns)):
+                    connection.execute(insert(ReportRow).values(job_id=claim.job_id, **columns))
         return True
 
 

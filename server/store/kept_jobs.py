@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, delete, func, select
 
 from attention.schemas import ENDED
-from server.store.ownership import own
+from server.store.ownership import owned_by_asker
 from server.store.tables import JobRow, ReportRow
 
 KIND = "jobs"
@@ -31,7 +31,7 @@ class KeptJobs:
     def extent(self) -> tuple[int, int, datetime | None]:
         """How many jobs the key that asks owns, the bytes of their reports, and when the oldest was asked for."""
         columns = func.count(JobRow.id), func.coalesce(func.sum(ReportRow.size), 0), func.min(JobRow.created)
-        summed = select(*columns).where(own(KIND, _ID))
+        summed = select(*columns).where(owned_by_asker(KIND, _ID))
         with self._engine.connect() as connection:
             count, size, oldest = connection.execute(
                 summed.select_from(JobRow).outerjoin(ReportRow, ReportRow.job_id == JobRow.id)
@@ -63,6 +63,6 @@ class KeptJobs:
 
     def reports(self, analysis: str) -> Sequence[str]:
         """The reports of an analysis, as JSON, whose jobs the key that asks owns."""
-        query = select(ReportRow.json).join(JobRow).where(JobRow.analysis == analysis, own(KIND, _ID))
+        query = select(ReportRow.json).join(JobRow).where(JobRow.analysis == analysis, owned_by_asker(KIND, _ID))
         with self._engine.connect() as connection:
             return connection.execute(query).scalars().all()

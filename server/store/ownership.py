@@ -50,7 +50,7 @@ def asking_as(asker: str | None) -> Iterator[None]:
         ASKER.reset(token)
 
 
-def seen(kind: str, name: ColumnElement[str]) -> ColumnElement[bool]:
+def visible_to_asker(kind: str, name: ColumnElement[str]) -> ColumnElement[bool]:
     """Build the SQL condition that the asking key owns a row's thing, or that its owner shares it."""
     asker = ASKER.get()
     if not asker:
@@ -58,7 +58,7 @@ def seen(kind: str, name: ColumnElement[str]) -> ColumnElement[bool]:
     return name.in_(select(OwnerRow.name).where(OwnerRow.kind == kind, or_(OwnerRow.owner == asker, OwnerRow.shared)))
 
 
-def own(kind: str, name: ColumnElement[str]) -> ColumnElement[bool]:
+def owned_by_asker(kind: str, name: ColumnElement[str]) -> ColumnElement[bool]:
     """Build the SQL condition that the asking key owns a row's thing."""
     asker = ASKER.get()
     return name.in_(select(OwnerRow.name).where(OwnerRow.kind == kind, OwnerRow.owner == asker)) if asker else true()
@@ -81,18 +81,18 @@ def as_seen(kind: str, asker: str) -> Subquery:
 
 
 def add_owner(
-    connection: Connection, kind: str, name: str, owner: str, known: ColumnElement[bool], called: str | None = None
+    connection: Connection, kind: str, name: str, owner: str, existing: ColumnElement[bool], called: str | None = None
 ) -> None:
     """Let a key own a thing, under its own name and as of now, inside a transaction.
 
     Args:
-        known: whether the thing is here already; without any owner it is the operator's, and stays so.
+        existing: whether the thing is here already; without any owner it is the operator's, and stays so.
     """
     values = {"called": called, "created": datetime.now(UTC)}
     alone(connection, "owners")
     if connection.execute(update(OwnerRow).where(*_row(kind, name, owner)).values(**values)).rowcount:
         return
-    without_owner = select(and_(known, not_(exists().where(*_thing(kind, name)))))
+    without_owner = select(and_(existing, not_(exists().where(*_thing(kind, name)))))
     if owner != OPERATOR and connection.execute(without_owner).scalar():
         connection.execute(insert(OwnerRow).values(kind=kind, name=name, owner=OPERATOR, created=values["created"]))
     connection.execute(insert(OwnerRow).values(kind=kind, name=name, owner=owner, **values))

@@ -86,8 +86,8 @@ class AnswerTable:
             alone(connection, "answers")  # two who hold what the other wants next would wait forever
             here = set[str]()
             if owned:
-                known = update(AnswerRow).where(AnswerRow.id.in_(rows)).values(created=newest).returning(AnswerRow.id)
-                here = set(connection.execute(known).scalars())
+                refresh = update(AnswerRow).where(AnswerRow.id.in_(rows)).values(created=newest).returning(AnswerRow.id)
+                here = set(connection.execute(refresh).scalars())
             connection.execute(_ADDED[connection.dialect.name], [{**row, "created": newest} for row in rows.values()])
             for name, owner in sorted(owned):
                 add_owner(connection, KIND, name, owner, true() if name in here else false())
@@ -215,14 +215,14 @@ def _seen(query: Select[Any]) -> tuple[Select[Any], ColumnElement[datetime]]:
 
 def _row(answer: Answer, pack_above: int) -> dict[str, Any]:
     packed = len(answer.report) > pack_above
-    kept = zlib.compress(answer.report, PACK_LEVEL) if packed else answer.report
+    report_bytes = zlib.compress(answer.report, PACK_LEVEL) if packed else answer.report
     return {
         "id": answer.id,
         "analysis": answer.analysis,
         "created": answer.created,
-        "size": len(kept),
+        "size": len(report_bytes),
         "request": answer.request,
         "conditions": answer.conditions,
         "packed": packed,
-        "report": kept,
+        "report": report_bytes,
     }

@@ -86,7 +86,7 @@ class Body:
         self._memory.give_back("bodies", size)
 
 
-class Asked(NamedTuple):
+class QuestionRoute(NamedTuple):
     """The route of a question, before it has been looked for."""
 
     path: str
@@ -136,7 +136,7 @@ class BodyLimits:
             elif name == b"content-length":
                 announced = value
         if photos and scope["path"] in self._questions:
-            scope["route"] = Asked(scope["path"])  # what is refused is counted there
+            scope["route"] = QuestionRoute(scope["path"])  # what is refused is counted there
             scope["app"].state.service.engine.check_room()
         most = min(self._settings.max_request_bytes, self._memory.most("bodies"))
         if announced.isdigit() and len(announced) <= MOST_DIGITS and int(announced) <= most:
@@ -193,11 +193,11 @@ async def chunks(request: Request, limit: int, what: str) -> AsyncIterator[bytes
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and (len(announced) > MOST_DIGITS or int(announced) > limit):
         raise too_large(what, limit)
-    seen = 0
+    size = 0
     try:
         async for chunk in request.stream():
-            seen += len(chunk)
-            if seen > limit:
+            size += len(chunk)
+            if size > limit:
                 raise too_large(what, limit)
             if chunk:
                 yield chunk

@@ -52,13 +52,13 @@ class RequestLog:
         started = time.perf_counter()
         number = _number(scope)
         status = GONE
-        own = (b"x-request-id", number.encode())
+        id_header = (b"x-request-id", number.encode())
 
         async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), own]
+                message["headers"] = [*message.get("headers", ()), id_header]
             await send(message)
 
         token = request_id.set(number)

@@ -150,7 +150,7 @@ def test_a_sentence_of_the_service_keeps_its_numbers_in_chinese(
 
 def test_all_that_shipped_reports_say_first_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     said = [report.conditions for _, report in shipped_reports.of(LatencyRequest)]
-    for stored in shipped_reports.every().values():
+    for stored in shipped_reports.all_reports().values():
         report = stored.report
         said += [report["headline"], *report["caveats"]]
         said += [report[key] for key in ("images", "calibration", "methods") if key in report]

@@ -59,7 +59,7 @@ def photo_map(report: WhatIfReport, image: str) -> Chart:
     first = next(photo for photo in report.photos if photo.image == image).top[0]
     title = say(
         "change of P(%(value)s), points",
-        value=said(first),
+        value=class_label(first),
     )
     tips = [alt.Tooltip("first:N", title=say("says now")), alt.Tooltip("kl:Q", title=say("KL, nats"), format=".3~g")]
     return _heat_map(rows, _labels(report.scopes), [kind(name) for name in report.kinds], title, tips, dots="flips")
@@ -145,7 +145,7 @@ def before_after(report: WhatIfReport, effect: PhotoEffect) -> Chart:
     """The classes of the untouched prediction: a ring as gates are, a disc with gates replaced, a line between."""
     photo = next(photo for photo in report.photos if photo.image == effect.image)
     rows = [
-        {"class": said(score), "before": score.probability, "after": after}
+        {"class": class_label(score), "before": score.probability, "after": after}
         for score, after in zip(photo.top, effect.probabilities, strict=True)
     ]
     hue = theme.hue(report.network)
@@ -170,7 +170,7 @@ def before_after(report: WhatIfReport, effect: PhotoEffect) -> Chart:
     return alt.layer(lines, rings, discs).properties(height=1.4 * STEP * len(photo.top) + AXES)
 
 
-def said(score: ClassScore) -> str:
+def class_label(score: ClassScore) -> str:
     """A class in the reader's language; its number where it has no name."""
     return say(score.label) if score.label else say("class %(index)s", index=score.index)
 
@@ -267,4 +267,4 @@ def labelled(sites: Sequence[LabelledSite]) -> dict[str, str]:
 
 
 def _named(effect: PhotoEffect) -> str:
-    return f"{said(effect.first)} ({effect.first.probability:.0%})"
+    return f"{class_label(effect.first)} ({effect.first.probability:.0%})"

@@ -137,20 +137,20 @@ def show(report: DiagnoseReport, final: bool) -> None:
         head = say("None of %(all)s checks finds trouble", all=len(report.statements))
     st.subheader(head, anchor=False)
     accuracy = "" if report.accuracy is None else say("top-1 %(share)s %%", share=f"{report.accuracy:.2f}") + ", "
-    st.caption(f"{words.said(report.network.name)}, {report.images}, {accuracy}n = {report.n:,}")
+    st.caption(f"{words.network_label(report.network.name)}, {report.images}, {accuracy}n = {report.n:,}")
     drawing.caveats(report.caveats)
     with st.container(border=True, gap="small"):
         for statement in sorted(report.statements, key=lambda statement: WORST_FIRST.index(statement.finding)):
             _statement(statement)
     if final:
-        drawing.files(report, f"diagnosis {words.said(report.network.name)}", device=report.network.device)
+        drawing.files(report, f"diagnosis {words.network_label(report.network.name)}", device=report.network.device)
 
 
 def _statement(statement: Statement) -> None:
     icon, word = FINDINGS[statement.finding]
     question, meanings = MEANINGS[statement.topic]
     left, right = st.columns([5, 1])
-    numbers = f" · {said(statement)}" if statement.number is not None or statement.interval else ""
+    numbers = f" · {numbers_of(statement)}" if statement.number is not None or statement.interval else ""
     left.markdown(f"{icon} **{say(question)}** {say(word)}{numbers}  \n{say(meanings[statement.finding])}")
     left.caption(translated(statement.source))
     if statement.where:
@@ -160,7 +160,7 @@ def _statement(statement: Statement) -> None:
                 st.markdown(f"`{place.path}`: {len(place.units)} / {place.of}{units}")
 
 
-def said(statement: Statement) -> str:
+def numbers_of(statement: Statement) -> str:
     """Format a statement's number, unit, interval and threshold for one line of the page."""
     unit, signed = say(UNITS[statement.unit]), statement.topic in ("mean", "scalar", "neutral")
     number = "> 10,000" if statement.number is None else f"{statement.number:{'+.2f' if signed else ',.3g'}}"

@@ -68,8 +68,8 @@ def show(report: DisagreementReport, final: bool) -> None:
         for entry in report.entries:
             with st.container(border=True, width=CARD):
                 if entry.thumbnail:
-                    st.image(base64.b64decode(entry.thumbnail), width="stretch", alt=said(entry, labels))
-                st.markdown(said(entry, labels))
+                    st.image(base64.b64decode(entry.thumbnail), width="stretch", alt=entry_label(entry, labels))
+                st.markdown(entry_label(entry, labels))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(say("**How often two say the same**"))
@@ -98,7 +98,7 @@ def named(report: DisagreementReport) -> dict[str, str]:
     return {arm.id: (without if arm.removed else called)[arm.network] for arm in report.arms}
 
 
-def said(entry: Entry, labels: dict[str, str]) -> str:
+def entry_label(entry: Entry, labels: dict[str, str]) -> str:
     """What every arm says of an image, the right ones green."""
     lines = [f"**{say(entry.label)}**" if entry.label else ""]
     lines += [f"{_mark(answer)} {labels[answer.arm]}: {_class(answer)}" for answer in entry.answers]

@@ -40,7 +40,7 @@ def show(report: FoldReport, final: bool) -> None:
         say(
             "%(name)s on %(images)s, n = %(n)s; means over %(calibration)s. Mean gates and folded differ "
             "by at most %(error)s of the largest logit, which is rounding. %(methods)s",
-            name=words.said(report.network.name),
+            name=words.network_label(report.network.name),
             images=translated(report.images),
             n=f"{report.n:,}",
             calibration=translated(report.calibration),
@@ -143,9 +143,9 @@ def spreads(report: FoldReport) -> Chart:
 
 def _downloads(report: FoldReport) -> None:
     if report.kept is not None:
-        kept = report.kept
+        folded_network = report.kept
         st.success(
-            say("The folded network is kept: `%(name)s` can be asked about like any other.", name=kept.name),
+            say("The folded network is kept: `%(name)s` can be asked about like any other.", name=folded_network.name),
             icon=":material/inventory_2:",
         )
     with st.container(horizontal=True):
@@ -157,7 +157,7 @@ def _downloads(report: FoldReport) -> None:
                 on_click="ignore",
                 icon=":material/download:",
             )
-    drawing.files(report, f"fold {words.said(report.network.name)}")
+    drawing.files(report, f"fold {words.network_label(report.network.name)}")
     if report.kept is None and not report.caveats:
         st.caption(say("The folded network does not come along with this report: ask it here, and the job keeps it."))
     if report.kept is not None:

@@ -54,7 +54,7 @@ def photo(image: Image, variant: Variant) -> None:
                 "Look for gates whose mean does as well as they do: there attention does not listen to this photo."
             )
         )
-    drawing.files(report, f"whatif {words.said(report.network)}", device=report.device)
+    drawing.files(report, f"whatif {words.network_label(report.network)}", device=report.device)
 
 
 def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> None:
@@ -68,7 +68,7 @@ def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> 
         return
     effect = mine.effects[-1]
     before = mine.photos[0].top[0]
-    now, share = gate_charts.said(effect.first), f"{effect.first.probability:.0%}"
+    now, share = gate_charts.class_label(effect.first), f"{effect.first.probability:.0%}"
     if effect.flips:
         st.warning(say("Now it says **%(now)s** (%(share)s).", now=now, share=share), icon=":material/swap_horiz:")
     else:
@@ -129,7 +129,7 @@ def show(report: SweepReport, final: bool) -> None:
     )
     calibration = translated(report.calibration or "")
     put_in = say(" Put in: %(calibration)s.", calibration=calibration) if calibration else ""
-    network, images = words.said(report.network), translated(report.images)
+    network, images = words.network_label(report.network), translated(report.images)
     st.caption(f"{network} · {images}, {accuracy}n = {report.n:,}.{put_in}")
     if not report.effects:
         return
@@ -169,4 +169,4 @@ def show(report: SweepReport, final: bool) -> None:
             )
     st.caption(translated(report.methods))
     if final:
-        drawing.files(report, f"sweep {words.said(report.network)}", device=report.device)
+        drawing.files(report, f"sweep {words.network_label(report.network)}", device=report.device)

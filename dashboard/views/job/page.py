@@ -36,7 +36,7 @@ def main() -> None:
         if job.report == "final":
             report(job)
     if (variant := network(job)) is not None:
-        text = say("%(network)s on a photo", network=words.said(variant.name))
+        text = say("%(network)s on a photo", network=words.network_label(variant.name))
         links.to("look", text, ":material/visibility:", {"variant": [variant.name]})
 
 

@@ -9,7 +9,7 @@ from attention.reports.trace import TraceReport, TraceRequest
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
-from dashboard.drawing.words import said
+from dashboard.drawing.words import network_label
 from dashboard.language import say
 from dashboard.widgets import linked, links, photos
 
@@ -44,13 +44,13 @@ def show() -> None:
     st.caption(
         say(
             "%(network)s, layer %(layer)s. Every number comes from that network; nothing is drawn by hand.",
-            network=said(report.network),
+            network=network_label(report.network),
             layer=f"{report.stage}.{report.block}",
         )
     )
     with st.container(horizontal=True):
-        seen: links.Parameters = {"image": image, "net": ["none", module]}
-        links.to("look", say("See this layer on your photo"), ":material/visibility:", seen)
+        parameters: links.Parameters = {"image": image, "net": ["none", module]}
+        links.to("look", say("See this layer on your photo"), ":material/visibility:", parameters)
         links.to(
             "ablate", say("Take this gate away"), ":material/toggle_off:", {"image": image, "network": variant.name}
         )

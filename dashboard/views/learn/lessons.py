@@ -53,13 +53,13 @@ def operator() -> None:
             "every channel, and cost C² weights."
         )
     )
-    eca, full, own = connect.ask(
+    eca, full, per_channel = connect.ask(
         InteractionRequest(modules=("eca", "se_var3", "se_var2"), channels=12, kernel_size=3)
     ).interactions
     titles = (
         (eca, say("ECA: a 1-D convolution, k = 3")),
         (full, say("A 1×1 convolution (SE-Var3)")),
-        (own, say("Each channel for itself (SE-Var2)")),
+        (per_channel, say("Each channel for itself (SE-Var2)")),
     )
     for (interaction, title), column in zip(titles, st.columns(3), strict=True):
         column.markdown(f"**{title}**")
@@ -199,7 +199,7 @@ def places() -> None:
             modules=len(filled),
             parameters=sum(place.parameters for place in filled),
         )
-        st.markdown(f"**{title}** · {words.said(network.name)} · {count}")
+        st.markdown(f"**{title}** · {words.network_label(network.name)} · {count}")
         drawing.plot(lesson_charts.places(network))
     st.caption(
         say(

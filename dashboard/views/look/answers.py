@@ -40,36 +40,36 @@ def _photo(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
     (picture,) = connect.ask(request).pictures
     size = picture.preprocess.size
     title = photos.title(image)
-    seen = say("what the networks see: %(size)s × %(size)s", size=size)
+    caption = say("what the networks see: %(size)s × %(size)s", size=size)
     st.html(
         f'<div class="lab-pair"><figure><img src="{gallery.source(image, 480)}" alt="{escape(title)}">'
         f"<figcaption>{escape(title)}, {image.width} × {image.height}</figcaption></figure>"
-        f'<figure><img class="lab-pixels" src="data:image/png;base64,{picture.png_base64}" alt="{escape(seen)}">'
-        f"<figcaption>{escape(seen)}</figcaption></figure></div>"
+        f'<figure><img class="lab-pixels" src="data:image/png;base64,{picture.png_base64}" alt="{escape(caption)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure></div>"
     )
 
 
 def _known(report: Comparison, image: Image) -> None:
     """The classes that the networks tell apart, with the true one framed, or that it is none of them."""
-    known = labels(report)
-    if not known:
+    class_names = labels(report)
+    if not class_names:
         return
-    if image.label is not None and image.label not in known:
+    if image.label is not None and image.label not in class_names:
         st.info(
             say(
                 "These networks know %(count)s things, and this photo shows none of them. Read their answers as “most "
                 "like”.",
-                count=len(known),
+                count=len(class_names),
             ),
             icon=":material/help:",
         )
     words = "".join(
         f'<span class="lab-word{" lab-true" if word == image.label else ""}">{escape(say(word))}</span>'
-        for word in known[:40]
+        for word in class_names[:40]
     )
     st.html(f'<div class="lab-words">{escape(say("They know:"))} {words}</div>')
-    knowing = [variant.variant for variant in report.variants if variant.card and variant.card.labels == known]
-    surety.show(image, known, knowing)
+    knowing = [variant.variant for variant in report.variants if variant.card and variant.card.labels == class_names]
+    surety.show(image, class_names, knowing)
 
 
 def labels(report: Comparison) -> tuple[str, ...]:
@@ -80,10 +80,10 @@ def labels(report: Comparison) -> tuple[str, ...]:
 def table(report: Comparison, image: Image) -> str:
     """Network, answer, whether it is right where that is known, and how often it is right on its test set."""
     called = words.labels([variant.name for variant in report.variants])
-    rows, known = [], labels(report)
+    rows, class_names = [], labels(report)
     for variant, prediction in zip(report.variants, about(report, image.id), strict=True):
         first = prediction.top[0]
-        answer = escape(_name(first, known))
+        answer = escape(_name(first, class_names))
         right = ""
         if variant.card and variant.trained and image.label in variant.card.labels:
             right = "✓" if first.label == image.label else "✗"
@@ -146,10 +146,10 @@ def dots(report: Comparison, image: str) -> Chart:
 
 def probabilities(report: Comparison, image: str) -> dict[str, dict[str, float]]:
     """Class -> network -> probability, for every class that a prediction names."""
-    shares, known = dict[str, dict[str, float]](), labels(report)
+    shares, class_names = dict[str, dict[str, float]](), labels(report)
     for prediction in about(report, image):
         for score in prediction.top:
-            shares.setdefault(_name(score, known), {})[prediction.variant] = score.probability
+            shares.setdefault(_name(score, class_names), {})[prediction.variant] = score.probability
     return shares
 
 
@@ -158,20 +158,20 @@ def _largest(shares: Mapping[str, float], trained: Mapping[str, bool]) -> float:
     return max((share for name, share in shares.items() if trained[name]), default=max(shares.values()) - 1)
 
 
-def _name(score: ClassScore, known: Sequence[str] = ()) -> str:
+def _name(score: ClassScore, class_names: Sequence[str] = ()) -> str:
     """What a class is called; random weights of as many classes are read by the names of the trained ones."""
-    label = score.label or (known[score.index] if score.index < len(known) else None)
+    label = score.label or (class_names[score.index] if score.index < len(class_names) else None)
     return say(label) if label else say("class %(index)s", index=score.index)
 
 
 def described(report: Comparison, image: Image) -> str:
     """The picture of the answers in a sentence."""
     called = words.labels([variant.name for variant in report.variants])
-    said = ", ".join(
+    answers = ", ".join(
         f"{called[prediction.variant]}: {_name(prediction.top[0])} {prediction.top[0].probability:.0%}"
         for prediction in about(report, image.id)
     )
-    return say("Probability of each class by network, 0 to 100 %%. First answers: %(answers)s.", answers=said)
+    return say("Probability of each class by network, 0 to 100 %%. First answers: %(answers)s.", answers=answers)
 
 
 def warned(report: Comparison) -> Mapping[str, list[str]]:

@@ -52,9 +52,9 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
             with column:
                 st.markdown(f"**{names[found.network]}**")
                 drawing.plot(
-                    over(found, photo, connect.picture(image, PICTURE)), f"{names[found.network]}: {told(found)}"
+                    over(found, photo, connect.picture(image, PICTURE)), f"{names[found.network]}: {caption(found)}"
                 )
-                st.caption(told(found))
+                st.caption(caption(found))
     st.caption(
         say(
             "Orange marks what speaks for the class, for each network by its own maximum; what speaks "
@@ -64,18 +64,18 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
     )
 
 
-def told(found: CamMap) -> str:
+def caption(found: CamMap) -> str:
     """The class of a map with its score, and the network's own first class where it is another."""
     target, first = found.target, found.first
     name = target.label or say("class %(index)s", index=target.index)
-    said = f"{name}: {target.probability:.1%}"
+    sentence = f"{name}: {target.probability:.1%}"
     if first.index != target.index:
-        said += say(
+        sentence += say(
             " (it says %(value)s, %(probability)s)",
             value=first.label or first.index,
             probability=f"{first.probability:.0%}",
         )
-    return said if found.maximum > 0 else say("%(said)s; nothing speaks for it", said=said)
+    return sentence if found.maximum > 0 else say("%(said)s; nothing speaks for it", said=sentence)
 
 
 def over(found: CamMap, photo: CamPhoto, picture: bytes) -> Chart:

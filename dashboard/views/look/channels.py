@@ -34,7 +34,7 @@ def show(
     report: Comparison, image: Image, rows: Sequence[Row], called: Mapping[str, str], fit: PhotoFit | None
 ) -> None:
     """The maps of a layer, a row a network, and the chosen channel below them."""
-    linked.start(CHANNEL, "", lambda said: said[0])
+    linked.start(CHANNEL, "", lambda texts: texts[0])
     answers = {row.variant: connect.ask(_question(report, image, row, fit)) for row in rows}
     name, _, number = st.session_state[CHANNEL].rpartition("~")
     chosen = next((row for row in rows if row.variant == name and number.isdecimal()), None)
@@ -122,12 +122,12 @@ def _number(value: float) -> str:
 
 def _over_photo(network: VariantSummary, image: Image, drawn: ChannelMap, fit: PhotoFit | None) -> None:
     """The channel's map as brightness of what the network saw, 0.18 where it is smallest and 1 where it is largest."""
-    (seen,) = connect.ask(SeenRequest(image=image.id, variants=(network.variant,), fit=fit)).pictures
+    (network_input,) = connect.ask(SeenRequest(image=image.id, variants=(network.variant,), fit=fit)).pictures
     text = say("Map of channel %(channel)s over the photo, bright where it is largest", channel=drawn.channel)
     ends = with_minus(f"{drawn.low:.2g} … {drawn.high:.2g}")
     st.html(
         f'<figure class="lab-over"><div role="img" aria-label="{escape(text)}">'
-        f'<img src="data:image/png;base64,{seen.png_base64}" alt="">'
+        f'<img src="data:image/png;base64,{network_input.png_base64}" alt="">'
         f'<img src="data:image/png;base64,{drawn.png_base64}" alt=""></div>'
         f"<figcaption>{ends}</figcaption></figure>"
     )
@@ -169,13 +169,13 @@ def _ends(report: ExemplarsReport, row: Row, number: int, data: str) -> None:
 
 def _images(report: ExemplarsReport, title: str, exemplars: Sequence[Exemplar]) -> str:
     """Images of one end in a row, the gate's value below each."""
-    known = {image.name: image for image in report.images}
+    image_of = {image.name: image for image in report.images}
     figures = []
     for exemplar in exemplars:
-        seen = known[exemplar.image]
-        label = say(seen.label) if seen.label else seen.name
+        shown_image = image_of[exemplar.image]
+        label = say(shown_image.label) if shown_image.label else shown_image.name
         figures.append(
-            f'<figure><img src="data:image/jpeg;base64,{seen.thumbnail}" alt="{escape(label)}">'
+            f'<figure><img src="data:image/jpeg;base64,{shown_image.thumbnail}" alt="{escape(label)}">'
             f"<figcaption><b>{exemplar.weight:.3f}</b> {escape(label)}</figcaption></figure>"
         )
     head = f'<div class="lab-head"><small>{escape(title)}</small></div>'

@@ -86,14 +86,14 @@ def _data() -> Subjects | None:
 
 def _classes(data: DataSet) -> tuple[str, ...]:
     """Some classes of a data set; none for all. Only those whose names are known without reading it can be chosen."""
-    known = data.classes or ()
+    class_names = data.classes or ()
     return linked.choices(
         st.multiselect,
         say("Classes"),
-        known,
+        class_names,
         "class",
         (),
         state=f"classes.{data.name}",
-        placeholder="all" if known else say("all; their names are known once they are read"),
-        disabled=not known,
+        placeholder="all" if class_names else say("all; their names are known once they are read"),
+        disabled=not class_names,
     )

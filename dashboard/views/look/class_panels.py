@@ -105,7 +105,7 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
         )
     )
     if files:
-        about = f"class-curves {words.said(report.network.name)}"
+        about = f"class-curves {words.network_label(report.network.name)}"
         drawing.save(say("Curves (CSV)"), lambda: class_charts.curves_csv(report), f"{about} all.csv", "text/csv")
         drawing.files(
             report,
@@ -115,20 +115,20 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
 
 
 def _in_words(gate: ExcitedGate) -> str:
-    said = [say("classes differ by %(between)s", between=f"{gate.between:.3f}")]
+    phrases = [say("classes differ by %(between)s", between=f"{gate.between:.3f}")]
     if gate.within is not None:
-        said.append(say("images of one class by %(within)s", within=f"{gate.within:.3f}"))
+        phrases.append(say("images of one class by %(within)s", within=f"{gate.within:.3f}"))
     if gate.static_share is not None:
-        said.append(say("static share %(static_share)s", static_share=f"{gate.static_share:.2f}"))
+        phrases.append(say("static share %(static_share)s", static_share=f"{gate.static_share:.2f}"))
     if gate.class_share is not None:
-        said.append(
+        phrases.append(
             say(
                 "class share %(class_share)s (by chance %(value)s)",
                 class_share=f"{gate.class_share:.2f}",
                 value=f"{gate.class_share_by_chance or 0:.2f}",
             )
         )
-    return f"{', '.join(said)}.".capitalize() + (f" {gate.reduced}" if gate.reduced else "")
+    return f"{', '.join(phrases)}.".capitalize() + (f" {gate.reduced}" if gate.reduced else "")
 
 
 # ---------------------------------------------------------------- stripes

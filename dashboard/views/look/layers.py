@@ -52,10 +52,10 @@ def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
     )
     with grid:
         for name in dict.fromkeys(row.variant for row in rows):
-            own = [row for row in rows if row.variant == name]
+            network_rows = [row for row in rows if row.variant == name]
             with st.container(horizontal=True, wrap=False, key=f"curves-{len(called)}-{list(called).index(name)}"):
                 drawing.plot(
-                    curves(own, called[name], layer),
+                    curves(network_rows, called[name], layer),
                     say("Sorted channel weights of %(network)s in every layer.", network=called[name]),
                     width="content",
                 )

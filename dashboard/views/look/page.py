@@ -39,8 +39,10 @@ def main() -> None:
     answers.show(report, image, fit)
     fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
     if fresh:
-        said = ", ".join(words.labels(fresh).values())
-        text = say("%(networks)s: random weights, which show where gates sit and not what they learn.", networks=said)
+        network_names = ", ".join(words.labels(fresh).values())
+        text = say(
+            "%(networks)s: random weights, which show where gates sit and not what they learn.", networks=network_names
+        )
         st.caption(f":material/info: {translated(text)}")
         arms = [name for name in fresh if theme.module(name) != theme.PLAIN]
         links.to("study", say("Train it"), ":material/science:", {"arm": arms})

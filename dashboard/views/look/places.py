@@ -137,8 +137,10 @@ def _listening(variant: VariantSummary, prediction: Prediction, image: Image, na
         if clicked:
             row, column = clicked["row"] * side // clicked["rows"], clicked["column"] * side // clicked["columns"]
         place = (row, column)
-        asked = MapsRequest(image=image.id, variant=variant.variant, gate=gate.path, channels=(), place=place, fit=fit)
-        heard = connect.ask(asked).listening
+        request = MapsRequest(
+            image=image.id, variant=variant.variant, gate=gate.path, channels=(), place=place, fit=fit
+        )
+        heard = connect.ask(request).listening
         if heard is None:
             continue
         low, high = min(heard.shares), max(heard.shares)

@@ -121,10 +121,10 @@ def _grouped(report: PermutationReport) -> list[tuple[str, list[PermutedModule]]
 
 
 def _range(values: Iterable[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    if not known:
+    numbers = [value for value in values if value is not None]
+    if not numbers:
         return "–"
-    low, high = (f"{value:.2g}" for value in (min(known), max(known)))
+    low, high = (f"{value:.2g}" for value in (min(numbers), max(numbers)))
     return low if low == high else f"{low} … {high}"
 
 

@@ -63,7 +63,7 @@ def coupling(variant: Variant, subjects: Subjects, stages: Sequence[ExcitedGate]
             )
         )
         with left:
-            drawing.files(report, f"coupling {words.said(report.network.name)}", device=report.network.device)
+            drawing.files(report, f"coupling {words.network_label(report.network.name)}", device=report.network.device)
 
 
 def permutation(variants: Sequence[Variant]) -> None:
@@ -110,4 +110,4 @@ def scale(variant: Variant, subjects: Subjects) -> None:
             )
         )
         drawing.caveats(report.caveats)
-        drawing.files(report, f"scale {words.said(report.network.name)}", device=report.network.device)
+        drawing.files(report, f"scale {words.network_label(report.network.name)}", device=report.network.device)

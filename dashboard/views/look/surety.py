@@ -14,22 +14,22 @@ MOST = 6
 """Networks that are asked at once."""
 
 
-def show(image: Image, known: Sequence[str], variants: Sequence[Variant]) -> None:
+def show(image: Image, class_names: Sequence[str], variants: Sequence[Variant]) -> None:
     """Say of an upload where it lies among photos of the classes, and how well that tells foreign photos apart.
 
     Nothing is said where no photos of the classes come along.
     """
-    if image.label in known or not known or not variants:
+    if image.label in class_names or not class_names or not variants:
         return
     shipped = [data for data in connect.client().datasets() if data.shipped and data.classes]
-    own = next((data.name for data in shipped if set(data.classes or ()) == set(known)), None)
-    if own is None:
+    data_name = next((data.name for data in shipped if set(data.classes or ()) == set(class_names)), None)
+    if data_name is None:
         return
     if image.label is None:
-        _said(_asked(variants, own, [image.id]), len(known))
+        _said(_asked(variants, data_name, [image.id]), len(class_names))
     samples = [sample for sample in connect.client().images() if sample.label is not None]
-    foreign = [sample.id for sample in samples if sample.label not in known]
-    separations = _asked(variants, own, foreign).networks
+    foreign = [sample.id for sample in samples if sample.label not in class_names]
+    separations = _asked(variants, data_name, foreign).networks
     areas = [separation.energy_area for separation in separations]
     st.caption(
         say(
@@ -43,9 +43,9 @@ def show(image: Image, known: Sequence[str], variants: Sequence[Variant]) -> Non
     )
 
 
-def _asked(variants: Sequence[Variant], own: str, photos: Sequence[str]) -> OutOfDistributionReport:
+def _asked(variants: Sequence[Variant], data_name: str, photos: Sequence[str]) -> OutOfDistributionReport:
     question = OutOfDistributionRequest(
-        variants=tuple(variants[:MOST]), photos=Pictures(images=tuple(photos)), own=Pictures(data=own)
+        variants=tuple(variants[:MOST]), photos=Pictures(images=tuple(photos)), own=Pictures(data=data_name)
     )
     return connect.ask(question)
 

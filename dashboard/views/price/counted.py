@@ -141,8 +141,8 @@ def timed(report: CostReport) -> None:
     """A link to the page that measures how long these networks take."""
     names = [bill.name for bill in report.variants if bill.modules] or [bill.name for bill in report.variants]
     size = str(short_size(report.variants[0].input_size))
-    asked: dict[str, str | list[str]] = {"variant": names[:TIMED], "size": size}
-    links.to("measured", say("Counts are not time: measure how long these take"), ":material/timer:", asked)
+    parameters: dict[str, str | list[str]] = {"variant": names[:TIMED], "size": size}
+    links.to("measured", say("Counts are not time: measure how long these take"), ":material/timer:", parameters)
 
 
 def downloads(report: CostReport) -> None:

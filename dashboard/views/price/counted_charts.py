@@ -40,8 +40,10 @@ def scatter(report: CostReport, convention: str) -> Chart | None:
     parameters, work = (counted(report.variants[0], convention, quantity) for quantity in ("parameters", "work"))
     rows: list[dict[str, Any]] = []
     for bill in report.variants:
-        own = [counted(bill, convention, quantity) for quantity in ("parameters", "work")]
-        added = [_in(count, count.delta, reference) for count, reference in zip(own, (parameters, work), strict=True)]
+        counts = [counted(bill, convention, quantity) for quantity in ("parameters", "work")]
+        added = [
+            _in(count, count.delta, reference) for count, reference in zip(counts, (parameters, work), strict=True)
+        ]
         if min(added) > 0:
             rows.append({"variant": label[bill.name], "parameters": added[0], "work": added[1]})
     if not rows:

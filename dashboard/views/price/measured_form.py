@@ -90,9 +90,9 @@ def form() -> Callable[[], LatencyRequest] | None:
 
 def devices() -> dict[str, str]:
     """What can be asked for: the device of the service, and its CPU where that is another."""
-    own = connect.client().health().device
-    found = {SERVICE: own}
-    return found if own.startswith("cpu") else {**found, "cpu": "cpu"}
+    device = connect.client().health().device
+    found = {SERVICE: device}
+    return found if device.startswith("cpu") else {**found, "cpu": "cpu"}
 
 
 def number(

@@ -151,4 +151,4 @@ def _baseline(report: LatencyReport) -> str:
 
 def downloads(report: LatencyReport) -> None:
     """The measurement as files."""
-    drawing.files(report, f"latency {report.device} {words.said(report.baseline)}")
+    drawing.files(report, f"latency {report.device} {words.network_label(report.baseline)}")

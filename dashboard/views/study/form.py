@@ -64,8 +64,8 @@ class Networks:
 def networks(catalog: Catalog, data: DataSet) -> Networks | None:
     """The networks that the form names, the plain one first; None with a sentence if no study compares them."""
     hosts = [entry.name for entry in catalog.backbones]
-    known = sorted((entry.name for entry in catalog.modules), key=lambda name: name not in theme.MODULES)
-    labels = {name: theme.called(name) for name in known}
+    module_names = sorted((entry.name for entry in catalog.modules), key=lambda name: name not in theme.MODULES)
+    labels = {name: theme.called(name) for name in module_names}
     _select_linked(hosts, list(labels))
     left, right = st.columns(2)
     start = SMALL if SMALL in hosts else hosts[0]
@@ -290,9 +290,9 @@ def _recipe(images: int | None) -> Recipe:
     with st.expander(say("Every field of the recipe"), icon=":material/menu_book:"):
         columns = [column for _ in range(0, len(schema["properties"]), FIELDS) for column in st.columns(FIELDS)]
         for column, (name, field) in zip(columns, schema["properties"].items(), strict=False):
-            own = {"properties": {name: {**field, "default": usual[name]}}}
+            form_schema = {"properties": {name: {**field, "default": usual[name]}}}
             with column:
-                changed |= forms.options(own, f"recipe.{preset}")
+                changed |= forms.options(form_schema, f"recipe.{preset}")
     return Recipe.model_validate(usual | changed)
 
 

@@ -37,11 +37,11 @@ def main() -> None:
         )
     )
     links.to("study", say("Study"), ":material/science:")
-    asked = question()
-    if asked is None:
+    request = question()
+    if request is None:
         return
     try:
-        report = connect.client().ask(asked)
+        report = connect.client().ask(request)
     except ServiceError as error:
         st.error(explained(error), icon=":material/error:")
         return

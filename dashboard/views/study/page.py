@@ -142,18 +142,18 @@ def go_on(job: Job) -> None:
 def described(job: Job) -> str:
     """What a study was about, in a line."""
     try:
-        asked = StudyRequest.model_validate(job.request)
+        request = StudyRequest.model_validate(job.request)
     except ValidationError:
         return str(job.request.get("data", ""))
-    arms = [theme.called(arm.attention or theme.PLAIN) for arm in asked.arms()]
+    arms = [theme.called(arm.attention or theme.PLAIN) for arm in request.arms()]
     few = ", ".join(dict.fromkeys(arms))
     return say(
         "**%(data)s**: %(few)s · %(arms)s networks × %(seeds)s seeds × %(epochs)s epochs",
-        data=asked.data,
+        data=request.data,
         few=few,
         arms=len(arms),
-        seeds=asked.seeds,
-        epochs=asked.recipe.epochs,
+        seeds=request.seeds,
+        epochs=request.recipe.epochs,
     )
 
 

@@ -45,19 +45,19 @@ def _go(step: str) -> None:
 
 def _draw() -> None:
     """Draw the heads of the steps, all steps, of which one is seen, and the ways back and on."""
-    asked = linked.words(STEP)[-1]
+    wanted_step = linked.words(STEP)[-1]
     heads = st.container(horizontal=True)
-    with _step("data", asked):
+    with _step("data", wanted_step):
         data = data_sets.data_set()
-    with _step("networks", asked):
+    with _step("networks", wanted_step):
         arms = form.networks(connect.catalog(), data) if data else None
-    with _step("recipe", asked):
+    with _step("recipe", wanted_step):
         request = form.question(data, arms) if data and arms else None
-        ready = asked == "recipe" and request is not None and form.estimate(request)
+        ready = wanted_step == "recipe" and request is not None and form.estimate(request)
     names = list(STEPS)
     reached = 0 if data is None else 1 if arms is None else 2
-    at = min(names.index(asked) if asked in names else 0, reached)
-    if names[at] != asked:
+    at = min(names.index(wanted_step) if wanted_step in names else 0, reached)
+    if names[at] != wanted_step:
         _go(names[at])
         st.rerun()
     with heads:

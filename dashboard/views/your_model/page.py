@@ -50,8 +50,8 @@ def main() -> None:
     _listed(entries)
     with st.expander(say("How to bring a model"), icon=":material/add_circle:", expanded=not entries):
         _how()
-    own = [f"{entry.name}/none" for entry in entries if entry.problem is None]
-    variant = forms.network(connect.catalog(), [*own, FIRST], NETWORK)
+    own_networks = [f"{entry.name}/none" for entry in entries if entry.problem is None]
+    variant = forms.network(connect.catalog(), [*own_networks, FIRST], NETWORK)
     pointed = _pointed()
     if variant is None or pointed is None:
         return
@@ -112,7 +112,7 @@ def _how() -> None:
 
 def _pointed() -> dict[str, str] | None:
     """Submodules whose outputs are said to be gates, with their kind; None if the text is no such list."""
-    linked.start(POINTED, "", lambda said: said[0])
+    linked.start(POINTED, "", lambda texts: texts[0])
     text = st.text_input(
         say("Point at submodules"),
         key=POINTED,
@@ -136,8 +136,8 @@ def _pointed() -> dict[str, str] | None:
 def _show(report: GatesReport) -> None:
     """The gates as a table, and what is unclear."""
     weights = sum(gate.entries for gate in report.gates)
-    said = say("%(count)s gates, %(weights)s weights an image", count=len(report.gates), weights=f"{weights:,}")
-    st.html(f"<p><b>{escape(said)}</b> · {escape(report.network)} · {escape(report.example)}</p>")
+    summary = say("%(count)s gates, %(weights)s weights an image", count=len(report.gates), weights=f"{weights:,}")
+    st.html(f"<p><b>{escape(summary)}</b> · {escape(report.network)} · {escape(report.example)}</p>")
     if report.gates:
         rows = [
             {

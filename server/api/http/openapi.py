@@ -118,8 +118,8 @@ class Schemas:
                 "description": "Photos; repeat the field for several.",
             }
         }
-        own = request.model_json_schema(ref_template=f"{REFERENCE}{{model}}")["properties"]
-        for name, field in own.items():
+        properties = request.model_json_schema(ref_template=f"{REFERENCE}{{model}}")["properties"]
+        for name, field in properties.items():
             text = field.get("description", "")
             if field.get("type") in ("integer", "number", "boolean", "string"):
                 fields[name] = field

@@ -52,14 +52,14 @@ async def refuse_unknown_parameters(http: HTTPRequest) -> None:
     """
     if not http.scope.get("query_string"):
         return
-    known = _parameters(http.scope["route"].dependant)
+    parameters = _parameters(http.scope["route"].dependant)
     faults = [
         {"type": "extra_forbidden", "loc": ("query", name), "msg": "", "ctx": {}}
         for name in dict.fromkeys(http.query_params)
-        if name not in known
+        if name not in parameters
     ]
     if faults:
-        raise invalid(faults, known)
+        raise invalid(faults, parameters)
 
 
 def _parameters(dependant: Dependant) -> list[str]:
@@ -117,10 +117,10 @@ async def read_job_question(http: HTTPRequest, requests: Mapping[str, type[Reque
     if kind not in ("", "application/json") and not kind.endswith("+json"):
         raise HTTPException(415, f"The body is {kind!r}; this takes application/json.")
     example = ', such as {"analysis": "cost", "request": {"variants": ["resnet50/se"]}}'
-    asked = _validate_json(JobQuestion, await _read_json(http, example))
-    if asked.analysis not in requests:
-        raise UnknownName("analysis", asked.analysis, requests)
-    return _validate_json(requests[asked.analysis], json.dumps(asked.request))
+    question = _validate_json(JobQuestion, await _read_json(http, example))
+    if question.analysis not in requests:
+        raise UnknownName("analysis", question.analysis, requests)
+    return _validate_json(requests[question.analysis], json.dumps(question.request))
 
 
 async def _read_json(http: HTTPRequest, example: str, needed: int = 0) -> bytes:
@@ -201,14 +201,14 @@ def _fields(form: Form, request_type: type[Request[Any]]) -> dict[str, Any]:
         raise InvalidRequest(f"The form field {FILES!r} holds text, not a file. With curl: -F {FILES}=@photo.jpg.")
     fields: dict[str, Any] = {}
     for name, texts in given.items():
-        known = request_type.model_fields.get(name)
-        item = _item_type(known.annotation) if known else None
+        field = request_type.model_fields.get(name)
+        item = _item_type(field.annotation) if field else None
         if item is not None:
             fields[name] = [value for text in texts for value in _items(name, text, item)]
         elif len(texts) > 1:
             raise InvalidRequest(f"The form field {name!r} is given {len(texts)} times; it has one value.")
         else:
-            fields[name] = _value(name, texts[0], known.annotation if known else None)
+            fields[name] = _value(name, texts[0], field.annotation if field else None)
     return fields
 
 

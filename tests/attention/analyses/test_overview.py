@@ -16,7 +16,7 @@ from attention.reports.study import StudyReport
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab
 
-STUDY = shipped_reports.every()["shipped-study"].report
+STUDY = shipped_reports.all_reports()["shipped-study"].report
 
 
 @pytest.fixture

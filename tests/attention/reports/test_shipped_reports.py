@@ -13,14 +13,16 @@ from attention.weights import load as weights
 
 
 def test_a_report_of_every_kind_that_pages_open_with_comes_along() -> None:
-    kinds = {stored.analysis for stored in shipped_reports.every().values()}
+    kinds = {stored.analysis for stored in shipped_reports.all_reports().values()}
     assert kinds == {"study", "sweep", "fold", "diagnose", "disagreement", "latency"}
-    assert all(f"{SHIPPED}{kind}" in shipped_reports.every() for kind in kinds), "one of each is the first of its kind"
+    assert all(f"{SHIPPED}{kind}" in shipped_reports.all_reports() for kind in kinds), (
+        "one of each is the first of its kind"
+    )
 
 
-@pytest.mark.parametrize("name", sorted(shipped_reports.every()))
+@pytest.mark.parametrize("name", sorted(shipped_reports.all_reports()))
 def test_each_is_a_question_and_an_answer_of_today(name: str) -> None:
-    stored = shipped_reports.every()[name]
+    stored = shipped_reports.all_reports()[name]
     assert stored.id == name and stored.analysis in analyses
     request = request_type(analyses[stored.analysis])
     assert request.model_validate(stored.request)
@@ -32,7 +34,7 @@ def test_each_is_a_question_and_an_answer_of_today(name: str) -> None:
 
 def test_they_take_little_room() -> None:
     sizes = [path.stat().st_size for path in shipped_reports.FOLDER.glob("*.json")]
-    assert len(sizes) == len(shipped_reports.every()) and sum(sizes) < 500_000
+    assert len(sizes) == len(shipped_reports.all_reports()) and sum(sizes) < 500_000
 
 
 def test_three_analyses_say_the_same_of_one_network() -> None:

@@ -41,8 +41,10 @@ def test_labels_are_short_only_while_they_differ() -> None:
     assert list(words.labels(both).values()) == ["SE · trained", "SE · untrained"]
     assert list(words.labels(["resnet20/coord", "resnet50/none"]).values()) == ["CA · ResNet-20", "None · ResNet-50"]
     assert list(words.labels(["resnet20/se (quick)"]).values()) == ["resnet20/se (quick)"], "what is no network's name"
-    assert words.said("mobilenetv2/eca?weights=shipped") == "ECA · MobileNetV2"
-    assert words.said("fpn_resnet18(width=0.5)/se(reduction=4)") == "SE · fpn_resnet18 (width=0.5) (reduction=4)"
+    assert words.network_label("mobilenetv2/eca?weights=shipped") == "ECA · MobileNetV2"
+    assert (
+        words.network_label("fpn_resnet18(width=0.5)/se(reduction=4)") == "SE · fpn_resnet18 (width=0.5) (reduction=4)"
+    )
     listed = words.in_lists(["resnet20/se?weights=shipped", "resnet20/se", "resnet20/eca?weights=shipped", "re//s"])
     assert list(listed.values()) == [
         "SE · ResNet-20 · trained",

@@ -30,10 +30,10 @@ def test_a_statement_is_said_with_number_interval_and_threshold() -> None:
         threshold=0.5,
         source="",
     )
-    assert diagnosis.said(mean) == "**−5.00** points [−9.50 … −0.25] · threshold ± 0.5"
+    assert diagnosis.numbers_of(mean) == "**−5.00** points [−9.50 … −0.25] · threshold ± 0.5"
     seeds = mean.model_copy(update={"topic": "seeds", "number": None, "unit": "seeds", "threshold": 8.0})
     seeds = seeds.model_copy(update={"interval": interval.model_copy(update={"low": 64.0, "high": 10_000.0})})
-    assert diagnosis.said(seeds) == "**> 10,000** seeds [64 … 10,000] · threshold 8"
+    assert diagnosis.numbers_of(seeds) == "**> 10,000** seeds [64 … 10,000] · threshold 8"
 
 
 @pytest.mark.full
@@ -54,7 +54,7 @@ def test_a_diagnosis_is_asked_for_done_and_shown(
         page.run()
         assert not page.exception and linked(page, "on") == ["why"]
         shown = texts(page.markdown)
-        assert all(diagnosis.said(one).split(" ")[0] in shown for one in report.statements if one.unit)
+        assert all(diagnosis.numbers_of(one).split(" ")[0] in shown for one in report.statements if one.unit)
         assert shown.count(word) == sum(one.threshold is not None for one in report.statements)
     assert "11 项检查" in texts(page.subheader)
     english = [one.source for one in report.statements] + list(report.caveats)

@@ -39,7 +39,7 @@ def test_compare_shows_where_networks_look_once_it_is_asked(client: Client, monk
     found = client.ask(CamRequest(images=(image,), variants=(SE,))).maps[0]
     cells = table(shown, "x", "y", "evidence")
     assert list(cells["evidence"]) == [value for row in found.grid for value in row]
-    assert cam_panels.told(found) in texts(shown.caption)
+    assert cam_panels.caption(found) in texts(shown.caption)
 
 
 @pytest.mark.full
@@ -105,7 +105,7 @@ def test_disagreement_is_a_contact_sheet_with_every_answer(
     labels = disagree_panels.named(report)
     assert list(labels.values()) == ["None", "SE", "SE without attention"]
     said = texts(shown.markdown)
-    assert report.entries and all(disagree_panels.said(entry, labels) in said for entry in report.entries)
+    assert report.entries and all(disagree_panels.entry_label(entry, labels) in said for entry in report.entries)
     cells = table(shown, "first", "second", "agreement")
     assert len(cells) == 2 * len(report.pairs)
     assert list(cells["agreement"][::2]) == pytest.approx([pair.agreement for pair in report.pairs])

@@ -150,7 +150,7 @@ def test_a_batch_that_does_not_fit_runs_image_by_image(tmp_path: Path) -> None:
     one = count(variant).peak_activation_bytes
     sizes: list[int] = []
     engine = of_memory(tmp_path, (2 * weights_of(variant.name) + one) * 8 / 5)
-    engine.networks._batcher._seen = lambda size, seconds: sizes.append(size)
+    engine.networks._batcher._on_batch = lambda size, seconds: sizes.append(size)
     images = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert 16 * one > engine.networks.memory.most("passes")
     try:
