@@ -249,7 +249,7 @@ def _slot(channels: int, side: int) -> Slot:
 
 
 def _check_bare(model: nn.Module, name: str, start: str) -> None:
-    """Return if modules can be attached to a model under a name.
+    """Raise InvalidRequest unless modules can be attached to a model under a name.
 
     Raises:
         InvalidRequest: it is wrapped, compiled or scripted, or owns that name.

@@ -161,7 +161,7 @@ class BaseLab(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Return if the answer is still wanted.
+        """Raise Cancelled if the answer is no longer wanted.
 
         Raises:
             Cancelled: it is not.

@@ -120,7 +120,7 @@ def _usual_preprocess(variant: Variant) -> Preprocess:
 
 
 def need_classes(network: Network) -> None:
-    """Return if a network tells classes apart.
+    """Raise InvalidRequest unless a network tells classes apart.
 
     Raises:
         InvalidRequest: it gives something else, of which other questions ask.

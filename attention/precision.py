@@ -19,7 +19,7 @@ probabilities on the CPU are nearer to each other than that. ``python -m benchma
 
 
 def check_precision(dtype: DType, device: str) -> None:
-    """Return if networks run in a number format on a device.
+    """Raise InvalidRequest unless networks run in a number format on a device.
 
     Raises:
         InvalidRequest: they do not.

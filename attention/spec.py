@@ -226,7 +226,7 @@ class Variant(Plain):
 
     @cached_property
     def name(self) -> str:
-        """The canonical short name."""
+        """Canonical short name of the variant."""
         placement = "" if self.placement == Placement() else str(self.placement)
         extras = {"classes": self.classes, "seed": self.seed or None, "weights": self.weights}
         return write_variant(self.backbone, self.backbone_options, self.attention, self.options, placement, extras)

@@ -93,7 +93,7 @@ def cam(request: CamRequest, lab: AnyLab) -> CamReport:
 
 
 def class_number(target: int | str | None, names: Sequence[str], classes: int, network: str) -> int | None:
-    """Which logit a class is; None stays None. A number may be said as text, where no class is called so.
+    """Give the index of the logit of a class, which is named or numbered; a number may be text. None gives None.
 
     Raises:
         InvalidRequest: the network has no such class.
@@ -206,7 +206,7 @@ def _maps(
 
 
 def caveats(networks: Sequence[CamNetwork], maps: Sequence[CamMap]) -> list[str]:
-    """What to know before reading the maps."""
+    """List what to know before reading heat maps: warnings, empty maps, how coarse they are."""
     sentences = [f"{network.name}: {network.warning}" for network in networks if network.warning]
     empty = [item for item in maps if item.maximum == 0]
     if empty:

@@ -64,7 +64,7 @@ def _summary(network: Network) -> VariantSummary:
 
 
 def predictions(request: CompareRequest, name: str, labels: Sequence[str], outputs: Outputs) -> list[Prediction]:
-    """What the outputs of one variant say of each image, in the order of the request."""
+    """Make the predictions of one variant for each image of the request from its outputs, in order."""
     check_finite(outputs.logits, name)
     shares = outputs.logits.float().softmax(1)  # (B, K)
     best = shares.topk(min(request.top_k, shares.shape[1]), 1)

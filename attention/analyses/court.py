@@ -43,7 +43,7 @@ def court(request: CourtRequest, lab: AnyLab) -> CourtReport:
 
 
 def hear(counter: Counter, rows: tuple[CountedOperation, ...]) -> Witness:
-    """What a counter whose rule is restated reports for some rows, and how that differs from their ledger."""
+    """Apply a counter's restated rule to rows of a ledger: its number, and the reasons why it differs from theirs."""
     added, counted = counter.sums(rows), counter.reported_rows(rows)
     macs, total = sum(row.macs for row in rows), sum(added.values())
     missed = counter.misses(counted)
@@ -79,7 +79,7 @@ def hear(counter: Counter, rows: tuple[CountedOperation, ...]) -> Witness:
 
 
 def torch_itself(variant: Variant, size: Size, macs: int) -> Witness:
-    """What torch's own counter reports: it is here, so it is run."""
+    """Run torch's own FlopCounterMode on a network, and report its number beside the ledger's."""
     model = skeleton(variant)
     first = next(model.parameters(), torch.empty(0, device="meta"))  # a CPU where its numbers decide its way
     with FlopCounterMode(display=False) as counter, torch.no_grad():

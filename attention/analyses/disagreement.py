@@ -44,7 +44,7 @@ METHODS = (
 
 @dataclass(order=True)
 class Candidate:
-    """An image of the list; the least of them is the last in it."""
+    """An image that networks disagree about; candidates compare by how much, and the smallest leaves the list first."""
 
     score: float
     earliness: int
@@ -183,7 +183,7 @@ class Disagreements:
 
     @property
     def n(self) -> int:
-        """Images."""
+        """Number of images that were added."""
         return len(self.labels)
 
     @property

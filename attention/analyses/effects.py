@@ -77,7 +77,7 @@ def _means(what: Plan, model: nn.Module, lab: AnyLab) -> dict[str, Tensor]:
 
 
 def compared(untouched: Any, replaced: Any, labels: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What became of a network's output: fields of an `OutputEffect`.
+    """Compare a network's output before and after gates were replaced: fields of an `OutputEffect`.
 
     Args:
         untouched, replaced: logits (1, K), a map (1, K, H, W), or a list of one mapping: boxes (N, 4) and scores (N).

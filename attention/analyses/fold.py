@@ -57,7 +57,7 @@ FIRST, SECOND, AFTER = "trained, first", "trained, second", "folded"
 
 @dataclass
 class FoldState:
-    """A fold as far as it has come."""
+    """State of a static fold between its steps: request, network before and after, measurements so far."""
 
     request: FoldRequest
     network: Network
@@ -76,7 +76,7 @@ class FoldState:
 
     @property
     def variant(self) -> Variant:
-        """The network, in full."""
+        """The variant that is folded, with all its fields resolved."""
         return self.network.variant
 
 

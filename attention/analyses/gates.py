@@ -20,7 +20,7 @@ def gates(request: GatesRequest, lab: AnyLab) -> GatesReport:
 
 
 def report(found: WatchedGates, network: str, places: Mapping[str, GateSite]) -> GatesReport:
-    """What `watch` found as a report.
+    """Write the gates that `watch` found in a network as a report.
 
     Args:
         network: what to call the model.

@@ -51,7 +51,7 @@ def image_input(image: str, how: Preprocess, lab: AnyLab) -> Tensor:
 
 
 def gate_site(model: nn.Module, path: str, network: str) -> GateSite:
-    """Where a gate is.
+    """Look up the site of a model's gate by its path.
 
     Raises:
         InvalidRequest: the network has no gate of that path.
@@ -111,7 +111,7 @@ def channel_weights(site: GateSite, weights: Tensor) -> Tensor | None:
 
 
 def chosen(request: MapsRequest, channels: int, weights: Tensor | None) -> list[int]:
-    """Which channels are shown.
+    """Choose the channels that a report shows, by number.
 
     Raises:
         InvalidRequest: one of those asked for is not there.

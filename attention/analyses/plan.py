@@ -178,7 +178,7 @@ def _work(variant: Variant, size: int, train: int, watched: int) -> float:
 
 
 def arm_key(variant: Variant) -> str:
-    """What a run and its card have in common: the network, whatever its classes and seed."""
+    """Give the key by which runs and cards of one arm match: the network, whatever its classes and seed."""
     return current(variant).model_copy(update={"classes": None, "seed": 0, "weights": None}).name
 
 

@@ -76,11 +76,11 @@ class Block(nn.Module):
         self.downsample: nn.Module | None = None
 
     def hidden(self, x: Tensor) -> Tensor:
-        """The branch from its input to what its last convolution sees."""
+        """Run the branch up to the input of its last convolution."""
         raise NotImplementedError
 
     def last(self, hidden: Tensor) -> Tensor:
-        """The branch's last convolution and normalisation."""
+        """Run the branch's last convolution and normalisation."""
         raise NotImplementedError
 
     def squeezed(self, hidden: Tensor, branch: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class Block(nn.Module):
 
 
 class Shortcut(Protocol):
-    """What makes a shortcut where the shape changes."""
+    """Protocol of a function that makes a block's shortcut where the shape changes."""
 
     def __call__(self, in_channels: int, out_channels: int, stride: int) -> nn.Module: ...
 
@@ -191,7 +191,7 @@ class Bottleneck(Block):
         return self.bn3(self.conv3(hidden))
 
     def squeezed(self, hidden: Tensor, branch: Tensor) -> Tensor:
-        """The same from a quarter of the channels: a mean over the map commutes with a 1x1 and its normalisation."""
+        """The means of the branch's channels, computed before its last 1x1: a mean over the map commutes with that."""
         return self.last(hidden.mean((2, 3), keepdim=True))
 
 

@@ -117,7 +117,7 @@ class Client:
         return self._read(Job, self._send("POST", "/v1/jobs", json=body))
 
     def job(self, id: str) -> Job:
-        """How far a job is."""
+        """A job by its id: its state, progress and error."""
         return self._read(Job, self._send("GET", f"/v1/jobs/{quote(id, safe='')}"))
 
     def jobs(self) -> tuple[Job, ...]:

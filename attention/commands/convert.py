@@ -20,7 +20,7 @@ from attention.weights.proposals import propose
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is converted, and how."""
+    """Add the arguments of `convert`: the checkpoint, and how it is read."""
     parser.add_argument("file", type=Path, help="a file that torch or safetensors wrote: .pth, .pt, .ckpt, .tar, ...")
     parser.add_argument(
         "-o", "--out", metavar="FILE", help="name of the new file; by default the old one's, with another ending"

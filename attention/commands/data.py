@@ -25,7 +25,7 @@ from attention.storage.folder import FolderStore
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is done, and with which data set."""
+    """Add the arguments of `data`: what is done, and with which data set."""
     data_options.add_folder(parser)
     actions = parser.add_subparsers(dest="action", required=True)
     listing = actions.add_parser("list", help="names of the data sets, with what is known of them")
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> None:
-    """Do what the command line says."""
+    """List, show, add, rename or remove data sets, as the command line says."""
     folder = DataFolder(FolderStore(chosen.data.expanduser()))
     match chosen.action:
         case "list":

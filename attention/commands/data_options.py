@@ -29,7 +29,7 @@ def add_lab_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:
-    """A flag for each field of `Choices`."""
+    """Add a flag for each field of `Choices` to a command."""
     for name, field in Choices.model_fields.items():
         flag, text = f"--{name.replace('_', '-')}", str(field.description).replace("%", "%%")
         if field.annotation is bool:
@@ -39,5 +39,5 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
 
 
 def choices(chosen: argparse.Namespace) -> Choices:
-    """What was chosen by the flags of `add_choices`."""
+    """Read the `Choices` from the flags that `add_choices` added."""
     return Choices.model_validate({name: getattr(chosen, name) for name in Choices.model_fields})

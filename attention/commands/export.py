@@ -28,7 +28,7 @@ from attention.weights.hub import hub_client
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which network goes where."""
+    """Add the arguments of `export`: the network, and the file it is written to."""
     parser.add_argument("network", help="its short name, with the weights: eca, or 'resnet20/eca?weights=shipped'")
     parser.add_argument(
         "-o",

@@ -29,7 +29,7 @@ from attention.weights.hub_networks import GROUPS, NETWORKS, RECIPES, HubNetwork
 
 
 class Client(Protocol):
-    """As much of the hub's client as is used here."""
+    """Protocol of the hub's client, with the two functions that fetching uses."""
 
     def list_repo_files(self, repo_id: str, *, repo_type: str, revision: str | None) -> Sequence[str]:
         """Paths of all files of a repository."""
@@ -37,7 +37,7 @@ class Client(Protocol):
     def hf_hub_download(
         self, repo_id: str, filename: str, *, repo_type: str, revision: str | None, local_dir: Path
     ) -> str:
-        """Fetch a file; where it lies."""
+        """Fetch a file of a repository; gives its path on this machine."""
 
 
 def fetch(
@@ -88,7 +88,7 @@ def fetch(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which repository is fetched, and where to."""
+    """Add the arguments of `fetch`: the repository or networks, and the folder they go to."""
     parser.add_argument("name_or_repository", help="networks, a network, a group of them, or a data set's owner/name")
     parser.add_argument("--name", help="what to call it; by default the repository's name")
     parser.add_argument("--revision", help="branch, tag or commit")

@@ -24,7 +24,7 @@ from attention.reports.judge import MOST_BYTES, JudgeReport, JudgeRequest, Resul
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The files, how they are to be read, and what was planned."""
+    """Add the arguments of `judge`: files of results, how they are read, and what was planned."""
     parser.add_argument("files", nargs="+", type=Path, help="tables, exports, or a question as JSON")
     parser.add_argument("--baseline", help="the arm the others are compared with; the first of the files")
     parser.add_argument("--margin", type=float, help="differences up to this matter to nobody, in the unit")
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> None:
-    """Judge, and print what may be said."""
+    """Judge the results in the named files, and print the verdicts."""
     options = {name: value for name, value in vars(chosen).items() if name in JudgeRequest.model_fields}
     fields = {name: value for name, value in options.items() if name != "files" and value is not None}
     files = _read(chosen.files)

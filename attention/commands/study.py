@@ -91,7 +91,7 @@ def _half(key: str, tensor: Tensor) -> Tensor:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is trained, on what data, with how many seeds, and where the result goes."""
+    """Add the arguments of `study`: networks, data, number of seeds, and where the result goes."""
     training_options.add_arguments(parser)
     parser.add_argument("--seeds", type=int, default=8, help="runs of each network")
     parser.add_argument("--first-look", type=int, help="seeds at which the first verdict is given; those of --seeds")

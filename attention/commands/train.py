@@ -25,7 +25,7 @@ from attention.weights.load import bare, checkpoint_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is trained, on what data, with which seed, and where the result goes."""
+    """Add the arguments of `train`: networks, data, seed, and where the result goes."""
     training_options.add_arguments(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("checkpoints"), help="where weights and cards go")

@@ -41,7 +41,7 @@ def data_place(text: str) -> DataPlace:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say what is trained, on what, how and where."""
+    """Add the arguments that training commands share: networks, data, recipe and device."""
     parser.add_argument(
         "data",
         type=data_place,
@@ -86,12 +86,12 @@ def prepare(chosen: argparse.Namespace) -> None:
 
 
 def recipe(chosen: argparse.Namespace) -> Recipe:
-    """The recipe of that name, with what was said instead of its own."""
+    """Look up a recipe by name, with the values that options put in place of its own."""
     return _changed(RECIPES[chosen.recipe], chosen)
 
 
 def recipes(chosen: argparse.Namespace) -> tuple[Recipe, ...]:
-    """The recipes to choose among, each with what was said instead of its own; none if none are named.
+    """Look up the recipes to choose among, with the values that options put in place of theirs; none if none are named.
 
     Raises:
         InvalidRequest: there is no recipe of a name.
@@ -110,7 +110,7 @@ def _changed(named: Recipe, chosen: argparse.Namespace) -> Recipe:
 
 
 def variants(chosen: argparse.Namespace) -> tuple[Variant, ...]:
-    """The variants that were named, separated by blanks or commas."""
+    """Read the variants named on the command line, separated by blanks or commas."""
     return tuple(Variant.parse(name) for text in chosen.variants for name in split_names(text))
 
 
@@ -127,7 +127,7 @@ def decisive(chosen: argparse.Namespace) -> list[str]:
 
 @contextmanager
 def understood(chosen: argparse.Namespace) -> Iterator[None]:
-    """What does not make sense inside becomes a sentence that names the option.
+    """Turn errors about values inside the block into sentences that name the option.
 
     Raises:
         InvalidRequest: a value is not what its field takes.

@@ -20,7 +20,7 @@ from attention.watch import watch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The model, what it is given, and where to look."""
+    """Add the arguments of `watch`: the model, its example input, and where to look for gates."""
     parser.add_argument("model", help=FORMS)
     parser.add_argument("--example", help="size of its input, such as 3,320,320; the model's own, or 3,224,224")
     parser.add_argument(

@@ -42,7 +42,7 @@ class Counter:
     last_call: bool = False
 
     def reported_rows(self, rows: Sequence[CountedOperation]) -> Sequence[CountedOperation]:
-        """The rows that end up in its report."""
+        """List the rows that the counter reports; where its rule says so, a repeated module's last run alone."""
         return list({(row.layer, row.operation): row for row in rows}.values()) if self.last_call else rows
 
     def sums(self, rows: Sequence[CountedOperation]) -> Added:
@@ -54,11 +54,11 @@ class Counter:
         return total
 
     def reports(self, rows: Sequence[CountedOperation]) -> int:
-        """The number it gives for some rows."""
+        """Give the number that the counter reports for some rows."""
         return sum(self.sums(rows).values())
 
     def misses(self, rows: Sequence[CountedOperation]) -> list[CountedOperation]:
-        """The rows whose multiply-accumulates it does not see."""
+        """List the rows whose multiply-accumulates the counter leaves out."""
         return [row for row in rows if row.macs and not self.add(row).get("products")]
 
 

@@ -154,12 +154,12 @@ class Ledger(TorchFunctionMode):
         return out
 
     def receive(self, image: Tensor) -> Tensor:
-        """The input, which takes memory too."""
+        """Count the memory of the input image, and return the image."""
         image.__dict__["memory"] = _Memory(self, FLOAT_BYTES * image.numel())
         return image
 
     def forget(self) -> None:
-        """Take the memory off the numbers that the network keeps, if it was run with numbers."""
+        """Remove the ledger's memory marks from the network's parameters and buffers."""
         for _, value, _ in _owned(next(iter(self.modules.values()))):
             value.__dict__.pop("memory", None)
 

@@ -108,7 +108,7 @@ class Files:
         return name
 
     def images(self) -> Iterator[Entry]:
-        """The files of uploaded images, by id; each changed when it came, the last time it did."""
+        """List the files of uploaded images, by id; a file's time is that of the latest upload of the image."""
         return (file for file in self.file_store.entries("images", deep=True) if IMAGE.fullmatch(file.last))
 
     def has_image(self, name: str) -> bool:

@@ -134,7 +134,7 @@ class DataFolder:
         return placed[0][0].path(placed[0][1].name) if placed else None
 
     def state(self, name: str) -> State:
-        """Changes when the data set of a name may have; empty if there is none."""
+        """Give a state that changes whenever the data set of a name may have changed; empty if there is none."""
         return [change for store, entry in self._placed(name) for change in store.state(entry.name)]
 
     def check_free(self, name: str) -> None:

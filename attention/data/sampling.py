@@ -42,7 +42,7 @@ class Picture:
 
 
 def pictures(selection: Pictures, files: Files) -> Iterator[Picture]:
-    """The images in their order: photos as asked for, those of a data set class by class in turn.
+    """Read a selection's images in order: photos as they were asked for, those of a data set class by class in turn.
 
     Raises:
         NotFound: there is no such photo, data set or class.
@@ -67,7 +67,7 @@ def pictures(selection: Pictures, files: Files) -> Iterator[Picture]:
 def batches(
     selection: Pictures, how: Preprocess, files: Files, size: int = BATCH
 ) -> Iterator[tuple[list[Picture], Tensor]]:
-    """The images a few at a time, each with what a network sees of them: (B, 3, S, S)."""
+    """Read a selection's images a few at a time, with a network's input made of them: (B, 3, S, S)."""
     some: list[Picture] = []
     for picture in pictures(selection, files):
         some.append(picture)
@@ -79,7 +79,7 @@ def batches(
 
 
 def how_many(selection: Pictures, files: Files) -> int:
-    """How many images there are."""
+    """Count the images of a selection."""
     if selection.data is None:
         return len(selection.images)
     path = data_path(selection.data, files)
@@ -87,7 +87,7 @@ def how_many(selection: Pictures, files: Files) -> int:
 
 
 def stamp(selection: Pictures, files: Files) -> str:
-    """Changes when the images behind a question may have changed, as a data set of the same name can."""
+    """Give a text that changes when the images of a selection may have changed, as a data set of one name can."""
     return str(data_path(selection.data, files).stat().st_mtime_ns) if selection.data else ""
 
 
@@ -115,7 +115,7 @@ def label_numbers(labels: Sequence[str | None], classes: Sequence[str]) -> list[
 
 
 def why_unlabelled(labels: Sequence[str | None], classes: Sequence[str], selection: Pictures) -> str:
-    """Why `label_numbers` has none for these images, in words without an end."""
+    """Say why `label_numbers` is None for images, as the beginning of a sentence without its full stop."""
     if selection.data is None:
         return "Photos have no true class"
     if not classes:

@@ -89,7 +89,7 @@ def in_order(statements: Iterable[Statement]) -> tuple[Statement, ...]:
 
 
 def effects(found: Outcomes, rows: Mapping[Kind, int], margin: float) -> Iterator[Statement]:
-    """What replacing every gate changes, for each kind at its row; of agreement where there are no labels."""
+    """Give the effect of replacing all gates by each kind; on agreement with the untouched network without labels."""
     rule = Rule(1, FIRST_LOOK, LOOKS, margin, 100 / found.n)
     right = found.first == found.first[0] if found.right is None else found.right
     measure = "top-1 accuracy" if found.right is not None else "agreement with the untouched network"

@@ -46,7 +46,7 @@ class Tally:
     trues: list[Numbers] = field(default_factory=list)
 
     def begin(self, labels: Sequence[str | None]) -> None:
-        """The next images have these labels."""
+        """Begin a batch of images, given their labels."""
         self.labels += labels
         shape = self.rows, len(labels)
         self.firsts.append(np.zeros(shape, np.int32))
@@ -54,7 +54,7 @@ class Tally:
         self.trues.append(np.full(shape, np.nan, np.float32))
 
     def put(self, rows: slice, logits: Tensor) -> None:
-        """What the images that were begun last gave, (1 + A, B, K): untouched, and with A ablations at these rows."""
+        """Add logits of the batch begun last, (1 + A, B, K): untouched, then under A ablations at given rows."""
         self.firsts[-1][0], self.firsts[-1][rows] = logits[0].argmax(-1).numpy(), logits[1:].argmax(-1).numpy()
         self.kls[-1][rows] = divergence(logits).numpy()
         columns = {name: number for number, name in enumerate(self.classes)}
@@ -65,7 +65,7 @@ class Tally:
                 self.trues[-1][0, place], self.trues[-1][rows, place] = column[0], column[1:]
 
     def found(self) -> "Outcomes":
-        """All images so far."""
+        """Outcomes of all images so far."""
         numbers = label_numbers(self.labels, self.classes)
         first, kl = np.concatenate(self.firsts, 1), np.concatenate(self.kls, 1)
         if numbers is None:
@@ -84,7 +84,7 @@ class Outcomes:
 
     @property
     def n(self) -> int:
-        """Images."""
+        """Number of images."""
         return self.first.shape[1]
 
     def changes(self, measure: Measure) -> NDArray[np.float64] | None:

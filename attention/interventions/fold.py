@@ -235,7 +235,7 @@ def noise(model: Backbone) -> Tensor:
 def fold(
     model: Backbone, plain: Backbone, places: Iterable[FoldableGate], ablation: Ablation, means: Mapping[str, Tensor]
 ) -> Backbone:
-    """Make of a plain network what another one is with these gates, which come to stand in its other layers.
+    """Work mean gates into the layers of a plain network, so that it computes what the network with attention does.
 
     Args:
         plain: the same backbone without attention, whose weights are overwritten. Modules of attention of a network

@@ -113,7 +113,7 @@ def _ablation(
 
 
 def reference_images(calibration: Pictures | None, images: Pictures, files: Files) -> tuple[Pictures, list[str]]:
-    """Images whose gates are put in, and what to know of them.
+    """Choose the images whose gates replace those of other images, with sentences to know of that choice.
 
     Args:
         calibration: those that were asked for; None takes those that go with ``images``, which are the ones tried.
@@ -156,7 +156,7 @@ def described(images: Pictures, files: Files) -> str:
 def passes(
     lab: AnyLab, variant: Variant, images: Tensor, ablations: Sequence[Ablation]
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Which of the ablations, and the logits untouched and under each of those: (1 + A, B, K), a few at a time.
+    """Run ablations a few at a time: gives which, and logits untouched and under each of these, (1 + A, B, K).
 
     So memory does not grow with the number of ablations: only one untouched pass more is run for each part of them.
     """

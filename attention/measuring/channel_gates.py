@@ -61,7 +61,7 @@ def per_channel(values: Tensor, kind: GateKind) -> Tensor:
 
 
 def ran(network: Network, lab: AnyLab) -> Ran:
-    """A network as a lab runs it, for a report."""
+    """Describe a network, as a lab runs it, for a report."""
     return Ran(
         name=network.name,
         variant=network.variant,
@@ -86,7 +86,7 @@ def channel_sites(variant: Variant) -> tuple[tuple[GateSite, ...], tuple[str, ..
 
 
 def require(variant: Variant, found: Sequence[GateSite], left_out: Sequence[str]) -> None:
-    """See that a network has gates to look at.
+    """Raise InvalidRequest unless a network has gates with a number for each channel.
 
     Raises:
         InvalidRequest: it has none.
@@ -113,7 +113,7 @@ def named(found: Sequence[GateSite], prefixes: Sequence[str]) -> tuple[GateSite,
 
 
 def place(site: GateSite, channels: int) -> ChannelGate:
-    """Where a gate is, for a report."""
+    """Write a gate's place for a report."""
     return ChannelGate(**dict(site), channels=channels, reduced=REDUCED[site.kind])
 
 

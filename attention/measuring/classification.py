@@ -24,6 +24,6 @@ def balanced_accuracy(counts: Counts) -> float:
 
 
 def macro_f1(counts: Counts) -> float:
-    """Compute the mean over classes of F1 = 2 right / (true + told), 0..1; 0 for a class that is neither."""
+    """Compute the mean over classes of F1 = 2 right / (true + predicted); 0 for a class that is neither, range 0..1."""
     either = counts.sum(0) + counts.sum(1)
     return float(np.mean(2 * np.diag(counts) / np.maximum(either, 1)))

@@ -37,7 +37,7 @@ class Moments:
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """Divided by n."""
+        """Variance over the values, divided by n."""
         return self.squares / self.count
 
     @property

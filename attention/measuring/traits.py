@@ -62,7 +62,7 @@ def noise(size: Size = SIDE, channels: int = CHANNELS, images: int = 2) -> Tenso
 
 @cache
 def traits(name: str) -> Traits:
-    """What a module with its default options is like.
+    """Find out by trying it on noise what a module with its default options does.
 
     Raises:
         UnknownName: there is no such module.

@@ -368,7 +368,7 @@ class StudyReport(Report):
 
 
 def late_plan(plan: StudyPlan) -> str:
-    """What is to be said of a plan that was made when runs of it had ended already."""
+    """Say that a plan was made when runs of it had ended already, as the beginning of a sentence."""
     return (
         f"{plan.runs_before} of {plan.runs_asked} runs had ended before this plan was made; the 5 % hold only if "
         "nobody had looked at them"

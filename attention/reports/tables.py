@@ -254,7 +254,7 @@ class Report(Plain):
 
 
 def heading(report: Plain) -> str:
-    """What a report says in a sentence; empty if it says none."""
+    """Give the headline or sentence of a report; empty if it has none."""
     return str(getattr(report, "headline", ""))
 
 
@@ -363,7 +363,7 @@ def cut(text: str, width: int) -> str:
 
 
 def needed(package: str, call: str) -> Any:
-    """A package that not every installation has.
+    """Import a package that not every installation has.
 
     Raises:
         InvalidRequest: this one has not.
@@ -385,10 +385,10 @@ def svg(table: Table) -> str:
 
 
 def filled(*tables: Table) -> tuple[Table, ...]:
-    """The tables that have columns: one of no items has none."""
+    """Leave out tables without columns, as one of no items is."""
     return tuple(table for table in tables if table.columns)
 
 
 def named(*names: str) -> tuple[Column, ...]:
-    """Columns of these names."""
+    """Make columns from their names."""
     return tuple(Column(name=name) for name in names)

@@ -22,7 +22,7 @@ REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
 class Client(Protocol):
-    """As much of the hub's client as is used here."""
+    """Protocol of the hub's client, with the two functions that publishing uses."""
 
     def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> object:
         """Make a repository, if it is not there."""

@@ -78,7 +78,7 @@ class Running:
 
     @property
     def recorded(self) -> int:
-        """How many shapes are replayed; those that could not be recorded do not count."""
+        """Number of input shapes that are replayed from a recording; those that could not be recorded do not count."""
         return sum(replay is not None for replay in self._replays.values())
 
     def images(self, images: Sequence[Tensor]) -> Tensor:
@@ -167,7 +167,7 @@ def stacked(references: Sequence[Gates]) -> Gates:
 
 
 def check_running(device: str, dtype: DType, graphs: bool) -> None:
-    """Return if networks run like that on a device.
+    """Raise InvalidRequest unless networks can be run with these settings on a device.
 
     Raises:
         InvalidRequest: they do not.
@@ -242,7 +242,7 @@ def fetched(logits: Tensor, gates: Mapping[str, Tensor]) -> tuple[Tensor, dict[s
 
 
 def check_finite(logits: Tensor, network: str) -> None:
-    """Return if a network's outputs are numbers.
+    """Raise InvalidRequest unless all of a network's outputs are finite numbers.
 
     Raises:
         InvalidRequest: they are infinite or none, as its weights are, or because gates were replaced by large ones.

@@ -89,7 +89,7 @@ def bandwidth(device: str, megabytes: int = 256, repeats: int = 7) -> float:
 
 
 def synchroniser(device: str) -> Callable[[], None]:
-    """What waits for a device: nothing has to on the CPU."""
+    """Give the function that waits until a device has done its work; on the CPU it does nothing."""
     if device.startswith("cuda"):
         return partial(torch.cuda.synchronize, device)
     return torch.mps.synchronize if device.startswith("mps") else lambda: None

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent
 
 
 def all_reports() -> Mapping[str, StoredReport]:
-    """Id -> report, of all that come along."""
+    """Read all reports that come with the project, by id."""
     return _read(FOLDER)
 
 

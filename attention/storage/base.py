@@ -102,7 +102,7 @@ class FileStore(Protocol):
         """What lies in a folder, by name, without what is hidden; with ``deep``, the files in all folders below it."""
 
     def state(self, name: str) -> State:
-        """Changes when a file does, or when something comes into a folder or leaves it."""
+        """Give a state that changes when a file does, or when something comes into a folder or leaves it."""
 
 
 def check_room(folder: Path, what: str, size: int) -> None:

@@ -54,7 +54,7 @@ class FolderStore:
             made.unlink()
 
     def send(self, name: str) -> None:
-        """Nothing: it is where it belongs."""
+        """Do nothing: a file written below the root of a folder is kept by that."""
 
     def renew(self, name: str) -> bool:
         """Let a file count as new; False if there is none."""
@@ -83,7 +83,7 @@ class FolderStore:
         yield from _entries(str(self.root / folder), folder, deep)
 
     def state(self, name: str) -> State:
-        """Changes when a file does, or when something comes into a folder, or into one in it, or leaves."""
+        """Give a state that changes when a file does, or when something comes into or leaves a folder or one in it."""
         path = self.root / name
         inside = sorted(child for depth in ("*", "*/*") for child in path.glob(f"{depth}/")) if path.is_dir() else ()
         found = [(child.name, child.stat()) for child in (path, *inside)]

@@ -57,7 +57,7 @@ _compared: dict[tuple[Path, str, str], tuple[float, Entry]] = {}
 
 
 def check_url(url: str) -> None:
-    """Return if a URL names a store that can be had.
+    """Raise InvalidRequest unless a URL names an S3 store that can be used here.
 
     Raises:
         InvalidRequest: it does not, or what it needs is not installed.
@@ -126,7 +126,7 @@ class S3Store:
         made.unlink()
 
     def renew(self, name: str) -> bool:
-        """An object gets another time only by being written again."""
+        """Return False: an object gets another time only by being written again."""
         return False
 
     def remove(self, name: str) -> None:
@@ -163,7 +163,7 @@ class S3Store:
                 yield entry
 
     def state(self, name: str) -> State:
-        """Changes when a file does, or any file in a folder."""
+        """Give a state that changes when a file does, or any file in a folder."""
         entry, inside = self._stat(name)
         return [(file.name, file.size, file.changed) for file in (inside or (entry,))]
 

@@ -92,7 +92,7 @@ class Product(NamedTuple):
 
 
 class Listener(Protocol):
-    """Hears of products during a pass."""
+    """Protocol of what is told of products during a forward pass."""
 
     def met(self, product: Product) -> Tensor | None:
         """Say what to multiply with (or to add) in place of the weights; None leaves them alone."""

@@ -259,7 +259,7 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 
 def check_weights(path: str, kind: GateKind, weights: Tensor, bounded: bool) -> None:
-    """Return if what a submodule gives can be the weights of a gate of a kind.
+    """Raise InvalidRequest unless the output of a submodule can be the weights of a gate of a kind.
 
     Raises:
         InvalidRequest: it is a map.

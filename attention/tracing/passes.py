@@ -18,7 +18,7 @@ from attention.tracing.flow import Flow, Product, Shape, Tag, kind_of
 
 
 class Visitor(Protocol):
-    """Looks at every gate that a pass meets, or replaces it."""
+    """Protocol of what looks at every gate that a forward pass meets, or replaces it."""
 
     def visit(self, gate: WatchedGate, weights: Tensor) -> Tensor | None:
         """Say what to use in place of the weights; None leaves them alone."""
@@ -33,7 +33,7 @@ class Visitor(Protocol):
 
 @dataclass
 class Summary:
-    """What one pass met."""
+    """Gates and obstacles that one forward pass met."""
 
     model: str
     gates: list[WatchedGate] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Summary:
     quantised: str = ""
 
     def check(self) -> None:
-        """Return if gates of such a model can be seen.
+        """Raise InvalidRequest unless the gates of the model that ran can be seen.
 
         Raises:
             InvalidRequest: it is quantised, or has none.
@@ -65,7 +65,7 @@ class Summary:
 
 
 class Modules(Protocol):
-    """What a pass asks about modules."""
+    """Protocol of what a forward pass asks about modules."""
 
     def class_of(self, path: str) -> str:
         """Name of a module's class."""

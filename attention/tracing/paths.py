@@ -78,7 +78,7 @@ def submodules(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Module
 
 
 def check(model: nn.Module, patterns: Iterable[str]) -> None:
-    """Return if each pattern names a submodule; numbers after # and @ are left aside.
+    """Raise InvalidRequest unless each pattern names a submodule; numbers after # and @ are left aside.
 
     Raises:
         InvalidRequest: one names none.

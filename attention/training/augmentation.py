@@ -38,7 +38,7 @@ class Draw(NamedTuple):
     colours: Tensor | None = None
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Draw":
-        """Change every tensor alike: bring it to a device, take some of its rows."""
+        """Apply a function to every tensor of the draw, as bringing it to a device or taking some rows."""
         colours = None if self.colours is None else change(self.colours)
         return Draw(change(self.order), change(self.rows), change(self.columns), colours)
 

@@ -11,7 +11,7 @@ from attention.spec import Recipe
 
 
 def check_trainable(recipe: Recipe, images: int, data: str, what: str = "training images") -> None:
-    """Return if the training images fill at least one batch, for only whole batches are trained on.
+    """Raise InvalidRequest unless the training images fill a batch, for only whole batches are trained on.
 
     Args:
         images: how many there are at most.

@@ -34,7 +34,7 @@ class MapRuns(Protocol):
 
 
 class Progress(Protocol):
-    """Is told how far a study is; what it raises ends the study, which can be gone on with."""
+    """Function that is told how far a study is; what it raises ends the study, which can be resumed."""
 
     def __call__(self, done: int, total: int, note: str = "", partial: StudyReport | None = None) -> None:
         """``done`` of ``total`` epochs, and what is known so far."""
@@ -183,7 +183,7 @@ def _of_recipe(
 
 
 def together(run_store: RunStore, tasks: Sequence[Task], most: int = MOST) -> MapRuns:
-    """Go through runs several at once, as many as measuring with the first of them finds best."""
+    """Do several runs at once, as many as trains fastest by a measurement with the first of them."""
     first = tasks[0]
 
     def speed(count: int) -> float:

@@ -59,7 +59,7 @@ class Task(Plain):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its name, and those that it had before its network's module, backbone or options were renamed."""
+        """Name of the run's files now, and names from before its module, backbone or options were renamed."""
         before = former_spellings(self.variant, backbones.names, modules.names)
         return (self.name, *(self.model_copy(update={"variant": variant}).name for variant in before))
 

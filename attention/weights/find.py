@@ -133,7 +133,7 @@ class Checkpoints:
         return Source(path, weights, card, preprocess=card.preprocess, labels=card.labels)
 
     def names(self) -> list[str]:
-        """What may stand after ``file:``."""
+        """Names of the stored checkpoints, which may stand after ``file:`` in ``weights``."""
         if self.folder is None:
             return []
         there = self.kept.entries(self.folder.name)
@@ -149,7 +149,7 @@ class Checkpoints:
 
     @property
     def kept(self) -> FileStore:
-        """What keeps the files of the folder."""
+        """File store of the folder of checkpoints."""
         assert self.folder is not None
         return self.file_store or FolderStore(self.folder.parent)
 

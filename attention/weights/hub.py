@@ -191,7 +191,7 @@ class Hub:
 
 
 def _check(path: Path, expected: str, what: str) -> None:
-    """Return if a fetched file has the checksum that the hub says; large files have their SHA-256 as ETag.
+    """Raise BadCheckpoint unless a fetched file has the hub's checksum; large files have their SHA-256 as ETag.
 
     Raises:
         BadCheckpoint: it has another one; it is deleted.

@@ -106,7 +106,7 @@ def take_inventory(
 
 
 def check(inventory: Inventory, name: str) -> None:
-    """Return if a data set, which sentences call ``name``, can be trained on as it is.
+    """Raise Refused unless a data set, which sentences call ``name``, can be trained on as it is.
 
     Raises:
         Refused: it cannot; the sentences say why and what to choose.
@@ -138,7 +138,7 @@ def _scaled(read: Callable[[], Content], used: PixelRange) -> Content:
 
 
 def check_readable(inventory: Inventory, name: str) -> None:
-    """Return if every image of a data set can be read, or those that cannot are to be left out.
+    """Raise Refused unless every image of a data set can be read, or those that cannot are to be left out.
 
     Raises:
         Refused: some cannot.

@@ -36,7 +36,7 @@ NUMBERED = (
 
 @dataclass(frozen=True)
 class ClassAndSplit:
-    """Where one photo belongs."""
+    """Class and split of one photo."""
 
     label: str
     split: Split | None = None
