@@ -120,34 +120,34 @@ def attach(
         InvalidRequest: a path names nothing, or something that gives no map, or the module does not fit there.
     """
     _check_bare(model, name, start)
-    ours = tuple(f"{path}." for path, child in model.named_children() if isinstance(child, AttachedModules))
+    own_prefixes = tuple(f"{path}." for path, child in model.named_children() if isinstance(child, AttachedModules))
     named = submodules(model, several(at))
-    chosen = {path: host for path, host in named.items() if not f"{path}.".startswith(ours)}
+    chosen = {path: host for path, host in named.items() if not f"{path}.".startswith(own_prefixes)}
     if not chosen:
         raise InvalidRequest("Say at which submodules: at='layer*.*.bn3'.")
     container = getattr(model, name, None)
     for path in chosen:
         if isinstance(container, AttachedModules) and key(path) in container:
-            there = type(container[key(path)].module).__name__
-            raise InvalidRequest(f"{path} has {there} attached already; remove it first, or give name=.")
+            class_name = type(container[key(path)].module).__name__
+            raise InvalidRequest(f"{path} has {class_name} attached already; remove it first, or give name=.")
     call = inputs(model, example) if example is not None else ((_noise(model),), {})
     outputs = outlines(model, call)
     shapes = {path: map_shape(path, outputs, channels_last) for path in chosen}
-    made: dict[str, Attached] = {}
+    attached_modules: dict[str, Attached] = {}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         for path, host in chosen.items():
             fresh = _make(module, path, shapes[path], options)
-            given = outputs[path][0]
+            output = outputs[path][0]
             attached = Attached(fresh, start == "identity", channels_last or False)
-            made[path] = attached.to(given.device, given.dtype).train(host.training)
-    return _install(model, name, made, shapes, call, start)
+            attached_modules[path] = attached.to(output.device, output.dtype).train(host.training)
+    return _install(model, name, attached_modules, shapes, call, start)
 
 
 def _install(
     model: nn.Module,
     name: str,
-    made: dict[str, Attached],
+    attached_modules: dict[str, Attached],
     shapes: dict[str, tuple[int, int]],
     call: Inputs,
     start: Start,
@@ -157,11 +157,11 @@ def _install(
     container: AttachedModules = getattr(model, name)
     hosts = named_modules(model)
     handles: dict[str, RemovableHandle] = {}
-    for path, attached in made.items():
+    for path, attached in attached_modules.items():
         container[key(path)] = attached
         handles[path] = hosts[path].register_forward_hook(RunAttached(attached))
     try:
-        report = _report(model, made, shapes, call, start)
+        report = _report(model, attached_modules, shapes, call, start)
     except BaseException:
         Attachment(
             model, name, handles, AttachReport(model="", start=start, modules=(), parameters=0, identity=True)
@@ -171,7 +171,11 @@ def _install(
 
 
 def _report(
-    model: nn.Module, made: dict[str, Attached], shapes: dict[str, tuple[int, int]], call: Inputs, start: Start
+    model: nn.Module,
+    attached_modules: dict[str, Attached],
+    shapes: dict[str, tuple[int, int]],
+    call: Inputs,
+    start: Start,
 ) -> AttachReport:
     """What the modules do to the activations of one pass."""
     starts_of: dict[str, tuple[float | None, bool]] = {}
@@ -189,7 +193,7 @@ def _report(
         return hook
 
     with ExitStack() as leaving, at_rest(model):
-        for path, attached in made.items():
+        for path, attached in attached_modules.items():
             leaving.callback(attached.register_forward_hook(note(path)).remove)
         model(*call[0], **call[1])
     entries = tuple(
@@ -201,7 +205,7 @@ def _report(
             kept=starts_of[path][0],
             identity=starts_of[path][1],
         )
-        for path, attached in made.items()
+        for path, attached in attached_modules.items()
     )
     return AttachReport(
         model=type(model).__name__,

@@ -257,19 +257,19 @@ def fill(model: nn.Module, variant: Variant) -> None:
     """
     if variant.attention is None:
         return
-    made, chosen = modules[variant.attention], _after(model, variant) or chosen_slots(model, variant)
-    if any(isinstance(slot, UnitSlot) for slot in chosen.values()) and not hasattr(made, "select"):
-        there = {slot.position for slot in slots(model).values()}
-        instead = "inner" if "inner" in there else "standard"
+    module_class, chosen = modules[variant.attention], _after(model, variant) or chosen_slots(model, variant)
+    if any(isinstance(slot, UnitSlot) for slot in chosen.values()) and not hasattr(module_class, "select"):
+        positions = {slot.position for slot in slots(model).values()}
+        instead = "inner" if "inner" in positions else "standard"
         units = ", ".join(name for name, module in modules.items() if hasattr(module, "select"))
         raise BadPlacement(
             f"{variant.attention!r} gates one map, but 'spatial' is a choice between a convolution and others. "
             f"Put it at {instead!r}, which is right after that convolution, or take a module that chooses: {units}."
         )
-    sides = map_sides(variant.plain) if made.needs_side else {}
+    sides = map_sides(variant.plain) if module_class.needs_side else {}
     for path, slot in chosen.items():
         slot.backbone, slot.side = variant.backbone, slot.side or sides.get(path, 0)
-        slot.append(made.at(slot, **variant.options))
+        slot.append(module_class.at(slot, **variant.options))
 
 
 def _after(model: nn.Module, variant: Variant) -> dict[str, Slot]:
@@ -281,18 +281,18 @@ def _after(model: nn.Module, variant: Variant) -> dict[str, Slot]:
     patterns = variant.placement.paths
     if patterns is None:
         return {}
-    found: dict[str, Slot] = {}
+    attached_slots: dict[str, Slot] = {}
     try:
         hosts = submodules(model, patterns)
         for number, (path, (channels, side)) in enumerate(_maps(variant.plain, patterns).items(), start=1):
             slot = Slot("after", number, 1, channels)
             slot.side = side
             hosts[path].register_forward_hook(RunAttached(slot))
-            found[key(path)] = slot
+            attached_slots[key(path)] = slot
     except InvalidRequest as error:
         raise BadPlacement(str(error)) from error
-    model.add_module("attached", AttachedModules(found))
-    return {f"attached.{name}": slot for name, slot in found.items()}
+    model.add_module("attached", AttachedModules(attached_slots))
+    return {f"attached.{name}": slot for name, slot in attached_slots.items()}
 
 
 @renewed
@@ -301,8 +301,8 @@ def _maps(plain: Variant, patterns: tuple[str, ...]) -> dict[str, tuple[int, int
     """Channels and side of the maps that submodules of a plain network give at its own input size, by path."""
     model = skeleton(plain)
     paths = submodules(model, patterns)
-    given = outlines(model, ((blank(model),), {}))
-    return {path: map_shape(path, given, None) for path in paths}
+    layer_outputs = outlines(model, ((blank(model),), {}))
+    return {path: map_shape(path, layer_outputs, None) for path in paths}
 
 
 def blank(model: Backbone) -> torch.Tensor:
@@ -319,13 +319,13 @@ def chosen_slots(model: nn.Module, variant: Variant) -> dict[str, Slot]:
     """
     placement = variant.placement
     all_slots = slots(model)
-    there = {path: slot for path, slot in all_slots.items() if slot.position == placement.position}
-    if not there:
+    at_position = {path: slot for path, slot in all_slots.items() if slot.position == placement.position}
+    if not at_position:
         positions = ", ".join(dict.fromkeys(slot.position for slot in all_slots.values()))
         raise BadPlacement(f"{variant.backbone!r} has no place {placement.position!r}. It has: {positions}.")
     where = f"{variant.backbone!r} has no {placement.position!r} in"
     blocks: dict[int, list[int]] = {}
-    for slot in there.values():
+    for slot in at_position.values():
         blocks.setdefault(slot.stage, []).append(slot.block)
     for stage in placement.stages or ():
         if stage not in blocks:
@@ -333,7 +333,7 @@ def chosen_slots(model: nn.Module, variant: Variant) -> dict[str, Slot]:
     for stage, block in placement.blocks or ():
         if block not in blocks.get(stage, ()):
             raise BadPlacement(f"{where} block {stage}.{block}. It has {_blocks(blocks)}.")
-    return {path: slot for path, slot in there.items() if placement.covers(slot.stage, slot.block)}
+    return {path: slot for path, slot in at_position.items() if placement.covers(slot.stage, slot.block)}
 
 
 def _blocks(by_stage: dict[int, list[int]]) -> str:

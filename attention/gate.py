@@ -189,8 +189,8 @@ class OwnGates:
 
 def own_gates(model: nn.Module) -> OwnGates | None:
     """The gates in a network's own code; None where there is none."""
-    found: OwnGates | None = getattr(model, "own_gates", None)
-    return found
+    own_attention: OwnGates | None = getattr(model, "own_gates", None)
+    return own_attention
 
 
 def slots(model: nn.Module) -> dict[str, Slot]:
@@ -210,10 +210,10 @@ def gates(model: nn.Module) -> dict[str, Gate]:
 
 def sites(model: nn.Module) -> tuple[GateSite, ...]:
     """Where each gate of a network sits."""
-    found = []
+    gate_sites = []
     for slot_path, slot in slots(model).items():
         for path, gate in gates(slot).items():
-            found.append(
+            gate_sites.append(
                 GateSite(
                     path=f"{slot_path}.{path}",
                     kind=gate.kind,
@@ -225,8 +225,8 @@ def sites(model: nn.Module) -> tuple[GateSite, ...]:
             )
     own_attention = own_gates(model)
     if own_attention is None:
-        return tuple(found)
-    places = {site.path: site for site in found} | own_attention.places
+        return tuple(gate_sites)
+    places = {site.path: site for site in gate_sites} | own_attention.places
     return tuple(places[path] for path in own_attention.order)
 
 
@@ -292,11 +292,11 @@ def chosen(model: nn.Module, ablation: Ablation) -> dict[str, Gate]:
         return by_path
     named: dict[str, Gate] = {}
     for prefix in ablation.gates:
-        found = {path: gate for path, gate in by_path.items() if path == prefix or path.startswith(prefix + ".")}
-        if not found:
-            there = ", ".join(list(by_path)[:4]) or "none, for it has no attention"
-            raise InvalidRequest(f"There is no gate at {prefix!r} in this network. Its gates: {there}.")
-        named |= found
+        matches = {path: gate for path, gate in by_path.items() if path == prefix or path.startswith(prefix + ".")}
+        if not matches:
+            examples = ", ".join(list(by_path)[:4]) or "none, for it has no attention"
+            raise InvalidRequest(f"There is no gate at {prefix!r} in this network. Its gates: {examples}.")
+        named |= matches
     return named
 
 

@@ -325,12 +325,12 @@ class Lab(BaseLab):
         self, network: Network, images: Tensor, ablation: Ablation | None, references: Sequence[Gates]
     ) -> Outputs:
         running, places = self._loaded(network)
-        found = [
+        parts = [
             running.forward(list(images[start : start + BATCH]), ablation, references[start : start + BATCH])
             for start in range(0, len(images), BATCH)
         ]
-        gates = {path: torch.cat([part[path] for _, part in found]) for path in found[0][1]}
-        return Outputs(torch.cat([logits for logits, _ in found]), gates, places)
+        gates = {path: torch.cat([part[path] for _, part in parts]) for path in parts[0][1]}
+        return Outputs(torch.cat([logits for logits, _ in parts]), gates, places)
 
     def _forward_each(
         self, network: Network, images: Tensor, ablations: Sequence[Ablation], references: Sequence[Sequence[Gates]]

@@ -42,9 +42,9 @@ def current() -> Language:
     """The reader's language: as chosen, else as the address says, else as the browser prefers; English in a test."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return "en"
-    for wanted in (st.session_state.get(KEY), st.query_params.get(KEY)):
-        if wanted in get_args(Language):
-            return wanted  # type: ignore[return-value]
+    for choice in (st.session_state.get(KEY), st.query_params.get(KEY)):
+        if choice in get_args(Language):
+            return choice  # type: ignore[return-value]
     return preferred()
 
 

@@ -121,7 +121,7 @@ def allowed_hosts(host: str, environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def supervise(
-    wanted: Sequence[Service], *, start_within_s: float = START_WITHIN_S, stop_within_s: float = STOP_WITHIN_S
+    all_services: Sequence[Service], *, start_within_s: float = START_WITHIN_S, stop_within_s: float = STOP_WITHIN_S
 ) -> int:
     """Start the services, wait until all are healthy, and keep them until one ends or we are told to stop.
 
@@ -131,16 +131,16 @@ def supervise(
     Raises:
         CannotStart: a port is taken.
     """
-    for service in wanted:
+    for service in all_services:
         _require_free(service)
     told_to_stop = _listen_to_signals()
     children: list[tuple[Service, Child]] = []
     try:
-        for service in wanted:
+        for service in all_services:
             children.append((service, _start(service)))
         code = _wait_until_healthy(children, told_to_stop, start_within_s)
         if code is None:
-            _say(f"\nUp and healthy:\n{_addresses(wanted)}\n{READY}\n")
+            _say(f"\nUp and healthy:\n{_addresses(all_services)}\n{READY}\n")
             code = _wait_for_the_end(children, told_to_stop)
     finally:
         _stop(children, told_to_stop, stop_within_s)
@@ -266,9 +266,9 @@ def _typed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _addresses(wanted: Sequence[Service]) -> str:
-    width = max(len(service.name) for service in wanted)
-    return "\n".join(f"  {service.name:<{width}}  {service.url}{service.page}" for service in reversed(wanted))
+def _addresses(all_services: Sequence[Service]) -> str:
+    width = max(len(service.name) for service in all_services)
+    return "\n".join(f"  {service.name:<{width}}  {service.url}{service.page}" for service in reversed(all_services))
 
 
 def _say(text: str) -> None:
@@ -285,9 +285,9 @@ def run(chosen: argparse.Namespace) -> int:
     """Serve until told to stop: 0 after Ctrl-C, 1 with a sentence if it could not start."""
     try:
         ports = {"ATTENTION_PORT": chosen.port, "ATTENTION_DASHBOARD_PORT": chosen.dashboard}
-        wanted = services({**os.environ, **{name: port for name, port in ports.items() if port}})
+        all_services = services({**os.environ, **{name: port for name, port in ports.items() if port}})
         _say("Starting the API and the dashboard; the first time takes a little longer.")
-        return supervise(wanted)
+        return supervise(all_services)
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 1

@@ -32,9 +32,9 @@ def allow_files() -> None:
         return
     least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if least != resource.RLIM_INFINITY and (most == resource.RLIM_INFINITY or least < most):
-        wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
-        if wanted > least:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        limit = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+        if limit > least:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
 
 
 def keep_freed_memory() -> None:

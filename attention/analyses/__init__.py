@@ -63,10 +63,10 @@ def _analysis(name: str) -> Analysis:
 def request_type(analysis: Analysis) -> type[Request[Any]]:
     """What an analysis is asked with: the annotation of its first parameter."""
     first = next(iter(inspect.signature(analysis).parameters))
-    found = get_type_hints(analysis).get(first)
-    if not (isinstance(found, type) and issubclass(found, Request)):
+    annotation = get_type_hints(analysis).get(first)
+    if not (isinstance(annotation, type) and issubclass(annotation, Request)):
         raise TypeError(f"The first parameter of {analysis!r} must be annotated with its Request.")
-    return found
+    return annotation
 
 
 def question(name: str, **fields: Any) -> Request[Any]:

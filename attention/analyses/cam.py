@@ -122,15 +122,15 @@ def feature_map(model: nn.Module, stage: int | None, network: str) -> tuple[str,
         InvalidRequest: the network has no such stage, or no map.
     """
     position = "tail" if stage is None else "stage"
-    there = {slot.stage: (path, slot) for path, slot in slots(model).items() if slot.position == position}
-    if stage is None and not there and isinstance(model, Backbone):
+    by_stage = {slot.stage: (path, slot) for path, slot in slots(model).items() if slot.position == position}
+    if stage is None and not by_stage and isinstance(model, Backbone):
         return *_last_map(model, network), None
-    number = max(there) if stage is None else stage
-    if number not in there:
-        known = ", ".join(map(str, sorted(there)))
-        has = f"It has stages {known}." if known else "Its stages are not known; leave stage out for its last map."
+    number = max(by_stage) if stage is None else stage
+    if number not in by_stage:
+        stages = ", ".join(map(str, sorted(by_stage)))
+        has = f"It has stages {stages}." if stages else "Its stages are not known; leave stage out for its last map."
         raise InvalidRequest(f"{network} has no stage {stage}. {has}")
-    return *there[number], number
+    return *by_stage[number], number
 
 
 def _last_map(model: Backbone, network: str) -> tuple[str, nn.Module]:
@@ -166,9 +166,9 @@ def grad_cam(model: nn.Module, place: nn.Module, images: Tensor, target: int | N
     try:
         with torch.inference_mode(False), torch.enable_grad():
             logits = model(images.clone())
-            wanted = logits.argmax(1) if target is None else torch.full_like(logits[:, 0], target, dtype=torch.long)
+            classes = logits.argmax(1) if target is None else torch.full_like(logits[:, 0], target, dtype=torch.long)
             (feature,) = features
-            (gradient,) = torch.autograd.grad(logits.gather(1, wanted[:, None]).sum(), feature)
+            (gradient,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), feature)
     finally:
         hook.remove()
     with torch.no_grad():
@@ -186,7 +186,7 @@ def _maps(
     crops: Sequence[tuple[float, float, float, float]],
 ) -> list[CamMap]:
     """The heat maps of one network, in the order of the photos."""
-    made = []
+    maps = []
     for number, image in enumerate(request.images):
         shares, heat = cams.logits[number].softmax(0), cams.heat[number]
         first, maximum = int(shares.argmax()), float(heat.max())
@@ -201,8 +201,8 @@ def _maps(
             maximum=maximum,
             grid=tuple(tuple(row) for row in rows),
         )
-        made.append(one)
-    return made
+        maps.append(one)
+    return maps
 
 
 def caveats(networks: Sequence[CamNetwork], maps: Sequence[CamMap]) -> list[str]:

@@ -79,7 +79,7 @@ def predictions(request: CompareRequest, name: str, labels: Sequence[str], outpu
     left_out: tuple[str, ...] = ()
     if request.gates != "none":
         left_out = tuple(site.path for site, wanted in zip(outputs.sites, sent, strict=True) if not wanted)
-    found = []
+    results = []
     for number, image in enumerate(request.images):
         top = tuple(
             class_score(index, labels, share)
@@ -96,7 +96,7 @@ def predictions(request: CompareRequest, name: str, labels: Sequence[str], outpu
             whole = np.concatenate(parts) if parts else np.empty(0)
             packed = base64.b64encode(whole.astype("<f2").tobytes()).decode()
         gates = _summaries(outputs, rows, number)
-        found.append(
+        results.append(
             Prediction(
                 image=image,
                 variant=name,
@@ -107,7 +107,7 @@ def predictions(request: CompareRequest, name: str, labels: Sequence[str], outpu
                 values_base64=packed,
             )
         )
-    return found
+    return results
 
 
 def class_score(index: int, names: Sequence[str], probability: float) -> ClassScore:

@@ -58,7 +58,7 @@ def coupling(request: CouplingRequest, lab: AnyLab) -> CouplingReport:
     step = float(arrived.std(correction=0)) or 1.0
     matrix = matrix.where(matrix.abs() * step > UNHEARD, 0.0)
     rank = int(torch.linalg.matrix_rank(matrix)) if len(values) <= MOST_RANKED else None
-    heard = matrix.nonzero()
+    entries = matrix.nonzero()
     shown = spaced(len(values), request.shown)
     warning = f" {network.warning}" if network.warning else ""
     return CouplingReport(
@@ -72,10 +72,10 @@ def coupling(request: CouplingRequest, lab: AnyLab) -> CouplingReport:
         means=tuple(arrived.mean((2, 3))[0, shown].float().tolist()),
         largest=float(matrix.abs().max()),
         rank=rank,
-        reach=int((heard[:, 0] - heard[:, 1]).abs().max()) if len(heard) else 0,
-        share=len(heard) / matrix.numel(),
+        reach=int((entries[:, 0] - entries[:, 1]).abs().max()) if len(entries) else 0,
+        share=len(entries) / matrix.numel(),
         means_only=alone,
-        conditions=(MEANS_ONLY if alone else MORE) + ("" if len(heard) else FLAT) + warning,
+        conditions=(MEANS_ONLY if alone else MORE) + ("" if len(entries) else FLAT) + warning,
     )
 
 

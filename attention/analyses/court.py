@@ -27,14 +27,14 @@ def court(request: CourtRequest, lab: AnyLab) -> CourtReport:
     variant = resolve(request.variant)
     size = request.input_size or usual_size(variant)
     bill, rows = count(variant, size), rows_of(variant, size)
-    heard = (torch_itself(variant, size, bill.total.macs), *(hear(counter, rows) for counter in COUNTERS))
+    witnesses = (torch_itself(variant, size, bill.total.macs), *(hear(counter, rows) for counter in COUNTERS))
     return CourtReport(
         name=variant.name,
         variant=variant,
         input_size=size,
         macs=bill.total.macs,
         attention_macs=bill.attention.macs,
-        witnesses=heard,
+        witnesses=witnesses,
         channels=CHANNELS,
         side=SIDE,
         kernel_size=KERNEL_SIZE,
@@ -124,7 +124,7 @@ class SpelledEca(nn.Module):
 
 def spellings() -> tuple[Spelling, ...]:
     """The lone ECA module in four spellings before every counter."""
-    found = []
+    entries = []
     for pool_module, pool in ((True, "nn.AdaptiveAvgPool2d"), (False, "x.mean")):
         for conv_module, convolution in ((True, "nn.Conv1d"), (False, "F.conv1d")):
             with torch.device("meta"):
@@ -133,7 +133,7 @@ def spellings() -> tuple[Spelling, ...]:
                 model(torch.empty(1, CHANNELS, SIDE, SIDE, device="meta"))
             rows = walk(model, CHANNELS, SIDE, SIDE).rows
             reported = {counter.name: counter.reports(rows) for counter in COUNTERS}
-            found.append(
+            entries.append(
                 Spelling(
                     pool=pool,
                     convolution=convolution,
@@ -141,4 +141,4 @@ def spellings() -> tuple[Spelling, ...]:
                     reported={TORCH: torchs.get_total_flops(), **reported},
                 )
             )
-    return tuple(found)
+    return tuple(entries)

@@ -55,15 +55,15 @@ def diagnose(request: DiagnoseRequest, lab: AnyLab) -> DiagnoseReport:
     assert what.reference is not None
 
     def report(complete: bool) -> DiagnoseReport:
-        found = tally.found()
-        statements = in_order((*effects(found, rows, request.margin), *units(watched), *fixed))
+        outcomes = tally.found()
+        statements = in_order((*effects(outcomes, rows, request.margin), *units(watched), *fixed))
         return DiagnoseReport(
             headline=headline(statements),
             network=ran(network, lab),
             images=described(request.images, lab.files),
             calibration=described(what.reference, lab.files) if what.reference else "",
-            n=found.n,
-            accuracy=None if found.right is None else 100 * float(found.right[0].mean()),
+            n=outcomes.n,
+            accuracy=None if outcomes.right is None else 100 * float(outcomes.right[0].mean()),
             statements=statements,
             gates=watched.gates(),
             layers=watched.layers(),
@@ -194,17 +194,18 @@ def published_gain(variant: Variant) -> tuple[float | None, str]:
 
     def pair(group: Group) -> tuple[Result, Result] | None:
         by = {result.attention: result for result in reversed(group.results)}  # the first of a module stays
-        ours, plain = by.get(variant.attention or ""), by.get("none")
-        return (ours, plain) if ours and plain and group.metric == TOP1 else None
+        attended, plain = by.get(variant.attention or ""), by.get("none")
+        return (attended, plain) if attended and plain and group.metric == TOP1 else None
 
-    fitting = [(group, found) for group in GROUPS if (found := pair(group))]
+    fitting = [(group, results) for group in GROUPS if (results := pair(group))]
     if not fitting:
         return None, ""
-    group, (ours, plain) = min(
+    group, (attended, plain) = min(
         fitting,
         key=lambda pair: ((pair[1][0].variant or "").partition("/")[0] != variant.backbone, not pair[0].same_recipe),
     )
-    return round(ours.score - plain.score, 2), f"{group.source}, {group.table}, {ours.name} against {plain.name}"
+    table = f"{group.source}, {group.table}, {attended.name} against {plain.name}"
+    return round(attended.score - plain.score, 2), table
 
 
 def _spread(network: Network, lab: AnyLab) -> tuple[float, int, str] | None:
@@ -217,15 +218,15 @@ def _spread(network: Network, lab: AnyLab) -> tuple[float, int, str] | None:
     for run in run_cards(lab.files) if card else ():
         if card and (run.data, run.recipe, run.preprocess) == (card.data, card.recipe, card.preprocess):
             scores.setdefault(arm_key(run.variant), {})[run.seed] = 100 * run.test_accuracy
-    if (found := earlier_spread(scores, plain)) and found[0] > 0:
-        return *found, f"{found[1]} pairs of runs of this recipe and data here"
+    if (spread := earlier_spread(scores, plain)) and spread[0] > 0:
+        return *spread, f"{spread[1]} pairs of runs of this recipe and data here"
     study = next((report for _, report in shipped_reports.of(StudyRequest)), None)
     if study is None:
         return None
     shipped = {arm.name: dict(enumerate(arm.differences)) for arm in study.arms if arm.differences}
     base = {study.baseline: dict.fromkeys(range(max(map(len, shipped.values()))), 0.0)}
-    found = earlier_spread({**base, **shipped}, study.baseline)
-    return (*found, f"{found[1]} pairs of the study that comes along, {study.data.name}") if found else None
+    spread = earlier_spread({**base, **shipped}, study.baseline)
+    return (*spread, f"{spread[1]} pairs of the study that comes along, {study.data.name}") if spread else None
 
 
 def _seeds(gain: float, gain_source: str, sd: float, pairs: int | None, sd_source: str, images: int) -> Statement:

@@ -55,20 +55,20 @@ class Candidate:
 def disagreement(request: DisagreementRequest, lab: AnyLab) -> DisagreementReport:
     """On which images do these networks disagree, or change their answer when their attention is taken away?"""
     setup = Setup(request, lab)
-    found = Disagreements(setup)
+    disagreements = Disagreements(setup)
     some: list[Picture] = []
     for picture in pictures(request.images, lab.files):
         some.append(picture)
         if len(some) == BATCH:
-            found.add(some, setup.shares(some))
+            disagreements.add(some, setup.shares(some))
             some = []
-            if found.n < setup.total:
-                note = f"{found.n:,} of {setup.total:,} images"
-                lab.progress(found.n, setup.total, note, report(setup, found, complete=False))
+            if disagreements.n < setup.total:
+                note = f"{disagreements.n:,} of {setup.total:,} images"
+                lab.progress(disagreements.n, setup.total, note, report(setup, disagreements, complete=False))
     if some:
-        found.add(some, setup.shares(some))
-    answer = report(setup, found, complete=True)
-    lab.progress(found.n, setup.total, f"{found.n:,} images", answer)
+        disagreements.add(some, setup.shares(some))
+    answer = report(setup, disagreements, complete=True)
+    lab.progress(disagreements.n, setup.total, f"{disagreements.n:,} images", answer)
     return answer
 
 
@@ -163,9 +163,11 @@ def same_classes(networks: Sequence[Network]) -> tuple[tuple[str, ...], list[str
     return class_names, []
 
 
-def _first_difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
-    number = next(place for place, (first, other) in enumerate(zip(ours, theirs, strict=True)) if first != other)
-    return f"class {number} is {ours[number]!r} and {theirs[number]!r}"
+def _first_difference(first_names: Sequence[str], second_names: Sequence[str]) -> str:
+    number = next(
+        place for place, (first, other) in enumerate(zip(first_names, second_names, strict=True)) if first != other
+    )
+    return f"class {number} is {first_names[number]!r} and {second_names[number]!r}"
 
 
 class Disagreements:
@@ -255,42 +257,45 @@ class Disagreements:
             )
 
 
-def report(setup: Setup, found: Disagreements, complete: bool) -> DisagreementReport:
+def report(setup: Setup, disagreements: Disagreements, complete: bool) -> DisagreementReport:
     """The report on the images so far."""
-    request, files, first = setup.request, setup.lab.files, found.first
-    numbers = label_numbers(found.labels, setup.names)
+    request, files, first = setup.request, setup.lab.files, disagreements.first
+    numbers = label_numbers(disagreements.labels, setup.names)
     right = None if numbers is None else first == np.array(numbers)  # (A, N)
     notes = list(setup.caveats)
     if right is None:
         notes.append(
-            f"{why_unlabelled(found.labels, setup.names, request.images)}, so nobody is called right or wrong."
+            f"{why_unlabelled(disagreements.labels, setup.names, request.images)}, so nobody is called right or wrong."
         )
-    if found.differing > len(found.listed):
-        notes.append(f"The list has {len(found.listed):,} of {found.differing:,} images on which first classes differ.")
+    if disagreements.differing > len(disagreements.listed):
+        notes.append(
+            f"The list has {len(disagreements.listed):,} of {disagreements.differing:,} images on which first classes "
+            "differ."
+        )
     flips = tuple(_flips(setup, first, right))
-    ranked = sorted(found.listed, reverse=True)
+    ranked = sorted(disagreements.listed, reverse=True)
     return DisagreementReport(
-        headline=headline(setup, found, flips),
+        headline=headline(setup, disagreements, flips),
         networks=tuple(ran(network, setup.lab) for network in setup.networks),
         arms=tuple(
             AskedNetwork(
                 id=setup.ids[row],
                 network=network.name,
                 removed=removed,
-                n=found.n,
+                n=disagreements.n,
                 accuracy=None if right is None else 100 * float(right[row].mean()),
             )
             for row, (network, removed) in enumerate(setup.arms)
         ),
-        pairs=tuple(_pairs(setup, found, first, right)),
+        pairs=tuple(_pairs(setup, disagreements, first, right)),
         flips=flips,
         entries=tuple(image.entry.model_copy(update={"rank": rank}) for rank, image in enumerate(ranked, start=1)),
-        differing=found.differing,
+        differing=disagreements.differing,
         rank_by=request.rank_by,
         removal=request.removal if setup.without else None,
         images=described(request.images, files),
         calibration=described(setup.reference, files) if setup.reference else None,
-        n=found.n,
+        n=disagreements.n,
         labelled=right is not None,
         caveats=tuple(notes),
         methods=METHODS,
@@ -299,21 +304,21 @@ def report(setup: Setup, found: Disagreements, complete: bool) -> DisagreementRe
 
 
 def _pairs(
-    setup: Setup, found: Disagreements, first: NDArray[np.int64], right: NDArray[np.bool_] | None
+    setup: Setup, disagreements: Disagreements, first: NDArray[np.int64], right: NDArray[np.bool_] | None
 ) -> Iterator[Agreement]:
     """Every two arms."""
-    for apart, (arm, other) in zip(found.apart.tolist(), found.pairs, strict=True):
+    for apart, (arm, other) in zip(disagreements.apart.tolist(), disagreements.pairs, strict=True):
         same = int((first[arm] == first[other]).sum())
         who = ("both_right", "only_first", "only_second", "both_wrong", "p")
         yield Agreement.model_validate(
             {
                 "first": setup.ids[arm],
                 "second": setup.ids[other],
-                "n": found.n,
+                "n": disagreements.n,
                 "same": same,
-                "agreement": same / found.n,
+                "agreement": same / disagreements.n,
                 "kappa": kappa(first[arm], first[other]),
-                "divergence": apart / found.n,
+                "divergence": apart / disagreements.n,
                 **(dict.fromkeys(who) if right is None else rights(right[arm], right[other])),
             }
         )
@@ -333,14 +338,15 @@ def _flips(setup: Setup, first: NDArray[np.int64], right: NDArray[np.bool_] | No
         )
 
 
-def headline(setup: Setup, found: Disagreements, flips: Sequence[Flips]) -> str:
+def headline(setup: Setup, disagreements: Disagreements, flips: Sequence[Flips]) -> str:
     """How often networks differ, and how often removal makes a difference."""
     parts = []
     if len(setup.whole) > 1:
-        whole = found.first[setup.whole]
+        whole = disagreements.first[setup.whole]
         apart = float((whole != whole[0]).any(0).mean())
         parts.append(
-            f"The {len(whole)} networks do not all give the same first class on {apart:.1%} of {found.n:,} images"
+            f"The {len(whole)} networks do not all give the same first class on {apart:.1%} of "
+            f"{disagreements.n:,} images"
         )
     if flips:
         each = ", ".join(f"{flip.share:.1%} of {flip.n:,} for {flip.network}" for flip in flips)

@@ -93,10 +93,10 @@ def compared(untouched: Any, replaced: Any, labels: tuple[str, ...] = ()) -> dic
     classes: list[tuple[int, ClassOverlap]] = []
     if untouched.dim() == 4:
         for index in sorted(set(torch.cat([first, then]).flatten().tolist())):
-            ours, theirs = first == index, then == index
-            either = int((ours | theirs).sum())
+            before, after = first == index, then == index
+            either = int((before | after).sum())
             label = labels[int(index)] if int(index) < len(labels) else None
-            overlap = ClassOverlap(index=int(index), label=label, iou=int((ours & theirs).sum()) / either)
+            overlap = ClassOverlap(index=int(index), label=label, iou=int((before & after).sum()) / either)
             classes.append((either, overlap))
     classes.sort(key=lambda pair: -pair[0])
     return {"change": change, "kept": share_kept, "classes": tuple(overlap for _, overlap in classes)}
@@ -104,16 +104,16 @@ def compared(untouched: Any, replaced: Any, labels: tuple[str, ...] = ()) -> dic
 
 def _boxes(untouched: Mapping[str, Tensor], replaced: Mapping[str, Tensor]) -> dict[str, Any]:
     best, then = (float(output["scores"].max()) if len(output["scores"]) else 0.0 for output in (untouched, replaced))
-    ours = untouched["boxes"][untouched["scores"].argsort(descending=True)[:BEST]]
-    met = (overlaps(ours, replaced["boxes"]) >= MET).any(1)
-    kept = int(met.sum()) / len(ours) if len(ours) else None
+    best_boxes = untouched["boxes"][untouched["scores"].argsort(descending=True)[:BEST]]
+    met = (overlaps(best_boxes, replaced["boxes"]) >= MET).any(1)
+    kept = int(met.sum()) / len(best_boxes) if len(best_boxes) else None
     return {"change": None, "kept": kept, "best": then, "best_change": then - best}
 
 
-def overlaps(ours: Tensor, theirs: Tensor) -> Tensor:
+def overlaps(first_boxes: Tensor, second_boxes: Tensor) -> Tensor:
     """Intersection over union of boxes (N, 4) and (M, 4), as corners x1, y1, x2, y2: (N, M)."""
-    low = torch.maximum(ours[:, None, :2], theirs[None, :, :2])
-    high = torch.minimum(ours[:, None, 2:], theirs[None, :, 2:])
+    low = torch.maximum(first_boxes[:, None, :2], second_boxes[None, :, :2])
+    high = torch.minimum(first_boxes[:, None, 2:], second_boxes[None, :, 2:])
     intersection = (high - low).clamp_min(0).prod(2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (ours, theirs)]
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (first_boxes, second_boxes)]
     return intersection / (areas[0][:, None] + areas[1][None] - intersection).clamp_min(1e-12)

@@ -126,8 +126,8 @@ def _gate(
     channels = means.shape[1]
     shown = spaced(channels, request.channels)
     if request.seed is not None and request.channels < channels:
-        drawn = torch.randperm(channels, generator=torch.Generator().manual_seed(request.seed))
-        shown = sorted(drawn[: request.channels].tolist())
+        order = torch.randperm(channels, generator=torch.Generator().manual_seed(request.seed))
+        shown = sorted(order[: request.channels].tolist())
     inside = sum(moments.squares for moments in by_class) / sum(moments.count for moments in by_class)
     return ExcitedGate(
         **dict(place(site, channels)),

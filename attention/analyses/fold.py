@@ -132,17 +132,17 @@ def _own(variant: Variant, lab: AnyLab) -> Backbone:
 
 def _calibrated(work: FoldState, how: Preprocess, places: Sequence[FoldableGate], lab: AnyLab) -> dict[str, Moments]:
     """Mean and spread of every gate over the calibration images, (C) each."""
-    found: dict[str, Moments] = {}
+    moments: dict[str, Moments] = {}
     for some, images in batches(work.reference, how, lab.files):
         with torch.inference_mode(), capture(work.model) as weights:
             work.model(images.to(lab.device))
         for place in places:
             path = place.site.path
             more = Moments.of(weights[path].flatten(1).double().cpu().numpy())
-            found[path] = found[path] + more if path in found else more
+            moments[path] = moments[path] + more if path in moments else more
         work.done += len(some)
         lab.progress(work.done, work.total, f"mean gates over {work.done:,} images")
-    return found
+    return moments
 
 
 def _folded(place: FoldableGate, moments: Moments) -> FoldedGate:
@@ -192,11 +192,11 @@ def _timed(work: FoldState, size: Size, lab: AnyLab) -> FoldTiming:
     before_s = np.add(times[FIRST], times[SECOND]) / 2
     control = median_interval(np.divide(times[SECOND], times[FIRST]))
     withheld = why_withheld(control, work.request.tolerance)
-    given = withheld is None
+    reported = withheld is None
     return FoldTiming(
-        before_ms=1e3 * float(np.median(before_s)) / passes if given else None,
-        after_ms=1e3 * float(np.median(times[AFTER])) / passes if given else None,
-        ratio=median_interval(np.divide(times[AFTER], before_s)) if given else None,
+        before_ms=1e3 * float(np.median(before_s)) / passes if reported else None,
+        after_ms=1e3 * float(np.median(times[AFTER])) / passes if reported else None,
+        ratio=median_interval(np.divide(times[AFTER], before_s)) if reported else None,
         control=control,
         withheld=withheld,
         clock="wall-clock time" if on_gpu else "CPU time",
@@ -256,25 +256,25 @@ def _card(work: FoldState, lab: AnyLab) -> Card | None:
     card = work.network.card
     if card is None:
         return None
-    found = work.tally.found()
+    outcomes = work.tally.found()
     done = f"{card.data}; then attention ({bare(work.variant).name}) folded by its mean gates over "
     done += described(work.reference, lab.files)
     measured: dict[str, object] = {}
-    if found.right is None:
+    if outcomes.right is None:
         done += "; the accuracy is the trained network's, before that"
     else:
         done += f"; accuracy on {described(work.request.images, lab.files)}"
-        measured = {"test_images": found.n, "test_accuracy": float(found.right[2].mean())}
+        measured = {"test_images": outcomes.n, "test_accuracy": float(outcomes.right[2].mean())}
     request = json.dumps(work.request.model_dump(mode="json", exclude_defaults=True))
     fields = {"variant": bare(work.variant.plain), "data": done, "command": f"POST /v1/fold {request}"}
     return card.model_copy(update=fields | measured)
 
 
 def _report(work: FoldState, lab: AnyLab, complete: bool = False) -> FoldReport:
-    found = work.tally.found()
-    arms = tuple(_arms(work, found))
+    outcomes = work.tally.found()
+    arms = tuple(_arms(work, outcomes))
     sentences = list(work.caveats)
-    if found.right is None:
+    if outcomes.right is None:
         sentences.append(
             f"{why_unlabelled(work.tally.labels, work.tally.classes, work.request.images)}, so no accuracy is told."
         )
@@ -284,12 +284,12 @@ def _report(work: FoldState, lab: AnyLab, complete: bool = False) -> FoldReport:
             "from those with mean gates: its rounding is coarse. In double precision they are the same."
         )
     return FoldReport(
-        headline=headline(work, arms, found.n),
+        headline=headline(work, arms, outcomes.n),
         network=ran(work.network, lab),
         caveats=tuple(sentences),
         images=described(work.request.images, lab.files),
         calibration=described(work.reference, lab.files),
-        n=found.n,
+        n=outcomes.n,
         arms=arms,
         gates=work.gates,
         error=work.error,
@@ -301,13 +301,13 @@ def _report(work: FoldState, lab: AnyLab, complete: bool = False) -> FoldReport:
     )
 
 
-def _arms(work: FoldState, found: Outcomes) -> Iterator[FoldArm]:
+def _arms(work: FoldState, outcomes: Outcomes) -> Iterator[FoldArm]:
     """The three states, in the rows of what was found."""
     kinds: tuple[ArmKind, ...] = ("trained", "mean", "folded")
     whole = count(work.variant).total
     bills = {"trained": whole, "mean": whole, "folded": work.folded_cost}
     for row, kind in enumerate(kinds):
-        right = found.right
+        right = outcomes.right
         change, p = None, None
         if right is not None and row:
             change, p = _points(paired_share_interval(right[0], right[row])), mcnemar_p(right[0], right[row])
@@ -317,8 +317,8 @@ def _arms(work: FoldState, found: Outcomes) -> Iterator[FoldArm]:
             accuracy=None if right is None else 100 * float(right[row].mean()),
             change=change,
             p=p,
-            agreement=float((found.first[row] == found.first[0]).mean()),
-            kl=float(found.kl[row].mean()),
+            agreement=float((outcomes.first[row] == outcomes.first[0]).mean()),
+            kl=float(outcomes.kl[row].mean()),
             parameters=bills[kind].parameters,
             macs=bills[kind].macs,
             elementwise=bills[kind].elementwise,

@@ -19,7 +19,7 @@ def gates(request: GatesRequest, lab: AnyLab) -> GatesReport:
     return report(watch(model, gates=request.gates), network.name, places)
 
 
-def report(found: WatchedGates, network: str, places: Mapping[str, GateSite]) -> GatesReport:
+def report(watched: WatchedGates, network: str, places: Mapping[str, GateSite]) -> GatesReport:
     """Write the gates that `watch` found in a network as a report.
 
     Args:
@@ -27,10 +27,10 @@ def report(found: WatchedGates, network: str, places: Mapping[str, GateSite]) ->
         places: where its gates are, by path, as far as that is known.
     """
     return GatesReport(
-        headline=f"{len(found):,} gate{'' if len(found) == 1 else 's'} in {network} (one pass, {found.example})",
+        headline=f"{len(watched):,} gate{'' if len(watched) == 1 else 's'} in {network} (one pass, {watched.example})",
         network=network,
-        example=found.example,
-        gates=tuple(_gates(found, places)),
+        example=watched.example,
+        gates=tuple(_gates(watched, places)),
         unclear=tuple(
             FoundUnclear(
                 path=one.path,
@@ -39,15 +39,15 @@ def report(found: WatchedGates, network: str, places: Mapping[str, GateSite]) ->
                 kind=one.kind,
                 shape=" x ".join(map(str, one.shape)),
             )
-            for one in found.unclear
+            for one in watched.unclear
         ),
-        not_visible=found.not_visible,
-        caveats=tuple(_caveats(found)),
+        not_visible=watched.not_visible,
+        caveats=tuple(_caveats(watched)),
     )
 
 
-def _gates(found: WatchedGates, places: Mapping[str, GateSite]) -> Iterator[FoundGate]:
-    for gate in found:
+def _gates(watched: WatchedGates, places: Mapping[str, GateSite]) -> Iterator[FoundGate]:
+    for gate in watched:
         place = gate.site or places.get(gate.path)
         yield FoundGate(
             path=gate.path,
@@ -63,14 +63,14 @@ def _gates(found: WatchedGates, places: Mapping[str, GateSite]) -> Iterator[Foun
         )
 
 
-def _caveats(found: WatchedGates) -> Iterator[str]:
-    if found.sentence:
-        yield found.sentence
-    if found.unclear:
+def _caveats(watched: WatchedGates) -> Iterator[str]:
+    if watched.sentence:
+        yield watched.sentence
+    if watched.unclear:
         yield (
-            f"Products of bounded tensors that cannot be read as gates: {len(found.unclear)}. They are left alone. "
+            f"Products of bounded tensors that cannot be read as gates: {len(watched.unclear)}. They are left alone. "
             "Where one is a gate, point at the submodule that gives its weights: "
-            f'gates={{"{found.unclear[0].path}": "channel"}}, with the path of the activation.'
+            f'gates={{"{watched.unclear[0].path}": "channel"}}, with the path of the activation.'
         )
-    if found.not_visible:
-        yield f"Not visible, being TorchScript: {', '.join(found.not_visible[:5])}."
+    if watched.not_visible:
+        yield f"Not visible, being TorchScript: {', '.join(watched.not_visible[:5])}."

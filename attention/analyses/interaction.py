@@ -32,8 +32,8 @@ def interaction(request: InteractionRequest, lab: AnyLab) -> InteractionReport:
     generator = torch.Generator().manual_seed(request.seed)
     pooled = torch.randn(POINTS, request.channels, generator=generator, dtype=torch.float64)  # (B, C)
     names = [modules.canonical(name) for name in request.modules]
-    found = tuple(_interaction(name, request, pooled) for name in names)
-    return InteractionReport(channels=request.channels, interactions=found, conditions=CONDITIONS)
+    interactions = tuple(_interaction(name, request, pooled) for name in names)
+    return InteractionReport(channels=request.channels, interactions=interactions, conditions=CONDITIONS)
 
 
 def _interaction(name: str, request: InteractionRequest, pooled: Tensor) -> Interaction:
@@ -49,7 +49,7 @@ def _interaction(name: str, request: InteractionRequest, pooled: Tensor) -> Inte
     slopes = jacobian.transpose(0, 1)  # (B, C, C): d gate_c / d pooled_j
     ranks = torch.linalg.matrix_rank(slopes)
     matrix, rank = slopes[int(ranks.argmax())], int(ranks.max())
-    heard = matrix.nonzero()
+    entries = matrix.nonzero()
     return Interaction(
         module=name,
         options=options,
@@ -57,8 +57,8 @@ def _interaction(name: str, request: InteractionRequest, pooled: Tensor) -> Inte
         matrix=tuple(tuple(row) for row in matrix.float().tolist()),
         rank=rank,
         narrowest=narrowest(module, pooled[:1, :, None, None]),
-        reach=int((heard[:, 0] - heard[:, 1]).abs().max()) if len(heard) else 0,
-        share=len(heard) / matrix.numel(),
+        reach=int((entries[:, 0] - entries[:, 1]).abs().max()) if len(entries) else 0,
+        share=len(entries) / matrix.numel(),
     )
 
 

@@ -67,22 +67,22 @@ def _passes(
     images = torch.randn(request.batch, 3, *height_and_width(size), generator=generator)  # (B, 3, H, W)
     dtype: torch.dtype = getattr(torch, request.dtype)
     images = images.to(device, dtype, memory_format=torch.channels_last)
-    made: dict[str, Callable[[], object]] = {}
+    passes: dict[str, Callable[[], object]] = {}
     for number, variant in enumerate(dict.fromkeys(variants)):
         lab.progress(0, request.rounds, f"preparing {variant.name} ({number + 1} of {len(set(variants))})")
         network = build(variant)
         if request.mode == "onnx":
-            made[variant.name] = _in_onnx_runtime(network, images.contiguous(), size, request.threads)
+            passes[variant.name] = _in_onnx_runtime(network, images.contiguous(), size, request.threads)
             continue
         ready: nn.Module = fused_copy(network) if request.mode in ("served", "graphs") else network
         if request.mode == "graphs":
-            made[variant.name] = _recorded(Running(ready, device, request.dtype, graphs=True), images, variant)
+            passes[variant.name] = _recorded(Running(ready, device, request.dtype, graphs=True), images, variant)
             continue
         ready = ready.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if request.mode == "compiled":
             ready = _compiled(ready, images)
-        made[variant.name] = _pass(ready, images)
-    return made
+        passes[variant.name] = _pass(ready, images)
+    return passes
 
 
 def _pass(network: nn.Module, images: Tensor) -> Callable[[], object]:
@@ -159,24 +159,24 @@ def _report(
         arm_bill, extra = count(arm, size).total, np.subtract(times[arm.name], base_times)
         ratio = _ratio(times[arm.name], base_times.tolist())
         low, middle, high = (1e3 * float(value) for value in np.quantile(times[arm.name], (0.25, 0.5, 0.75)))
-        given = withheld is None
+        reported = withheld is None
         extra_bytes = all_bytes(arm_bill) - all_bytes(bill)
         timings.append(
             Timing(
                 name=arm.name,
                 variant=arm,
-                median_ms=middle if given else None,
-                median=_milliseconds(times[arm.name]) if given else None,
-                low_ms=low if given else None,
-                high_ms=high if given else None,
-                ratio=ratio if given else None,
-                verdict=verdict(ratio, control, request.tolerance) if given else "withheld",
+                median_ms=middle if reported else None,
+                median=_milliseconds(times[arm.name]) if reported else None,
+                low_ms=low if reported else None,
+                high_ms=high if reported else None,
+                ratio=ratio if reported else None,
+                verdict=verdict(ratio, control, request.tolerance) if reported else "withheld",
                 macs=request.batch * arm_bill.macs,
                 bytes=all_bytes(arm_bill),
                 extra_bytes=extra_bytes,
                 extra_macs=request.batch * (arm_bill.macs - bill.macs),
                 predicted_extra_ms=1e3 * extra_bytes / speed,
-                measured_extra_ms=1e3 * float(np.median(extra)) if given else None,
+                measured_extra_ms=1e3 * float(np.median(extra)) if reported else None,
             )
         )
     return LatencyReport(

@@ -132,9 +132,9 @@ def _missing(
     base: Variant, size: int, modules: Iterable[str], rows: Iterable[OverviewRow], times: Times
 ) -> list[OverviewRow]:
     """Modules that the evidence lacks, with their price on its backbone."""
-    there, missing = {row.module for row in rows}, []
+    present, missing = {row.module for row in rows}, []
     for module in dict.fromkeys(modules):
-        if module in there:
+        if module in present:
             continue
         variant = Variant(backbone=base.backbone, backbone_options=base.backbone_options, attention=module)
         missing.append(

@@ -84,10 +84,10 @@ def _inside(network: Network, request: PermutationRequest, lab: AnyLab) -> Itera
     else:
         x = noise(usual_size(variant), 3, 1)  # (1, 3, H, W)
     for slot, module, arrived in arrivals(model, x.to(lab.device)):
-        found = _probed(str(variant.attention), module, arrived, request.seed)
+        permuted = _probed(str(variant.attention), module, arrived, request.seed)
         path = next(path for path, candidate in slots(model).items() if candidate is slot)
         place = {"variant": variant.name, "path": path, "stage": slot.stage, "block": slot.block}
-        yield found.model_copy(update=place)
+        yield permuted.model_copy(update=place)
 
 
 def arrivals(network: nn.Module, x: Tensor) -> list[tuple[Slot, AttentionModule, tuple[Tensor, ...]]]:

@@ -67,14 +67,14 @@ def _plan(study: StudyRequest, lab: AnyLab) -> Plan:
     cards = [card for card in cards if card.preprocess.input_size == study.size]
     trained = {(arm_key(card.variant), card.seed) for card in cards if card.recipe == study.recipe}
     seeds = range(study.first_seed, study.first_seed + study.seeds)
-    left = {arm: sum((arm_key(arm), seed) not in trained for seed in seeds) for arm in arms}
+    runs_to_do = {arm: sum((arm_key(arm), seed) not in trained for seed in seeds) for arm in arms}
     here = [card for card in cards if card.device.startswith(device_name(lab.device))]
-    seconds, basis = _time(left, study, sizes, here, lab.device)
+    seconds, basis = _time(runs_to_do, study, sizes, here, lab.device)
     return Plan(
         arms=tuple(arm.name for arm in arms),
         runs=len(arms) * study.seeds,
-        runs_done=len(arms) * study.seeds - sum(left.values()),
-        epochs=sum(left.values()) * study.recipe.epochs,
+        runs_done=len(arms) * study.seeds - sum(runs_to_do.values()),
+        epochs=sum(runs_to_do.values()) * study.recipe.epochs,
         images=data.images,
         seconds=seconds,
         basis=basis,
@@ -121,7 +121,7 @@ def _together(plans: Sequence[Plan]) -> Plan:
 
 
 def _time(
-    left: dict[Variant, int], study: StudyRequest, sizes: SplitSizes | None, cards: list[Card], device: str
+    runs_to_do: dict[Variant, int], study: StudyRequest, sizes: SplitSizes | None, cards: list[Card], device: str
 ) -> tuple[float | None, str]:
     """Seconds of all runs that are left, and what says so."""
     measured: dict[str, list[float]] = {}
@@ -132,18 +132,18 @@ def _time(
             measured.setdefault(arm_key(card.variant), []).append(epoch)
             work = _work(card.variant, study.size, card.train_images, card.validation_images or card.test_images)
             rates.append(work / epoch)
-    if not any(left.values()):
+    if not any(runs_to_do.values()):
         return 0.0, "Every run was trained before, so nothing is left to train."
-    if sizes is None and not all(arm_key(arm) in measured for arm in left):
+    if sizes is None and not all(arm_key(arm) in measured for arm in runs_to_do):
         return None, "How many images there are is known only once they have been read."
     rate = statistics.median(rates) if rates else ROUGH_MACS_PER_S["cuda" if device.startswith("cuda") else "cpu"]
     train, watched, _ = sizes or (0, 0, False)
     total = 0.0
-    for arm, runs in left.items():
+    for arm, runs in runs_to_do.items():
         epochs = measured.get(arm_key(arm))
         epoch = statistics.median(epochs) if epochs else _work(arm, study.size, train, watched) / rate
         total += epoch * runs * study.recipe.epochs
-    if all(arm_key(arm) in measured for arm, runs in left.items() if runs):
+    if all(arm_key(arm) in measured for arm, runs in runs_to_do.items() if runs):
         basis = f"From the time that {len(cards)} finished runs of these networks took on this data and device."
     elif rates:
         basis = (

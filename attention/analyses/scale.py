@@ -70,13 +70,13 @@ def _choosing(variant: Variant) -> tuple[GateSite, ...]:
     Raises:
         InvalidRequest: it has none.
     """
-    found = tuple(site for site in sites(skeleton(variant)) if site.kind == "branch")
-    if not found:
+    branch_sites = tuple(site for site in sites(skeleton(variant)) if site.kind == "branch")
+    if not branch_sites:
         raise InvalidRequest(
             f"{variant.name} has no gate that chooses among branches. Ask for a network with selective kernels, such "
             f"as {variant.backbone}/sk."
         )
-    return found
+    return branch_sites
 
 
 def _report(
@@ -88,7 +88,7 @@ def _report(
     shapes: dict[str, torch.Size],
     total: int,
 ) -> ScaleReport:
-    found, count = [], 0
+    gates, count = [], 0
     for site in choosing:
         values = torch.cat(preferences[site.path]).numpy()  # (n, factors)
         count, shape = len(values), shapes[site.path]
@@ -108,7 +108,7 @@ def _report(
                 )
             )
         where = {**dict(place(site, shape[2])), "reduced": REDUCED}
-        found.append(ScaleGate(**where, branches=shape[1], points=tuple(points)))
+        gates.append(ScaleGate(**where, branches=shape[1], points=tuple(points)))
     caveats = [network.warning] if network.warning else []
     caveats.append(
         "Enlarging also blurs, and cuts off what is around the middle; no branch knows which of them moved its weight."
@@ -120,6 +120,6 @@ def _report(
         pictures=request.pictures,
         images=count,
         total=total,
-        gates=tuple(found),
+        gates=tuple(gates),
         caveats=tuple(caveats),
     )

@@ -52,11 +52,11 @@ CORRESPONDENCE = (
 class Watched:
     """The gates of a network over all images: for each a matrix images x channels, and the spread of its entries."""
 
-    def __init__(self, network: Network, found: Sequence[GateSite]) -> None:
+    def __init__(self, network: Network, gate_sites: Sequence[GateSite]) -> None:
         self.network = network
-        self.sites = found
-        self.entries = {site.path: Entries() for site in found}
-        self._parts: dict[str, list[Matrix]] = {site.path: [] for site in found}
+        self.sites = gate_sites
+        self.entries = {site.path: Entries() for site in gate_sites}
+        self._parts: dict[str, list[Matrix]] = {site.path: [] for site in gate_sites}
 
     def add(self, gates: Mapping[str, Tensor]) -> None:
         """Add the gates of some images."""
@@ -81,13 +81,13 @@ def stripe(request: StripeRequest, lab: AnyLab) -> StripeReport:
     watched, caveats = [], []
     for variant in request.variants:
         network = lab.describe(variant)
-        found, left_out = channel_sites(network.variant)
-        watched.append(Watched(network, found))
+        gate_sites, left_out = channel_sites(network.variant)
+        watched.append(Watched(network, gate_sites))
         caveats += [f"{network.name}: {network.warning}"] if network.warning else []
-        caveats += left_out or ([] if found else [f"{network.name} has no attention, so it has no gates."])
+        caveats += left_out or ([] if gate_sites else [f"{network.name} has no attention, so it has no gates."])
     if not any(watch.sites for watch in watched):
         require(watched[0].network.variant, (), caveats)
-    drawn = _drawn(request, watched)
+    gate_paths = _drawn(request, watched)
     names: list[str] = []
     labels: list[str | None] = []
     for number, watch in enumerate(watched):
@@ -110,7 +110,7 @@ def stripe(request: StripeRequest, lab: AnyLab) -> StripeReport:
         pictures=request.pictures,
         images=count,
         classes=tuple(ClassImages(label=label, images=labels.count(label)) for label in classes),
-        maps=tuple(_map(request, watched[number], path, rows, names, labels) for number, path in drawn.items()),
+        maps=tuple(_map(request, watched[number], path, rows, names, labels) for number, path in gate_paths.items()),
         gates=table,
         between=between,
         caveats=(*caveats, *differences_in_training(trained), *_caveats(request, table), *unmatched),
@@ -133,14 +133,14 @@ def _drawn(request: StripeRequest, watched: Sequence[Watched]) -> dict[int, str]
     """The gate of each network whose map is drawn: number of the network -> path."""
     if request.gate is None:
         return {number: watch.sites[-1].path for number, watch in enumerate(watched) if watch.sites}
-    drawn = {number: request.gate for number, watch in enumerate(watched) if request.gate in watch.entries}
-    if not drawn:
-        there = next(watch for watch in watched if watch.sites)
+    gate_paths = {number: request.gate for number, watch in enumerate(watched) if request.gate in watch.entries}
+    if not gate_paths:
+        example = next(watch for watch in watched if watch.sites)
         raise InvalidRequest(
-            f"No gate with a number for each channel is at {request.gate!r}. {there.network.name} has, say: "
-            f"{', '.join(site.path for site in there.sites[-3:])}."
+            f"No gate with a number for each channel is at {request.gate!r}. {example.network.name} has, say: "
+            f"{', '.join(site.path for site in example.sites[-3:])}."
         )
-    return drawn
+    return gate_paths
 
 
 def _sorted(labels: Sequence[str | None], classes: Sequence[str]) -> list[int]:
@@ -204,23 +204,23 @@ def _between(watched: Sequence[Watched]) -> tuple[tuple[OrderBetween, ...], list
     """Every pair of networks at every place that both have, and a sentence on pairs that have none."""
     pairs, sentences = [], []
     for first, second in combinations([watch for watch in watched if watch.sites], 2):
-        ours, theirs = _places(first), _places(second)
-        shared = [key for key in ours if key in theirs]
+        first_sites, second_sites = _places(first), _places(second)
+        shared = [key for key in first_sites if key in second_sites]
         if not shared:
             sentences.append(
                 f"{first.network.name} and {second.network.name} have no gates at the same place with the same number "
                 "of channels, so the order of their channels is not compared."
             )
         for key in shared:
-            matrix, other = first.matrix(ours[key].path), second.matrix(theirs[key].path)
+            matrix, other = first.matrix(first_sites[key].path), second.matrix(second_sites[key].path)
             pairs.append(
                 OrderBetween(
                     first=first.network.name,
                     second=second.network.name,
-                    first_gate=ours[key].path,
-                    second_gate=theirs[key].path,
-                    stage=ours[key].stage,
-                    block=ours[key].block,
+                    first_gate=first_sites[key].path,
+                    second_gate=second_sites[key].path,
+                    stage=first_sites[key].stage,
+                    block=first_sites[key].block,
                     channels=matrix.shape[1],
                     of_means=order_between(matrix.mean(0, keepdims=True), other.mean(0, keepdims=True)),
                     of_images=order_between(matrix, other),
@@ -231,13 +231,13 @@ def _between(watched: Sequence[Watched]) -> tuple[tuple[OrderBetween, ...], list
 
 def _places(watch: Watched) -> dict[tuple[str | None, int, int, int, int], GateSite]:
     """The gates of a network by their place: position, stage, block, number there and channels -> gate."""
-    found: dict[tuple[str | None, int, int, int, int], GateSite] = {}
+    sites_by_place: dict[tuple[str | None, int, int, int, int], GateSite] = {}
     counts: dict[tuple[str | None, int, int], int] = {}
     for site in watch.sites:
         where = (site.position, site.stage, site.block)
         counts[where] = counts.get(where, 0) + 1
-        found[(*where, counts[where], watch.channels(site.path))] = site
-    return found
+        sites_by_place[(*where, counts[where], watch.channels(site.path))] = site
+    return sites_by_place
 
 
 def _caveats(request: StripeRequest, table: Sequence[StripeGate]) -> list[str]:

@@ -96,25 +96,25 @@ def _report(
     lab: AnyLab,
     complete: bool,
 ) -> SweepReport:
-    found = tally.found()
-    made = effects(found, rows, sure=complete)
-    right, true = found.right, found.true
+    outcomes = tally.found()
+    effect_list = effects(outcomes, rows, sure=complete)
+    right, true = outcomes.right, outcomes.true
     return SweepReport(
-        headline=headline(what, made),
+        headline=headline(what, effect_list),
         network=what.network.name,
         variant=what.network.variant,
-        caveats=(*what.caveats, *_about_images(found, tally, request)),
+        caveats=(*what.caveats, *_about_images(outcomes, tally, request)),
         images=described(request.images, lab.files),
         calibration=described(what.reference, lab.files) if what.reference else None,
-        n=found.n,
+        n=outcomes.n,
         labelled=right is not None,
         accuracy=None if right is None else 100 * float(right[0].mean()),
         true_probability=None if true is None else float(true[0].mean()),
         sites=what.sites,
         scopes=what.scopes,
         kinds=what.kinds,
-        effects=tuple(made),
-        redundancy=tuple(redundancy(what, found, sure=complete)),
+        effects=tuple(effect_list),
+        redundancy=tuple(redundancy(what, outcomes, sure=complete)),
         methods=METHODS,
         device=device_name(lab.device),
         dtype=lab.dtype,
@@ -122,19 +122,19 @@ def _report(
     )
 
 
-def _about_images(found: Outcomes, tally: Tally, request: SweepRequest) -> Iterator[str]:
+def _about_images(outcomes: Outcomes, tally: Tally, request: SweepRequest) -> Iterator[str]:
     """What the images do not allow to say."""
-    if found.right is None:
+    if outcomes.right is None:
         why = why_unlabelled(tally.labels, tally.classes, request.images)
         yield f"{why}, so only what needs no labels is told: agreement and divergence from the untouched network."
-    if found.n < LEAST_IMAGES:
-        yield f"{found.n} images are too few for bootstrap intervals, which need {LEAST_IMAGES}."
+    if outcomes.n < LEAST_IMAGES:
+        yield f"{outcomes.n} images are too few for bootstrap intervals, which need {LEAST_IMAGES}."
 
 
-def headline(what: Plan, made: Sequence[Effect]) -> str:
+def headline(what: Plan, effect_list: Sequence[Effect]) -> str:
     """What all gates together lose, and which of them loses most alone, by the first kind that was asked for."""
     kind = what.kinds[0]
-    of_kind = [effect for effect in made if effect.kind == kind and not effect.reestimated]
+    of_kind = [effect for effect in effect_list if effect.kind == kind and not effect.reestimated]
     if not of_kind:
         return f"No gate can be replaced by kind '{kind}'."
     parts = []

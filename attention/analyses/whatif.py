@@ -62,7 +62,7 @@ def _effects(
     what: Plan, image: str, shares: Tensor, kl: Tensor, top: Sequence[int], names: Sequence[str]
 ) -> list[PhotoEffect]:
     """What each scope and kind does to one photo, whose probabilities are (1 + A, K) and divergences (A)."""
-    made = []
+    photo_effects = []
     for scope in what.scopes:
         for kind in what.kinds:
             cell = what.cell(scope, kind)
@@ -85,5 +85,5 @@ def _effects(
                 change=float(after[top[0]] - shares[0, top[0]]),
                 kl=float(kl[cell]),
             )
-            made.append(effect)
-    return made
+            photo_effects.append(effect)
+    return photo_effects

@@ -215,7 +215,7 @@ class Client:
         Args:
             kind: images, datasets, checkpoints, jobs or reports: the address of its list below ``/v1``.
         """
-        found: list[Mapping[str, Any]] = []
+        entries: list[Mapping[str, Any]] = []
         path: str | None = f"/v1/{kind}"
         while path:
             try:
@@ -224,9 +224,9 @@ class Client:
                 if error.status in (404, 405):
                     return ()
                 raise
-            found += answer.json()[kind]
+            entries += answer.json()[kind]
             path = answer.links.get("next", {}).get("url")
-        return tuple(found)
+        return tuple(entries)
 
     def methods(self, kind: str, id: str) -> frozenset[str]:
         """What may be done with something that is stored, such as DELETE, and PATCH to rename it."""

@@ -44,8 +44,8 @@ class AnalysisVerb:
         self._networks = next((name for name in NETWORKS if name in fields), None)
         self._photos = next((name for name in PHOTOS if name in fields), None)
         self._data = self._photos if self._photos and fields[self._photos].annotation is Pictures else None
-        given = (self._networks, self._photos, "device")
-        self._options = {name: field for name, field in fields.items() if name not in given}
+        positional = (self._networks, self._photos, "device")
+        self._options = {name: field for name, field in fields.items() if name not in positional}
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add photos and networks as words, and an option for every other field of the request."""

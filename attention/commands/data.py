@@ -49,7 +49,7 @@ def run(chosen: argparse.Namespace) -> None:
     folder = DataFolder(FolderStore(chosen.data.expanduser()))
     match chosen.action:
         case "list":
-            rows = [(found.name, found.kind, found.images, found.bytes) for found in folder.all()]
+            rows = [(data_set.name, data_set.kind, data_set.images, data_set.bytes) for data_set in folder.all()]
             caption = f"Data sets of {folder.folder}; images where they were counted."
             report_options.give_list("data_sets", caption, ("name", "kind", "images", "bytes"), rows, chosen)
         case "show":

@@ -210,8 +210,8 @@ def _link(data: Path, folder: Path, name: str) -> None:
     if not data.exists():
         raise NotFound(f"There is no data set at {data}.")
     folder.mkdir(parents=True, exist_ok=True)
-    there = [path for path in folder.iterdir() if path.name.partition(".")[0] == name]
-    for path in there:
+    links = [path for path in folder.iterdir() if path.name.partition(".")[0] == name]
+    for path in links:
         if path.exists() and not path.samefile(data):
             raise InvalidRequest(
                 f"{name!r} is {path.resolve()} in this folder of runs. Give other data another name: --data-name."

@@ -40,9 +40,9 @@ def run(chosen: argparse.Namespace) -> int:
         pointed[path] = kind
     with ProgressLine():
         model = load_model(chosen.model, chosen.folder.expanduser())
-        found = watch(model, _example(chosen.example), gates=pointed)
-    report_options.give(report(found, found.model, {}), chosen)
-    return 0 if found.gates else 1
+        watched = watch(model, _example(chosen.example), gates=pointed)
+    report_options.give(report(watched, watched.model, {}), chosen)
+    return 0 if watched.gates else 1
 
 
 def _example(text: str | None) -> tuple[int, ...] | None:

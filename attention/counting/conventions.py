@@ -131,7 +131,7 @@ def rules() -> tuple[ConventionRule, ...]:
 def counts(rows: Sequence[CountedOperation]) -> tuple[ConventionCount, ...]:
     """A network's parameters and work in every convention: all of it, its attention, and what its plain twin lacks."""
     attention = [row for row in rows if row.attention]
-    found = []
+    entries = []
     for convention in CONVENTIONS.values():
         halves: tuple[tuple[Literal["parameters", "work"], Sum, tuple[Unit, ...]], ...] = (
             ("parameters", convention.parameters, convention.parameter_units),
@@ -140,7 +140,7 @@ def counts(rows: Sequence[CountedOperation]) -> tuple[ConventionCount, ...]:
         for quantity, add_up, units in halves:
             total, part = add_up(rows), add_up(attention)
             unit, size = next((unit for unit in units if total >= unit[1]), units[-1])
-            found.append(
+            entries.append(
                 ConventionCount(
                     name=convention.name,
                     quantity=quantity,
@@ -152,4 +152,4 @@ def counts(rows: Sequence[CountedOperation]) -> tuple[ConventionCount, ...]:
                     delta=part / size,
                 )
             )
-    return tuple(found)
+    return tuple(entries)

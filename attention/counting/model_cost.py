@@ -46,12 +46,12 @@ def count(
     root = unwrap(model)
     call = inputs(root, input_size)
     try:
-        ledger, found = _walk(meta_copy(root), _on_meta(call), gates, numbers=False)
+        ledger, watched = _walk(meta_copy(root), _on_meta(call), gates, numbers=False)
         device = "meta"
     except Exception:  # whatever stops it without numbers may not stop it with them; if it does, that is told
-        ledger, found = _walk(root, call, gates, numbers=True)
+        ledger, watched = _walk(root, call, gates, numbers=True)
         device = str(next((parameter.device for parameter in root.parameters()), "cpu"))
-    return _bill(type(root).__name__, call, device, ledger, found, layers)
+    return _bill(type(root).__name__, call, device, ledger, watched, layers)
 
 
 def _on_meta(call: Inputs) -> Inputs:
@@ -71,8 +71,8 @@ def _walk(
     model: nn.Module, call: Inputs, gates: Mapping[str, GateKind] | None, numbers: bool
 ) -> tuple[Ledger, WatchedGates]:
     """The filled ledger of one pass, and the gates that it met."""
-    found = watch(model, call[1] or call[0], gates=gates)
-    ledger = Ledger(model, {} if numbers else SHAPES, _owners(model, found), numbers)
+    watched = watch(model, call[1] or call[0], gates=gates)
+    ledger = Ledger(model, {} if numbers else SHAPES, _owners(model, watched), numbers)
     try:
         with at_rest(model), ledger.following():
             for tensor in _tensors(call):
@@ -84,10 +84,10 @@ def _walk(
         ledger.forget()
         for tensor in _tensors(call):
             tensor.__dict__.pop("memory", None)
-    return ledger, found
+    return ledger, watched
 
 
-def _owners(model: nn.Module, found: WatchedGates) -> set[str]:
+def _owners(model: nn.Module, watched: WatchedGates) -> set[str]:
     """Paths of the modules whose operations are attention's."""
     filled = {path for path, slot in slots(model).items() if len(slot)}
     attached = {
@@ -97,19 +97,19 @@ def _owners(model: nn.Module, found: WatchedGates) -> set[str]:
         for key in container
     }
     stored = stored_paths(model)
-    return filled | attached | {stored[gate.owner] for gate in found if gate.separable}
+    return filled | attached | {stored[gate.owner] for gate in watched if gate.separable}
 
 
-def _bill(model: str, call: Inputs, device: str, ledger: Ledger, found: WatchedGates, layers: bool) -> ModelCost:
-    mixed = tuple(dict.fromkeys(gate.owner or ROOT for gate in found if not gate.separable))
+def _bill(model: str, call: Inputs, device: str, ledger: Ledger, watched: WatchedGates, layers: bool) -> ModelCost:
+    mixed = tuple(dict.fromkeys(gate.owner or ROOT for gate in watched if not gate.separable))
     return ModelCost(
         model=model,
         example=written(*call),
         device=device,
         total=sum_of(ledger.rows),
         attention=None if mixed else sum_of(row for row in ledger.rows if row.attention),
-        gates=len(found),
-        units=tuple(dict.fromkeys(gate.owner for gate in found if gate.mechanism in UNITS)),
+        gates=len(watched),
+        units=tuple(dict.fromkeys(gate.owner for gate in watched if gate.mechanism in UNITS)),
         not_separable=mixed,
         peak_activation_bytes=ledger.peak_bytes,
         conventions=() if mixed else counts(ledger.rows),

@@ -161,13 +161,13 @@ def collect(
     labels: list[str] = []
     splits: list[str] = []
     digests: list[bytes] = []
-    given: Counter[bool] = Counter()
+    with_split: Counter[bool] = Counter()
 
     def named_files() -> Iterator[tuple[str, Content]]:
         for item in source:
             content = item.read()
             digest = digest_of(content)
-            given[item.split is not None] += 1
+            with_split[item.split is not None] += 1
             labels.append(item.label)
             digests.append(digest)
             splits.append(item.split or split_of(digest))
@@ -176,9 +176,9 @@ def collect(
     pixels = _images(named_files(), size, cache.read(expected) if cache and expected else None, len(contents or ()))
     if not labels:
         raise BadData(f"{name} holds no images. It needs a folder for each class, with photos in it.")
-    if len(given) == 2:
+    if len(with_split) == 2:
         raise BadData(
-            f"{name} is split for {given[True]} of {len(labels)} images only. "
+            f"{name} is split for {with_split[True]} of {len(labels)} images only. "
             "Put all of them under train and test, or none."
         )
     fingerprint = fingerprint_of(digests, size)
@@ -186,7 +186,7 @@ def collect(
         raise BadData(f"The files of {name} changed while they were read. Read it again when they do not.")
     if cache and not isinstance(pixels, np.memmap):
         cache.keep(fingerprint, pixels)
-    return _data_set(name, pixels, labels, splits, digests, validation, contents, split_by_hash=not given[True])
+    return _data_set(name, pixels, labels, splits, digests, validation, contents, split_by_hash=not with_split[True])
 
 
 def _data_set(

@@ -54,12 +54,12 @@ def pictures(selection: Pictures, files: Files) -> Iterator[Picture]:
         return
     path = data_path(selection.data, files)
     folder = DataFolder(files.file_store, files.any_path)
-    drawn = _drawn(folder, path.stat().st_mtime_ns, selection)
-    wanted, images = set(drawn), {}
+    order = _drawn(folder, path.stat().st_mtime_ns, selection)
+    numbers, images = set(order), {}
     for number, item in enumerate(placed(path, folder.intake(selection.data))):
-        if number in wanted:
+        if number in numbers:
             images[number] = (item.name, item.label, item.read())
-    for number in drawn:
+    for number in order:
         name, label, content = images.pop(number)
         yield Picture(name, label, opened(name, content))
 
@@ -102,8 +102,8 @@ def data_path(name: str, files: Files) -> Path:
         return Path(name)
     path = None if name.startswith(".") or folder.get(name) is None else folder.path(name)
     if path is None:
-        there = ", ".join(entry.name for entry in folder.all()) or "none yet; bring one with POST /v1/datasets"
-        raise NotFound(f"There is no data set {name!r}. There is: {there}.")
+        names = ", ".join(entry.name for entry in folder.all()) or "none yet; bring one with POST /v1/datasets"
+        raise NotFound(f"There is no data set {name!r}. There is: {names}.")
     return path
 
 

@@ -88,22 +88,22 @@ def in_order(statements: Iterable[Statement]) -> tuple[Statement, ...]:
 # ---------------------------------------------------------------- what the gates do
 
 
-def effects(found: Outcomes, rows: Mapping[Kind, int], margin: float) -> Iterator[Statement]:
+def effects(outcomes: Outcomes, rows: Mapping[Kind, int], margin: float) -> Iterator[Statement]:
     """Give the effect of replacing all gates by each kind; on agreement with the untouched network without labels."""
-    rule = Rule(1, FIRST_LOOK, LOOKS, margin, 100 / found.n)
-    right = found.first == found.first[0] if found.right is None else found.right
-    measure = "top-1 accuracy" if found.right is not None else "agreement with the untouched network"
+    rule = Rule(1, FIRST_LOOK, LOOKS, margin, 100 / outcomes.n)
+    right = outcomes.first == outcomes.first[0] if outcomes.right is None else outcomes.right
+    measure = "top-1 accuracy" if outcomes.right is not None else "agreement with the untouched network"
     for kind, row in rows.items():
         change = paired_share_interval(right[0], right[row])
         points = {end: 100 * getattr(change, end) for end in ("estimate", "low", "high")}
         interval = change.model_copy(update=points)
         finding, reading = READINGS[str(kinds(interval.low, interval.high, rule))]
-        same = float((found.first[row] == found.first[0]).mean())
+        same = float((outcomes.first[row] == outcomes.first[0]).mean())
         yield Statement(
             topic=kind,
             finding=finding,
             sentence=f"Replacing every gate by {REPLACED[kind]} changes {measure} by "
-            f"{interval.text('points', margin)} and keeps the first class of {same:.1%} of {found.n:,} images, "
+            f"{interval.text('points', margin)} and keeps the first class of {same:.1%} of {outcomes.n:,} images, "
             f"{reading}.",
             number=interval.estimate,
             unit="points",
@@ -138,13 +138,13 @@ def units(watched: GateWatch) -> Iterator[Statement]:
         )
 
 
-def _of_units(topic: Topic, found: Sequence[Units], predicate: str, source: str, whole: float = 1.0) -> Statement:
+def _of_units(topic: Topic, places: Sequence[Units], predicate: str, source: str, whole: float = 1.0) -> Statement:
     """A statement on units that are not well; trouble if at least a share ``whole`` of those of one path are."""
-    where = tuple(place for place in found if place.units)
-    count, total = sum(len(place.units) for place in where), sum(place.of for place in found)
+    where = tuple(place for place in places if place.units)
+    count, total = sum(len(place.units) for place in where), sum(place.of for place in places)
     spoilt = sum(len(place.units) >= whole * place.of for place in where)
     finding: Finding = "trouble" if spoilt else "notice" if count else "ok"
-    more = f"; at {spoilt} of {len(found)} places " + ("all are" if whole == 1 else "most are") if spoilt else ""
+    more = f"; at {spoilt} of {len(places)} places " + ("all are" if whole == 1 else "most are") if spoilt else ""
     return Statement(
         topic=topic,
         finding=finding,

@@ -98,16 +98,16 @@ class Outcomes:
         return changes
 
 
-def effects(found: Outcomes, rows: Sequence[tuple[Scope, AblationKind, bool, int]], sure: bool) -> list[Effect]:
+def effects(outcomes: Outcomes, rows: Sequence[tuple[Scope, AblationKind, bool, int]], sure: bool) -> list[Effect]:
     """One effect for each scope, kind and whether normalisations were estimated anew, at a row of what was found.
 
     Args:
         sure: also draw the bootstrap intervals, which take their time.
     """
-    kl, true = found.kl.astype(np.float64), found.changes("true_probability")
+    kl, true = outcomes.kl.astype(np.float64), outcomes.changes("true_probability")
     kl_low, kl_high = _bounds(kl, sure)
     true_low, true_high = _bounds(np.empty((len(kl), 0)) if true is None else true, sure)
-    made = []
+    effect_list = []
     for scope, kind, anew, row in rows:
         effect = Effect(
             scope=scope.id,
@@ -118,27 +118,27 @@ def effects(found: Outcomes, rows: Sequence[tuple[Scope, AblationKind, bool, int
             gates=len(scope.gates),
             kind=kind,
             reestimated=anew,
-            n=found.n,
-            agreement=float((found.first[row] == found.first[0]).mean()),
+            n=outcomes.n,
+            agreement=float((outcomes.first[row] == outcomes.first[0]).mean()),
             kl=float(kl[row].mean()),
             kl_low=kl_low[row],
             kl_high=kl_high[row],
             true_change=None if true is None else float(true[row].mean()),
             true_low=true_low[row],
             true_high=true_high[row],
-            **_accuracy(found, row),
+            **_accuracy(outcomes, row),
         )
-        made.append(effect)
-    corrected = holm([effect.p for effect in made if effect.p is not None])
-    if len(corrected) < len(made):
-        return made
-    return [effect.model_copy(update={"p_holm": p}) for effect, p in zip(made, corrected, strict=True)]
+        effect_list.append(effect)
+    corrected = holm([effect.p for effect in effect_list if effect.p is not None])
+    if len(corrected) < len(effect_list):
+        return effect_list
+    return [effect.model_copy(update={"p_holm": p}) for effect, p in zip(effect_list, corrected, strict=True)]
 
 
-def _accuracy(found: Outcomes, row: int) -> dict[str, Any]:
-    if found.right is None:
+def _accuracy(outcomes: Outcomes, row: int) -> dict[str, Any]:
+    if outcomes.right is None:
         return dict.fromkeys(("accuracy", "accuracy_change", "lost", "gained", "p", "p_holm"))
-    before, after = found.right[0], found.right[row]
+    before, after = outcomes.right[0], outcomes.right[row]
     change = paired_share_interval(before, after)
     points = {end: 100 * getattr(change, end) for end in ("estimate", "low", "high")}
     return {
@@ -151,14 +151,14 @@ def _accuracy(found: Outcomes, row: int) -> dict[str, Any]:
     }
 
 
-def redundancy(plan: Plan, found: Outcomes, sure: bool) -> list[Redundancy]:
+def redundancy(plan: Plan, outcomes: Outcomes, sure: bool) -> list[Redundancy]:
     """The joint effect of each stage and of all gates against the sum of the gates' single effects."""
     alone = {scope.gates[0]: scope for scope in plan.scopes if scope.family == "gate"}
     sets = [scope for scope in plan.scopes if scope.family in ("stage", "all") and len(scope.gates) > 1]
-    made: list[Redundancy] = []
+    rows: list[Redundancy] = []
     measures: tuple[Measure, ...] = ("accuracy", "true_probability", "kl")
     for measure in measures:
-        changes = found.changes(measure)
+        changes = outcomes.changes(measure)
         if changes is None:
             continue
         cases: list[tuple[Scope, AblationKind, NDArray[np.float64], NDArray[np.float64]]] = []
@@ -187,8 +187,8 @@ def redundancy(plan: Plan, found: Outcomes, sure: bool) -> list[Redundancy]:
                 high=high,
                 reading=_reading(measure, low, high),
             )
-            made.append(row)
-    return made
+            rows.append(row)
+    return rows
 
 
 def _reading(measure: Measure, low: float | None, high: float | None) -> Reading:

@@ -75,12 +75,14 @@ def _attention(model: Backbone) -> dict[str, _Place]:
         for path, slot in slots(model).items()
         if len(slot)
     }
-    found = own_gates(model)
-    if found is None:
+    own_attention = own_gates(model)
+    if own_attention is None:
         return places
-    for path, first in found.owners.items():
+    for path, first in own_attention.owners.items():
         owned_gates = {
-            gate.path: found.gates[gate.path] for gate in found.met if not gate.site and gate.owner == first.owner
+            gate.path: own_attention.gates[gate.path]
+            for gate in own_attention.met
+            if not gate.site and gate.owner == first.owner
         }
         places[path] = _Place(model.get_submodule(path), owned_gates, first.map_shape[1], first.owner)
     return places
@@ -102,7 +104,7 @@ def foldable(model: Backbone, name: str) -> tuple[FoldableGate, ...]:
         raise InvalidRequest(f"{name} has no attention, so there is nothing to fold.")
     probe = _Probe(model, filled)
     where = {site.path: site for site in sites(model)}
-    found, refused = [], dict[str, list[str]]()
+    foldable_gates, refused = [], dict[str, list[str]]()
     own_attention = own_gates(model)
     mixed = [gate.path for gate in own_attention.met if not gate.site and not gate.separable] if own_attention else []
     if mixed:
@@ -113,7 +115,9 @@ def foldable(model: Backbone, name: str) -> tuple[FoldableGate, ...]:
             refused.setdefault(reason, []).append(path)
             continue
         (gate,) = place.gates
-        found.append(FoldableGate(where[gate], probe.normalised.get(path) or probe.convolved[path], place.channels))
+        foldable_gates.append(
+            FoldableGate(where[gate], probe.normalised.get(path) or probe.convolved[path], place.channels)
+        )
     if refused:
         count, total = sum(map(len, refused.values())), len(filled) + len(mixed)
         which = "None of its attention modules can" if count == total else f"{count} of its {total} modules cannot"
@@ -121,7 +125,7 @@ def foldable(model: Backbone, name: str) -> tuple[FoldableGate, ...]:
         raise InvalidRequest(
             f"{name} cannot be folded exactly. {which} be worked into a normalisation or convolution: {reasons}."
         )
-    return tuple(found)
+    return tuple(foldable_gates)
 
 
 class _Probe:
@@ -136,7 +140,7 @@ class _Probe:
         """Places where a normalisation's output arrives after something changed it."""
         self.convolved: dict[str, str] = {}
         """The convolution that alone takes what leaves a place: path of the place -> path of the convolution."""
-        left: dict[int, tuple[str, Tensor]] = {}  # what leaves places, kept for the same reason
+        outputs: dict[int, tuple[str, Tensor]] = {}  # what leaves places, kept for the same reason
         came_from: dict[int, tuple[str, Tensor, Tensor]] = {}  # the tensor itself is kept, so that its id stays its own
 
         def remember(path: str) -> Any:
@@ -149,7 +153,7 @@ class _Probe:
             def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
                 x = args[-1]  # a unit's place is called with its input, too
                 self.arrived[path], self.left[path] = x.clone(), output.clone()
-                left[id(output)] = (path, output)
+                outputs[id(output)] = (path, output)
                 if id(x) in came_from:
                     norm, _, then = came_from[id(x)]
                     if torch.equal(x, then):
@@ -160,7 +164,7 @@ class _Probe:
             return hook
 
         inside = tuple(f"{path}." for path in filled)
-        takers = _Takers(left)
+        takers = _Takers(outputs)
         with ExitStack() as leaving, torch.no_grad(), capture(model) as captured, takers:
             for path, module in model.named_modules():
                 if path in filled:

@@ -11,11 +11,11 @@ from attention.spec import Ablation
 
 def labelled_sites(model: nn.Module) -> tuple[LabelledSite, ...]:
     """Every gate of a network from input to output, with a short name of its own."""
-    found = sites(model)
-    short = [f"{site.stage}.{site.block}" + ("" if site.kind == "channel" else f" {site.kind}") for site in found]
+    gate_sites = sites(model)
+    short = [f"{site.stage}.{site.block}" + ("" if site.kind == "channel" else f" {site.kind}") for site in gate_sites]
     return tuple(
         LabelledSite(**dict(site), label=label if short.count(label) == 1 else f"{label} {site.path.split('.', 2)[-1]}")
-        for site, label in zip(found, short, strict=True)
+        for site, label in zip(gate_sites, short, strict=True)
     )
 
 
@@ -28,16 +28,18 @@ def scopes(
         InvalidRequest: a set names a gate that is not there.
     """
     paths = [site.path for site in sites]
-    wanted = [family for family in FAMILIES if family in set(families)]
-    found: list[Scope] = []
-    for family in wanted:
-        found += _of_family(family, sites, paths)
+    ordered = [family for family in FAMILIES if family in set(families)]
+    all_scopes: list[Scope] = []
+    for family in ordered:
+        all_scopes += _of_family(family, sites, paths)
     for number, named in enumerate(sets):
         inside = chosen(model, Ablation(kind="scalar", gates=named))
         gates = tuple(path for path in paths if path in inside)
         label = ", ".join(named) if len(named) <= 3 else f"{named[0]} and {len(named) - 1} more"
-        found.append(Scope(id=f"set:{number + 1}", family="set", label=label, stage=None, order=number, gates=gates))
-    return tuple(found)
+        all_scopes.append(
+            Scope(id=f"set:{number + 1}", family="set", label=label, stage=None, order=number, gates=gates)
+        )
+    return tuple(all_scopes)
 
 
 def _of_family(family: Family, sites: Sequence[LabelledSite], paths: list[str]) -> list[Scope]:

@@ -85,18 +85,18 @@ def channel_sites(variant: Variant) -> tuple[tuple[GateSite, ...], tuple[str, ..
     return tuple(site for site in all_sites if site.kind in REDUCED), tuple(left_out.values())
 
 
-def require(variant: Variant, found: Sequence[GateSite], left_out: Sequence[str]) -> None:
+def require(variant: Variant, gate_sites: Sequence[GateSite], left_out: Sequence[str]) -> None:
     """Raise InvalidRequest unless a network has gates with a number for each channel.
 
     Raises:
         InvalidRequest: it has none.
     """
-    if not found:
+    if not gate_sites:
         why = " ".join(left_out) or f"{variant.name} has no attention, so it has no gates."
         raise InvalidRequest(f"{why} Ask for a network with channel weights, such as se or eca.")
 
 
-def named(found: Sequence[GateSite], prefixes: Sequence[str]) -> tuple[GateSite, ...]:
+def named(gate_sites: Sequence[GateSite], prefixes: Sequence[str]) -> tuple[GateSite, ...]:
     """The gates at some paths, or below some prefixes of them, in the order of the network.
 
     Raises:
@@ -104,12 +104,12 @@ def named(found: Sequence[GateSite], prefixes: Sequence[str]) -> tuple[GateSite,
     """
     chosen = set()
     for prefix in prefixes:
-        under = {site.path for site in found if site.path == prefix or site.path.startswith(f"{prefix}.")}
+        under = {site.path for site in gate_sites if site.path == prefix or site.path.startswith(f"{prefix}.")}
         if not under:
-            there = ", ".join(site.path for site in found[-3:])
+            there = ", ".join(site.path for site in gate_sites[-3:])
             raise InvalidRequest(f"No gate with a number for each channel is at {prefix!r}. There is, say: {there}.")
         chosen |= under
-    return tuple(site for site in found if site.path in chosen)
+    return tuple(site for site in gate_sites if site.path in chosen)
 
 
 def place(site: GateSite, channels: int) -> ChannelGate:

@@ -157,19 +157,19 @@ def kinds(low: ArrayLike, high: ArrayLike, rule: Rule) -> NDArray[np.str_]:
     )
 
 
-def adjusted_p(rule: Rule, found: Estimate) -> float:
+def adjusted_p(rule: Rule, difference: Estimate) -> float:
     """p-value of "no difference", corrected for all arms and looks; below 0.05 exactly if the interval excludes zero.
 
     The two-sided level at which the interval's nearer end would touch zero, times arms and looks.
     """
-    mean, error = abs(float(found.mean)), float(found.sd_used) / np.sqrt(found.n)
-    image_error = np.sqrt(found.image_variance)
+    mean, error = abs(float(difference.mean)), float(difference.sd_used) / np.sqrt(difference.n)
+    image_error = np.sqrt(difference.image_variance)
     if mean == 0:
         return 1.0
 
     def beyond(log_level: float) -> float:
         tail = np.exp(log_level) / 2
-        return float(np.hypot(stats.t.isf(tail, found.n - 1) * error, stats.norm.isf(tail) * image_error) - mean)
+        return float(np.hypot(stats.t.isf(tail, difference.n - 1) * error, stats.norm.isf(tail) * image_error) - mean)
 
     least = np.log(1e-300)
     level = np.exp(optimize.brentq(beyond, least, 0.0, xtol=1e-13)) if beyond(least) > 0 else 0.0

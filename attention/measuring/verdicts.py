@@ -202,15 +202,15 @@ def _judge_pairs(teller: "_Teller", values: Sequence[float], seeds: Sequence[int
     if not look:
         return teller.too_few(len(values))
     used = np.asarray(values[: teller.rule.look_sizes[look - 1]])
-    found = estimate(used, teller.rule, variance or 0.0)
-    if found.sd_used == 0:
+    difference = estimate(used, teller.rule, variance or 0.0)
+    if difference.sd_used == 0:
         return teller.silent("withheld", "no spread", len(used), f"all {len(used)} differences are {used[0]:+.2f}")
     notes = [
         f"Seed {seeds[place]} lies far from the others ({used[place]:+.2f}; median {np.median(used):+.2f}): "
         "look at this run."
         for place in far_seeds(used)
     ]
-    return teller.interval(found, look, variance is not None, notes)
+    return teller.interval(difference, look, variance is not None, notes)
 
 
 def _variance(arm: Sequence[Outcome], base: Sequence[Outcome], labels: NDArray[np.int64] | None) -> float | None:
@@ -282,27 +282,29 @@ class _Teller:
         verdict = self.silent("too few seeds", f"{n} of {self.rule.first_look} seeds", n, sentence=sentence)
         return verdict.model_copy(update={"notes": (WHY_SIX,)}) if n < LEAST_SEEDS else verdict
 
-    def interval(self, found: Estimate, look: int, with_images: bool, notes: Sequence[str]) -> Verdict:
+    def interval(self, difference: Estimate, look: int, with_images: bool, notes: Sequence[str]) -> Verdict:
         """What the interval of paired differences says."""
-        rule, n, sd = self.rule, found.n, float(found.sd_used)
+        rule, n, sd = self.rule, difference.n, float(difference.sd_used)
         upcoming = rule.next_look(n)
         needed, bounds, power = None, None, None
         if rule.margin_is_visible:
-            needed = seeds_needed(sd, rule, found.half_images)
-            bounds = seeds_needed_range(sd, n, rule, found.half_images)
-            power = telling(sd, upcoming, rule, found.half_images) if upcoming else None
+            needed = seeds_needed(sd, rule, difference.half_images)
+            bounds = seeds_needed_range(sd, n, rule, difference.half_images)
+            power = telling(sd, upcoming, rule, difference.half_images) if upcoming else None
         verdict = Verdict(
-            kind=str(kinds(found.low, found.high, rule)),  # type: ignore[arg-type]
+            kind=str(kinds(difference.low, difference.high, rule)),  # type: ignore[arg-type]
             sentence="",
             n=n,
             look=look,
             looks=rule.looks,
             k=rule.arms,
-            difference=self._difference(float(found.mean), float(found.low), float(found.high), n, "paired t"),
-            half_seeds=float(found.half_seeds),
-            half_images=found.half_images,
+            difference=self._difference(
+                float(difference.mean), float(difference.low), float(difference.high), n, "paired t"
+            ),
+            half_seeds=float(difference.half_seeds),
+            half_images=difference.half_images,
             scope="seeds and images" if with_images else "seeds, on these test images",
-            p_adjusted=adjusted_p(rule, found),
+            p_adjusted=adjusted_p(rule, difference),
             margin=rule.margin,
             next_look=upcoming,
             seeds_needed=needed,
@@ -311,19 +313,19 @@ class _Teller:
         )
         return self._said(verdict, notes, "" if with_images else ", on these test images")
 
-    def unpaired(self, found: UnpairedEstimate, arm_runs: int, baseline_runs: int, unused: int) -> Verdict:
+    def unpaired(self, difference: UnpairedEstimate, arm_runs: int, baseline_runs: int, unused: int) -> Verdict:
         """What Welch's interval says."""
         rule, n = self.rule, min(arm_runs, baseline_runs)
         verdict = Verdict(
-            kind=str(kinds(found.low, found.high, rule)),  # type: ignore[arg-type]
+            kind=str(kinds(difference.low, difference.high, rule)),  # type: ignore[arg-type]
             sentence="",
             n=n,
             look=rule.look(n),
             looks=rule.looks,
             k=rule.arms,
-            difference=self._difference(found.mean, found.low, found.high, n, "Welch's t, unpaired"),
+            difference=self._difference(difference.mean, difference.low, difference.high, n, "Welch's t, unpaired"),
             scope="seeds, on these test images",
-            p_adjusted=found.p_adjusted,
+            p_adjusted=difference.p_adjusted,
             margin=rule.margin,
             next_look=rule.next_look(n),
         )
@@ -345,15 +347,15 @@ class _Teller:
         low, high = verdict.difference.low, verdict.difference.high
         margin, unit = verdict.margin, self.unit
         between = "" if verdict.kind == "equivalent" else unit
-        found = f"{verdict.difference.text(between, margin)}, n = {verdict.n}{scope}"
+        numbers = f"{verdict.difference.text(between, margin)}, n = {verdict.n}{scope}"
         if verdict.kind == "equivalent":
             sign = "above" if low > 0 else "below"
             sure = f": surely {sign} zero, but within the margin" if low > 0 or high < 0 else ""
-            sentence = f"{self.name}: no difference larger than {margin:g} {unit} ({found}){sure}."
+            sentence = f"{self.name}: no difference larger than {margin:g} {unit} ({numbers}){sure}."
         elif verdict.kind == "undecided":
-            sentence = f"{self.name}: not decided ({found}){self._advice(verdict)}"
+            sentence = f"{self.name}: not decided ({numbers}){self._advice(verdict)}"
         else:
-            sentence = f"{self.name} is {verdict.kind} by {found}."
+            sentence = f"{self.name} is {verdict.kind} by {numbers}."
         return verdict.model_copy(update={"sentence": sentence, "notes": (*notes, *self._notes(verdict))})
 
     def _advice(self, verdict: Verdict) -> str:

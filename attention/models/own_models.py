@@ -74,8 +74,8 @@ class CachedAttribute(Generic[T]):
     def __get__(self, thing: Any, kind: type) -> T:
         if thing is None:  # who reads the documentation
             return self  # type: ignore[return-value]
-        found = thing.__dict__[self.find.__name__] = self.find(thing)
-        return found
+        value = thing.__dict__[self.find.__name__] = self.find(thing)
+        return value
 
 
 @dataclass(frozen=True)
@@ -126,15 +126,15 @@ class OwnModel:
     def _made(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)  # so that weights it draws are those of the process before
-            made = _soon(f"The model {self.name!r}", self.make) if self.limited else self.make()
-        if not isinstance(made, nn.Module):
-            raise InvalidRequest(f"The model {self.name!r} is a {type(made).__name__}, and no nn.Module.")
-        size = sum(parameter.numel() for parameter in made.parameters())
+            model = _soon(f"The model {self.name!r}", self.make) if self.limited else self.make()
+        if not isinstance(model, nn.Module):
+            raise InvalidRequest(f"The model {self.name!r} is a {type(model).__name__}, and no nn.Module.")
+        size = sum(parameter.numel() for parameter in model.parameters())
         if self.limited and size > LARGEST:
             raise InvalidRequest(
                 f"The model {self.name!r} has {size:,} parameters; models of up to {LARGEST:,} are taken here."
             )
-        return made
+        return model
 
     @CachedAttribute
     def measured(self) -> Measured:
@@ -232,17 +232,17 @@ def read(file: Path | None = None) -> tuple[str, ...]:
     Raises:
         InvalidRequest: the file is not the operator's alone, or it fails.
     """
-    found = {entry.name: _loaded(entry) for entry in entry_points(group=GROUP)}
+    loaded = {entry.name: _loaded(entry) for entry in entry_points(group=GROUP)}
     if file is not None:
         module, digest = load_file(_checked(file)), hashlib.sha256(file.read_bytes()).hexdigest()
-        found |= {
+        loaded |= {
             name: described(name, thing, digest)
             for name, thing in vars(module).items()
             if not name.startswith("_") and inspect.isroutine(thing) and thing.__module__ == module.__name__
         }
-    for model in found.values():
+    for model in loaded.values():
         add(model)
-    return tuple(found)
+    return tuple(loaded)
 
 
 def _loaded(entry: EntryPoint) -> OwnModel:

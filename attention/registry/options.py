@@ -54,8 +54,8 @@ def check(name: str, thing: Callable[..., Any], options: Mapping[str, Any]) -> d
     except ValidationError as error:
         fault = error.errors()[0]
         option = str(fault["loc"][0])
-        wanted = " or ".join(dict.fromkeys(fault["msg"] for fault in error.errors() if fault["loc"][0] == option))
-        raise BadOption(f"{name!r} cannot take {option}={options[option]!r}: {wanted}.") from None
+        rule = " or ".join(dict.fromkeys(fault["msg"] for fault in error.errors() if fault["loc"][0] == option))
+        raise BadOption(f"{name!r} cannot take {option}={options[option]!r}: {rule}.") from None
     defaults = form()
     chosen = {option: getattr(values, option) for option in sorted(options)}
     return {option: value for option, value in chosen.items() if value != getattr(defaults, option)}

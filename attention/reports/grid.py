@@ -34,11 +34,11 @@ class Grid(Plain):
 
     def variants(self) -> tuple[Variant, ...]:
         """Every combination, the last field varying fastest."""
-        found = []
+        variants = []
         for values in itertools.product(*self.vary.values()):
             data = self.base.model_dump()
             for field, value in zip(self.vary, values, strict=True):
                 whole, _, option = field.partition(".")
                 data[whole] = {**data[whole], option: value} if option else value
-            found.append(Variant.model_validate(data))
-        return tuple(found)
+            variants.append(Variant.model_validate(data))
+        return tuple(variants)

@@ -133,8 +133,8 @@ class JudgeReport(Report):
         rows = []
         for arm in self.arms:
             verdict = arm.verdict
-            found = verdict.difference if verdict else None
-            ends = (found.estimate, found.low, found.high) if found else (None,) * 3
+            difference = verdict.difference if verdict else None
+            ends = (difference.estimate, difference.low, difference.high) if difference else (None,) * 3
             columns = (verdict.p_adjusted, verdict.kind, verdict.seeds_needed) if verdict else (None, "baseline", None)
             rows.append((arm.name, arm.n, arm.mean, arm.spread, *ends, *columns))
         head = ("arm", "n", f"score, {self.unit}", "difference", "p", "verdict")
@@ -156,8 +156,8 @@ class JudgeReport(Report):
             score += "" if arm.spread is None else f" ± {arm.spread:.{digits}f}"
             gain, p, verdict = "--", "--", "baseline"
             if arm.verdict is not None:
-                verdict, found = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
-                gain = found.text(margin=arm.verdict.margin) if found else "--"
+                verdict, difference = KIND_WORDS[arm.verdict.kind], arm.verdict.difference
+                gain = difference.text(margin=arm.verdict.margin) if difference else "--"
                 p = p_text(arm.verdict.p_adjusted)
             rows.append([arm.name, str(arm.n), score, gain, p, verdict])
         return rows

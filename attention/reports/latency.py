@@ -185,8 +185,8 @@ class LatencyReport(Report):
             median = f"{timing.median_ms:.3f}" if timing.median_ms is not None else "--"
             if timing.median:
                 median += f" [{timing.median.low:.3f}, {timing.median.high:.3f}]"
-            found = timing.ratio
-            ratio = f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]" if found else "--"
+            interval = timing.ratio
+            ratio = f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]" if interval else "--"
             predicted = f"{timing.predicted_extra_ms:+.3f}"
             rows.append((timing.name, median, ratio, timing.verdict, f"{timing.extra_bytes / 1e6:,.2f}", predicted))
         head = ("network", "median (ms)", "ratio", "verdict", "extra MB", "predicted extra (ms)")

@@ -325,11 +325,15 @@ class StudyReport(Report):
         for arm in self.arms:
             shown = f"{arm.accuracy.estimate:.2f}" if arm.accuracy else "--"
             shown += f" ± {arm.spread:.2f}" if arm.spread is not None else ""
-            verdict, found = "baseline", arm.verdict.difference if arm.verdict else None
-            gain, p, ends = "--", "--", (found.estimate, found.low, found.high) if found else (None, None, None)
+            verdict, difference = "baseline", arm.verdict.difference if arm.verdict else None
+            gain, p, ends = (
+                "--",
+                "--",
+                (difference.estimate, difference.low, difference.high) if difference else (None, None, None),
+            )
             if arm.verdict:
                 verdict, p = KIND_WORDS[arm.verdict.kind], p_text(arm.verdict.p_adjusted)
-                gain = found.text(margin=arm.verdict.margin) if found else "--"
+                gain = difference.text(margin=arm.verdict.margin) if difference else "--"
             mean = arm.accuracy.estimate if arm.accuracy else None
             adjusted = arm.verdict.p_adjusted if arm.verdict else None
             rows.append((arm.name, arm.parameters, arm.macs, arm.n, mean, arm.spread, *ends, adjusted, verdict))

@@ -116,6 +116,6 @@ def recall_table(arms: Sequence[ArmClasses], data: str) -> Table:
 
 
 def _recall(score: ClassRecall) -> str:
-    if (found := score.difference) is None:
+    if (difference := score.difference) is None:
         return f"{score.recall:.2f}"
-    return f"{score.recall:.2f} ({found.text()})"
+    return f"{score.recall:.2f} ({difference.text()})"

@@ -181,10 +181,10 @@ class Report(Plain):
 
     def tables(self) -> tuple[Table, ...]:
         """List the report's tables, the most important one first."""
-        found: list[Table] = []
+        tables: list[Table] = []
         for name in type(self).model_fields:
-            found += listed(name, getattr(self, name))
-        return tuple(sorted(found, key=lambda table: table.name != self.main)) or (self._as_one_table(),)
+            tables += listed(name, getattr(self, name))
+        return tuple(sorted(tables, key=lambda table: table.name != self.main)) or (self._as_one_table(),)
 
     def table(self, name: str = "") -> Table:
         """Give a table by its name; without one the first.

@@ -280,9 +280,12 @@ def _shape(example: Size | Tensor | Shape) -> Shape:
     try:
         return (3, *height_and_width(read_size(example)))
     except ValueError:
-        given = f"a tensor {tuple(example.shape)}" if isinstance(example, Tensor) else f"a {type(example).__name__}"
+        example_kind = (
+            f"a tensor {tuple(example.shape)}" if isinstance(example, Tensor) else f"a {type(example).__name__}"
+        )
         raise InvalidRequest(
-            f"A network is exported for images: give a side, (H, W), (C, H, W) or a batch (B, C, H, W), not {given}."
+            f"A network is exported for images: give a side, (H, W), (C, H, W) or a batch (B, C, H, W), not "
+            f"{example_kind}."
         ) from None
 
 

@@ -54,7 +54,7 @@ def _noise(model: Backbone) -> Tensor:
 def _pairs(model: nn.Module, probe: Tensor) -> list[tuple[str, str]]:
     """Paths of the convolutions whose output goes straight into a normalisation, and of that."""
     came_from: dict[int, tuple[str, Tensor]] = {}  # the tensor is kept, so that its id is not given away
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     handles = []
 
     def remember(path: str) -> Any:
@@ -66,7 +66,7 @@ def _pairs(model: nn.Module, probe: Tensor) -> list[tuple[str, str]]:
     def match(path: str) -> Any:
         def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
             if id(args[0]) in came_from:
-                found.append((came_from[id(args[0])][0], path))
+                pairs.append((came_from[id(args[0])][0], path))
 
         return hook
 
@@ -82,8 +82,8 @@ def _pairs(model: nn.Module, probe: Tensor) -> list[tuple[str, str]]:
     finally:
         for handle in handles:
             handle.remove()
-    once = {path for path in (name for name, _ in found) if sum(path == name for name, _ in found) == 1}
-    return [(convolution, normalisation) for convolution, normalisation in found if convolution in once]
+    once = {path for path in (name for name, _ in pairs) if sum(path == name for name, _ in pairs) == 1}
+    return [(convolution, normalisation) for convolution, normalisation in pairs if convolution in once]
 
 
 def _fold(model: nn.Module, convolution: str, normalisation: str) -> None:

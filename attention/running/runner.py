@@ -95,8 +95,8 @@ class Running:
         with torch.inference_mode():
             if self._record is not None and (replay := self._replay(images)) is not None:
                 rows = len(images)
-                logits, found = replay(_filled(images))
-                return logits[:rows], {path: gate[:rows] for path, gate in found.items()}
+                logits, gate_weights = replay(_filled(images))
+                return logits[:rows], {path: gate[:rows] for path, gate in gate_weights.items()}
             return plain(self.network, images, self._gates)
 
     def eager(self, images: Tensor) -> RawOutputs:
@@ -129,9 +129,9 @@ class Running:
         parts, at_once = [], images_together(len(ablations), images[0].shape)
         with torch.inference_mode():
             for start in range(0, len(images), at_once):
-                given = zip(*references[start : start + at_once], strict=True)
+                replacements = zip(*references[start : start + at_once], strict=True)
                 batch = self.images(images[start : start + at_once])
-                logits = forward_each(self.network, batch, ablations, [stacked(gates) for gates in given])
+                logits = forward_each(self.network, batch, ablations, [stacked(gates) for gates in replacements])
                 parts.append(fetched(logits, {})[0])
         return torch.cat(parts, 1)
 
@@ -180,9 +180,9 @@ def check_running(device: str, dtype: DType, graphs: bool) -> None:
 
 def plain(network: nn.Module, images: Tensor, gate_modules: Mapping[str, Gate] | None = None) -> RawOutputs:
     """A forward pass as it is; ``gate_modules`` are the network's `gates`, where they are known."""
-    with capture(network, gate_modules) as found:
+    with capture(network, gate_modules) as gate_weights:
         logits: Tensor = network(images)  # (B, K)
-    return logits, found
+    return logits, gate_weights
 
 
 def filled_size(rows: int) -> int:
@@ -214,14 +214,14 @@ class Recorder:
                     plain(network, images)
                 # Other threads may use the device meanwhile: what they do is no error of this recording.
                 with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
-                    logits, found = plain(network, images)
+                    logits, gate_weights = plain(network, images)
             before.wait_stream(self._stream)
 
         def replay(others: Tensor) -> RawOutputs:
             with torch.cuda.device(self._device):
                 images.copy_(others)
                 graph.replay()
-            return logits, found
+            return logits, gate_weights
 
         return replay
 

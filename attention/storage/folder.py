@@ -86,15 +86,15 @@ class FolderStore:
         """Give a state that changes when a file does, or when something comes into or leaves a folder or one in it."""
         path = self.root / name
         inside = sorted(child for depth in ("*", "*/*") for child in path.glob(f"{depth}/")) if path.is_dir() else ()
-        found = [(child.name, child.stat()) for child in (path, *inside)]
-        return [(last, about.st_size, about.st_mtime_ns) for last, about in found]
+        stats = [(child.name, child.stat()) for child in (path, *inside)]
+        return [(last, about.st_size, about.st_mtime_ns) for last, about in stats]
 
 
 def _entries(path: str, name: str, deep: bool) -> Iterator[Entry]:
     """What lies in a folder, by name; a folder that is not there, or may not be read, has nothing."""
     try:
-        with os.scandir(path) as found:
-            inside = sorted(found, key=lambda entry: entry.name)
+        with os.scandir(path) as entries:
+            inside = sorted(entries, key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return
     for entry in inside:

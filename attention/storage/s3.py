@@ -152,10 +152,10 @@ class S3Store:
         top = self._key(folder)
         with self._translate_errors():
             try:
-                found = self._system.find(top, detail=True).values() if deep else self._system.ls(top, detail=True)
+                objects = self._system.find(top, detail=True).values() if deep else self._system.ls(top, detail=True)
             except FileNotFoundError:
-                found = ()
-        entries = [self._entry(about) for about in found if about["name"].rstrip("/") != top]
+                objects = ()
+        entries = [self._entry(about) for about in objects if about["name"].rstrip("/") != top]
         for entry in sorted(entries, key=lambda entry: entry.name):
             if deep or not entry.last.startswith("."):
                 if not entry.folder:
@@ -320,10 +320,10 @@ class _Parts(io.RawIOBase):
         end = min(self._at + len(view), self._entry.size)
         if end <= self._at:
             return 0
-        found = self._bucket.part(self._entry.name, self._at, end)
-        view[: len(found)] = found
-        self._at += len(found)
-        return len(found)
+        data = self._bucket.part(self._entry.name, self._at, end)
+        view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
 
 
 def _changed(seconds: int, mark: str) -> int:

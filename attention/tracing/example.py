@@ -84,8 +84,8 @@ def refusal(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], error: Exception, how: str = "watch(model, example=...)"
 ) -> str:
     """A sentence for inputs that a model does not take, with torch's own words and how to give others."""
-    given = ", ".join(describe(value) for value in (*args, *kwargs.values())) or "no input"
-    return f"This model does not take {given}: {first_line(error)}. Give an example: {how}."
+    inputs_text = ", ".join(describe(value) for value in (*args, *kwargs.values())) or "no input"
+    return f"This model does not take {inputs_text}: {first_line(error)}. Give an example: {how}."
 
 
 @contextmanager

@@ -312,12 +312,12 @@ def _limits(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[f
     if name == "relu6":
         return 0, 6
     words = ("min_val", "max_val") if name == "hardtanh" else ("min", "max")
-    given: list[Any] = [_operand(place, word, args, kwargs) for place, word in enumerate(words, start=1)]
+    operands: list[Any] = [_operand(place, word, args, kwargs) for place, word in enumerate(words, start=1)]
     if name == "hardtanh":
-        given = [default if value is None else value for value, default in zip(given, (-1, 1), strict=True)]
+        operands = [default if value is None else value for value, default in zip(operands, (-1, 1), strict=True)]
     if name == "clamp_max":
-        given = [None, _operand(1, "max", args, kwargs)]
-    low, high = (value if isinstance(value, int | float) else None for value in given)
+        operands = [None, _operand(1, "max", args, kwargs)]
+    low, high = (value if isinstance(value, int | float) else None for value in operands)
     return low, high
 
 

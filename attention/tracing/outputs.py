@@ -62,9 +62,9 @@ def map_shape(path: str, outputs: dict[str, list[Any]], channels_last: bool | No
     if not calls:
         raise InvalidRequest(f"{path} did not run in a pass of the example, so nothing can be put behind it.")
     if not all(isinstance(output, Outline) for output in calls):
-        given = calls[0]
-        count = "a dictionary" if isinstance(given, dict) else f"a {type(given).__name__}"
-        number = f" of {len(given)} maps" if isinstance(given, dict | list) else ""
+        first_output = calls[0]
+        count = "a dictionary" if isinstance(first_output, dict) else f"a {type(first_output).__name__}"
+        number = f" of {len(first_output)} maps" if isinstance(first_output, dict | list) else ""
         raise InvalidRequest(f"{path} gives {count}{number}. Choose the layers that make them{_makers(path, outputs)}.")
     shapes = {output.shape for output in calls}
     for shape in shapes:
@@ -88,10 +88,10 @@ def map_shape(path: str, outputs: dict[str, list[Any]], channels_last: bool | No
 
 def _makers(path: str, outputs: dict[str, list[Any]]) -> str:
     """Submodules that give the maps that came out together, as a pattern if they are numbered."""
-    given = outputs[path][0]
+    output = outputs[path][0]
     together = [
         part.shape
-        for part in (given.values() if isinstance(given, dict) else given if isinstance(given, list) else ())
+        for part in (output.values() if isinstance(output, dict) else output if isinstance(output, list) else ())
         if isinstance(part, Outline)
     ]
     below = [

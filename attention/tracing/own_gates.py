@@ -70,9 +70,9 @@ def install(network: ForeignNetwork, gates: Sequence[WatchedGate]) -> None:
     )
 
 
-def _gate(found: WatchedGate) -> Gate:
-    gate = Gate(found.kind, found.neutral)
-    gate.axis = found.axis
+def _gate(watched: WatchedGate) -> Gate:
+    gate = Gate(watched.kind, watched.neutral)
+    gate.axis = watched.axis
     return gate
 
 
@@ -105,8 +105,8 @@ class _Through:
         shown = weights.clone()  # the network may write over its own
         if len(weights) != self._rows:  # the same for every image
             shown = shown.expand(self._rows, *shown.shape[1:])
-        given: Tensor = through(shown)
-        return None if given is shown else given
+        replaced: Tensor = through(shown)
+        return None if replaced is shown else replaced
 
     def passed(self, summary: Summary) -> None:
         pass

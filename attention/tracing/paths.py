@@ -31,8 +31,8 @@ def matches(pattern: str, path: str) -> bool:
 
 def covers(pattern: str, path: str) -> bool:
     """Whether a path is what a pattern says, or lies below it: layer4 covers layer4.0.se."""
-    found = _expression(pattern).match(path)
-    return matches(pattern, path) or (found is not None and matches(pattern + ".**", path))
+    match = _expression(pattern).match(path)
+    return matches(pattern, path) or (match is not None and matches(pattern + ".**", path))
 
 
 def several(at: str | Iterable[str]) -> tuple[str, ...]:
@@ -91,12 +91,12 @@ def check(model: nn.Module, patterns: Iterable[str]) -> None:
 
 def _nearest(pattern: str, paths: Iterable[str]) -> str:
     """A pattern of the same form that names something, as a question."""
-    wanted = pattern.split(".")
+    pattern_parts = pattern.split(".")
     alike = set()
     for path in paths:
         parts = path.split(".")
-        if path and len(parts) == len(wanted):
-            alike.add(".".join(own if "*" in own else part for own, part in zip(wanted, parts, strict=True)))
+        if path and len(parts) == len(pattern_parts):
+            alike.add(".".join(own if "*" in own else part for own, part in zip(pattern_parts, parts, strict=True)))
     close = did_you_mean(pattern, alike)
     if close.startswith(" Did"):
         return close

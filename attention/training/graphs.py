@@ -138,8 +138,8 @@ def sent(draws: Iterable[Draw], device: str) -> Iterator[Draw]:
     steps = list(draws)
     columns = [None if values[0] is None else torch.stack(values) for values in zip(*steps, strict=True)]
     packed = packed_bytes([column for column in columns if column is not None])
-    there = packed.pin_memory().to(device, non_blocking=True)
-    arrived = iter(unpacked(there, [column for column in columns if column is not None]))
+    on_device = packed.pin_memory().to(device, non_blocking=True)
+    arrived = iter(unpacked(on_device, [column for column in columns if column is not None]))
     placed = [None if column is None else next(arrived) for column in columns]
     for number in range(len(steps)):
         order, rows, across, colours = (None if column is None else column[number] for column in placed)

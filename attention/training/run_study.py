@@ -152,8 +152,8 @@ def _over_recipes(
     costs = {name: len(study.arms()) * study.seeds * study.recipe.epochs for name, study in studies.items()}
     for number, (name, study) in enumerate(studies.items(), start=1):
         prefix, before = f"Recipe {name}, {number} of {len(studies)}: ", sum(costs[earlier] for earlier in reports)
-        heard = partial(_of_recipe, progress, prefix, before, sum(costs.values()))
-        reports[name] = run_study(study, run_store, heard, map_runs, by_arm)
+        progress_of_recipe = partial(_of_recipe, progress, prefix, before, sum(costs.values()))
+        reports[name] = run_study(study, run_store, progress_of_recipe, map_runs, by_arm)
     labels = {f"{arm.name} ({name})": name for name, report in reports.items() for arm in report.arms}
     runs = [
         run.model_copy(update={"arm": f"{run.arm} ({name})"}) for name, report in reports.items() for run in report.runs

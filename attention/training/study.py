@@ -94,8 +94,8 @@ class RunStore:
         folder = DataFolder(self.file_store)
         path = folder.path(name)
         if path is None:
-            there = ", ".join(entry.last for entry in folder.entries()) or "none yet"
-            more = "" if self.owner else f" In the data folder there is: {there}."
+            entries = ", ".join(entry.last for entry in folder.entries()) or "none yet"
+            more = "" if self.owner else f" In the data folder there is: {entries}."
             raise NotFound(f"There is no data set {name!r}.{more}")
         cache = PixelCache(self.file_store.root / "pixels")
         return _read(folder, path, size, validation, path.stat().st_mtime_ns, cache)

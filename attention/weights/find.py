@@ -242,7 +242,7 @@ def shapes(source: Source, original: str | None = None) -> dict[str, Shape]:
         raise BadCheckpoint(
             f"The checkpoint {name} is damaged: it claims a header of {header:,} bytes in a file of {size:,}."
         )
-    found: dict[str, Shape] = {}
+    by_name: dict[str, Shape] = {}
     try:
         with safe_open(path, framework="pt") as tensors:
             for key in tensors.keys():  # noqa: SIM118
@@ -250,10 +250,10 @@ def shapes(source: Source, original: str | None = None) -> dict[str, Shape]:
                 kind = part.get_dtype()
                 if kind.startswith("C") or (not kind.startswith(("F", "BF")) and part.get_shape()):
                     raise BadCheckpoint(f"The checkpoint {name} holds {kind} in {key[:200]}, not floats.")
-                found[key] = tuple(part.get_shape())
+                by_name[key] = tuple(part.get_shape())
     except (OSError, SafetensorError) as error:
         raise BadCheckpoint(f"The checkpoint {name} is damaged: {str(error)[:300]}.") from error
-    return found
+    return by_name
 
 
 def _pickle(name: str, file: str | None = None) -> str:

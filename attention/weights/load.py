@@ -65,8 +65,8 @@ def check(variant: Variant) -> Card | None:
     if variant.weights != "shipped":
         check_name(variant.weights)
         return None
-    found = shipped().get(bare(variant))
-    if found is None:
+    card = shipped().get(bare(variant))
+    if card is None:
         names = ", ".join(f"{network.name}?weights=shipped" for network in shipped()) or "none yet"
         similar = [network.name for network in shipped() if _differ_in_options(network, variant)]
         successor = "".join(
@@ -77,12 +77,12 @@ def check(variant: Variant) -> Card | None:
             f"No trained weights for {bare(variant).name} come with the service. Shipped are: {names}."
             f"{successor} Leave weights out to get it untrained: {bare(variant).name}."
         )
-    if variant.classes not in (None, len(found.labels)):
+    if variant.classes not in (None, len(card.labels)):
         raise BadCheckpoint(
-            f"The shipped {bare(variant).name} has {len(found.labels)} classes, not {variant.classes}. "
+            f"The shipped {bare(variant).name} has {len(card.labels)} classes, not {variant.classes}. "
             "Leave classes out."
         )
-    return found
+    return card
 
 
 def _differ_in_options(network: Variant, other: Variant) -> bool:
@@ -98,10 +98,10 @@ def source(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> Source | Non
     """
     if variant.weights is None:
         return None
-    found = check(variant)
-    if found is None:
+    card = check(variant)
+    if card is None:
         return checkpoints.find(variant.weights)
-    return Source(_shipped_files()[bare(variant)], "shipped", found, preprocess=found.preprocess, labels=found.labels)
+    return Source(_shipped_files()[bare(variant)], "shipped", card, preprocess=card.preprocess, labels=card.labels)
 
 
 def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
@@ -112,9 +112,9 @@ def stamp(variant: Variant, checkpoints: Checkpoints = NOWHERE) -> str:
     """
     if variant.weights in (None, "shipped"):
         return ""
-    found = source(variant, checkpoints)
+    checkpoint = source(variant, checkpoints)
     stamps = []
-    for path in (found.path, found.path.with_suffix(".json")) if found else ():
+    for path in (checkpoint.path, checkpoint.path.with_suffix(".json")) if checkpoint else ():
         with suppress(FileNotFoundError):  # if the weights are gone again, reading them says so
             about = path.stat()
             stamps.append(f"{about.st_mtime_ns} {about.st_size} {about.st_ino}")
@@ -133,37 +133,39 @@ class Plan:
     report: LoadReport
 
 
-def plan(model: nn.Module, variant: Variant, found: Source) -> Plan:
+def plan(model: nn.Module, variant: Variant, checkpoint: Source) -> Plan:
     """Match a checkpoint's names and shapes with a network's, which may be on the meta device. No tensor is read.
 
     Raises:
         Mismatch: they do not match.
         BadCheckpoint: the file is none.
     """
-    there, parameters = shapes(found), model.state_dict()
-    translation = key_names.translate(there, parameters, variant.attention)
+    file_shapes, parameters = shapes(checkpoint), model.state_dict()
+    translation = key_names.translate(file_shapes, parameters, variant.attention)
     translated = translation.names
-    theirs = {ours: name for name, ours in translated.items()}
-    if len(theirs) < len(translated):
-        raise Mismatch(f"The checkpoint {found.path.name} has several tensors for one place of {variant.name}.")
-    missing = [name for name in parameters if name not in theirs and not name.endswith(key_names.NO_EFFECT)]
-    unexpected = [name for name in theirs if name not in parameters]
-    fresh, partly = _without_weights(model, missing, trained_whole(found, variant))
-    _refuse_unexpected(variant, found, unexpected)
-    _refuse_missing(variant, found, model, missing, partly)
-    _refuse_shapes(model, variant, found, {name: there[theirs[name]] for name in parameters if name in theirs})
-    names = {name: theirs[name] for name in parameters if name in theirs}
+    file_names = {ours: name for name, ours in translated.items()}
+    if len(file_names) < len(translated):
+        raise Mismatch(f"The checkpoint {checkpoint.path.name} has several tensors for one place of {variant.name}.")
+    missing = [name for name in parameters if name not in file_names and not name.endswith(key_names.NO_EFFECT)]
+    unexpected = [name for name in file_names if name not in parameters]
+    fresh, partly = _without_weights(model, missing, trained_whole(checkpoint, variant))
+    _refuse_unexpected(variant, checkpoint, unexpected)
+    _refuse_missing(variant, checkpoint, model, missing, partly)
+    _refuse_shapes(
+        model, variant, checkpoint, {name: file_shapes[file_names[name]] for name in parameters if name in file_names}
+    )
+    names = {name: file_names[name] for name in parameters if name in file_names}
     report = LoadReport(
-        weights=found.weights,
-        file=found.path.name,
-        revision=found.revision,
-        architecture=found.architecture,
+        weights=checkpoint.weights,
+        file=checkpoint.path.name,
+        revision=checkpoint.revision,
+        architecture=checkpoint.architecture,
         loaded=len(names),
         renamed=key_names.summary({name: ours for ours, name in names.items()}),
-        missing=tuple(name for name in parameters if name not in theirs),
-        unexpected=tuple(theirs[name] for name in unexpected),
+        missing=tuple(name for name in parameters if name not in file_names),
+        unexpected=tuple(file_names[name] for name in unexpected),
         fresh=tuple(FreshModule(slot=path, kept=None, identity=False) for path in fresh),
-        notes=_notes(variant, found, translation),
+        notes=_notes(variant, checkpoint, translation),
     )
     return Plan(names, report)
 
@@ -174,19 +176,19 @@ def load(model: nn.Module, variant: Variant, checkpoints: Checkpoints = NOWHERE)
     Raises:
         BadCheckpoint, NotFound: the file is missing or damaged, or its names and shapes are not the model's.
     """
-    found = source(variant, checkpoints)
-    if found is None:
+    checkpoint = source(variant, checkpoints)
+    if checkpoint is None:
         return None
-    planned, parameters = plan(model, variant, found), model.state_dict()
+    planned, parameters = plan(model, variant, checkpoint), model.state_dict()
     try:
-        with safe_open(found.path, framework="pt") as tensors:
+        with safe_open(checkpoint.path, framework="pt") as tensors:
             for ours, theirs in planned.names.items():
                 tensor = tensors.get_tensor(theirs)
                 if not finite(tensor):
-                    raise BadCheckpoint(f"{theirs} of the checkpoint {found.path.name} is not finite throughout.")
+                    raise BadCheckpoint(f"{theirs} of the checkpoint {checkpoint.path.name} is not finite throughout.")
                 parameters[ours].copy_(tensor.reshape(parameters[ours].shape))
     except (OSError, SafetensorError) as error:
-        raise BadCheckpoint(f"The checkpoint {found.path.name} is damaged: {error}.") from error
+        raise BadCheckpoint(f"The checkpoint {checkpoint.path.name} is damaged: {error}.") from error
     return planned.report
 
 
@@ -196,9 +198,9 @@ def finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(numbers).all())
 
 
-def trained_whole(found: Source, variant: Variant) -> bool:
+def trained_whole(checkpoint: Source, variant: Variant) -> bool:
     """Whether a checkpoint's card says that it was trained as this very network, attention included."""
-    return found.card is not None and bare(current(found.card.variant)) == bare(variant)
+    return checkpoint.card is not None and bare(current(checkpoint.card.variant)) == bare(variant)
 
 
 def _without_weights(model: nn.Module, missing: list[str], whole: bool) -> tuple[list[str], list[str]]:
@@ -222,46 +224,53 @@ def filled(model: nn.Module) -> dict[str, Slot]:
     return {path: slot for path, slot in slots(model).items() if len(slot)}
 
 
-def _refuse_unexpected(variant: Variant, found: Source, unexpected: list[str]) -> None:
+def _refuse_unexpected(variant: Variant, checkpoint: Source, unexpected: list[str]) -> None:
     trouble = [name for name in unexpected if not name.endswith(key_names.NO_EFFECT)]
     if trouble:
         raise Mismatch(
-            f"The checkpoint {found.path.name} has tensors that {bare(variant).name} has no place for: "
+            f"The checkpoint {checkpoint.path.name} has tensors that {bare(variant).name} has no place for: "
             f"{listing(trouble, NAMED)}."
         )
 
 
-def _refuse_missing(variant: Variant, found: Source, model: nn.Module, missing: list[str], partly: list[str]) -> None:
+def _refuse_missing(
+    variant: Variant, checkpoint: Source, model: nn.Module, missing: list[str], partly: list[str]
+) -> None:
     inside = tuple(f"{path}." for path in filled(model))
     backbone = [name for name in missing if not name.startswith(inside)] if inside else missing
     if backbone:
         raise Mismatch(
-            f"The checkpoint {found.path.name} is not one of {variant.backbone!r}: "
+            f"The checkpoint {checkpoint.path.name} is not one of {variant.backbone!r}: "
             f"{len(backbone)} of its tensors are missing, such as {listing(backbone, NAMED)}."
         )
     if partly:
         raise Mismatch(
-            f"The checkpoint {found.path.name} has only a part of the attention of {bare(variant).name}: missing are "
-            f"{listing(partly, NAMED)}."
+            f"The checkpoint {checkpoint.path.name} has only a part of the attention of {bare(variant).name}: "
+            f"missing are {listing(partly, NAMED)}."
         )
-    if trained_whole(found, variant) and missing:
+    if trained_whole(checkpoint, variant) and missing:
         raise Mismatch(
-            f"The checkpoint {found.path.name} lacks tensors of what its card says it is: {listing(missing, NAMED)}."
+            f"The checkpoint {checkpoint.path.name} lacks tensors of what its card says it is: "
+            f"{listing(missing, NAMED)}."
         )
 
 
-def _refuse_shapes(model: nn.Module, variant: Variant, found: Source, there: Mapping[str, key_names.Shape]) -> None:
+def _refuse_shapes(
+    model: nn.Module, variant: Variant, checkpoint: Source, file_shapes: Mapping[str, key_names.Shape]
+) -> None:
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    wrong = [name for name, shape in there.items() if not key_names.fits(shape, expected[name])]
+    wrong = [name for name, shape in file_shapes.items() if not key_names.fits(shape, expected[name])]
     if not wrong:
         return
     if {name.rpartition(".")[0] for name in wrong} == {classifier(model)}:
-        found_classes, own_classes = there[wrong[0]][0], expected[wrong[0]][0]
-        if all(there[name][1:] == expected[name][1:] for name in wrong):
-            raise Mismatch(f"The checkpoint {found.path.name} tells {found_classes} classes apart, not {own_classes}.")
-    shown = "; ".join(f"{name} is {there[name]}, expected {expected[name]}" for name in wrong[:NAMED])
+        found_classes, own_classes = file_shapes[wrong[0]][0], expected[wrong[0]][0]
+        if all(file_shapes[name][1:] == expected[name][1:] for name in wrong):
+            raise Mismatch(
+                f"The checkpoint {checkpoint.path.name} tells {found_classes} classes apart, not {own_classes}."
+            )
+    shown = "; ".join(f"{name} is {file_shapes[name]}, expected {expected[name]}" for name in wrong[:NAMED])
     more = f"; and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-    raise Mismatch(f"The checkpoint {found.path.name} does not fit {variant.name}: {shown}{more}.")
+    raise Mismatch(f"The checkpoint {checkpoint.path.name} does not fit {variant.name}: {shown}{more}.")
 
 
 def classifier(model: nn.Module) -> str:
@@ -271,8 +280,8 @@ def classifier(model: nn.Module) -> str:
     return [path for path in linear if not (inside and path.startswith(inside))][-1]
 
 
-def _notes(variant: Variant, found: Source, translation: key_names.Translation) -> tuple[str, ...]:
-    if trained_whole(found, variant):
+def _notes(variant: Variant, checkpoint: Source, translation: key_names.Translation) -> tuple[str, ...]:
+    if trained_whole(checkpoint, variant):
         return ()
     notes = [note for name in translation.libraries if (note := key_names.libraries[name].note)]
     if translation.assumed:
@@ -284,8 +293,8 @@ def _notes(variant: Variant, found: Source, translation: key_names.Translation) 
     if options := {**named, **variant.options}:
         pairs = ", ".join(f"{key}={value}" for key, value in sorted(options.items()))
         notes.append(f"Options that change no shape are taken on trust: {pairs}.")
-    if found.architecture and found.architecture != variant.backbone:
-        notes.append(f"Its publisher calls the network {found.architecture!r}; here it is {bare(variant).name}.")
+    if checkpoint.architecture and checkpoint.architecture != variant.backbone:
+        notes.append(f"Its publisher calls the network {checkpoint.architecture!r}; here it is {bare(variant).name}.")
     return tuple(notes)
 
 

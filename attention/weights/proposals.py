@@ -53,8 +53,8 @@ def propose(source: Source, skeleton: Skeleton, variant: Variant | None = None) 
         skeleton: makes a network on the meta device.
         variant: what is tried first, and where attention stands if the names do not tell.
     """
-    there = shapes(source)
-    trials = itertools.islice(_candidates(there, source, skeleton, variant), MOST_TRIALS)
+    file_shapes = shapes(source)
+    trials = itertools.islice(_candidates(file_shapes, source, skeleton, variant), MOST_TRIALS)
     return next((candidate for candidate in trials if _fits(candidate, source, skeleton)), None)
 
 
@@ -66,22 +66,22 @@ def _fits(candidate: Variant, source: Source, skeleton: Skeleton) -> bool:
 
 
 def _candidates(
-    there: Mapping[str, Shape], source: Source, skeleton: Skeleton, variant: Variant | None
+    file_shapes: Mapping[str, Shape], source: Source, skeleton: Skeleton, variant: Variant | None
 ) -> Iterator[Variant]:
     if source.card is not None:
         yield current(source.card.variant)
-    for plain in _plain_networks(there, skeleton, variant):
-        base = _of_backbone(there, plain, skeleton)
+    for plain in _plain_networks(file_shapes, skeleton, variant):
+        base = _of_backbone(file_shapes, plain, skeleton)
         if base is None:
             continue
         network, translation, rest = base
         if not rest:
             yield network
-        for attention in _attentions(rest, there, variant, translation):
+        for attention in _attentions(rest, file_shapes, variant, translation):
             yield network.model_copy(update=attention)
 
 
-def _plain_networks(there: Mapping[str, Shape], skeleton: Skeleton, variant: Variant | None) -> Iterator[Variant]:
+def _plain_networks(file_shapes: Mapping[str, Shape], skeleton: Skeleton, variant: Variant | None) -> Iterator[Variant]:
     """Backbones in the order in which they are tried: the one asked for, with its other options, and all others."""
     if variant:
         yield bare(variant.plain)
@@ -90,9 +90,9 @@ def _plain_networks(there: Mapping[str, Shape], skeleton: Skeleton, variant: Var
             usual = Variant(backbone=name)
             yield usual
             network_shapes = _plain_shapes(usual, skeleton).shapes
-            names = set(key_names.translate(there, network_shapes, None).names.values())
+            names = set(key_names.translate(file_shapes, network_shapes, None).names.values())
             if {parameter for parameter in network_shapes if not _of_options(parameter)} <= names:
-                for choice in _backbone_options(name, there):
+                for choice in _backbone_options(name, file_shapes):
                     yield usual.model_copy(update={"backbone_options": choice})
 
 
@@ -101,7 +101,7 @@ def _of_options(name: str) -> bool:
     return name.startswith(("conv1.", "bn1.")) or ".downsample." in name or name.endswith(NO_EFFECT)
 
 
-def _backbone_options(name: str, there: Mapping[str, Shape]) -> Iterator[Options]:
+def _backbone_options(name: str, file_shapes: Mapping[str, Shape]) -> Iterator[Options]:
     """The options of a backbone that names and shapes can tell, in every combination; without any first."""
     form = options.schema(backbones[name]).get("properties", {})
     choices: dict[str, list[OptionValue]] = {
@@ -113,13 +113,13 @@ def _backbone_options(name: str, there: Mapping[str, Shape]) -> Iterator[Options
         chosen = dict(zip(choices, values, strict=True))
         chosen = {key: value for key, value in chosen.items() if value != form[key]["default"]}
         yield chosen
-        if "width" in form and (width := _width(name, chosen, there)) is not None:
+        if "width" in form and (width := _width(name, chosen, file_shapes)) is not None:
             yield {**chosen, "width": width}
 
 
-def _width(name: str, chosen: Options, there: Mapping[str, Shape]) -> OptionValue | None:
+def _width(name: str, chosen: Options, file_shapes: Mapping[str, Shape]) -> OptionValue | None:
     """The width that a backbone must have for its first convolution to be the file's; None if it is the usual one."""
-    first = next((shape[0] for shape in there.values() if len(shape) == 4 and shape[1] == 3), None)
+    first = next((shape[0] for shape in file_shapes.values() if len(shape) == 4 and shape[1] == 3), None)
     usual = _first_width(name, tuple(chosen.items()))
     if first is None:
         return None
@@ -150,7 +150,7 @@ def _plain_shapes(plain: Variant, skeleton: Skeleton) -> _PlainShapes:
 
 
 def _of_backbone(
-    there: Mapping[str, Shape], plain: Variant, skeleton: Skeleton
+    file_shapes: Mapping[str, Shape], plain: Variant, skeleton: Skeleton
 ) -> tuple[Variant, Translation, dict[str, str]] | None:
     """The plain network with the file's number of classes, and the names that are left over, as a library means them.
 
@@ -160,19 +160,19 @@ def _of_backbone(
         plain_network = _plain_shapes(plain, skeleton)
     except (AttentionError, TypeError):
         return None
-    translation = key_names.translate(there, plain_network.shapes, None)
-    theirs = {ours: name for name, ours in translation.names.items()}
+    translation = key_names.translate(file_shapes, plain_network.shapes, None)
+    file_names = {ours: name for name, ours in translation.names.items()}
     classes = None
     for name, shape in plain_network.shapes.items():
         if name.endswith(NO_EFFECT):
             continue
-        if name not in theirs:
+        if name not in file_names:
             return None
-        found = there[theirs[name]]
+        file_shape = file_shapes[file_names[name]]
         if name.rpartition(".")[0] == plain_network.classifier:
-            classes = found[0] if found[0] != shape[0] else None
-            found, shape = found[1:], shape[1:]
-        if not key_names.fits(found, shape):
+            classes = file_shape[0] if file_shape[0] != shape[0] else None
+            file_shape, shape = file_shape[1:], shape[1:]
+        if not key_names.fits(file_shape, shape):
             return None
     rest = {
         ours: name
@@ -192,14 +192,14 @@ Attention = dict[str, str | Options | Placement]
 
 
 def _attentions(
-    rest: Mapping[str, str], there: Mapping[str, Shape], variant: Variant | None, translation: Translation
+    rest: Mapping[str, str], file_shapes: Mapping[str, Shape], variant: Variant | None, translation: Translation
 ) -> Iterator[Attention]:
     """Attention that may have the tensors left over, the likeliest first.
 
     Args:
         rest: name as a library means it -> name in the file.
     """
-    tensors = {name: there[theirs] for name, theirs in rest.items()}
+    tensors = {name: file_shapes[theirs] for name, theirs in rest.items()}
     if variant is not None and variant.attention is not None:
         yield {"attention": variant.attention, "options": variant.options, "placement": variant.placement}
     position = variant.placement.position if variant is not None and variant.attention is not None else "standard"
@@ -225,24 +225,24 @@ def _mechanisms(names: Sequence[str], default: Position) -> Iterator[tuple[str, 
         elif name.startswith("tail."):
             blocks.setdefault("", set()).add(name)
     groups = {frozenset(group) for group in blocks.values()}
-    found: dict[tuple[str, Position], bool] = {}
+    candidates: dict[tuple[str, Position], bool] = {}
     for group, module in itertools.product(groups, modules):
         for attribute in _attributes(group, module):
             for place, sure in _places(module, attribute, default):
-                found[module, place] = found.get((module, place), False) or sure
+                candidates[module, place] = candidates.get((module, place), False) or sure
     common = {spelling.modules[0] for spelling in key_names.spellings()}
-    yield from sorted(found, key=lambda key: (not found[key], key[0] not in common))
+    yield from sorted(candidates, key=lambda key: (not candidates[key], key[0] not in common))
 
 
 def _attributes(group: Collection[str], module: str) -> Iterator[str]:
     """What a block may call a module: attributes that have exactly its layers."""
     for theirs in (form for names in _parameters(module) for form in key_names.forms(module, names)):
-        wanted = {name for name in theirs if not name.endswith(".bias")}
-        first = min(wanted, default="")
+        weight_names = {name for name in theirs if not name.endswith(".bias")}
+        first = min(weight_names, default="")
         attributes = {name.removesuffix(f".{first}") for name in group if name.endswith(f".{first}")}
         for attribute in attributes if first else ():
             inside = {name for name in group if name.startswith(f"{attribute}.")}
-            if inside == {f"{attribute}.{name}" for name in wanted}:
+            if inside == {f"{attribute}.{name}" for name in weight_names}:
                 yield attribute
 
 
@@ -325,9 +325,9 @@ def _library_options(library: str, module: str) -> Mapping[str, OptionValue]:
 
 def _unknown_layers(variant: Variant, source: Source, skeleton: Skeleton) -> str:
     """Layers that stand beside a backbone's in a file that no network here fits; empty if there are none."""
-    there = shapes(source)
-    for plain in _plain_networks(there, skeleton, variant):
-        base = _of_backbone(there, plain, skeleton)
+    file_shapes = shapes(source)
+    for plain in _plain_networks(file_shapes, skeleton, variant):
+        base = _of_backbone(file_shapes, plain, skeleton)
         if base is not None:
             layers = [match["layer"] for name in base[2] if (match := BLOCK.fullmatch(name))]
             if layers:

@@ -26,6 +26,6 @@ def points(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def interval(found: Interval, margin: float | None = None) -> str:
+def interval(difference: Interval, margin: float | None = None) -> str:
     """An interval in points, its ends never printed as the zero or the margin that they are not: −0.89 … −0.20."""
-    return " … ".join(found.ends(margin)).replace("-", "−")
+    return " … ".join(difference.ends(margin)).replace("-", "−")

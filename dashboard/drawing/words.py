@@ -86,7 +86,7 @@ def called(report: Comparison | CostReport) -> dict[str, str]:
 def relabelled(text: str, label: Mapping[str, str]) -> str:
     """A sentence with the labels of pictures in place of full names."""
     names = sorted(label, key=len, reverse=True)  # one may begin like another
-    return re.sub("|".join(map(re.escape, names)), lambda found: label[found[0]], text) if names else text
+    return re.sub("|".join(map(re.escape, names)), lambda match: label[match[0]], text) if names else text
 
 
 def human(number: float, unit: str = "") -> str:

@@ -126,8 +126,8 @@ def _current(catalog: Catalog, chosen: Sequence[Variant], problems: Sequence[str
 
 
 def _canonical(name: str) -> str:
-    found, _ = read_variants(name)
-    return found[0].name if len(found) == 1 else name
+    read, _ = read_variants(name)
+    return read[0].name if len(read) == 1 else name
 
 
 def _add(key: str, name: str) -> None:

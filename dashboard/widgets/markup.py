@@ -19,9 +19,9 @@ _markup = components.component(
 def draw(html: str, key: str) -> None:
     """Show HTML of ours, in which all that comes from users is escaped; go where a click on a link leads."""
     result = _markup(data={"html": html}, key=key, on_go_change=_nothing)
-    wanted = getattr(result, "go", None)
-    if wanted:
-        parts = urlsplit(wanted)
+    address = getattr(result, "go", None)
+    if address:
+        parts = urlsplit(address)
         page = st.session_state.get(links.PAGES, {}).get(parts.path.strip("/"))
         if page is not None:
             st.switch_page(page, query_params=parse_qs(parts.query))

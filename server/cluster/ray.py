@@ -312,7 +312,7 @@ class RayJobLab(JobLab):
                 for task in ready:
                     item, first = begun[task]
                     try:
-                        ended, found = ray.get(next(task))
+                        ended, result = ray.get(next(task))
                     except RayTaskError as error:
                         raise error.cause from None
                     except RayError as error:
@@ -325,9 +325,9 @@ class RayJobLab(JobLab):
                         continue
                     if ended:
                         del begun[task]
-                        yield found
+                        yield result
                     else:
-                        on_progress(item, found)
+                        on_progress(item, result)
         finally:
             for task in begun:
                 ray.cancel(task, force=True)

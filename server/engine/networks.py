@@ -156,8 +156,8 @@ class Networks:
         """
         ablations = (ablation,) if ablation else ()
         alike = Alike(network.variant, network.stamp, ablations, tuple(images.shape[1:]))
-        given = [(reference,) for reference in references] if references else [()] * len(images)
-        return self._ask(alike, [BatchItem(*pair) for pair in zip(images, given, strict=True)], token)
+        references_of_images = [(reference,) for reference in references] if references else [()] * len(images)
+        return self._ask(alike, [BatchItem(*pair) for pair in zip(images, references_of_images, strict=True)], token)
 
     def forward_each(
         self,

@@ -128,15 +128,15 @@ Findings = Iterator[tuple[Verdict, str]]
 
 def _folder(settings: Settings) -> Findings:
     folder = settings.folder
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        yield "FAIL", f"{there} cannot be written ({error.strerror}). Make it writable, or change ATTENTION_DATA."
+        yield "FAIL", f"{existing} cannot be written ({error.strerror}). Make it writable, or change ATTENTION_DATA."
         return
-    free = shutil.disk_usage(there).free
-    what = str(folder) if there == folder else f"{folder} will be made"
+    free = shutil.disk_usage(existing).free
+    what = str(folder) if existing == folder else f"{folder} will be made"
     if free < LITTLE_ROOM:
         yield "WARN", f"{what}, but only {free / 1e9:.2f} GB are free."
     else:
@@ -276,9 +276,9 @@ def _device(settings: Settings) -> Findings:
 
 
 def _memory(settings: Settings) -> Findings:
-    budget, there = settings.memory, machine_memory()
-    sentence = f"Networks, passes, bodies and answers draw on {budget / 1e9:.1f} GB of {there / 1e9:.1f} GB."
-    if budget > there:
+    budget, machine_bytes = settings.memory, machine_memory()
+    sentence = f"Networks, passes, bodies and answers draw on {budget / 1e9:.1f} GB of {machine_bytes / 1e9:.1f} GB."
+    if budget > machine_bytes:
         yield "WARN", f"{sentence} That is more than there is: lower ATTENTION_MEMORY_BYTES."
     elif budget < LITTLE_MEMORY:
         yield "WARN", f"{sentence} A ResNet-50 needs {LITTLE_MEMORY / 1e9:g} GB."

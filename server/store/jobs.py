@@ -355,9 +355,9 @@ def _failure(sentence: str) -> dict[str, Any]:
 def _job(row: RowMapping) -> Job:
     values = dict(row)
     expected, final = values.pop("expected"), values.pop("final")
-    left = None if expected is None else max(0.0, round((expected - datetime.now(UTC)).total_seconds(), 1))
+    seconds_left = None if expected is None else max(0.0, round((expected - datetime.now(UTC)).total_seconds(), 1))
     values["request"] = json.loads(values["request"])
     report = "none" if final is None else "final" if final else "partial"
     return Job.model_validate(
-        {**values, "eta_s": left, "report": report, "links": JobLinks.of(values["id"], values["analysis"])}
+        {**values, "eta_s": seconds_left, "report": report, "links": JobLinks.of(values["id"], values["analysis"])}
     )

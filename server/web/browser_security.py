@@ -116,11 +116,11 @@ class BrowserSecurity:
         """Whether a page's origin is allowed, or is the service itself; whichever scheme a proxy in front speaks."""
         if origin.lower() in self._origins:
             return True
-        there, here = _address(origin), _address(f"//{host}")
-        if there is None or here is None:
+        origin_address, host_address = _address(origin), _address(f"//{host}")
+        if origin_address is None or host_address is None:
             return False
         default = PORTS.get(origin.partition(":")[0].lower(), PORTS.get(scheme))
-        return (there[0], there[1] or default) == (here[0], here[1] or default)
+        return (origin_address[0], origin_address[1] or default) == (host_address[0], host_address[1] or default)
 
 
 @lru_cache(256)

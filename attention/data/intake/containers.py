@@ -221,8 +221,8 @@ class Tar:
     def _reader(self, archive: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Callable[[int | None], bytes]:
         def read(first: int | None = None) -> bytes:
             try:
-                wanted = min(member.size, MAX_ENTRY_BYTES + 1 if first is None else first)
-                content = b"".join(_pieces(archive.extractfile(member), wanted))
+                byte_count = min(member.size, MAX_ENTRY_BYTES + 1 if first is None else first)
+                content = b"".join(_pieces(archive.extractfile(member), byte_count))
             except UNPACKING as error:
                 raise not_unpacked(self.path.name, error) from error
             return content if first is not None else checked(content, name, self.path.name)

@@ -217,23 +217,23 @@ def _splits(
     layout = source.layout
     good = [bool(content) for content in survey.contents]
     splits: list[Split | None] = [split if fine else None for split, fine in zip(survey.splits, good, strict=True)]
-    given = {split for split in splits if split is not None}
+    split_names = {split for split in splits if split is not None}
     unsplit = sum(split is None and fine for split, fine in zip(splits, good, strict=True))
     if choices.split == "hash":
         layout.splits = {}
-    elif given == {"train", "validation"}:
+    elif split_names == {"train", "validation"}:
         names = ", ".join(repr(name) for name, split in layout.splits.items() if split == "validation")
         layout.notes.append(f"The only images held out are those of {names or 'validation'}, so they are the test.")
         splits = ["test" if split == "validation" else split for split in splits]
-        given = {"train", "test"}
-    if choices.split != "hash" and "test" in given:
+        split_names = {"train", "test"}
+    if choices.split != "hash" and "test" in split_names:
         if unsplit:
             layout.problems.append(
                 f"It is split for {len(splits) - unsplit} of {len(splits)} images only. "
                 "Put all of them under train and test, or none, or say split=hash."
             )
         return splits, False
-    if given and choices.split != "hash":
+    if split_names and choices.split != "hash":
         layout.notes.append("There are no labelled images to test on, so a fifth of the others is kept for it.")
     chosen = [number for number, fine in enumerate(good) if fine and splits[number] != "validation"]
     if choices.split == "hash":

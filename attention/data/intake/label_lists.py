@@ -134,7 +134,7 @@ def _by_name(photos: Iterable[str], folder: str) -> dict[str, str]:
         ways |= {way.removesuffix(path.suffix) for way in ways}
         for way in (*ways, *(f"./{way}" for way in ways)):
             names.setdefault(way, set()).add(photo)
-    return {way: next(iter(found)) for way, found in names.items() if len(found) == 1}
+    return {way: next(iter(candidates)) for way, candidates in names.items() if len(candidates) == 1}
 
 
 def _label(row: Mapping[str, str], columns: Sequence[str]) -> str:

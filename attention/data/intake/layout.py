@@ -311,8 +311,8 @@ def _by_list(
     chosen: str | None,
 ) -> None:
     if chosen is not None and chosen not in lists:
-        there = ", ".join(lists) or "none that names the photos"
-        raise InvalidRequest(f"There is no list of labels {chosen!r} in it. There is: {there}.")
+        list_names = ", ".join(lists) or "none that names the photos"
+        raise InvalidRequest(f"There is no list of labels {chosen!r} in it. There is: {list_names}.")
     used = {chosen: lists[chosen]} if chosen is not None else lists
     for number, (path, (split, _)) in enumerate(zip(paths, placed, strict=True)):
         listings = [listing[path] for listing in used.values() if path in listing and listing[path].label]

@@ -141,20 +141,22 @@ class _LeftOut:
 
 
 def _understood(path: Path, container: Container, choices: Choices) -> Source:
-    left, photos, lists = _LeftOut(), [], {}
+    left_out, photos, lists = _LeftOut(), [], {}
     paths: list[str] = []
     for file in container.files():
         paths.append(file.path)
         if not file.path or left_by_system(file.path):
-            left.add("hidden or system file", "Systems and programs leave such files; they are never data.", file.path)
+            left_out.add(
+                "hidden or system file", "Systems and programs leave such files; they are never data.", file.path
+            )
         elif file.link:
-            left.add("link", "Links are not followed.", file.path)
+            left_out.add("link", "Links are not followed.", file.path)
         elif is_photo(file.path, file.read(HEAD_BYTES)):
             photos.append(file.path)
         elif is_list(file.path) and file.size <= MAX_LIST_BYTES:
             lists[file.path] = file.read(None)
         else:
-            left.add(file_kind(file.read(HEAD_BYTES), file.path).name, "It is no photo.", file.path)
+            left_out.add(file_kind(file.read(HEAD_BYTES), file.path).name, "It is no photo.", file.path)
     if is_cifar(paths):
         layout = Layout("A binary archive of CIFAR.", [], {"train": "train", "test": "test"})
         return Source("CIFAR archive", layout, partial(_cifar, container, path.name))
@@ -162,14 +164,14 @@ def _understood(path: Path, container: Container, choices: Choices) -> Source:
     layout = understand(photos, choices, listings)
     for name in lists:
         if name not in layout.used_lists:
-            left.add(
+            left_out.add(
                 file_kind(lists[name][:HEAD_BYTES], name).name, "It is no photo, and no class is taken from it.", name
             )
     for number, what in layout.left_out.items():
-        left.add(
+        left_out.add(
             what, "No folder, list or name says its class." if "choice" not in what else "As chosen.", photos[number]
         )
-    if not photos and any(what.what == "Python pickle" for what in left.all()):
+    if not photos and any(what.what == "Python pickle" for what in left_out.all()):
         layout.problems.append(
             "It holds pickles, which are not opened. Of CIFAR take cifar-10-binary.tar.gz or cifar-100-binary.tar.gz."
         )
@@ -188,7 +190,7 @@ def _understood(path: Path, container: Container, choices: Choices) -> Source:
             if place is not None:
                 yield Item(place.split, place.label, file.path, partial(file.read, None))
 
-    return Source(kind, layout, stream, left.all(), len(photos) - sum(place is None for place in layout.places))
+    return Source(kind, layout, stream, left_out.all(), len(photos) - sum(place is None for place in layout.places))
 
 
 def is_photo(path: str, head: bytes) -> bool:

@@ -45,9 +45,9 @@ def with_validation(
     cut = list(splits)
     for groups in by_class.values():
         count = sum(map(len, groups.values()))
-        wanted, taken = round(share * count), 0
+        target, taken = round(share * count), 0
         for numbers in sorted(groups.values(), key=lambda same: min(digests[number] for number in same)):
-            if taken >= wanted or taken + len(numbers) >= count:
+            if taken >= target or taken + len(numbers) >= count:
                 break
             taken += len(numbers)
             for number in numbers:

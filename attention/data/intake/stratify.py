@@ -35,7 +35,7 @@ def held_out(labels: Sequence[str], contents: Sequence[bytes], share: float) -> 
             f"There is no split, and {_listed(small)} {'has' if len(small) == 1 else 'have'} only one different image, "
             "which cannot be both trained on and tested on. Add images, or remove the class."
         )
-    wanted = apportion(Counter(labels), share)
+    quotas = apportion(Counter(labels), share)
     chosen: set[bytes] = set()
     decided: set[bytes] = set()
     to_train_on = {label: len(different) for label, different in by_class.items()}
@@ -43,7 +43,7 @@ def held_out(labels: Sequence[str], contents: Sequence[bytes], share: float) -> 
         of_class = {content: sum(labels[number] == label for number in groups[content]) for content in by_class[label]}
         taken = sum(of_class[content] for content in of_class if content in chosen)
         for content in sorted(set(of_class) - chosen, key=lambda content: (content in decided, content)):
-            if taken >= wanted[label] or (taken and content in decided):
+            if taken >= quotas[label] or (taken and content in decided):
                 break
             if all(to_train_on[other] > 1 for other in classes[content]):
                 chosen.add(content)

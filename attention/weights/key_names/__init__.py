@@ -105,17 +105,17 @@ class Translation:
     assumed: tuple[str, ...] = ()
 
 
-def translate(found: Iterable[str], network_names: Iterable[str], attention: str | None) -> Translation:
+def translate(file_names: Iterable[str], network_names: Iterable[str], attention: str | None) -> Translation:
     """Translate a checkpoint's names: of all readings the one that gives most names of the network.
 
     Args:
-        found: the names in the file.
+        file_names: the names in the file.
         network_names: the names of the network that they are meant for.
         attention: the network's module, whose names may be spelled in several ways.
     """
-    found, targets = list(found), set(network_names)
-    readings = (_reading(names, targets, attention) for names in unwrapped(found))
-    best, most = Translation({name: name for name in found}), -1
+    file_names, targets = list(file_names), set(network_names)
+    readings = (_reading(names, targets, attention) for names in unwrapped(file_names))
+    best, most = Translation({name: name for name in file_names}), -1
     for reading in (reading for group in readings for reading in group):
         count = len(targets.intersection(reading.names.values()))
         if count > most:
@@ -125,12 +125,12 @@ def translate(found: Iterable[str], network_names: Iterable[str], attention: str
     return best
 
 
-def unwrapped(found: Collection[str]) -> Iterator[dict[str, str]]:
+def unwrapped(names_in_file: Collection[str]) -> Iterator[dict[str, str]]:
     """Names without what stands before all of them: as they are, then with one word less each time.
 
     DataParallel puts ``module.`` there, torch.compile ``_orig_mod.``, trainers words of their own.
     """
-    names = {name: name for name in found}
+    names = {name: name for name in names_in_file}
     while True:
         yield names
         meant = [name for name in names.values() if not name.endswith(NO_EFFECT)]
@@ -242,14 +242,14 @@ def forms(attention: str, rests: Iterable[str]) -> Iterator[dict[str, str]]:
             yield {f"{theirs[layer]}.{parameter}": f"{layer}.{parameter}" for layer, _, parameter in parts}
 
 
-def _attribute(inside: Iterable[str], theirs: Collection[str]) -> str | None:
+def _attribute(inside: Iterable[str], library_names: Collection[str]) -> str | None:
     """The one attribute whose parameters are exactly these; None if there is none, or more than one."""
     groups: dict[str, set[str]] = {}
     for name in inside:
-        for rest in theirs:
+        for rest in library_names:
             if name.endswith(f".{rest}"):
                 groups.setdefault(name.removesuffix(f".{rest}"), set()).add(rest)
-    whole = [attribute for attribute, rests in groups.items() if rests == set(theirs)]
+    whole = [attribute for attribute, rests in groups.items() if rests == set(library_names)]
     return whole[0] if len(whole) == 1 else None
 
 
@@ -267,7 +267,7 @@ def _starred(name: str) -> str:
     return re.sub(r"(?<=layer)\d+(?=\.)|(?<=\.)\d+(?=\.)", "*", name)
 
 
-def fits(found: Shape, target: Shape) -> bool:
+def fits(shape: Shape, target: Shape) -> bool:
     """Whether the same numbers in the same order fill both: a fully connected layer is a 1x1 convolution."""
-    short, long = sorted((found, target), key=len)
+    short, long = sorted((shape, target), key=len)
     return long[: len(short)] == short and set(long[len(short) :]) <= {1}

@@ -206,8 +206,8 @@ def cumulative(report: SweepReport) -> Chart | None:
     rows = []
     for family, words in families.items():
         for name in report.kinds:
-            found = [e for e in report.effects if e.family == family and e.kind == name and not e.reestimated]
-            rows += [{"gates": 0, "value": start, "kind": kind(name), "direction": words}] if found else []
+            effects = [e for e in report.effects if e.family == family and e.kind == name and not e.reestimated]
+            rows += [{"gates": 0, "value": start, "kind": kind(name), "direction": words}] if effects else []
             rows += [
                 {
                     "gates": effect.gates,
@@ -215,7 +215,7 @@ def cumulative(report: SweepReport) -> Chart | None:
                     "kind": kind(name),
                     "direction": words,
                 }
-                for effect in found
+                for effect in effects
             ]
     if not rows:
         return None

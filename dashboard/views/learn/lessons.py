@@ -134,17 +134,17 @@ def interaction() -> None:
     )
     kernel_size = size if isinstance(size, int) else None
     report = connect.ask(InteractionRequest(channels=channels, reduction=reduction, kernel_size=kernel_size))
-    for found, column in zip(report.interactions, st.columns(2, gap="large"), strict=True):
+    for entry, column in zip(report.interactions, st.columns(2, gap="large"), strict=True):
         column.markdown(
             say(
                 "**%(upper)s**, %(parameters)s parameters",
-                upper=found.module.upper(),
-                parameters=f"{found.parameters:,}",
+                upper=entry.module.upper(),
+                parameters=f"{entry.parameters:,}",
             )
         )
         with column:
-            drawing.plot(lesson_charts.heat(found))
-        column.markdown(_reading(found, channels))
+            drawing.plot(lesson_charts.heat(entry))
+        column.markdown(_reading(entry, channels))
     st.caption(
         say(
             "Look at the shape of the coloured part. ECA's rows are one pattern, shifted: a *banded "
@@ -155,27 +155,27 @@ def interaction() -> None:
     )
 
 
-def _reading(found: Interaction, channels: int) -> str:
+def _reading(entry: Interaction, channels: int) -> str:
     """The matrix in one or two sentences."""
-    if found.narrowest < channels:
+    if entry.narrowest < channels:
         return say(
             "A gate hears %(share)s of the channels, but only through **%(narrowest)s numbers**. The "
             "rank is %(rank)s of %(channels)s, and no training lifts it above %(narrowest_2)s: two "
             "images with the same %(narrowest_3)s numbers get the same gates.",
-            share=f"{found.share:.0%}",
-            narrowest=found.narrowest,
-            rank=found.rank,
+            share=f"{entry.share:.0%}",
+            narrowest=entry.narrowest,
+            rank=entry.rank,
             channels=channels,
-            narrowest_2=found.narrowest,
-            narrowest_3=found.narrowest,
+            narrowest_2=entry.narrowest,
+            narrowest_3=entry.narrowest,
         )
     return say(
         "A gate hears channels up to a **distance of %(reach)s**, %(share)s of all pairs. Nothing is "
         "squeezed: the rank is %(rank)s of %(channels)s. But a channel far away is not heard, so the "
         "order of channels matters.",
-        reach=found.reach,
-        share=f"{found.share:.1%}",
-        rank=found.rank,
+        reach=entry.reach,
+        share=f"{entry.share:.1%}",
+        rank=entry.rank,
         channels=channels,
     )
 
@@ -233,8 +233,8 @@ def results() -> None:
         for side, key, column in zip(("left", "right"), FIRST_PAIR, st.columns(2, gap="large"), strict=True)
     ]
     with st.spinner(say("Counting …")):
-        found = {group.key: group for group in connect.ask(PublishedRequest(groups=tuple(chosen))).groups}
-    groups = [found[key] for key in chosen]
+        groups_by_key = {group.key: group for group in connect.ask(PublishedRequest(groups=tuple(chosen))).groups}
+    groups = [groups_by_key[key] for key in chosen]
     for group, chart, column in zip(groups, lesson_charts.published(groups), st.columns(2, gap="large"), strict=True):
         with column:
             _group(group)

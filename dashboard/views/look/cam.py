@@ -48,13 +48,14 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
     names = labels([network.name for network in report.networks])
     photo = next(item for item in report.photos if item.image == image.id)
     for start in range(0, len(report.maps), WIDE):
-        for found, column in zip(report.maps[start : start + WIDE], st.columns(WIDE), strict=False):
+        for heat_map, column in zip(report.maps[start : start + WIDE], st.columns(WIDE), strict=False):
             with column:
-                st.markdown(f"**{names[found.network]}**")
+                st.markdown(f"**{names[heat_map.network]}**")
                 drawing.plot(
-                    over(found, photo, connect.picture(image, PICTURE)), f"{names[found.network]}: {caption(found)}"
+                    over(heat_map, photo, connect.picture(image, PICTURE)),
+                    f"{names[heat_map.network]}: {caption(heat_map)}",
                 )
-                st.caption(caption(found))
+                st.caption(caption(heat_map))
     st.caption(
         say(
             "Orange marks what speaks for the class, for each network by its own maximum; what speaks "
@@ -64,9 +65,9 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
     )
 
 
-def caption(found: CamMap) -> str:
+def caption(heat_map: CamMap) -> str:
     """The class of a map with its score, and the network's own first class where it is another."""
-    target, first = found.target, found.first
+    target, first = heat_map.target, heat_map.first
     name = target.label or say("class %(index)s", index=target.index)
     sentence = f"{name}: {target.probability:.1%}"
     if first.index != target.index:
@@ -75,13 +76,13 @@ def caption(found: CamMap) -> str:
             value=first.label or first.index,
             probability=f"{first.probability:.0%}",
         )
-    return sentence if found.maximum > 0 else say("%(said)s; nothing speaks for it", said=sentence)
+    return sentence if heat_map.maximum > 0 else say("%(said)s; nothing speaks for it", said=sentence)
 
 
-def over(found: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
+def over(heat_map: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
     """The heat map over its photo, where the network saw it."""
-    left, top, right, bottom = found.crop
-    rows, columns = len(found.grid), len(found.grid[0])
+    left, top, right, bottom = heat_map.crop
+    rows, columns = len(heat_map.grid), len(heat_map.grid[0])
     cells = pd.DataFrame(
         [
             {
@@ -91,7 +92,7 @@ def over(found: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
                 "y2": photo.height * (top + (bottom - top) * (row + 1) / rows),
                 "evidence": value,
             }
-            for row, values in enumerate(found.grid)
+            for row, values in enumerate(heat_map.grid)
             for column, value in enumerate(values)
         ]
     )

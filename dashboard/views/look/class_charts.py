@@ -222,11 +222,11 @@ def _rows(drawn: StripeMap) -> list[tuple[str | None, str]]:
 
 def layers(report: StripeReport) -> dict[tuple[str, str], str]:
     """(network, path of a gate) -> the layer's label."""
-    found: dict[tuple[str, str], str] = {}
+    layer_labels: dict[tuple[str, str], str] = {}
     for network in report.networks:
         gates = [gate for gate in report.gates if gate.variant == network.name]
-        found |= {(network.name, path): label for path, label in gate_labels(gates).items()}
-    return found
+        layer_labels |= {(network.name, path): label for path, label in gate_labels(gates).items()}
+    return layer_labels
 
 
 def _order(report: StripeReport) -> list[str]:

@@ -140,13 +140,13 @@ def _listening(variant: VariantSummary, prediction: Prediction, image: Image, na
         request = MapsRequest(
             image=image.id, variant=variant.variant, gate=gate.path, channels=(), place=place, fit=fit
         )
-        heard = connect.ask(request).listening
-        if heard is None:
+        weights = connect.ask(request).listening
+        if weights is None:
             continue
-        low, high = min(heard.shares), max(heard.shares)
+        low, high = min(weights.shares), max(weights.shares)
         text = say("Whom the framed place listens to, in layer %(layer)s", layer=f"{gate.stage}.{gate.block}")
         caption = f"{gate.stage}.{gate.block} · {low:.2g} … {high:.2g}"
-        drawn.append(Overlay(caption, text, heard.height, heard.width, heard.shares, low, high, place))
+        drawn.append(Overlay(caption, text, weights.height, weights.width, weights.shares, low, high, place))
         if len(drawn) == MOST // 2:
             break
     if drawn:

@@ -107,17 +107,17 @@ def _grouped(report: PermutationReport) -> list[tuple[str, list[PermutedModule]]
     groups: dict[tuple[str | None, str, str], list[PermutedModule]] = {}
     for row in report.rows:
         groups.setdefault((row.variant, row.module, row.sentence), []).append(row)
-    found = []
+    grouped = []
     for (variant, _, _), rows in groups.items():
         places = ", ".join(f"{row.stage}.{row.block}" for row in rows)
         alone = say("by itself on %(channels)s channels of noise", channels=rows[0].channels)
-        found.append(
+        grouped.append(
             (
                 alone if variant is None else _inside(called[variant], places),
                 rows,
             )
         )
-    return found
+    return grouped
 
 
 def _range(values: Iterable[float | None]) -> str:

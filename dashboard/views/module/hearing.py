@@ -60,7 +60,7 @@ def sentence(gate: GateInfluence, report: InfluenceReport) -> str:
     """How many channels and places a gate hears, and through how many numbers if these are fewer."""
     if not gate.channels_heard:
         return say("It hears nothing: the gate does not look at the image.")
-    heard = say(
+    range_text = say(
         "It hears %(channels)s of %(all)s channels at %(places)s of %(every)s places.",
         channels=gate.channels_heard,
         all=report.channels,
@@ -69,7 +69,7 @@ def sentence(gate: GateInfluence, report: InfluenceReport) -> str:
     )
     narrow = gate.channels_heard > 1 and gate.rank < gate.channels_heard and len(gate.by_channel) > 1
     through = say("All channels together pass through %(rank)s numbers.", rank=gate.rank) if narrow else ""
-    return f"{heard} {through}".strip()
+    return f"{range_text} {through}".strip()
 
 
 def picture(rows: Sequence[Sequence[float]], hue: str, alt: str) -> str:

@@ -109,30 +109,32 @@ def _witnesses(report: CostReport) -> None:
     name = st.selectbox(say("Network"), [bill.name for bill in candidates], format_func=called.__getitem__, key="court")
     bill = next((bill for bill in candidates if bill.name == name), candidates[0])
     with st.spinner(say("Counting with other tools …")):
-        heard = connect.ask(CourtRequest(variant=bill.variant, input_size=bill.input_size))
-    drawing.table(tables.court(heard), "counters")
-    ran = [witness.counter for witness in heard.witnesses if witness.how == "run"]
+        court_report = connect.ask(CourtRequest(variant=bill.variant, input_size=bill.input_size))
+    drawing.table(tables.court(court_report), "counters")
+    ran = [witness.counter for witness in court_report.witnesses if witness.how == "run"]
     st.caption(
         say("%(words)s was run. Of the others the rules are restated from their sources: ", words=", ".join(ran))
-        + ", ".join(f"[{w.counter}]({w.source.partition(',')[0]})" for w in heard.witnesses if w.how == "restated")
+        + ", ".join(
+            f"[{w.counter}]({w.source.partition(',')[0]})" for w in court_report.witnesses if w.how == "restated"
+        )
         + "."
     )
     st.markdown(
         say(
             "**One ECA module** (C = %(channels)s, k = %(kernel_size)s, a map of %(side)s × %(side_2)s), "
             "written in four ways that compute the same",
-            channels=heard.channels,
-            kernel_size=heard.kernel_size,
-            side=heard.side,
-            side_2=heard.side,
+            channels=court_report.channels,
+            kernel_size=court_report.kernel_size,
+            side=court_report.side,
+            side_2=court_report.side,
         )
     )
-    drawing.plot(cost_charts.spellings(heard))
+    drawing.plot(cost_charts.spellings(court_report))
     st.caption(
         say(
             "The dashed line is the truth in multiply-accumulates, k · C = %(macs)s. Look for dots of "
             "one row that lie far apart: that counter measures the spelling, not the module.",
-            macs=f"{heard.spellings[0].macs:,}",
+            macs=f"{court_report.spellings[0].macs:,}",
         )
     )
 

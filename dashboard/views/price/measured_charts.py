@@ -206,12 +206,12 @@ def _verdicts(rows: list[dict[str, Any]]) -> alt.Color:
     )
 
 
-def _interval(found: Interval | None) -> dict[str, float | None]:
-    return {} if found is None else {"median": found.estimate, "low": found.low, "high": found.high}
+def _interval(interval: Interval | None) -> dict[str, float | None]:
+    return {} if interval is None else {"median": interval.estimate, "low": interval.low, "high": interval.high}
 
 
-def _shown(found: Interval) -> str:
-    return f"{found.estimate:.4g} [{found.low:.4g}, {found.high:.4g}]"
+def _shown(interval: Interval) -> str:
+    return f"{interval.estimate:.4g} [{interval.low:.4g}, {interval.high:.4g}]"
 
 
 def _human(number: int | None, unit: str = "") -> str:

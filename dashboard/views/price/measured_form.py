@@ -91,8 +91,8 @@ def form() -> Callable[[], LatencyRequest] | None:
 def devices() -> dict[str, str]:
     """What can be asked for: the device of the service, and its CPU where that is another."""
     device = connect.client().health().device
-    found = {SERVICE: device}
-    return found if device.startswith("cpu") else {**found, "cpu": "cpu"}
+    devices_by_name = {SERVICE: device}
+    return devices_by_name if device.startswith("cpu") else {**devices_by_name, "cpu": "cpu"}
 
 
 def number(

@@ -55,9 +55,9 @@ def differences(report: StudyReport) -> Chart | None:
         for seed, difference in zip(seeds[arm.name], arm.differences, strict=True)
     ]
     bars = [
-        {"arm": label[arm.name], "low": found.low, "high": found.high, "mean": found.estimate, "n": found.n}
+        {"arm": label[arm.name], "low": interval.low, "high": interval.high, "mean": interval.estimate, "n": interval.n}
         for arm in arms
-        if arm.verdict and (found := arm.verdict.difference)
+        if arm.verdict and (interval := arm.verdict.difference)
     ]
     title = say("accuracy − %(label)s, same seed (points)", label=label[report.baseline])
     return paired(dots, bars, order, report.margin, title, colours(report))
@@ -81,12 +81,12 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
             "arm": label[arm.name],
             "cost": getattr(arm, cost),
             "amount": human(getattr(arm, cost)),
-            "gain": found.estimate,
-            "low": found.low,
-            "high": found.high,
+            "gain": difference.estimate,
+            "low": difference.low,
+            "high": difference.high,
         }
         for arm in compared(report)
-        if arm.verdict and (found := arm.verdict.difference)
+        if arm.verdict and (difference := arm.verdict.difference)
     ]
     if not rows:
         return None
@@ -177,13 +177,13 @@ def sweeps(report: StudyReport) -> dict[str, Chart]:
                 rest = {name: other for name, other in arm.variant.options.items() if name != option}
                 twin = arm.variant.model_copy(update={"options": rest, "classes": None})
                 families.setdefault(f"{twin.name}: {option}", []).append((value, arm))
-    return {title: _sweep(found) for title, found in families.items() if len(found) >= 3}
+    return {title: _sweep(points) for title, points in families.items() if len(points) >= 3}
 
 
-def _sweep(found: Sequence[tuple[Any, Arm]]) -> Chart:
+def _sweep(points: Sequence[tuple[Any, Arm]]) -> Chart:
     rows = [
         {"value": value, "mean": arm.accuracy.estimate, "low": arm.accuracy.low, "high": arm.accuracy.high, "n": arm.n}
-        for value, arm in sorted(found, key=lambda pair: pair[0])
+        for value, arm in sorted(points, key=lambda pair: pair[0])
         if arm.accuracy
     ]
     order = [row["value"] for row in rows]
@@ -230,10 +230,10 @@ def _difference(arm: Arm) -> dict[str, str]:
     verdict = arm.verdict
     if verdict is None:
         return {"difference": ""}
-    found = verdict.difference
+    difference = verdict.difference
     return {
-        "difference": verdicts.points(found.estimate) if found else "",
-        "interval of it": verdicts.interval(found, verdict.margin) if found else "",
+        "difference": verdicts.points(difference.estimate) if difference else "",
+        "interval of it": verdicts.interval(difference, verdict.margin) if difference else "",
         "p": _p(verdict.p_adjusted),
         "verdict": KIND_WORDS[verdict.kind],
     }

@@ -166,9 +166,9 @@ def differences(report: JudgeReport) -> Chart | None:
         for seed, difference in zip(arm.seeds, arm.differences, strict=True)
     ]
     bars = [
-        {"arm": arm.name, "low": found.low, "high": found.high, "mean": found.estimate, "n": found.n}
+        {"arm": arm.name, "low": interval.low, "high": interval.high, "mean": interval.estimate, "n": interval.n}
         for arm in arms
-        if arm.verdict is not None and (found := arm.verdict.difference)
+        if arm.verdict is not None and (interval := arm.verdict.difference)
     ]
     title = say("score − %(baseline)s (%(unit)s)", baseline=report.baseline, unit=report.unit)
     colour = alt.Color("arm:N", scale=colours, legend=None)

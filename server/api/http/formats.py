@@ -39,12 +39,12 @@ def format_wanted(http: HTTPRequest, format: Form | None) -> Form:
     if format is not None:
         return format
     names = {media_type: name for name, media_type in MEDIA_TYPES.items() if name != UNASKED}
-    wanted: list[tuple[float, Form]] = []
+    accepted: list[tuple[float, Form]] = []
     for part in http.headers.get("accept", "").split(","):
         media_type, _, weight = part.replace(" ", "").partition(";q=")
         if media_type in names:
-            wanted.append((_number(weight), names[media_type]))
-    return max(wanted, key=lambda entry: entry[0])[1] if wanted else "json"
+            accepted.append((_number(weight), names[media_type]))
+    return max(accepted, key=lambda entry: entry[0])[1] if accepted else "json"
 
 
 def written(kind: type[Any] | None, json: str, format: Form, table: str = "", link: str = "") -> str:

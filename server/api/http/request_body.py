@@ -165,10 +165,10 @@ def _conversions(sent: Any, read: Any, place: tuple[str | int, ...] = ()) -> Ite
         for number, (value, inside) in enumerate(zip(sent, read, strict=True)):
             yield from _conversions(value, inside, (*place, number))
     elif isinstance(read, bool | int | float) and isinstance(sent, bool | int | float | str):
-        wanted = "true or false" if isinstance(read, bool) else "a number"
+        type_name = "true or false" if isinstance(read, bool) else "a number"
         endless = isinstance(sent, float) and not math.isfinite(sent)
         if endless or isinstance(sent, str) or isinstance(sent, bool) != isinstance(read, bool):
-            yield {"type": "converted", "loc": place, "msg": f"it should be {wanted}, not {json.dumps(sent)[:40]}"}
+            yield {"type": "converted", "loc": place, "msg": f"it should be {type_name}, not {json.dumps(sent)[:40]}"}
 
 
 def _validate(request_type: type[Q], fields: dict[str, Any]) -> Q:
@@ -194,13 +194,13 @@ def _photos(form: Form) -> list[tuple[str, bytes]]:
 
 def _fields(form: Form, request_type: type[Request[Any]]) -> dict[str, Any]:
     """The text fields of a form as the request's: lists by repetition, variants by comma, anything nested as JSON."""
-    given: dict[str, list[str]] = {}
+    texts_by_field: dict[str, list[str]] = {}
     for name, text in form.fields:
-        given.setdefault(name, []).append(text)
-    if FILES in given and FILES not in request_type.model_fields:
+        texts_by_field.setdefault(name, []).append(text)
+    if FILES in texts_by_field and FILES not in request_type.model_fields:
         raise InvalidRequest(f"The form field {FILES!r} holds text, not a file. With curl: -F {FILES}=@photo.jpg.")
     fields: dict[str, Any] = {}
-    for name, texts in given.items():
+    for name, texts in texts_by_field.items():
         field = request_type.model_fields.get(name)
         item = _item_type(field.annotation) if field else None
         if item is not None:
