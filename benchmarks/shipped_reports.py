@@ -25,7 +25,7 @@ from attention.reports.overview import FAMILIAR
 from attention.reports.sweep import SweepRequest
 from attention.shipped_reports import FOLDER, write
 from attention.spec import Pictures, Request, Variant
-from attention.weights.load import shipped
+from attention.weights.load import bare, shipped
 from server.answers.provenance import Provenance
 from server.engine.local import LocalEngine
 from server.settings import Settings
@@ -41,9 +41,10 @@ def latency(networks: Iterable[Variant], size: int, classes: int) -> LatencyRequ
 
 
 def photo_networks() -> Iterator[Variant]:
-    """Networks with attention that come along for photos: those of the backbone that a bare name means."""
+    """Networks with attention of the backbone that a bare name means: those that come along, and familiar modules."""
     host = Variant.parse("none")
-    for variant in shipped():
+    familiar = [Variant.parse(name) for name in FAMILIAR]
+    for variant in dict.fromkeys([*shipped(), *(bare(variant) for variant in familiar)]):
         if (variant.backbone, variant.backbone_options) == (host.backbone, host.backbone_options) and variant.attention:
             yield variant
 

@@ -42,9 +42,48 @@ VERDICTS = (
     ),
     marked("One test image is %(points)s points (%(images)s test images)."),
     marked(
+        "Always naming the most frequent class has %(share)s %%, chance is %(chance)s %%; %(least)s to %(most)s test "
+        "images of each of %(classes)s classes."
+    ),
+    marked(
         "Always naming the most frequent class has %(share)s %%, chance is %(chance)s %%; %(images)s test images of "
         "each of %(classes)s classes."
     ),
+    marked("%(backbone)s, %(data)s, n = %(n)s"),
+    marked("The study is still running: %(ended)s of %(runs)s runs have ended; nothing can be said yet."),
+    marked("The study is still running: %(ended)s of %(runs)s runs have ended; nothing is chosen yet."),
+    marked(
+        "Plan of %(when)s, made before its first run: %(arms)s against %(baseline)s, verdicts at %(looks)s and "
+        "%(last)s seeds, %(margin)s, %(score)s."
+    ),
+    marked(
+        "Plan of %(when)s, made before its first run: %(arms)s against %(baseline)s, verdicts at %(looks)s seeds, "
+        "%(margin)s, %(score)s."
+    ),
+    marked(
+        "Plan of %(when)s, made late: %(arms)s against %(baseline)s, verdicts at %(looks)s and %(last)s seeds, "
+        "%(margin)s, %(score)s."
+    ),
+    marked(
+        "Plan of %(when)s, made late: %(arms)s against %(baseline)s, verdicts at %(looks)s seeds, "
+        "%(margin)s, %(score)s."
+    ),
+    marked(
+        "%(ended)s of %(runs)s runs had ended before this plan was made; the 5 %% hold only if nobody had looked at "
+        "them."
+    ),
+    marked("a margin of %(margin)s points"),
+    marked("%(count)s arm"),
+    marked("%(count)s arms"),
+    marked("A margin of %(margin)s points is less than one test image and cannot be seen."),
+    marked("The arms have %(least)s to %(most)s finished runs; only shared seeds are compared."),
+    marked("Whether anything was learned was not checked: how many images each class has is not recorded."),
+    marked("%(share)s %% of the test images are of one class: balanced accuracy is the better score."),
+    marked("Images that stand in both splits, so that the test has been seen in training: %(count)s."),
+    marked("Images that stand there with more than one label: %(count)s."),
+    marked("The data had no split; one was made by the hash of each file."),
+    marked("Training images that were cut for validation, alike of each class, by the hash of each file: %(count)s."),
+    marked("The modules sit at different places (%(places)s): a ranking mixes module and place."),
     marked("%(seeds)s seeds will be judged at %(judged)s; the next look is at %(upcoming)s."),
     marked("%(seeds)s seeds will be judged at %(judged)s; the plan ends there."),
     marked(

@@ -15,6 +15,7 @@ from attention.reports.latency import LatencyRequest
 from attention.reports.overview import SHIPPED, MeasuredTime, OverviewReport, OverviewRequest, OverviewRow
 from attention.reports.study import Arm, StudyReport, StudyRequest
 from attention.spec import Variant
+from attention.weights.load import bare, shipped
 
 PLAIN = "none"
 NOT_SHOWN = ("withheld", "nothing learned")
@@ -26,20 +27,33 @@ Times = Mapping[Variant, MeasuredTime]
 @analyses.register("overview")
 def overview(request: OverviewRequest, lab: AnyLab) -> OverviewReport:
     """Does attention pay? What does each module gain on the same network, and what does it cost?"""
+    studies, groups = _studies(), {group.key: group for group in GROUPS}
     if request.study is not None:
-        return _of_study(request.study, request.modules)
-    if request.evidence == SHIPPED:
-        for _, study in shipped_reports.of(StudyRequest):
-            return _of_study(study, request.modules)
-        raise InvalidRequest("No study comes with this service. Name a group of published results, or give a study.")
-    groups = {group.key: group for group in GROUPS}
-    if request.evidence not in groups:
-        names = [SHIPPED, *groups]
+        report = _of_study(request.study, request.modules)
+    elif request.evidence in studies:
+        report = _of_study(studies[request.evidence], request.modules)
+    elif request.evidence in groups:
+        report = _of_group(groups[request.evidence], request.modules)
+    else:
+        keys = [*studies, *groups]
         raise InvalidRequest(
-            f"There is no evidence {request.evidence!r}.{did_you_mean(request.evidence, names)} There is: "
-            f"{', '.join(names)}."
+            f"There is no evidence {request.evidence!r}.{did_you_mean(request.evidence, keys)} There is: "
+            f"{', '.join(keys)}."
         )
-    return _of_group(groups[request.evidence], request.modules)
+    named = {key: _named(study) for key, study in studies.items()} | {key: group.title for key, group in groups.items()}
+    return report.model_copy(update={"bodies": named})
+
+
+def _studies() -> dict[str, StudyReport]:
+    """The studies that come along: the first as `SHIPPED`, others by their ids."""
+    found = enumerate(shipped_reports.of(StudyRequest))
+    return {stored.id if number else SHIPPED: study for number, (stored, study) in found}
+
+
+def _named(study: StudyReport) -> str:
+    baseline = next(arm for arm in study.arms if arm.name == study.baseline)
+    seeds = max((arm.n for arm in study.arms), default=0)
+    return f"{baseline.variant.backbone}, {study.data.name}, n = {seeds}"
 
 
 def _of_study(study: StudyReport, modules: Iterable[str]) -> OverviewReport:
@@ -49,7 +63,7 @@ def _of_study(study: StudyReport, modules: Iterable[str]) -> OverviewReport:
     seeds = max((arm.n for arm in study.arms), default=0)
     recipe = study.recipe
     return OverviewReport(
-        evidence=f"{baseline.variant.backbone}, {study.data.name}, n = {seeds}",
+        evidence=_named(study),
         ranked=True,
         warning=" ".join(_warnings(study)) or None,
         conditions=f"{study.data.name}, {study.data.size} x {study.data.size} pixels, {recipe.epochs} epochs, batch "
@@ -136,7 +150,7 @@ def _missing(
     for module in dict.fromkeys(modules):
         if module in present:
             continue
-        variant = Variant(backbone=base.backbone, backbone_options=base.backbone_options, attention=module)
+        variant, look = _usual(base, module)
         missing.append(
             OverviewRow(
                 module=module,
@@ -150,10 +164,18 @@ def _missing(
                 runs=0,
                 **_price(_bill(variant, size)),
                 time=_time(variant, times),
-                look=None,
+                look=look,
             )
         )
     return missing
+
+
+def _usual(base: Variant, module: str) -> tuple[Variant, str | None]:
+    """The module where it usually stands on a backbone, and the short name of such a network that is trained."""
+    named = Variant.parse(module)
+    if (named.backbone, named.backbone_options) == (base.backbone, base.backbone_options):
+        return named.model_copy(update={"weights": None}), named.name if bare(named) in shipped() else None
+    return Variant(backbone=base.backbone, backbone_options=base.backbone_options, attention=module), None
 
 
 def _times(baseline: Variant, size: int) -> Times:

@@ -32,22 +32,30 @@ from attention.reports.checkpoints import Card
 from attention.reports.recipes import RECIPES
 from attention.reports.study import RunReport, StudyReport, StudyRequest
 from attention.reports.study_plan import Score
-from attention.spec import Plain
+from attention.spec import Plain, Variant
 from attention.storage.base import write_whole
 from attention.storage.folder import FolderStore
 from attention.training.conditions import unseen_images
 from attention.training.run_study import prepare, run_study
 from attention.training.study import RunStore
 from attention.training.summary import test_set
-from attention.weights.load import SHIPPED, checkpoint_name
+from attention.weights.load import SHIPPED, bare, checkpoint_name, shipped
 
 
 def ship(
-    request: StudyRequest, report: StudyReport, study_folder: Path, folder: Path, reports: Path, command: str, data: str
+    name: str,
+    request: StudyRequest,
+    report: StudyReport,
+    study_folder: Path,
+    folder: Path,
+    reports: Path,
+    command: str,
+    data: str,
 ) -> None:
     """Write a study for the service to show: its report, and the networks of its first seed.
 
     Args:
+        name: of the report's file; its id is ``shipped-NAME``.
         study_folder: the folder whose ``checkpoints`` the runs lie in.
         folder: where the service looks for networks that come along.
         reports: where it looks for reports that do.
@@ -57,7 +65,7 @@ def ship(
     runs = ship_networks(report.runs, study_folder, folder, command, data)
     facts = report.data.model_copy(update={"name": data})
     shown = report.model_copy(update={"runs": runs, "data": facts})
-    shipped_reports.write("study", request, shown, reports)
+    shipped_reports.write(name, request, shown, reports)
 
 
 def ship_networks(
@@ -74,15 +82,29 @@ def ship_networks(
         weights = None
         if report.seed == first and report.weights is not None:
             source = study_folder / "checkpoints" / report.weights.removeprefix("file:")
-            card = Card.model_validate_json(source.with_suffix(".json").read_bytes())
-            card = card.model_copy(update={"command": command, "data": data})
-            name = checkpoint_name(card.variant)
-            state = {key: _half(key, tensor) for key, tensor in load_file(source.with_suffix(".safetensors")).items()}
-            write_whole(folder / f"{name}.safetensors", save(state))
-            write_whole(folder / f"{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
-            weights = "shipped"
+            if source.with_suffix(".safetensors").exists():
+                _ship_network(source, folder, command, data)
+                weights = "shipped"
+            elif _comes_along(report):
+                weights = "shipped"
         shown.append(report.model_copy(update={"weights": weights}))
     return tuple(shown)
+
+
+def _ship_network(source: Path, folder: Path, command: str, data: str) -> None:
+    """Write one network, whose weights and card lie at a path without its ending."""
+    card = Card.model_validate_json(source.with_suffix(".json").read_bytes())
+    card = card.model_copy(update={"command": command, "data": data})
+    name = checkpoint_name(card.variant)
+    state = {key: _half(key, tensor) for key, tensor in load_file(source.with_suffix(".safetensors")).items()}
+    write_whole(folder / f"{name}.safetensors", save(state))
+    write_whole(folder / f"{name}.json", card.model_dump_json(indent=1).encode() + b"\n")
+
+
+def _comes_along(run: RunReport) -> bool:
+    """Whether the network of a run comes with the project already: its runs may be kept without their checkpoints."""
+    card = shipped().get(bare(Variant.parse(run.arm)))
+    return card is not None and (card.seed, card.test_accuracy) == (run.seed, run.test_accuracy)
 
 
 def _half(key: str, tensor: Tensor) -> Tensor:
@@ -125,9 +147,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--ship",
-        action="store_true",
-        help=f"write the networks into {SHIPPED.parent.name}/{SHIPPED.name}, the report into "
-        f"{shipped_reports.FOLDER.name}",
+        nargs=2,
+        metavar=("NAME", "TITLE"),
+        help=f"write the networks into {SHIPPED.parent.name}/{SHIPPED.name}, the report as NAME into "
+        f"{shipped_reports.FOLDER.name}; TITLE is what their data are called",
     )
 
 
@@ -177,7 +200,8 @@ def run(chosen: argparse.Namespace) -> None:
         write_whole(chosen.keep / f"{name}.csv", report.csv(name).encode())
     write_whole(chosen.keep / "classes.tex", report.latex("recall").encode())
     if chosen.ship:
-        ship(request, report, chosen.keep, SHIPPED, shipped_reports.FOLDER, command, chosen.data_name or name)
+        report_name, title = chosen.ship
+        ship(report_name, request, report, chosen.keep, SHIPPED, shipped_reports.FOLDER, command, title)
     print("\n".join(_told(report)))
     files = "report.json, report.csv, report.tex, classes.csv, classes.tex and confusion.csv"
     print(f"Written: {files} in {chosen.keep}", flush=True)

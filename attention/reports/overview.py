@@ -10,7 +10,7 @@ from attention.reports.tables import Report
 from attention.spec import Plain, Request
 
 SHIPPED = "shipped"
-"""The study that comes with the service."""
+"""The first study that comes with the service."""
 
 FAMILIAR = ("se", "eca", "cbam", "coord", "sk", "danet", "gc")
 """Modules that an answer names although its evidence may lack them."""
@@ -24,7 +24,9 @@ class OverviewRequest(Request["OverviewReport"]):
     counts_only: ClassVar = True
 
     evidence: Annotated[str, Field(min_length=1, max_length=100)] = Field(
-        default=SHIPPED, description="'shipped', or the key of a group of published results, as /v1/published lists it."
+        default=SHIPPED,
+        description="'shipped', the id of another study that comes along, or the key of a group of published results "
+        "of /v1/published; an answer's `bodies` lists all.",
     )
     study: StudyReport | None = Field(
         default=None, description="The report of a study, which is then the evidence in place of `evidence`."
@@ -81,6 +83,9 @@ class OverviewReport(Report):
     conditions: str = Field(description="Data, recipe, runs and device in a line.")
     margin: float | None = Field(description="Differences up to this many points are called none.")
     rows: tuple[OverviewRow, ...] = Field(description="The plain network first.")
+    bodies: dict[str, str] = Field(
+        default={}, description="What `evidence` can be: each key with what it is called, studies first."
+    )
 
 
 OverviewRequest.report = OverviewReport

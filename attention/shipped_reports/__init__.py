@@ -1,6 +1,6 @@
 """Reports that come with the project, each a JSON file here with the question that made it and its conditions.
 
-``python -m benchmarks.shipped_reports`` makes all but the study, which ``attention-lab study --ship`` writes.
+``python -m benchmarks.shipped_reports`` makes all but the studies, which ``attention-lab study --ship`` writes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ def all_reports() -> Mapping[str, StoredReport]:
 
 
 def of(question: type[Request[R]]) -> Iterator[tuple[StoredReport, R]]:
-    """Every report on a kind of question that comes along: as it is stored, and typed."""
+    """Every report on a kind of question that comes along: as it is stored, and typed; by id."""
     for stored in all_reports().values():
         if stored.analysis == question.analysis:
             yield stored, question.report.model_validate(stored.report)  # type: ignore[misc]

@@ -261,10 +261,11 @@ def _caveats(request: StudyRequest, arms: Sequence[Arm], runs: Sequence[RunRepor
         )
     if facts.duplicates_across_splits:
         sentences.append(
-            f"{facts.duplicates_across_splits} images stand in both splits, so the test has been seen in training."
+            "Images that stand in both splits, so that the test has been seen in training: "
+            f"{facts.duplicates_across_splits}."
         )
     if facts.label_conflicts:
-        sentences.append(f"{facts.label_conflicts} images stand there with more than one label.")
+        sentences.append(f"Images that stand there with more than one label: {facts.label_conflicts}.")
     if facts.split_by_hash:
         sentences.append("The data had no split; one was made by the hash of each file.")
     if facts.validation == "off":
@@ -274,7 +275,7 @@ def _caveats(request: StudyRequest, arms: Sequence[Arm], runs: Sequence[RunRepor
         )
     if facts.validation == "cut":
         sentences.append(
-            f"{facts.validation_images:,} of the training images were cut for validation, alike of each class, by the "
-            "hash of each file."
+            "Training images that were cut for validation, alike of each class, by the hash of each file: "
+            f"{facts.validation_images:,}."
         )
     return sentences

@@ -21,8 +21,11 @@ log = logging.getLogger(__name__)
 BATCH = 128
 """Answers in one transaction."""
 
-LINGER_S = 0.004
-"""How long an answer waits for others to share its transaction, where the last one was shared."""
+LINGER_S = 0.01
+"""How long an answer waits for others to share its transaction, where the last one was shared by a crowd."""
+
+CROWD = 3
+"""Answers in one transaction from which on more clients than a few are about, who wait for each other anyway."""
 
 MAX_WAITING = 512
 MAX_WAITING_BYTES = 64_000_000
@@ -61,7 +64,7 @@ class Archive:
         self._waiting: dict[tuple[str, str | None], Waiting] = {}  # by id and owner, oldest first
         self._waiting_bytes = 0
         self._closed = False
-        self._company = False  # whether the last transaction had several answers
+        self._crowd = False  # whether the last transaction had so many answers
         self._writer: Thread | None = None
         self._since = [0, 0]  # answers and bytes written since old ones were last looked for
         self._pruned = monotonic()
@@ -147,10 +150,10 @@ class Archive:
         """The next answers to write, as soon as there are some; none when the archive has closed, or after an hour."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed, PRUNE_EVERY_S)
-            if self._company and not self._closed:
+            if self._crowd and not self._closed:
                 self._changed.wait(LINGER_S)
             batch = list(self._waiting.values())[:BATCH]
-            self._company = len(batch) > 1
+            self._crowd = len(batch) >= CROWD
             return batch
 
     def _write(self, batch: Sequence[Waiting]) -> AttentionError | None:

@@ -9,9 +9,7 @@ import streamlit as st
 from attention.client import ServiceError
 from attention.reports.catalog import ModuleEntry
 from attention.reports.cost import CostRequest
-from attention.reports.modules import PublishedRequest
-from attention.reports.overview import OverviewRequest, OverviewRow
-from attention.reports.study import StudyRequest
+from attention.reports.overview import SHIPPED, OverviewRequest, OverviewRow
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
@@ -25,7 +23,8 @@ from dashboard.widgets import linked, links
 NAME = "name"
 SIZES = {"resnet20": 32, "resnet50": 224, "mobilenetv2": 224}
 """Backbones on which a module is priced, with their usual input size in pixels."""
-EVIDENCE = ("shipped", "timm_resnet33ts", "eca_resnet50")
+GROUPS = ("timm_resnet33ts", "eca_resnet50")
+"""Published results that are looked through, beside the studies that come along."""
 
 
 def main() -> None:
@@ -105,9 +104,9 @@ def _evidence(name: str) -> None:
     """What the module gained, by each body of evidence that has it."""
     st.subheader(say("Evidence"), anchor=False)
     rows = []
-    for evidence in EVIDENCE:
-        if evidence == "shipped" and connect.shipped(StudyRequest) is None:
-            continue
+    bodies = connect.ask(OverviewRequest(modules=())).bodies
+    looked = [key for key in bodies if key.startswith(SHIPPED) or key in GROUPS]
+    for evidence in looked:
         report = connect.ask(OverviewRequest(evidence=evidence, modules=()))
         rows += [
             {
@@ -123,13 +122,7 @@ def _evidence(name: str) -> None:
     else:
         st.caption(say("No evidence here yet. A study of your own data makes some."))
         links.to("study", say("Train it"), ":material/science:", {"arm": [f"resnet20/{name}"]})
-    titles = connect.ask(PublishedRequest(groups=EVIDENCE[1:2])).titles
-    st.caption(
-        say(
-            "Looked through: %(titles)s.",
-            titles="; ".join(translated(titles[key]) for key in EVIDENCE[1:] if key in titles),
-        )
-    )
+    st.caption(say("Looked through: %(titles)s.", titles="; ".join(translated(bodies[key]) for key in looked)))
 
 
 def _gain(row: OverviewRow) -> str:

@@ -1,14 +1,13 @@
 """:material/table_chart: Overview: does attention pay? What each module gains, what it costs, what it looks at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from attention.reports.modules import PublishedRequest
 from attention.reports.overview import SHIPPED, OverviewReport, OverviewRequest, OverviewRow
-from attention.reports.study import StudyReport, StudyRequest
+from attention.reports.study import StudyReport
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
@@ -34,13 +33,14 @@ PRICES = {
 def main() -> None:
     st.title(say("Does attention pay?"), anchor=False)
     st.caption(say("What each attention module gains on the same network, what it costs, and what it looks at."))
-    options = evidence()
+    bodies = connect.ask(OverviewRequest()).bodies
+    options = evidence(bodies)
     chosen = linked.choice(st.segmented_control, say("Evidence"), options, EVIDENCE, next(iter(options)), wrap=False)
-    report = connect.ask(request(chosen))
+    report = connect.ask(request(chosen, bodies))
     st.info(table.sentence(report), icon=":material/gavel:")
     catalog = connect.catalog()
     gates = {entry.name: entry.gates for entry in catalog.modules}
-    study = "" if chosen in GROUPS else href("study") if chosen == SHIPPED else href("study", job=chosen)
+    study = "" if chosen in GROUPS else href("study", **({"report": chosen} if chosen in bodies else {"job": chosen}))
     markup.draw(table.html(report, gates, study), key="answer-table")
     st.caption(conditions(report))
     drawing.files(report, f"overview {report.evidence}")
@@ -55,28 +55,18 @@ def main() -> None:
         _way("study", say("Settle it on your data"), say("Upload folders of photos; the same seeds for all decide."))
 
 
-def evidence() -> dict[str, str]:
-    """Bodies of evidence: the shipped study, published results, and each finished study of this service."""
-    offered: dict[str, str] = {}
-    shipped = connect.shipped(StudyRequest)
-    if shipped is not None:
-        offered[SHIPPED] = _named(shipped[1])
-    titles = connect.ask(PublishedRequest(groups=GROUPS[:1])).titles
-    offered |= {group: translated(titles[group]) for group in GROUPS if group in titles}
+def evidence(bodies: Mapping[str, str]) -> dict[str, str]:
+    """Bodies of evidence: studies that come along, published results, and each finished study of this service."""
+    keys = (*(key for key in bodies if key.startswith(SHIPPED)), *GROUPS)
+    offered = {key: translated(bodies[key]) for key in keys if key in bodies}
     for job in networks.finished():
         offered[job.id] = f"{job.request.get('data', '')} · {job.created:%d %b %H:%M}"
     return offered
 
 
-def _named(study: StudyReport) -> str:
-    backbone = study.baseline.partition("/")[0]
-    seeds = max(arm.n for arm in study.arms)
-    return say("%(backbone)s, %(data)s · %(seeds)s seeds", backbone=backbone, data=study.data.name, seeds=seeds)
-
-
-def request(chosen: str) -> OverviewRequest:
+def request(chosen: str, bodies: Mapping[str, str]) -> OverviewRequest:
     """The question for a body of evidence."""
-    if chosen == SHIPPED or chosen in GROUPS:
+    if chosen in bodies:
         return OverviewRequest(evidence=chosen)
     return OverviewRequest(study=connect.report(chosen, StudyReport))
 
@@ -125,7 +115,7 @@ def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
     rows = [
         {
             "module": row.module,
-            "name": theme.called(row.module),
+            "name": table.called(row),
             "price": amount,
             "gain": row.gain,
             "low": row.interval.low if row.interval else row.gain,

@@ -5,7 +5,7 @@ from html import escape
 
 from attention.reports.overview import OverviewReport, OverviewRow
 from attention.spec import GateKind
-from dashboard.drawing import theme, verdicts
+from dashboard.drawing import theme, verdicts, words
 from dashboard.drawing.words import GATES, human
 from dashboard.language import marked, say
 from dashboard.widgets.markup import href
@@ -60,12 +60,11 @@ def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[Ga
     if row.module == theme.PLAIN or "/" not in row.network:
         price = ""
     about = say(ABOUT[row.module]) if row.module in ABOUT else ""
-    named = theme.called(row.module)
     title = row.title if row.state == "one run" else about
     cells = (
         f'<th scope="row"><span style="color:{theme.hue(row.module)}" aria-hidden="true">'
         f"{theme.sign(row.module)}</span> "
-        f'<a href="{href("module", name=row.module)}">{escape(named)}</a><small>{escape(title)}</small></th>',
+        f'<a href="{href("module", name=row.module)}">{escape(called(row))}</a><small>{escape(title)}</small></th>',
         _axis_cell(row, report, reach),
         f"<td>{_linked(_gain(row, report), study)}</td>",
         f"<td>{_linked(_verdict(row, report), study if row.verdict else '')}</td>",
@@ -76,6 +75,11 @@ def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[Ga
         f"<td>{_onward(row)}</td>",
     )
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def called(row: OverviewRow) -> str:
+    """What a row is called: its module, with options and place where these are not the usual ones."""
+    return words.labels([row.network])[row.network] if "/" in row.network else theme.called(row.module)
 
 
 def _linked(html: str, address: str) -> str:
@@ -119,7 +123,7 @@ def _verdict(row: OverviewRow, report: OverviewReport) -> str:
     if row.state == "baseline":
         return escape(say("baseline"))
     if row.state == "no evidence":
-        return f"<span>{escape(say('not trained yet'))}</span>"
+        return f"<span>{escape(say('no study yet') if row.look else say('not trained yet'))}</span>"
     if row.state == "one run":
         return escape(say("one run: not decided") if report.ranked else say("not one recipe"))
     return escape(verdicts.word(row.verdict.kind)) if row.verdict else ""
@@ -142,11 +146,10 @@ def _time(row: OverviewRow) -> str:
 
 
 def _onward(row: OverviewRow) -> str:
-    if row.look:
-        return f'<a href="{href("look", variant=row.look)}">{escape(say("Look at it"))}</a>'
+    ways = [(href("look", variant=row.look), say("Look at it"))] if row.look else []
     if row.state == "no evidence":
-        return f'<a href="{href("study", arm=row.network)}">{escape(say("Train it"))}</a>'
-    return ""
+        ways.append((href("study", arm=row.network), say("Train it")))
+    return " · ".join(f'<a href="{address}">{escape(word)}</a>' for address, word in ways)
 
 
 def sentence(report: OverviewReport) -> str:
@@ -154,7 +157,7 @@ def sentence(report: OverviewReport) -> str:
     by_kind: dict[str, list[str]] = {}
     for row in report.rows:
         if row.verdict is not None:
-            by_kind.setdefault(row.verdict.kind, []).append(theme.called(row.module))
+            by_kind.setdefault(row.verdict.kind, []).append(called(row))
     if not report.ranked:
         return say("Not one recipe: these differences may be the training and not the module, so they are not ranked.")
     if not by_kind:

@@ -3,16 +3,19 @@
 import streamlit as st
 from pydantic import ValidationError
 
+from attention.reports.overview import SHIPPED, OverviewRequest
 from attention.reports.study import StudyReport, StudyRequest
+from attention.schemas import SHIPPED as PREFIX
 from attention.schemas import Job
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.language import say
 from dashboard.refusals import explained
+from dashboard.service_sentences import translated
 from dashboard.views.study import form as study_form
 from dashboard.views.study import panels as study_panels
 from dashboard.views.study import wizard
-from dashboard.widgets import exports, job_desk, jobs, links, networks
+from dashboard.widgets import exports, job_desk, jobs, linked, links, networks
 
 
 def main() -> None:
@@ -110,8 +113,18 @@ def show_report(report: StudyReport) -> None:
 
 
 def show_shipped() -> bool:
-    """The study that comes with the service, where one does."""
-    shipped = connect.shipped(StudyRequest)
+    """One of the studies that come with the service, where there are any."""
+    bodies = connect.ask(OverviewRequest()).bodies
+    titles = {key: translated(title) for key, title in bodies.items() if key.startswith(SHIPPED)}
+    if not titles:
+        return False
+    chosen = next(iter(titles))
+    if len(titles) > 1:
+        label = say("Studies that come along")
+        chosen = linked.choice(
+            st.segmented_control, label, titles, job_desk.REPORT, chosen, label_visibility="collapsed"
+        )
+    shipped = connect.shipped(StudyRequest, "" if chosen == SHIPPED else chosen.removeprefix(PREFIX))
     if shipped is None:
         return False
     stored, report = shipped
@@ -123,7 +136,7 @@ def show_shipped() -> bool:
     if source is not None:
         with st.container(horizontal=True):
             links.to("look", say("Look at a photo with these"), ":material/visibility:", {networks.SOURCE: source})
-            links.to("overview", say("In the answer table"), ":material/table_chart:")
+            links.to("overview", say("In the answer table"), ":material/table_chart:", {"evidence": chosen})
     return True
 
 

@@ -150,7 +150,7 @@ def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
     shipped = tmp_path / "shipped"
     monkeypatch.setattr("attention.commands.study.SHIPPED", shipped)
     monkeypatch.setattr(shipped_reports, "FOLDER", tmp_path / "reports")
-    assert main(command(data, "--ship")) == 0
+    assert main(command(data, "--ship", "study-shades", "Shades (small)")) == 0
     stems = ["resnet20-width=4--eca", "resnet20-width=4--none"]
     assert sorted(path.name for path in shipped.iterdir()) == sorted(
         f"{stem}.{kind}" for stem in stems for kind in ("json", "safetensors")
@@ -159,7 +159,7 @@ def test_what_is_shipped_loads_as_shipped_and_leaves_the_folder_of_runs_alone(
         data.parent / "kept" / "report.csv"
     ).read_text()
     ((stored, study),) = shipped_reports.of(StudyRequest)
-    assert stored.id == "shipped-study" and StudyRequest.model_validate(stored.request).seeds == 2
+    assert stored.id == "shipped-study-shades" and StudyRequest.model_validate(stored.request).seeds == 2
     assert [(run.seed, run.weights) for run in study.runs] == [(0, "shipped")] * 2 + [(1, None)] * 2
     assert study.headline == report_of(data).headline and len(study.runs) == 4
 
@@ -199,10 +199,10 @@ def test_a_study_trained_by_another_command_is_shipped_under_the_one_that_is_giv
         tmp_path / "reports",
         StudyRequest(data="shades", variants=tuple(map(Variant.parse, ARMS))),
     )
-    ship(asked, report_of(data), data.parent / "kept", out, reports, "make the-study", "Shades (small)")
+    ship("study-shades", asked, report_of(data), data.parent / "kept", out, reports, "make the-study", "Shades (small)")
     cards = [json.loads((tmp_path / "out" / f"resnet20-width=4--{name}.json").read_text()) for name in ("none", "eca")]
     assert [card["command"] for card in cards] == ["make the-study"] * 2
-    shown = StudyReport.model_validate(json.loads((reports / "study.json").read_bytes())["report"])
+    shown = StudyReport.model_validate(json.loads((reports / "study-shades.json").read_bytes())["report"])
     assert [shown.data.name, *(card["data"] for card in cards)] == ["Shades (small)"] * 3
 
 
@@ -213,7 +213,7 @@ def test_an_arm_whose_first_run_failed_is_shipped_without_weights(data: Path, tm
     failed = report.runs[1].model_copy(update={"weights": None, "test_accuracy": None, "failed": "It diverged."})
     report = report.model_copy(update={"runs": (report.runs[0], failed)})
     asked = StudyRequest(data="shades", variants=tuple(map(Variant.parse, ARMS)))
-    ship(asked, report, data.parent / "kept", tmp_path / "out", tmp_path / "reports", "x", "Shades")
+    ship("study-shades", asked, report, data.parent / "kept", tmp_path / "out", tmp_path / "reports", "x", "Shades")
     assert not (tmp_path / "out" / "resnet20-width=4--eca.safetensors").exists()
     assert (tmp_path / "out" / "resnet20-width=4--none.safetensors").exists()
 

@@ -85,7 +85,7 @@ def test_a_run_keeps_what_it_gave_each_test_image_and_what_follows_from_it(lab: 
 def test_curves_are_of_validation_images_and_without_any_a_caveat_says_so(lab: DirectLab) -> None:
     report = run(ask(), lab)
     assert (report.data.validation, report.data.validation_images, report.data.train_images) == ("cut", 2, 14)
-    assert "2 of the training images were cut for validation" in " ".join(report.caveats)
+    assert "were cut for validation, alike of each class, by the hash of each file: 2." in " ".join(report.caveats)
     for one in report.runs:
         assert [point.test_accuracy for point in one.curve] == [None, None]
         assert one.validation_accuracy == one.curve[-1].validation_accuracy is not None

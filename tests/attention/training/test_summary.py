@@ -107,7 +107,10 @@ def test_places_missing_seeds_and_spoilt_data_are_caveats() -> None:
     scores = {"resnet20/none": BASE, "resnet20/eca": BASE[:4], "resnet20/se@tail": BASE}
     caveats = " ".join(made_up(scores, duplicates_across_splits=3, label_conflicts=1).caveats)
     assert "different places" in caveats and "4 to 6 finished runs" in caveats
-    assert "3 images stand in both splits" in caveats and "more than one label" in caveats
+    assert (
+        "stand in both splits, so that the test has been seen in training: 3." in caveats
+        and "more than one label" in caveats
+    )
 
 
 def test_only_shared_seeds_are_compared() -> None:

@@ -122,7 +122,7 @@ def test_a_name_that_ends_like_ones_own_tells_no_name_of_another_key(lab: Lab, k
 
 
 def test_numbers_of_a_study_may_tell_of_weights_that_are_another_keys(settings: Settings) -> None:
-    study = deepcopy(shipped_reports.all_reports()["shipped-study"].report)
+    study = deepcopy(shipped_reports.all_reports()["shipped-study-cifar10"].report)
     with laboratory(settings.model_copy(update={"max_json_bytes": 2_000_000, "max_request_bytes": 2_000_000})) as lab:
         for run in study["runs"]:
             run["weights"] = f"file:{lab.things['checkpoints']}"

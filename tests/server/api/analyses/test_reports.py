@@ -265,7 +265,7 @@ def test_the_id_does_not_depend_on_how_the_question_was_written(client: TestClie
 def test_what_comes_along_is_listed_read_and_stays(client: TestClient) -> None:
     listed = client.get("/v1/reports", params={"shipped": True}).json()["reports"]
     names = [entry["id"] for entry in listed]
-    assert names == sorted(names) and {"shipped-study", "shipped-sweep", "shipped-latency"} <= set(names)
+    assert names == sorted(names) and {"shipped-study-cifar10", "shipped-sweep", "shipped-latency"} <= set(names)
     assert not any(entry["own"] for entry in listed) and client.get("/v1/reports").json() == {"reports": []}
     assert client.get("/v1/storage").json()["bytes"] == 0, "and is on nobody's account"
     for entry in listed:
