@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attention.reports.gates import GateSite
-from attention.reports.network import Network
+from attention.reports.parts.network import Network
 from attention.spec import Ablation, Plain, Variant
 
 if TYPE_CHECKING:

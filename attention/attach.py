@@ -20,7 +20,7 @@ from attention.errors import AttentionError, InvalidRequest, did_you_mean
 from attention.gate import AttentionModule, Slot
 from attention.modules import modules
 from attention.registry import options as option_forms
-from attention.reports.attach import AttachedModule, AttachReport
+from attention.reports.parts.attach import AttachedModule, AttachReport
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.example import Inputs, at_rest, describe, inputs, own_size
 from attention.tracing.outputs import map_shape, outlines

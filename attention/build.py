@@ -22,7 +22,7 @@ from attention.names import BARE, Size, write_size
 from attention.registry.aliases import canonical, combined, find, hint, renamings
 from attention.registry.options import check
 from attention.reports.gates import WatchedGate
-from attention.reports.network import OutputKind
+from attention.reports.parts.network import OutputKind
 from attention.spec import Placement, Variant
 from attention.tracing.attached import AttachedModules, RunAttached, key
 from attention.tracing.outputs import map_shape, outlines

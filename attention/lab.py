@@ -36,7 +36,7 @@ from attention.photos import Photo, photo_bytes
 from attention.precision import DType
 from attention.reports.compare import CompareRequest, Comparison
 from attention.reports.gates import GateSite
-from attention.reports.network import Network, OutputKind
+from attention.reports.parts.network import Network, OutputKind
 from attention.running.device import best_device, check_device
 from attention.running.fused import fused_copy
 from attention.running.reference_gates import NO_REFERENCES, ReferenceGates

@@ -11,9 +11,9 @@ from attention.errors import InvalidRequest
 from attention.gate import sites
 from attention.models.own_models import OwnModel, get, renewed
 from attention.names import height_and_width
-from attention.reports.checkpoints import LoadReport, WeightsState
 from attention.reports.compare import PhotoInput
-from attention.reports.network import Network, OutputKind
+from attention.reports.parts.checkpoints import LoadReport, WeightsState
+from attention.reports.parts.network import Network, OutputKind
 from attention.spec import Preprocess, Variant
 from attention.weights import load as weights
 from attention.weights.find import NOWHERE, Checkpoints, Source

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field
 
 from attention.reports.export import ExportRequest
-from attention.reports.inventory import Inventory
+from attention.reports.parts.inventory import Inventory
 from attention.spec import Plain
 
 

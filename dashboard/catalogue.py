@@ -14,7 +14,7 @@ from babel.messages.pofile import read_po, write_po
 
 from attention.reports.disagreement import RANKS
 from attention.reports.latency import MODES
-from attention.reports.recipes import RECIPE_NOTES, RECIPES
+from attention.reports.parts.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.sweep import FAMILIES
 from attention.spec import ABLATIONS, POSITIONS, Recipe
 from dashboard.language import CATALOGUE

@@ -11,7 +11,7 @@ import httpx2
 import streamlit as st
 
 from attention.client import Client, ServiceError
-from attention.reports.catalog import Catalog
+from attention.reports.parts.catalog import Catalog
 from attention.schemas import Image, StoredReport
 from attention.spec import Plain, Request
 

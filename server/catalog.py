@@ -24,7 +24,7 @@ from attention.models import own_models
 from attention.modules import modules
 from attention.network import describe
 from attention.registry.options import schema
-from attention.reports.catalog import (
+from attention.reports.parts.catalog import (
     AnalysisEntry,
     BackboneEntry,
     Catalog,
@@ -34,7 +34,7 @@ from attention.reports.catalog import (
     PublishedNetwork,
     Shipped,
 )
-from attention.reports.citations import citation
+from attention.reports.writing.citations import citation
 from attention.spec import ABLATIONS, POSITIONS, GateKind, Placement, Position, Variant
 from attention.weights import load as weights
 from attention.weights.find import Checkpoints

@@ -15,7 +15,7 @@ from attention.measuring.confounds import differences_in_training
 from attention.network import as_asked, need_classes
 from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
 from attention.reports.gates import GateSite
-from attention.reports.network import Network
+from attention.reports.parts.network import Network
 from attention.running.device import device_name
 from attention.running.runner import check_finite
 from attention.spec import REFERRING

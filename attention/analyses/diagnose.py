@@ -28,8 +28,8 @@ from attention.measuring.traits import NARROW
 from attention.modules import modules
 from attention.network import need_classes
 from attention.reports.diagnose import DiagnoseReport, DiagnoseRequest, Finding, Statement, Units
-from attention.reports.evidence import Interval
-from attention.reports.network import Network
+from attention.reports.parts.evidence import Interval
+from attention.reports.parts.network import Network
 from attention.reports.study import StudyRequest
 from attention.reports.sweep import SweepRequest
 from attention.spec import Placement, Variant

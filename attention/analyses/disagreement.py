@@ -31,7 +31,7 @@ from attention.reports.disagreement import (
     Entry,
     Flips,
 )
-from attention.reports.network import Network
+from attention.reports.parts.network import Network
 from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Preprocess
 
 METHODS = (

@@ -17,7 +17,7 @@ from attention.data.sampling import batches
 from attention.errors import InvalidRequest
 from attention.gate import ablate, capture
 from attention.interventions.plan import Plan, plan
-from attention.reports.effects import BEST, ClassOverlap, EffectsReport, EffectsRequest, OutputEffect
+from attention.reports.parts.effects import BEST, ClassOverlap, EffectsReport, EffectsRequest, OutputEffect
 from attention.running.device import device_name
 from attention.spec import Pictures
 

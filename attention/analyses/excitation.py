@@ -30,7 +30,7 @@ from attention.measuring.channel_gates import (
 from attention.measuring.moments import Moments, together
 from attention.reports.excitation import ClassCurve, ExcitationReport, ExcitationRequest, ExcitedGate
 from attention.reports.gates import GateSite
-from attention.reports.subjects import ClassImages, Ran
+from attention.reports.parts.subjects import ClassImages, Ran
 from attention.spec import Pictures
 
 BATCH = 16

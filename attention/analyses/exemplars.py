@@ -24,7 +24,7 @@ from attention.reports.exemplars import (
     ExemplarsRequest,
 )
 from attention.reports.gates import GateSite
-from attention.reports.subjects import Ran
+from attention.reports.parts.subjects import Ran
 
 BATCH = 16
 """Images at a time: gates of kind 'full' are as large as the maps."""

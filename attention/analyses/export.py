@@ -9,7 +9,7 @@ from pathlib import Path
 from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.reports.export import ExportCard, ExportedFile, ExportReport, ExportRequest
-from attention.reports.network import Network
+from attention.reports.parts.network import Network
 from attention.running.export import FORMATS, About, export
 from attention.running.hub_layout import save_pretrained
 from attention.storage.base import check_room

@@ -26,9 +26,7 @@ from attention.measuring.moments import Moments
 from attention.measuring.statistics import mcnemar_p, paired_share_interval
 from attention.names import Size, height_and_width, write_size
 from attention.network import need_classes
-from attention.reports.checkpoints import Card
 from attention.reports.cost import Cost
-from attention.reports.evidence import Interval
 from attention.reports.fold import (
     ARMS,
     ArmKind,
@@ -39,7 +37,9 @@ from attention.reports.fold import (
     FoldTiming,
     KeptNetwork,
 )
-from attention.reports.network import Network
+from attention.reports.parts.checkpoints import Card
+from attention.reports.parts.evidence import Interval
+from attention.reports.parts.network import Network
 from attention.running.timing import median_interval, rounds, synchroniser
 from attention.spec import Ablation, Pictures, Preprocess, Variant
 from attention.weights.load import bare

@@ -13,9 +13,9 @@ from attention.errors import BadTable, did_you_mean
 from attention.measuring.decision import LEAST_SEEDS, Rule, has_learned
 from attention.measuring.verdicts import Outcome, headline, judge_differences, judge_unpaired
 from attention.measuring.verdicts import judge as judge_paired
-from attention.reports.evidence import Verdict
 from attention.reports.judge import MOST_BYTES, JudgedArm, JudgeReport, JudgeRequest
-from attention.reports.study_classes import ArmClasses
+from attention.reports.parts.evidence import Verdict
+from attention.reports.parts.study_classes import ArmClasses
 from attention.training.class_summary import POINTS, describe_classes
 
 FULL_SCALE = {"points": 100.0, "percent": 100.0, "%": 100.0, "share": 1.0}

@@ -17,8 +17,8 @@ from attention.counting.cost import count
 from attention.errors import InvalidRequest, first_line
 from attention.names import Size, height_and_width
 from attention.reports.cost import Cost
-from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing, Verdict
+from attention.reports.parts.evidence import Interval
 from attention.running.device import device_name
 from attention.running.export import export, onnx_session
 from attention.running.fused import fused_copy

@@ -16,13 +16,13 @@ from attention.errors import InvalidRequest
 from attention.measuring.channel_gates import ran
 from attention.measuring.confounds import differences_in_training
 from attention.measuring.out_of_distribution import area_under_curve, maximum_softmax, negative_energy, quantile
-from attention.reports.network import Network
 from attention.reports.out_of_distribution import (
     OutOfDistributionReport,
     OutOfDistributionRequest,
     Separation,
     Surety,
 )
+from attention.reports.parts.network import Network
 from attention.running.runner import check_finite
 from attention.spec import Pictures
 

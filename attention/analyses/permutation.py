@@ -20,7 +20,7 @@ from attention.errors import AttentionError, InvalidRequest
 from attention.gate import AttentionModule, Slot, capture, gates, slots
 from attention.measuring.traits import SIDE, module_alone, noise, randomise
 from attention.modules import modules
-from attention.reports.network import Network
+from attention.reports.parts.network import Network
 from attention.reports.permutation import Order, PermutationReport, PermutationRequest, PermutedModule
 from attention.spec import GateKind
 

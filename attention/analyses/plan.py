@@ -18,7 +18,7 @@ from attention.data.intake.splits import TEST_SHARE, with_validation
 from attention.errors import InvalidRequest, NotFound
 from attention.measuring.decision import LEAST_SEEDS, Rule
 from attention.measuring.traits import narrow_bottlenecks
-from attention.reports.checkpoints import Card
+from attention.reports.parts.checkpoints import Card
 from attention.reports.plan import Plan, PlanRequest
 from attention.reports.study import StudyRequest
 from attention.running.device import device_name

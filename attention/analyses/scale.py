@@ -19,10 +19,10 @@ from attention.errors import InvalidRequest
 from attention.gate import sites
 from attention.measuring.channel_gates import place, ran
 from attention.measuring.statistics import paired_interval
-from attention.reports.evidence import Interval
 from attention.reports.gates import GateSite
+from attention.reports.parts.evidence import Interval
+from attention.reports.parts.subjects import Ran
 from attention.reports.scale import ScaleGate, ScalePoint, ScaleReport, ScaleRequest
-from attention.reports.subjects import Ran
 from attention.spec import Variant
 
 BATCH = 16

@@ -36,9 +36,9 @@ from attention.measuring.channel_gates import (
 from attention.measuring.confounds import differences_in_training
 from attention.measuring.moments import Moments
 from attention.reports.gates import GateSite
-from attention.reports.network import Network
+from attention.reports.parts.network import Network
+from attention.reports.parts.subjects import ClassImages
 from attention.reports.stripe import OrderBetween, StripeGate, StripeMap, StripeReport, StripeRequest
-from attention.reports.subjects import ClassImages
 
 MOST_IMAGES = 2048
 """The matrices are kept whole, for ranks and singular values need all images at once."""

@@ -12,7 +12,7 @@ from attention.gate import OwnGates, Slot
 from attention.models.one_pass import main_output
 from attention.names import Size, height_and_width
 from attention.registry import Registry
-from attention.reports.network import OutputKind
+from attention.reports.parts.network import OutputKind
 
 backbones: Registry[Callable[..., "Backbone"]] = Registry("backbone", __name__)
 

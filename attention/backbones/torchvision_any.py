@@ -16,7 +16,7 @@ from pydantic import Field
 
 from attention.backbones import Facts, ForeignNetwork, backbones
 from attention.errors import BadOption, did_you_mean, first_line
-from attention.reports.network import OutputKind
+from attention.reports.parts.network import OutputKind
 
 Model = Annotated[str, Field(description="A model's name in torchvision, such as mobilenet_v3_large or convnext_tiny.")]
 Classes = Annotated[int, Field(ge=1)]

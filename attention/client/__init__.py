@@ -28,10 +28,10 @@ from pydantic import ValidationError
 
 from attention.photos import Photo, photo_bytes
 from attention.progress import ProgressLine
-from attention.reports.catalog import Catalog
 from attention.reports.compare import Prediction
-from attention.reports.document import Form
-from attention.reports.inventory import AS_FOUND, Choices
+from attention.reports.parts.catalog import Catalog
+from attention.reports.parts.inventory import AS_FOUND, Choices
+from attention.reports.writing.document import Form
 from attention.schemas import (
     SHIPPED,
     AskedAgain,

@@ -21,7 +21,7 @@ from attention.data.folder import DataFolder
 from attention.errors import InvalidRequest
 from attention.lab import Lab
 from attention.progress import ProgressLine
-from attention.reports.tables import Report
+from attention.reports.writing.tables import Report
 from attention.spec import Pictures, Request
 
 NETWORKS = ("variants", "variant")

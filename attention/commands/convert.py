@@ -13,7 +13,7 @@ from pathlib import Path
 from attention.build import skeleton
 from attention.errors import InvalidRequest
 from attention.progress import ProgressLine
-from attention.reports.checkpoints import Conversion
+from attention.reports.parts.checkpoints import Conversion
 from attention.weights.convert import convert, write_card
 from attention.weights.find import Source
 from attention.weights.proposals import propose

@@ -20,7 +20,7 @@ from attention.data.folder import DataFolder, data_set_name
 from attention.data.intake.inventory import take_inventory
 from attention.errors import InvalidRequest, NotFound
 from attention.progress import ProgressLine
-from attention.reports.inventory import Inventory
+from attention.reports.parts.inventory import Inventory
 from attention.storage.folder import FolderStore
 
 

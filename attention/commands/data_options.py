@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from attention.reports.inventory import Choices
+from attention.reports.parts.inventory import Choices
 
 DEFAULT_FOLDER = "~/.local/share/attention"
 

@@ -14,8 +14,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from attention.errors import InvalidRequest
-from attention.reports.document import Form, in_form
-from attention.reports.tables import Cell, Report, Table, heading, named
+from attention.reports.writing.document import Form, in_form
+from attention.reports.writing.tables import Cell, Report, Table, heading, named
 from attention.storage.base import write_whole
 
 FORMATS = ("text", *get_args(Form))

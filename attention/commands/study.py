@@ -28,10 +28,10 @@ from attention.errors import InvalidRequest, NotFound
 from attention.measuring.traits import narrow_bottlenecks
 from attention.names import split_names
 from attention.progress import ProgressLine
-from attention.reports.checkpoints import Card
-from attention.reports.recipes import RECIPES
+from attention.reports.parts.checkpoints import Card
+from attention.reports.parts.recipes import RECIPES
+from attention.reports.parts.study_plan import Score
 from attention.reports.study import RunReport, StudyReport, StudyRequest
-from attention.reports.study_plan import Score
 from attention.spec import Plain, Variant
 from attention.storage.base import write_whole
 from attention.storage.folder import FolderStore

@@ -14,7 +14,7 @@ from attention.data.dataset import DataSet, read
 from attention.data.intake.inventory import take_inventory
 from attention.measuring.traits import narrow_bottlenecks
 from attention.progress import ProgressLine
-from attention.reports.inventory import AS_FOUND
+from attention.reports.parts.inventory import AS_FOUND
 from attention.spec import Recipe, Variant
 from attention.storage.folder import FolderStore
 from attention.training.cards import card_of

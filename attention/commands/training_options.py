@@ -14,8 +14,8 @@ from attention.data.folder import DataFolder
 from attention.data.intake.splits import VALIDATION_SHARE
 from attention.errors import InvalidRequest
 from attention.names import split_names
-from attention.reports.inventory import Choices
-from attention.reports.recipes import RECIPES, of_name
+from attention.reports.parts.inventory import Choices
+from attention.reports.parts.recipes import RECIPES, of_name
 from attention.running.device import best_device, check_device
 from attention.spec import Recipe, Variant
 from attention.storage.folder import FolderStore

@@ -29,8 +29,8 @@ from attention.data.intake.splits import VALIDATION_SHARE, split_of, with_test, 
 from attention.data.pixel_cache import PixelCache, fingerprint_of, in_parallel
 from attention.data.preprocessing import in_srgb
 from attention.errors import AttentionError, BadData
-from attention.reports.inventory import AS_FOUND, Choices
-from attention.reports.predictions import PackedClasses
+from attention.reports.parts.inventory import AS_FOUND, Choices
+from attention.reports.parts.predictions import PackedClasses
 from attention.reports.study import DataFacts, ValidationOrigin
 from attention.spec import Preprocess
 

@@ -24,7 +24,7 @@ from attention.data.intake.sources import SUFFIXES
 from attention.data.intake.system_files import left_by_system
 from attention.data.pixel_range import PixelRange
 from attention.errors import AttentionError, BadData, Conflict, InvalidRequest, NotFound
-from attention.reports.inventory import AS_FOUND, Choices, Inventory
+from attention.reports.parts.inventory import AS_FOUND, Choices, Inventory
 from attention.storage.base import Entry, FileStore, State
 from attention.storage.folder import FolderStore
 

@@ -29,8 +29,8 @@ from attention.data.files import owned_name
 from attention.errors import InvalidRequest, listing
 from attention.gate import Gate, Slot, ablate, capture, gates, own_gates, sites, slots
 from attention.models.operations import operation
-from attention.reports.checkpoints import Card
 from attention.reports.gates import GateSite
+from attention.reports.parts.checkpoints import Card
 from attention.spec import Ablation, GateKind, Pictures, Variant
 from attention.storage.base import FileStore
 from attention.weights.load import checkpoint_name

@@ -12,7 +12,7 @@ from attention.data.files import Files, samples
 from attention.data.sampling import how_many
 from attention.errors import BadData, InvalidRequest
 from attention.interventions.scopes import labelled_sites, scopes
-from attention.reports.network import Network
+from attention.reports.parts.network import Network
 from attention.reports.sweep import Family, Interventions, LabelledSite, Scope
 from attention.spec import REFERRING, Ablation, AblationKind, Pictures, Variant
 

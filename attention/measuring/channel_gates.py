@@ -21,8 +21,8 @@ from attention.errors import InvalidRequest
 from attention.gate import sites
 from attention.measuring.moments import Moments, together
 from attention.reports.gates import GateSite
-from attention.reports.network import Network
-from attention.reports.subjects import ChannelGate, Ran
+from attention.reports.parts.network import Network
+from attention.reports.parts.subjects import ChannelGate, Ran
 from attention.running.device import device_name
 from attention.spec import GateKind, Variant
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from attention.errors import listing
 from attention.names import short_size
-from attention.reports.checkpoints import Card
-from attention.reports.network import Network
+from attention.reports.parts.checkpoints import Card
+from attention.reports.parts.network import Network
 from attention.spec import Variant
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from attention.reports.evidence import Interval
+from attention.reports.parts.evidence import Interval
 
 LEAST_IMAGES = 30
 """A bootstrap over fewer images covers less than it says."""

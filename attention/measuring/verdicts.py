@@ -24,7 +24,7 @@ from attention.measuring.decision import (
     welch,
 )
 from attention.measuring.planning import MOST_SEEDS, seeds_needed, seeds_needed_range, telling
-from attention.reports.evidence import Interval, Verdict
+from attention.reports.parts.evidence import Interval, Verdict
 
 EARLY = 16
 """Seeds below which "better" is found mostly where chance helped."""

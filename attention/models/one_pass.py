@@ -12,7 +12,7 @@ from torch.utils._device import _device_constructors
 
 from attention.errors import InvalidRequest, first_line
 from attention.names import Size, height_and_width, read_size, write_size
-from attention.reports.network import OutputKind
+from attention.reports.parts.network import OutputKind
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -29,7 +29,7 @@ from attention.errors import AttentionError, InvalidRequest, NotFound, UnknownNa
 from attention.models.one_pass import Measured, measure, stated_size
 from attention.models.seeding import SEEDING
 from attention.names import Size, read_size
-from attention.reports.network import OutputKind
+from attention.reports.parts.network import OutputKind
 from attention.spec import Preprocess
 
 GROUP = "attention_lab.models"

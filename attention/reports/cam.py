@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from attention.reports.compare import ClassScore, PhotoInput
-from attention.reports.subjects import Ran
-from attention.reports.tables import Report
+from attention.reports.parts.subjects import Ran
+from attention.reports.writing.tables import Report
 from attention.spec import Plain, Request, Variant
 
 MOST_MAPS = 48

@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from attention.names import Size
-from attention.reports.checkpoints import Card, LoadReport, WeightsState
 from attention.reports.cost import INPUT_SIZE
 from attention.reports.gates import GateSite
-from attention.reports.tables import Bars, Printed, Report, Table, listed, named
+from attention.reports.parts.checkpoints import Card, LoadReport, WeightsState
+from attention.reports.writing.tables import Bars, Printed, Report, Table, listed, named
 from attention.spec import Ablation, Plain, Preprocess, Request, Variant
 
 PhotoFit = Literal["crop", "pad", "stretch"]

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from attention.names import Size, short_size, write_size
-from attention.reports.tables import Bars, Printed, Report, Table, listed, named
+from attention.reports.writing.tables import Bars, Printed, Report, Table, listed, named
 from attention.spec import GateKind, Plain, Position, Request, Variant
 
 INPUT_SIZE = "Side of the input in pixels, or [height, width]; None is the network's own."

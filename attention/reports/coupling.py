@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attention.reports.subjects import ChannelGate, Ran
-from attention.reports.tables import Report, Table, named
+from attention.reports.parts.subjects import ChannelGate, Ran
+from attention.reports.writing.tables import Report, Table, named
 from attention.spec import Request, Variant
 
 

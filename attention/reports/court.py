@@ -6,7 +6,7 @@ from pydantic import Field
 
 from attention.names import Size
 from attention.reports.cost import INPUT_SIZE
-from attention.reports.tables import Report
+from attention.reports.writing.tables import Report
 from attention.spec import Plain, Request, Variant
 
 

@@ -4,9 +4,9 @@ from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from attention.reports.evidence import Interval
-from attention.reports.subjects import Ran
-from attention.reports.tables import Report
+from attention.reports.parts.evidence import Interval
+from attention.reports.parts.subjects import Ran
+from attention.reports.writing.tables import Report
 from attention.spec import GateKind, Pictures, Plain, Request, Variant
 
 Topic = Literal[

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from attention.reports.compare import ClassScore
-from attention.reports.subjects import Ran
-from attention.reports.tables import Bars, Report, Table, filled, named, table_of
+from attention.reports.parts.subjects import Ran
+from attention.reports.writing.tables import Bars, Report, Table, filled, named, table_of
 from attention.spec import AblationKind, Pictures, Plain, Request, Variant
 
 Rank = Literal["any", "networks", "removal"]

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attention.reports.subjects import ChannelGate, ClassImages, Ran
-from attention.reports.tables import Report
+from attention.reports.parts.subjects import ChannelGate, ClassImages, Ran
+from attention.reports.writing.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from attention.names import Size
 from attention.reports.cost import INPUT_SIZE
-from attention.reports.tables import Report, Table, table_of
+from attention.reports.writing.tables import Report, Table, table_of
 from attention.spec import Pass, Plain, Preprocess, Request, Variant
 
 Format = Literal["onnx", "torch.export", "safetensors"]

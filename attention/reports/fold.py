@@ -5,9 +5,9 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from attention.names import Size
-from attention.reports.evidence import Interval
-from attention.reports.subjects import Ran
-from attention.reports.tables import Bars, Report, Table, filled, table_of
+from attention.reports.parts.evidence import Interval
+from attention.reports.parts.subjects import Ran
+from attention.reports.writing.tables import Bars, Report, Table, filled, table_of
 from attention.spec import Pass, Pictures, Plain, Request, Variant
 
 ArmKind = Literal["trained", "mean", "folded"]

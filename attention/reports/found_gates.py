@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from attention.reports.tables import Report, Table, filled, table_of
+from attention.reports.writing.tables import Report, Table, filled, table_of
 from attention.spec import GateKind, Plain, Request, Variant
 
 PathPattern = Annotated[str, Field(min_length=1, max_length=200)]

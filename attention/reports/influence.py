@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from attention.reports.tables import Report
+from attention.reports.writing.tables import Report
 from attention.spec import GateKind, Options, Plain, Request
 
 

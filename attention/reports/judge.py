@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from attention.reports.captions import definition, p_text
-from attention.reports.evidence import KIND_WORDS, Verdict
-from attention.reports.study_classes import ArmClasses
-from attention.reports.tables import Bars, Printed, Report, Table, named
+from attention.reports.parts.evidence import KIND_WORDS, Verdict
+from attention.reports.parts.study_classes import ArmClasses
+from attention.reports.writing.captions import definition, p_text
+from attention.reports.writing.tables import Bars, Printed, Report, Table, named
 from attention.spec import Plain, Request
 
 MOST_BYTES = 10_000_000

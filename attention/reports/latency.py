@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from attention.names import Size, short_size, write_size
 from attention.precision import DType
 from attention.reports.cost import INPUT_SIZE
-from attention.reports.evidence import Interval
-from attention.reports.tables import Bars, Printed, Report, Table, named
+from attention.reports.parts.evidence import Interval
+from attention.reports.writing.tables import Bars, Printed, Report, Table, named
 from attention.spec import Pass, Plain, Request, Variant
 
 Mode = Literal["eager", "served", "compiled", "graphs", "onnx"]

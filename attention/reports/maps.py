@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from attention.reports.compare import PhotoInput
-from attention.reports.tables import Report
+from attention.reports.writing.tables import Report
 from attention.spec import GateKind, Plain, Request, Variant
 
 SIDE = 64

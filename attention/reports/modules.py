@@ -10,7 +10,7 @@ from pydantic import Field
 
 from attention.names import Size
 from attention.reports.cost import INPUT_SIZE, CostReport
-from attention.reports.tables import Report
+from attention.reports.writing.tables import Report
 from attention.spec import Options, Placement, Plain, Position, Request, Variant
 
 # ---------------------------------------------------------------- traits

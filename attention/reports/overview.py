@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from attention.reports.evidence import Interval, Verdict
+from attention.reports.parts.evidence import Interval, Verdict
 from attention.reports.study import StudyReport
-from attention.reports.tables import Report
+from attention.reports.writing.tables import Report
 from attention.spec import Plain, Request
 
 SHIPPED = "shipped"

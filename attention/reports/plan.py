@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from attention.reports.study import StudyRequest
-from attention.reports.tables import Report
+from attention.reports.writing.tables import Report
 from attention.spec import Request
 
 

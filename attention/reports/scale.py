@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from attention.reports.evidence import Interval
-from attention.reports.subjects import ChannelGate, Ran
-from attention.reports.tables import Report
+from attention.reports.parts.evidence import Interval
+from attention.reports.parts.subjects import ChannelGate, Ran
+from attention.reports.writing.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
 

@@ -4,16 +4,16 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from attention.reports.captions import counted, definition, p_text
-from attention.reports.evidence import KIND_WORDS, Interval, Verdict
-from attention.reports.grid import Grid
-from attention.reports.inventory import Inventory
-from attention.reports.predictions import PackedClasses
-from attention.reports.recipes import RECIPES, by_name, of_name
-from attention.reports.study_choice import Choice
-from attention.reports.study_classes import ArmClasses, classes_table, confusion_table, recall_table
-from attention.reports.study_plan import Score, StudyPlan
-from attention.reports.tables import Bars, Cell, Printed, Report, Table, named
+from attention.reports.parts.evidence import KIND_WORDS, Interval, Verdict
+from attention.reports.parts.grid import Grid
+from attention.reports.parts.inventory import Inventory
+from attention.reports.parts.predictions import PackedClasses
+from attention.reports.parts.recipes import RECIPES, by_name, of_name
+from attention.reports.parts.study_choice import Choice
+from attention.reports.parts.study_classes import ArmClasses, classes_table, confusion_table, recall_table
+from attention.reports.parts.study_plan import Score, StudyPlan
+from attention.reports.writing.captions import counted, definition, p_text
+from attention.reports.writing.tables import Bars, Cell, Printed, Report, Table, named
 from attention.spec import Pass, Plain, Recipe, Request, Variant
 
 ValidationOrigin = Literal["own", "cut", "off"]

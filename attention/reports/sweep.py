@@ -9,9 +9,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from attention.reports.compare import ClassScore
-from attention.reports.evidence import Interval
 from attention.reports.gates import GateSite
-from attention.reports.tables import Bars, Report, Table, filled, table_of
+from attention.reports.parts.evidence import Interval
+from attention.reports.writing.tables import Bars, Report, Table, filled, table_of
 from attention.spec import AblationKind, Pictures, Plain, Request, Variant
 
 Family = Literal["gate", "stage", "all", "first_to_last", "last_to_first", "set"]

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from attention.reports.maps import ChannelMap
-from attention.reports.tables import Report
+from attention.reports.writing.tables import Report
 from attention.spec import Plain, Request, Variant
 
 

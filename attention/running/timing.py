@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from attention.reports.evidence import Interval
+from attention.reports.parts.evidence import Interval
 
 
 def rounds(

@@ -5,7 +5,7 @@ from datetime import date
 import torch
 
 from attention.data.dataset import DataSet
-from attention.reports.checkpoints import Card
+from attention.reports.parts.checkpoints import Card
 from attention.spec import Recipe, Variant
 from attention.training.train import Run
 

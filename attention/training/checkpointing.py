@@ -11,7 +11,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from attention.reports.checkpoints import Card
+from attention.reports.parts.checkpoints import Card
 from attention.storage.base import FileStore, write_whole
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from attention.reports.parts.study_choice import Choice
 from attention.reports.study import RunReport
-from attention.reports.study_choice import Choice
 
 POINTS = 100
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attention.measuring.statistics import paired_interval
-from attention.reports.evidence import Interval
+from attention.reports.parts.evidence import Interval
+from attention.reports.parts.study_classes import ArmClasses, ClassRecall
 from attention.reports.study import DataFacts, RunReport
-from attention.reports.study_classes import ArmClasses, ClassRecall
 
 POINTS = 100
 

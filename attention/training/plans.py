@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from attention.measuring.decision import LEAST_SEEDS
+from attention.reports.parts.study_plan import StudyPlan
 from attention.reports.study import DataFacts, StudyRequest
-from attention.reports.study_plan import StudyPlan
 from attention.spec import Variant
 from attention.storage.base import FileStore
 

@@ -8,8 +8,8 @@ from typing import Protocol
 from attention.analysis import Step, in_order
 from attention.build import resolve
 from attention.errors import AttentionError, InvalidRequest
+from attention.reports.parts.study_plan import StudyPlan
 from attention.reports.study import DataFacts, RunReport, StudyReport, StudyRequest
-from attention.reports.study_plan import StudyPlan
 from attention.running.device import device_name
 from attention.spec import Variant
 from attention.training.choosing import choice_of

@@ -23,7 +23,7 @@ from attention.errors import AttentionError, Cancelled, Diverged, InvalidRequest
 from attention.measuring.classification import balanced_accuracy, confusion, macro_f1
 from attention.modules import modules
 from attention.registry.aliases import former_spellings
-from attention.reports.predictions import PackedClasses
+from attention.reports.parts.predictions import PackedClasses
 from attention.reports.study import CurvePoint, RunReport
 from attention.spec import Plain, Recipe, Variant
 from attention.storage.base import FileStore

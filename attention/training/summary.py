@@ -14,10 +14,10 @@ from attention.measuring.decision import LEAST_SEEDS, Rule, has_learned
 from attention.measuring.statistics import paired_interval
 from attention.measuring.traits import narrow_bottlenecks
 from attention.measuring.verdicts import Outcome, headline, judge
-from attention.reports.evidence import Verdict
+from attention.reports.parts.evidence import Verdict
+from attention.reports.parts.study_choice import Choice
+from attention.reports.parts.study_plan import Score, StudyPlan
 from attention.reports.study import Arm, DataFacts, RunReport, StudyReport, StudyRequest, late_plan
-from attention.reports.study_choice import Choice
-from attention.reports.study_plan import Score, StudyPlan
 from attention.spec import Variant
 from attention.training.choosing import choice_of
 from attention.training.class_summary import class_summary

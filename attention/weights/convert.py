@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from attention.errors import BadCheckpoint, InvalidRequest, NotFound
-from attention.reports.checkpoints import Conversion
+from attention.reports.parts.checkpoints import Conversion
 from attention.storage.base import write_whole
 from attention.weights.find import PICKLES, Source, shapes
 from attention.weights.key_names import NO_EFFECT, unwrapped

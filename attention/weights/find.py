@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from attention.errors import BadCheckpoint, NotFound, did_you_mean, first_line
-from attention.reports.checkpoints import Card, Conversion
+from attention.reports.parts.checkpoints import Card, Conversion
 from attention.spec import Preprocess
 from attention.storage.base import FileStore
 from attention.storage.folder import FolderStore

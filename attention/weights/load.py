@@ -20,7 +20,7 @@ from attention.gate import Slot, slots
 from attention.modules import modules
 from attention.names import Size, height_and_width
 from attention.registry.aliases import canonical
-from attention.reports.checkpoints import Card, FreshModule, LoadReport
+from attention.reports.parts.checkpoints import Card, FreshModule, LoadReport
 from attention.spec import Variant
 from attention.weights import key_names
 from attention.weights.find import NOWHERE, Checkpoints, Source, check_name, shapes

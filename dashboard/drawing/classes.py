@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import pandas as pd
 
-from attention.reports.study_classes import ArmClasses
+from attention.reports.parts.study_classes import ArmClasses
 from dashboard.drawing import theme
 from dashboard.drawing.marks import AXES, PALETTE, STEP, Chart
 from dashboard.language import say

@@ -11,9 +11,9 @@ import altair
 import pandas as pd
 import streamlit as st
 
-from attention.reports.citations import bibtex
-from attention.reports.document import Form, in_form
-from attention.reports.tables import Report, Table, named
+from attention.reports.writing.citations import bibtex
+from attention.reports.writing.document import Form, in_form
+from attention.reports.writing.tables import Report, Table, named
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import relabelled

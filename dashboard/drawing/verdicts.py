@@ -1,6 +1,6 @@
 """What may be said of a difference, as sign and word: never by colour alone, and with a true minus."""
 
-from attention.reports.evidence import Interval
+from attention.reports.parts.evidence import Interval
 from dashboard.language import marked, say
 
 KINDS: dict[str, tuple[str, str]] = {

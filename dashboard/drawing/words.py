@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attention.errors import AttentionError
 from attention.reports.compare import Comparison, GateSummary, Prediction
 from attention.reports.cost import CostReport
-from attention.reports.subjects import ChannelGate
+from attention.reports.parts.subjects import ChannelGate
 from attention.spec import GateKind, Variant
 from dashboard.drawing import theme
 from dashboard.language import marked, say

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from attention.client import ServiceError
-from attention.reports.inventory import AS_FOUND, Choices, Inventory, by_reason
+from attention.reports.parts.inventory import AS_FOUND, Choices, Inventory, by_reason
 from attention.schemas import DataSet, Reading
 from dashboard import connect
 from dashboard.language import say

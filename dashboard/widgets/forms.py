@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from attention.errors import AttentionError
 from attention.names import BARE, read_value, split_names
 from attention.registry.aliases import canonical, renamings
-from attention.reports.catalog import BackboneEntry, Catalog, ModuleEntry
+from attention.reports.parts.catalog import BackboneEntry, Catalog, ModuleEntry
 from attention.spec import Options, OptionValue, Placement, Variant
 from dashboard.drawing import theme, words
 from dashboard.language import marked, say

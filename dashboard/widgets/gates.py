@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from attention.reports.catalog import Catalog
 from attention.reports.diagnose import DiagnoseRequest
 from attention.reports.fold import FoldRequest
+from attention.reports.parts.catalog import Catalog
 from attention.reports.sweep import SweepRequest
 from attention.schemas import DataSet
 from attention.spec import Pictures, Variant

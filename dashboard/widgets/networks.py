@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import streamlit as st
 
 from attention.names import BARE
-from attention.reports.catalog import Catalog
+from attention.reports.parts.catalog import Catalog
 from attention.reports.study import StudyReport, StudyRequest
 from attention.schemas import Job
 from attention.spec import Variant

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from attention.client import ServiceError
-from attention.reports.catalog import PublishedChoice
 from attention.reports.fetch import FetchRequest
+from attention.reports.parts.catalog import PublishedChoice
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme

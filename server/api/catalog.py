@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
-from attention.reports.catalog import Catalog, PublishedChoices
+from attention.reports.parts.catalog import Catalog, PublishedChoices
 from server.api.http.openapi import problems
 from server.api.http.responses import validated
 from server.catalog import published

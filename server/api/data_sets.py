@@ -16,7 +16,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from attention.data.folder import DataFolder, Listed, data_set_name
-from attention.reports.inventory import Choices
+from attention.reports.parts.inventory import Choices
 from attention.schemas import DataSet, DataSets
 from server.api.changes import MaybeShared, check_changes, check_room
 from server.api.http.openapi import problems

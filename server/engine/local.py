@@ -14,7 +14,7 @@ from attention.counting.cost import count
 from attention.data.files import Files, FilesAndPhotos
 from attention.errors import Overloaded
 from attention.lab import LRU, BaseLab
-from attention.reports.network import Network
+from attention.reports.parts.network import Network
 from attention.running.device import best_device, device_name
 from attention.running.runner import Gates
 from attention.spec import Ablation, Request, Variant

@@ -17,7 +17,7 @@ from attention.lab import References
 from attention.names import height_and_width
 from attention.precision import DType
 from attention.reports.gates import GateSite
-from attention.reports.network import Network
+from attention.reports.parts.network import Network
 from attention.running.fused import fused_copy
 from attention.running.runner import EACH_PIXELS, Gates, Running, check_running
 from attention.spec import Ablation, Variant

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from attention.build import skeleton
 from attention.errors import BadCheckpoint, Conflict, NotFound, StorageFailed
-from attention.reports.checkpoints import Card
+from attention.reports.parts.checkpoints import Card
 from attention.schemas import Checkpoint
 from attention.storage.base import CLOSED, NOT_WRITABLE
 from attention.weights.convert import inspect

@@ -6,7 +6,7 @@ from typing import Any
 
 from attention.data.files import IMAGE
 from attention.errors import listing
-from attention.reports.grid import Grid
+from attention.reports.parts.grid import Grid
 from attention.spec import Pictures, Plain, Request, Variant
 
 TITLE_LETTERS = 200

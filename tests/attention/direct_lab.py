@@ -12,7 +12,7 @@ from attention.build import build
 from attention.data.files import Files
 from attention.gate import ablate, capture, sites
 from attention.network import describe
-from attention.reports.network import Network
+from attention.reports.parts.network import Network
 from attention.spec import Ablation, Plain, Variant
 
 S = TypeVar("S")

@@ -12,8 +12,8 @@ from attention.analyses import run
 from attention.build import build, resolve
 from attention.errors import BadCheckpoint
 from attention.network import describe
-from attention.reports.checkpoints import Card
 from attention.reports.compare import CompareRequest
+from attention.reports.parts.checkpoints import Card
 from attention.spec import Preprocess, Recipe, Variant
 from attention.weights import load as weights
 from attention.weights.find import Checkpoints

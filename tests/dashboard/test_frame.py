@@ -16,8 +16,8 @@ from attention.reports.exemplars import (
     ExemplarsReport,
     ExemplarsRequest,
 )
+from attention.reports.parts.subjects import Ran
 from attention.reports.study import StudyRequest
-from attention.reports.subjects import Ran
 from attention.spec import Pictures, Variant
 from dashboard import connect, frame
 from server.app import create_app

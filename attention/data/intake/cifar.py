@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attention.data.intake.containers import Container
 from attention.errors import BadData
-from attention.reports.inventory import Split
+from attention.reports.parts.inventory import Split
 
 LISTINGS = {"batches.meta.txt": (1, 3072), "fine_label_names.txt": (2, 3072)}
 """File of class names -> bytes of labels before each image (CIFAR-100 has the coarse one first), bytes of the image."""

@@ -22,7 +22,7 @@ from attention.data.intake.splits import TEST_SHARE
 from attention.data.intake.stratify import held_out
 from attention.data.pixel_range import PixelRange
 from attention.errors import AttentionError, BadData, TooLarge, listing
-from attention.reports.inventory import AS_FOUND, BadFile, Choices, ClassCount, Inventory, Split, by_reason
+from attention.reports.parts.inventory import AS_FOUND, BadFile, Choices, ClassCount, Inventory, Split, by_reason
 
 MANY = 5
 """How many names a sentence shows."""

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from attention.data.intake.split_words import split_word
 from attention.errors import BadData
-from attention.reports.inventory import Split
+from attention.reports.parts.inventory import Split
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt")
 MAX_LIST_BYTES = 64_000_000

@@ -14,7 +14,7 @@ from typing import Literal
 from attention.data.intake.label_lists import Listing
 from attention.data.intake.split_words import FILLERS, some_are_splits, split_and_class, split_folders, split_word
 from attention.errors import InvalidRequest
-from attention.reports.inventory import Choices, Level, Split, Suggestion
+from attention.reports.parts.inventory import Choices, Level, Split, Suggestion
 
 NO_CLASS = "photo without a class"
 LOOSE_SHARE = 10

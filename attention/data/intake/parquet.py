@@ -8,7 +8,7 @@ from typing import Any
 
 from attention.data.intake.split_words import split_word
 from attention.errors import BadData
-from attention.reports.inventory import Split
+from attention.reports.parts.inventory import Split
 
 IMAGE_COLUMNS = ("image", "img", "jpg", "png")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "class")

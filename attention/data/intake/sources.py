@@ -21,7 +21,7 @@ from attention.data.intake.layout import Layout, understand
 from attention.data.intake.parquet import parquet_images
 from attention.data.intake.system_files import left_by_system
 from attention.errors import BadData
-from attention.reports.inventory import AS_FOUND, Choices, LeftOut, Split
+from attention.reports.parts.inventory import AS_FOUND, Choices, LeftOut, Split
 
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2"),

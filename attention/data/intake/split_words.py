@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-from attention.reports.inventory import Split
+from attention.reports.parts.inventory import Split
 
 WORDS: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training", "trn", "fit", "训练", "训练集"),

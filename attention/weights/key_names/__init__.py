@@ -13,7 +13,7 @@ from typing import get_args
 
 from attention.modules import modules
 from attention.registry import Registry
-from attention.reports.checkpoints import Renamed
+from attention.reports.parts.checkpoints import Renamed
 from attention.spec import OptionValue, Position
 
 Shape = tuple[int, ...]

@@ -7,8 +7,8 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from attention.reports.catalog import Catalog
 from attention.reports.disagreement import RANKS, Answer, DisagreementReport, DisagreementRequest, Entry
+from attention.reports.parts.catalog import Catalog
 from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing

@@ -7,8 +7,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from attention.reports.catalog import ModuleEntry
 from attention.reports.modules import Interaction, KernelReport, KernelStep, Places, PublishedGroup
+from attention.reports.parts.catalog import ModuleEntry
 from dashboard.drawing import theme
 from dashboard.drawing.marks import PALETTE, SHORT, STEP, Chart
 from dashboard.language import say

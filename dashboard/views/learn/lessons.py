@@ -3,7 +3,6 @@
 import pandas as pd
 import streamlit as st
 
-from attention.reports.catalog import Catalog
 from attention.reports.modules import (
     Interaction,
     InteractionRequest,
@@ -12,6 +11,7 @@ from attention.reports.modules import (
     PublishedGroup,
     PublishedRequest,
 )
+from attention.reports.parts.catalog import Catalog
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from attention.reports.catalog import Catalog
+from attention.reports.parts.catalog import Catalog
 from attention.schemas import DataSet, Image
 from attention.spec import Pictures, Variant
 from dashboard.language import marked, say

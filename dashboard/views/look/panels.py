@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from attention.reports.checkpoints import LoadReport
 from attention.reports.compare import Comparison
+from attention.reports.parts.checkpoints import LoadReport
 from attention.schemas import Image
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import marks as charts

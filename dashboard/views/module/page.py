@@ -7,9 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from attention.client import ServiceError
-from attention.reports.catalog import ModuleEntry
 from attention.reports.cost import CostRequest
 from attention.reports.overview import SHIPPED, OverviewRequest, OverviewRow
+from attention.reports.parts.catalog import ModuleEntry
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing

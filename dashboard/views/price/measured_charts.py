@@ -5,8 +5,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport
+from attention.reports.parts.evidence import Interval
 from dashboard.drawing.marks import AXES, PALETTE, STEP, TEXT, Chart
 from dashboard.drawing.words import human, labels
 from dashboard.language import marked, say

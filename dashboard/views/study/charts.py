@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from attention.reports.evidence import KIND_WORDS
+from attention.reports.parts.evidence import KIND_WORDS
 from attention.reports.study import Arm, StudyReport
 from dashboard.drawing import theme, verdicts, words
 from dashboard.drawing.marks import PALETTE, SHORT, Chart

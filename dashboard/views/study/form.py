@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from attention.client import ServiceError
 from attention.names import read_value, split_names
-from attention.reports.catalog import Catalog, ModuleEntry
-from attention.reports.grid import Grid
+from attention.reports.parts.catalog import Catalog, ModuleEntry
+from attention.reports.parts.grid import Grid
+from attention.reports.parts.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.plan import PlanRequest
-from attention.reports.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.study import StudyRequest
 from attention.schemas import DataSet
 from attention.spec import Placement, Recipe, Variant

@@ -6,9 +6,9 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from attention.reports.evidence import Verdict
+from attention.reports.parts.evidence import Verdict
+from attention.reports.parts.study_classes import ArmClasses
 from attention.reports.study import StudyReport
-from attention.reports.study_classes import ArmClasses
 from dashboard.drawing import classes as class_drawing
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from attention.client import ServiceError, Unreachable
 from attention.names import short_size
-from attention.reports.catalog import OwnModelEntry
 from attention.reports.found_gates import GatesReport, GatesRequest
+from attention.reports.parts.catalog import OwnModelEntry
 from attention.spec import GateKind
 from dashboard import connect
 from dashboard.drawing import draw as drawing

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
-from attention.reports.document import Form, in_form
-from attention.reports.tables import Report
+from attention.reports.writing.document import Form, in_form
+from attention.reports.writing.tables import Report
 
 MEDIA_TYPES: dict[Form, str] = {
     "json": "application/json",

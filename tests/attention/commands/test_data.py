@@ -12,7 +12,7 @@ import pytest
 from attention.commands import main, training_options
 from attention.commands.training_options import DataPlace
 from attention.data.folder import DataFolder
-from attention.reports.inventory import AS_FOUND
+from attention.reports.parts.inventory import AS_FOUND
 from attention.storage.folder import FolderStore
 from tests.attention.data.archives import folder, photos, write_tar, write_zip
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attention.data.folder import DataFolder
-from attention.reports.inventory import Choices
+from attention.reports.parts.inventory import Choices
 from attention.storage.folder import FolderStore
 from tests.attention.data.archives import photos, write_zip
 

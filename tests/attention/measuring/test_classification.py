@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attention.measuring.classification import balanced_accuracy, confusion, macro_f1, recalls
-from attention.reports.predictions import PackedClasses
+from attention.reports.parts.predictions import PackedClasses
 
 
 def answers(seed: int, images: int = 400, classes: int = 6) -> tuple[np.ndarray, np.ndarray]:

@@ -11,10 +11,10 @@ from attention.data.files import samples
 from attention.measuring.confounds import confounds, differences_in_training
 from attention.network import describe
 from attention.reports.cam import CamRequest
-from attention.reports.checkpoints import Card
 from attention.reports.compare import CompareRequest
 from attention.reports.disagreement import DisagreementRequest
-from attention.reports.network import Network
+from attention.reports.parts.checkpoints import Card
+from attention.reports.parts.network import Network
 from attention.reports.stripe import StripeRequest
 from attention.spec import Pictures, Variant
 from attention.storage.folder import FolderStore

@@ -8,7 +8,7 @@ import pytest
 
 from attention.measuring.decision import Rule, has_learned
 from attention.measuring.verdicts import Outcome, judge, judge_differences
-from attention.reports.evidence import Verdict
+from attention.reports.parts.evidence import Verdict
 from tests.attention.measuring.test_decision import CASES, tables
 
 VERDICTS = [case for case in CASES.values() if case["type"] == "verdict"]

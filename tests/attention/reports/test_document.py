@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from attention import shipped_reports
-from attention.reports.citations import MODULES, bibtex, citation
 from attention.reports.compare import CompareRequest
-from attention.reports.document import document, in_form
 from attention.reports.maps import ChannelMap, MapsReport
 from attention.reports.study import StudyRequest
-from attention.reports.tables import Table, named
+from attention.reports.writing.citations import MODULES, bibtex, citation
+from attention.reports.writing.document import document, in_form
+from attention.reports.writing.tables import Table, named
 from attention.spec import Variant
 
 STUDY = next(study for stored, study in shipped_reports.of(StudyRequest) if stored.id == "shipped-study-cifar10")

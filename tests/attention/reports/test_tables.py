@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from attention.errors import InvalidRequest, NotFound
-from attention.reports import tables
-from attention.reports.evidence import Interval
-from attention.reports.tables import Bars, Column, Printed, Report, Table
+from attention.reports.parts.evidence import Interval
+from attention.reports.writing import tables
+from attention.reports.writing.tables import Bars, Column, Printed, Report, Table
 from attention.spec import Plain
 
 

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from attention.analyses import run
 from attention.analyses.latency import verdict, why_withheld
 from attention.errors import InvalidRequest
-from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing
+from attention.reports.parts.evidence import Interval
 from attention.running.timing import bandwidth, median_interval, rounds
 from attention.spec import Variant
 from tests.attention.direct_lab import DirectLab

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional as F
 
-from attention.reports.recipes import RECIPE_NOTES, RECIPES
+from attention.reports.parts.recipes import RECIPE_NOTES, RECIPES
 from attention.spec import Recipe
 from attention.training.augmentation import LUMA, Draw, augmented, draws, padded, recoloured
 

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from attention.analyses import run
 from attention.errors import InvalidRequest
+from attention.reports.parts.recipes import RECIPES
 from attention.reports.plan import PlanRequest
-from attention.reports.recipes import RECIPES
 from attention.reports.study import RunReport, StudyRequest
 from attention.spec import Recipe
 from attention.storage.folder import FolderStore

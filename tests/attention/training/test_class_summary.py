@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from attention.reports.parts.study_classes import HEADING, classes_table, recall_table
 from attention.reports.study import DataFacts, RunReport
-from attention.reports.study_classes import HEADING, classes_table, recall_table
 from attention.training.class_summary import class_summary
 
 IMAGES = (40, 30, 10)

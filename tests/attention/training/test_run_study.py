@@ -19,7 +19,7 @@ from attention.commands.study import ship
 from attention.data.folder import DataFolder
 from attention.errors import InvalidRequest
 from attention.network import describe
-from attention.reports.checkpoints import Card
+from attention.reports.parts.checkpoints import Card
 from attention.reports.plan import PlanRequest
 from attention.reports.study import StudyReport, StudyRequest
 from attention.spec import Recipe, Variant

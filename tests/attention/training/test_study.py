@@ -15,7 +15,7 @@ from attention.analyses import run
 from attention.build import build
 from attention.data.dataset import read
 from attention.errors import AttentionError, Cancelled, InvalidRequest, NotFound
-from attention.reports.grid import Grid
+from attention.reports.parts.grid import Grid
 from attention.reports.study import RunReport, StudyReport, StudyRequest
 from attention.spec import Plain, Recipe, Variant
 from attention.training.run_study import prepare

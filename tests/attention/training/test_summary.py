@@ -12,9 +12,9 @@ from scipy import stats
 
 from attention.measuring.classification import balanced_accuracy, confusion, macro_f1
 from attention.measuring.decision import image_variance
-from attention.reports.predictions import PackedClasses
+from attention.reports.parts.predictions import PackedClasses
+from attention.reports.parts.study_plan import Score, StudyPlan
 from attention.reports.study import DataFacts, RunReport, StudyReport, StudyRequest
-from attention.reports.study_plan import Score, StudyPlan
 from attention.spec import Recipe, Variant
 from attention.training.summary import summarise
 

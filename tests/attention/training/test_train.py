@@ -19,7 +19,7 @@ from attention.data.dataset import DataSet, Split
 from attention.data.preprocessing import normalise
 from attention.errors import BadData, Diverged, TooLarge
 from attention.progress import ProgressLine
-from attention.reports.checkpoints import Card
+from attention.reports.parts.checkpoints import Card
 from attention.spec import Preprocess, Recipe, Variant
 from attention.training.cards import card_of
 from attention.training.checkpointing import Epoch

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attention.build import build
 from attention.network import describe
-from attention.reports.checkpoints import LoadReport
+from attention.reports.parts.checkpoints import LoadReport
 from attention.spec import Variant
 from attention.weights.find import Checkpoints
 

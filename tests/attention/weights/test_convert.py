@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from attention.build import build
 from attention.commands import main
 from attention.errors import AttentionError, BadCheckpoint, InvalidRequest
-from attention.reports.checkpoints import Conversion
+from attention.reports.parts.checkpoints import Conversion
 from attention.spec import Variant
 from attention.weights.convert import convert
 from attention.weights.find import Checkpoints

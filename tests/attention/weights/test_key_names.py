@@ -11,7 +11,7 @@ from torch import Tensor
 from attention.build import build, skeleton
 from attention.errors import BadCheckpoint
 from attention.network import describe
-from attention.reports.checkpoints import LoadReport
+from attention.reports.parts.checkpoints import LoadReport
 from attention.spec import Variant
 from attention.weights.find import Checkpoints
 from attention.weights.key_names import fits, translate

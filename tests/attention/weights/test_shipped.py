@@ -19,8 +19,8 @@ from attention.errors import BadCheckpoint
 from attention.measuring.decision import Rule
 from attention.measuring.verdicts import judge_differences
 from attention.network import describe
-from attention.reports.evidence import printed_end
-from attention.reports.predictions import PackedClasses
+from attention.reports.parts.evidence import printed_end
+from attention.reports.parts.predictions import PackedClasses
 from attention.reports.study import StudyReport, StudyRequest
 from attention.spec import Variant
 from attention.weights import load as weights

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from attention.reports.coupling import CouplingReport
-from attention.reports.evidence import Interval
 from attention.reports.excitation import ClassCurve, ExcitationReport, ExcitedGate
+from attention.reports.parts.evidence import Interval
+from attention.reports.parts.subjects import ClassImages, Ran
 from attention.reports.permutation import Order, PermutationReport, PermutedModule
 from attention.reports.scale import ScaleGate, ScalePoint, ScaleReport
 from attention.reports.stripe import OrderBetween, StripeGate, StripeMap, StripeReport
-from attention.reports.subjects import ClassImages, Ran
 from attention.spec import Pictures, Variant
 from dashboard.drawing.marks import CELLS, Chart
 from dashboard.views.look import class_charts, probe_charts

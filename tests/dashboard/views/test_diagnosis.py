@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
 from attention.reports.diagnose import TOPICS, DiagnoseReport, DiagnoseRequest, Statement
-from attention.reports.evidence import Interval
+from attention.reports.parts.evidence import Interval
 from attention.spec import Pictures, Variant
 from dashboard import connect
 from dashboard.views.ablate import diagnosis

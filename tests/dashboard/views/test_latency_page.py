@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
 from attention.reports.cost import CostRequest
-from attention.reports.evidence import Interval
 from attention.reports.latency import LatencyReport, LatencyRequest, Timing
+from attention.reports.parts.evidence import Interval
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.views.price import measured_charts as latency_charts

@@ -9,9 +9,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from attention.client import Client
-from attention.reports.recipes import RECIPE_NOTES, RECIPES
+from attention.reports.parts.recipes import RECIPE_NOTES, RECIPES
+from attention.reports.parts.study_choice import Choice
 from attention.reports.study import CurvePoint, DataFacts, RunReport, StudyReport, StudyRequest
-from attention.reports.study_choice import Choice
 from attention.spec import Variant
 from attention.training.summary import summarise
 from dashboard import connect

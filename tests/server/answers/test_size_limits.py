@@ -23,8 +23,8 @@ from attention.models.own_models import OwnModel
 from attention.modules import modules
 from attention.registry.options import schema
 from attention.reports.compare import CompareRequest
-from attention.reports.grid import Grid
 from attention.reports.latency import LatencyRequest
+from attention.reports.parts.grid import Grid
 from attention.reports.study import StudyRequest
 from attention.reports.sweep import SweepRequest
 from attention.spec import Request, Variant

@@ -10,7 +10,7 @@ from pydantic import Field
 from attention.analyses import analyses
 from attention.analysis import AnyLab
 from attention.errors import BadData
-from attention.reports.tables import Report, Table, named
+from attention.reports.writing.tables import Report, Table, named
 from attention.spec import Request, Variant
 
 

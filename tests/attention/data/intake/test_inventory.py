@@ -12,7 +12,7 @@ from PIL import Image
 from attention.data.dataset import read
 from attention.data.intake.inventory import Refused, check, take_inventory
 from attention.errors import BadData
-from attention.reports.inventory import AS_FOUND, Choices, Inventory
+from attention.reports.parts.inventory import AS_FOUND, Choices, Inventory
 from tests.attention.data.archives import folder, photo, photos, write_folder, write_tar, write_zip
 from tests.mutations import saved
 

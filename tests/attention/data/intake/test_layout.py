@@ -8,7 +8,7 @@ from attention.data.intake.label_lists import Listing
 from attention.data.intake.layout import Layout, understand
 from attention.data.intake.split_words import split_folders
 from attention.errors import InvalidRequest
-from attention.reports.inventory import AS_FOUND, Choices
+from attention.reports.parts.inventory import AS_FOUND, Choices
 
 CLASSES = ("cat", "dog")
 

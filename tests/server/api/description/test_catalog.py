@@ -15,7 +15,7 @@ from attention.analyses import analyses, request_type
 from attention.analysis import AnyLab
 from attention.backbones import backbones
 from attention.modules import modules
-from attention.reports.catalog import BackboneEntry, Catalog, ModuleEntry
+from attention.reports.parts.catalog import BackboneEntry, Catalog, ModuleEntry
 from attention.schemas import Health
 from attention.spec import ABLATIONS, POSITIONS, Plain, Request
 from server.api.http.formats import MEDIA_TYPES

@@ -8,8 +8,8 @@ import html
 import re
 from typing import Literal, get_args
 
-from attention.reports.citations import bibtex
-from attention.reports.tables import Report, Table, heading, svg
+from attention.reports.writing.citations import bibtex
+from attention.reports.writing.tables import Report, Table, heading, svg
 from attention.spec import Plain
 
 STYLE = """

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attention.reports.evidence import Verdict
+from attention.reports.parts.evidence import Verdict
 
 
 def definition(verdicts: Sequence[Verdict], unit: str, when: str = "", score: str = "", pairs: str = "paired") -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from attention.reports.evidence import Interval
-from attention.reports.tables import Printed, Table, named
+from attention.reports.parts.evidence import Interval
+from attention.reports.writing.tables import Printed, Table, named
 from attention.spec import Plain
 
 HEADING = "Description, not corrected, no verdict"

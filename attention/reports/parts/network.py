@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from attention.reports.checkpoints import Card, LoadReport, WeightsState
+from attention.reports.parts.checkpoints import Card, LoadReport, WeightsState
 from attention.spec import Plain, Preprocess, Variant
 
 OutputKind = Literal["classes", "map", "boxes", "other"]

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from attention.errors import InvalidRequest, NotFound
-from attention.reports.evidence import Interval, Verdict
-from attention.reports.latex import cell as latex_cell
-from attention.reports.latex import table as latex_table
+from attention.reports.parts.evidence import Interval, Verdict
+from attention.reports.writing.latex import cell as latex_cell
+from attention.reports.writing.latex import table as latex_table
 from attention.spec import Plain, Variant
 
 Cell = bool | int | float | str | None

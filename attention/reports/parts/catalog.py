@@ -6,9 +6,9 @@ from pydantic import Field
 
 from attention.names import Size
 from attention.registry.aliases import Names
-from attention.reports.checkpoints import Card
 from attention.reports.modules import Traits
-from attention.reports.network import OutputKind
+from attention.reports.parts.checkpoints import Card
+from attention.reports.parts.network import OutputKind
 from attention.spec import GateKind, Placement, Plain, Position
 
 

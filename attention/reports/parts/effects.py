@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from attention.reports.network import OutputKind
+from attention.reports.parts.network import OutputKind
 from attention.reports.sweep import Family, Interventions, LabelledSite, Scope
-from attention.reports.tables import Bars, Report, Table, filled, table_of
+from attention.reports.writing.tables import Bars, Report, Table, filled, table_of
 from attention.spec import Plain, Request, Variant
 
 BEST = 20

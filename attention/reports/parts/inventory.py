@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from attention.reports.tables import Report
+from attention.reports.writing.tables import Report
 from attention.spec import Plain
 
 Split = Literal["train", "validation", "test"]

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from attention.reports.latex import escaped
+from attention.reports.writing.latex import escaped
 from attention.spec import Plain, Variant
 
-MODULES = Path(__file__).parents[1] / "modules"
+MODULES = Path(__file__).parents[2] / "modules"
 PAPER = re.compile(
     r"(?P<title>.+?)\. (?P<authors>.+?)\. (?P<venue>[A-Z][A-Za-z ]*?) (?P<year>\d{4})\b.*?(?P<link>https?://\S+?)[.,]?(?=\s|$)"
 )

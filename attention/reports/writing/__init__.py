@@ -1,0 +1,1 @@
+"""How a report is written out: tables in every form, LaTeX, documents, captions and citations."""
