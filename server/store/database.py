@@ -7,6 +7,7 @@ import zlib
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -34,6 +35,9 @@ S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another one, SQLite having one at a time."""
+
+BUSY_EVERY_S = 0.01
+"""How often a connection that opens a file tries again where others are opening it."""
 
 PRAGMAS = {
     "page_size": 16_384,  # of a new file: a report of 30 kB takes 2 pages, each of which is two writes, and not 8
@@ -127,10 +131,27 @@ def _sqlite(database: str | None, url: str) -> Engine:
     def prepare(connection: Any, record: Any) -> None:
         cursor = connection.cursor()
         for name, value in PRAGMAS.items():
-            cursor.execute(f"PRAGMA {name}={value}")
+            _set(cursor, name, value)
         cursor.close()
 
     return engine
+
+
+def _set(cursor: sqlite3.Cursor, name: str, value: object) -> None:
+    """Tell a connection a pragma; who opens a new file while others do waits for them, which SQLite itself does not.
+
+    Raises:
+        sqlite3.OperationalError: the file is locked for longer than `BUSY_TIMEOUT_S`, or cannot be used.
+    """
+    deadline = monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute(f"PRAGMA {name}={value}")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                raise
+            sleep(BUSY_EVERY_S)
 
 
 def _make_private(path: Path) -> None:

@@ -182,6 +182,21 @@ def test_of_many_that_start_at_once_one_changes_the_database(engine: Engine, dat
     assert differences(engine) == []
 
 
+@pytest.mark.full
+def test_a_new_file_that_many_open_at_the_same_time_is_opened_by_all(tmp_path: Path) -> None:
+    """SQLite refused one of eight in one of twenty starts: it waits for no one who turns a new file's journal on."""
+    for number in range(100):
+        start = Barrier(8)
+
+        def open_store(start: Barrier = start, address: str = f"sqlite:///{tmp_path}/{number}.db") -> None:
+            start.wait()
+            Store(address).close()
+
+        with ThreadPoolExecutor(8) as pool:
+            opened = [pool.submit(open_store) for _ in range(8)]
+        assert [store.exception() for store in opened] == [None] * 8
+
+
 @pytest.mark.slow
 def test_processes_that_start_at_once_do_not_collide(engine: Engine, database_url: str) -> None:
     code = (
