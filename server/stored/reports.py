@@ -22,10 +22,7 @@ BATCH = 128
 """Answers in one transaction."""
 
 LINGER_S = 0.01
-"""How long an answer waits for others to share its transaction, where the last one was shared by a crowd."""
-
-CROWD = 3
-"""Answers in one transaction from which on more clients than a few are about, who wait for each other anyway."""
+"""How long answers wait at most until as many share their transaction as shared the last one."""
 
 MAX_WAITING = 512
 MAX_WAITING_BYTES = 64_000_000
@@ -64,7 +61,7 @@ class Archive:
         self._waiting: dict[tuple[str, str | None], Waiting] = {}  # by id and owner, oldest first
         self._waiting_bytes = 0
         self._closed = False
-        self._crowd = False  # whether the last transaction had so many answers
+        self._shared = 1  # how many answers the last transaction had
         self._writer: Thread | None = None
         self._since = [0, 0]  # answers and bytes written since old ones were last looked for
         self._pruned = monotonic()
@@ -128,7 +125,7 @@ class Archive:
                 if self._writer is None:
                     self._writer = Thread(target=self._work, name="archive", daemon=True)
                     self._writer.start()
-                if len(self._waiting) == 1:
+                if len(self._waiting) in (1, self._shared):
                     self._changed.notify_all()
         return written
 
@@ -150,10 +147,9 @@ class Archive:
         """The next answers to write, as soon as there are some; none when the archive has closed, or after an hour."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed, PRUNE_EVERY_S)
-            if self._crowd and not self._closed:
-                self._changed.wait(LINGER_S)
+            self._changed.wait_for(lambda: len(self._waiting) >= self._shared or self._closed, LINGER_S)
             batch = list(self._waiting.values())[:BATCH]
-            self._crowd = len(batch) >= CROWD
+            self._shared = max(len(batch), 1)
             return batch
 
     def _write(self, batch: Sequence[Waiting]) -> AttentionError | None:
