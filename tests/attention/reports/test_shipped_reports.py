@@ -7,8 +7,10 @@ from attention.analyses import analyses, request_type
 from attention.reports.disagreement import DisagreementRequest
 from attention.reports.fold import FoldRequest
 from attention.reports.latency import LatencyRequest
+from attention.reports.overview import FAMILIAR
 from attention.reports.sweep import SweepRequest
 from attention.schemas import SHIPPED
+from attention.spec import Variant
 from attention.weights import load as weights
 
 
@@ -64,4 +66,5 @@ def test_latencies_are_trusted_and_of_every_network_that_comes_along() -> None:
     assert photos.input_size == 96
     timed = {weights.bare(timing.variant).model_copy(update={"classes": None}) for timing in photos.timings}
     shipped = {variant for variant in weights.shipped() if variant.backbone == "resnet18" and variant.attention}
-    assert timed == {variant.model_copy(update={"classes": None}) for variant in shipped}
+    familiar = {weights.bare(Variant.parse(name)) for name in FAMILIAR}
+    assert timed == {variant.model_copy(update={"classes": None}) for variant in shipped | familiar}
