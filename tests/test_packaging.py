@@ -47,10 +47,13 @@ def loaded_by(*modules: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-REPORTS = sorted(path.stem for path in (ROOT / "attention" / "reports").glob("[a-z]*.py"))
+REPORTS = sorted(
+    ".".join(path.relative_to(ROOT / "attention").with_suffix("").parts)
+    for path in (ROOT / "attention" / "reports").rglob("[a-z]*.py")
+)
 PLAIN = (
     *("spec", "names", "errors", "precision", "reports", "registry", "registry.aliases", "registry.options"),
-    *(f"reports.{name}" for name in REPORTS),
+    *("reports.parts", "reports.writing", *REPORTS),
 )
 """The files of the library that are plain data: questions, answers, errors."""
 

@@ -49,8 +49,8 @@ def test_it_opens_with_the_shipped_study_judged(page: AppTest) -> None:
     assert not page.exception and not page.error
     assert str(page.text_area(key="judge.text").value).startswith("arm,seed,score\nnone,0,")
     assert page.subheader[0].value == "No arm is shown to be better or worse than none."
-    assert texts(page.markdown).count(":gray-badge[not decided]") == 3
-    assert len(page.get(CHART)) == 1 and "n = 10" in texts(page.markdown)
+    assert texts(page.markdown).count(":gray-badge[not decided]") == 2
+    assert len(page.get(CHART)) == 1 and "n = 8" in texts(page.markdown)
 
 
 @pytest.mark.full
