@@ -43,8 +43,12 @@ def _translated(text: str) -> str:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Each template with values, as a pattern that reads a sentence of its kind."""
-    return tuple((template, _pattern(template)) for template in TEMPLATES if VALUE.search(template))
+    """Each template with values, as a pattern that reads its sentences; those with most words of their own first.
+
+    A template of few words, such as ``%(share)s of %(images)s for %(network)s``, fits many a sentence of others.
+    """
+    templates = sorted(filter(VALUE.search, TEMPLATES), key=lambda template: -len(VALUE.sub("", template)))
+    return tuple((template, _pattern(template)) for template in templates)
 
 
 def _pattern(template: str) -> re.Pattern[str]:

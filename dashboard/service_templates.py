@@ -102,6 +102,12 @@ TEMPLATES = (
     ),
     marked("%(name)s: %(train)s to train on, %(validation)s for validation, %(test)s to test on."),
     marked(
+        "%(name)s: %(train)s to train on, %(validation)s for validation, %(test)s to test on. %(unused)s validation "
+        "images are not used."
+    ),
+    marked("%(count)s cut from them by the hash of each file"),
+    marked("%(count)s of the data's own"),
+    marked(
         "%(data)s, %(side)s x %(side_2)s pixels, %(epochs)s epochs, batch %(batch)s, %(seeds)s paired seeds, "
         "%(device)s."
     ),

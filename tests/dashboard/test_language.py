@@ -132,6 +132,11 @@ def test_a_negative_number_has_a_minus_sign_and_what_is_hyphenated_keeps_its_hyp
     [
         ("After 10 clean runs a failure rate up to 26 % cannot be excluded.", ("10", "26 %", "失败率")),
         (
+            "Five flowers: 2,640 to train on, 294 cut from them by the hash of each file for validation, 736 to test "
+            "on.",
+            ("五种花：2,640 张用于训练", "哈希值", "294 张用于验证", "736 张用于测试"),
+        ),
+        (
             "resnet20/se: not decided (+0.00 points [-0.61, +0.61], n = 10, on these test images); about 57 seeds in "
             "all (36 to 117) would tell 0.3 points from none. At the next look, 20 seeds, the chance is 2 %.",
             ("resnet20/se：未定", "[−0.61, +0.61]", "n = 10", "57 个种子（36 到 117）", "0.3", "20 个种子", "2 %"),
