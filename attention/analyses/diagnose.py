@@ -211,7 +211,8 @@ def published_gain(variant: Variant) -> tuple[float | None, str]:
 def _spread(network: Network, lab: AnyLab) -> tuple[float, int, str] | None:
     """Return the standard deviation of differences to the plain network, points, the number of pairs, and their source.
 
-    The pairs are of runs of this service with the same recipe and data, else of the study that comes along.
+    The pairs are of runs of this service with the same recipe and data, else of the study of its data that comes along,
+    else of the first that does.
     """
     card, scores = network.card, dict[str, dict[int, float]]()
     plain = arm_key(network.variant.plain)
@@ -220,9 +221,10 @@ def _spread(network: Network, lab: AnyLab) -> tuple[float, int, str] | None:
             scores.setdefault(arm_key(run.variant), {})[run.seed] = 100 * run.test_accuracy
     if (spread := earlier_spread(scores, plain)) and spread[0] > 0:
         return *spread, f"{spread[1]} pairs of runs of this recipe and data here"
-    study = next((report for _, report in shipped_reports.of(StudyRequest)), None)
-    if study is None:
+    studies = [report for _, report in shipped_reports.of(StudyRequest)]
+    if not studies:
         return None
+    study = next((study for study in studies if card and study.data.name == card.data), studies[0])
     shipped = {arm.name: dict(enumerate(arm.differences)) for arm in study.arms if arm.differences}
     base = {study.baseline: dict.fromkeys(range(max(map(len, shipped.values()))), 0.0)}
     spread = earlier_spread({**base, **shipped}, study.baseline)

@@ -99,7 +99,7 @@ def _full_scale(request: JudgeRequest) -> float | None:
 
 
 def _of_the_scale(request: JudgeRequest) -> list[str]:
-    """What the direction and the unit of the scores mean for their differences."""
+    """Say how differences are read where lower scores are better, or one image's worth in the unit is not known."""
     sentences = []
     if request.lower_is_better:
         sentences.append("Lower is better: differences are turned, so that more than zero is an improvement.")

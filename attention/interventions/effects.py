@@ -84,7 +84,7 @@ class Outcomes:
 
     @property
     def n(self) -> int:
-        """Number of images."""
+        """Number of images on which the effect was measured."""
         return self.first.shape[1]
 
     def changes(self, measure: Measure) -> NDArray[np.float64] | None:

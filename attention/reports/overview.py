@@ -10,7 +10,7 @@ from attention.reports.writing.tables import Report
 from attention.spec import Plain, Request
 
 SHIPPED = "shipped"
-"""The first study that comes with the service."""
+"""Key of the evidence that is the first study that comes with the service."""
 
 FAMILIAR = ("se", "eca", "cbam", "coord", "sk", "danet", "gc")
 """Modules that an answer names although its evidence may lack them."""

@@ -65,7 +65,7 @@ class _RowsTogether(TorchFunctionMode):
 
     Torch takes fewer than 16 rows one after another there, and reads the convolution's weights for each anew
     (``use_mkldnn`` in https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/Convolution.cpp): right for a
-    lone row, and a seventh slower than together for 2 to 15, which is what most of a triangle has.
+    lone row, and slower than together for 2 to 15, which is what most of a triangle has (`benchmarks.sweep`).
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

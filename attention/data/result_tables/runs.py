@@ -12,12 +12,12 @@ from attention.errors import BadTable
 from attention.reports.judge import LARGEST
 
 NumberedRow = tuple[int, dict[str, str]]
-"""Number of a line in its file, and its cells by column."""
+"""One line of a table of results: its number in the file, and its cells by column."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One run as a table has it.
+    """One run of a network, as a table of results tells of it.
 
     Args:
         seed: None where the table has none.

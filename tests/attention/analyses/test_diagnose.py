@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attention.analyses import run
-from attention.analyses.diagnose import _start, published_gain
+from attention.analyses.diagnose import _spread, _start, published_gain
 from attention.build import build, resolve
 from attention.data.sampling import batches
 from attention.errors import InvalidRequest
@@ -19,6 +19,7 @@ from attention.measuring.decision import Rule
 from attention.measuring.gate_health import GateWatch
 from attention.measuring.planning import seeds_needed
 from attention.modules.se import SqueezeExcitation
+from attention.network import describe
 from attention.reports.diagnose import TOPICS, DiagnoseReport, DiagnoseRequest, Finding, Topic
 from attention.spec import Ablation, Pictures, Variant
 from attention.watch import ablate as ablate_any
@@ -195,6 +196,16 @@ def test_published_gains_are_of_the_same_backbone_where_there_are_any() -> None:
     gain, source = published_gain(resolve(Variant.parse("mobilenetv2/eca")))
     assert gain == pytest.approx(72.56 - 71.64) and "ECA-Net, CVPR 2020" in source
     assert published_gain(Variant.parse("resnet20/static")) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "pairs"), [("se", "Five flowers", 16), ("resnet20/se?weights=shipped", "CIFAR-10 (JPEG q75)", 30)]
+)
+def test_how_much_seeds_vary_is_taken_from_the_study_of_the_same_data(
+    lab: NaiveLab, name: str, data: str, pairs: int
+) -> None:
+    found = _spread(describe(Variant.parse(name)), lab)
+    assert found is not None and found[1:] == (pairs, f"{pairs} pairs of the study that comes along, {data}")
 
 
 def test_a_network_without_attention_is_refused(lab: NaiveLab) -> None:

@@ -184,7 +184,7 @@ def test_of_many_that_start_at_once_one_changes_the_database(engine: Engine, dat
 
 @pytest.mark.full
 def test_a_new_file_that_many_open_at_the_same_time_is_opened_by_all(tmp_path: Path) -> None:
-    """SQLite refused one of eight in one of twenty starts: it waits for no one who turns a new file's journal on."""
+    """SQLite refused one of eight now and then: it waits for no one who turns a new file's journal on."""
     for number in range(100):
         start = Barrier(8)
 
