@@ -385,8 +385,24 @@ class Request(Plain, Generic[R_co]):
     counts_only: ClassVar[bool] = False
     """Whether its networks are only counted, on the meta device, where none is too large."""
 
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ()
+    """Questions of this kind as JSON, for the API's documentation."""
+
     largest_body: ClassVar[int] = 0
     """Bytes of JSON that the question may take where it carries a table of its own; 0: as much as any other."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Take the report from what stands in brackets: ``Request[CostReport]``."""
+        for report in cls.__pydantic_generic_metadata__["args"]:
+            cls.report = report
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        if cls.examples:
+            handler.resolve_ref_schema(schema)["examples"] = list(cls.examples)
+        return schema
 
     @property
     def largest_pass(self) -> Pass:

@@ -96,6 +96,7 @@ def create_app(settings: Settings | None = None, engine: Engine | None = None) -
         summary="What attention modules see in your photos, and what they cost.",
         description="`POST /v1/compare` takes photos and names of networks; `GET /v1/catalog` lists what there is. "
         "What takes its time becomes a job: `POST /v1/jobs`.",
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
     )
     app.state.obstacle = None  # a sentence on why the service could not start

@@ -13,45 +13,6 @@ MOST_MAPS = 48
 """Heat maps of one answer: each takes a forward and a backward pass of its photo."""
 
 
-class CamRequest(PhotoInput, Request["CamReport"]):
-    """Where in these photos did each network find what speaks for its class? Grad-CAM, side by side."""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"images": ["<id from POST /v1/images>"], "variants": ["none", "se", "eca"], "target": "dog"}]
-        }
-    }
-    analysis: ClassVar = "cam"
-
-    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
-        min_length=1, max_length=16, description="Ids of photos."
-    )
-    variants: tuple[Variant, ...] = Field(
-        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
-        min_length=1,
-        max_length=12,
-        description="Networks to compare, as objects or short names.",
-    )
-    target: int | Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
-        default=None,
-        description="The class whose evidence is shown: its name, or its number among the logits, from 0; null is the "
-        "most probable class, of each network and photo anew.",
-    )
-    stage: int | None = Field(
-        default=None,
-        ge=1,
-        le=99,
-        description="The stage on whose output to look, counted from 1; null is the backbone's last "
-        "feature map, before it is pooled.",
-    )
-
-    @model_validator(mode="after")
-    def _is_quick(self) -> Self:
-        if (maps := len(self.images) * len(self.variants)) > MOST_MAPS:
-            raise ValueError(f"{maps} heat maps are asked for; at most {MOST_MAPS} are made at a time.")
-        return self
-
-
 class CamNetwork(Ran):
     """A network as it was run, and the feature map that was looked at."""
 
@@ -105,4 +66,38 @@ class CamReport(Report):
     method: str = Field(description="How they were computed, with the source.")
 
 
-CamRequest.report = CamReport
+class CamRequest(PhotoInput, Request[CamReport]):
+    """Where in these photos did each network find what speaks for its class? Grad-CAM, side by side."""
+
+    examples: ClassVar = (
+        {"images": ["<id from POST /v1/images>"], "variants": ["none", "se", "eca"], "target": "dog"},
+    )
+    analysis: ClassVar = "cam"
+
+    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
+        min_length=1, max_length=16, description="Ids of photos."
+    )
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
+        min_length=1,
+        max_length=12,
+        description="Networks to compare, as objects or short names.",
+    )
+    target: int | Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        description="The class whose evidence is shown: its name, or its number among the logits, from 0; null is the "
+        "most probable class, of each network and photo anew.",
+    )
+    stage: int | None = Field(
+        default=None,
+        ge=1,
+        le=99,
+        description="The stage on whose output to look, counted from 1; null is the backbone's last "
+        "feature map, before it is pooled.",
+    )
+
+    @model_validator(mode="after")
+    def _is_quick(self) -> Self:
+        if (maps := len(self.images) * len(self.variants)) > MOST_MAPS:
+            raise ValueError(f"{maps} heat maps are asked for; at most {MOST_MAPS} are made at a time.")
+        return self

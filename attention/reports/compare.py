@@ -25,36 +25,6 @@ class PhotoInput(Plain):
     )
 
 
-class CompareRequest(PhotoInput, Request["Comparison"]):
-    """What do these networks see in these photos, and what does their attention do?"""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"images": ["<id from POST /v1/images>"], "variants": ["none", "se", "eca"], "top_k": 3}]
-        }
-    }
-    analysis: ClassVar = "compare"
-
-    images: tuple[str, ...] = Field(min_length=1, max_length=32, description="Image ids.")
-    variants: tuple[Variant, ...] = Field(
-        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
-        min_length=1,
-        max_length=12,
-        description="Networks to compare, as objects or short names; a module's name alone is a trained network.",
-    )
-    top_k: int = Field(default=5, ge=1, le=100, description="How many classes to name, most probable first.")
-    gates: Literal["none", "json", "base64"] = Field(
-        default="none",
-        description="The gate values themselves: not at all, as numbers, or as base64 of little-endian float16.",
-    )
-    matrices: bool = Field(
-        default=False,
-        description="Whether `gates` also gives weights between all pairs of places or channels, which are megabytes a "
-        "photo; POST /v1/maps gives those of one place.",
-    )
-    ablation: Ablation | None = Field(default=None, description="Gates to replace, in every variant that has gates.")
-
-
 class ClassScore(Plain):
     """A class with its softmax probability."""
 
@@ -156,4 +126,27 @@ class Comparison(Report):
         return top, gates, networks
 
 
-CompareRequest.report = Comparison
+class CompareRequest(PhotoInput, Request[Comparison]):
+    """What do these networks see in these photos, and what does their attention do?"""
+
+    examples: ClassVar = ({"images": ["<id from POST /v1/images>"], "variants": ["none", "se", "eca"], "top_k": 3},)
+    analysis: ClassVar = "compare"
+
+    images: tuple[str, ...] = Field(min_length=1, max_length=32, description="Image ids.")
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
+        min_length=1,
+        max_length=12,
+        description="Networks to compare, as objects or short names; a module's name alone is a trained network.",
+    )
+    top_k: int = Field(default=5, ge=1, le=100, description="How many classes to name, most probable first.")
+    gates: Literal["none", "json", "base64"] = Field(
+        default="none",
+        description="The gate values themselves: not at all, as numbers, or as base64 of little-endian float16.",
+    )
+    matrices: bool = Field(
+        default=False,
+        description="Whether `gates` also gives weights between all pairs of places or channels, which are megabytes a "
+        "photo; POST /v1/maps gives those of one place.",
+    )
+    ablation: Ablation | None = Field(default=None, description="Gates to replace, in every variant that has gates.")

@@ -11,23 +11,6 @@ from attention.spec import GateKind, Plain, Position, Request, Variant
 INPUT_SIZE = "Side of the input in pixels, or [height, width]; None is the network's own."
 
 
-class CostRequest(Request["CostReport"]):
-    """What do these networks cost, and how much of it is the attention?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet50/none", "resnet50/se", "resnet50/eca"]}]}}
-    analysis: ClassVar = "cost"
-    counts_only: ClassVar = True
-
-    variants: tuple[Variant, ...] = Field(
-        default=(Variant.parse("resnet50/none"), Variant.parse("resnet50/se"), Variant.parse("resnet50/eca")),
-        min_length=1,
-        max_length=64,
-        description="Networks to count, as objects or short names.",
-    )
-    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
-    layers: bool = Field(default=False, description="Whether to list every layer.")
-
-
 class LayerCost(Plain):
     """What one operation of the network costs, for one image."""
 
@@ -211,4 +194,18 @@ class CostReport(Report):
         return bills, *nested
 
 
-CostRequest.report = CostReport
+class CostRequest(Request[CostReport]):
+    """What do these networks cost, and how much of it is the attention?"""
+
+    examples: ClassVar = ({"variants": ["resnet50/none", "resnet50/se", "resnet50/eca"]},)
+    analysis: ClassVar = "cost"
+    counts_only: ClassVar = True
+
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("resnet50/none"), Variant.parse("resnet50/se"), Variant.parse("resnet50/eca")),
+        min_length=1,
+        max_length=64,
+        description="Networks to count, as objects or short names.",
+    )
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
+    layers: bool = Field(default=False, description="Whether to list every layer.")

@@ -9,18 +9,6 @@ from attention.reports.writing.tables import Report, Table, named
 from attention.spec import Request, Variant
 
 
-class CouplingRequest(Request["CouplingReport"]):
-    """Which channels does a gate of this network listen to, on this photo?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"variant": "eca", "image": "<id from POST /v1/images>"}]}}
-    analysis: ClassVar = "coupling"
-
-    variant: Variant = Field(default=Variant.parse("eca"), description="The network, as an object or short name.")
-    image: str = Field(max_length=200, description="Id of the photo.")
-    gate: str | None = Field(default=None, max_length=200, description="Path of the gate; null is the last one.")
-    shown: int = Field(default=128, ge=2, le=512, description="Channels of the matrix to give, evenly spaced.")
-
-
 class CouplingReport(ChannelGate, Report):
     """The answer of coupling: a matrix with one row for each shown channel's gate, one column for each shown mean."""
 
@@ -52,4 +40,13 @@ class CouplingReport(ChannelGate, Report):
         return (Table(name="matrix", caption=self.conditions, columns=columns, rows=rows),)
 
 
-CouplingRequest.report = CouplingReport
+class CouplingRequest(Request[CouplingReport]):
+    """Which channels does a gate of this network listen to, on this photo?"""
+
+    examples: ClassVar = ({"variant": "eca", "image": "<id from POST /v1/images>"},)
+    analysis: ClassVar = "coupling"
+
+    variant: Variant = Field(default=Variant.parse("eca"), description="The network, as an object or short name.")
+    image: str = Field(max_length=200, description="Id of the photo.")
+    gate: str | None = Field(default=None, max_length=200, description="Path of the gate; null is the last one.")
+    shown: int = Field(default=128, ge=2, le=512, description="Channels of the matrix to give, evenly spaced.")

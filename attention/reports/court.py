@@ -10,19 +10,6 @@ from attention.reports.writing.tables import Report
 from attention.spec import Plain, Request, Variant
 
 
-class CourtRequest(Request["CourtReport"]):
-    """What would other counters say this network costs, and why do they differ?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"variant": "resnet50/eca"}]}}
-    analysis: ClassVar = "court"
-    counts_only: ClassVar = True
-
-    variant: Variant = Field(
-        default=Variant.parse("resnet50/eca"), description="The network in question, as an object or short name."
-    )
-    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
-
-
 class Reason(Plain):
     """One part of the difference between a counter and the ledger."""
 
@@ -82,4 +69,14 @@ class CourtReport(Report):
     spellings: tuple[Spelling, ...] = Field(description="The lone ECA module, spelled in four ways.")
 
 
-CourtRequest.report = CourtReport
+class CourtRequest(Request[CourtReport]):
+    """What would other counters say this network costs, and why do they differ?"""
+
+    examples: ClassVar = ({"variant": "resnet50/eca"},)
+    analysis: ClassVar = "court"
+    counts_only: ClassVar = True
+
+    variant: Variant = Field(
+        default=Variant.parse("resnet50/eca"), description="The network in question, as an object or short name."
+    )
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)

@@ -21,34 +21,6 @@ bottleneck; place; seeds and test images that a gain takes.
 Finding = Literal["ok", "notice", "trouble"]
 
 
-class DiagnoseRequest(Request["DiagnoseReport"]):
-    """Why does the attention of this network not help: what is wrong with its gates, its place, or the comparison?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"variant": "se", "images": {"data": "flowers", "limit": 500}}]}}
-    analysis: ClassVar = "diagnose"
-    slow: ClassVar = True
-
-    variant: Variant = Field(description="The trained network, as an object or a short name; it must have attention.")
-    images: Pictures = Field(description="The images that it is tried on: of a data set, or photos by id.")
-    calibration: Pictures | None = Field(
-        default=None,
-        description="Images whose mean gates are put in; if not said, those of the same data set to train on.",
-    )
-    margin: float = Field(
-        default=0.5, gt=0, le=100, description="Changes of top-1 accuracy up to so many points are called none."
-    )
-    gain: float | None = Field(
-        default=None, gt=0, le=100, description="Gain to plan for, points of accuracy; if not said, the published one."
-    )
-    seed_sd: float | None = Field(
-        default=None,
-        gt=0,
-        le=100,
-        description="Standard deviation over seeds of the difference to the plain network, points; if not said, that "
-        "of earlier runs here, or of the study that comes along.",
-    )
-
-
 class Units(Plain):
     """Units of one gate or layer that a statement is about."""
 
@@ -111,4 +83,29 @@ class DiagnoseReport(Report):
     complete: bool = Field(description="Whether all images were tried.")
 
 
-DiagnoseRequest.report = DiagnoseReport
+class DiagnoseRequest(Request[DiagnoseReport]):
+    """Why does the attention of this network not help: what is wrong with its gates, its place, or the comparison?"""
+
+    examples: ClassVar = ({"variant": "se", "images": {"data": "flowers", "limit": 500}},)
+    analysis: ClassVar = "diagnose"
+    slow: ClassVar = True
+
+    variant: Variant = Field(description="The trained network, as an object or a short name; it must have attention.")
+    images: Pictures = Field(description="The images that it is tried on: of a data set, or photos by id.")
+    calibration: Pictures | None = Field(
+        default=None,
+        description="Images whose mean gates are put in; if not said, those of the same data set to train on.",
+    )
+    margin: float = Field(
+        default=0.5, gt=0, le=100, description="Changes of top-1 accuracy up to so many points are called none."
+    )
+    gain: float | None = Field(
+        default=None, gt=0, le=100, description="Gain to plan for, points of accuracy; if not said, the published one."
+    )
+    seed_sd: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="Standard deviation over seeds of the difference to the plain network, points; if not said, that "
+        "of earlier runs here, or of the study that comes along.",
+    )

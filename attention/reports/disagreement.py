@@ -17,56 +17,6 @@ RANKS: dict[Rank, str] = {
 }
 
 
-class DisagreementRequest(Request["DisagreementReport"]):
-    """On which images do these networks disagree, or change their answer when their attention is taken away?"""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"variants": ["none", "se", "eca"], "images": {"data": "flowers", "limit": 1000}, "limit": 24}]
-        }
-    }
-    analysis: ClassVar = "disagreement"
-    slow: ClassVar = True
-
-    images: Pictures = Field(description="The images they are tried on: of a data set, or photos by id.")
-    variants: tuple[Variant, ...] = Field(
-        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
-        min_length=1,
-        max_length=8,
-        description="Networks that tell the same classes apart, as objects or short names.",
-    )
-    removal: AblationKind | None = Field(
-        default="mean",
-        description="What replaces all gates of each network to take its attention away; null to leave that out.",
-    )
-    calibration: Pictures | None = Field(
-        default=None,
-        description="Images whose gates kinds 'mean' and 'other_image' put in. If not said: those of the same data set "
-        "to train on, or the sample photos where the question is about photos.",
-    )
-    value: float = Field(default=0.5, allow_inf_nan=False, description="The value of kind 'constant'.")
-    seed: int = Field(
-        default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'."
-    )
-    rank_by: Rank = Field(default="any", description="Which differences make the list, and its order.")
-    limit: int = Field(default=48, ge=1, le=500, description="Most images in the list.")
-    thumbnail: int = Field(
-        default=96, ge=0, le=256, description="Longest side of the thumbnails, pixels; 0 for none. Never enlarged."
-    )
-
-    @model_validator(mode="after")
-    def _compares(self) -> Self:
-        if len(set(self.variants)) < len(self.variants):
-            raise ValueError("A network is named twice; it would agree with itself.")
-        if len(self.variants) == 1 and self.removal is None:
-            raise ValueError("One network has nothing to disagree with: name another, or one with attention to remove.")
-        if self.rank_by == "networks" and len(self.variants) < 2:
-            raise ValueError("rank_by 'networks' needs at least two networks.")
-        if self.rank_by == "removal" and self.removal is None:
-            raise ValueError("rank_by 'removal' needs a kind of removal, and a network with attention.")
-        return self
-
-
 class AskedNetwork(Plain):
     """A network as it is, or without its attention."""
 
@@ -179,4 +129,49 @@ def _called(score: ClassScore) -> str | int:
     return score.index if score.label is None else score.label
 
 
-DisagreementRequest.report = DisagreementReport
+class DisagreementRequest(Request[DisagreementReport]):
+    """On which images do these networks disagree, or change their answer when their attention is taken away?"""
+
+    examples: ClassVar = (
+        {"variants": ["none", "se", "eca"], "images": {"data": "flowers", "limit": 1000}, "limit": 24},
+    )
+    analysis: ClassVar = "disagreement"
+    slow: ClassVar = True
+
+    images: Pictures = Field(description="The images they are tried on: of a data set, or photos by id.")
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
+        min_length=1,
+        max_length=8,
+        description="Networks that tell the same classes apart, as objects or short names.",
+    )
+    removal: AblationKind | None = Field(
+        default="mean",
+        description="What replaces all gates of each network to take its attention away; null to leave that out.",
+    )
+    calibration: Pictures | None = Field(
+        default=None,
+        description="Images whose gates kinds 'mean' and 'other_image' put in. If not said: those of the same data set "
+        "to train on, or the sample photos where the question is about photos.",
+    )
+    value: float = Field(default=0.5, allow_inf_nan=False, description="The value of kind 'constant'.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'."
+    )
+    rank_by: Rank = Field(default="any", description="Which differences make the list, and its order.")
+    limit: int = Field(default=48, ge=1, le=500, description="Most images in the list.")
+    thumbnail: int = Field(
+        default=96, ge=0, le=256, description="Longest side of the thumbnails, pixels; 0 for none. Never enlarged."
+    )
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError("A network is named twice; it would agree with itself.")
+        if len(self.variants) == 1 and self.removal is None:
+            raise ValueError("One network has nothing to disagree with: name another, or one with attention to remove.")
+        if self.rank_by == "networks" and len(self.variants) < 2:
+            raise ValueError("rank_by 'networks' needs at least two networks.")
+        if self.rank_by == "removal" and self.removal is None:
+            raise ValueError("rank_by 'removal' needs a kind of removal, and a network with attention.")
+        return self

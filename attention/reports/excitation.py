@@ -9,40 +9,6 @@ from attention.reports.writing.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
 
-class ExcitationRequest(Request["ExcitationReport"]):
-    """Which channels does attention excite for which classes, early and late in the network?
-
-    For more than a few hundred images ask it as a job (POST /v1/jobs): its curves can be read while they settle.
-    """
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [
-                {"variant": "eca", "pictures": ["<id from POST /v1/images>"], "channels": 50},
-                {"variant": "se", "pictures": {"data": "flowers", "classes": ["rose", "tulip"], "limit": 100}},
-            ]
-        }
-    }
-    analysis: ClassVar = "excitation"
-
-    variant: Variant = Field(default=Variant.parse("se"), description="The network, as an object or short name.")
-    pictures: Pictures = Field(
-        description="Images of a data set by class (50 a class in the SE paper), or photos, each a class of its own."
-    )
-    gates: tuple[str, ...] | None = Field(
-        default=None,
-        max_length=200,
-        description="Gate paths, or a prefix of them such as 'layer3'; null is the last block of every stage.",
-    )
-    channels: int = Field(default=50, ge=2, le=4096, description="Channels to give curves for, of each gate.")
-    seed: int | None = Field(
-        default=None,
-        ge=0,
-        lt=2**31,
-        description="Null takes channels evenly spaced from first to last; a number draws them, each as likely.",
-    )
-
-
 class ClassCurve(Plain):
     """One class in the picture of one gate."""
 
@@ -95,4 +61,31 @@ class ExcitationReport(Report):
     caveats: tuple[str, ...] = Field(description="What to know before reading it, and what could not be shown and why.")
 
 
-ExcitationRequest.report = ExcitationReport
+class ExcitationRequest(Request[ExcitationReport]):
+    """Which channels does attention excite for which classes, early and late in the network?
+
+    For more than a few hundred images ask it as a job (POST /v1/jobs): its curves can be read while they settle.
+    """
+
+    examples: ClassVar = (
+        {"variant": "eca", "pictures": ["<id from POST /v1/images>"], "channels": 50},
+        {"variant": "se", "pictures": {"data": "flowers", "classes": ["rose", "tulip"], "limit": 100}},
+    )
+    analysis: ClassVar = "excitation"
+
+    variant: Variant = Field(default=Variant.parse("se"), description="The network, as an object or short name.")
+    pictures: Pictures = Field(
+        description="Images of a data set by class (50 a class in the SE paper), or photos, each a class of its own."
+    )
+    gates: tuple[str, ...] | None = Field(
+        default=None,
+        max_length=200,
+        description="Gate paths, or a prefix of them such as 'layer3'; null is the last block of every stage.",
+    )
+    channels: int = Field(default=50, ge=2, le=4096, description="Channels to give curves for, of each gate.")
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**31,
+        description="Null takes channels evenly spaced from first to last; a number draws them, each as likely.",
+    )

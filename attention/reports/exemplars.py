@@ -9,33 +9,6 @@ from attention.reports.writing.tables import Report, Table, filled, named
 from attention.spec import Pictures, Plain, Request, Variant
 
 
-class ExemplarsRequest(Request["ExemplarsReport"]):
-    """Which images of a data set open each channel of a gate most, and which close it most?
-
-    The images are read once for all gates. For more than a few hundred ask it as a job (POST /v1/jobs).
-    """
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"variant": "eca", "pictures": {"data": "flowers", "limit": 200}, "gates": ["layer4"]}]
-        }
-    }
-    analysis: ClassVar = "exemplars"
-
-    variant: Variant = Field(default=Variant.parse("se"), description="The network, as an object or short name.")
-    pictures: Pictures = Field(description="The images that are compared: of a data set, or photos by id.")
-    gates: tuple[str, ...] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=200,
-        description="Gate paths, or a prefix of them such as 'layer3'; null is every gate.",
-    )
-    count: int = Field(default=4, ge=1, le=16, description="Images of either end of each channel.")
-    thumbnail: int = Field(
-        default=64, ge=0, le=256, description="Longest side of the thumbnails, pixels; 0 for none. Never enlarged."
-    )
-
-
 class Exemplar(Plain):
     """One image at one end of a channel."""
 
@@ -91,4 +64,24 @@ class ExemplarsReport(Report):
         return filled(Table(name="exemplars", caption=caption, columns=columns, rows=tuple(rows)))
 
 
-ExemplarsRequest.report = ExemplarsReport
+class ExemplarsRequest(Request[ExemplarsReport]):
+    """Which images of a data set open each channel of a gate most, and which close it most?
+
+    The images are read once for all gates. For more than a few hundred ask it as a job (POST /v1/jobs).
+    """
+
+    examples: ClassVar = ({"variant": "eca", "pictures": {"data": "flowers", "limit": 200}, "gates": ["layer4"]},)
+    analysis: ClassVar = "exemplars"
+
+    variant: Variant = Field(default=Variant.parse("se"), description="The network, as an object or short name.")
+    pictures: Pictures = Field(description="The images that are compared: of a data set, or photos by id.")
+    gates: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Gate paths, or a prefix of them such as 'layer3'; null is every gate.",
+    )
+    count: int = Field(default=4, ge=1, le=16, description="Images of either end of each channel.")
+    thumbnail: int = Field(
+        default=64, ge=0, le=256, description="Longest side of the thumbnails, pixels; 0 for none. Never enlarged."
+    )

@@ -49,26 +49,6 @@ class ExportCard(Plain):
         return max(check.largest_difference for check in self.checks)
 
 
-class ExportRequest(Request["ExportReport"]):
-    """Write a network as ONNX, a program of torch.export or safetensors with a card, and check it against torch."""
-
-    model_config = {"json_schema_extra": {"examples": [{"variant": "resnet20/eca?weights=shipped", "format": "onnx"}]}}
-    analysis: ClassVar = "export"
-    slow: ClassVar = True
-
-    variant: Variant = Field(description="The network, with its weights.")
-    format: Format = Field(default="onnx", description="What is written.")
-    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
-    licence: str | None = Field(
-        default=None, pattern=r"^[\w.-]{1,60}$", description="Licence of the weights, as the hub spells it."
-    )
-
-    @property
-    def largest_pass(self) -> Pass:
-        """The checks run three images at most."""
-        return Pass(self.input_size, 3)
-
-
 class ExportedFile(Plain):
     """The file that a job wrote; GET /v1/jobs/{id}/file gives it until the job is deleted."""
 
@@ -92,4 +72,21 @@ class ExportReport(Report):
         return (table_of("checks", checks, caption, file=self.file.name),)
 
 
-ExportRequest.report = ExportReport
+class ExportRequest(Request[ExportReport]):
+    """Write a network as ONNX, a program of torch.export or safetensors with a card, and check it against torch."""
+
+    examples: ClassVar = ({"variant": "resnet20/eca?weights=shipped", "format": "onnx"},)
+    analysis: ClassVar = "export"
+    slow: ClassVar = True
+
+    variant: Variant = Field(description="The network, with its weights.")
+    format: Format = Field(default="onnx", description="What is written.")
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
+    licence: str | None = Field(
+        default=None, pattern=r"^[\w.-]{1,60}$", description="Licence of the weights, as the hub spells it."
+    )
+
+    @property
+    def largest_pass(self) -> Pass:
+        """The checks run three images at most."""
+        return Pass(self.input_size, 3)

@@ -8,21 +8,6 @@ from attention.reports.writing.tables import Report
 from attention.spec import Plain, Request
 
 
-class FetchRequest(Request["FetchReport"]):
-    """Bring published networks of ImageNet from the hub; what is here already is not fetched again."""
-
-    model_config = {"json_schema_extra": {"examples": [{"name": "quartet"}]}}
-
-    analysis: ClassVar = "weights/fetch"
-    slow: ClassVar = True
-
-    name: str = Field(
-        min_length=1,
-        max_length=200,
-        description="A group of networks such as quartet, or one such as seresnet50.a1_in1k; the catalogue lists them.",
-    )
-
-
 class FetchedNetwork(Plain):
     """A published network that is here now."""
 
@@ -43,4 +28,16 @@ class FetchReport(Report):
     complete: bool = Field(default=True, description="Whether all that were asked for are here.")
 
 
-FetchRequest.report = FetchReport
+class FetchRequest(Request[FetchReport]):
+    """Bring published networks of ImageNet from the hub; what is here already is not fetched again."""
+
+    examples: ClassVar = ({"name": "quartet"},)
+
+    analysis: ClassVar = "weights/fetch"
+    slow: ClassVar = True
+
+    name: str = Field(
+        min_length=1,
+        max_length=200,
+        description="A group of networks such as quartet, or one such as seresnet50.a1_in1k; the catalogue lists them.",
+    )

@@ -21,48 +21,6 @@ LEAST_ROUNDS = 6
 """Fewer have no interval of 95 % for their median."""
 
 
-class FoldRequest(Request["FoldReport"]):
-    """Can this network do without its attention: what becomes of it with mean gates worked into its normalisations?"""
-
-    model_config = {
-        "json_schema_extra": {"examples": [{"variant": "se", "images": {"data": "flowers", "limit": 2000}}]}
-    }
-    analysis: ClassVar = "fold"
-    slow: ClassVar = True
-
-    variant: Variant = Field(description="The network, as an object or a short name; it must have attention.")
-    images: Pictures = Field(description="The images it is tried on: of a data set, or photos by id.")
-    calibration: Pictures | None = Field(
-        default=None,
-        description="Images over which the gates' means are taken. If not said: those of the same data set to train "
-        "on, or the sample photos where the question is about photos.",
-    )
-    rounds: int = Field(
-        default=30,
-        ge=0,
-        le=1000,
-        description="Timed rounds, in each of which every network runs once; 0 for no timing.",
-    )
-    batch: int = Field(default=1, ge=1, le=256, description="Images of a timed forward pass.")
-    tolerance: float = Field(
-        default=0.03,
-        gt=0,
-        le=0.5,
-        description="By what share two timings of the trained network may differ; beyond it no time is given.",
-    )
-
-    @property
-    def largest_pass(self) -> Pass:
-        """Timed passes may have a larger batch than the service's own."""
-        return Pass(images=self.batch) if self.rounds and self.batch > 1 else Pass()
-
-    @model_validator(mode="after")
-    def _has_an_interval(self) -> Self:
-        if 0 < self.rounds < LEAST_ROUNDS:
-            raise ValueError(f"rounds is {self.rounds}; at least {LEAST_ROUNDS} make an interval, and 0 is no timing.")
-        return self
-
-
 class FoldedGate(Plain):
     """A gate that was folded, and what was left out with it."""
 
@@ -163,4 +121,41 @@ class FoldReport(Report):
         return filled(arms, table_of("gates", self.gates))
 
 
-FoldRequest.report = FoldReport
+class FoldRequest(Request[FoldReport]):
+    """Can this network do without its attention: what becomes of it with mean gates worked into its normalisations?"""
+
+    examples: ClassVar = ({"variant": "se", "images": {"data": "flowers", "limit": 2000}},)
+    analysis: ClassVar = "fold"
+    slow: ClassVar = True
+
+    variant: Variant = Field(description="The network, as an object or a short name; it must have attention.")
+    images: Pictures = Field(description="The images it is tried on: of a data set, or photos by id.")
+    calibration: Pictures | None = Field(
+        default=None,
+        description="Images over which the gates' means are taken. If not said: those of the same data set to train "
+        "on, or the sample photos where the question is about photos.",
+    )
+    rounds: int = Field(
+        default=30,
+        ge=0,
+        le=1000,
+        description="Timed rounds, in each of which every network runs once; 0 for no timing.",
+    )
+    batch: int = Field(default=1, ge=1, le=256, description="Images of a timed forward pass.")
+    tolerance: float = Field(
+        default=0.03,
+        gt=0,
+        le=0.5,
+        description="By what share two timings of the trained network may differ; beyond it no time is given.",
+    )
+
+    @property
+    def largest_pass(self) -> Pass:
+        """Timed passes may have a larger batch than the service's own."""
+        return Pass(images=self.batch) if self.rounds and self.batch > 1 else Pass()
+
+    @model_validator(mode="after")
+    def _has_an_interval(self) -> Self:
+        if 0 < self.rounds < LEAST_ROUNDS:
+            raise ValueError(f"rounds is {self.rounds}; at least {LEAST_ROUNDS} make an interval, and 0 is no timing.")
+        return self

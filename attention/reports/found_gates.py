@@ -10,23 +10,6 @@ from attention.spec import GateKind, Plain, Request, Variant
 PathPattern = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class GatesRequest(Request["GatesReport"]):
-    """Where are the gates of this network, of which kind is each, and what is unclear?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"variant": "resnet50/cbam"}]}}
-    analysis: ClassVar = "gates"
-
-    variant: Variant = Field(
-        description="The network, as an object or a short name; it need not have attention of ours."
-    )
-    gates: dict[PathPattern, GateKind] = Field(
-        default={},
-        max_length=64,
-        description="Submodules, by path or pattern (`*` within a part of a path, `**` across), whose outputs are "
-        "gates of this kind, whatever else is found: what to do where a gate is missing or unclear.",
-    )
-
-
 class FoundGate(Plain):
     """A gate that the pass met."""
 
@@ -70,4 +53,18 @@ class GatesReport(Report):
         )
 
 
-GatesRequest.report = GatesReport
+class GatesRequest(Request[GatesReport]):
+    """Where are the gates of this network, of which kind is each, and what is unclear?"""
+
+    examples: ClassVar = ({"variant": "resnet50/cbam"},)
+    analysis: ClassVar = "gates"
+
+    variant: Variant = Field(
+        description="The network, as an object or a short name; it need not have attention of ours."
+    )
+    gates: dict[PathPattern, GateKind] = Field(
+        default={},
+        max_length=64,
+        description="Submodules, by path or pattern (`*` within a part of a path, `**` across), whose outputs are "
+        "gates of this kind, whatever else is found: what to do where a gate is missing or unclear.",
+    )

@@ -8,18 +8,6 @@ from attention.reports.writing.tables import Report
 from attention.spec import GateKind, Options, Plain, Request
 
 
-class InfluenceRequest(Request["InfluenceReport"]):
-    """Which channels and which places does each gate of a module depend on?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"module": "coord"}]}}
-    analysis: ClassVar = "influence"
-
-    module: str = Field(default="eca", max_length=200, description="Name of the module.")
-    options: Options = Field(default={}, description="Its options, where they differ from the defaults.")
-    channels: int = Field(default=64, ge=8, le=128, description="Channels of the map.")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the weights and of the maps.")
-
-
 class GateInfluence(Plain):
     """What one gate of a module depends on: its entries in the middle of the map, one for each channel it has."""
 
@@ -47,4 +35,13 @@ class InfluenceReport(Report):
     conditions: str = Field(description="How it was computed.")
 
 
-InfluenceRequest.report = InfluenceReport
+class InfluenceRequest(Request[InfluenceReport]):
+    """Which channels and which places does each gate of a module depend on?"""
+
+    examples: ClassVar = ({"module": "coord"},)
+    analysis: ClassVar = "influence"
+
+    module: str = Field(default="eca", max_length=200, description="Name of the module.")
+    options: Options = Field(default={}, description="Its options, where they differ from the defaults.")
+    channels: int = Field(default=64, ge=8, le=128, description="Channels of the map.")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the weights and of the maps.")

@@ -27,77 +27,6 @@ class ResultFile(Plain):
     text: str = Field(description="What is in it.")
 
 
-class JudgeRequest(Request["JudgeReport"]):
-    """What may be said of these scores: is any arm really better than the baseline?"""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [
-                {
-                    "differences": {"eca": [0.62, 0.48, 0.71, 0.55, 0.39, 0.66]},
-                    "margin": 0.3,
-                    "first_look": 6,
-                    "test_images": 10000,
-                }
-            ]
-        }
-    }
-    analysis: ClassVar = "judge"
-    largest_body: ClassVar = 2 * MOST_BYTES  # JSON writes a line's end as two letters
-
-    files: tuple[ResultFile, ...] = Field(
-        default=(),
-        max_length=1000,
-        description="Tables with the columns arm, seed, score (and right, status, recall:CLASS), or exports of "
-        "TensorBoard (scalar CSV, a file a run), Weights & Biases (wide CSV) or MLflow (runs.csv).",
-    )
-    differences: dict[Name, Annotated[tuple[Finite, ...], Field(max_length=10_000)]] = Field(
-        default={},
-        max_length=64,
-        description="Instead of files: arm -> its score minus the baseline's on the same seed, in order of seeds.",
-    )
-    baseline: str | None = Field(
-        default=None, max_length=200, description="The arm the others are compared with; None: first of the files."
-    )
-    margin: Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)] | None = Field(
-        default=None,
-        description="Differences up to this matter to nobody, in the unit; null: no difference is never said.",
-    )
-    unit: str = Field(default="points", min_length=1, max_length=20, description="What scores are counted in.")
-    lower_is_better: bool = Field(default=False, description="Whether a lower score is a better one, as of a loss.")
-    test_images: int | None = Field(default=None, ge=1, description="Test images that each score is of.")
-    majority: float | None = Field(
-        default=None, gt=0, le=1, description="Share of the most frequent class among the test images."
-    )
-    first_look: int | None = Field(
-        default=None, ge=6, le=10_000, description="Seeds at which the first verdict was planned; None: all there are."
-    )
-    looks: Literal[1, 2, 3] = Field(default=3, description="How often verdicts may be given; 1: no seeds are added.")
-    paired: bool = Field(default=True, description="Whether runs of one seed belong together; false: they do not.")
-    score: str | None = Field(
-        default=None,
-        max_length=200,
-        description="Which column, or metric of an export, is the score; None: the only one.",
-    )
-    step: int | None = Field(default=None, ge=0, description="The step to take of each run; None: the last one.")
-    pattern: str | None = Field(
-        default=None, max_length=200, description="How an export's runs are called, such as {arm}-s{seed}."
-    )
-    arm_column: str | None = Field(default=None, max_length=200, description="Column that names the arm.")
-    seed_column: str | None = Field(default=None, max_length=200, description="Column that holds the seed.")
-
-    @model_validator(mode="after")
-    def _has_one_source(self) -> Self:
-        if bool(self.files) == bool(self.differences):
-            raise ValueError("Send either files or differences.")
-        for word in ("{arm}", "{seed}"):
-            if self.pattern is not None and self.pattern.count(word) != 1:
-                raise ValueError(
-                    f"A pattern holds {{arm}} and {{seed}} once each, such as {{arm}}-s{{seed}}, not {self.pattern!r}."
-                )
-        return self
-
-
 class JudgedArm(Plain):
     """One arm: its scores, its differences to the baseline, and the verdict."""
 
@@ -167,4 +96,68 @@ class JudgeReport(Report):
         return definition(verdicts, self.unit, pairs="paired" if self.paired else "unpaired")
 
 
-JudgeRequest.report = JudgeReport
+class JudgeRequest(Request[JudgeReport]):
+    """What may be said of these scores: is any arm really better than the baseline?"""
+
+    examples: ClassVar = (
+        {
+            "differences": {"eca": [0.62, 0.48, 0.71, 0.55, 0.39, 0.66]},
+            "margin": 0.3,
+            "first_look": 6,
+            "test_images": 10000,
+        },
+    )
+    analysis: ClassVar = "judge"
+    largest_body: ClassVar = 2 * MOST_BYTES  # JSON writes a line's end as two letters
+
+    files: tuple[ResultFile, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Tables with the columns arm, seed, score (and right, status, recall:CLASS), or exports of "
+        "TensorBoard (scalar CSV, a file a run), Weights & Biases (wide CSV) or MLflow (runs.csv).",
+    )
+    differences: dict[Name, Annotated[tuple[Finite, ...], Field(max_length=10_000)]] = Field(
+        default={},
+        max_length=64,
+        description="Instead of files: arm -> its score minus the baseline's on the same seed, in order of seeds.",
+    )
+    baseline: str | None = Field(
+        default=None, max_length=200, description="The arm the others are compared with; None: first of the files."
+    )
+    margin: Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="Differences up to this matter to nobody, in the unit; null: no difference is never said.",
+    )
+    unit: str = Field(default="points", min_length=1, max_length=20, description="What scores are counted in.")
+    lower_is_better: bool = Field(default=False, description="Whether a lower score is a better one, as of a loss.")
+    test_images: int | None = Field(default=None, ge=1, description="Test images that each score is of.")
+    majority: float | None = Field(
+        default=None, gt=0, le=1, description="Share of the most frequent class among the test images."
+    )
+    first_look: int | None = Field(
+        default=None, ge=6, le=10_000, description="Seeds at which the first verdict was planned; None: all there are."
+    )
+    looks: Literal[1, 2, 3] = Field(default=3, description="How often verdicts may be given; 1: no seeds are added.")
+    paired: bool = Field(default=True, description="Whether runs of one seed belong together; false: they do not.")
+    score: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Which column, or metric of an export, is the score; None: the only one.",
+    )
+    step: int | None = Field(default=None, ge=0, description="The step to take of each run; None: the last one.")
+    pattern: str | None = Field(
+        default=None, max_length=200, description="How an export's runs are called, such as {arm}-s{seed}."
+    )
+    arm_column: str | None = Field(default=None, max_length=200, description="Column that names the arm.")
+    seed_column: str | None = Field(default=None, max_length=200, description="Column that holds the seed.")
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if bool(self.files) == bool(self.differences):
+            raise ValueError("Send either files or differences.")
+        for word in ("{arm}", "{seed}"):
+            if self.pattern is not None and self.pattern.count(word) != 1:
+                raise ValueError(
+                    f"A pattern holds {{arm}} and {{seed}} once each, such as {{arm}}-s{{seed}}, not {self.pattern!r}."
+                )
+        return self

@@ -37,55 +37,6 @@ COLUMNS = (
 """Of the table that a report gives as CSV."""
 
 
-class LatencyRequest(Request["LatencyReport"]):
-    """How long does a forward pass take on this machine, beside the plain network's?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet20/se", "resnet20/eca"], "rounds": 20}]}}
-    analysis: ClassVar = "latency"
-    slow: ClassVar = True
-
-    variants: tuple[Variant, ...] = Field(
-        default=(Variant.parse("resnet20/se"), Variant.parse("resnet20/eca")),
-        min_length=1,
-        max_length=12,
-        description="Networks to time; weights do not matter, so they are left out.",
-    )
-    baseline: Variant | None = Field(
-        default=None, description="What they are compared with; None is the plain twin of the first."
-    )
-    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
-    batch: int = Field(default=1, ge=1, le=1024, description="Images a forward pass.")
-    device: str | None = Field(
-        default=None,
-        pattern=r"^(cpu|cuda(:\d+)?|mps)$",
-        description="Where they are timed: a torch device; None is where the service runs networks.",
-    )
-    dtype: DType = Field(default="float32", description="Number format of weights and activations.")
-    mode: Mode = Field(default="eager", description="How the networks are run.")
-    threads: int = Field(default=1, ge=1, le=256, description="CPU threads of a forward pass.")
-    warm_up: int = Field(default=3, ge=1, le=100, description="Rounds that are run before any is timed.")
-    rounds: int = Field(
-        default=30, ge=6, le=2000, description="Timed rounds; in each every network runs once, in a new order."
-    )
-    tolerance: float = Field(
-        default=0.02,
-        gt=0,
-        le=0.5,
-        description="By what share two timings of the baseline may differ; beyond it no number is given.",
-    )
-
-    @property
-    def largest_pass(self) -> Pass:
-        """Every pass has the same size and batch."""
-        return Pass(self.input_size, self.batch)
-
-    @model_validator(mode="after")
-    def _names_each_once(self) -> "LatencyRequest":
-        if len(set(self.variants)) < len(self.variants):
-            raise ValueError("A network is named twice; every one is timed once a round.")
-        return self
-
-
 class Timing(Plain):
     """How long one network takes."""
 
@@ -208,4 +159,50 @@ class LatencyReport(Report):
         )
 
 
-LatencyRequest.report = LatencyReport
+class LatencyRequest(Request[LatencyReport]):
+    """How long does a forward pass take on this machine, beside the plain network's?"""
+
+    examples: ClassVar = ({"variants": ["resnet20/se", "resnet20/eca"], "rounds": 20},)
+    analysis: ClassVar = "latency"
+    slow: ClassVar = True
+
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("resnet20/se"), Variant.parse("resnet20/eca")),
+        min_length=1,
+        max_length=12,
+        description="Networks to time; weights do not matter, so they are left out.",
+    )
+    baseline: Variant | None = Field(
+        default=None, description="What they are compared with; None is the plain twin of the first."
+    )
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
+    batch: int = Field(default=1, ge=1, le=1024, description="Images a forward pass.")
+    device: str | None = Field(
+        default=None,
+        pattern=r"^(cpu|cuda(:\d+)?|mps)$",
+        description="Where they are timed: a torch device; None is where the service runs networks.",
+    )
+    dtype: DType = Field(default="float32", description="Number format of weights and activations.")
+    mode: Mode = Field(default="eager", description="How the networks are run.")
+    threads: int = Field(default=1, ge=1, le=256, description="CPU threads of a forward pass.")
+    warm_up: int = Field(default=3, ge=1, le=100, description="Rounds that are run before any is timed.")
+    rounds: int = Field(
+        default=30, ge=6, le=2000, description="Timed rounds; in each every network runs once, in a new order."
+    )
+    tolerance: float = Field(
+        default=0.02,
+        gt=0,
+        le=0.5,
+        description="By what share two timings of the baseline may differ; beyond it no number is given.",
+    )
+
+    @property
+    def largest_pass(self) -> Pass:
+        """Every pass has the same size and batch."""
+        return Pass(self.input_size, self.batch)
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> "LatencyRequest":
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError("A network is named twice; every one is timed once a round.")
+        return self

@@ -12,28 +12,6 @@ SIDE = 64
 """Height and width of a map at most; larger ones are averaged down."""
 
 
-class MapsRequest(PhotoInput, Request["MapsReport"]):
-    """What arrives at a gate on this photo, channel by channel, and how is each channel weighed?"""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"image": "<id from POST /v1/images>", "variant": "eca", "gate": "layer1.0.standard.0.gate"}]
-        }
-    }
-    analysis: ClassVar = "maps"
-
-    image: Annotated[str, Field(max_length=200)] = Field(description="Id of a photo.")
-    variant: Variant = Field(description="The network.")
-    gate: Annotated[str, Field(max_length=300)] = Field(description="Path of the gate, as compare names it.")
-    channels: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
-        default=None, max_length=256, description="Channels to show; null is the eight most open and most closed ones."
-    )
-    place: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None = Field(
-        default=None,
-        description="Row and column of a place of the map: for a gate between places, whom that place listens to.",
-    )
-
-
 class ChannelMap(Plain):
     """One channel of the map that arrives at a gate."""
 
@@ -69,4 +47,19 @@ class MapsReport(Report):
     listening: Listening | None = Field(default=None, description="Whom the asked place listens to, for a matrix gate.")
 
 
-MapsRequest.report = MapsReport
+class MapsRequest(PhotoInput, Request[MapsReport]):
+    """What arrives at a gate on this photo, channel by channel, and how is each channel weighed?"""
+
+    examples: ClassVar = ({"image": "<id from POST /v1/images>", "variant": "eca", "gate": "layer1.0.standard.0.gate"},)
+    analysis: ClassVar = "maps"
+
+    image: Annotated[str, Field(max_length=200)] = Field(description="Id of a photo.")
+    variant: Variant = Field(description="The network.")
+    gate: Annotated[str, Field(max_length=300)] = Field(description="Path of the gate, as compare names it.")
+    channels: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+        default=None, max_length=256, description="Channels to show; null is the eight most open and most closed ones."
+    )
+    place: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None = Field(
+        default=None,
+        description="Row and column of a place of the map: for a gate between places, whom that place listens to.",
+    )

@@ -8,24 +8,6 @@ from attention.reports.writing.tables import Report
 from attention.spec import Plain, Request, Variant
 
 
-class MatchRequest(Request["MatchReport"]):
-    """How wide must the plain network be to cost as much as one with attention?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet50/se", "resnet50/cbam"], "by": "macs"}]}}
-    analysis: ClassVar = "match"
-    counts_only: ClassVar = True
-
-    variants: tuple[Variant, ...] = Field(
-        default=(Variant.parse("resnet50/se"), Variant.parse("resnet50/cbam")),
-        min_length=1,
-        max_length=32,
-        description="Networks with attention, as objects or short names.",
-    )
-    by: Literal["parameters", "macs"] = Field(
-        default="parameters", description="What the plain network is to have as much of."
-    )
-
-
 class Size(Plain):
     """How large a network is, for one image at its own input size."""
 
@@ -53,4 +35,19 @@ class MatchReport(Report):
     matches: tuple[Match, ...] = Field(description="One for each variant, in the order asked for.")
 
 
-MatchRequest.report = MatchReport
+class MatchRequest(Request[MatchReport]):
+    """How wide must the plain network be to cost as much as one with attention?"""
+
+    examples: ClassVar = ({"variants": ["resnet50/se", "resnet50/cbam"], "by": "macs"},)
+    analysis: ClassVar = "match"
+    counts_only: ClassVar = True
+
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("resnet50/se"), Variant.parse("resnet50/cbam")),
+        min_length=1,
+        max_length=32,
+        description="Networks with attention, as objects or short names.",
+    )
+    by: Literal["parameters", "macs"] = Field(
+        default="parameters", description="What the plain network is to have as much of."
+    )

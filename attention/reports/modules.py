@@ -38,17 +38,6 @@ class Traits(Plain):
 # ---------------------------------------------------------------- kernel
 
 
-class KernelRequest(Request["KernelReport"]):
-    """How many neighbouring channels does ECA's filter span?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"gamma": 2, "b": 1}]}}
-    analysis: ClassVar = "kernel"
-    counts_only: ClassVar = True
-
-    gamma: float = Field(default=2, ge=0.01, le=100, description="Divisor in the formula.")
-    b: float = Field(default=1, ge=-100, le=100, description="Offset in the formula.")
-
-
 class KernelStep(Plain):
     """Widths that share one kernel size."""
 
@@ -85,29 +74,18 @@ class KernelReport(Report):
     source: str = Field(description="Where the released sizes come from.")
 
 
-KernelRequest.report = KernelReport
+class KernelRequest(Request[KernelReport]):
+    """How many neighbouring channels does ECA's filter span?"""
+
+    examples: ClassVar = ({"gamma": 2, "b": 1},)
+    analysis: ClassVar = "kernel"
+    counts_only: ClassVar = True
+
+    gamma: float = Field(default=2, ge=0.01, le=100, description="Divisor in the formula.")
+    b: float = Field(default=1, ge=-100, le=100, description="Offset in the formula.")
+
 
 # ---------------------------------------------------------------- interaction
-
-
-class InteractionRequest(Request["InteractionReport"]):
-    """Which channels does each channel's gate listen to?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"modules": ["eca", "se"], "channels": 64, "reduction": 16}]}}
-    analysis: ClassVar = "interaction"
-
-    modules: tuple[str, ...] = Field(
-        default=("eca", "se"),
-        min_length=1,
-        max_length=8,
-        description="Modules with one gate a channel that see nothing but channel means.",
-    )
-    channels: int = Field(default=64, ge=2, le=128, description="Channels of the map.")
-    reduction: int = Field(default=16, ge=1, le=1024, description="For modules that have this option.")
-    kernel_size: int | None = Field(
-        default=None, ge=1, le=63, description="For modules that have this option; null is ECA's formula."
-    )
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the weights and of the pooled features.")
 
 
 class Interaction(Plain):
@@ -133,28 +111,27 @@ class InteractionReport(Report):
     conditions: str = Field(description="How it was computed.")
 
 
-InteractionRequest.report = InteractionReport
+class InteractionRequest(Request[InteractionReport]):
+    """Which channels does each channel's gate listen to?"""
 
-# ---------------------------------------------------------------- places
+    examples: ClassVar = ({"modules": ["eca", "se"], "channels": 64, "reduction": 16},)
+    analysis: ClassVar = "interaction"
 
-
-class PlacesRequest(Request["PlacesReport"]):
-    """Where in a network can attention sit, and where does it in these variants?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"variants": ["resnet50/eca", "resnet50/eca@tail"]}]}}
-    analysis: ClassVar = "places"
-    counts_only: ClassVar = True
-
-    variants: tuple[Variant, ...] = Field(
-        default=(
-            Variant.parse("resnet50/eca"),
-            Variant.parse("resnet50/eca@tail"),
-            Variant.parse("fpn_resnet50/eca@branch"),
-        ),
+    modules: tuple[str, ...] = Field(
+        default=("eca", "se"),
         min_length=1,
         max_length=8,
-        description="Networks, as objects or short names.",
+        description="Modules with one gate a channel that see nothing but channel means.",
     )
+    channels: int = Field(default=64, ge=2, le=128, description="Channels of the map.")
+    reduction: int = Field(default=16, ge=1, le=1024, description="For modules that have this option.")
+    kernel_size: int | None = Field(
+        default=None, ge=1, le=63, description="For modules that have this option; null is ECA's formula."
+    )
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the weights and of the pooled features.")
+
+
+# ---------------------------------------------------------------- places
 
 
 class Place(Plain):
@@ -185,20 +162,26 @@ class PlacesReport(Report):
     variants: tuple[Places, ...] = Field(description="The variants in the order asked for.")
 
 
-PlacesRequest.report = PlacesReport
+class PlacesRequest(Request[PlacesReport]):
+    """Where in a network can attention sit, and where does it in these variants?"""
 
-# ---------------------------------------------------------------- published
-
-
-class PublishedRequest(Request["PublishedReport"]):
-    """What was published for these modules, and what do they cost?"""
-
-    analysis: ClassVar = "published"
+    examples: ClassVar = ({"variants": ["resnet50/eca", "resnet50/eca@tail"]},)
+    analysis: ClassVar = "places"
     counts_only: ClassVar = True
 
-    groups: tuple[str, ...] = Field(
-        default=(), max_length=32, description="Keys of the groups to give; none means all of them."
+    variants: tuple[Variant, ...] = Field(
+        default=(
+            Variant.parse("resnet50/eca"),
+            Variant.parse("resnet50/eca@tail"),
+            Variant.parse("fpn_resnet50/eca@branch"),
+        ),
+        min_length=1,
+        max_length=8,
+        description="Networks, as objects or short names.",
     )
+
+
+# ---------------------------------------------------------------- published
 
 
 class PublishedResult(Plain):
@@ -240,25 +223,18 @@ class PublishedReport(Report):
     convention: str = Field(description="What counts as one in the costs.")
 
 
-PublishedRequest.report = PublishedReport
+class PublishedRequest(Request[PublishedReport]):
+    """What was published for these modules, and what do they cost?"""
 
-# ---------------------------------------------------------------- fit
-
-
-class FitRequest(Request["FitReport"]):
-    """What would these modules cost on this backbone, and which of them do not fit?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"backbone": "resnet50", "placement": "published"}]}}
-    analysis: ClassVar = "fit"
+    analysis: ClassVar = "published"
     counts_only: ClassVar = True
 
-    backbone: str = Field(default="resnet50", min_length=1, max_length=200, description="A backbone's name.")
-    backbone_options: Options = Field(default={}, description="Options of the backbone that differ from its defaults.")
-    modules: tuple[str, ...] | None = Field(
-        default=None, max_length=64, description="Names of modules, each with its default options; null is all of them."
+    groups: tuple[str, ...] = Field(
+        default=(), max_length=32, description="Keys of the groups to give; none means all of them."
     )
-    placement: Placement = Field(default=Placement(), description="Which slots each module fills.")
-    input_size: Size | None = Field(default=None, description=INPUT_SIZE)
+
+
+# ---------------------------------------------------------------- fit
 
 
 class Refusal(Plain):
@@ -276,4 +252,17 @@ class FitReport(Report):
     refused: tuple[Refusal, ...] = Field(description="Modules that do not fit this backbone at this place.")
 
 
-FitRequest.report = FitReport
+class FitRequest(Request[FitReport]):
+    """What would these modules cost on this backbone, and which of them do not fit?"""
+
+    examples: ClassVar = ({"backbone": "resnet50", "placement": "published"},)
+    analysis: ClassVar = "fit"
+    counts_only: ClassVar = True
+
+    backbone: str = Field(default="resnet50", min_length=1, max_length=200, description="A backbone's name.")
+    backbone_options: Options = Field(default={}, description="Options of the backbone that differ from its defaults.")
+    modules: tuple[str, ...] | None = Field(
+        default=None, max_length=64, description="Names of modules, each with its default options; null is all of them."
+    )
+    placement: Placement = Field(default=Placement(), description="Which slots each module fills.")
+    input_size: Size | None = Field(default=None, description=INPUT_SIZE)

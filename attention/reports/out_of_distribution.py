@@ -9,41 +9,6 @@ from attention.reports.writing.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
 
-class OutOfDistributionRequest(Request["OutOfDistributionReport"]):
-    """How sure are networks that photos are of any of their classes, beside the images that they were tested on?
-
-    For more than a few hundred images ask it as a job (POST /v1/jobs).
-    """
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"variants": ["eca"], "photos": ["<id from POST /v1/images>"], "own": {"data": "cifar10"}}]
-        }
-    }
-    analysis: ClassVar = "out_of_distribution"
-
-    variants: tuple[Variant, ...] = Field(
-        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
-        min_length=1,
-        max_length=6,
-        description="Networks, as objects or short names.",
-    )
-    photos: Pictures = Field(description="Images that may or may not be of the networks' classes.")
-    own: Pictures = Field(description="Images of the networks' classes that they were not trained on; 20 at least.")
-    level: float = Field(
-        default=0.05,
-        gt=0,
-        lt=0.5,
-        description="A photo below this share of the own images in both scores is probably of none of the classes.",
-    )
-
-    @model_validator(mode="after")
-    def _is_of_a_data_set(self) -> "OutOfDistributionRequest":
-        if self.own.data is None and len(self.own.images) < 20:
-            raise ValueError("Quantiles need 20 own images at least: name a data set, or more photos.")
-        return self
-
-
 class Surety(Plain):
     """One image through one network: two scores, and where among its own images they lie."""
 
@@ -75,4 +40,32 @@ class OutOfDistributionReport(Report):
     caveats: tuple[str, ...] = Field(description="What the numbers do not say.")
 
 
-OutOfDistributionRequest.report = OutOfDistributionReport
+class OutOfDistributionRequest(Request[OutOfDistributionReport]):
+    """How sure are networks that photos are of any of their classes, beside the images that they were tested on?
+
+    For more than a few hundred images ask it as a job (POST /v1/jobs).
+    """
+
+    examples: ClassVar = ({"variants": ["eca"], "photos": ["<id from POST /v1/images>"], "own": {"data": "cifar10"}},)
+    analysis: ClassVar = "out_of_distribution"
+
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
+        min_length=1,
+        max_length=6,
+        description="Networks, as objects or short names.",
+    )
+    photos: Pictures = Field(description="Images that may or may not be of the networks' classes.")
+    own: Pictures = Field(description="Images of the networks' classes that they were not trained on; 20 at least.")
+    level: float = Field(
+        default=0.05,
+        gt=0,
+        lt=0.5,
+        description="A photo below this share of the own images in both scores is probably of none of the classes.",
+    )
+
+    @model_validator(mode="after")
+    def _is_of_a_data_set(self) -> "OutOfDistributionRequest":
+        if self.own.data is None and len(self.own.images) < 20:
+            raise ValueError("Quantiles need 20 own images at least: name a data set, or more photos.")
+        return self

@@ -16,26 +16,6 @@ FAMILIAR = ("se", "eca", "cbam", "coord", "sk", "danet", "gc")
 """Modules that an answer names although its evidence may lack them."""
 
 
-class OverviewRequest(Request["OverviewReport"]):
-    """Does attention pay? What does each module gain on the same network, and what does it cost?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"evidence": "shipped"}, {"evidence": "timm_resnet33ts"}]}}
-    analysis: ClassVar = "overview"
-    counts_only: ClassVar = True
-
-    evidence: Annotated[str, Field(min_length=1, max_length=100)] = Field(
-        default=SHIPPED,
-        description="'shipped', the id of another study that comes along, or the key of a group of published results "
-        "of /v1/published; an answer's `bodies` lists all.",
-    )
-    study: StudyReport | None = Field(
-        default=None, description="The report of a study, which is then the evidence in place of `evidence`."
-    )
-    modules: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
-        default=FAMILIAR, max_length=64, description="Modules that are named with their price where evidence lacks."
-    )
-
-
 class MeasuredTime(Plain):
     """Time of a forward pass by that of the plain network, as a report of latency that comes along has it."""
 
@@ -88,4 +68,21 @@ class OverviewReport(Report):
     )
 
 
-OverviewRequest.report = OverviewReport
+class OverviewRequest(Request[OverviewReport]):
+    """Does attention pay? What does each module gain on the same network, and what does it cost?"""
+
+    examples: ClassVar = ({"evidence": "shipped"}, {"evidence": "timm_resnet33ts"})
+    analysis: ClassVar = "overview"
+    counts_only: ClassVar = True
+
+    evidence: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+        default=SHIPPED,
+        description="'shipped', the id of another study that comes along, or the key of a group of published results "
+        "of /v1/published; an answer's `bodies` lists all.",
+    )
+    study: StudyReport | None = Field(
+        default=None, description="The report of a study, which is then the evidence in place of `evidence`."
+    )
+    modules: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+        default=FAMILIAR, max_length=64, description="Modules that are named with their price where evidence lacks."
+    )

@@ -10,25 +10,6 @@ from attention.spec import GateKind, Plain, Request, Variant
 Order = Literal["blind to it", "carried by the weights", "in its structure"]
 
 
-class PermutationRequest(Request["PermutationReport"]):
-    """Does a module's gate depend on the order in which channels stand?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"modules": ["eca", "se", "se_var1"], "channels": 64}]}}
-    analysis: ClassVar = "permutation"
-
-    modules: tuple[str, ...] = Field(
-        default=("eca", "se", "se_var1"), max_length=64, description="Modules to try by themselves, on noise."
-    )
-    variants: tuple[Variant, ...] = Field(
-        default=(), max_length=4, description="Networks whose modules are tried where they sit, on the photo."
-    )
-    image: str | None = Field(
-        default=None, max_length=200, description="Id of a photo for the networks; null is noise in place of one."
-    )
-    channels: int = Field(default=64, ge=16, le=512, description="Channels of the maps that lone modules are tried on.")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the permutation, of lone weights and of noise.")
-
-
 class PermutedModule(Plain):
     """One module, and what became of its gates when the channels that arrive were permuted."""
 
@@ -60,4 +41,20 @@ class PermutationReport(Report):
     conditions: str = Field(description="What was permuted, and how it was computed.")
 
 
-PermutationRequest.report = PermutationReport
+class PermutationRequest(Request[PermutationReport]):
+    """Does a module's gate depend on the order in which channels stand?"""
+
+    examples: ClassVar = ({"modules": ["eca", "se", "se_var1"], "channels": 64},)
+    analysis: ClassVar = "permutation"
+
+    modules: tuple[str, ...] = Field(
+        default=("eca", "se", "se_var1"), max_length=64, description="Modules to try by themselves, on noise."
+    )
+    variants: tuple[Variant, ...] = Field(
+        default=(), max_length=4, description="Networks whose modules are tried where they sit, on the photo."
+    )
+    image: str | None = Field(
+        default=None, max_length=200, description="Id of a photo for the networks; null is noise in place of one."
+    )
+    channels: int = Field(default=64, ge=16, le=512, description="Channels of the maps that lone modules are tried on.")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the permutation, of lone weights and of noise.")

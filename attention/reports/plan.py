@@ -9,20 +9,6 @@ from attention.reports.writing.tables import Report
 from attention.spec import Request
 
 
-class PlanRequest(Request["Plan"]):
-    """How long would this study take?"""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"study": {"data": "flowers", "variants": ["resnet20/none", "resnet20/eca"]}}]
-        }
-    }
-    analysis: ClassVar = "plan"
-    counts_only: ClassVar = True
-
-    study: StudyRequest = Field(description="The study as it would be asked for.")
-
-
 class Plan(Report):
     """The answer of plan: what there is to do, and about how long it takes."""
 
@@ -36,4 +22,11 @@ class Plan(Report):
     notes: tuple[str, ...] = Field(description="What such a study can and cannot decide.")
 
 
-PlanRequest.report = Plan
+class PlanRequest(Request[Plan]):
+    """How long would this study take?"""
+
+    examples: ClassVar = ({"study": {"data": "flowers", "variants": ["resnet20/none", "resnet20/eca"]}},)
+    analysis: ClassVar = "plan"
+    counts_only: ClassVar = True
+
+    study: StudyRequest = Field(description="The study as it would be asked for.")

@@ -10,31 +10,6 @@ from attention.reports.writing.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
 
-class ScaleRequest(Request["ScaleReport"]):
-    """Does a selective kernel choose its larger branch when the object in the middle grows?
-
-    For more than a few hundred images ask it as a job (POST /v1/jobs).
-    """
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"variant": "resnet20/sk@spatial", "pictures": ["<id from POST /v1/images>"]}]
-        }
-    }
-    analysis: ClassVar = "scale"
-
-    variant: Variant = Field(
-        default=Variant.parse("resnet20/sk@spatial"), description="A network whose gates choose among branches."
-    )
-    pictures: Pictures = Field(description="Photos or images of a data set, with their object in the middle.")
-    factors: tuple[Annotated[float, Field(ge=1, le=8, allow_inf_nan=False)], ...] = Field(
-        default=(1.0, 1.5, 2.0),
-        min_length=2,
-        max_length=8,
-        description="How much larger the middle becomes: the middle 1 / factor of each side, at the whole's size.",
-    )
-
-
 class ScalePoint(Plain):
     """One gate at one factor: a point of its curve."""
 
@@ -67,4 +42,22 @@ class ScaleReport(Report):
     caveats: tuple[str, ...] = Field(description="What to know before reading it.")
 
 
-ScaleRequest.report = ScaleReport
+class ScaleRequest(Request[ScaleReport]):
+    """Does a selective kernel choose its larger branch when the object in the middle grows?
+
+    For more than a few hundred images ask it as a job (POST /v1/jobs).
+    """
+
+    examples: ClassVar = ({"variant": "resnet20/sk@spatial", "pictures": ["<id from POST /v1/images>"]},)
+    analysis: ClassVar = "scale"
+
+    variant: Variant = Field(
+        default=Variant.parse("resnet20/sk@spatial"), description="A network whose gates choose among branches."
+    )
+    pictures: Pictures = Field(description="Photos or images of a data set, with their object in the middle.")
+    factors: tuple[Annotated[float, Field(ge=1, le=8, allow_inf_nan=False)], ...] = Field(
+        default=(1.0, 1.5, 2.0),
+        min_length=2,
+        max_length=8,
+        description="How much larger the middle becomes: the middle 1 / factor of each side, at the whole's size.",
+    )

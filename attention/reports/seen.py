@@ -11,20 +11,6 @@ from attention.spec import Plain, Preprocess, Request, Variant
 Crop = tuple[float, float, float, float]
 
 
-class SeenRequest(PhotoInput, Request["SeenReport"]):
-    """What is left of a photo when a network sees it: its input, as a picture?"""
-
-    model_config = {
-        "json_schema_extra": {"examples": [{"image": "<id from POST /v1/images>", "variants": ["none", "eca"]}]}
-    }
-    analysis: ClassVar = "seen"
-
-    image: Annotated[str, Field(max_length=200)] = Field(description="Id of a photo.")
-    variants: tuple[Variant, ...] = Field(
-        default=(Variant.parse("none"),), min_length=1, max_length=12, description="Networks that see it."
-    )
-
-
 class SeenPicture(Plain):
     """The input of one or more networks, before it is normalised."""
 
@@ -45,4 +31,13 @@ class SeenReport(Report):
     pictures: tuple[SeenPicture, ...] = Field(description="In the order in which networks first ask for them.")
 
 
-SeenRequest.report = SeenReport
+class SeenRequest(PhotoInput, Request[SeenReport]):
+    """What is left of a photo when a network sees it: its input, as a picture?"""
+
+    examples: ClassVar = ({"image": "<id from POST /v1/images>", "variants": ["none", "eca"]},)
+    analysis: ClassVar = "seen"
+
+    image: Annotated[str, Field(max_length=200)] = Field(description="Id of a photo.")
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("none"),), min_length=1, max_length=12, description="Networks that see it."
+    )

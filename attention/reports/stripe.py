@@ -9,42 +9,6 @@ from attention.reports.writing.tables import Report
 from attention.spec import Pictures, Plain, Request, Variant
 
 
-class StripeRequest(Request["StripeReport"]):
-    """Are the gates the same whatever the image: stripes in a map of images by channels?
-
-    For more than a few hundred images ask it as a job (POST /v1/jobs).
-    """
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [
-                {"variants": ["se", "eca"], "pictures": ["<id from POST /v1/images>", "<another>"]},
-                {
-                    "variants": ["eca"],
-                    "pictures": {"data": "flowers", "limit": 200},
-                    "gate": "layer3.2.standard.0.gate",
-                },
-            ]
-        }
-    }
-    analysis: ClassVar = "stripe"
-
-    variants: tuple[Variant, ...] = Field(
-        default=(Variant.parse("se"), Variant.parse("eca")),
-        min_length=1,
-        max_length=6,
-        description="Networks, as objects or short names.",
-    )
-    pictures: Pictures = Field(description="Images of a data set, or photos; two at least, 2,048 at most.")
-    gate: str | None = Field(
-        default=None,
-        max_length=200,
-        description="Path of the gate to draw, in the networks that have it; null is the last of each network.",
-    )
-    rows: int = Field(default=96, ge=1, le=512, description="Images drawn at most, evenly spaced once sorted by class.")
-    columns: int = Field(default=256, ge=2, le=1024, description="Channels drawn at most, evenly spaced.")
-
-
 class StripeGate(ChannelGate):
     """One gate of one network, over all images."""
 
@@ -132,4 +96,29 @@ class StripeReport(Report):
     caveats: tuple[str, ...] = Field(description="What to know before reading it, and what could not be shown and why.")
 
 
-StripeRequest.report = StripeReport
+class StripeRequest(Request[StripeReport]):
+    """Are the gates the same whatever the image: stripes in a map of images by channels?
+
+    For more than a few hundred images ask it as a job (POST /v1/jobs).
+    """
+
+    examples: ClassVar = (
+        {"variants": ["se", "eca"], "pictures": ["<id from POST /v1/images>", "<another>"]},
+        {"variants": ["eca"], "pictures": {"data": "flowers", "limit": 200}, "gate": "layer3.2.standard.0.gate"},
+    )
+    analysis: ClassVar = "stripe"
+
+    variants: tuple[Variant, ...] = Field(
+        default=(Variant.parse("se"), Variant.parse("eca")),
+        min_length=1,
+        max_length=6,
+        description="Networks, as objects or short names.",
+    )
+    pictures: Pictures = Field(description="Images of a data set, or photos; two at least, 2,048 at most.")
+    gate: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Path of the gate to draw, in the networks that have it; null is the last of each network.",
+    )
+    rows: int = Field(default=96, ge=1, le=512, description="Images drawn at most, evenly spaced once sorted by class.")
+    columns: int = Field(default=256, ge=2, le=1024, description="Channels drawn at most, evenly spaced.")

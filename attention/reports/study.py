@@ -69,123 +69,6 @@ class DataFacts(Plain):
         return f"{self.name}: {self.train_images:,} to train on, {held}, {self.test_images:,} to test on.{unused}"
 
 
-class StudyRequest(Request["StudyReport"]):
-    """Train these networks on the same data with the same seeds: is any of them really better?"""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [
-                {
-                    "data": "flowers",
-                    "variants": ["resnet20/none", "resnet20/se", "resnet20/eca"],
-                    "recipe": "quick",
-                    "seeds": 8,
-                }
-            ]
-        }
-    }
-    analysis: ClassVar = "study"
-    slow: ClassVar = True
-    spreads: ClassVar = True
-
-    data: str = Field(
-        min_length=1, max_length=200, pattern=r"^[\w][\w.-]*$", description="Name of a data set in the data folder."
-    )
-    size: int = Field(default=32, ge=4, le=512, description="Height and width the images are brought to, pixels.")
-    variants: tuple[Variant, ...] = Field(
-        default=(), max_length=64, description="The arms, untrained; the first of all arms is the baseline."
-    )
-    grids: tuple[Grid, ...] = Field(default=(), max_length=8, description="More arms, as sweeps over fields.")
-    validation: float = Field(
-        default=0.1,
-        ge=0,
-        le=0.5,
-        description="Share of the training images that is held out for curves and choices, unless the data has a "
-        "validation split; 0 for none.",
-    )
-    seeds: int = Field(default=8, ge=1, le=400, description="Runs of each arm, paired by seed.")
-    first_look: int | None = Field(
-        default=None,
-        ge=6,
-        le=100,
-        description="Seeds at which the first verdict is given; None: that of the plan these runs began with, else as "
-        "many as `seeds`, at least 6.",
-    )
-    looks: Literal[1, 2, 3] = Field(
-        default=3,
-        description="3: seeds may be added after a verdict, and verdicts are given at first_look, twice and four times "
-        "as many seeds; 1: there is one verdict, and its interval is narrower.",
-    )
-    score: Score = Field(
-        default="accuracy",
-        description="What arms are compared by; balanced accuracy is the mean over classes of the share that is right.",
-    )
-    choose: bool = Field(
-        default=False,
-        description="Choose among all arms by validation accuracy, as for a sweep of r, k or the place: no verdicts.",
-    )
-    first_seed: int = Field(default=0, ge=0, le=10_000, description="The first seed; the others follow it.")
-    recipe: Recipe = Field(default=RECIPES["quick"], description="How all are trained: a recipe, or the name of one.")
-    recipes: tuple[Recipe, ...] = Field(
-        default=(),
-        max_length=8,
-        description="Recipes, or names of some, to choose among as well, instead of `recipe`; only with `choose`.",
-    )
-    margin: Annotated[float, Field(gt=0, le=100)] | None = Field(
-        default=0.5,
-        description="Differences up to this many points are called none; null: no difference is never said.",
-    )
-
-    @property
-    def largest_pass(self) -> Pass:
-        """A training step keeps everything until it has gone back through it."""
-        most = max(recipe.batch_size for recipe in self.recipes or (self.recipe,))
-        return Pass(self.size, most, trains=True)
-
-    @field_validator("recipe", "recipes", mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        return of_name(value)
-
-    @model_validator(mode="after")
-    def _fits_its_looks(self) -> Self:
-        if self.first_look is not None and self.seeds > (most := self.first_look * 2 ** (self.looks - 1)):
-            raise ValueError(
-                f"A plan of {self.looks} {'look' if self.looks == 1 else 'looks'} that begins at {self.first_look} "
-                f"seeds ends at {most}; {self.seeds} seeds are another plan. Ask for {most} seeds, or for a larger "
-                "first_look."
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _has_arms(self) -> Self:
-        arms = self.arms()
-        if self.choose and not self.validation:
-            raise ValueError("Choosing needs validation images, so that the test images stay apart: raise validation.")
-        if self.recipes and (not self.choose or len(set(self.recipes)) < 2):
-            raise ValueError("Recipes are compared by validation accuracy alone: name two or more, and set choose.")
-        if len(arms) < 2:
-            raise ValueError("A study compares at least two different networks.")
-        if len(arms) > 64:
-            raise ValueError(f"{len(arms)} arms are more than the 64 a study takes.")
-        trained = next((arm for arm in arms if arm.weights is not None), None)
-        if trained is not None:
-            raise ValueError(f"A study trains from scratch, but {trained.name} names weights. Leave weights out.")
-        return self
-
-    def arms(self) -> tuple[Variant, ...]:
-        """All arms, each once, without seeds of their own: the study gives each its seeds."""
-        variants = (*self.variants, *(variant for grid in self.grids for variant in grid.variants()))
-        return tuple(dict.fromkeys(variant.model_copy(update={"seed": 0}) for variant in variants))
-
-    def by_recipe(self) -> "dict[str, StudyRequest]":
-        """The study of each of several recipes, by the recipe's name or number."""
-        return {
-            name: self.model_copy(update={"recipe": recipe, "recipes": ()})
-            for name, recipe in by_name(self.recipes).items()
-        }
-
-
 class CurvePoint(Plain):
     """A run after one epoch."""
 
@@ -379,4 +262,114 @@ def late_plan(plan: StudyPlan) -> str:
     )
 
 
-StudyRequest.report = StudyReport
+class StudyRequest(Request[StudyReport]):
+    """Train these networks on the same data with the same seeds: is any of them really better?"""
+
+    examples: ClassVar = (
+        {
+            "data": "flowers",
+            "variants": ["resnet20/none", "resnet20/se", "resnet20/eca"],
+            "recipe": "quick",
+            "seeds": 8,
+        },
+    )
+    analysis: ClassVar = "study"
+    slow: ClassVar = True
+    spreads: ClassVar = True
+
+    data: str = Field(
+        min_length=1, max_length=200, pattern=r"^[\w][\w.-]*$", description="Name of a data set in the data folder."
+    )
+    size: int = Field(default=32, ge=4, le=512, description="Height and width the images are brought to, pixels.")
+    variants: tuple[Variant, ...] = Field(
+        default=(), max_length=64, description="The arms, untrained; the first of all arms is the baseline."
+    )
+    grids: tuple[Grid, ...] = Field(default=(), max_length=8, description="More arms, as sweeps over fields.")
+    validation: float = Field(
+        default=0.1,
+        ge=0,
+        le=0.5,
+        description="Share of the training images that is held out for curves and choices, unless the data has a "
+        "validation split; 0 for none.",
+    )
+    seeds: int = Field(default=8, ge=1, le=400, description="Runs of each arm, paired by seed.")
+    first_look: int | None = Field(
+        default=None,
+        ge=6,
+        le=100,
+        description="Seeds at which the first verdict is given; None: that of the plan these runs began with, else as "
+        "many as `seeds`, at least 6.",
+    )
+    looks: Literal[1, 2, 3] = Field(
+        default=3,
+        description="3: seeds may be added after a verdict, and verdicts are given at first_look, twice and four times "
+        "as many seeds; 1: there is one verdict, and its interval is narrower.",
+    )
+    score: Score = Field(
+        default="accuracy",
+        description="What arms are compared by; balanced accuracy is the mean over classes of the share that is right.",
+    )
+    choose: bool = Field(
+        default=False,
+        description="Choose among all arms by validation accuracy, as for a sweep of r, k or the place: no verdicts.",
+    )
+    first_seed: int = Field(default=0, ge=0, le=10_000, description="The first seed; the others follow it.")
+    recipe: Recipe = Field(default=RECIPES["quick"], description="How all are trained: a recipe, or the name of one.")
+    recipes: tuple[Recipe, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Recipes, or names of some, to choose among as well, instead of `recipe`; only with `choose`.",
+    )
+    margin: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        default=0.5,
+        description="Differences up to this many points are called none; null: no difference is never said.",
+    )
+
+    @property
+    def largest_pass(self) -> Pass:
+        """A training step keeps everything until it has gone back through it."""
+        most = max(recipe.batch_size for recipe in self.recipes or (self.recipe,))
+        return Pass(self.size, most, trains=True)
+
+    @field_validator("recipe", "recipes", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return of_name(value)
+
+    @model_validator(mode="after")
+    def _fits_its_looks(self) -> Self:
+        if self.first_look is not None and self.seeds > (most := self.first_look * 2 ** (self.looks - 1)):
+            raise ValueError(
+                f"A plan of {self.looks} {'look' if self.looks == 1 else 'looks'} that begins at {self.first_look} "
+                f"seeds ends at {most}; {self.seeds} seeds are another plan. Ask for {most} seeds, or for a larger "
+                "first_look."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_arms(self) -> Self:
+        arms = self.arms()
+        if self.choose and not self.validation:
+            raise ValueError("Choosing needs validation images, so that the test images stay apart: raise validation.")
+        if self.recipes and (not self.choose or len(set(self.recipes)) < 2):
+            raise ValueError("Recipes are compared by validation accuracy alone: name two or more, and set choose.")
+        if len(arms) < 2:
+            raise ValueError("A study compares at least two different networks.")
+        if len(arms) > 64:
+            raise ValueError(f"{len(arms)} arms are more than the 64 a study takes.")
+        trained = next((arm for arm in arms if arm.weights is not None), None)
+        if trained is not None:
+            raise ValueError(f"A study trains from scratch, but {trained.name} names weights. Leave weights out.")
+        return self
+
+    def arms(self) -> tuple[Variant, ...]:
+        """All arms, each once, without seeds of their own: the study gives each its seeds."""
+        variants = (*self.variants, *(variant for grid in self.grids for variant in grid.variants()))
+        return tuple(dict.fromkeys(variant.model_copy(update={"seed": 0}) for variant in variants))
+
+    def by_recipe(self) -> "dict[str, StudyRequest]":
+        """The study of each of several recipes, by the recipe's name or number."""
+        return {
+            name: self.model_copy(update={"recipe": recipe, "recipes": ()})
+            for name, recipe in by_name(self.recipes).items()
+        }

@@ -53,33 +53,6 @@ class Interventions(Plain):
     )
 
 
-class SweepRequest(Interventions, Request["SweepReport"]):
-    """What does a network lose on these images without each of its gates, each stage of them, or all?"""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [
-                {"variant": "eca", "images": {"data": "flowers", "limit": 500}, "kinds": ["mean", "scalar", "shuffle"]}
-            ]
-        }
-    }
-    analysis: ClassVar = "sweep"
-    slow: ClassVar = True
-
-    images: Pictures = Field(description="The images the network is tried on: of a data set, or photos by id.")
-    scopes: tuple[Family, ...] = Field(
-        default=("gate", "stage", "all", "first_to_last", "last_to_first"),
-        min_length=1,
-        max_length=6,
-        description="Which sets of gates are replaced together.",
-    )
-    reestimate: bool = Field(
-        default=False,
-        description="For kinds 'constant' and 'neutral', also measure with the statistics of all batch normalisations "
-        "estimated anew on the calibration images while the gates are replaced.",
-    )
-
-
 class LabelledSite(GateSite):
     """A gate and where it sits, with a short name of its own."""
 
@@ -190,29 +163,30 @@ class SweepReport(Report):
         return filled(effects, table_of("redundancy", self.redundancy), table_of("sites", self.sites))
 
 
-SweepRequest.report = SweepReport
+class SweepRequest(Interventions, Request[SweepReport]):
+    """What does a network lose on these images without each of its gates, each stage of them, or all?"""
+
+    examples: ClassVar = (
+        {"variant": "eca", "images": {"data": "flowers", "limit": 500}, "kinds": ["mean", "scalar", "shuffle"]},
+    )
+    analysis: ClassVar = "sweep"
+    slow: ClassVar = True
+
+    images: Pictures = Field(description="The images the network is tried on: of a data set, or photos by id.")
+    scopes: tuple[Family, ...] = Field(
+        default=("gate", "stage", "all", "first_to_last", "last_to_first"),
+        min_length=1,
+        max_length=6,
+        description="Which sets of gates are replaced together.",
+    )
+    reestimate: bool = Field(
+        default=False,
+        description="For kinds 'constant' and 'neutral', also measure with the statistics of all batch normalisations "
+        "estimated anew on the calibration images while the gates are replaced.",
+    )
+
 
 # ---------------------------------------------------------------- on a few photos, at once
-
-
-class WhatIfRequest(Interventions, Request["WhatIfReport"]):
-    """What becomes of the predictions for these photos without each gate, each stage of gates, or all of them?"""
-
-    model_config = {
-        "json_schema_extra": {"examples": [{"variant": "eca", "images": ["<id from POST /v1/images>"], "top_k": 3}]}
-    }
-    analysis: ClassVar = "whatif"
-
-    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
-        min_length=1, max_length=8, description="Ids of photos."
-    )
-    kinds: tuple[AblationKind, ...] = Field(
-        default=("mean",), min_length=1, max_length=6, description="What replaces the gates."
-    )
-    scopes: tuple[Family, ...] = Field(
-        default=("gate", "stage", "all"), max_length=6, description="Which sets of gates are replaced together."
-    )
-    top_k: int = Field(default=5, ge=1, le=20, description="How many classes to follow, most probable first.")
 
 
 class PhotoBase(Plain):
@@ -262,4 +236,19 @@ class WhatIfReport(Report):
     dtype: str = Field(default="float32", description="Number format of the forward pass.")
 
 
-WhatIfRequest.report = WhatIfReport
+class WhatIfRequest(Interventions, Request[WhatIfReport]):
+    """What becomes of the predictions for these photos without each gate, each stage of gates, or all of them?"""
+
+    examples: ClassVar = ({"variant": "eca", "images": ["<id from POST /v1/images>"], "top_k": 3},)
+    analysis: ClassVar = "whatif"
+
+    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
+        min_length=1, max_length=8, description="Ids of photos."
+    )
+    kinds: tuple[AblationKind, ...] = Field(
+        default=("mean",), min_length=1, max_length=6, description="What replaces the gates."
+    )
+    scopes: tuple[Family, ...] = Field(
+        default=("gate", "stage", "all"), max_length=6, description="Which sets of gates are replaced together."
+    )
+    top_k: int = Field(default=5, ge=1, le=20, description="How many classes to follow, most probable first.")

@@ -9,25 +9,6 @@ from attention.reports.writing.tables import Report
 from attention.spec import Plain, Request, Variant
 
 
-class TraceRequest(Request["TraceReport"]):
-    """How does a gate come from the map that arrives at it: squeeze, layers, weight, scale, in numbers?"""
-
-    model_config = {
-        "json_schema_extra": {
-            "examples": [{"image": "<id from POST /v1/images>", "variant": "eca", "gate": "layer1.0.standard.0.gate"}]
-        }
-    }
-    analysis: ClassVar = "trace"
-
-    image: Annotated[str, Field(max_length=200)] = Field(description="Id of a photo.")
-    variant: Variant = Field(
-        description="A network whose gates depend on the channels' means alone, such as SE or ECA."
-    )
-    gate: Annotated[str, Field(max_length=300)] | None = Field(
-        default=None, description="Path of the gate, as compare names it; null is the first."
-    )
-
-
 class TraceStep(Plain):
     """One layer between the means and the gate."""
 
@@ -55,4 +36,16 @@ class TraceReport(Report):
     weights: tuple[float, ...] = Field(description="The gate: each channel's weight.")
 
 
-TraceRequest.report = TraceReport
+class TraceRequest(Request[TraceReport]):
+    """How does a gate come from the map that arrives at it: squeeze, layers, weight, scale, in numbers?"""
+
+    examples: ClassVar = ({"image": "<id from POST /v1/images>", "variant": "eca", "gate": "layer1.0.standard.0.gate"},)
+    analysis: ClassVar = "trace"
+
+    image: Annotated[str, Field(max_length=200)] = Field(description="Id of a photo.")
+    variant: Variant = Field(
+        description="A network whose gates depend on the channels' means alone, such as SE or ECA."
+    )
+    gate: Annotated[str, Field(max_length=300)] | None = Field(
+        default=None, description="Path of the gate, as compare names it; null is the first."
+    )

@@ -15,7 +15,6 @@ routes = APIRouter(prefix="/v1", tags=["catalog"])
 
 @routes.get(
     "/catalog",
-    operation_id="catalog",
     summary="All that can be asked for",
     response_model=Catalog,
     response_description="Modules, backbones, placements, checkpoints and analyses.",
@@ -28,11 +27,10 @@ def catalog(http: HTTPRequest, service: Live) -> Response:
 
 @routes.get(
     "/weights",
-    operation_id="published_weights",
     summary="Published networks, and which are here",
     response_description="Groups first, then single networks.",
     responses=problems(),
 )
-def weights(service: Live) -> PublishedChoices:
+def published_weights(service: Live) -> PublishedChoices:
     """Networks of ImageNet that `POST /v1/weights/fetch` brings, whether they are here, and what is in the way."""
     return PublishedChoices(weights=tuple(published(service.engine.files.checkpoints)))

@@ -28,7 +28,6 @@ routes = APIRouter(prefix="/v1", tags=["checkpoints"])
 
 @routes.get(
     "/checkpoints",
-    operation_id="checkpoints",
     summary="List checkpoints",
     response_description="By name, without those that come with the service.",
     responses={200: {"headers": LINK}, **problems(422)},
@@ -42,7 +41,6 @@ def checkpoints(service: Live, page: Paged) -> Checkpoints:
 
 @routes.get(
     "/checkpoints/{name}",
-    operation_id="checkpoint",
     summary="A checkpoint as a file",
     response_class=Response,
     responses={
@@ -64,7 +62,6 @@ def checkpoint(service: Live, name: str) -> Response:
 
 @routes.post(
     "/checkpoints",
-    operation_id="upload_checkpoint",
     summary="Upload a checkpoint",
     status_code=201,
     response_description="It is kept, and a variant can name it.",
@@ -101,7 +98,6 @@ async def upload_checkpoint(
 
 @routes.delete(
     "/checkpoints/{name}",
-    operation_id="delete_checkpoint",
     summary="Delete a checkpoint",
     status_code=204,
     response_description="It is gone, and its name is free.",
@@ -114,7 +110,6 @@ def delete_checkpoint(service: Live, name: str) -> None:
 
 @routes.patch(
     "/checkpoints/{name}",
-    operation_id="rename_checkpoint",
     summary="Rename or share a checkpoint",
     response_description="It is as asked for.",
     responses=problems(403, 404, 409, 422),

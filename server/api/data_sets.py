@@ -53,13 +53,11 @@ class UploadQuery(Choices):
         return Choices.model_validate(self.model_dump(include=set(Choices.model_fields)))
 
 
-routes = APIRouter(prefix="/v1")
+routes = APIRouter(prefix="/v1", tags=["data sets"])
 
 
 @routes.get(
     "/datasets",
-    operation_id="datasets",
-    tags=["data sets"],
     summary="List data sets",
     response_description="What lies in the folder datasets of the data folder, by name, and what comes along.",
     responses={200: {"headers": LINK}, **problems(422)},
@@ -74,8 +72,6 @@ def datasets(service: Live, page: Paged) -> DataSets:
 
 @routes.get(
     "/datasets/{name}",
-    operation_id="dataset",
-    tags=["data sets"],
     summary="Look into a data set",
     response_description="With its inventory.",
     responses=problems(404, 413, 422),
@@ -88,8 +84,6 @@ def dataset(service: Live, name: str) -> DataSet:
 
 @routes.post(
     "/datasets",
-    operation_id="upload_dataset",
-    tags=["data sets"],
     summary="Upload a data set",
     status_code=201,
     response_description="It is kept, and a study can name it.",
@@ -131,8 +125,6 @@ async def upload_dataset(
 
 @routes.delete(
     "/datasets/{name}",
-    operation_id="delete_dataset",
-    tags=["data sets"],
     summary="Delete a data set",
     status_code=204,
     response_description="It is gone, and its name is free.",
@@ -145,8 +137,6 @@ def delete_dataset(service: Live, name: str) -> None:
 
 @routes.patch(
     "/datasets/{name}",
-    operation_id="rename_dataset",
-    tags=["data sets"],
     summary="Rename or share a data set",
     response_description="It is as asked for.",
     responses=problems(403, 404, 409, 422),

@@ -15,13 +15,13 @@ READY_WITHIN_S = 2.0
 routes = APIRouter(prefix="/v1", tags=["health"])
 
 
-@routes.get("/health", operation_id="health", summary="Whether the service lives", responses=problems())
+@routes.get("/health", summary="Whether the service lives", responses=problems())
 async def health(service: Live) -> Health:
     """Answers as long as the process does."""
     return _health(service)
 
 
-@routes.get("/ready", operation_id="ready", summary="Whether the service can answer questions", responses=problems(503))
+@routes.get("/ready", summary="Whether the service can answer questions", responses=problems(503))
 async def ready(service: Live) -> Health:
     """Asks the database and the engine; no while networks are loaded at the start, and once it was told to stop."""
     if service.leaving.is_set():

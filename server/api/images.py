@@ -41,7 +41,6 @@ routes = APIRouter(prefix="/v1/images", tags=["images"])
 
 @routes.post(
     "",
-    operation_id="upload",
     summary="Upload a photo",
     status_code=201,
     response_description="The photo is kept.",
@@ -63,7 +62,6 @@ async def upload(
 
 @routes.get(
     "",
-    operation_id="images",
     summary="List photos",
     response_description="Samples first, then uploads, newest first.",
     responses={200: {"headers": LINK}, **problems(422)},
@@ -76,7 +74,6 @@ def images(service: Live, page: Paged) -> Images:
 
 @routes.get(
     "/{image_id}",
-    operation_id="image",
     summary="What is known of one photo",
     response_description="The photo's name, format and size.",
     responses=problems(404, 422),
@@ -89,7 +86,6 @@ def image(service: Live, image_id: str) -> Image:
 
 @routes.get(
     "/{image_id}/file",
-    operation_id="image_file",
     summary="One photo itself",
     response_class=Response,
     responses={
@@ -121,7 +117,6 @@ def image_file(
 
 @routes.delete(
     "/{image_id}",
-    operation_id="delete_image",
     summary="Delete an uploaded photo",
     status_code=204,
     response_description="It is gone.",
@@ -134,7 +129,6 @@ async def delete_image(service: Live, image_id: str) -> None:
 
 @routes.patch(
     "/{image_id}",
-    operation_id="rename_image",
     summary="Rename or share an uploaded photo",
     response_description="It is as asked for.",
     responses=problems(403, 404, 422),

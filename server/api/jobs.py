@@ -41,7 +41,6 @@ def add_jobs(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Re
 def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> None:
     @routes.post(
         "/jobs",
-        operation_id="submit",
         tags=["jobs"],
         summary="Ask for an answer in its own time",
         status_code=202,
@@ -70,7 +69,6 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
 
     @routes.post(
         "/jobs/{job_id}/cancel",
-        operation_id="cancel",
         tags=["jobs"],
         summary="Stop a job",
         response_description="It is cancelled; what it found so far stays readable.",
@@ -85,7 +83,6 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
 
     @routes.delete(
         "/jobs/{job_id}",
-        operation_id="delete_job",
         tags=["jobs"],
         summary="Delete a job that has ended",
         status_code=204,
@@ -98,7 +95,6 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
 
     @routes.patch(
         "/jobs/{job_id}",
-        operation_id="share_job",
         tags=["jobs"],
         summary="Share a job",
         response_description="It is as asked for.",
@@ -113,7 +109,6 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
 def _add_following(routes: APIRouter) -> None:
     @routes.get(
         "/jobs",
-        operation_id="jobs",
         tags=["jobs"],
         summary="List jobs",
         response_description="Newest first.",
@@ -131,7 +126,6 @@ def _add_following(routes: APIRouter) -> None:
 
     @routes.get(
         "/jobs/{job_id}",
-        operation_id="job",
         tags=["jobs"],
         summary="How far a job is",
         response_description="Its state, its progress, and when it will be done.",
@@ -143,7 +137,6 @@ def _add_following(routes: APIRouter) -> None:
 
     @routes.get(
         "/jobs/{job_id}/events",
-        operation_id="job_events",
         tags=["jobs"],
         summary="Follow a job",
         responses={
@@ -157,7 +150,7 @@ def _add_following(routes: APIRouter) -> None:
         },
         response_class=Response,
     )
-    async def events(http: HTTPRequest, service: Live, job_id: str) -> Response:
+    async def job_events(http: HTTPRequest, service: Live, job_id: str) -> Response:
         """The job as it is now, then each change of it, until it has ended."""
         first = await run_in_threadpool(service.store.jobs.get, job_id)
         if first.ended and http.headers.get("last-event-id") == first.state:
@@ -201,7 +194,6 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
 
     @routes.get(
         "/jobs/{job_id}/report",
-        operation_id="job_report",
         tags=["jobs"],
         summary="What a job has found",
         responses={
@@ -232,7 +224,6 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
 def _add_files(routes: APIRouter) -> None:
     @routes.get(
         "/jobs/{job_id}/file",
-        operation_id="job_file",
         tags=["jobs"],
         summary="The file that a job wrote",
         response_class=Response,

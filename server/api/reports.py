@@ -40,7 +40,6 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
 
     @routes.get(
         "/reports",
-        operation_id="reports",
         tags=["reports"],
         summary="List stored reports",
         response_description="Newest first.",
@@ -62,7 +61,6 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
 
     @routes.get(
         "/reports/{report_id}",
-        operation_id="report",
         tags=["reports"],
         summary="A finished report with its request",
         response_description="The report, the request that made it, and when.",
@@ -87,7 +85,6 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
 
     @routes.delete(
         "/reports/{report_id}",
-        operation_id="delete_report",
         tags=["reports"],
         summary="Delete a stored report",
         status_code=204,
@@ -100,7 +97,6 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
 
     @routes.patch(
         "/reports/{report_id}",
-        operation_id="share_report",
         tags=["reports"],
         summary="Share a stored report",
         response_description="It is as asked for.",
@@ -114,7 +110,6 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
 
     @routes.post(
         "/reports/{report_id}/again",
-        operation_id="again",
         tags=["reports"],
         summary="Ask a stored question again",
         response_model=AskedAgain,

@@ -11,7 +11,6 @@ routes = APIRouter(prefix="/v1", tags=["storage"])
 
 @routes.get(
     "/storage",
-    operation_id="storage",
     summary="What is kept, and the room that is left",
     response_description="Each kind of what users keep, summed up.",
     responses=problems(),

@@ -15,23 +15,6 @@ BEST = 20
 Kind = Literal["mean", "scalar", "shuffle", "constant", "neutral"]
 
 
-class EffectsRequest(Interventions, Request["EffectsReport"]):
-    """What becomes of a network's outputs without its gates: of logits, of every pixel's class, or of the boxes?"""
-
-    model_config = {"json_schema_extra": {"examples": [{"variant": "eca", "images": ["<id from POST /v1/images>"]}]}}
-    analysis: ClassVar = "effects"
-
-    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
-        min_length=1, max_length=8, description="Ids of photos."
-    )
-    kinds: tuple[Kind, ...] = Field(
-        default=("scalar",), min_length=1, max_length=5, description="What replaces the gates."
-    )
-    scopes: tuple[Family, ...] = Field(
-        default=("gate", "all"), max_length=6, description="Which sets of gates are replaced together."
-    )
-
-
 class ClassOverlap(Plain):
     """How much of a class's pixels stay a class's pixels."""
 
@@ -82,4 +65,18 @@ class EffectsReport(Report):
         return filled(effects, *others)
 
 
-EffectsRequest.report = EffectsReport
+class EffectsRequest(Interventions, Request[EffectsReport]):
+    """What becomes of a network's outputs without its gates: of logits, of every pixel's class, or of the boxes?"""
+
+    examples: ClassVar = ({"variant": "eca", "images": ["<id from POST /v1/images>"]},)
+    analysis: ClassVar = "effects"
+
+    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
+        min_length=1, max_length=8, description="Ids of photos."
+    )
+    kinds: tuple[Kind, ...] = Field(
+        default=("scalar",), min_length=1, max_length=5, description="What replaces the gates."
+    )
+    scopes: tuple[Family, ...] = Field(
+        default=("gate", "all"), max_length=6, description="Which sets of gates are replaced together."
+    )

@@ -90,7 +90,8 @@ async def read_question(http: HTTPRequest, request_type: type[Q]) -> tuple[Q, di
     if kind not in ("", "application/json") and not kind.endswith("+json"):
         forms = " or multipart/form-data" if takes_files(request_type) else ""
         raise HTTPException(415, f"The body is {kind!r}; this takes application/json{forms}.")
-    return _validate_json(request_type, await _read_json(http, _example(request_type), request_type.largest_body)), {}
+    example = f", such as {json.dumps(request_type.examples[0])}" if request_type.examples else ""
+    return _validate_json(request_type, await _read_json(http, example, request_type.largest_body)), {}
 
 
 async def read_photos(http: HTTPRequest) -> dict[str, bytes]:
@@ -251,9 +252,3 @@ def _item_type(annotation: Any) -> Any:
     if get_origin(annotation) in (Union, UnionType):
         return next(filter(None, map(_item_type, get_args(annotation))), None)
     return get_args(annotation)[0] if get_origin(annotation) in (tuple, list) else None
-
-
-def _example(request_type: type[Request[Any]]) -> str:
-    extra = request_type.model_config.get("json_schema_extra")
-    examples = extra.get("examples", []) if isinstance(extra, dict) else []
-    return f", such as {json.dumps(examples[0])}" if isinstance(examples, list) and examples else ""

@@ -32,7 +32,6 @@ class CountRequest(Request[CountReport]):
     """How far does it count?"""
 
     analysis: ClassVar = "count"
-    report: ClassVar = CountReport
     slow: ClassVar = True
 
     name: str = Field(pattern=r"^\w+$", description="What its notes are called.")

@@ -116,7 +116,6 @@ class EchoRequest(Request[EchoReport]):
     """What was said?"""
 
     analysis: ClassVar = "echo"
-    report: ClassVar = EchoReport
 
     words: str = Field(description="The words.")
 
