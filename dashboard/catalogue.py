@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from babel.messages import Catalog
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import write_po
 
 from attention.reports.disagreement import RANKS
 from attention.reports.latency import MODES
 from attention.reports.parts.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.sweep import FAMILIES
 from attention.spec import ABLATIONS, POSITIONS, Recipe
-from dashboard.language import CATALOGUE
+from dashboard.language import CATALOGUE, read
 
 FOLDER = Path(__file__).parent
 KEYWORDS = ("say", "marked")
@@ -94,15 +94,9 @@ def _said(module: ast.Module) -> Iterator[str]:
                 yield sentence.value
 
 
-def translated() -> Catalog:
-    """The catalogue of Chinese sentences."""
-    with CATALOGUE.open("rb") as file:
-        return read_po(file, locale="zh_Hans")
-
-
 def main() -> None:
     """Write the catalogue anew."""
-    catalogue, messages = translated(), sentences()
+    catalogue, messages = read(CATALOGUE), sentences()
     for title in titles():
         messages.add(title, locations=[("attention", 1)])
     catalogue.update(messages, no_fuzzy_matching=True)

@@ -3,6 +3,7 @@
 The catalogue is ``locale/zh_Hans/LC_MESSAGES/dashboard.po``, plain text that is compiled when it is first needed, so
 no build step can be forgotten. A sentence that it lacks is shown in English. To add words, write
 ``say("... %(points)s ...", points=...)`` and let ``make words`` put the new sentences into the catalogue.
+Sentences of the service stand in ``service.po`` beside it, each with its Chinese, and nowhere else.
 """
 
 import gettext
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import streamlit as st
+from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -25,6 +27,7 @@ KEY = "lang"
 LOCALES: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 """What a browser calls each language."""
 CATALOGUE = Path(__file__).parent / "locale" / "zh_Hans" / "LC_MESSAGES" / "dashboard.po"
+SERVICE = CATALOGUE.with_name("service.po")
 
 
 def say(sentence: str, **values: object) -> str:
@@ -53,10 +56,21 @@ def preferred() -> Language:
     return "zh" if (st.context.locale or "").lower().startswith("zh") else "en"
 
 
+def read(path: Path) -> Catalog:
+    """A catalogue of Chinese sentences."""
+    with path.open("rb") as file:
+        return read_po(file, locale="zh_Hans")
+
+
 @cache
 def _catalogue() -> gettext.GNUTranslations:
+    pages, service = _compiled(CATALOGUE), _compiled(SERVICE)
+    pages.add_fallback(service)
+    return pages
+
+
+def _compiled(path: Path) -> gettext.GNUTranslations:
     compiled = io.BytesIO()
-    with CATALOGUE.open("rb") as file:
-        write_mo(compiled, read_po(file, locale="zh_Hans"))
+    write_mo(compiled, read(path))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)

@@ -9,7 +9,6 @@ from functools import cache
 
 from dashboard import language
 from dashboard.language import say
-from dashboard.service_templates import TEMPLATES
 
 VALUE = re.compile(r"%\((\w+)\)s")
 
@@ -47,7 +46,8 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
     A template of few words, such as ``%(share)s of %(images)s for %(network)s``, fits many a sentence of others.
     """
-    templates = sorted(filter(VALUE.search, TEMPLATES), key=lambda template: -len(VALUE.sub("", template)))
+    templates = [str(message.id) for message in language.read(language.SERVICE) if VALUE.search(str(message.id))]
+    templates.sort(key=lambda template: -len(VALUE.sub("", template)))
     return tuple((template, _pattern(template)) for template in templates)
 
 

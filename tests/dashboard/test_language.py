@@ -26,7 +26,7 @@ def sentences() -> Catalog:
 
 @pytest.mark.full
 def test_every_sentence_has_its_chinese() -> None:
-    chinese = {message.id: message.string for message in catalogue.translated()}
+    chinese = {message.id: message.string for message in language.read(language.CATALOGUE)}
     missing = [message.id for message in sentences() if message.id and not chinese.get(message.id)]
     assert not missing, "run `make words`, and translate these"
 
@@ -34,20 +34,22 @@ def test_every_sentence_has_its_chinese() -> None:
 @pytest.mark.full
 def test_the_catalogue_holds_nothing_that_no_page_says() -> None:
     said = {message.id for message in sentences()} | set(catalogue.titles())
-    assert not [message.id for message in catalogue.translated() if message.id not in said], "run `make words`"
+    assert not [message.id for message in language.read(language.CATALOGUE) if message.id not in said], (
+        "run `make words`"
+    )
 
 
 @pytest.mark.full
 def test_a_module_is_one_file_and_is_shown_in_english_until_its_title_has_its_chinese() -> None:
     """Those that come with the project have theirs; a new module's file breaks no test, and `make words` lists it."""
     every, must = set(catalogue.titles()), {message.id for message in sentences()}
-    chinese = {message.id: message.string for message in catalogue.translated()}
+    chinese = {message.id: message.string for message in language.read(language.CATALOGUE)}
     assert not {title for title in every & must if title[0] != "`"}, "it would have to be translated with its file"
     assert sum(bool(chinese.get(title)) for title in every) >= 100, "those that come with the project"
 
 
 def test_a_translation_has_the_same_values_and_no_english_sentence() -> None:
-    for message in catalogue.translated():
+    for message in (*language.read(language.CATALOGUE), *language.read(language.SERVICE)):
         if message.id:
             assert sorted(PLACE.findall(str(message.id))) == sorted(PLACE.findall(str(message.string))), message.id
             same = message.id == message.string
