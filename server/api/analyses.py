@@ -60,7 +60,6 @@ def add_analysis(routes: APIRouter, schemas: Schemas, name: str, request: type[R
         _ask(request),
         methods=["POST"],
         operation_id=name.replace("/", "_"),
-        tags=["analyses"],
         summary=title(request),
         description=request.__doc__ or "",
         status_code=status,

@@ -8,12 +8,29 @@ from starlette.requests import Request as HTTPRequest
 
 from attention.errors import InvalidRequest
 from server.service import Service
+from server.stored.kinds import NamedByOwner
 from server.web.bodies import MOST_DIGITS
 
 SHARED = Query(description="Whether every API key may see and use it; only its owner and operators may say so.")
 Shared = Annotated[bool, SHARED]
 MaybeShared = Annotated[bool | None, SHARED]
 """`Shared` where it is one of several changes."""
+NewName = Annotated[str | None, Query(min_length=1, max_length=300, description="What to call it from now on.")]
+
+
+def change(stored: NamedByOwner, name: str, new_name: str | None, shared: bool | None) -> str:
+    """Rename or share a data set or checkpoint, and give the name that it has then.
+
+    Raises:
+        InvalidRequest: nothing is to be changed.
+        NotFound, NotOwned, Conflict: it is not the asker's to change, it is in use, or the new name is taken.
+    """
+    check_changes(new_name, shared)
+    if new_name is not None:
+        name = stored.rename(name, new_name)
+    if shared is not None:
+        stored.share(name, shared)
+    return name
 
 
 def check_changes(*changes: object) -> None:

@@ -11,7 +11,7 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from attention.schemas import Checkpoint, Checkpoints
-from server.api.changes import MaybeShared, check_changes, check_room
+from server.api.changes import MaybeShared, NewName, change, check_room
 from server.api.http.openapi import problems
 from server.api.http.pages import LINK, Paged
 from server.api.http.responses import BINARY, MEDIA_TYPE, file_response
@@ -114,22 +114,10 @@ def delete_checkpoint(service: Live, name: str) -> None:
     response_description="It is as asked for.",
     responses=problems(403, 404, 409, 422),
 )
-def rename_checkpoint(
-    service: Live,
-    name: str,
-    new_name: Annotated[
-        str | None, Query(min_length=1, max_length=300, description="What to call it from now on.")
-    ] = None,
-    shared: MaybeShared = None,
-) -> Checkpoint:
+def rename_checkpoint(service: Live, name: str, new_name: NewName = None, shared: MaybeShared = None) -> Checkpoint:
     """Give a checkpoint another name, or share it; reports that tell of it keep the name it had."""
-    check_changes(new_name, shared)
     stored = service.shelf.checkpoints
-    if new_name is not None:
-        name = stored.rename(name, new_name).name
-    if shared is not None:
-        stored.share(name, shared)
-    return stored.marked((stored.get(name),))[0]
+    return stored.marked((stored.get(change(stored, name, new_name, shared)),))[0]
 
 
 def _adopted(service: Service, path: Path) -> Checkpoint:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from attention.data.folder import DataFolder, Listed, data_set_name
 from attention.reports.parts.inventory import Choices
 from attention.schemas import DataSet, DataSets
-from server.api.changes import MaybeShared, check_changes, check_room
+from server.api.changes import MaybeShared, NewName, change, check_room
 from server.api.http.openapi import problems
 from server.api.http.pages import LINK, Paged
 from server.api.http.responses import BINARY
@@ -141,21 +141,10 @@ def delete_dataset(service: Live, name: str) -> None:
     response_description="It is as asked for.",
     responses=problems(403, 404, 409, 422),
 )
-def rename_dataset(
-    service: Live,
-    name: str,
-    new_name: Annotated[
-        str | None, Query(min_length=1, max_length=300, description="What to call it from now on.")
-    ] = None,
-    shared: MaybeShared = None,
-) -> DataSet:
+def rename_dataset(service: Live, name: str, new_name: NewName = None, shared: MaybeShared = None) -> DataSet:
     """Give a data set another name, or share it; reports that tell of it keep the name it had."""
-    check_changes(new_name, shared)
     stored = service.shelf.data_sets
-    if new_name is not None:
-        name = stored.rename(name, new_name).name
-    if shared is not None:
-        stored.share(name, shared)
+    name = change(stored, name, new_name, shared)
     listed = stored.folder.get(name)
     if listed is None:
         raise stored.missing(name)

@@ -41,7 +41,6 @@ def add_jobs(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Re
 def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type[Request[Any]]]) -> None:
     @routes.post(
         "/jobs",
-        tags=["jobs"],
         summary="Ask for an answer in its own time",
         status_code=202,
         response_description="The job is queued; Location says where to follow it.",
@@ -69,7 +68,6 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
 
     @routes.post(
         "/jobs/{job_id}/cancel",
-        tags=["jobs"],
         summary="Stop a job",
         response_description="It is cancelled; what it found so far stays readable.",
         responses=problems(403, 404, 409, 422),
@@ -83,7 +81,6 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
 
     @routes.delete(
         "/jobs/{job_id}",
-        tags=["jobs"],
         summary="Delete a job that has ended",
         status_code=204,
         response_description="It is gone, and its report with it.",
@@ -95,7 +92,6 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
 
     @routes.patch(
         "/jobs/{job_id}",
-        tags=["jobs"],
         summary="Share a job",
         response_description="It is as asked for.",
         responses=problems(403, 404, 422),
@@ -109,7 +105,6 @@ def _add_asking(routes: APIRouter, schemas: Schemas, requests: Mapping[str, type
 def _add_following(routes: APIRouter) -> None:
     @routes.get(
         "/jobs",
-        tags=["jobs"],
         summary="List jobs",
         response_description="Newest first.",
         responses={200: {"headers": LINK}, **problems(422)},
@@ -126,7 +121,6 @@ def _add_following(routes: APIRouter) -> None:
 
     @routes.get(
         "/jobs/{job_id}",
-        tags=["jobs"],
         summary="How far a job is",
         response_description="Its state, its progress, and when it will be done.",
         responses=problems(404, 422),
@@ -137,7 +131,6 @@ def _add_following(routes: APIRouter) -> None:
 
     @routes.get(
         "/jobs/{job_id}/events",
-        tags=["jobs"],
         summary="Follow a job",
         responses={
             200: {
@@ -194,7 +187,6 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
 
     @routes.get(
         "/jobs/{job_id}/report",
-        tags=["jobs"],
         summary="What a job has found",
         responses={
             200: {"description": "The report: what is known so far, or the final one.", "content": contents},
@@ -224,7 +216,6 @@ def _add_reports(routes: APIRouter, schemas: Schemas, requests: Mapping[str, typ
 def _add_files(routes: APIRouter) -> None:
     @routes.get(
         "/jobs/{job_id}/file",
-        tags=["jobs"],
         summary="The file that a job wrote",
         response_class=Response,
         responses={200: {"description": "The exported network.", "content": BINARY}, **problems(404, 422)},

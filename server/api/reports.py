@@ -40,7 +40,6 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
 
     @routes.get(
         "/reports",
-        tags=["reports"],
         summary="List stored reports",
         response_description="Newest first.",
         responses={200: {"headers": LINK}, **problems(422)},
@@ -61,7 +60,6 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
 
     @routes.get(
         "/reports/{report_id}",
-        tags=["reports"],
         summary="A finished report with its request",
         response_description="The report, the request that made it, and when.",
         response_model=StoredReport,
@@ -85,7 +83,6 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
 
     @routes.delete(
         "/reports/{report_id}",
-        tags=["reports"],
         summary="Delete a stored report",
         status_code=204,
         response_description="It is gone.",
@@ -97,7 +94,6 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
 
     @routes.patch(
         "/reports/{report_id}",
-        tags=["reports"],
         summary="Share a stored report",
         response_description="It is as asked for.",
         responses=problems(403, 404, 422),
@@ -105,12 +101,11 @@ def add_reports(routes: APIRouter, requests: Requests) -> None:
     def share_report(service: Live, report_id: str, shared: Shared) -> ReportEntry:
         """Let every API key see a report, or its owner alone again; a job's report is shared with its job."""
         _kind(service, report_id).share(report_id, shared)
-        report = service.archive.listed(report_id) if is_answer(report_id) else service.store.jobs.get(report_id)
+        report = service.store.answers.listed(report_id) if is_answer(report_id) else service.store.jobs.get(report_id)
         return _marked(service, (_entry(report, requests),))[0]
 
     @routes.post(
         "/reports/{report_id}/again",
-        tags=["reports"],
         summary="Ask a stored question again",
         response_model=AskedAgain,
         response_description="What is different now.",
@@ -147,7 +142,10 @@ def _form() -> dict[str, Any]:
 
 
 def _newest(service: Service, requests: Requests, limit: int, after: Moment | None) -> list[ReportEntry]:
-    reports: list[Listed | Job] = [*service.archive.newest(limit, after), *service.store.jobs.finished(limit, after)]
+    reports: list[Listed | Job] = [
+        *service.store.answers.newest(limit, after),
+        *service.store.jobs.finished(limit, after),
+    ]
     entries = [_entry(stored, requests) for stored in reports]
     entries.sort(key=lambda entry: entry.id)
     entries.sort(key=lambda entry: entry.created, reverse=True)  # those of one moment stay by id
@@ -206,7 +204,9 @@ def _stored(service: Service, report_id: str) -> StoredReport:
     """A stored report, and which of its photos are not here."""
     if report_id.startswith(SHIPPED):
         return _shipped(report_id)
-    report = service.archive.get(report_id) if is_answer(report_id) else service.store.jobs.stored_report(report_id)
+    report = (
+        service.store.answers.get(report_id) if is_answer(report_id) else service.store.jobs.stored_report(report_id)
+    )
     missing = tuple(name for name in photos(report.request) if not _here(service, name))
     return report.model_copy(update={"missing": missing}) if missing else report
 

@@ -18,15 +18,13 @@ def router(analyses: Mapping[str, Analysis]) -> tuple[APIRouter, Schemas]:
     """Every route under /v1, and the schemas that the descriptions of analyses refer to."""
     requests = {name: request_type(analysis) for name, analysis in analyses.items()}
     schemas = schemas_of(tuple(requests.values()))
-    routes_of_analyses = APIRouter(prefix="/v1")
+    questions, jobs, reports = (APIRouter(prefix="/v1", tags=[tag]) for tag in ("analyses", "jobs", "reports"))
     for name, request in requests.items():
-        add_analysis(routes_of_analyses, schemas, name, request)
-    add_jobs(routes_of_analyses, schemas, requests)
-    add_reports(routes_of_analyses, requests)
+        add_analysis(questions, schemas, name, request)
+    add_jobs(jobs, schemas, requests)
+    add_reports(reports, requests)
     whole = APIRouter(dependencies=[Depends(refuse_unknown_parameters)])
-    for routes in (
-        routes_of_analyses,
-        *(module.routes for module in (catalog, images, data_sets, checkpoints, storage, health)),
-    ):
+    others = (module.routes for module in (catalog, images, data_sets, checkpoints, storage, health))
+    for routes in (questions, jobs, reports, *others):
         whole.include_router(routes)  # each has its whole path, by which logs and metrics name a route
     return whole, schemas

@@ -152,14 +152,8 @@ class StoredCheckpoints(NamedByOwner):
             raise
         return self.get(name)
 
-    def rename(self, name: str, new_name: str) -> Checkpoint:
-        """Give a checkpoint another name; reports that tell of it keep the one it had.
-
-        Raises:
-            NotFound: it is not here.
-            InvalidRequest: the new name cannot be one.
-            Conflict: a job that has not ended needs it, or the new name is taken.
-        """
+    def rename(self, name: str, new_name: str) -> str:
+        """Give a checkpoint another name."""
         stem = self._stem(name)
         new = checkpoint_name(own_name(checkpoint_name(new_name), stem))
         self.check_owned(stem)
@@ -171,7 +165,7 @@ class StoredCheckpoints(NamedByOwner):
         with suppress(FileNotFoundError, FileExistsError):
             self._files.move(_place(stem, ".json"), _place(new, ".json"))
         self._owners.rename(self.name, stem, new)
-        return self.get(new)
+        return new
 
     def _stem(self, name: str) -> str:
         """The name of a checkpoint that is here."""

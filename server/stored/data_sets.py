@@ -105,16 +105,11 @@ class DataSets(NamedByOwner):
         """Delete a data set's files, whatever needs them."""
         self.folder.remove(name)
 
-    def rename(self, name: str, new_name: str) -> Listed:
-        """Give a data set another name; reports that tell of it keep the one it had.
-
-        Raises:
-            NotFound: there is none of that name.
-            Conflict: a job that has not ended needs it, or the new name is taken.
-        """
+    def rename(self, name: str, new_name: str) -> str:
+        """Give a data set another name."""
         stem = name.partition(".")[0]
         self.check_owned(stem)
         self.check_unused(stem)
         renamed = self.folder.rename(stem, own_name(data_set_name(new_name), stem))
         self._owners.rename(self.name, stem, renamed.name)
-        return renamed
+        return renamed.name

@@ -224,6 +224,16 @@ class NamedByOwner(StoredKind):
         asker = ASKER.get() or OPERATOR
         return summed([thing for thing in self.things() if self.owned_by(thing.name, asker)])
 
+    @abstractmethod
+    def rename(self, name: str, new_name: str) -> str:
+        """Give a thing another name, which is returned; reports that tell of it keep the one it had.
+
+        Raises:
+            NotFound, NotOwned: it is not here, or belongs to another key.
+            InvalidRequest: the new name cannot be one.
+            Conflict: a job that has not ended needs it, or the new name is taken.
+        """
+
     def delete(self, name: str) -> None:
         """Delete a thing; it has one owner.
 

@@ -10,11 +10,11 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from attention.errors import AttentionError, Overloaded, StorageFailed
-from attention.schemas import Conditions, StoredReport
+from attention.schemas import Conditions
 from attention.spec import Request
 from server.settings import Settings
 from server.store.ownership import ASKER
-from server.store.reports import Answer, AnswerTable, Listed
+from server.store.reports import Answer, AnswerTable
 
 log = logging.getLogger(__name__)
 
@@ -78,26 +78,6 @@ class Archive:
         if self._settings.reports_kept == 0 or len(report) > self._settings.max_report_bytes:
             return None
         return self._hand_over(_answer(question, conditions, report))
-
-    def get(self, report_id: str) -> StoredReport:
-        """One answer with its question.
-
-        Raises:
-            NotFound: it is not here.
-        """
-        return self._table.get(report_id)
-
-    def listed(self, report_id: str) -> Listed:
-        """One answer as a list tells of it.
-
-        Raises:
-            NotFound: it is not here.
-        """
-        return self._table.listed(report_id)
-
-    def newest(self, limit: int, after: tuple[datetime, str] | None = None) -> tuple[Listed, ...]:
-        """List stored answers, newest first, beginning behind a given one."""
-        return self._table.newest(limit, after)
 
     def close(self) -> None:
         """Write what waits, then stop. Answers that come later are not kept."""

@@ -177,7 +177,7 @@ def test_photos_that_came_with_a_form_are_told_to_be_missing_and_can_come_again(
 @pytest.mark.full
 def test_what_another_version_was_asked_is_refused_in_a_sentence(client: TestClient) -> None:
     of = client.app.state.service  # type: ignore[attr-defined]
-    kept = of.archive.get(ask(client, "kernel").headers["Report-Id"])
+    kept = of.store.answers.get(ask(client, "kernel").headers["Report-Id"])
     assert kept.conditions is not None
     for number, (analysis, request) in enumerate({"kernel": '{"beta": 1}', "colonel": "{}"}.items()):
         row = Answer(f"{number:032}", analysis, request, kept.conditions.model_dump_json(), b'{"old": 1}', kept.created)
