@@ -20,7 +20,7 @@ from attention.spec import ABLATIONS, POSITIONS, Recipe
 from dashboard.language import CATALOGUE, read
 
 FOLDER = Path(__file__).parent
-KEYWORDS = ("say", "marked")
+KEYWORDS = ("say", "marked", "show_caption", "show_text")
 """Functions whose first argument is a sentence."""
 
 

@@ -36,6 +36,16 @@ def say(sentence: str, **values: object) -> str:
     return text % values if values else text
 
 
+def show_caption(sentence: str, **values: object) -> None:
+    """Show a sentence in small letters, in the reader's language."""
+    st.caption(say(sentence, **values))
+
+
+def show_text(sentence: str, **values: object) -> None:
+    """Show a text in Markdown, in the reader's language."""
+    st.markdown(say(sentence, **values))
+
+
 def marked(sentence: str) -> str:
     """The sentence unchanged: marks one for the catalogue that ``say`` gets later, such as one of a table."""
     return sentence

@@ -17,7 +17,7 @@ from attention.reports.writing.tables import Report, Table, named
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import relabelled
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption
 from dashboard.service_sentences import translated
 
 WIDTH = 720
@@ -137,12 +137,10 @@ def files(report: Report, about: str, tables: Mapping[str, str] | None = None, d
         for table, label in (tables or {}).items():
             save(label, partial(report.csv, table), f"{stem}-{table}.csv", "text/csv")
     if device:
-        st.caption(
-            say(
-                "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "
-                "be saved as SVG below them, and as PNG in the toolbar over them.",
-                device=device,
-            )
+        show_caption(
+            "Computed on %(device)s. The address of this page is a link to what it shows. Pictures can "
+            "be saved as SVG below them, and as PNG in the toolbar over them.",
+            device=device,
         )
 
 

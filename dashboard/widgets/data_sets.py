@@ -14,7 +14,7 @@ from attention.client import ServiceError
 from attention.reports.parts.inventory import AS_FOUND, Choices, Inventory, by_reason
 from attention.schemas import DataSet, Reading
 from dashboard import connect
-from dashboard.language import say
+from dashboard.language import say, show_caption, show_text
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked
@@ -28,14 +28,12 @@ def data_set() -> DataSet | None:
     upload()
     stored = {data_set.name: data_set for data_set in connect.client().datasets()}
     if not stored:
-        st.markdown(
-            say(
-                "**There is no data set yet.** Upload a zip with a folder of photos for each class, or put such a "
-                "folder at `<data folder>/datasets/NAME`:\n```\nNAME/train/cats/1.jpg   NAME/test/cats/9.jpg     a "
-                "split as you made it\nNAME/cats/1.jpg         NAME/dogs/1.jpg          or none: a fifth is kept for "
-                "the test\n```\n`cifar-10-binary.tar.gz` in that folder works as it is. The data folder is "
-                "`ATTENTION_DATA`, by default `~/.local/share/attention`."
-            )
+        show_text(
+            "**There is no data set yet.** Upload a zip with a folder of photos for each class, or put such a "
+            "folder at `<data folder>/datasets/NAME`:\n```\nNAME/train/cats/1.jpg   NAME/test/cats/9.jpg     a "
+            "split as you made it\nNAME/cats/1.jpg         NAME/dogs/1.jpg          or none: a fifth is kept for "
+            "the test\n```\n`cifar-10-binary.tar.gz` in that folder works as it is. The data folder is "
+            "`ATTENTION_DATA`, by default `~/.local/share/attention`."
         )
         return None
     labels = {name: f"{name} · {say('comes along')}" if data.shipped else name for name, data in stored.items()}
@@ -78,12 +76,10 @@ def upload() -> None:
         )
         if room.free_bytes is not None:
             most = (room.max_bytes or 0) / 1e9
-            st.caption(
-                say(
-                    "%(free_bytes)s GB are free, and an archive may have %(most)s GB.",
-                    free_bytes=f"{room.free_bytes / 1000000000.0:,.1f}",
-                    most=f"{most:,.1f}",
-                )
+            show_caption(
+                "%(free_bytes)s GB are free, and an archive may have %(most)s GB.",
+                free_bytes=f"{room.free_bytes / 1000000000.0:,.1f}",
+                most=f"{most:,.1f}",
             )
         if file is None:
             return
@@ -210,17 +206,15 @@ def _sent(name: str, file: IO[bytes], choices: Choices | None, state_key: str, r
 
 def show(inventory: Inventory) -> None:
     """Draw an inventory."""
-    st.markdown(
-        say(
-            "%(layout)s **%(images)s images**: %(train_images)s to train on, %(validation_images)s to "
-            "choose by, %(test_images)s to test on%(value)s.",
-            layout=inventory.layout,
-            images=f"{inventory.images:,}",
-            train_images=f"{inventory.train_images:,}",
-            validation_images=f"{inventory.validation_images:,}",
-            test_images=f"{inventory.test_images:,}",
-            value=say(" (a split made by hash)") if inventory.split_by_hash else "",
-        )
+    show_text(
+        "%(layout)s **%(images)s images**: %(train_images)s to train on, %(validation_images)s to "
+        "choose by, %(test_images)s to test on%(value)s.",
+        layout=inventory.layout,
+        images=f"{inventory.images:,}",
+        train_images=f"{inventory.train_images:,}",
+        validation_images=f"{inventory.validation_images:,}",
+        test_images=f"{inventory.test_images:,}",
+        value=say(" (a split made by hash)") if inventory.split_by_hash else "",
     )
     for problem in inventory.problems:
         st.error(problem, icon=":material/error:")

@@ -12,7 +12,7 @@ from attention.schemas import Job
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import words
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.refusals import explained
 from dashboard.widgets import jobs, linked
 
@@ -52,16 +52,14 @@ def show(job: Job) -> None:
     card, size = report.card, report.file.bytes or 0
     assert card is not None  # of every job that is done
     free = [say(name) for name, yes in ((say("batch"), card.free_batch), (say("size"), card.free_size)) if yes]
-    st.caption(
-        say(
-            "Free: %(free)s. In %(runtime)s its outputs differ by at most %(difference)s from those of "
-            "torch %(torch)s, whose largest is %(largest)s.",
-            free=", ".join(free) or say("nothing"),
-            runtime=card.runtime,
-            difference=f"{card.largest_difference:.1e}",
-            torch=card.torch,
-            largest=f"{max(check.largest_output for check in card.checks):.2g}",
-        )
+    show_caption(
+        "Free: %(free)s. In %(runtime)s its outputs differ by at most %(difference)s from those of "
+        "torch %(torch)s, whose largest is %(largest)s.",
+        free=", ".join(free) or say("nothing"),
+        runtime=card.runtime,
+        difference=f"{card.largest_difference:.1e}",
+        torch=card.torch,
+        largest=f"{max(check.largest_output for check in card.checks):.2g}",
     )
     if size > MOST_BYTES:
         key = '-H "Authorization: Bearer $ATTENTION_API_KEY" ' if connect.has_key() else ""

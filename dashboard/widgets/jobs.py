@@ -12,7 +12,7 @@ from attention.client import ServiceError
 from attention.schemas import Job
 from attention.spec import Plain, Request
 from dashboard import connect
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption, show_text
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked as address
@@ -151,7 +151,7 @@ def answered(request: Request[R], many: bool, what: str, show: Callable[[R, bool
         show(report, True)
         return report
     if job is None:
-        st.markdown(say("This takes more than a moment, so it runs as a job. This page shows it while it runs."))
+        show_text("This takes more than a moment, so it runs as a job. This page shows it while it runs.")
     elif job.error:
         st.error(explained(job.error), icon=":material/error:")
     if st.button(say("Start: %(work)s", work=what), type="primary", icon=":material/play_arrow:", key=f"start.{key}"):
@@ -166,7 +166,7 @@ def _report(request: Request[R], job: Job) -> R:
 
 def _running(request: Request[R], job: Job, show: Callable[[R, bool], None]) -> None:
     if job.report == "none":
-        st.caption(say("There is nothing to show yet."))
+        show_caption("There is nothing to show yet.")
     else:
         show(connect.client().report(job.id, request.report), False)  # type: ignore[arg-type]
 

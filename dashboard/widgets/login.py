@@ -4,7 +4,7 @@ import streamlit as st
 
 from attention.client import ServiceError
 from dashboard import connect
-from dashboard.language import say
+from dashboard.language import say, show_text
 from dashboard.refusals import explained
 
 TYPED, REFUSED = "login.typed", "login.refused"
@@ -19,12 +19,10 @@ def form() -> None:
     if not connect.asks_for_key():
         st.info(say("This service asks for no key: what is stored here is everybody's."), icon=":material/key_off:")
         return
-    st.markdown(
-        say(
-            "This service asks for an API key. Photos, data sets, checkpoints, jobs and reports belong to the key that "
-            "made them. Your key stays in this session: it is neither stored nor put into addresses, and is gone when "
-            "this page is loaded anew."
-        )
+    show_text(
+        "This service asks for an API key. Photos, data sets, checkpoints, jobs and reports belong to the key that "
+        "made them. Your key stays in this session: it is neither stored nor put into addresses, and is gone when "
+        "this page is loaded anew."
     )
     with st.form("login", border=False):
         st.text_input(say("API key"), type="password", key=TYPED, autocomplete="off", placeholder="att_…")

@@ -8,7 +8,7 @@ from attention.reports.parts.catalog import PublishedChoice
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
-from dashboard.language import say
+from dashboard.language import say, show_text
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import data_sets, jobs, linked
@@ -42,12 +42,10 @@ def _called(choice: PublishedChoice) -> str:
 
 def _fetch(choice: PublishedChoice) -> None:
     """A button that fetches networks as a job, how far it is, and why it cannot be done."""
-    st.markdown(
-        say(
-            "%(count)s published networks of ImageNet, about %(megabytes)s MB, fetched once and kept.",
-            count=len(choice.networks),
-            megabytes=f"{choice.megabytes:.0f}",
-        )
+    show_text(
+        "%(count)s published networks of ImageNet, about %(megabytes)s MB, fetched once and kept.",
+        count=len(choice.networks),
+        megabytes=f"{choice.megabytes:.0f}",
     )
     request = FetchRequest(name=choice.name)
     job = jobs.newest_of(request, stopped=True)

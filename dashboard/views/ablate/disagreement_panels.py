@@ -14,7 +14,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, STEP, Chart
-from dashboard.language import say
+from dashboard.language import say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.widgets import data_sets, forms, gates
 
@@ -54,15 +54,13 @@ def show(report: DisagreementReport, final: bool) -> None:
     st.subheader(words.relabelled(translated(report.headline), called), anchor=False)
     drawing.caveats(report.caveats, called)
     labels = named(report)
-    st.caption(
-        say(
-            "%(differing)s of %(n)s images (%(images)s) have more than one first class; the first "
-            "%(entries)s are shown, the most different on top.",
-            differing=f"{report.differing:,}",
-            n=f"{report.n:,}",
-            images=translated(report.images),
-            entries=len(report.entries),
-        )
+    show_caption(
+        "%(differing)s of %(n)s images (%(images)s) have more than one first class; the first "
+        "%(entries)s are shown, the most different on top.",
+        differing=f"{report.differing:,}",
+        n=f"{report.n:,}",
+        images=translated(report.images),
+        entries=len(report.entries),
     )
     with st.container(horizontal=True, gap="small"):
         for entry in report.entries:
@@ -72,19 +70,17 @@ def show(report: DisagreementReport, final: bool) -> None:
                 st.markdown(entry_label(entry, labels))
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(say("**How often two say the same**"))
+        show_text("**How often two say the same**")
         drawing.draw(agreement(report), "agreement")
-        st.caption(say("Every two networks, as they are and without attention. Look for pairs that agree least."))
+        show_caption("Every two networks, as they are and without attention. Look for pairs that agree least.")
     with right:
-        st.markdown(say("**What taking attention away changes**"))
+        show_text("**What taking attention away changes**")
         drawing.table(flips(report), "flips", index=False)
         if report.calibration:
-            st.caption(
-                say(
-                    "Gates replaced by: %(removal)s, over %(calibration)s.",
-                    removal=translated(report.removal or ""),
-                    calibration=translated(report.calibration),
-                )
+            show_caption(
+                "Gates replaced by: %(removal)s, over %(calibration)s.",
+                removal=translated(report.removal or ""),
+                calibration=translated(report.calibration),
             )
     st.caption(translated(report.methods))
     if final:

@@ -11,7 +11,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, PALETTE, STEP, Chart
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.widgets import exports, gates
 
@@ -20,12 +20,10 @@ STATES = {"trained": marked("as trained"), "mean": marked("mean gates"), "folded
 
 def form() -> Callable[[], FoldRequest] | None:
     """Which network on which data."""
-    st.markdown(
-        say(
-            "Where a channel gate ends a block's branch, its mean over calibration images can be worked into the "
-            "normalisation before it. What is left is the plain backbone at the plain price, and the report says what "
-            "that costs in accuracy."
-        )
+    show_text(
+        "Where a channel gate ends a block's branch, its mean over calibration images can be worked into the "
+        "normalisation before it. What is left is the plain backbone at the plain price, and the report says what "
+        "that costs in accuracy."
     )
     chosen = gates.network_and_images()
     return chosen and (lambda: FoldRequest(variant=chosen[0], images=chosen[1]))
@@ -36,26 +34,22 @@ def show(report: FoldReport, final: bool) -> None:
     st.subheader(translated(report.headline), anchor=False)
     drawing.caveats(report.caveats)
     drawing.table(states(report), "folded", index=False)
-    st.caption(
-        say(
-            "%(name)s on %(images)s, n = %(n)s; means over %(calibration)s. Mean gates and folded differ "
-            "by at most %(error)s of the largest logit, which is rounding. %(methods)s",
-            name=words.network_label(report.network.name),
-            images=translated(report.images),
-            n=f"{report.n:,}",
-            calibration=translated(report.calibration),
-            error=f"{report.error:.1e}",
-            methods=translated(report.methods),
-        )
+    show_caption(
+        "%(name)s on %(images)s, n = %(n)s; means over %(calibration)s. Mean gates and folded differ "
+        "by at most %(error)s of the largest logit, which is rounding. %(methods)s",
+        name=words.network_label(report.network.name),
+        images=translated(report.images),
+        n=f"{report.n:,}",
+        calibration=translated(report.calibration),
+        error=f"{report.error:.1e}",
+        methods=translated(report.methods),
     )
     _timing(report)
-    st.markdown(say("**What each gate gave up**"))
+    show_text("**What each gate gave up**")
     drawing.draw(spreads(report), "what-gates-gave-up")
-    st.caption(
-        say(
-            "Kept: how much the mean gates of a layer's channels differ. Left out: how much a channel's gate varies "
-            "with the image. Where the second is small beside the first, the gate was nearly a constant."
-        )
+    show_caption(
+        "Kept: how much the mean gates of a layer's channels differ. Left out: how much a channel's gate varies "
+        "with the image. Where the second is small beside the first, the gate was nearly a constant."
     )
     if final:
         _downloads(report)
@@ -89,23 +83,21 @@ def _timing(report: FoldReport) -> None:
         st.info(timing.withheld or say("No time is given."), icon=":material/timer_off:")
         return
     ratio = timing.ratio
-    st.markdown(
-        say(
-            "**Time**: %(before_ms)s → %(after_ms)s ms of %(clock)s a pass of %(batch)s, ratio "
-            "%(estimate)s [%(low)s, %(high)s], n = %(n)s; the trained network against itself "
-            "%(estimate_2)s [%(low_2)s, %(high_2)s].",
-            before_ms=f"{timing.before_ms:.2f}",
-            after_ms=f"{timing.after_ms:.2f}",
-            clock=translated(timing.clock),
-            batch=timing.batch,
-            estimate=f"{ratio.estimate:.3f}",
-            low=f"{ratio.low:.3f}",
-            high=f"{ratio.high:.3f}",
-            n=ratio.n,
-            estimate_2=f"{timing.control.estimate:.3f}",
-            low_2=f"{timing.control.low:.3f}",
-            high_2=f"{timing.control.high:.3f}",
-        )
+    show_text(
+        "**Time**: %(before_ms)s → %(after_ms)s ms of %(clock)s a pass of %(batch)s, ratio "
+        "%(estimate)s [%(low)s, %(high)s], n = %(n)s; the trained network against itself "
+        "%(estimate_2)s [%(low_2)s, %(high_2)s].",
+        before_ms=f"{timing.before_ms:.2f}",
+        after_ms=f"{timing.after_ms:.2f}",
+        clock=translated(timing.clock),
+        batch=timing.batch,
+        estimate=f"{ratio.estimate:.3f}",
+        low=f"{ratio.low:.3f}",
+        high=f"{ratio.high:.3f}",
+        n=ratio.n,
+        estimate_2=f"{timing.control.estimate:.3f}",
+        low_2=f"{timing.control.low:.3f}",
+        high_2=f"{timing.control.high:.3f}",
     )
 
 
@@ -159,6 +151,6 @@ def _downloads(report: FoldReport) -> None:
             )
     drawing.files(report, f"fold {words.network_label(report.network.name)}")
     if report.kept is None and not report.caveats:
-        st.caption(say("The folded network does not come along with this report: ask it here, and the job keeps it."))
+        show_caption("The folded network does not come along with this report: ask it here, and the job keeps it.")
     if report.kept is not None:
         exports.offer([report.kept.variant])

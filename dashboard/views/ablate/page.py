@@ -6,7 +6,7 @@ from attention.reports.diagnose import DiagnoseRequest
 from attention.reports.fold import FoldRequest
 from attention.reports.sweep import SweepRequest
 from dashboard import connect
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption
 from dashboard.views.ablate import diagnosis
 from dashboard.views.ablate import fold as fold_panels
 from dashboard.views.ablate import panels as gate_panels
@@ -25,11 +25,9 @@ OF_JOBS = {FoldRequest.analysis: FOLD, DiagnoseRequest.analysis: WHY}
 
 def main() -> None:
     st.title(say("Ablate"), anchor=False)
-    st.caption(
-        say(
-            "Replace gates by something that knows nothing of the image, and see what is lost. Each replacement asks "
-            "another question; letting everything through is not an honest “off”."
-        )
+    show_caption(
+        "Replace gates by something that knows nothing of the image, and see what is lost. Each replacement asks "
+        "another question; letting everything through is not an honest “off”."
     )
     gate_panels.definitions()
     job = jobs.linked()

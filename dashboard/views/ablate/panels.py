@@ -11,7 +11,7 @@ from attention.spec import ABLATIONS, AblationKind, Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.language import say
+from dashboard.language import say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.views.ablate import charts as gate_charts
 from dashboard.views.ablate import form as gate_form
@@ -24,9 +24,7 @@ def definitions() -> None:
         st.markdown(
             "\n".join(f"- **{gate_charts.kind(name)}** (`{name}`): {say(text)}" for name, text in ABLATIONS.items())
         )
-        st.caption(
-            say("One gate at a time under-estimates what gates do together, so stages and all are shown as well.")
-        )
+        show_caption("One gate at a time under-estimates what gates do together, so stages and all are shown as well.")
 
 
 # ---------------------------------------------------------------- one photo
@@ -46,19 +44,17 @@ def photo(image: Image, variant: Variant) -> None:
     with middle:
         _switched(image, variant, off, by)
     with right:
-        st.markdown(say("**Each gate, each stage, all of them**"))
+        show_text("**Each gate, each stage, all of them**")
         drawing.draw(gate_charts.photo_map(report, image.id), "gates-of-a-photo")
-        st.caption(
-            say(
-                "Orange cells cost the first class probability, violet ones add some; a dot marks another first class. "
-                "Look for gates whose mean does as well as they do: there attention does not listen to this photo."
-            )
+        show_caption(
+            "Orange cells cost the first class probability, violet ones add some; a dot marks another first class. "
+            "Look for gates whose mean does as well as they do: there attention does not listen to this photo."
         )
     drawing.files(report, f"whatif {words.network_label(report.network)}", device=report.device)
 
 
 def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> None:
-    st.markdown(say("**What if these gates were off?**"))
+    show_text("**What if these gates were off?**")
     if not off:
         st.info(say("Nothing is switched off. Pick gates above."))
         return
@@ -80,15 +76,13 @@ def _switched(image: Image, variant: Variant, off: tuple[str, ...], by: str) -> 
         )
         st.success(text, icon=":material/check:")
     drawing.draw(gate_charts.before_after(mine, effect), "before-and-after")
-    st.caption(say("Ring: as they are; disc: replaced."))
-    st.caption(
-        say(
-            "%(gates)s of %(sites)s gates replaced by %(kind)s: %(meaning)s",
-            gates=effect.gates,
-            sites=len(mine.sites),
-            kind=gate_charts.kind(by),
-            meaning=say(ABLATIONS[effect.kind]),
-        )
+    show_caption("Ring: as they are; disc: replaced.")
+    show_caption(
+        "%(gates)s of %(sites)s gates replaced by %(kind)s: %(meaning)s",
+        gates=effect.gates,
+        sites=len(mine.sites),
+        kind=gate_charts.kind(by),
+        meaning=say(ABLATIONS[effect.kind]),
     )
 
 
@@ -135,7 +129,7 @@ def show(report: SweepReport, final: bool) -> None:
         return
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.markdown(say("**Gate by gate**"))
+        show_text("**Gate by gate**")
         drawing.draw(gate_charts.sweep_map(report), "sweep")
         st.caption(
             (say("Orange costs accuracy. ") if report.labelled else say("Cells count first classes that stay. "))
@@ -148,24 +142,19 @@ def show(report: SweepReport, final: bool) -> None:
         if (chart := gate_charts.stages(report)) is not None:
             st.markdown(f"**{say('Stages')}**")
             drawing.draw(chart, "stages")
-            st.caption(say("A bar that touches the dashed line is no proven loss."))
+            show_caption("A bar that touches the dashed line is no proven loss.")
         if (curve := gate_charts.cumulative(report)) is not None:
-            st.markdown(say("**One after another**"))
+            show_text("**One after another**")
             drawing.draw(curve, "cumulative")
-            st.caption(
-                say(
-                    "%(order)s; and the same from the other end.",
-                    order=say(FAMILIES["first_to_last"]).capitalize(),
-                )
+            show_caption(
+                "%(order)s; and the same from the other end.",
+                order=say(FAMILIES["first_to_last"]).capitalize(),
             )
     if report.redundancy:
         with st.expander(say("Together against one by one"), icon=":material/difference:"):
             drawing.table(gate_charts.redundancy(report.redundancy), "redundancy", index=False)
-            st.caption(
-                say(
-                    "Redundant: together they hurt more than the sum of each alone, so each was stood in for by the "
-                    "others."
-                )
+            show_caption(
+                "Redundant: together they hurt more than the sum of each alone, so each was stood in for by the others."
             )
     st.caption(translated(report.methods))
     if final:

@@ -10,7 +10,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.drawing.words import network_label
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.widgets import linked, links, photos
 
 FOLDER = Path(__file__).parent
@@ -27,7 +27,7 @@ _lesson = components.component(
 def show() -> None:
     """A photo, a module, and the five steps of its first gate; a channel is chosen by a click or the arrow keys."""
     st.subheader(say("0. One photo's way through one gate"), anchor=False)
-    st.caption(say("Choose a channel by a click or with the arrow keys, and follow its number."))
+    show_caption("Choose a channel by a click or with the arrow keys, and follow its number.")
     samples = [image for image in connect.client().images() if image.sample]
     if not samples:
         return
@@ -41,12 +41,10 @@ def show() -> None:
         data={"trace": report.model_dump(mode="json"), "words": words(report), "colour": theme.hue(module)},
         key="lesson0",
     )
-    st.caption(
-        say(
-            "%(network)s, layer %(layer)s. Every number comes from that network; nothing is drawn by hand.",
-            network=network_label(report.network),
-            layer=f"{report.stage}.{report.block}",
-        )
+    show_caption(
+        "%(network)s, layer %(layer)s. Every number comes from that network; nothing is drawn by hand.",
+        network=network_label(report.network),
+        layer=f"{report.stage}.{report.block}",
     )
     with st.container(horizontal=True):
         parameters: links.Parameters = {"image": image, "net": ["none", module]}

@@ -15,7 +15,7 @@ from attention.reports.parts.catalog import Catalog
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.language import say
+from dashboard.language import say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.views.learn import charts as lesson_charts
 
@@ -26,32 +26,28 @@ FIRST_PAIR = ("eca_resnet50", "timm_resnet33ts")
 
 def gate() -> None:
     """What a channel gate is."""
-    st.markdown(
-        say(
-            "\nA convolutional network carries many **channels**: maps that each answer to something. "
-            "Channel attention gives every\nchannel a weight, for this image, and multiplies the channel "
-            "by it.\n\n1. **Squeeze.** Average every channel over the map: C numbers, the *pooled "
-            "features*.\n2. **Decide.** Turn them into C weights, mostly between 0 and 1. This step is "
-            "where the modules differ.\n3. **Scale.** Multiply channel c by weight c. We call the weight "
-            "its **gate**.\n\n[SE](%(se)s) decides with two fully connected layers through a narrow middle "
-            "of C / r numbers.\n[ECA](%(eca)s) decides with one short filter that slides along the "
-            "channels. Look at what that means.\n",
-            se=SE,
-            eca=ECA,
-        )
+    show_text(
+        "\nA convolutional network carries many **channels**: maps that each answer to something. "
+        "Channel attention gives every\nchannel a weight, for this image, and multiplies the channel "
+        "by it.\n\n1. **Squeeze.** Average every channel over the map: C numbers, the *pooled "
+        "features*.\n2. **Decide.** Turn them into C weights, mostly between 0 and 1. This step is "
+        "where the modules differ.\n3. **Scale.** Multiply channel c by weight c. We call the weight "
+        "its **gate**.\n\n[SE](%(se)s) decides with two fully connected layers through a narrow middle "
+        "of C / r numbers.\n[ECA](%(eca)s) decides with one short filter that slides along the "
+        "channels. Look at what that means.\n",
+        se=SE,
+        eca=ECA,
     )
 
 
 def operator() -> None:
     """ECA's operator is a 1-D convolution across channels; a 1x1 convolution would be something else."""
     st.header(say("1. One filter that slides along the channels"))
-    st.markdown(
-        say(
-            "Tutorials call ECA's operator a “1×1 convolution”. It is not one. It is a **1-D convolution with a "
-            "kernel of k along the channel axis**. Gate c sees channel c and its (k − 1) / 2 neighbours on each side. "
-            "All channels share the same k weights. A 1×1 convolution on the pooled features would let every gate see "
-            "every channel, and cost C² weights."
-        )
+    show_text(
+        "Tutorials call ECA's operator a “1×1 convolution”. It is not one. It is a **1-D convolution with a "
+        "kernel of k along the channel axis**. Gate c sees channel c and its (k − 1) / 2 neighbours on each side. "
+        "All channels share the same k weights. A 1×1 convolution on the pooled features would let every gate see "
+        "every channel, and cost C² weights."
     )
     eca, full, per_channel = connect.ask(
         InteractionRequest(modules=("eca", "se_var3", "se_var2"), channels=12, kernel_size=3)
@@ -66,13 +62,11 @@ def operator() -> None:
         with column:
             drawing.plot(lesson_charts.links(interaction))
         column.caption(say("%(parameters)s parameters for 12 channels.", parameters=interaction.parameters))
-    st.caption(
-        say(
-            "Look at the orange lines: they lead to one gate from the pooled features that it listens "
-            "to. Drawn from the modules themselves: a line stands where the gate's derivative is not 0. "
-            "Source of both controls: [ECA paper](%(eca)s), Table 2.",
-            eca=ECA,
-        )
+    show_caption(
+        "Look at the orange lines: they lead to one gate from the pooled features that it listens "
+        "to. Drawn from the modules themselves: a line stands where the gate's derivative is not 0. "
+        "Source of both controls: [ECA paper](%(eca)s), Table 2.",
+        eca=ECA,
     )
 
 
@@ -80,12 +74,10 @@ def kernel() -> None:
     """The adaptive kernel size, with its two constants to play with."""
     st.header(say("2. How far does the filter reach?"))
     st.latex(r"k = \left|\,\frac{\log_2 C + b}{\gamma}\,\right|_{\text{odd}}")
-    st.markdown(
-        say(
-            "The wider the layer, the longer the filter. The fraction is cut to an integer, and an even number goes "
-            "up to the next odd one. The paper sets γ = 2 and b = 1. The authors' released networks do not use the "
-            "formula: their k was set by hand."
-        )
+    show_text(
+        "The wider the layer, the longer the filter. The fraction is cut to an integer, and an even number goes "
+        "up to the next odd one. The paper sets γ = 2 and b = 1. The authors' released networks do not use the "
+        "formula: their k was set by hand."
     )
     left, right = st.columns([2, 5], gap="large")
     gamma = left.slider(say("γ, divisor"), 1.0, 4.0, 2.0, 0.25, key="gamma")
@@ -116,11 +108,9 @@ def kernel() -> None:
 def interaction() -> None:
     """ECA's band beside SE's low rank."""
     st.header(say("3. Who listens to whom: a band, and a low rank"))
-    st.markdown(
-        say(
-            "Change one pooled feature a little and see which gates move. That is a matrix: row c, column j is the "
-            "change of gate c per change of feature j. It shows what a module *can* express, before any training."
-        )
+    show_text(
+        "Change one pooled feature a little and see which gates move. That is a matrix: row c, column j is the "
+        "change of gate c per change of feature j. It shows what a module *can* express, before any training."
     )
     one, two, three = st.columns(3)
     channels = one.select_slider(say("C, channels"), WIDTHS, 64, key="channels")
@@ -145,13 +135,11 @@ def interaction() -> None:
         with column:
             drawing.plot(lesson_charts.heat(entry))
         column.markdown(_reading(entry, channels))
-    st.caption(
-        say(
-            "Look at the shape of the coloured part. ECA's rows are one pattern, shifted: a *banded "
-            "Toeplitz* matrix, scaled row by row by the sigmoid's slope, and cut off at both ends, where "
-            "the filter sees zeros. SE's rows are mixtures of a few. %(conditions)s",
-            conditions=translated(report.conditions),
-        )
+    show_caption(
+        "Look at the shape of the coloured part. ECA's rows are one pattern, shifted: a *banded "
+        "Toeplitz* matrix, scaled row by row by the sigmoid's slope, and cut off at both ends, where "
+        "the filter sees zeros. SE's rows are mixtures of a few. %(conditions)s",
+        conditions=translated(report.conditions),
     )
 
 
@@ -183,12 +171,10 @@ def _reading(entry: Interaction, channels: int) -> str:
 def places() -> None:
     """In the backbone, at its end, in multi-scale branches."""
     st.header(say("4. Three places to put it"))
-    st.markdown(
-        say(
-            "The same module can sit **in the backbone** (in every block), **at its end** (one, on the last map), or "
-            "**in the branches** of a network that looks at several scales at once. What it can change differs: in "
-            "the backbone it shapes the features; at the end it only weighs them."
-        )
+    show_text(
+        "The same module can sit **in the backbone** (in every block), **at its end** (one, on the last map), or "
+        "**in the branches** of a network that looks at several scales at once. What it can change differs: in "
+        "the backbone it shapes the features; at the end it only weighs them."
     )
     drawn = connect.ask(PlacesRequest()).variants
     titles = (say("In the backbone"), say("At the end of the backbone"), say("In multi-scale branches"))
@@ -201,24 +187,20 @@ def places() -> None:
         )
         st.markdown(f"**{title}** · {words.network_label(network.name)} · {count}")
         drawing.plot(lesson_charts.places(network))
-    st.caption(
-        say(
-            "Look for the orange bars: each is one ECA module, as high as the map it gates. Maps shrink while channels "
-            "grow, so k grows to the right (5, 5, 5, 7). The blue bars are the levels of a feature pyramid, each fed "
-            "by the stage that its dashed line comes from. Drawn from the networks of this service: type any of the "
-            "names into Price or Look."
-        )
+    show_caption(
+        "Look for the orange bars: each is one ECA module, as high as the map it gates. Maps shrink while channels "
+        "grow, so k grows to the right (5, 5, 5, 7). The blue bars are the levels of a feature pyramid, each fed "
+        "by the stage that its dashed line comes from. Drawn from the networks of this service: type any of the "
+        "names into Price or Look."
     )
 
 
 def results() -> None:
     """Cost against accuracy, as published."""
     st.header(say("5. What it brings, as published"))
-    st.markdown(
-        say(
-            "ECA adds far fewer parameters than SE. Does it give up accuracy for that? It depends on whom you ask, "
-            "and on whether the networks were **trained in the same way**."
-        )
+    show_text(
+        "ECA adds far fewer parameters than SE. Does it give up accuracy for that? It depends on whom you ask, "
+        "and on whether the networks were **trained in the same way**."
     )
     titles = connect.ask(PublishedRequest(groups=FIRST_PAIR)).titles
     keys = list(titles)
@@ -241,12 +223,10 @@ def results() -> None:
             drawing.plot(chart, key=f"picture.{group.key}.{chosen.index(group.key)}")
             st.dataframe(drawing.in_words(_cells(group)), hide_index=True, width="stretch")
             st.caption(_conditions(group))
-    st.caption(
-        say(
-            "Look at the height between dots: both axes have the same length in points of accuracy. Rows from several "
-            "papers say little about the modules; one run each of one recipe says more; only the same recipe with "
-            "several seeds would decide."
-        )
+    show_caption(
+        "Look at the height between dots: both axes have the same length in points of accuracy. Rows from several "
+        "papers say little about the modules; one run each of one recipe says more; only the same recipe with "
+        "several seeds would decide."
     )
 
 
@@ -292,12 +272,10 @@ def _conditions(group: PublishedGroup) -> str:
 def starts(catalog: Catalog) -> None:
     """What a fresh module does to a network that is trained already."""
     st.header(say("6. What a fresh module does to a trained network"))
-    st.markdown(
-        say(
-            "A new module has not learned anything, but it multiplies all the same. A sigmoid of something near 0 is "
-            "0.5, so a fresh SE or ECA **halves** the residual branch of every block it is put into. CBAM and CA have "
-            "two gates and quarter it. Only modules that start as the identity leave a trained network as it was."
-        )
+    show_text(
+        "A new module has not learned anything, but it multiplies all the same. A sigmoid of something near 0 is "
+        "0.5, so a fresh SE or ECA **halves** the residual branch of every block it is put into. CBAM and CA have "
+        "two gates and quarter it. Only modules that start as the identity leave a trained network as it was."
     )
     left, right = st.columns([3, 2], gap="large")
     with left:

@@ -16,7 +16,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import labels
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.refusals import explained
 from dashboard.widgets import linked
 
@@ -56,12 +56,10 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
                     f"{names[heat_map.network]}: {caption(heat_map)}",
                 )
                 st.caption(caption(heat_map))
-    st.caption(
-        say(
-            "Orange marks what speaks for the class, for each network by its own maximum; what speaks "
-            "against it is left out. Look for networks that are right for another reason. %(method)s",
-            method=report.method,
-        )
+    show_caption(
+        "Orange marks what speaks for the class, for each network by its own maximum; what speaks "
+        "against it is left out. Look for networks that are right for another reason. %(method)s",
+        method=report.method,
     )
 
 

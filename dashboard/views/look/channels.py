@@ -17,7 +17,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Row
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import with_minus
 from dashboard.widgets import gallery, jobs, linked
@@ -157,12 +157,10 @@ def _ends(report: ExemplarsReport, row: Row, number: int, data: str) -> None:
     gate = next(gate for gate in report.gates if gate.path == row.gate.path)
     ends = gate.ends[number]
     st.html(_images(report, say("open it most"), ends.open) + _images(report, say("close it most"), ends.closed))
-    st.caption(
-        say(
-            "Of %(images)s test images of %(data)s; below each the gate's value on it.",
-            images=f"{report.seen:,}",
-            data=data,
-        )
+    show_caption(
+        "Of %(images)s test images of %(data)s; below each the gate's value on it.",
+        images=f"{report.seen:,}",
+        data=data,
     )
     drawing.caveats(report.caveats)
 

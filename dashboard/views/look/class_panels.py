@@ -11,7 +11,7 @@ from attention.reports.stripe import StripeReport, StripeRequest
 from attention.spec import Plain, Variant
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption, show_text
 from dashboard.views.look import class_charts
 from dashboard.views.look.class_form import Subjects
 from dashboard.widgets import forms, jobs, linked
@@ -31,25 +31,21 @@ GATES, AROUND = marked("gates"), marked("differences from all classes")
 def definitions() -> None:
     """What every word on the page means."""
     with st.popover(say("What the words mean"), icon=":material/help:"):
-        st.markdown(
-            say(
-                "- **Gate**: the number a channel is multiplied by; one number a channel and image.\n"
-                "- **Static share**: Var over channels of the mean gate / variance of all its values. 1 is the same "
-                "for every image: stripes without breaks.\n- **Class share**: variance of class means / variance over "
-                "images, each averaged over channels. 1 depends on the class alone. *By chance* is what it would be "
-                "if labels meant nothing: (classes − 1) / (images − 1).\n- **Spread within a class**: standard "
-                "deviation over its images (divided by n − 1).\n- **Saturation**: shares of entries below 0.1 and "
-                "above 0.9, where a sigmoid hardly moves.\n- **Order between images**: Spearman's rank correlation of "
-                "the channels' order, mean over pairs of images. 1: every image ranks channels alike.\n- **Effective "
-                "rank**: exp(entropy of the normalised singular values) of images × channels; 1 is one pattern, "
-                "scaled. *Centred*: the same after each channel's mean is taken off."
-            )
+        show_text(
+            "- **Gate**: the number a channel is multiplied by; one number a channel and image.\n"
+            "- **Static share**: Var over channels of the mean gate / variance of all its values. 1 is the same "
+            "for every image: stripes without breaks.\n- **Class share**: variance of class means / variance over "
+            "images, each averaged over channels. 1 depends on the class alone. *By chance* is what it would be "
+            "if labels meant nothing: (classes − 1) / (images − 1).\n- **Spread within a class**: standard "
+            "deviation over its images (divided by n − 1).\n- **Saturation**: shares of entries below 0.1 and "
+            "above 0.9, where a sigmoid hardly moves.\n- **Order between images**: Spearman's rank correlation of "
+            "the channels' order, mean over pairs of images. 1: every image ranks channels alike.\n- **Effective "
+            "rank**: exp(entropy of the normalised singular values) of images × channels; 1 is one pattern, "
+            "scaled. *Centred*: the same after each channel's mean is taken off."
         )
-        st.caption(
-            say(
-                "Curves: Hu et al., Squeeze-and-Excitation Networks, Fig. 6 and 7 (arXiv 1709.01507). Stripes: Huang, "
-                "Zhong et al., ECCV 2024 (arXiv 2304.06345). Effective rank: Roy & Vetterli 2007."
-            )
+        show_caption(
+            "Curves: Hu et al., Squeeze-and-Excitation Networks, Fig. 6 and 7 (arXiv 1709.01507). Stripes: Huang, "
+            "Zhong et al., ECCV 2024 (arXiv 2304.06345). Effective rank: Roy & Vetterli 2007."
         )
 
 
@@ -97,12 +93,10 @@ def show_curves(report: ExcitationReport, called: Mapping[str, str], files: bool
             with column:
                 drawing.draw(class_charts.curves(gate, chosen, called, drawn == "around"), f"curves-{gate.path}")
             column.caption(_in_words(gate))
-    st.caption(
-        say(
-            "A line is a class, the dashed one the mean of all, the band one standard deviation within the chosen "
-            "class. Look for stages where the lines lie on each other: there the gate does not tell classes apart. In "
-            "the SE paper early stages agree and late ones differ."
-        )
+    show_caption(
+        "A line is a class, the dashed one the mean of all, the band one standard deviation within the chosen "
+        "class. Look for stages where the lines lie on each other: there the gate does not tell classes apart. In "
+        "the SE paper early stages agree and late ones differ."
     )
     if files:
         about = f"class-curves {words.network_label(report.network.name)}"
@@ -146,11 +140,9 @@ def stripes(variants: Sequence[Variant], subjects: Subjects, stages: Sequence[Ex
         return
     pictures, many = subjects.pictures, subjects.count > AT_ONCE
     if pictures.data is not None and pictures.limit > MOST_STRIPES:
-        st.caption(
-            say(
-                "Every image's gates are kept for it, so it takes %(most_stripes)s of these images.",
-                most_stripes=f"{MOST_STRIPES:,}",
-            )
+        show_caption(
+            "Every image's gates are kept for it, so it takes %(most_stripes)s of these images.",
+            most_stripes=f"{MOST_STRIPES:,}",
         )
         pictures = pictures.model_copy(update={"limit": MOST_STRIPES})
     try:
@@ -202,12 +194,10 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
             )
             with column:
                 drawing.draw(class_charts.stripes(drawn, called), f"stripes-{label[drawn.variant]}")
-    st.caption(
-        say(
-            "A row is an image, a column a channel; pale is the mean of this gate, and each picture has a scale of its "
-            "own. Unbroken vertical stripes are channels that are weighed alike whatever the image; blocks between the "
-            "lines are channels that follow the class."
-        )
+    show_caption(
+        "A row is an image, a column a channel; pale is the mean of this gate, and each picture has a scale of its "
+        "own. Unbroken vertical stripes are channels that are weighed alike whatever the image; blocks between the "
+        "lines are channels that follow the class."
     )
     left, right = st.columns(2, gap="large")
     for (share, (title, _, look)), column in zip(class_charts.SHARES.items(), (left, right), strict=True):
@@ -217,12 +207,12 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
                 drawing.draw(chart, share)
             column.caption(say(look))
     if (chart := class_charts.orders(report)) is not None:
-        st.markdown(say("**Do the networks rank channels alike?**"))
+        show_text("**Do the networks rank channels alike?**")
         drawing.draw(chart, "order-of-channels")
-        st.caption(say("Near 0 they do not: which channels are weighed up is a matter of the module, or of training."))
+        show_caption("Near 0 they do not: which channels are weighed up is a matter of the module, or of training.")
     with st.expander(say("All %(gates)s gates in numbers", gates=len(report.gates)), icon=":material/table_rows:"):
         st.dataframe(drawing.in_words(class_charts.table(report)), hide_index=True, width="stretch")
-        st.caption(say("A dash is what cannot be computed, such as the order of channels that are all alike."))
+        show_caption("A dash is what cannot be computed, such as the order of channels that are all alike.")
     if files:
         drawing.files(
             report,

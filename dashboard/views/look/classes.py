@@ -3,18 +3,16 @@
 import streamlit as st
 
 from dashboard import connect
-from dashboard.language import say
+from dashboard.language import say, show_text
 from dashboard.views.look import class_form, class_panels
 from dashboard.views.look import probes as probe_panels
 
 
 def main() -> None:
     st.title(say("Classes"))
-    st.markdown(
-        say(
-            "Does attention weigh channels differently for a cat than for a truck, or alike for every image? Curves "
-            "show it class by class, stripes image by image."
-        )
+    show_text(
+        "Does attention weigh channels differently for a cat than for a truck, or alike for every image? Curves "
+        "show it class by class, stripes image by image."
     )
     class_panels.definitions()
     networks = class_form.networks(connect.catalog())

@@ -12,7 +12,7 @@ from attention.schemas import Image
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import Chart, Row, channel_weights
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.views.look import channels
 from dashboard.widgets import linked
 
@@ -30,11 +30,9 @@ def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
         return
     called = words.labels([variant.name for variant in report.variants])
     st.subheader(say("Their gates, layer by layer"), anchor=False)
-    st.caption(
-        say(
-            "Each square is one layer: its channel weights, sorted from closed to open. The dashed line is where a "
-            "fresh gate starts; a flat line on it is a gate that does nothing. Choose a layer below to open it."
-        )
+    show_caption(
+        "Each square is one layer: its channel weights, sorted from closed to open. The dashed line is where a "
+        "fresh gate starts; a flat line on it is a gate that does nothing. Choose a layer below to open it."
     )
     layers = list(dict.fromkeys(row.layer for row in sorted(rows, key=lambda row: (row.gate.stage, row.gate.block))))
     grid = st.container(key="gate-grid")
@@ -60,7 +58,7 @@ def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
                     width="content",
                 )
     opened = [row for row in rows if row.layer == layer]
-    st.caption(say("Choose a map to see what its channel responds to."))
+    show_caption("Choose a map to see what its channel responds to.")
     channels.show(report, image, opened, called, fit)
 
 

@@ -10,7 +10,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
@@ -22,7 +22,7 @@ TOP = 10
 
 def main() -> None:
     st.title(say("Look"), anchor=False)
-    st.caption(say("One photo, the same backbone, different attention."))
+    show_caption("One photo, the same backbone, different attention.")
     image = gallery.choose()
     variants = networks.choose(connect.catalog())
     if image is None or not variants:

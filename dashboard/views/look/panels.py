@@ -8,7 +8,7 @@ from attention.schemas import Image
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import marks as charts
 from dashboard.drawing import tables
-from dashboard.language import say
+from dashboard.language import say, show_caption
 
 
 def statistics(report: Comparison, image: Image) -> None:
@@ -20,7 +20,7 @@ def statistics(report: Comparison, image: Image) -> None:
         with st.container(height=420):
             drawing.table(tables.statistics_text(report, image.id), "gates", index=False)
     else:
-        st.caption(say("These networks have no gates."))
+        show_caption("These networks have no gates.")
     for variant in report.variants:
         if variant.load is not None and variant.load.weights != "shipped":
             st.markdown(f"**{say('What was loaded')}: {variant.name}**")
@@ -67,11 +67,9 @@ def downloads(report: Comparison) -> None:
         drawing.save(
             say("Channel weights (CSV)"), lambda: tables.weights_csv(report), f"{about} weights.csv", "text/csv"
         )
-    st.caption(
-        say(
-            "Computed on %(device)s in %(dtype)s; channel weights travel as 16-bit floats. The address "
-            "of this page is a link to what it shows.",
-            device=report.device,
-            dtype=report.dtype,
-        )
+    show_caption(
+        "Computed on %(device)s in %(dtype)s; channel weights travel as 16-bit floats. The address "
+        "of this page is a link to what it shows.",
+        device=report.device,
+        dtype=report.dtype,
     )

@@ -15,7 +15,7 @@ from dashboard import connect
 from dashboard.drawing import overlay, theme, words
 from dashboard.drawing.overlay import Overlay
 from dashboard.drawing.words import about
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.widgets import gallery
 
 MOST = 9
@@ -34,11 +34,9 @@ def show(report: Comparison, image: Image, fit: PhotoFit | None) -> None:
     if not rows:
         return
     st.subheader(say("Gates that know where, drawn over the photo"), anchor=False)
-    st.caption(
-        say(
-            "Bright lets most through, dark is held back. Each picture has its own scale: its smallest and its largest "
-            "weight stand below it."
-        )
+    show_caption(
+        "Bright lets most through, dark is held back. Each picture has its own scale: its smallest and its largest "
+        "weight stand below it."
     )
     for variant, prediction in rows:
         left, right = st.columns([1, 6], gap="small")
@@ -153,7 +151,7 @@ def _listening(variant: VariantSummary, prediction: Prediction, image: Image, na
         crop = _crop(image, variant, fit)
         overlay.draw(gallery.source(image, 320), crop, drawn, key, theme.hue(variant.name), asks=True)
     else:
-        st.caption(say("%(network)s has no gate between places here.", network=name))
+        show_caption("%(network)s has no gate between places here.", network=name)
 
 
 def _branches(prediction: Prediction, hue: str) -> str:

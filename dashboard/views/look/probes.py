@@ -13,7 +13,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.look import probe_charts
@@ -101,13 +101,11 @@ def scale(variant: Variant, subjects: Subjects) -> None:
             st.info(explained(error))
             return
         drawing.draw(probe_charts.scale(report), "scale")
-        st.caption(
-            say(
-                "A line is a gate, over %(images)s images; a bar is the 95 %% interval of its change from "
-                "the smallest middle, paired by image. A rising line takes the larger kernel when the object "
-                "is larger.",
-                images=f"{report.images:,}",
-            )
+        show_caption(
+            "A line is a gate, over %(images)s images; a bar is the 95 %% interval of its change from "
+            "the smallest middle, paired by image. A rising line takes the larger kernel when the object "
+            "is larger.",
+            images=f"{report.images:,}",
         )
         drawing.caveats(report.caveats)
         drawing.files(report, f"scale {words.network_label(report.network.name)}", device=report.network.device)

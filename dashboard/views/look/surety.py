@@ -8,7 +8,7 @@ from attention.reports.out_of_distribution import OutOfDistributionReport, OutOf
 from attention.schemas import Image
 from attention.spec import Pictures, Variant
 from dashboard import connect
-from dashboard.language import say
+from dashboard.language import say, show_caption
 
 MOST = 6
 """Networks that are asked at once."""
@@ -31,15 +31,13 @@ def show(image: Image, class_names: Sequence[str], variants: Sequence[Variant]) 
     foreign = [sample.id for sample in samples if sample.label not in class_names]
     separations = _asked(variants, data_name, foreign).networks
     areas = [separation.energy_area for separation in separations]
-    st.caption(
-        say(
-            "Free energy tells %(own)s photos of these classes from %(foreign)s of the gallery that show none: area "
-            "under the curve %(low)s to %(high)s (1 tells all apart, 0.5 none).",
-            own=separations[0].own,
-            foreign=separations[0].photos,
-            low=f"{min(areas):.2f}",
-            high=f"{max(areas):.2f}",
-        )
+    show_caption(
+        "Free energy tells %(own)s photos of these classes from %(foreign)s of the gallery that show none: area "
+        "under the curve %(low)s to %(high)s (1 tells all apart, 0.5 none).",
+        own=separations[0].own,
+        foreign=separations[0].photos,
+        low=f"{min(areas):.2f}",
+        high=f"{max(areas):.2f}",
     )
 
 
@@ -59,11 +57,9 @@ def _said(report: OutOfDistributionReport, classes: int) -> None:
             say("Probably none of these %(count)s. Read the answers as “most like”.", count=classes),
             icon=":material/help:",
         )
-    st.caption(
-        say(
-            "The surest of these networks is surer of it than of %(energy)s %% (free energy) and %(softmax)s %% "
-            "(largest probability) of photos that do show these classes.",
-            energy=f"{100 * surest:.0f}",
-            softmax=f"{100 * softmax:.0f}",
-        )
+    show_caption(
+        "The surest of these networks is surer of it than of %(energy)s %% (free energy) and %(softmax)s %% "
+        "(largest probability) of photos that do show these classes.",
+        energy=f"{100 * surest:.0f}",
+        softmax=f"{100 * softmax:.0f}",
     )

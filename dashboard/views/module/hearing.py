@@ -13,7 +13,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.drawing.words import GATES
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 
@@ -36,7 +36,7 @@ def show(name: str) -> None:
         report = report or answer
         st.html("".join(_gate(module, gate, answer) for gate in answer.gates))
     if report is not None:
-        st.caption(say("Left: gate c (down) by channel j (across). Right: the places that the middle entry hears."))
+        show_caption("Left: gate c (down) by channel j (across). Right: the places that the middle entry hears.")
         st.caption(translated(report.conditions))
         drawing.files(report, f"who-hears-whom-{name}")
 

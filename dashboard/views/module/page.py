@@ -14,7 +14,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, verdicts
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.module import hearing
@@ -120,9 +120,9 @@ def _evidence(name: str) -> None:
     if rows:
         drawing.table(pd.DataFrame(rows).set_index(""), f"{name}-evidence")
     else:
-        st.caption(say("No evidence here yet. A study of your own data makes some."))
+        show_caption("No evidence here yet. A study of your own data makes some.")
         links.to("study", say("Train it"), ":material/science:", {"arm": [f"resnet20/{name}"]})
-    st.caption(say("Looked through: %(titles)s.", titles="; ".join(translated(bodies[key]) for key in looked)))
+    show_caption("Looked through: %(titles)s.", titles="; ".join(translated(bodies[key]) for key in looked))
 
 
 def _gain(row: OverviewRow) -> str:

@@ -12,7 +12,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption
 from dashboard.service_sentences import translated
 from dashboard.views.overview import table
 from dashboard.widgets import linked, links, markup, networks
@@ -32,7 +32,7 @@ PRICES = {
 
 def main() -> None:
     st.title(say("Does attention pay?"), anchor=False)
-    st.caption(say("What each attention module gains on the same network, what it costs, and what it looks at."))
+    show_caption("What each attention module gains on the same network, what it costs, and what it looks at.")
     bodies = connect.ask(OverviewRequest()).bodies
     options = evidence(bodies)
     chosen = linked.choice(st.segmented_control, say("Evidence"), options, EVIDENCE, next(iter(options)), wrap=False)
@@ -97,7 +97,7 @@ def _price(report: OverviewReport) -> None:
     )
     chart = scatter(report, price, labels[price])
     if chart is None:
-        st.caption(say("No module of this evidence has both a gain and such a price."))
+        show_caption("No module of this evidence has both a gain and such a price.")
     else:
         drawing.draw(
             chart,

@@ -9,7 +9,7 @@ from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, STEP, Chart
 from dashboard.drawing.words import human
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption
 from dashboard.widgets import linked
 
 KEY, MOST, START = "budget_percent", 100, 20
@@ -37,7 +37,7 @@ def show(report: CostReport) -> None:
         with column:
             st.markdown(f"**{say(name)}**")
             plain = getattr(bills[0].total, price) - getattr(bills[0].delta, price)
-            st.caption(say("plain network: %(amount)s", amount=human(plain)))
+            show_caption("plain network: %(amount)s", amount=human(plain))
             text = say("Added %(price)s by module, per cent of the plain network.", price=say(name))
             drawing.plot(bars(bills, called, price, budget, reach), text)
     st.info(sentence([called[name] for name in within(shares, budget)], budget), icon=":material/savings:")

@@ -9,7 +9,7 @@ from attention.reports.modules import FitReport
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import tables, words
-from dashboard.language import say
+from dashboard.language import say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.views.price import counted_charts as cost_charts
 from dashboard.widgets import linked, links
@@ -29,18 +29,16 @@ def table(report: CostReport, fit: FitReport, convention: str) -> None:
     st.subheader(say("The bill, for one image"))
     drawing.table(tables.costs_text(report, convention), "cost")
     rule = next(rule for rule in report.conventions if rule.name == convention)
-    st.caption(
-        say(
-            "**%(convention)s.** %(rule)s Used by: %(source)s  \nΔ is the network minus its plain twin: "
-            "the same backbone without attention. Traffic is bytes read and written in float32 if "
-            "nothing is fused.",
-            convention=words.convention(convention),
-            rule=translated(rule.rule),
-            source=translated(rule.source),
-        )
+    show_caption(
+        "**%(convention)s.** %(rule)s Used by: %(source)s  \nΔ is the network minus its plain twin: "
+        "the same backbone without attention. Traffic is bytes read and written in float32 if "
+        "nothing is fused.",
+        convention=words.convention(convention),
+        rule=translated(rule.rule),
+        source=translated(rule.source),
     )
     if fit.refused:
-        st.markdown(say("**Not counted, because they do not fit here: %(refused)s**", refused=len(fit.refused)))
+        show_text("**Not counted, because they do not fit here: %(refused)s**", refused=len(fit.refused))
         drawing.table(tables.refusals(fit), "refused")
 
 
@@ -51,11 +49,9 @@ def pictures(report: CostReport, convention: str) -> None:
         st.subheader(say("Parameters and work"))
         if (scatter := cost_charts.scatter(report, convention)) is not None:
             drawing.plot(scatter)
-            st.caption(
-                say(
-                    "Lower left is cheaper. Both axes are logarithmic: one grid step is a factor, not a sum. Networks "
-                    "that add nothing on one of the axes are in the table only."
-                )
+            show_caption(
+                "Lower left is cheaper. Both axes are logarithmic: one grid step is a factor, not a sum. Networks "
+                "that add nothing on one of the axes are in the table only."
             )
         else:
             st.info(say("None of these networks adds both parameters and work to its plain twin."))
@@ -63,12 +59,10 @@ def pictures(report: CostReport, convention: str) -> None:
         st.subheader(say("Bytes moved"))
         if (traffic := cost_charts.traffic(report)) is not None:
             drawing.plot(traffic)
-            st.caption(
-                say(
-                    "Look at how close modules are here that lie far apart on the left. Every gate reads the map to "
-                    "pool it, reads it again to scale it, and writes it. On a GPU these three passes decide the extra "
-                    "time; multiply-accumulates hardly matter."
-                )
+            show_caption(
+                "Look at how close modules are here that lie far apart on the left. Every gate reads the map to "
+                "pool it, reads it again to scale it, and writes it. On a GPU these three passes decide the extra "
+                "time; multiply-accumulates hardly matter."
             )
         else:
             st.info(say("Choose a network with attention."))
@@ -76,12 +70,12 @@ def pictures(report: CostReport, convention: str) -> None:
         with box:
             for quantity in ("parameters", "work"):
                 drawing.plot(cost_charts.bars(report, convention, quantity))
-            st.caption(say("Where no orange end is visible, attention is too small a share of the network to see."))
+            show_caption("Where no orange end is visible, attention is too small a share of the network to see.")
 
 
 def conditions(report: CostReport, convention: str) -> None:
     """What counts as one, and what was not counted."""
-    st.caption(say("**Convention of traffic and files.** %(convention)s", convention=translated(report.convention)))
+    show_caption("**Convention of traffic and files.** %(convention)s", convention=translated(report.convention))
     missed = sorted({name for bill in report.variants for name in bill.not_counted})
     st.caption(
         say("**Not counted:** %(words)s.", words=", ".join(missed))
@@ -98,11 +92,9 @@ def court(report: CostReport) -> None:
 
 
 def _witnesses(report: CostReport) -> None:
-    st.markdown(
-        say(
-            "Tools disagree about the same network: they use other units, skip operations, or count by how a line of "
-            "code is spelled. Here is what each reports, beside the ledger above."
-        )
+    show_text(
+        "Tools disagree about the same network: they use other units, skip operations, or count by how a line of "
+        "code is spelled. Here is what each reports, beside the ledger above."
     )
     called = words.called(report)
     candidates = [bill for bill in report.variants if bill.modules] or list(report.variants)
@@ -119,23 +111,19 @@ def _witnesses(report: CostReport) -> None:
         )
         + "."
     )
-    st.markdown(
-        say(
-            "**One ECA module** (C = %(channels)s, k = %(kernel_size)s, a map of %(side)s × %(side_2)s), "
-            "written in four ways that compute the same",
-            channels=court_report.channels,
-            kernel_size=court_report.kernel_size,
-            side=court_report.side,
-            side_2=court_report.side,
-        )
+    show_text(
+        "**One ECA module** (C = %(channels)s, k = %(kernel_size)s, a map of %(side)s × %(side_2)s), "
+        "written in four ways that compute the same",
+        channels=court_report.channels,
+        kernel_size=court_report.kernel_size,
+        side=court_report.side,
+        side_2=court_report.side,
     )
     drawing.plot(cost_charts.spellings(court_report))
-    st.caption(
-        say(
-            "The dashed line is the truth in multiply-accumulates, k · C = %(macs)s. Look for dots of "
-            "one row that lie far apart: that counter measures the spelling, not the module.",
-            macs=f"{court_report.spellings[0].macs:,}",
-        )
+    show_caption(
+        "The dashed line is the truth in multiply-accumulates, k · C = %(macs)s. Look for dots of "
+        "one row that lie far apart: that counter measures the spelling, not the module.",
+        macs=f"{court_report.spellings[0].macs:,}",
     )
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 from attention.reports.latency import FITS, Fit, LatencyReport
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.language import say
+from dashboard.language import say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.views.price import measured_charts as latency_charts
 from dashboard.widgets import linked
@@ -81,60 +81,52 @@ def fitting(report: LatencyReport, budget_ms: float) -> str:
 
 def times(report: LatencyReport, budget_ms: float | None) -> None:
     """Every network's time beside both of the baseline's."""
-    st.markdown(say("**Time of a pass**"))
+    show_text("**Time of a pass**")
     if (chart := latency_charts.times(report, budget_ms)) is not None:
         drawing.draw(chart, "latency")
-    st.caption(
-        say(
-            "A dot is the median, the thick bar its interval, the thin line the middle half of the "
-            "passes. The grey band holds both timings of %(baseline)s. A machine drifts from round to "
-            "round; ratios, taken within one, tell finer.",
-            baseline=_baseline(report),
-        )
+    show_caption(
+        "A dot is the median, the thick bar its interval, the thin line the middle half of the "
+        "passes. The grey band holds both timings of %(baseline)s. A machine drifts from round to "
+        "round; ratios, taken within one, tell finer.",
+        baseline=_baseline(report),
     )
 
 
 def ratios(report: LatencyReport) -> None:
     """Every network's time by the baseline's, and the baseline's by its own."""
-    st.markdown(say("**Ratio to the baseline**"))
+    show_text("**Ratio to the baseline**")
     drawing.draw(latency_charts.ratios(report), "latency-ratios")
     twice = say(
         "%(baseline)s timed twice: how far two timings of the very same network are apart.", baseline=_baseline(report)
     )
     if report.withheld:
-        st.caption(
-            say(
-                "%(twice)s Numbers are given when all of the bar is in the grey band, which is what was allowed.",
-                twice=twice,
-            )
+        show_caption(
+            "%(twice)s Numbers are given when all of the bar is in the grey band, which is what was allowed.",
+            twice=twice,
         )
     else:
-        st.caption(
-            say(
-                "The first row is %(twice)s The grey band is what was allowed. A bar clear of 1 whose dot is "
-                "further from it than the first row reaches is a difference.",
-                twice=twice,
-            )
+        show_caption(
+            "The first row is %(twice)s The grey band is what was allowed. A bar clear of 1 whose dot is "
+            "further from it than the first row reaches is a difference.",
+            twice=twice,
         )
 
 
 def extras(report: LatencyReport) -> None:
     """What the ledger's bytes predict beside what was measured."""
-    st.markdown(say("**What the ledger expected**"))
+    show_text("**What the ledger expected**")
     drawing.draw(latency_charts.extras(report), "latency-extras")
     predicted = say(
         "Predicted is extra bytes by %(bandwidth)s GB/s, which copying a large tensor reached here.",
         bandwidth=f"{report.bandwidth / 1000000000.0:.1f}",
     )
     if report.withheld:
-        st.caption(say("%(predicted)s What was measured is withheld.", predicted=predicted))
+        show_caption("%(predicted)s What was measured is withheld.", predicted=predicted)
     else:
-        st.caption(
-            say(
-                "%(predicted)s Where measured is far right of it, starting many small operations costs more "
-                "than moving bytes; where it is left of it, bytes stayed in a cache, or were never moved.",
-                predicted=predicted,
-            )
+        show_caption(
+            "%(predicted)s Where measured is far right of it, starting many small operations costs more "
+            "than moving bytes; where it is left of it, bytes stayed in a cache, or were never moved.",
+            predicted=predicted,
         )
 
 

@@ -8,7 +8,7 @@ from attention.reports.modules import FitRequest
 from attention.spec import Placement
 from dashboard import connect
 from dashboard.drawing import theme, words
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.views.price import budget
 from dashboard.views.price import counted as bills
 from dashboard.widgets import forms, linked
@@ -19,7 +19,7 @@ FIRST = ("se", "eca")
 
 
 st.title(say("Price"), anchor=False)
-st.caption(say("What a network costs for one image, and what attention adds to its plain twin. Counted, not measured."))
+show_caption("What a network costs for one image, and what attention adds to its plain twin. Counted, not measured.")
 catalog = connect.catalog()
 
 left, second, right = st.columns([3, 2, 8])

@@ -11,7 +11,7 @@ from attention.client import ServiceError
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption, show_text
 from dashboard.refusals import explained
 from dashboard.widgets import jobs, linked
 
@@ -62,7 +62,7 @@ KINDS: Mapping[str, Kind] = {
 
 def main() -> None:
     st.title(say("Stored"), anchor=False)
-    st.caption(say("What is kept here until it is deleted. What comes with the service is not listed."))
+    show_caption("What is kept here until it is deleted. What comes with the service is not listed.")
     titles = {name: say(kind.title) for name, kind in KINDS.items()}
     name = linked.choice(st.segmented_control, say("Kind"), titles, KIND, next(iter(KINDS)), wrap=False)
     kind = KINDS[name]
@@ -122,7 +122,7 @@ def _change(name: str, kind: Kind, entries: Mapping[str, Entry]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if "DELETE" in methods:
             with st.popover(say("Delete"), icon=":material/delete:", disabled=not chosen):
-                st.markdown(say("Delete %(count)s? This cannot be undone.", count=len(chosen)))
+                show_text("Delete %(count)s? This cannot be undone.", count=len(chosen))
                 st.button(
                     say("Delete for good"), type="primary", key="delete", on_click=_delete, args=(name, tuple(chosen))
                 )

@@ -18,7 +18,7 @@ from attention.schemas import DataSet
 from attention.spec import Placement, Recipe, Variant
 from dashboard import connect
 from dashboard.drawing import theme, words
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import forms, jobs, linked
@@ -81,12 +81,10 @@ def networks(catalog: Catalog, data: DataSet) -> Networks | None:
         help=say("Each becomes an arm beside the plain network, which is the baseline."),
     )
     with st.expander(say("More networks, other options, controls"), icon=":material/tune:"):
-        st.caption(
-            say(
-                "A fair table also holds a plain network as large as those with attention, such as "
-                "`%(name)s(width=…)/none`, and a gate that learns but does not look, `static`.",
-                name=backbone.name,
-            )
+        show_caption(
+            "A fair table also holds a plain network as large as those with attention, such as "
+            "`%(name)s(width=…)/none`, and a gate that learns but does not look, `static`.",
+            name=backbone.name,
         )
         more = forms.variants(catalog, (), ARM, say("More arms"), say("They are trained from scratch."))
     grids = _sweep(catalog, backbone.name, position)
@@ -227,7 +225,7 @@ def _sweep(catalog: Catalog, backbone: str, position: str) -> tuple[Grid, ...] |
     """More arms that differ in one option of one module, or in its place; None with a sentence if they are none."""
     with st.expander(say("Sweep one option"), icon=":material/linear_scale:"):
         if not st.toggle(say("Add a sweep"), key="sweep", persist_state="session"):
-            st.caption(say("One arm for each value: r for SE, k for ECA, or the place of any module."))
+            show_caption("One arm for each value: r for SE, k for ECA, or the place of any module.")
             return ()
         left, middle, right = st.columns([2, 2, 4])
         modules = {entry.name: entry for entry in catalog.modules}
@@ -314,12 +312,10 @@ def estimate(request: StudyRequest) -> bool:
     )
     third.metric(say("Epochs to train"), f"{plan.epochs:,}")
     right.metric(say("Time, about"), say("unknown") if plan.seconds is None else jobs.duration(plan.seconds))
-    st.caption(
-        say(
-            "%(basis)s  \nArms: %(words)s; the first is the baseline.",
-            basis=translated(plan.basis),
-            words=", ".join(labels.values()),
-        )
+    show_caption(
+        "%(basis)s  \nArms: %(words)s; the first is the baseline.",
+        basis=translated(plan.basis),
+        words=", ".join(labels.values()),
     )
     for note in plan.notes:
         st.warning(words.relabelled(translated(note), labels), icon=":material/info:")

@@ -14,7 +14,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_text
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated, with_minus
 from dashboard.views.study.paired import paired
@@ -30,11 +30,9 @@ CSV = ("csv", "tsv", "txt")
 
 def main() -> None:
     st.title(say("Judge my seeds"))
-    st.markdown(
-        say(
-            "Paste a table of scores, a run a line, or upload it: is any arm really better than the baseline, and how "
-            "many seeds would tell? Exports of TensorBoard, Weights & Biases and MLflow are read as they are."
-        )
+    show_text(
+        "Paste a table of scores, a run a line, or upload it: is any arm really better than the baseline, and how "
+        "many seeds would tell? Exports of TensorBoard, Weights & Biases and MLflow are read as they are."
     )
     links.to("study", say("Study"), ":material/science:")
     request = question()

@@ -9,7 +9,7 @@ from attention.schemas import SHIPPED as PREFIX
 from attention.schemas import Job
 from dashboard import connect
 from dashboard.drawing import theme
-from dashboard.language import say
+from dashboard.language import say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.study import form as study_form
@@ -20,9 +20,7 @@ from dashboard.widgets import exports, job_desk, jobs, linked, links, networks
 
 def main() -> None:
     st.title(say("Study"), anchor=False)
-    st.caption(
-        say("Is the gain of attention real on this data, and what does it cost? Trained here, decided by pairs.")
-    )
+    show_caption("Is the gain of attention real on this data, and what does it cost? Trained here, decided by pairs.")
     with st.container(horizontal=True, vertical_alignment="center"):
         wizard.offer()
         links.to("judge", say("Judge my seeds"), ":material/balance:")
@@ -94,7 +92,7 @@ def show_job(job: Job) -> bool:
 
 def show_running(job: Job) -> None:
     if job.report == "none":
-        st.caption(say("The first curve appears after the first epoch."))
+        show_caption("The first curve appears after the first epoch.")
         return
     report = connect.client().report(job.id, StudyReport)
     study_panels.verdict(report)

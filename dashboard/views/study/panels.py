@@ -12,7 +12,7 @@ from attention.reports.study import StudyReport
 from dashboard.drawing import classes as class_drawing
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.views.study import charts as study_charts
 
@@ -72,15 +72,13 @@ def choice(report: StudyReport) -> None:
         for name, mean in best_first
     ]
     drawing.table(pd.DataFrame(rows), "choice", index=False)
-    st.caption(
-        say(
-            "Mean over %(n)s seeds on %(images)s validation images. The test images had no part in it; what was chosen "
-            "has %(accuracy)s %% on them, and is tested with seeds from %(seed)s on.",
-            n=chosen.n,
-            images=f"{report.data.validation_images:,}",
-            accuracy=f"{chosen.test_accuracy:.2f}",
-            seed=chosen.next_seed,
-        )
+    show_caption(
+        "Mean over %(n)s seeds on %(images)s validation images. The test images had no part in it; what was chosen "
+        "has %(accuracy)s %% on them, and is tested with seeds from %(seed)s on.",
+        n=chosen.n,
+        images=f"{report.data.validation_images:,}",
+        accuracy=f"{chosen.test_accuracy:.2f}",
+        seed=chosen.next_seed,
     )
 
 
@@ -99,23 +97,21 @@ def details(report: StudyReport) -> None:
     else:
         left, right = st.columns(2, gap="large")
         with left:
-            st.markdown(say("**Paired differences**"))
+            show_text("**Paired differences**")
             drawing.plot(drawn)
             band = (
                 ""
                 if report.margin is None
                 else say(", the grey band the margin of %(margin)s points", margin=f"{report.margin:g}")
             )
-            st.caption(
-                say(
-                    "A dot is a seed, the bar the interval of the mean, 95 %% over all arms and looks "
-                    "together%(band)s. A bar inside the band is no difference that matters; else one right of 0 "
-                    "is a gain.",
-                    band=band,
-                )
+            show_caption(
+                "A dot is a seed, the bar the interval of the mean, 95 %% over all arms and looks "
+                "together%(band)s. A bar inside the band is no difference that matters; else one right of 0 "
+                "is a gain.",
+                band=band,
             )
         with right:
-            st.markdown(say("**Cost beside gain**"))
+            show_text("**Cost beside gain**")
             cost = st.segmented_control(
                 say("Cost"),
                 list(COSTS),
@@ -126,11 +122,11 @@ def details(report: StudyReport) -> None:
             )
             if (scatter := study_charts.gains(report, cost)) is not None:
                 drawing.plot(scatter)
-                st.caption(say("Up is better, left is cheaper. A line is the interval of the gain."))
+                show_caption("Up is better, left is cheaper. A line is the interval of the gain.")
             else:
-                st.caption(say("Without a verdict there is no interval of a gain to show."))
+                show_caption("Without a verdict there is no interval of a gain to show.")
     for title, chart in study_charts.sweeps(report).items():
-        st.markdown(say("**Sweep of %(title)s**", title=title))
+        show_text("**Sweep of %(title)s**", title=title)
         drawing.plot(chart)
 
 
@@ -141,7 +137,7 @@ def curves(report: StudyReport, key: str = "curve") -> None:
     )
     if (chart := study_charts.curves(report, kind)) is not None:
         drawing.plot(chart)
-        st.caption(say("A thin line is a run, the thick one the mean over the seeds of a network."))
+        show_caption("A thin line is a run, the thick one the mean over the seeds of a network.")
 
 
 def classes(report: StudyReport) -> None:
@@ -157,17 +153,15 @@ def classes(report: StudyReport) -> None:
         st.markdown(f"**{say('Which class is taken for which')}**")
         named = {arm.arm: arm for arm in report.classes if arm.confusion is not None}
         if not named:
-            st.caption(say("Not every run has kept its confusion matrix."))
+            show_caption("Not every run has kept its confusion matrix.")
             return
         chosen = st.selectbox(say("Network"), list(named), format_func=label.__getitem__, key="classes.arm")
         arm = named[chosen]
         drawing.draw(class_drawing.confusion(arm.confusion or (), report.data.classes), "confusion")
-        st.caption(
-            say(
-                "Share of each true class, mean over %(n)s runs; balanced accuracy %(share)s %%.",
-                n=arm.n,
-                share=f"{arm.balanced_accuracy:.2f}",
-            )
+        show_caption(
+            "Share of each true class, mean over %(n)s runs; balanced accuracy %(share)s %%.",
+            n=arm.n,
+            share=f"{arm.balanced_accuracy:.2f}",
         )
 
 
@@ -175,7 +169,7 @@ def recalls(arms: Sequence[ArmClasses], label: Mapping[str, str], colour: alt.Co
     """Recall of every class over the seeds of each arm, in the arms' colours."""
     st.markdown(f"**{say('Recall of each class')}**")
     drawing.draw(class_drawing.recalls(arms, label, colour), "classes")
-    st.caption(say("A dot is the mean over seeds, the line one standard deviation either way."))
+    show_caption("A dot is the mean over seeds, the line one standard deviation either way.")
     st.caption(say(DESCRIPTION))
 
 
@@ -195,7 +189,7 @@ def runs(report: StudyReport) -> None:
     ]
     with st.expander(say("All %(rows)s runs", rows=len(rows)), icon=":material/list:"):
         st.dataframe(drawing.in_words(pd.DataFrame(rows)), hide_index=True, width="stretch")
-        st.caption(say("Weights can be named in every other question: `NETWORK?weights=file:run-…`."))
+        show_caption("Weights can be named in every other question: `NETWORK?weights=file:run-…`.")
 
 
 def downloads(report: StudyReport) -> None:

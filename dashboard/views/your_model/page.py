@@ -14,7 +14,7 @@ from attention.reports.parts.catalog import OwnModelEntry
 from attention.spec import GateKind
 from dashboard import connect
 from dashboard.drawing import draw as drawing
-from dashboard.language import marked, say
+from dashboard.language import marked, say, show_caption, show_text
 from dashboard.refusals import explained
 from dashboard.widgets import forms, linked, links, weights
 
@@ -40,11 +40,9 @@ print(lab.gates(variant=mine))"""
 
 def main() -> None:
     st.title(say("Your model"), anchor=False)
-    st.caption(
-        say(
-            "A gate is a bounded number that multiplies a map. Following one forward pass finds the gates of any "
-            "model, whatever its classes are called."
-        )
+    show_caption(
+        "A gate is a bounded number that multiplies a map. Following one forward pass finds the gates of any "
+        "model, whatever its classes are called."
     )
     entries = connect.catalog().own_models
     _listed(entries)
@@ -96,17 +94,15 @@ def _listed(entries: tuple[OwnModelEntry, ...]) -> None:
 
 def _how() -> None:
     """The three safe ways of a model into a service or a script, as text and code."""
-    st.markdown(
-        say(
-            "Networks of timm and torchvision go by name, such as `timm(model=seresnet50)`, where these are installed. "
-            "Any other model stands in a file of the operator's, or in an installed package under the entry points "
-            "`attention_lab.models`. Weights are uploaded as safetensors; code and pickles are never uploaded."
-        )
+    show_text(
+        "Networks of timm and torchvision go by name, such as `timm(model=seresnet50)`, where these are installed. "
+        "Any other model stands in a file of the operator's, or in an installed package under the entry points "
+        "`attention_lab.models`. Weights are uploaded as safetensors; code and pickles are never uploaded."
     )
     if (sent := weights.upload()) is not None:
         st.session_state[NETWORK] = sent.name
     st.code(OPERATOR, language="python")
-    st.markdown(say("In a script or notebook no service is needed:"))
+    show_text("In a script or notebook no service is needed:")
     st.code(SCRIPT, language="python")
 
 
