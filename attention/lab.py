@@ -12,7 +12,6 @@ The same analyses run behind the service, whose labs add batching, jobs and mach
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -300,13 +299,10 @@ class Lab(BaseLab):
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or name not in analyses:
             raise AttributeError(f"A Lab has no attribute {name!r}. Its analyses: {', '.join(analyses)}.")
-        return partial(self._ask_by_name, name)
+        return lambda **fields: self.ask(question(name, **fields))
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *analyses]
-
-    def _ask_by_name(self, analysis: str, **fields: Any) -> Plain:
-        return self.ask(question(analysis, **fields))
 
     def _photo(self, photo: Photo) -> str:
         if isinstance(photo, str) and not Path(photo).exists():

@@ -134,11 +134,8 @@ def _jobs() -> None:
 
 
 def _progress(job: Job) -> str:
-    return say("%(analysis)s %(percent)s %%", analysis=jobs.called(job), percent=_percent(job))
-
-
-def _percent(job: Job) -> int:
-    return min(100, 100 * job.done // job.total) if job.total else 0
+    percent = min(100, 100 * job.done // job.total) if job.total else 0
+    return say("%(analysis)s %(percent)s %%", analysis=jobs.called(job), percent=percent)
 
 
 def _chip(job: Job, text: str, icon: str) -> None:

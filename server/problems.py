@@ -133,7 +133,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     detail = str(error.detail)
     if detail == HTTPStatus(status).phrase:  # raised by the router, which gives no sentence
         if status == 404:
-            hint = did_you_mean(path, _paths(request.app)) if path.startswith("/v1") else ""
+            hint = did_you_mean(path, request.app.openapi()["paths"]) if path.startswith("/v1") else ""
             detail = f"There is nothing at {path[:200]}.{hint} GET /openapi.json lists what there is."
         elif status == 405:
             allowed = ", ".join(allowed_methods(request.app.router, request.scope))
@@ -244,7 +244,3 @@ def _sentence(where: str, place: Sequence[Any], fault: Mapping[str, Any]) -> str
 @lru_cache(256)
 def _kebab(words: str) -> str:
     return re.sub(r"[\W_]+|(?<=[a-z])(?=[A-Z])", "-", words).lower()
-
-
-def _paths(app: FastAPI) -> list[str]:
-    return list(app.openapi()["paths"])

@@ -1,11 +1,10 @@
 """What do these networks see in these photos, and what does their attention do?"""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from attention.analyses import analyses
 from attention.analysis import AnyLab, Outputs
@@ -14,7 +13,6 @@ from attention.errors import InvalidRequest, TooLarge
 from attention.measuring.confounds import differences_in_training
 from attention.network import as_asked, need_classes
 from attention.reports.compare import ClassScore, CompareRequest, Comparison, GateSummary, Prediction, VariantSummary
-from attention.reports.gates import GateSite
 from attention.reports.parts.network import Network
 from attention.running.device import device_name
 from attention.running.runner import check_finite
@@ -68,7 +66,7 @@ def predictions(request: CompareRequest, name: str, labels: Sequence[str], outpu
     check_finite(outputs.logits, name)
     shares = outputs.logits.float().softmax(1)  # (B, K)
     best = shares.topk(min(request.top_k, shares.shape[1]), 1)
-    rows = _gate_rows(outputs.sites, outputs.gates)
+    rows = [outputs.gates[site.path].flatten(1).float().cpu().numpy() for site in outputs.sites]  # (B, entries) each
     sent = [request.matrices or site.kind != "matrix" for site in outputs.sites]
     entries = sum(row.size for row, wanted in zip(rows, sent, strict=True) if wanted)
     if request.gates != "none" and entries > MAX_VALUES:
@@ -113,11 +111,6 @@ def predictions(request: CompareRequest, name: str, labels: Sequence[str], outpu
 def class_score(index: int, names: Sequence[str], probability: float) -> ClassScore:
     """A class with its probability, and its name where the network's classes have names."""
     return ClassScore(index=index, label=names[index] if names else None, probability=probability)
-
-
-def _gate_rows(sites: Sequence[GateSite], gates: Mapping[str, Tensor]) -> list[NDArray[np.float32]]:
-    """The entries of each gate, (B, entries), in the order of the sites."""
-    return [gates[site.path].flatten(1).float().cpu().numpy() for site in sites]
 
 
 def _summaries(outputs: Outputs, rows: list[NDArray[np.float32]], number: int) -> tuple[GateSummary, ...]:

@@ -4,10 +4,13 @@ A backbone is a function ``(*, classes, options) -> Backbone``. Its blocks hold 
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from attention.errors import BadOption, first_line
 from attention.gate import OwnGates, Slot
 from attention.models.one_pass import main_output
 from attention.names import Size, height_and_width
@@ -49,6 +52,20 @@ class Facts(NamedTuple):
     """Whether a pass works on the meta device."""
 
 
+def imported(package: str, advice: str) -> Any:
+    """Import a package of networks, which makes its own tensors on the CPU whatever device is set now.
+
+    Raises:
+        BadOption: it cannot be imported.
+    """
+    try:
+        with torch.device("cpu"):
+            return import_module(package)
+    except (ImportError, RuntimeError, AttributeError, OSError) as error:
+        name = package.partition(".")[0]
+        raise BadOption(f"{name} cannot be imported here: {first_line(error)}. {advice}") from error
+
+
 class ForeignNetwork(Backbone):
     """A network that was not written here, as ``body``, whose own gates can be seen and replaced like any other.
 
@@ -74,4 +91,4 @@ class ForeignNetwork(Backbone):
             return self.answer(x)
 
 
-__all__ = ["Backbone", "Facts", "ForeignNetwork", "Slot", "backbones"]
+__all__ = ["Backbone", "Facts", "ForeignNetwork", "Slot", "backbones", "imported"]

@@ -8,7 +8,6 @@ have the stages of ours. Inside its blocks there are no places; a block's own at
 of the backbone, and its gates are found. Parameters lie under ``body`` with timm's names; its published weights load.
 """
 
-import importlib
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -18,8 +17,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from attention.backbones import ForeignNetwork, Slot, backbones
-from attention.errors import BadOption, did_you_mean, first_line
+from attention.backbones import ForeignNetwork, Slot, backbones, imported
+from attention.errors import BadOption, did_you_mean
 from attention.names import height_and_width, write_size
 
 LARGEST = 400_000_000
@@ -129,14 +128,8 @@ def _close(model: str, models: list[str]) -> str:
 
 
 def _timm() -> Any:
-    try:
-        with torch.device("cpu"):
-            return importlib.import_module("timm")
-    except (ImportError, RuntimeError, AttributeError, OSError) as error:
-        raise BadOption(
-            f"timm cannot be imported here: {first_line(error)}. Install it with a torchvision "
-            "that belongs to the installed torch: pip install 'attention-lab[timm]'."
-        ) from error
+    advice = "Install it with a torchvision that belongs to the installed torch: pip install 'attention-lab[timm]'."
+    return imported("timm", advice)
 
 
 if find_spec("timm") is not None:  # nobody is offered what is not installed

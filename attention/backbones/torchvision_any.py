@@ -11,11 +11,10 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Annotated, Any
 
-import torch
 from pydantic import Field
 
-from attention.backbones import Facts, ForeignNetwork, backbones
-from attention.errors import BadOption, did_you_mean, first_line
+from attention.backbones import Facts, ForeignNetwork, backbones, imported
+from attention.errors import BadOption, did_you_mean
 from attention.reports.parts.network import OutputKind
 
 Model = Annotated[str, Field(description="A model's name in torchvision, such as mobilenet_v3_large or convnext_tiny.")]
@@ -63,14 +62,7 @@ def facts(*, model: str = "resnet50") -> Facts:
 
 
 def _models() -> Any:
-    try:
-        with torch.device("cpu"):
-            return importlib.import_module("torchvision.models")
-    except (ImportError, RuntimeError, AttributeError, OSError) as error:
-        raise BadOption(
-            f"torchvision cannot be imported here: {first_line(error)}. Install the one that "
-            "belongs to the installed torch."
-        ) from error
+    return imported("torchvision.models", "Install the one that belongs to the installed torch.")
 
 
 if find_spec("torchvision") is not None:  # nobody is offered what is not installed

@@ -46,16 +46,13 @@ def count(
     root = unwrap(model)
     call = inputs(root, input_size)
     try:
-        ledger, watched = _walk(meta_copy(root), _on_meta(call), gates, numbers=False)
+        on_no_device = tuple(map(on_meta, call[0])), on_meta(call[1])
+        ledger, watched = _walk(meta_copy(root), on_no_device, gates, numbers=False)
         device = "meta"
     except Exception:  # whatever stops it without numbers may not stop it with them; if it does, that is told
         ledger, watched = _walk(root, call, gates, numbers=True)
         device = str(next((parameter.device for parameter in root.parameters()), "cpu"))
     return _bill(type(root).__name__, call, device, ledger, watched, layers)
-
-
-def _on_meta(call: Inputs) -> Inputs:
-    return tuple(map(on_meta, call[0])), on_meta(call[1])
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

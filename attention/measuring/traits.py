@@ -70,7 +70,8 @@ def traits(name: str) -> Traits:
     module, x = module_alone(name, CHANNELS), noise()
     with torch.inference_mode():
         y = module(x)
-    std_ratio, correlation = float(y.std() / x.std()), _correlation(x, y)
+    std_ratio = float(y.std() / x.std())
+    correlation = float(torch.corrcoef(torch.stack((x.flatten(), y.flatten())))[0, 1].clamp(-1, 1))
     identity = torch.equal(x, y)
     replaces = None
     if hasattr(modules[name], "select"):
@@ -114,10 +115,6 @@ def narrow_bottlenecks(variant: Variant) -> str | None:
         f"{variant.name}: its reduction leaves bottlenecks of few units ({places}), which can die and then no longer "
         f"see the image. Take a smaller reduction{floor}."
     )
-
-
-def _correlation(x: Tensor, y: Tensor) -> float:
-    return float(torch.corrcoef(torch.stack((x.flatten(), y.flatten())))[0, 1].clamp(-1, 1))
 
 
 def _least_batch(module: AttentionModule) -> int:

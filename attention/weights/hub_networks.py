@@ -40,8 +40,6 @@ class HubNetwork:
     Args:
         name: its repository without the owner.
         variant: the same network's short name here, without weights.
-        licence: of the weights, as the hub spells it.
-        recipe: how it was trained; networks of one recipe may be compared.
         top1: accuracy on ImageNet's validation images, per cent, as published.
         test_size, test_crop: size of the images in pixels, and share of the shorter side, that it was measured at.
         parameters: numbers in its weights; four bytes each in the file.
@@ -49,18 +47,25 @@ class HubNetwork:
 
     name: str
     variant: str
-    licence: str
-    recipe: str
     top1: float
     test_size: int
     test_crop: float
     parameters: int
-    owner: str = "timm"
 
     @property
     def repository(self) -> str:
         """Name of the repository on the hub, with its owner."""
-        return f"{self.owner}/{self.name}"
+        return f"timm/{self.name}"
+
+    @property
+    def recipe(self) -> str:
+        """How it was trained, a key of `RECIPES`: the tag in its name. Networks of one recipe may be compared."""
+        return self.name.partition(".")[2].removesuffix("_in1k")
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights, as the hub spells it: torchvision's own, or that of timm's trainings."""
+        return "bsd-3-clause" if self.recipe.startswith("tv") else "apache-2.0"
 
     @property
     def megabytes(self) -> float:
@@ -73,63 +78,40 @@ class HubNetwork:
         return Variant.parse(self.variant).model_copy(update={"weights": f"hub:{self.repository}"})
 
 
-APACHE, BSD = "apache-2.0", "bsd-3-clause"
 D, T = "(stem=deep,shortcut=pool)", "(stem=tiered,shortcut=pool)"
 
 NETWORKS: Mapping[str, HubNetwork] = {
     network.name: network
     for network in (
-        HubNetwork("resnet33ts.ra2_in1k", "resnet33ts/none", APACHE, "ra2", 79.726, 288, 1.0, 19_676_256),
-        HubNetwork("eca_resnet33ts.ra2_in1k", "resnet33ts/eca@inner", APACHE, "ra2", 80.672, 288, 1.0, 19_676_302),
+        HubNetwork("resnet33ts.ra2_in1k", "resnet33ts/none", 79.726, 288, 1.0, 19_676_256),
+        HubNetwork("eca_resnet33ts.ra2_in1k", "resnet33ts/eca@inner", 80.672, 288, 1.0, 19_676_302),
+        HubNetwork("seresnet33ts.ra2_in1k", "resnet33ts/se(bias=true,divisor=8)@inner", 80.784, 288, 1.0, 19_779_200),
+        HubNetwork("gcresnet33ts.ra2_in1k", "resnet33ts/gc(reduction=8)@inner", 80.6, 288, 1.0, 19_880_698),
+        HubNetwork("resnet50.a1_in1k", "resnet50/none", 81.214, 288, 1.0, 25_557_032),
+        HubNetwork("seresnet50.a1_in1k", "resnet50/se(bias=true)", 81.102, 288, 1.0, 28_088_024),
+        HubNetwork("resnet50.a2_in1k", "resnet50/none", 80.772, 288, 1.0, 25_557_032),
+        HubNetwork("seresnet50.a2_in1k", "resnet50/se(bias=true)", 81.106, 288, 1.0, 28_088_024),
+        HubNetwork("resnet50.a3_in1k", "resnet50/none", 78.048, 224, 0.95, 25_557_032),
+        HubNetwork("seresnet50.a3_in1k", "resnet50/se(bias=true)", 77.028, 224, 0.95, 28_088_024),
+        HubNetwork("seresnet50.ra2_in1k", "resnet50/se(bias=true)", 81.284, 288, 0.95, 28_088_024),
+        HubNetwork("resnet50d.a1_in1k", f"resnet50{D}/none", 81.45, 288, 1.0, 25_576_264),
+        HubNetwork("resnet50d.ra2_in1k", f"resnet50{D}/none", 81.356, 288, 0.95, 25_576_264),
+        HubNetwork("ecaresnet50d.miil_in1k", f"resnet50{D}/eca", 81.65, 288, 0.95, 25_576_350),
+        HubNetwork("ecaresnet50t.ra2_in1k", f"resnet50{T}/eca", 82.352, 320, 0.95, 25_573_814),
+        HubNetwork("ecaresnet50t.a1_in1k", f"resnet50{T}/eca", 82.128, 288, 1.0, 25_573_814),
+        HubNetwork("resnext50_32x4d.a1_in1k", "resnext50/none", 81.466, 288, 1.0, 25_028_904),
+        HubNetwork("seresnext50_32x4d.racm_in1k", "resnext50/se(bias=true)", 82.196, 288, 0.95, 27_559_896),
+        HubNetwork("skresnext50_32x4d.ra_in1k", "resnext50/sk@spatial", 80.162, 224, 0.875, 27_479_784),
+        HubNetwork("mobilenetv2_100.ra_in1k", "mobilenetv2/none", 72.976, 224, 0.875, 3_504_872),
         HubNetwork(
-            "seresnet33ts.ra2_in1k",
-            "resnet33ts/se(bias=true,divisor=8)@inner",
-            APACHE,
-            "ra2",
-            80.784,
-            288,
-            1.0,
-            19_779_200,
+            "mobilenetv3_large_100.ra_in1k", "timm(model=mobilenetv3_large_100)/none", 75.766, 224, 0.875, 5_483_032
         ),
-        HubNetwork(
-            "gcresnet33ts.ra2_in1k", "resnet33ts/gc(reduction=8)@inner", APACHE, "ra2", 80.6, 288, 1.0, 19_880_698
-        ),
-        HubNetwork("resnet50.a1_in1k", "resnet50/none", APACHE, "a1", 81.214, 288, 1.0, 25_557_032),
-        HubNetwork("seresnet50.a1_in1k", "resnet50/se(bias=true)", APACHE, "a1", 81.102, 288, 1.0, 28_088_024),
-        HubNetwork("resnet50.a2_in1k", "resnet50/none", APACHE, "a2", 80.772, 288, 1.0, 25_557_032),
-        HubNetwork("seresnet50.a2_in1k", "resnet50/se(bias=true)", APACHE, "a2", 81.106, 288, 1.0, 28_088_024),
-        HubNetwork("resnet50.a3_in1k", "resnet50/none", APACHE, "a3", 78.048, 224, 0.95, 25_557_032),
-        HubNetwork("seresnet50.a3_in1k", "resnet50/se(bias=true)", APACHE, "a3", 77.028, 224, 0.95, 28_088_024),
-        HubNetwork("seresnet50.ra2_in1k", "resnet50/se(bias=true)", APACHE, "ra2", 81.284, 288, 0.95, 28_088_024),
-        HubNetwork("resnet50d.a1_in1k", f"resnet50{D}/none", APACHE, "a1", 81.45, 288, 1.0, 25_576_264),
-        HubNetwork("resnet50d.ra2_in1k", f"resnet50{D}/none", APACHE, "ra2", 81.356, 288, 0.95, 25_576_264),
-        HubNetwork("ecaresnet50d.miil_in1k", f"resnet50{D}/eca", APACHE, "miil", 81.65, 288, 0.95, 25_576_350),
-        HubNetwork("ecaresnet50t.ra2_in1k", f"resnet50{T}/eca", APACHE, "ra2", 82.352, 320, 0.95, 25_573_814),
-        HubNetwork("ecaresnet50t.a1_in1k", f"resnet50{T}/eca", APACHE, "a1", 82.128, 288, 1.0, 25_573_814),
-        HubNetwork("resnext50_32x4d.a1_in1k", "resnext50/none", APACHE, "a1", 81.466, 288, 1.0, 25_028_904),
-        HubNetwork(
-            "seresnext50_32x4d.racm_in1k", "resnext50/se(bias=true)", APACHE, "racm", 82.196, 288, 0.95, 27_559_896
-        ),
-        HubNetwork("skresnext50_32x4d.ra_in1k", "resnext50/sk@spatial", APACHE, "ra", 80.162, 224, 0.875, 27_479_784),
-        HubNetwork("mobilenetv2_100.ra_in1k", "mobilenetv2/none", APACHE, "ra", 72.976, 224, 0.875, 3_504_872),
-        HubNetwork(
-            "mobilenetv3_large_100.ra_in1k",
-            "timm(model=mobilenetv3_large_100)/none",
-            APACHE,
-            "ra",
-            75.766,
-            224,
-            0.875,
-            5_483_032,
-        ),
-        HubNetwork(
-            "efficientnet_b0.ra_in1k", "timm(model=efficientnet_b0)/none", APACHE, "ra", 77.694, 224, 0.875, 5_288_548
-        ),
-        HubNetwork("resnet18.tv_in1k", "resnet18/none", BSD, "tv", 69.76, 224, 0.875, 11_689_512),
-        HubNetwork("resnet50.tv_in1k", "resnet50/none", BSD, "tv", 76.13, 224, 0.875, 25_557_032),
-        HubNetwork("resnet50.tv2_in1k", "resnet50/none", BSD, "tv2", 80.85, 224, 0.965, 25_557_032),
-        HubNetwork("resnet101.tv_in1k", "resnet101/none", BSD, "tv", 77.376, 224, 0.875, 44_549_160),
-        HubNetwork("resnet152.tv_in1k", "resnet152/none", BSD, "tv", 78.322, 224, 0.875, 60_192_808),
+        HubNetwork("efficientnet_b0.ra_in1k", "timm(model=efficientnet_b0)/none", 77.694, 224, 0.875, 5_288_548),
+        HubNetwork("resnet18.tv_in1k", "resnet18/none", 69.76, 224, 0.875, 11_689_512),
+        HubNetwork("resnet50.tv_in1k", "resnet50/none", 76.13, 224, 0.875, 25_557_032),
+        HubNetwork("resnet50.tv2_in1k", "resnet50/none", 80.85, 224, 0.965, 25_557_032),
+        HubNetwork("resnet101.tv_in1k", "resnet101/none", 77.376, 224, 0.875, 44_549_160),
+        HubNetwork("resnet152.tv_in1k", "resnet152/none", 78.322, 224, 0.875, 60_192_808),
     )
 }
 """The published networks, by name. MobileNetV3 and EfficientNet have gates of their own, and need timm."""

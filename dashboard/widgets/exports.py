@@ -29,7 +29,7 @@ def offer(variants: Sequence[Variant]) -> None:
     name = left.selectbox(say("Network"), list(names), format_func=names.__getitem__, key="export.network")
     form = right.segmented_control(say("Format"), get_args(Format), default="onnx", key="export.format", required=True)
     request = ExportRequest(variant=Variant.parse(name), format=form)
-    job = jobs.newest_of(request, stopped=True)
+    job = jobs.newest_of(request)
     if job is not None:
         show(job)
     if (job is None or job.state in ("failed", "cancelled")) and st.button(

@@ -78,16 +78,11 @@ def open_job(job_id: str) -> None:
     address.write(ADDRESS, [job_id] if job_id else [])
 
 
-def newest_of(request: Request[Any], stopped: bool = False) -> Job | None:
-    """The newest job of this very question: a page that asks by its address.
-
-    Args:
-        stopped: whether it may be one that was stopped or failed.
-    """
+def newest_of(request: Request[Any]) -> Job | None:
+    """The newest job of this very question, also one that was stopped or failed: a page that asks by its address."""
     for job in connect.client().jobs():
         with suppress(ValidationError):  # a question of another version is another question
-            same = job.analysis == request.analysis and type(request).model_validate(job.request) == request
-            if same and (stopped or job.state not in ("failed", "cancelled")):
+            if job.analysis == request.analysis and type(request).model_validate(job.request) == request:
                 return job
     return None
 
@@ -142,7 +137,7 @@ def answered(request: Request[R], many: bool, what: str, show: Callable[[R, bool
             report = connect.ask(request)
         show(report, True)
         return report
-    job, key = newest_of(request, stopped=True), request.analysis
+    job, key = newest_of(request), request.analysis
     if job is not None and not job.ended:
         follow(job, lambda now: _running(request, now, show), f"cancel.{key}")
         return None

@@ -48,7 +48,7 @@ def _fetch(choice: PublishedChoice) -> None:
         megabytes=f"{choice.megabytes:.0f}",
     )
     request = FetchRequest(name=choice.name)
-    job = jobs.newest_of(request, stopped=True)
+    job = jobs.newest_of(request)
     if job is not None and not job.ended:
         jobs.follow(job, lambda now: None, key="fetch.cancel")
         return

@@ -93,15 +93,6 @@ class CancellationToken:
                 future.cancel()  # does nothing to those that are done
 
 
-def _ignored(size: int, seconds: float) -> None:
-    """Do nothing, where no caller wants to know of batches."""
-
-
-def _none_expected() -> bool:
-    """There is no telling whether more items are on their way."""
-    return False
-
-
 class MicroBatcher(Generic[K, T, R]):
     """Runs ``run(key, items) -> results`` on one thread, with items of the same key together.
 
@@ -129,10 +120,10 @@ class MicroBatcher(Generic[K, T, R]):
         *,
         max_batch_size: int,
         batch_wait_timeout_s: float = 0.0,
-        more_to_come: Callable[[], bool] = _none_expected,
+        more_to_come: Callable[[], bool] = lambda: False,
         max_queue: int = 1024,
         name: str = "batcher",
-        on_batch: Callable[[int, float], None] = _ignored,
+        on_batch: Callable[[int, float], None] = lambda size, seconds: None,
     ) -> None:
         self._run = run
         self._on_batch = on_batch

@@ -15,10 +15,6 @@ WAIT_AT_MOST_S = 0.1
 """How long a thread waits for a slot; then it works all the same, so that a few long works do not keep all others."""
 
 
-def _unheard() -> None:
-    """Do nothing, where no caller wants to know."""
-
-
 class CpuSlots:
     """Slots that threads work in; of those that wait for one, the thread whose work began first is next.
 
@@ -29,7 +25,7 @@ class CpuSlots:
         on_idle: called when no thread works any more, by the last that did; it should return at once.
     """
 
-    def __init__(self, at_once: int, on_idle: Callable[[], None] = _unheard) -> None:
+    def __init__(self, at_once: int, on_idle: Callable[[], None] = lambda: None) -> None:
         self.on_idle = on_idle
         self._working = 0
         self._counting = Lock()

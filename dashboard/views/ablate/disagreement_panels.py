@@ -18,6 +18,7 @@ from dashboard.language import say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.widgets import data_sets, forms, gates
 
+MARKS = {True: ":green[✓]", False: ":red[✗]", None: "·"}
 CARD = 184
 """Pixels across a card with an image and its answers: six cards fit in a row of a desktop, two of a phone."""
 DEFAULT: tuple[Variant, ...] = DisagreementRequest.model_fields["variants"].default
@@ -97,12 +98,8 @@ def named(report: DisagreementReport) -> dict[str, str]:
 def entry_label(entry: Entry, labels: dict[str, str]) -> str:
     """What every arm says of an image, the right ones green."""
     lines = [f"**{say(entry.label)}**" if entry.label else ""]
-    lines += [f"{_mark(answer)} {labels[answer.arm]}: {_class(answer)}" for answer in entry.answers]
+    lines += [f"{MARKS[answer.right]} {labels[answer.arm]}: {_class(answer)}" for answer in entry.answers]
     return "  \n".join(line for line in lines if line)
-
-
-def _mark(answer: Answer) -> str:
-    return {True: ":green[✓]", False: ":red[✗]", None: "·"}[answer.right]
 
 
 def _class(answer: Answer) -> str:

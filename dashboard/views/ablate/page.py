@@ -52,15 +52,11 @@ def main() -> None:
         jobs.open_job("")
         one_photo()
     if way == PHOTO:
+        looked_at: links.Parameters = {"image": linked.words("image"), "variant": linked.words("network")}
         with st.container(horizontal=True):
-            links.to("look", say("Look at these gates"), ":material/visibility:", _looked_at())
+            links.to("look", say("Look at these gates"), ":material/visibility:", looked_at)
             links.to("price", say("Their price on your network"), ":material/payments:")
     links.to("disagreement", say("Find images on which networks differ"), ":material/difference:")
-
-
-def _looked_at() -> links.Parameters:
-    """The photo and network of this page, for Look."""
-    return {"image": linked.words("image"), "variant": linked.words("network")}
 
 
 def one_photo() -> None:

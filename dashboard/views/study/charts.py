@@ -8,6 +8,7 @@ import pandas as pd
 
 from attention.reports.parts.evidence import KIND_WORDS
 from attention.reports.study import Arm, StudyReport
+from attention.reports.writing.captions import p_text
 from dashboard.drawing import theme, verdicts, words
 from dashboard.drawing.marks import PALETTE, SHORT, Chart
 from dashboard.drawing.words import human
@@ -234,10 +235,6 @@ def _difference(arm: Arm) -> dict[str, str]:
     return {
         "difference": verdicts.points(difference.estimate) if difference else "",
         "interval of it": verdicts.interval(difference, verdict.margin) if difference else "",
-        "p": _p(verdict.p_adjusted),
+        "p": "" if verdict.p_adjusted is None else p_text(verdict.p_adjusted),
         "verdict": KIND_WORDS[verdict.kind],
     }
-
-
-def _p(value: float | None) -> str:
-    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
