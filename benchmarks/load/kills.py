@@ -12,28 +12,28 @@ import argparse
 import hashlib
 import io
 import json
-import os
 import random
-import re
-import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
 from PIL import Image
 
+from benchmarks.load.overload import running
+
 MOST_UNTIL_THE_KILL_S = 3.0
 """A kill comes at a random moment of this stretch of load."""
 
 JOBS_OF_A_ROUND = 1
 DATA_SETS_OF_A_ROUND = 6
+SETTINGS = {"threads": 1, "device": "cpu"}
 
 
 @dataclass
@@ -50,27 +50,6 @@ class Promises:
     def count(self) -> int:
         """How many there are."""
         return len(self.photos) + len(self.data_sets) + len(self.reports) + len(self.jobs)
-
-
-@contextmanager
-def service(data: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A service on a data folder, and its address; killed at the end, if it has not been before."""
-    own = {"ATTENTION_DATA": str(data), "ATTENTION_PORT": "0", "ATTENTION_THREADS": "1", "ATTENTION_DEVICE": "cpu"}
-    command = [sys.executable, "-m", "server"]
-    with (data / "service.log").open("a") as log:
-        process = subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.PIPE, stderr=log, text=True)
-    assert process.stdout is not None
-    try:
-        address = re.search(r"http://\S+", process.stdout.readline())
-        if address is None:
-            raise RuntimeError((data / "service.log").read_text())
-        with httpx2.Client(base_url=address[0], timeout=120) as http:
-            http.get("/v1/ready").raise_for_status()
-        yield process, address[0]
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def load(address: str, promises: Promises, number: int, killed: Callable[[], bool]) -> list[Callable[[], None]]:
@@ -118,9 +97,10 @@ def load(address: str, promises: Promises, number: int, killed: Callable[[], boo
 
 def kill_in_the_middle(data: Path, promises: Promises, number: int, chance: random.Random) -> None:
     """One round: a service under load that is killed at a random moment after its first promise."""
-    with service(data) as (process, address), ThreadPoolExecutor(4) as pool:
-        before = promises.count
-        clients = [pool.submit(work) for work in load(address, promises, number, lambda: process.poll() is not None)]
+    with running(data, **SETTINGS) as service, ThreadPoolExecutor(4) as pool:
+        before, process = promises.count, service.process
+        asking = load(service.url, promises, number, lambda: process.poll() is not None)
+        clients = [pool.submit(work) for work in asking]
         try:
             while promises.count == before:
                 time.sleep(0.01)
@@ -135,7 +115,7 @@ def kill_in_the_middle(data: Path, promises: Promises, number: int, chance: rand
 
 def lost(data: Path, promises: Promises) -> list[str]:
     """What was promised and is not there, in words; jobs are waited for until they have ended."""
-    with service(data) as (_, address), httpx2.Client(base_url=address, timeout=120) as client:
+    with running(data, **SETTINGS) as service, httpx2.Client(base_url=service.url, timeout=120) as client:
         missing = [
             f"photo {name}"
             for name, content in promises.photos.items()

@@ -97,7 +97,7 @@ def main() -> None:
     some = list(islice(photos(), 16))
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), remember_answers=False) as service:
         crowd = Crowd("127.0.0.1", service.port, comparison(some, chosen.variants))
-        with httpx2.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=120) as http:
+        with httpx2.Client(base_url=service.url, timeout=120) as http:
             http.post("/v1/datasets", params={"name": DATA}, content=data_set()).raise_for_status()
             service.load(crowd, chosen.clients, 3.0)
             for _ in range(chosen.turns):

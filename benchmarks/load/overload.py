@@ -79,6 +79,11 @@ class Service:
         self.process = process
         self.port = port
 
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
     def load(self, crowd: Crowd, clients: int, seconds: float, enough: int = 0) -> Stretch:
         """Let so many clients ask for so long, and until so many were answered."""
         began, cpu = time.perf_counter(), self.cpu_s

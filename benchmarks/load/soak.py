@@ -69,7 +69,7 @@ def soak(names: Iterable[str], memory_bytes: int) -> Soak:
     settings = {"memory_bytes": memory_bytes, "threads": 1, "device": "cpu"}
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), **settings) as service:
         with (
-            httpx2.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=300) as http,
+            httpx2.Client(base_url=service.url, timeout=300) as http,
             ThreadPoolExecutor(CLIENTS) as clients,
         ):
 
