@@ -96,6 +96,10 @@ Options = dict[Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z_]\w*$")],
 
 Number = Annotated[int, Field(ge=1, le=99)]
 
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+PhotoId = Annotated[str, Field(max_length=200)]
+
 Path = Annotated[str, Field(max_length=200, pattern=r"^[\w*-]+(\.[\w*-]+)*$")]
 """A submodule by path, or several by a pattern: * stands for anything within a part, ** across parts."""
 
@@ -170,7 +174,7 @@ class Variant(Plain):
     classes: int | None = Field(
         default=None, ge=1, le=100_000, description="Number of classes; None is the checkpoint's or the backbone's own."
     )
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the initial weights.")
+    seed: Seed = Field(default=0, description="Seed of the initial weights.")
     weights: str | None = Field(
         default=None,
         min_length=1,
@@ -238,9 +242,7 @@ class Variant(Plain):
 class Pictures(Plain):
     """The images a question is about: photos by id, or some images of a data set. A list of ids stands for photos."""
 
-    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
-        default=(), max_length=512, description="Ids of photos."
-    )
+    images: tuple[PhotoId, ...] = Field(default=(), max_length=512, description="Ids of photos.")
     data: str | None = Field(
         default=None, min_length=1, max_length=1000, description="Name of a data set in the data folder."
     )
@@ -251,7 +253,7 @@ class Pictures(Plain):
         default=(), max_length=1000, description="Only these classes of the data set; all if empty."
     )
     limit: int = Field(default=256, ge=1, le=20_000, description="Most images of the data set, alike many of a class.")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Which images of a class are drawn, if not all.")
+    seed: Seed = Field(default=0, description="Which images of a class are drawn, if not all.")
 
     @model_validator(mode="before")
     @classmethod
@@ -273,9 +275,7 @@ class Ablation(Plain):
         default=None, description="Gate paths, or a prefix of them such as 'layer4'; None is every gate of the network."
     )
     value: float = Field(default=0.5, ge=-1000, le=1000, description="The value of kind 'constant'.")
-    seed: int = Field(
-        default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'."
-    )
+    seed: Seed = Field(default=0, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'.")
     reference: Pictures | None = Field(
         default=None,
         description="Whose gates kinds 'mean' and 'other_image' put in: the mean over these images, or for each image "

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from attention.reports.compare import ClassScore, PhotoInput
 from attention.reports.parts.subjects import Ran
 from attention.reports.writing.tables import Report
-from attention.spec import Plain, Request, Variant
+from attention.spec import PhotoId, Plain, Request, Variant
 
 MOST_MAPS = 48
 """Heat maps of one answer: each takes a forward and a backward pass of its photo."""
@@ -74,9 +74,7 @@ class CamRequest(PhotoInput, Request[CamReport]):
     )
     analysis: ClassVar = "cam"
 
-    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
-        min_length=1, max_length=16, description="Ids of photos."
-    )
+    images: tuple[PhotoId, ...] = Field(min_length=1, max_length=16, description="Ids of photos.")
     variants: tuple[Variant, ...] = Field(
         default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),
         min_length=1,

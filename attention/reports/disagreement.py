@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from attention.reports.compare import ClassScore
 from attention.reports.parts.subjects import Ran
 from attention.reports.writing.tables import Bars, Report, Table, filled, named, table_of
-from attention.spec import AblationKind, Pictures, Plain, Request, Variant
+from attention.spec import AblationKind, Pictures, Plain, Request, Seed, Variant
 
 Rank = Literal["any", "networks", "removal"]
 RANKS: dict[Rank, str] = {
@@ -155,9 +155,7 @@ class DisagreementRequest(Request[DisagreementReport]):
         "to train on, or the sample photos where the question is about photos.",
     )
     value: float = Field(default=0.5, allow_inf_nan=False, description="The value of kind 'constant'.")
-    seed: int = Field(
-        default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'."
-    )
+    seed: Seed = Field(default=0, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'.")
     rank_by: Rank = Field(default="any", description="Which differences make the list, and its order.")
     limit: int = Field(default=48, ge=1, le=500, description="Most images in the list.")
     thumbnail: int = Field(

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from attention.reports.parts.subjects import ChannelGate, ClassImages, Ran
 from attention.reports.writing.tables import Report
-from attention.spec import Pictures, Plain, Request, Variant
+from attention.spec import Pictures, Plain, Request, Seed, Variant
 
 
 class ClassCurve(Plain):
@@ -83,9 +83,7 @@ class ExcitationRequest(Request[ExcitationReport]):
         description="Gate paths, or a prefix of them such as 'layer3'; null is the last block of every stage.",
     )
     channels: int = Field(default=50, ge=2, le=4096, description="Channels to give curves for, of each gate.")
-    seed: int | None = Field(
+    seed: Seed | None = Field(
         default=None,
-        ge=0,
-        lt=2**31,
         description="Null takes channels evenly spaced from first to last; a number draws them, each as likely.",
     )

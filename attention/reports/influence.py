@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from attention.reports.writing.tables import Report
-from attention.spec import GateKind, Options, Plain, Request
+from attention.spec import GateKind, Options, Plain, Request, Seed
 
 
 class GateInfluence(Plain):
@@ -44,4 +44,4 @@ class InfluenceRequest(Request[InfluenceReport]):
     module: str = Field(default="eca", max_length=200, description="Name of the module.")
     options: Options = Field(default={}, description="Its options, where they differ from the defaults.")
     channels: int = Field(default=64, ge=8, le=128, description="Channels of the map.")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the weights and of the maps.")
+    seed: Seed = Field(default=0, description="Seed of the weights and of the maps.")

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from attention.reports.compare import PhotoInput
 from attention.reports.writing.tables import Report
-from attention.spec import GateKind, Plain, Request, Variant
+from attention.spec import GateKind, PhotoId, Plain, Request, Variant
 
 SIDE = 64
 """Height and width of a map at most; larger ones are averaged down."""
@@ -53,7 +53,7 @@ class MapsRequest(PhotoInput, Request[MapsReport]):
     examples: ClassVar = ({"image": "<id from POST /v1/images>", "variant": "eca", "gate": "layer1.0.standard.0.gate"},)
     analysis: ClassVar = "maps"
 
-    image: Annotated[str, Field(max_length=200)] = Field(description="Id of a photo.")
+    image: PhotoId = Field(description="Id of a photo.")
     variant: Variant = Field(description="The network.")
     gate: Annotated[str, Field(max_length=300)] = Field(description="Path of the gate, as compare names it.")
     channels: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(

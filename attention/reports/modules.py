@@ -11,7 +11,7 @@ from pydantic import Field
 from attention.names import Size
 from attention.reports.cost import INPUT_SIZE, CostReport
 from attention.reports.writing.tables import Report
-from attention.spec import Options, Placement, Plain, Position, Request, Variant
+from attention.spec import Options, Placement, Plain, Position, Request, Seed, Variant
 
 # ---------------------------------------------------------------- traits
 
@@ -128,7 +128,7 @@ class InteractionRequest(Request[InteractionReport]):
     kernel_size: int | None = Field(
         default=None, ge=1, le=63, description="For modules that have this option; null is ECA's formula."
     )
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the weights and of the pooled features.")
+    seed: Seed = Field(default=0, description="Seed of the weights and of the pooled features.")
 
 
 # ---------------------------------------------------------------- places

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from attention.reports.writing.tables import Report
-from attention.spec import GateKind, Plain, Request, Variant
+from attention.spec import GateKind, Plain, Request, Seed, Variant
 
 Order = Literal["blind to it", "carried by the weights", "in its structure"]
 
@@ -57,4 +57,4 @@ class PermutationRequest(Request[PermutationReport]):
         default=None, max_length=200, description="Id of a photo for the networks; null is noise in place of one."
     )
     channels: int = Field(default=64, ge=16, le=512, description="Channels of the maps that lone modules are tried on.")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the permutation, of lone weights and of noise.")
+    seed: Seed = Field(default=0, description="Seed of the permutation, of lone weights and of noise.")

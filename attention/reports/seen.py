@@ -1,12 +1,12 @@
 """The question what a network sees of a photo, and its answer, as plain data."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from attention.reports.compare import PhotoInput
 from attention.reports.writing.tables import Report
-from attention.spec import Plain, Preprocess, Request, Variant
+from attention.spec import PhotoId, Plain, Preprocess, Request, Variant
 
 Crop = tuple[float, float, float, float]
 
@@ -37,7 +37,7 @@ class SeenRequest(PhotoInput, Request[SeenReport]):
     examples: ClassVar = ({"image": "<id from POST /v1/images>", "variants": ["none", "eca"]},)
     analysis: ClassVar = "seen"
 
-    image: Annotated[str, Field(max_length=200)] = Field(description="Id of a photo.")
+    image: PhotoId = Field(description="Id of a photo.")
     variants: tuple[Variant, ...] = Field(
         default=(Variant.parse("none"),), min_length=1, max_length=12, description="Networks that see it."
     )

@@ -12,7 +12,7 @@ from attention.reports.compare import ClassScore
 from attention.reports.gates import GateSite
 from attention.reports.parts.evidence import Interval
 from attention.reports.writing.tables import Bars, Report, Table, filled, table_of
-from attention.spec import AblationKind, Pictures, Plain, Request, Variant
+from attention.spec import AblationKind, PhotoId, Pictures, Plain, Request, Seed, Variant
 
 Family = Literal["gate", "stage", "all", "first_to_last", "last_to_first", "set"]
 FAMILIES: dict[Family, str] = {
@@ -48,9 +48,7 @@ class Interventions(Plain):
         "to train on, or the sample photos where the question is about photos.",
     )
     value: float = Field(default=0.5, ge=-1000, le=1000, description="The value of kind 'constant'.")
-    seed: int = Field(
-        default=0, ge=0, lt=2**31, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'."
-    )
+    seed: Seed = Field(default=0, description="Seed of kind 'shuffle', and of the choice of kind 'other_image'.")
 
 
 class LabelledSite(GateSite):
@@ -242,9 +240,7 @@ class WhatIfRequest(Interventions, Request[WhatIfReport]):
     examples: ClassVar = ({"variant": "eca", "images": ["<id from POST /v1/images>"], "top_k": 3},)
     analysis: ClassVar = "whatif"
 
-    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
-        min_length=1, max_length=8, description="Ids of photos."
-    )
+    images: tuple[PhotoId, ...] = Field(min_length=1, max_length=8, description="Ids of photos.")
     kinds: tuple[AblationKind, ...] = Field(
         default=("mean",), min_length=1, max_length=6, description="What replaces the gates."
     )

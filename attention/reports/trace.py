@@ -6,7 +6,7 @@ from pydantic import Field
 
 from attention.reports.maps import ChannelMap
 from attention.reports.writing.tables import Report
-from attention.spec import Plain, Request, Variant
+from attention.spec import PhotoId, Plain, Request, Variant
 
 
 class TraceStep(Plain):
@@ -42,7 +42,7 @@ class TraceRequest(Request[TraceReport]):
     examples: ClassVar = ({"image": "<id from POST /v1/images>", "variant": "eca", "gate": "layer1.0.standard.0.gate"},)
     analysis: ClassVar = "trace"
 
-    image: Annotated[str, Field(max_length=200)] = Field(description="Id of a photo.")
+    image: PhotoId = Field(description="Id of a photo.")
     variant: Variant = Field(
         description="A network whose gates depend on the channels' means alone, such as SE or ECA."
     )

@@ -1,13 +1,13 @@
 """What the outputs of any network lose without its gates, as plain data: logits, maps of classes, or boxes."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from attention.reports.parts.network import OutputKind
 from attention.reports.sweep import Family, Interventions, LabelledSite, Scope
 from attention.reports.writing.tables import Bars, Report, Table, filled, table_of
-from attention.spec import Plain, Request, Variant
+from attention.spec import PhotoId, Plain, Request, Variant
 
 BEST = 20
 """Boxes of an image that are compared, those with the best scores."""
@@ -71,9 +71,7 @@ class EffectsRequest(Interventions, Request[EffectsReport]):
     examples: ClassVar = ({"variant": "eca", "images": ["<id from POST /v1/images>"]},)
     analysis: ClassVar = "effects"
 
-    images: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
-        min_length=1, max_length=8, description="Ids of photos."
-    )
+    images: tuple[PhotoId, ...] = Field(min_length=1, max_length=8, description="Ids of photos.")
     kinds: tuple[Kind, ...] = Field(
         default=("scalar",), min_length=1, max_length=5, description="What replaces the gates."
     )
