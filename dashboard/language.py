@@ -3,7 +3,7 @@
 The catalogue is ``locale/zh_Hans/LC_MESSAGES/dashboard.po``, plain text that is compiled when it is first needed, so
 no build step can be forgotten. A sentence that it lacks is shown in English. To add words, write
 ``say("... %(points)s ...", points=...)`` and let ``make words`` put the new sentences into the catalogue.
-Sentences of the service stand in ``service.po`` beside it, each with its Chinese, and nowhere else.
+Sentences of the service and columns of tables stand in ``service.po`` beside it, each with its Chinese, by hand.
 """
 
 import gettext
