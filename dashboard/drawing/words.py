@@ -141,25 +141,3 @@ GATES: dict[GateKind, str] = {
     "matrix": marked("place to place"),
 }
 """What the weights of a kind of gate run over."""
-
-CLASSES = (
-    marked("daisy"),
-    marked("dandelion"),
-    marked("roses"),
-    marked("sunflowers"),
-    marked("tulips"),
-    marked("airplane"),
-    marked("automobile"),
-    marked("bird"),
-    marked("cat"),
-    marked("deer"),
-    marked("dog"),
-    marked("frog"),
-    marked("horse"),
-    marked("ship"),
-    marked("truck"),
-)
-"""Class names of the networks that come with the project, for translation; classes of users are not translated."""
-
-DATA = (marked("Five flowers"), marked("CIFAR-10 (JPEG q75)"))
-"""Names of the data that the networks which come with the project were trained on."""

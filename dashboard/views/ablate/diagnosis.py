@@ -113,14 +113,6 @@ MEANINGS: dict[Topic, tuple[str, dict[Finding, str]]] = {
 }
 """Topic -> its question, and what each finding means."""
 
-UNITS = {
-    "points": marked("points"),
-    "% of units": marked("% of units"),
-    "of the input's standard deviation": marked("of the input's standard deviation"),
-    "units": marked("units"),
-    "seeds": marked("seeds"),
-}
-
 
 def form() -> Callable[[], DiagnoseRequest] | None:
     """Which network on which images."""
@@ -162,7 +154,7 @@ def _statement(statement: Statement) -> None:
 
 def numbers_of(statement: Statement) -> str:
     """Format a statement's number, unit, interval and threshold for one line of the page."""
-    unit, signed = say(UNITS[statement.unit]), statement.topic in ("mean", "scalar", "neutral")
+    unit, signed = say(statement.unit), statement.topic in ("mean", "scalar", "neutral")
     number = "> 10,000" if statement.number is None else f"{statement.number:{'+.2f' if signed else ',.3g'}}"
     parts = f"**{number}** {unit}".replace("-", "−")
     if statement.interval is not None:
