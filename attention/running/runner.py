@@ -10,11 +10,11 @@ A recording has one batch size, so batches are filled up to the next power of tw
 
 import logging
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 import torch
+from cachetools import LRUCache
 from torch import Tensor, nn
 
 from attention.errors import InvalidRequest, first_line
@@ -74,7 +74,7 @@ class Running:
         self.network: nn.Module = network.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._gates = gates(self.network)
         self._record = (record or Recorder(self.device)) if graphs else None
-        self._replays: OrderedDict[tuple[int, ...], Replay | None] = OrderedDict()
+        self._replays: LRUCache[tuple[int, ...], Replay | None] = LRUCache(GRAPHS_KEPT)
 
     @property
     def recorded(self) -> int:
@@ -145,9 +145,6 @@ class Running:
             except RuntimeError as error:  # it waits for the device inside, or does not fit into its memory
                 log.warning("A pass of shape %s is not recorded, and runs as it is: %s", shape, first_line(error))
                 self._replays[shape] = None
-        self._replays.move_to_end(shape)
-        while len(self._replays) > GRAPHS_KEPT:
-            self._replays.popitem(last=False)
         return self._replays[shape]
 
 
