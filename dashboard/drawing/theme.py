@@ -79,14 +79,6 @@ UNKNOWN = Look("#6b7583", "#979ea5", "circle", filled=False)
 """A module of no family."""
 
 
-INK = {False: "#4a5463", True: "#c3cbd6"}
-"""Colour of words in a picture, on a light and on a dark page."""
-FAINT = {False: "#d5dae1", True: "#323b48"}
-"""Lines that only help to read."""
-BAND = {False: "#e8eaed", True: "#232b36"}
-"""Area of no importance, such as the margin of a verdict."""
-PAPER = {False: "#ffffff", True: "#12161d"}
-"""The page."""
 CHANGE = {
     False: ("#a34700", "#f3a765", "#ffffff", "#a99bd6", "#4b2a94"),
     True: ("#ffb06b", "#9c4f10", "#12161d", "#4a3a96", "#b9a5ff"),
@@ -105,22 +97,22 @@ def dark() -> bool:
 
 def ink() -> str:
     """Colour of words inside a picture."""
-    return INK[dark()]
+    return "#c3cbd6" if dark() else "#4a5463"
 
 
 def faint() -> str:
     """Colour of lines that only help to read."""
-    return FAINT[dark()]
+    return "#323b48" if dark() else "#d5dae1"
 
 
 def band() -> str:
     """Colour of an area of no importance."""
-    return BAND[dark()]
+    return "#232b36" if dark() else "#e8eaed"
 
 
 def paper() -> str:
     """Colour of the page."""
-    return PAPER[dark()]
+    return "#12161d" if dark() else "#ffffff"
 
 
 # ---------------------------------------------------------------- modules

@@ -58,9 +58,10 @@ def test_every_mark_is_seen_on_its_page_and_told_from_the_others_by_any_eyes(pag
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_words_are_ink_and_loss_is_told_from_gain(dark: bool) -> None:
+def test_words_are_ink_and_loss_is_told_from_gain(dark: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     page = DARK if dark else LIGHT
-    assert contrast(theme.INK[dark], page) >= 4.5
+    monkeypatch.setattr(theme, "dark", lambda: dark)
+    assert contrast(theme.ink(), page) >= 4.5
     ends = theme.CHANGE[dark]
     assert ends[2] == page, "nothing disappears"
     for matrix in (np.eye(3), *map(np.array, DEFICIENCIES.values())):
