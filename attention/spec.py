@@ -12,6 +12,7 @@ A module's name alone, such as ``eca``, means the network with it that comes alo
 """
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -378,6 +379,7 @@ class Request(Plain, Generic[R_co]):
     """A question. Its subclass names its report and whether it is slow enough to be a job."""
 
     analysis: ClassVar[str]
+    """Name of the analysis; that of the class, unless it says another: ``WeightCostRequest`` asks ``weight_cost``."""
     report: ClassVar[type[Plain]]
     slow: ClassVar[bool] = False
     spreads: ClassVar[bool] = False
@@ -393,9 +395,11 @@ class Request(Plain, Generic[R_co]):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Take the report from what stands in brackets: ``Request[CostReport]``."""
-        for report in cls.__pydantic_generic_metadata__["args"]:
-            cls.report = report
+        """Take the report from what stands in brackets, ``Request[CostReport]``, and the analysis from the name."""
+        if reports := cls.__pydantic_generic_metadata__["args"]:
+            (cls.report,) = reports
+        elif "analysis" not in cls.__dict__:
+            cls.analysis = re.sub("(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Request")).lower()
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

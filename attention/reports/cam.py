@@ -72,7 +72,6 @@ class CamRequest(PhotoInput, Request[CamReport]):
     examples: ClassVar = (
         {"images": ["<id from POST /v1/images>"], "variants": ["none", "se", "eca"], "target": "dog"},
     )
-    analysis: ClassVar = "cam"
 
     images: tuple[PhotoId, ...] = Field(min_length=1, max_length=16, description="Ids of photos.")
     variants: tuple[Variant, ...] = Field(

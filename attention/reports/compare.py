@@ -130,7 +130,6 @@ class CompareRequest(PhotoInput, Request[Comparison]):
     """What do these networks see in these photos, and what does their attention do?"""
 
     examples: ClassVar = ({"images": ["<id from POST /v1/images>"], "variants": ["none", "se", "eca"], "top_k": 3},)
-    analysis: ClassVar = "compare"
 
     images: tuple[str, ...] = Field(min_length=1, max_length=32, description="Image ids.")
     variants: tuple[Variant, ...] = Field(

@@ -198,7 +198,6 @@ class CostRequest(Request[CostReport]):
     """What do these networks cost, and how much of it is the attention?"""
 
     examples: ClassVar = ({"variants": ["resnet50/none", "resnet50/se", "resnet50/eca"]},)
-    analysis: ClassVar = "cost"
     counts_only: ClassVar = True
 
     variants: tuple[Variant, ...] = Field(

@@ -44,7 +44,6 @@ class CouplingRequest(Request[CouplingReport]):
     """Which channels does a gate of this network listen to, on this photo?"""
 
     examples: ClassVar = ({"variant": "eca", "image": "<id from POST /v1/images>"},)
-    analysis: ClassVar = "coupling"
 
     variant: Variant = Field(default=Variant.parse("eca"), description="The network, as an object or short name.")
     image: str = Field(max_length=200, description="Id of the photo.")

@@ -73,7 +73,6 @@ class CourtRequest(Request[CourtReport]):
     """What would other counters say this network costs, and why do they differ?"""
 
     examples: ClassVar = ({"variant": "resnet50/eca"},)
-    analysis: ClassVar = "court"
     counts_only: ClassVar = True
 
     variant: Variant = Field(

@@ -87,7 +87,6 @@ class DiagnoseRequest(Request[DiagnoseReport]):
     """Why does the attention of this network not help: what is wrong with its gates, its place, or the comparison?"""
 
     examples: ClassVar = ({"variant": "se", "images": {"data": "flowers", "limit": 500}},)
-    analysis: ClassVar = "diagnose"
     slow: ClassVar = True
 
     variant: Variant = Field(description="The trained network, as an object or a short name; it must have attention.")

@@ -135,7 +135,6 @@ class DisagreementRequest(Request[DisagreementReport]):
     examples: ClassVar = (
         {"variants": ["none", "se", "eca"], "images": {"data": "flowers", "limit": 1000}, "limit": 24},
     )
-    analysis: ClassVar = "disagreement"
     slow: ClassVar = True
 
     images: Pictures = Field(description="The images they are tried on: of a data set, or photos by id.")

@@ -71,7 +71,6 @@ class ExcitationRequest(Request[ExcitationReport]):
         {"variant": "eca", "pictures": ["<id from POST /v1/images>"], "channels": 50},
         {"variant": "se", "pictures": {"data": "flowers", "classes": ["rose", "tulip"], "limit": 100}},
     )
-    analysis: ClassVar = "excitation"
 
     variant: Variant = Field(default=Variant.parse("se"), description="The network, as an object or short name.")
     pictures: Pictures = Field(

@@ -71,7 +71,6 @@ class ExemplarsRequest(Request[ExemplarsReport]):
     """
 
     examples: ClassVar = ({"variant": "eca", "pictures": {"data": "flowers", "limit": 200}, "gates": ["layer4"]},)
-    analysis: ClassVar = "exemplars"
 
     variant: Variant = Field(default=Variant.parse("se"), description="The network, as an object or short name.")
     pictures: Pictures = Field(description="The images that are compared: of a data set, or photos by id.")

@@ -76,7 +76,6 @@ class ExportRequest(Request[ExportReport]):
     """Write a network as ONNX, a program of torch.export or safetensors with a card, and check it against torch."""
 
     examples: ClassVar = ({"variant": "resnet20/eca?weights=shipped", "format": "onnx"},)
-    analysis: ClassVar = "export"
     slow: ClassVar = True
 
     variant: Variant = Field(description="The network, with its weights.")

@@ -125,7 +125,6 @@ class FoldRequest(Request[FoldReport]):
     """Can this network do without its attention: what becomes of it with mean gates worked into its normalisations?"""
 
     examples: ClassVar = ({"variant": "se", "images": {"data": "flowers", "limit": 2000}},)
-    analysis: ClassVar = "fold"
     slow: ClassVar = True
 
     variant: Variant = Field(description="The network, as an object or a short name; it must have attention.")

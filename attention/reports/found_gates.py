@@ -57,7 +57,6 @@ class GatesRequest(Request[GatesReport]):
     """Where are the gates of this network, of which kind is each, and what is unclear?"""
 
     examples: ClassVar = ({"variant": "resnet50/cbam"},)
-    analysis: ClassVar = "gates"
 
     variant: Variant = Field(
         description="The network, as an object or a short name; it need not have attention of ours."

@@ -39,7 +39,6 @@ class InfluenceRequest(Request[InfluenceReport]):
     """Which channels and which places does each gate of a module depend on?"""
 
     examples: ClassVar = ({"module": "coord"},)
-    analysis: ClassVar = "influence"
 
     module: str = Field(default="eca", max_length=200, description="Name of the module.")
     options: Options = Field(default={}, description="Its options, where they differ from the defaults.")

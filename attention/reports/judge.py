@@ -107,7 +107,6 @@ class JudgeRequest(Request[JudgeReport]):
             "test_images": 10000,
         },
     )
-    analysis: ClassVar = "judge"
     largest_body: ClassVar = 2 * MOST_BYTES  # JSON writes a line's end as two letters
 
     files: tuple[ResultFile, ...] = Field(

@@ -163,7 +163,6 @@ class LatencyRequest(Request[LatencyReport]):
     """How long does a forward pass take on this machine, beside the plain network's?"""
 
     examples: ClassVar = ({"variants": ["resnet20/se", "resnet20/eca"], "rounds": 20},)
-    analysis: ClassVar = "latency"
     slow: ClassVar = True
 
     variants: tuple[Variant, ...] = Field(

@@ -51,7 +51,6 @@ class MapsRequest(PhotoInput, Request[MapsReport]):
     """What arrives at a gate on this photo, channel by channel, and how is each channel weighed?"""
 
     examples: ClassVar = ({"image": "<id from POST /v1/images>", "variant": "eca", "gate": "layer1.0.standard.0.gate"},)
-    analysis: ClassVar = "maps"
 
     image: PhotoId = Field(description="Id of a photo.")
     variant: Variant = Field(description="The network.")

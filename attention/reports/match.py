@@ -39,7 +39,6 @@ class MatchRequest(Request[MatchReport]):
     """How wide must the plain network be to cost as much as one with attention?"""
 
     examples: ClassVar = ({"variants": ["resnet50/se", "resnet50/cbam"], "by": "macs"},)
-    analysis: ClassVar = "match"
     counts_only: ClassVar = True
 
     variants: tuple[Variant, ...] = Field(

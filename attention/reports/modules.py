@@ -78,7 +78,6 @@ class KernelRequest(Request[KernelReport]):
     """How many neighbouring channels does ECA's filter span?"""
 
     examples: ClassVar = ({"gamma": 2, "b": 1},)
-    analysis: ClassVar = "kernel"
     counts_only: ClassVar = True
 
     gamma: float = Field(default=2, ge=0.01, le=100, description="Divisor in the formula.")
@@ -115,7 +114,6 @@ class InteractionRequest(Request[InteractionReport]):
     """Which channels does each channel's gate listen to?"""
 
     examples: ClassVar = ({"modules": ["eca", "se"], "channels": 64, "reduction": 16},)
-    analysis: ClassVar = "interaction"
 
     modules: tuple[str, ...] = Field(
         default=("eca", "se"),
@@ -166,7 +164,6 @@ class PlacesRequest(Request[PlacesReport]):
     """Where in a network can attention sit, and where does it in these variants?"""
 
     examples: ClassVar = ({"variants": ["resnet50/eca", "resnet50/eca@tail"]},)
-    analysis: ClassVar = "places"
     counts_only: ClassVar = True
 
     variants: tuple[Variant, ...] = Field(
@@ -226,7 +223,6 @@ class PublishedReport(Report):
 class PublishedRequest(Request[PublishedReport]):
     """What was published for these modules, and what do they cost?"""
 
-    analysis: ClassVar = "published"
     counts_only: ClassVar = True
 
     groups: tuple[str, ...] = Field(
@@ -256,7 +252,6 @@ class FitRequest(Request[FitReport]):
     """What would these modules cost on this backbone, and which of them do not fit?"""
 
     examples: ClassVar = ({"backbone": "resnet50", "placement": "published"},)
-    analysis: ClassVar = "fit"
     counts_only: ClassVar = True
 
     backbone: str = Field(default="resnet50", min_length=1, max_length=200, description="A backbone's name.")

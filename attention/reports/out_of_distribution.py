@@ -47,7 +47,6 @@ class OutOfDistributionRequest(Request[OutOfDistributionReport]):
     """
 
     examples: ClassVar = ({"variants": ["eca"], "photos": ["<id from POST /v1/images>"], "own": {"data": "cifar10"}},)
-    analysis: ClassVar = "out_of_distribution"
 
     variants: tuple[Variant, ...] = Field(
         default=(Variant.parse("none"), Variant.parse("se"), Variant.parse("eca")),

@@ -72,7 +72,6 @@ class OverviewRequest(Request[OverviewReport]):
     """Does attention pay? What does each module gain on the same network, and what does it cost?"""
 
     examples: ClassVar = ({"evidence": "shipped"}, {"evidence": "timm_resnet33ts"})
-    analysis: ClassVar = "overview"
     counts_only: ClassVar = True
 
     evidence: Annotated[str, Field(min_length=1, max_length=100)] = Field(

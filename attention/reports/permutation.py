@@ -45,7 +45,6 @@ class PermutationRequest(Request[PermutationReport]):
     """Does a module's gate depend on the order in which channels stand?"""
 
     examples: ClassVar = ({"modules": ["eca", "se", "se_var1"], "channels": 64},)
-    analysis: ClassVar = "permutation"
 
     modules: tuple[str, ...] = Field(
         default=("eca", "se", "se_var1"), max_length=64, description="Modules to try by themselves, on noise."

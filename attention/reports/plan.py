@@ -26,7 +26,6 @@ class PlanRequest(Request[Plan]):
     """How long would this study take?"""
 
     examples: ClassVar = ({"study": {"data": "flowers", "variants": ["resnet20/none", "resnet20/eca"]}},)
-    analysis: ClassVar = "plan"
     counts_only: ClassVar = True
 
     study: StudyRequest = Field(description="The study as it would be asked for.")

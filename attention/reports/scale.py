@@ -49,7 +49,6 @@ class ScaleRequest(Request[ScaleReport]):
     """
 
     examples: ClassVar = ({"variant": "resnet20/sk@spatial", "pictures": ["<id from POST /v1/images>"]},)
-    analysis: ClassVar = "scale"
 
     variant: Variant = Field(
         default=Variant.parse("resnet20/sk@spatial"), description="A network whose gates choose among branches."

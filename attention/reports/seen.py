@@ -35,7 +35,6 @@ class SeenRequest(PhotoInput, Request[SeenReport]):
     """What is left of a photo when a network sees it: its input, as a picture?"""
 
     examples: ClassVar = ({"image": "<id from POST /v1/images>", "variants": ["none", "eca"]},)
-    analysis: ClassVar = "seen"
 
     image: PhotoId = Field(description="Id of a photo.")
     variants: tuple[Variant, ...] = Field(

@@ -106,7 +106,6 @@ class StripeRequest(Request[StripeReport]):
         {"variants": ["se", "eca"], "pictures": ["<id from POST /v1/images>", "<another>"]},
         {"variants": ["eca"], "pictures": {"data": "flowers", "limit": 200}, "gate": "layer3.2.standard.0.gate"},
     )
-    analysis: ClassVar = "stripe"
 
     variants: tuple[Variant, ...] = Field(
         default=(Variant.parse("se"), Variant.parse("eca")),

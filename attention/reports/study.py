@@ -273,7 +273,6 @@ class StudyRequest(Request[StudyReport]):
             "seeds": 8,
         },
     )
-    analysis: ClassVar = "study"
     slow: ClassVar = True
     spreads: ClassVar = True
 

@@ -167,7 +167,6 @@ class SweepRequest(Interventions, Request[SweepReport]):
     examples: ClassVar = (
         {"variant": "eca", "images": {"data": "flowers", "limit": 500}, "kinds": ["mean", "scalar", "shuffle"]},
     )
-    analysis: ClassVar = "sweep"
     slow: ClassVar = True
 
     images: Pictures = Field(description="The images the network is tried on: of a data set, or photos by id.")

@@ -40,7 +40,6 @@ class TraceRequest(Request[TraceReport]):
     """How does a gate come from the map that arrives at it: squeeze, layers, weight, scale, in numbers?"""
 
     examples: ClassVar = ({"image": "<id from POST /v1/images>", "variant": "eca", "gate": "layer1.0.standard.0.gate"},)
-    analysis: ClassVar = "trace"
 
     image: PhotoId = Field(description="Id of a photo.")
     variant: Variant = Field(

@@ -69,7 +69,6 @@ class EffectsRequest(Interventions, Request[EffectsReport]):
     """What becomes of a network's outputs without its gates: of logits, of every pixel's class, or of the boxes?"""
 
     examples: ClassVar = ({"variant": "eca", "images": ["<id from POST /v1/images>"]},)
-    analysis: ClassVar = "effects"
 
     images: tuple[PhotoId, ...] = Field(min_length=1, max_length=8, description="Ids of photos.")
     kinds: tuple[Kind, ...] = Field(

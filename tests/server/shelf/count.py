@@ -31,7 +31,6 @@ class CountReport(Report):
 class CountRequest(Request[CountReport]):
     """How far does it count?"""
 
-    analysis: ClassVar = "count"
     slow: ClassVar = True
 
     name: str = Field(pattern=r"^\w+$", description="What its notes are called.")

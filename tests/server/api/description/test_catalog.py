@@ -115,8 +115,6 @@ class EchoReport(Plain):
 class EchoRequest(Request[EchoReport]):
     """What was said?"""
 
-    analysis: ClassVar = "echo"
-
     words: str = Field(description="The words.")
 
 
@@ -140,7 +138,6 @@ def test_an_analysis_on_the_shelf_has_a_route_without_any_other_edit() -> None:
 class PatientRequest(EchoRequest):
     """What was said, after a while?"""
 
-    analysis: ClassVar = "patient"
     slow: ClassVar = True
 
 
