@@ -140,12 +140,8 @@ def read_photo(data: bytes, max_pixels: int = MAX_PIXELS, used: PixelRange | Non
         raise _refusal(data, max_pixels, error) from None
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB from any mode: more bits scaled to 8, palettes resolved, transparency laid on white."""
-    return deep_to_rgb(image, deep_range(image)) if image.mode.startswith(DEEP_MODES) else _eight_bits(image)
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
+    """8-bit RGB from any mode of eight bits: palettes resolved, transparency laid on white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.has_transparency_data:
@@ -227,12 +223,12 @@ def _read(data: bytes, max_pixels: int, used: PixelRange | None, ended: bool = F
     turn = _turn_upright(image)
     if twin is not None and _dark(image):
         joined, used = joined_bytes_to_rgb(image, _reopened(data, twin), used)
-        rgb = _eight_bits(joined)
+        rgb = eight_bits(joined)
     elif image.mode.startswith(DEEP_MODES):
         used = used or deep_range(image)
         rgb = deep_to_rgb(image, used)
     else:
-        rgb, used = _eight_bits(image), None
+        rgb, used = eight_bits(image), None
     rgb = rgb if turn is None else rgb.transpose(turn)
     rgb.info.clear()
     kept, notes = kept_profile(profile, mode)

@@ -60,7 +60,6 @@ class Source:
     Args:
         weights: the text that named it.
         card: what was trained, where it was trained here.
-        conversion: what was converted, where it was converted here.
         labels: class names in the order of the logits, where they are known.
         architecture: what its publisher calls the network.
         revision: the hub's commit.
@@ -69,7 +68,6 @@ class Source:
     path: Path
     weights: str
     card: Card | None = None
-    conversion: Conversion | None = None
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] = ()
     architecture: str | None = None
@@ -126,11 +124,10 @@ class Checkpoints:
         if path.parent == self.folder:
             self._brought(f"{stem}.json")
         card = _card(path)
-        if isinstance(card, Conversion):
-            return Source(path, weights, conversion=card, preprocess=card.preprocess, labels=card.labels)
         if card is None:
             return Source(path, weights)
-        return Source(path, weights, card, preprocess=card.preprocess, labels=card.labels)
+        trained = card if isinstance(card, Card) else None
+        return Source(path, weights, trained, preprocess=card.preprocess, labels=card.labels)
 
     def names(self) -> list[str]:
         """Names of the stored checkpoints, which may stand after ``file:`` in ``weights``."""

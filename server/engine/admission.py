@@ -69,7 +69,8 @@ class Admission:
         """How many were turned away so far."""
         self._most = most
         self._clock, self._chance = clock, chance
-        self._pace_s, self._answered = 0.0, 0
+        self.pace_s, self._answered = 0.0, 0
+        """Seconds from one answer to the next while there is work, and how many answers there were."""
         self._since = clock()  # the last answer, or the first question after a rest
         self._lock = Lock()
 
@@ -107,17 +108,12 @@ class Admission:
                 now = self._clock()
                 taken, self._since = now - self._since, now
                 self._answered += 1
-                self._pace_s += (taken - self._pace_s) * max(REMEMBERED, 1 / self._answered)
-
-    @property
-    def pace_s(self) -> float:
-        """Seconds from one answer to the next while there is work; 0 if there was none yet."""
-        return self._pace_s
+                self.pace_s += (taken - self.pace_s) * max(REMEMBERED, 1 / self._answered)
 
     def _refusal(self) -> Overloaded:
         """When those who are inside will be out, and up to as long again: or all who are refused now came at once."""
         self.refused += 1
-        wait_s = self.inside * self._pace_s * (1.0 + self._chance())
+        wait_s = self.inside * self.pace_s * (1.0 + self._chance())
         wait_s = float(math.ceil(min(max(wait_s, LEAST_S), MOST_S)))
         return Overloaded(
             f"{self.inside} questions are being answered or wait, as many as there is room for. "

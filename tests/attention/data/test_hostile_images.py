@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attention.data.images import decode, inspect, to_rgb
-from attention.data.pixel_range import STRIP_PIXELS
+from attention.data.images import decode, eight_bits, inspect
+from attention.data.pixel_range import STRIP_PIXELS, deep_range, deep_to_rgb
 from attention.errors import BadImage, TooLarge
 from tests.mutations import damaged, originals, picture, png_chunk, saved
 
@@ -258,13 +258,13 @@ def test_strips_give_the_pixels_of_the_whole() -> None:
     y, x = np.mgrid[:height, :width]
     clear = Image.fromarray(np.stack([x % 256, y % 256, (x + y) % 256, (x * 3 + y) % 256], -1).astype(np.uint8), "RGBA")
     white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
-    assert np.array_equal(np.asarray(to_rgb(clear)), np.asarray(Image.alpha_composite(white, clear).convert("RGB")))
+    assert np.array_equal(np.asarray(eight_bits(clear)), np.asarray(Image.alpha_composite(white, clear).convert("RGB")))
     deep = Image.fromarray((x * 43).astype(np.uint16))
     expected = np.round(np.asarray(deep) / 65535 * 255).astype(np.uint8)
-    assert np.array_equal(np.asarray(to_rgb(deep)), np.repeat(expected[..., None], 3, -1))
+    assert np.array_equal(np.asarray(deep_to_rgb(deep, deep_range(deep))), np.repeat(expected[..., None], 3, -1))
     real = Image.fromarray((x + y).astype(np.float32))
     expected = np.round((x + y) / (width + height - 2) * 255).astype(np.uint8)
-    assert np.array_equal(np.asarray(to_rgb(real))[..., 0], expected)
+    assert np.array_equal(np.asarray(deep_to_rgb(real, deep_range(real)))[..., 0], expected)
 
 
 @pytest.mark.slow

@@ -195,9 +195,10 @@ def test_a_converted_file_in_a_data_folder_brings_its_class_names(tmp_path: Path
     (tmp_path / "classes.txt").write_text("".join(f"class {number}\n" for number in range(10)))
     words = ["--data", str(tmp_path / "data"), "--labels", str(tmp_path / "classes.txt")]
     assert main(["convert", str(tmp_path / "net.pt"), *words]) == 0
-    source = Checkpoints(tmp_path / "data" / "checkpoints").find("file:net")
-    assert source.labels[:2] == ("class 0", "class 1") and source.conversion is not None
-    assert source.conversion.variant == Variant.parse(NAME)
+    checkpoints = Checkpoints(tmp_path / "data" / "checkpoints")
+    assert checkpoints.find("file:net").labels[:2] == ("class 0", "class 1")
+    card = checkpoints.card("net")
+    assert card is not None and card.variant == Variant.parse(NAME)
     loads(tmp_path / "data" / "checkpoints", "net")
     for out in ("flowers.safetensors", "v1.2"):  # with or without the ending
         assert main(["convert", str(tmp_path / "net.pt"), *words, "-o", out]) == 0
