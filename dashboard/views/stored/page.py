@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -123,8 +124,9 @@ def _change(name: str, kind: Kind, entries: Mapping[str, Entry]) -> None:
         if "DELETE" in methods:
             with st.popover(say("Delete"), icon=":material/delete:", disabled=not chosen):
                 show_text("Delete %(count)s? This cannot be undone.", count=len(chosen))
+                delete = partial(connect.client().delete, name)
                 st.button(
-                    say("Delete for good"), type="primary", key="delete", on_click=_delete, args=(name, tuple(chosen))
+                    say("Delete for good"), type="primary", key="delete", on_click=_each, args=(name, chosen, delete)
                 )
         if connect.has_key() and "PATCH" in methods:
             for shared, label in ((True, say("Share")), (False, say("Share no longer"))):
@@ -133,8 +135,8 @@ def _change(name: str, kind: Kind, entries: Mapping[str, Entry]) -> None:
                     key=f"share-{shared}",
                     help=say("Every key may use what is shared; only yours may change or delete it."),
                     disabled=not chosen,
-                    on_click=_share,
-                    args=(name, tuple(chosen), shared),
+                    on_click=_each,
+                    args=(name, chosen, partial(connect.client().share, name, shared=shared)),
                 )
         if "PATCH" in methods and kind.named:
             new = st.text_input(say("New name"), key=f"stored.{name}.new", disabled=len(chosen) != 1)
@@ -143,31 +145,19 @@ def _change(name: str, kind: Kind, entries: Mapping[str, Entry]) -> None:
                 icon=":material/edit:",
                 key="rename",
                 disabled=len(chosen) != 1 or not new.strip(),
-                on_click=_rename,
-                args=(name, *chosen[:1], new.strip()),
+                on_click=_each,
+                args=(name, chosen, partial(connect.client().rename, name, new_name=new.strip())),
             )
     for problem in st.session_state.pop(f"stored.{name}.problems", ()):
         st.error(problem, icon=":material/error:")
 
 
-def _delete(name: str, ids: Sequence[str]) -> None:
-    _try(name, [lambda id=id: connect.client().delete(name, id) for id in ids])  # type: ignore[misc]
-
-
-def _share(name: str, ids: Sequence[str], shared: bool) -> None:
-    _try(name, [lambda id=id: connect.client().share(name, id, shared) for id in ids])  # type: ignore[misc]
-
-
-def _rename(name: str, id: str, new: str) -> None:
-    _try(name, [lambda: connect.client().rename(name, id, new)])
-
-
-def _try(name: str, steps: Sequence[Callable[[], None]]) -> None:
-    """Do each step; what the service refuses is said on the page, and the other steps are done."""
+def _each(name: str, ids: Sequence[str], change: Callable[[str], object]) -> None:
+    """Change each of these; what the service refuses is said on the page, and the others are changed."""
     problems = []
-    for step in steps:
+    for id in ids:
         try:
-            step()
+            change(id)
         except ServiceError as error:
             problems.append(explained(error))
     st.session_state[f"stored.{name}"] = []
