@@ -4,11 +4,12 @@ import hashlib
 import os
 from collections.abc import Callable, Hashable
 from queue import Empty, Queue
-from threading import Thread
+from threading import Lock, Thread
 from typing import TypeVar
 
 import httpx2
 import streamlit as st
+from cachetools import TTLCache, cached
 
 from attention.client import Client, ServiceError
 from attention.reports.parts.catalog import Catalog
@@ -21,6 +22,8 @@ T = TypeVar("T")
 DEFAULT_API = "http://127.0.0.1:8000"
 KEPT = 100
 """How many answers a session remembers, so that a click that changes only the drawing asks nothing again."""
+SHARED, SHARED_S = 100, 300.0
+"""How many answers that come with the service all sessions remember together, and for how many seconds."""
 PICTURES = 1000
 """How many small pictures of photos all sessions remember together."""
 
@@ -152,8 +155,8 @@ def ask(request: Request[R]) -> R:
 
 
 def catalog() -> Catalog:
-    """``client().catalog()``, remembered for the session."""
-    return _remembered("catalog", client().catalog)
+    """``client().catalog()``, remembered for all sessions of a client: it stays as it is while the service runs."""
+    return _shared(client(), "catalog", client().catalog)
 
 
 def report(job_id: str, kind: type[R]) -> R:
@@ -162,7 +165,9 @@ def report(job_id: str, kind: type[R]) -> R:
 
 
 def shipped(question: type[Request[R]], name: str = "") -> tuple[StoredReport, R] | None:
-    """A report that comes with the service, as it is stored and typed, remembered for the session; None if none does.
+    """A report that comes with the service, as it is stored and typed; None if none does.
+
+    It is remembered for all sessions of a client, since it stays as it is while the service runs.
 
     Args:
         name: of the report; the first of its kind if empty.
@@ -174,7 +179,7 @@ def shipped(question: type[Request[R]], name: str = "") -> tuple[StoredReport, R
             return None
         return stored, question.report.model_validate(stored.report)  # type: ignore[return-value]
 
-    return _remembered(("shipped", question, name), find)
+    return _shared(client(), (question, name), find)
 
 
 def picture(image: Image, size: int) -> bytes:
@@ -186,6 +191,11 @@ def picture(image: Image, size: int) -> bytes:
 @st.cache_data(max_entries=PICTURES, show_spinner=False)
 def _picture(id: str, size: int, asked_with: str) -> bytes:
     return client().image_file(id, size)
+
+
+@cached(TTLCache(SHARED, SHARED_S), key=lambda asked, key, find: (asked, key), lock=Lock())
+def _shared(asked: Client, key: Hashable, find: Callable[[], T]) -> T:
+    return find()
 
 
 def _remembered(key: Hashable, find: Callable[[], T]) -> T:

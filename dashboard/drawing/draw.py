@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlencode
 
 import altair
 import pandas as pd
 import streamlit as st
+from altair.utils import schemapi
 
 from attention.reports.writing.citations import bibtex
 from attention.reports.writing.document import Form, in_form
@@ -48,7 +49,27 @@ def plot(
     width: Literal["stretch", "content"] = "stretch",
 ) -> None:
     """Draw a chart with a sentence for those who do not see it: the titles of its axes, unless ``alt`` says."""
-    st.altair_chart(theme.readable(chart), width=width, alt=alt or described(chart), key=key)
+    st.altair_chart(cast(Chart, Drawn(chart)), width=width, alt=alt or described(chart), key=key)
+
+
+class Drawn:
+    """A chart as a page draws it, with its words in the ink of the page.
+
+    Streamlit asks a chart for nothing but ``to_dict``. It is checked against Vega-Lite's schema only where Altair's
+    debug mode is on, as it is in the tests: the check takes as long as all else, and so do the copies that Altair makes
+    of a chart whose colours are set by its own methods.
+    """
+
+    def __init__(self, chart: Chart) -> None:
+        self._chart = chart
+
+    def to_dict(self) -> dict[str, Any]:
+        """The chart in Vega-Lite's words; a colour that it sets itself stays."""
+        spec: dict[str, Any] = self._chart.to_dict(validate=schemapi.DEBUG_MODE)
+        config = spec.setdefault("config", {})
+        for part, words in theme.words_in_ink().items():
+            config[part] = {**words, **config.get(part, {})}
+        return spec
 
 
 def described(chart: Chart) -> str:

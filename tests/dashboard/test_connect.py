@@ -4,6 +4,7 @@ from threading import Event
 
 import httpx2
 import pytest
+import streamlit as st
 
 from attention.client import Client, Unreachable
 from dashboard import connect
@@ -61,3 +62,26 @@ def test_an_error_of_the_connection_is_passed_on() -> None:
     with httpx2.Client(base_url="http://api", transport=watched) as http:
         with pytest.raises(httpx2.ConnectError):
             http.get("/v1/images")
+
+
+def test_the_catalogue_is_asked_once_for_all_sessions_of_a_client(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visitor who logs in has a client of their own."""
+    body, asked = client.catalog().model_dump_json().encode(), list[str]()
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.headers["Authorization"])
+        return httpx2.Response(200, content=body)
+
+    everybody, visitor = (
+        Client(
+            httpx2.Client(base_url="http://api", headers={"Authorization": key}, transport=httpx2.MockTransport(answer))
+        )
+        for key in ("dashboard", "visitor")
+    )
+    for someone in (everybody, visitor, everybody, visitor):
+        st.session_state.clear()
+        monkeypatch.setattr(connect, "client", lambda someone=someone: someone)
+        assert connect.catalog() == client.catalog()
+    assert asked == ["dashboard", "visitor"]

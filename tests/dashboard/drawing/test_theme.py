@@ -128,6 +128,6 @@ def test_numbers_in_cells_can_be_read_on_every_colour_of_the_scale(
 def test_words_of_axes_and_legends_are_ink_on_their_page(monkeypatch: pytest.MonkeyPatch) -> None:
     for dark, page in ((False, LIGHT), (True, DARK)):
         monkeypatch.setattr(theme, "dark", lambda dark=dark: dark)
-        config = theme.readable(alt.Chart(pd.DataFrame({"a": [1]})).mark_bar()).to_dict()["config"]
+        config = draw.Drawn(alt.Chart(pd.DataFrame({"a": [1]})).mark_bar()).to_dict()["config"]
         colours = [config[part][key] for part in ("axis", "legend", "header") for key in ("labelColor", "titleColor")]
         assert all(contrast(colour, page) >= 4.5 for colour in colours)
