@@ -3,23 +3,68 @@
     python -m benchmarks.load.durability [VARIANTS] [--turns N] [--seconds S] [--clients N]
 
 Two services answer the same comparisons in turns: one keeps every answer in its database and tells the ``Report-Id``
-after the commit, the other keeps none. The first costs the CPU time of writing, and the wait for the commit.
+after the commit, the other keeps none. The first costs the CPU time of writing, and the wait for the commit. The
+difference of two services is uncertain by some percent, so keeping is measured alone as well: as many tasks as there
+are clients keep reports of the same size, and nothing else runs.
 """
 
 import argparse
+import asyncio
+import os
+import statistics
 import tempfile
+import time
 from itertools import islice
 from pathlib import Path
 
+from starlette.testclient import TestClient
+
+from attention.reports.compare import CompareRequest
 from benchmarks.load.crowd import ANSWERED, Crowd, comparison, quantile
 from benchmarks.load.overload import Stretch, running
 from benchmarks.load.service import CLIENTS, photos
 from benchmarks.measure import line, paired_ratio
+from server.app import create_app
+from server.service import Service
+from server.settings import Settings
+
+APART_S, KEPT_EACH = 0.02, 60
+"""Pause of a task between two reports that it keeps, and how many it keeps in a turn."""
+UNLIKE_BYTES = 16
+"""The beginning of a report that is another one each time, so that no two are the same."""
 
 
 def cpu_ms(stretch: Stretch) -> float:
     """CPU time of the service for each answer, milliseconds."""
     return stretch.cpu_s * 1e3 / sum(answer.status == ANSWERED for answer in stretch.answers)
+
+
+def keeping_ms(variants: str, photo: bytes, clients: int, turns: int) -> list[float]:
+    """CPU time of keeping one answer until its id is known, milliseconds, for each turn."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        TestClient(create_app(Settings(data=Path(folder), device="cpu"))) as http,
+    ):
+        service: Service = http.app.state.service  # type: ignore[attr-defined]
+        report = http.post("/v1/compare", files={"image": ("x.jpg", photo)}, data={"variants": variants}).content
+        question = CompareRequest.model_validate({"variants": variants.split(","), "images": ["x"]})
+
+        async def turn(keep: bool) -> float:
+            conditions = await service.conditions(question)
+
+            async def task() -> None:
+                for _ in range(KEPT_EACH):
+                    unlike_others = os.urandom(UNLIKE_BYTES) + report[UNLIKE_BYTES:]
+                    if keep:
+                        assert (await service.keep(question, conditions, unlike_others)).id
+                    await asyncio.sleep(APART_S)
+
+            began = time.process_time()
+            await asyncio.gather(*(task() for _ in range(clients)))
+            return (time.process_time() - began) * 1e3 / KEPT_EACH / clients
+
+        asyncio.run(turn(True))
+        return [asyncio.run(turn(True)) - asyncio.run(turn(False)) for _ in range(turns)]
 
 
 def main() -> None:
@@ -57,6 +102,10 @@ def main() -> None:
     print(paired_ratio("CPU time, kept / not kept", *([cpu_ms(one) for one in stretches] for stretches in pair)))
     waits = ([quantile(one.settled, 0.5) for one in stretches] for stretches in pair)
     print(paired_ratio("p50, kept / not kept", *waits))
+    alone = keeping_ms(chosen.variants, some[0], chosen.clients, chosen.turns)
+    print(line("CPU time of keeping an answer, alone", alone))
+    share = statistics.median(alone) / statistics.median(cpu_ms(one) for one in seen["not kept"])
+    print(f"keeping, alone / an answer that is not kept   {share:.4f}")
 
 
 if __name__ == "__main__":
