@@ -10,10 +10,11 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.drawing.words import network_label
-from dashboard.language import say, show_caption
+from dashboard.language import say, show_caption, show_text
 from dashboard.widgets import linked, links, photos
 
 FOLDER = Path(__file__).parent
+ECA, SE = "https://arxiv.org/abs/1910.03151", "https://arxiv.org/abs/1709.01507"
 MODULES = {"eca": "ECA", "se": "SE"}
 
 _lesson = components.component(
@@ -25,8 +26,13 @@ _lesson = components.component(
 
 
 def show() -> None:
+    """A photo's way through a gate, and what a gate is."""
+    _steps()
+    _gate()
+
+
+def _steps() -> None:
     """A photo, a module, and the five steps of its first gate; a channel is chosen by a click or the arrow keys."""
-    st.subheader(say("0. One photo's way through one gate"), anchor=False)
     show_caption("Choose a channel by a click or with the arrow keys, and follow its number.")
     samples = [image for image in connect.client().images() if image.sample]
     if not samples:
@@ -53,6 +59,22 @@ def show() -> None:
             "ablate", say("Take this gate away"), ":material/toggle_off:", {"image": image, "network": variant.name}
         )
         links.to("module", MODULES[module], ":material/extension:", {"name": module})
+
+
+def _gate() -> None:
+    """What a channel gate is."""
+    show_text(
+        "\nA convolutional network carries many **channels**: maps that each answer to something. "
+        "Channel attention gives every\nchannel a weight, for this image, and multiplies the channel "
+        "by it.\n\n1. **Squeeze.** Average every channel over the map: C numbers, the *pooled "
+        "features*.\n2. **Decide.** Turn them into C weights, mostly between 0 and 1. This step is "
+        "where the modules differ.\n3. **Scale.** Multiply channel c by weight c. We call the weight "
+        "its **gate**.\n\n[SE](%(se)s) decides with two fully connected layers through a narrow middle "
+        "of C / r numbers.\n[ECA](%(eca)s) decides with one short filter that slides along the "
+        "channels. Look at what that means.\n",
+        se=SE,
+        eca=ECA,
+    )
 
 
 def network(module: str) -> Variant:

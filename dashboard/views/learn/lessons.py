@@ -1,4 +1,4 @@
-"""What the Learn page teaches, one function a lesson: words, and pictures of what the API answers."""
+"""Lessons 1 to 6 of the Learn page, one function each: words, and pictures of what the API answers."""
 
 import pandas as pd
 import streamlit as st
@@ -11,38 +11,20 @@ from attention.reports.modules import (
     PublishedGroup,
     PublishedRequest,
 )
-from attention.reports.parts.catalog import Catalog
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.language import say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.views.learn import charts as lesson_charts
+from dashboard.views.learn.lesson0 import ECA
 
-ECA, SE = "https://arxiv.org/abs/1910.03151", "https://arxiv.org/abs/1709.01507"
 WIDTHS, REDUCTIONS, SIZES = (16, 32, 64), (2, 4, 8, 16, 32), (1, 3, 5, 7, 9, 15)
 FIRST_PAIR = ("eca_resnet50", "timm_resnet33ts")
 
 
-def gate() -> None:
-    """What a channel gate is."""
-    show_text(
-        "\nA convolutional network carries many **channels**: maps that each answer to something. "
-        "Channel attention gives every\nchannel a weight, for this image, and multiplies the channel "
-        "by it.\n\n1. **Squeeze.** Average every channel over the map: C numbers, the *pooled "
-        "features*.\n2. **Decide.** Turn them into C weights, mostly between 0 and 1. This step is "
-        "where the modules differ.\n3. **Scale.** Multiply channel c by weight c. We call the weight "
-        "its **gate**.\n\n[SE](%(se)s) decides with two fully connected layers through a narrow middle "
-        "of C / r numbers.\n[ECA](%(eca)s) decides with one short filter that slides along the "
-        "channels. Look at what that means.\n",
-        se=SE,
-        eca=ECA,
-    )
-
-
 def operator() -> None:
     """ECA's operator is a 1-D convolution across channels; a 1x1 convolution would be something else."""
-    st.header(say("1. One filter that slides along the channels"))
     show_text(
         "Tutorials call ECA's operator a “1×1 convolution”. It is not one. It is a **1-D convolution with a "
         "kernel of k along the channel axis**. Gate c sees channel c and its (k − 1) / 2 neighbours on each side. "
@@ -72,7 +54,6 @@ def operator() -> None:
 
 def kernel() -> None:
     """The adaptive kernel size, with its two constants to play with."""
-    st.header(say("2. How far does the filter reach?"))
     st.latex(r"k = \left|\,\frac{\log_2 C + b}{\gamma}\,\right|_{\text{odd}}")
     show_text(
         "The wider the layer, the longer the filter. The fraction is cut to an integer, and an even number goes "
@@ -107,7 +88,6 @@ def kernel() -> None:
 
 def interaction() -> None:
     """ECA's band beside SE's low rank."""
-    st.header(say("3. Who listens to whom: a band, and a low rank"))
     show_text(
         "Change one pooled feature a little and see which gates move. That is a matrix: row c, column j is the "
         "change of gate c per change of feature j. It shows what a module *can* express, before any training."
@@ -170,7 +150,6 @@ def _reading(entry: Interaction, channels: int) -> str:
 
 def places() -> None:
     """In the backbone, at its end, in multi-scale branches."""
-    st.header(say("4. Three places to put it"))
     show_text(
         "The same module can sit **in the backbone** (in every block), **at its end** (one, on the last map), or "
         "**in the branches** of a network that looks at several scales at once. What it can change differs: in "
@@ -197,7 +176,6 @@ def places() -> None:
 
 def results() -> None:
     """Cost against accuracy, as published."""
-    st.header(say("5. What it brings, as published"))
     show_text(
         "ECA adds far fewer parameters than SE. Does it give up accuracy for that? It depends on whom you ask, "
         "and on whether the networks were **trained in the same way**."
@@ -269,9 +247,9 @@ def _conditions(group: PublishedGroup) -> str:
     )
 
 
-def starts(catalog: Catalog) -> None:
+def starts() -> None:
     """What a fresh module does to a network that is trained already."""
-    st.header(say("6. What a fresh module does to a trained network"))
+    modules = connect.catalog().modules
     show_text(
         "A new module has not learned anything, but it multiplies all the same. A sigmoid of something near 0 is "
         "0.5, so a fresh SE or ECA **halves** the residual branch of every block it is put into. CBAM and CA have "
@@ -279,15 +257,15 @@ def starts(catalog: Catalog) -> None:
     )
     left, right = st.columns([3, 2], gap="large")
     with left:
-        drawing.plot(lesson_charts.starts(catalog.modules))
+        drawing.plot(lesson_charts.starts(modules))
     left.caption(
         say(
             "Look for bars that end at the dashed line: those modules keep the scale. Measured on a map of standard "
             "normal noise, 64 channels of 8 × 8, each module fresh and with its defaults."
         )
     )
-    picked = right.selectbox(say("A module"), [module.name for module in catalog.modules], key="module")
-    module = next((module for module in catalog.modules if module.name == picked), catalog.modules[0])
+    picked = right.selectbox(say("A module"), [module.name for module in modules], key="module")
+    module = next((module for module in modules if module.name == picked), modules[0])
     right.markdown(f"**{translated(module.title)}**")
     right.markdown(translated(module.traits.start))
     for note in (module.traits.replaces, *module.traits.needs, *module.traits.warnings):

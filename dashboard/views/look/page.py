@@ -113,7 +113,7 @@ def _onward(image: str, report: Comparison) -> None:
         if attended:
             state = {"image": image, "network": attended[-1]}
             links.to("ablate", say("Take gates away from this photo"), ":material/toggle_off:", state)
-        links.to("learn", say("How a gate is computed"), ":material/school:", {"image": image})
+        links.to("learn", say("How a gate is computed"), ":material/school:", {"lesson": "0", "photo": image})
         links.to("classes", say("How gates differ from class to class"), ":material/stacked_line_chart:")
 
 

@@ -56,7 +56,7 @@ def main() -> None:
     with st.container(horizontal=True):
         links.to("look", say("On a photo"), ":material/visibility:", {"net": [theme.PLAIN, name]})
         links.to("price", say("Its price on your network"), ":material/payments:", {"attention": [name]})
-        links.to("learn", say("How a gate is computed"), ":material/school:")
+        links.to("learn", say("How a gate is computed"), ":material/school:", {"lesson": "0"})
         links.to("study", say("Train it"), ":material/science:", {"arm": [f"resnet20/{name}"]})
 
 

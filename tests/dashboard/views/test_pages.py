@@ -111,37 +111,56 @@ def test_cost_follows_the_backbone_its_size_and_more_networks(app: AppTest) -> N
 def test_learn_teaches_from_the_library(app: AppTest) -> None:
     app.run()
     app.switch_page("views/learn/page.py").run()
-    assert not app.exception
-    assert not app.error
-    assert app.title[0].value == "Learn"
-    assert len(app.header) == 6
-    assert len(app.get(CHART)) == 3 + 1 + 2 + 3 + 2 + 1
-    words = texts(app.markdown) + texts(app.caption)
+    words, charts = "", list[int]()
+    for lesson in "0123456":
+        app.segmented_control(key="lesson").set_value(lesson).run()
+        assert not app.exception
+        assert not app.error
+        assert app.title[0].value == "Learn"
+        assert [header.value[0] for header in app.header] == [lesson]
+        words += texts(app.markdown) + texts(app.caption)
+        charts.append(len(app.get(CHART)))
+        if lesson == "2":
+            totals = app.table[0].value.set_index("network")
+            assert (totals.loc["resnet50", "formula"], totals.loc["resnet50", "released"]) == (86, 80)
+    assert charts == [0, 3, 1, 2, 3, 2, 1]
     assert "1-D convolution with a kernel of k along the channel axis" in words
     assert "modules: 16, parameters: 86" in words and "modules: 1, parameters: 7" in words
     assert "modules: 4, parameters: 20" in words
     assert ":orange-badge[not one recipe]" in words and ":green-badge[one recipe]" in words
     assert words.count("https://arxiv.org/abs/1910.03151") > 1
-    totals = app.table[0].value.set_index("network")
-    assert (totals.loc["resnet50", "formula"], totals.loc["resnet50", "released"]) == (86, 80)
 
 
 @pytest.mark.full
 def test_learns_sliders_ask_again(app: AppTest) -> None:
     app.run()
     app.switch_page("views/learn/page.py").run()
-    app.slider(key="gamma").set_value(1.0)
-    app.select_slider(key="reduction").set_value(4).run()
+
+    def opened(lesson: str) -> AppTest:
+        return app.segmented_control(key="lesson").set_value(lesson).run()
+
+    opened("2").slider(key="gamma").set_value(1.0).run()
     assert not app.exception
     # |log2(C) + 1| / 1 is 9, 10, 11 and 12 at ResNet-50's widths: k = 9, 11, 11, 13 over 3, 4, 6 and 3 blocks.
     totals = app.table[0].value.set_index("network")
     assert totals.loc["resnet50", "formula"] == 3 * 9 + 4 * 11 + 6 * 11 + 3 * 13
+    opened("3").select_slider(key="reduction").set_value(4).run()
     assert "only through **16 numbers**" in texts(app.markdown)
-    app.selectbox(key="results.left").select("se_reduction").run()
+    opened("5").selectbox(key="results.left").select("se_reduction").run()
     assert not app.exception
     assert "how narrow may the bottleneck be" in texts(app.markdown)
-    app.selectbox(key="module").select("sk").run()
+    opened("6").selectbox(key="module").select("sk").run()
     assert "In training, at least 2 images a batch" in texts(app.markdown)
+
+
+def test_a_link_opens_its_lesson_whatever_was_read_before(app: AppTest) -> None:
+    app.run()
+    app.switch_page("views/learn/page.py").run()
+    app.segmented_control(key="lesson").set_value("4").run()
+    assert app.query_params["lesson"] == "4"
+    app.query_params["lesson"] = "0"
+    app.run()
+    assert app.header[0].value == "0. One photo's way through one gate"
 
 
 @pytest.mark.full
