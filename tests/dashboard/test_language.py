@@ -113,12 +113,28 @@ def test_no_words_of_a_page_pass_the_catalogue_by() -> None:
     assert not [(file.name, words) for file in PAGES for words in unsaid(file) if words not in known]
 
 
+def half_said(file: Path) -> Iterator[str]:
+    """Single words that stand in English beside a branch that is said: ``say("block") if one else "other"``."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.IfExp):
+            branches = (node.body, node.orelse)
+            said = [one for one in branches if isinstance(one, ast.Call) and ast.unparse(one.func) == "say"]
+            words = [one.value for one in branches if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            yield from (text for text in words if said and re.search("[A-Za-z]{2}", text))
+
+
+def test_no_word_stands_in_english_beside_one_that_is_said() -> None:
+    assert not [(file.name, word) for file in PAGES for word in half_said(file)]
+
+
 def test_a_page_with_words_that_pass_by_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.py"
     page.write_text(
         'st.button("Start the study")\nst.caption(f"{n} images of it")\nst.caption(say("Said so"))\n', "utf-8"
     )
     assert list(unsaid(page)) == ["Start the study", " images of it"]
+    page.write_text('title = say("images by class") if classes else "photos"\n', "utf-8")
+    assert list(half_said(page)) == ["photos"]
 
 
 def test_a_negative_number_has_a_minus_sign_and_what_is_hyphenated_keeps_its_hyphen() -> None:

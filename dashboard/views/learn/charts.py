@@ -191,7 +191,7 @@ def places(network: Places) -> Chart:
     where = {(place.stage, place.block): number for number, place in enumerate(blocks)}
     bars: list[dict[str, Any]] = [
         {
-            "what": "block",
+            "what": say("block"),
             "name": say("block %(stage)s.%(block)s", stage=place.stage, block=place.block),
             "left": number + 0.08,
             "right": number + 0.72,
@@ -223,7 +223,7 @@ def places(network: Places) -> Chart:
         if place.filled:
             bars.append(
                 {
-                    "what": "attention",
+                    "what": say("attention"),
                     "name": say(
                         "%(position)s of %(stage)s.%(block)s: %(parameters)s parameters",
                         position=place.position,
@@ -362,7 +362,7 @@ def starts(modules: Sequence[ModuleEntry]) -> Chart:
             "kept": module.traits.std_ratio,
             "what": say("exactly the identity")
             if module.traits.identity
-            else "rescales"
+            else say("rescales")
             if module.traits.correlation > 0.5
             else say("gives something else"),
         }

@@ -172,7 +172,7 @@ def stripes(drawn: StripeMap, called: Mapping[str, str]) -> Chart:
     at = {(start + end) / 2: names[start] for start, end in zip(starts, ends, strict=True)}
     written = f"{json.dumps({f'{place:g}': name for place, name in at.items()})}[format(datum.value, '.6~g')]"
     reach = drawn.span or 0.02
-    y_title = say("images by class") if any(drawn.labels) else "photos"
+    y_title = say("images by class") if any(drawn.labels) else say("photos")
     y = alt.Y(
         "top:Q",
         title=y_title,
