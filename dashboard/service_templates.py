@@ -1,6 +1,8 @@
 """Templates of the sentences that the service says in English, for their translation."""
 
 from dashboard.language import marked
+from dashboard.published_templates import PUBLISHED
+from dashboard.refusal_templates import REFUSED
 from dashboard.verdict_templates import VERDICTS
 
 TEMPLATES = (
@@ -97,6 +99,8 @@ TEMPLATES = (
     ),
     marked("The model is as it was given; the attention that was put into it has not been trained."),
     *VERDICTS,
+    *PUBLISHED,
+    *REFUSED,
     marked(
         "%(name)s: %(train)s to train on, none for validation, so curves are of the test images, %(test)s to test on."
     ),

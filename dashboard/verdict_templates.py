@@ -121,6 +121,17 @@ VERDICTS = (
     marked(
         "What one test image is worth in %(unit)s is not known, so their number and the majority's share are not used."
     ),
+    marked("No run of %(who)s can be told from always naming the most frequent class on %(images)s test images."),
+    marked("No run of %(who)s can be told from always naming the most frequent class."),
+    marked("%(diverged)s of %(runs)s runs of %(who)s diverged."),
+    marked(
+        "%(diverged)s of %(runs)s runs of %(who)s diverged, and no run of %(who_2)s can be told from always "
+        "naming the most frequent class on %(images)s test images."
+    ),
+    marked("Nothing learned."),
+    marked("the baseline"),
+    marked("%(count)s epochs"),
+    marked("%(count)s epoch"),
     marked(
         "Not checked: whether the arms differ in recipe, data, width or place; whether anything was learned; how much "
         "the draw of test images matters."

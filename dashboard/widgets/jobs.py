@@ -179,7 +179,7 @@ def remaining(job: Job) -> str:
 def duration(seconds: float) -> str:
     """3725 -> '1 h 2 min'."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} s"
+        return say("%(seconds)s s", seconds=max(1, round(seconds)))
     minutes = round(seconds / 60)
     if minutes < 120:
         return say("%(minutes)s min", minutes=minutes)

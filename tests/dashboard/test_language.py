@@ -10,6 +10,7 @@ import pytest
 from babel.messages import Catalog
 
 from attention import shipped_reports
+from attention.counting.published import GROUPS
 from attention.reports.latency import LatencyRequest
 from attention.reports.study import StudyRequest
 from dashboard import catalogue, language
@@ -59,6 +60,30 @@ def test_a_sentence_is_said_in_the_language_that_was_chosen(monkeypatch: pytest.
     monkeypatch.setattr(language, "current", lambda: "zh")
     assert language.say("%(count)s jobs", count=3) == "3 个任务"
     assert language.say("A sentence that no catalogue has.") == "A sentence that no catalogue has."
+
+
+ONE_WORD = {
+    "图片": "图像",
+    "您": "你",
+    "增益": "提升",
+    "研究": "实验",
+    "配方": "训练方法",
+    "支路": "分支",
+    "瓶颈层": "瓶颈",
+    "缩减比": "压缩比",
+    "滤波器": "卷积核",
+    "接口": "API",
+    "不予下结论": "暂不公布",
+    "什么也没学到": "没有学到东西",
+    "(?<![专部])门(?!控)": "门控",
+    "(?<!`)epoch(?!s?`)": "周期",
+}
+"""Another word that was in use for a thing -> the one that all pages have for it."""
+
+
+def test_one_thing_has_one_word_in_chinese() -> None:
+    chinese = [PLACE.sub("", str(message.string)) for message in catalogue.translated() if message.id]
+    assert not [(text, word) for text in chinese for other, word in ONE_WORD.items() if re.search(other, text)]
 
 
 PAGES = [
@@ -181,6 +206,29 @@ def test_all_that_shipped_reports_say_first_has_its_chinese(monkeypatch: pytest.
     assert not [text for text in chinese.values() if re.search("[a-z]{3,} [a-z]{3,} [a-z]{3,}", text)]
     headline = next(text for english, text in chinese.items() if english.startswith("Replacing every gate"))
     assert "均值" in headline and "−6.00 个百分点 [−13.48, +1.72]" in headline
+
+
+def test_sentences_that_stand_together_are_each_said_in_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict of the second arm was taken for a part of the interval of the first."""
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    interval = "[+1.01, +1.20], n = 8, on these test images"
+    assert translated(f"eca is better by +1.11 points {interval}. se is worse by -0.55 points {interval}.") == (
+        "eca 更好：+1.11 个百分点 [+1.01, +1.20]，n = 8，限于这些测试图像。"
+        "se 更差：−0.55 个百分点 [+1.01, +1.20]，n = 8，限于这些测试图像。"
+    )
+    learned = "No run of the baseline can be told from always naming the most frequent class on 100 test images."
+    for text in (f"Nothing learned. {learned}", f"resnet20/se: nothing learned. {learned}"):
+        assert "没有学到东西。基线没有一次训练" in translated(text) and "100 张测试图像" in translated(text)
+
+
+def test_all_that_published_results_say_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {text for group in GROUPS for text in (group.title, group.recipe, group.warning or "", group.metric)}
+    said |= {result.conditions for group in GROUPS for result in group.results}
+    said |= {group.source for group in GROUPS if re.search("[a-z]{3,} [a-z]{3,}", group.source)}
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    chinese = {text: translated(text) for text in said if text}
+    assert not [text for text, words in chinese.items() if not re.search("[\u4e00-\u9fff]|^k = ", words)]
+    assert not [words for words in chinese.values() if re.search("[a-z]{3,} [a-z]{3,} [a-z]{3,}", words)]
 
 
 def test_all_that_the_shipped_studies_say_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,72 @@
+"""Templates of what the service refuses most often, and of what its advice is."""
+
+from dashboard.language import marked
+
+REFUSED = (
+    marked("These bytes are not an image of a known format. %(advice)s"),
+    marked("Send a JPEG, PNG, WebP, GIF, BMP or TIFF."),
+    marked("Convert it to PNG or JPEG first."),
+    marked("Export it as JPEG, or install the extra that reads it: pip install 'attention-lab[heic]'."),
+    marked("Export it as PNG or JPEG first."),
+    marked("Export its pages as PNG or JPEG first."),
+    marked("Export it as PNG first."),
+    marked("Export it as PNG or TIFF in a DICOM viewer first."),
+    marked("Develop it to JPEG or TIFF in the camera's program first."),
+    marked("Unpack it, and send the photos; a data set of many photos goes to POST /v1/datasets."),
+    marked("Save its frames as photos first."),
+    marked("It holds no pixels; leave it out."),
+    marked("The photo was not downloaded; fetch it again."),
+    marked("Send the bytes of a photo."),
+    marked("a text file"),
+    marked("a CSV table"),
+    marked("a JSON file"),
+    marked("an HTML page"),
+    marked("an SVG drawing"),
+    marked("an XML file"),
+    marked("a PDF document"),
+    marked("a HEIC photo"),
+    marked("a ZIP archive"),
+    marked("a GZIP archive"),
+    marked("a RAR archive"),
+    marked("a 7-Zip archive"),
+    marked("a TAR archive"),
+    marked("an MP4 video"),
+    marked("a QuickTime video"),
+    marked("a Microsoft Office document"),
+    marked("a PSD document of Photoshop"),
+    marked("a NumPy array"),
+    marked("a DICOM image"),
+    marked("a Python pickle"),
+    marked("a file of an unknown format"),
+    marked("There is no %(kind)s named '%(name)s'."),
+    marked("Did you mean '%(near)s'?"),
+    marked("There is: %(known)s."),
+    marked("It is a module: write %(name)s."),
+    marked("It is a backbone: write %(name)s."),
+    marked("It needs %(library)s: %(install)s."),
+    marked("Backbone and module are written apart: %(names)s."),
+    marked("The network is %(name)s."),
+    marked("What follows the dot names weights: add %(weights)s."),
+    marked(
+        "'%(name)s' is not a variant's name. A name has the form "
+        "backbone/attention(option=value)@position:stages, such as %(example)s."
+    ),
+    marked("'%(name)s' has no option '%(option)s'."),
+    marked("It has no options."),
+    marked("'%(name)s' cannot take %(option)s: %(rule)s."),
+    marked(
+        "Line 1 of %(file)s has no column %(columns)s, and is of no export known here. It has: %(found)s. Say "
+        "which of them are arm, seed and score: arm_column, seed_column and score."
+    ),
+    marked("%(first)s and no column %(second)s"),
+    marked("Line 1 of %(file)s has no column '%(column)s'."),
+    marked("Line 1 of %(file)s names a column twice."),
+    marked("Line %(line)s of %(file)s names no arm."),
+    marked("Line %(line)s of %(file)s: '%(text)s' is no number."),
+    marked("Line %(line)s of %(file)s repeats arm '%(arm)s', seed %(seed)s, as %(other)s has it."),
+    marked("No run has a score. %(left)s"),
+    marked("No file has scores of runs."),
+    marked("Any network of timm's is written %(name)s, which needs timm: %(install)s."),
+    marked("Any network of timm's is written %(name)s."),
+)
+"""Sentences with values, which may be sentences again."""
