@@ -7,6 +7,7 @@ no build step can be forgotten. A sentence that it lacks is shown in English. To
 
 import gettext
 import io
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -31,6 +32,11 @@ def say(sentence: str, **values: object) -> str:
     """An English sentence in the reader's language, with values for its ``%(name)s`` places."""
     text = _catalogue().gettext(sentence) if current() == "zh" else sentence
     return text % values if values else text
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Names in a row, with the comma of the reader's language."""
+    return say(", ").join(parts)
 
 
 def marked(sentence: str) -> str:

@@ -152,6 +152,27 @@ def test_no_word_stands_in_english_beside_one_that_is_said() -> None:
     assert not [(file.name, word) for file in PAGES for word in half_said(file)]
 
 
+def untitled(file: Path) -> Iterator[str]:
+    """Fields of charts that are shown under the pointer by their English name."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "tooltip":
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.List):
+                    yield from (ast.unparse(one) for one in part.elts if isinstance(one, ast.Constant))
+                elif isinstance(part, ast.Call) and ast.unparse(part.func) == "alt.Tooltip":
+                    yield from () if any(word.arg == "title" for word in part.keywords) else (ast.unparse(part),)
+
+
+def test_every_field_under_the_pointer_has_a_title() -> None:
+    assert not [(file.name, field) for file in PAGES for field in untitled(file)]
+
+
+def test_names_in_a_row_have_the_comma_of_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert language.listed(["SE", "ECA"]) == "SE, ECA"
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    assert language.listed(["SE", "ECA"]) == "SE、ECA"
+
+
 def test_a_page_with_words_that_pass_by_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.py"
     page.write_text(

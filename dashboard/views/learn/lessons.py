@@ -14,8 +14,8 @@ from attention.reports.modules import (
 from attention.reports.parts.catalog import Catalog
 from dashboard import connect
 from dashboard.drawing import draw as drawing
-from dashboard.drawing import words
-from dashboard.language import say
+from dashboard.drawing import theme, words
+from dashboard.language import listed, say
 from dashboard.service_sentences import translated
 from dashboard.views.learn import charts as lesson_charts
 
@@ -105,7 +105,7 @@ def kernel() -> None:
     left.markdown(say("**All of ECA's parameters**"))
     left.table(
         {
-            say("network"): [total.backbone for total in report.totals],
+            say("network"): list(words.backbones([total.backbone for total in report.totals]).values()),
             say("formula"): [total.formula for total in report.totals],
             say("released"): [total.released for total in report.totals],
         },
@@ -138,7 +138,7 @@ def interaction() -> None:
         column.markdown(
             say(
                 "**%(upper)s**, %(parameters)s parameters",
-                upper=entry.module.upper(),
+                upper=theme.called(entry.module),
                 parameters=f"{entry.parameters:,}",
             )
         )
@@ -224,7 +224,7 @@ def results() -> None:
     keys = list(titles)
     chosen = [
         column.selectbox(
-            say("Results on the left") if side == "left" else say("Results on the right"),
+            say("First results") if side == "left" else say("Second results"),
             keys,
             keys.index(key),
             format_func=lambda key: translated(titles[key]),
@@ -263,9 +263,9 @@ def _cells(group: PublishedGroup) -> pd.DataFrame:
         [
             {
                 "network": result.name,
-                group.metric: result.score,
-                "added parameters": result.added_parameters,
-                "where": f"{group.table}, {result.cell}",
+                translated(group.metric): f"{result.score:.2f}",
+                "added parameters": "" if result.added_parameters is None else f"{result.added_parameters:+,}",
+                "where": listed((translated(group.table), result.cell)),
                 "conditions": result.conditions,
             }
             for result in group.results
@@ -283,9 +283,9 @@ def _conditions(group: PublishedGroup) -> str:
         upper=metric[0].upper(),
         metric=metric[1:],
         input_size=group.input_size,
-        source=group.source,
+        source=translated(group.source),
         link=group.link,
-        table=group.table,
+        table=translated(group.table),
     )
 
 
@@ -308,7 +308,8 @@ def starts(catalog: Catalog) -> None:
             "normal noise, 64 channels of 8 × 8, each module fresh and with its defaults."
         )
     )
-    picked = right.selectbox(say("A module"), [module.name for module in catalog.modules], key="module")
+    names = [module.name for module in catalog.modules]
+    picked = right.selectbox(say("A module"), names, format_func=theme.called, key="module")
     module = next((module for module in catalog.modules if module.name == picked), catalog.modules[0])
     right.markdown(f"**{translated(module.title)}**")
     right.markdown(translated(module.traits.start))
@@ -318,7 +319,7 @@ def starts(catalog: Catalog) -> None:
     right.caption(
         say(
             "Gates: %(words)s. %(parameters)s parameters at 64 channels. ",
-            words=", ".join(module.gates),
+            words=listed(dict.fromkeys(say(words.GATES[kind]) for kind in module.gates)),
             parameters=f"{module.traits.parameters:,}",
         )
         + " · ".join(f"[{paper.removeprefix('https://')}]({paper})" for paper in module.papers)

@@ -9,7 +9,7 @@ from attention.reports.modules import FitReport
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import tables, words
-from dashboard.language import say
+from dashboard.language import listed, say
 from dashboard.service_sentences import translated
 from dashboard.views.price import counted_charts as cost_charts
 from dashboard.widgets import linked, links
@@ -65,9 +65,9 @@ def pictures(report: CostReport, convention: str) -> None:
             drawing.plot(traffic)
             st.caption(
                 say(
-                    "Look at how close modules are here that lie far apart on the left. Every gate reads the map to "
-                    "pool it, reads it again to scale it, and writes it. On a GPU these three passes decide the extra "
-                    "time; multiply-accumulates hardly matter."
+                    "Look at how close modules are here that lie far apart in the other picture. Every gate reads the "
+                    "map to pool it, reads it again to scale it, and writes it. On a GPU these three passes decide the "
+                    "extra time; multiply-accumulates hardly matter."
                 )
             )
         else:
@@ -84,7 +84,7 @@ def conditions(report: CostReport, convention: str) -> None:
     st.caption(say("**Convention of traffic and files.** %(convention)s", convention=translated(report.convention)))
     missed = sorted({name for bill in report.variants for name in bill.not_counted})
     st.caption(
-        say("**Not counted:** %(words)s.", words=", ".join(missed))
+        say("**Not counted:** %(words)s.", words=listed(missed))
         if missed
         else say("**Not counted:** nothing; every operation has a rule.")
     )
@@ -113,11 +113,9 @@ def _witnesses(report: CostReport) -> None:
     drawing.table(tables.court(court_report), "counters")
     ran = [witness.counter for witness in court_report.witnesses if witness.how == "run"]
     st.caption(
-        say("%(words)s was run. Of the others the rules are restated from their sources: ", words=", ".join(ran))
-        + ", ".join(
-            f"[{w.counter}]({w.source.partition(',')[0]})" for w in court_report.witnesses if w.how == "restated"
-        )
-        + "."
+        say("%(words)s was run. Of the others the rules are restated from their sources: ", words=listed(ran))
+        + listed(f"[{w.counter}]({w.source.partition(',')[0]})" for w in court_report.witnesses if w.how == "restated")
+        + say(".")
     )
     st.markdown(
         say(

@@ -142,7 +142,11 @@ def extras(report: LatencyReport) -> Chart:
             x=alt.X("extra:Q", title=say("milliseconds beyond %(label)s", label=label[report.baseline])),
             color=alt.Color("how:N", scale=hues, legend=legend),
             shape=alt.Shape("how:N", scale=shapes, legend=legend),
-            tooltip=["network:N", "how:N", alt.Tooltip("extra:Q", format="+.4f", title=say("extra, ms"))],
+            tooltip=[
+                alt.Tooltip("network:N", title=say("network")),
+                alt.Tooltip("how:N", title=say("measured in")),
+                alt.Tooltip("extra:Q", format="+.4f", title=say("extra, ms")),
+            ],
         )
     )
     zero = alt.Chart(pd.DataFrame([{"zero": 0.0}])).mark_rule(color=TEXT, strokeDash=[4, 3]).encode(x="zero:Q")

@@ -12,7 +12,7 @@ from attention.reports.latency import MODES, LatencyRequest, Mode
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing.words import labels
-from dashboard.language import marked, say
+from dashboard.language import listed, marked, say
 from dashboard.widgets import forms, linked
 
 C = TypeVar("C", bound=str)
@@ -117,7 +117,7 @@ def choice(
 
 def described(request: LatencyRequest) -> str:
     """A measurement in a line."""
-    named = ", ".join(labels([variant.name for variant in request.variants]).values())
+    named = listed(labels([variant.name for variant in request.variants]).values())
     size = say("their own size")
     if request.input_size is not None:
         size = say("%(input_size)s pixels", input_size=short_size(request.input_size))

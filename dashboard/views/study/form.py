@@ -18,7 +18,7 @@ from attention.schemas import DataSet
 from attention.spec import Placement, Recipe, Variant
 from dashboard import connect
 from dashboard.drawing import theme, words
-from dashboard.language import marked, say
+from dashboard.language import listed, marked, say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import forms, jobs, linked
@@ -318,7 +318,7 @@ def estimate(request: StudyRequest) -> bool:
         say(
             "%(basis)s  \nArms: %(words)s; the first is the baseline.",
             basis=translated(plan.basis),
-            words=", ".join(labels.values()),
+            words=listed(labels.values()),
         )
     )
     for note in plan.notes:

@@ -4,6 +4,7 @@ import csv
 import io
 
 import altair as alt
+import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
@@ -16,7 +17,7 @@ from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.language import marked, say
 from dashboard.refusals import explained
-from dashboard.service_sentences import translated, with_minus
+from dashboard.service_sentences import translated
 from dashboard.views.study.paired import paired
 from dashboard.views.study.panels import DEFINITION, badge, recalls
 from dashboard.widgets import forms, links
@@ -142,7 +143,7 @@ def show(report: JudgeReport) -> None:
             st.markdown(f"{badge(arm.verdict)} {translated(arm.verdict.sentence)}")
     notes = [note for arm in report.arms if arm.verdict is not None for note in arm.verdict.notes]
     drawing.caveats([*report.caveats, *notes])
-    st.markdown(with_minus(report.markdown().partition("\n\n")[0]))
+    drawing.table(table(report), "verdicts")
     if (chart := differences(report)) is not None:
         drawing.plot(chart)
     if report.classes:
@@ -152,6 +153,15 @@ def show(report: JudgeReport) -> None:
     with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
         st.markdown(say(DEFINITION))
     drawing.files(report, "verdicts " + " ".join(arm.name for arm in report.arms))
+
+
+def table(report: JudgeReport) -> pd.DataFrame:
+    """The arms as the report prints them, with columns in the reader's language."""
+    (printed,) = [table.printed for table in report.tables() if table.printed is not None]
+    points = report.unit == "points"
+    score = say("score, points") if points else say("score, %(unit)s", unit=report.unit)
+    columns = ("arm", "n", score, "difference", "p", "verdict")
+    return pd.DataFrame(printed.rows, columns=columns).replace("--", "").set_index("arm")
 
 
 def differences(report: JudgeReport) -> Chart | None:
@@ -170,7 +180,11 @@ def differences(report: JudgeReport) -> Chart | None:
         for arm in arms
         if arm.verdict is not None and (interval := arm.verdict.difference)
     ]
-    title = say("score − %(baseline)s (%(unit)s)", baseline=report.baseline, unit=report.unit)
+    title = (
+        say("score − %(baseline)s (points)", baseline=report.baseline)
+        if report.unit == "points"
+        else say("score − %(baseline)s (%(unit)s)", baseline=report.baseline, unit=report.unit)
+    )
     colour = alt.Color("arm:N", scale=colours, legend=None)
     return paired(dots, bars, [arm.name for arm in arms], report.margin, title, colour)
 

@@ -213,9 +213,9 @@ def test_pictures_of_published_results_have_axes_of_one_length() -> None:
     assert domains[1][0] < 80.0 < 80.4 < domains[1][1]
     rows = rows_of(first)
     assert {(row["text"], row["added"], row["score"]) for row in rows} == {
-        ("none", 0, 75.0),
-        ("se", 2_500_000, 77.0),
-        ("eca", 80, 76.0),
+        ("None", 0, 75.0),
+        ("SE", 2_500_000, 77.0),
+        ("ECA", 80, 76.0),
     }
     same = [spec["layer"][0]["encoding"]["color"]["scale"] for spec in (first, second)]
     hues = [dict(zip(scale["domain"], scale["range"], strict=True)) for scale in same]
