@@ -22,6 +22,10 @@ STOP = re.compile(r"(?<=[\w)\]%\"'][.?]) (?=\S)")
 """Between two sentences. A template whose values would hold several is taken only if these have none of their own."""
 
 
+OWN_NAMES = ("arm", "baseline", "network", "networks", "name")
+"""Values of templates that are names; ``the baseline`` is not."""
+
+
 def translated(text: str) -> str:
     """A sentence of the service in the reader's language, as it is where no translation is known, with minus signs."""
     return with_minus(_translated(text))
@@ -52,7 +56,14 @@ def _translated(text: str) -> str:
 
 
 def _filled(template: str, match: re.Match[str]) -> str:
-    return say(template, **{name: _translated(value) for name, value in match.groupdict().items()})
+    """The Chinese sentence with its values, of which a name of the reader's own stays as it is: ``none`` is no word."""
+    return say(
+        template,
+        **{
+            name: value if name in OWN_NAMES and " " not in value else _translated(value)
+            for name, value in match.groupdict().items()
+        },
+    )
 
 
 @cache

@@ -38,7 +38,7 @@ class Offer:
 
 def choose(catalog: Catalog, default: Sequence[str] = FIRST) -> tuple[Variant, ...]:
     """The networks to look at, by one click each; any others by name. All stand in the address."""
-    left, right = st.columns([2, 5], gap="medium")
+    left, right = st.columns([3, 5], gap="medium")
     with left:
         offer = _source(catalog)
     labels = {

@@ -242,6 +242,13 @@ def test_sentences_that_stand_together_are_each_said_in_chinese(monkeypatch: pyt
         assert "没有学到东西。基线没有一次训练" in translated(text) and "100 张测试图像" in translated(text)
 
 
+def test_a_name_is_no_word_that_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baseline that its owner calls ``none`` became the Chinese word for nothing."""
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    assert translated("No arm is shown to be better or worse than none.") == "没有网络被证明优于或劣于 none。"
+    assert translated("No arm is shown to be better or worse than the baseline.") == "没有网络被证明优于或劣于 基线。"
+
+
 def test_all_that_published_results_say_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     said = {text for group in GROUPS for text in (group.title, group.recipe, group.warning or "", group.metric)}
     said |= {result.conditions for group in GROUPS for result in group.results}

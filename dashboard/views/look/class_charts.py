@@ -327,7 +327,7 @@ def orders(report: StripeReport) -> Chart | None:
             strokeDash=alt.StrokeDash(
                 "of:N",
                 legend=alt.Legend(
-                    orient="bottom", title=None, columns=1, symbolType="stroke", symbolStrokeColor=TEXT, labelLimit=300
+                    orient="bottom", title=None, columns=1, symbolSize=400, symbolStrokeColor=TEXT, labelLimit=300
                 ),
             ),
             tooltip=[

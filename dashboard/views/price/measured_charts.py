@@ -41,7 +41,7 @@ def times(report: LatencyReport, budget_ms: float | None = None) -> Chart | None
     label = called(report)
     base = label[report.baseline]
     rows: list[dict[str, Any]] = [
-        {"network": f"{base}, {which}", **_interval(pair), "verdict": say("baseline")}
+        {"network": f"{base} · {which}", **_interval(pair), "verdict": say("baseline")}
         for which, pair in zip((say("first"), say("again")), report.baseline_pair, strict=True)
     ]
     rows += [

@@ -26,6 +26,8 @@ LOOKS = {marked("yes"): 3, marked("no"): 1}
 """Whether seeds may be added after a verdict -> looks of the plan."""
 UNITS = {"points": 100.0, "share": 1.0, "percent": 100.0}
 """Units to choose from -> the score of a network that is always right; other units have no usual margin."""
+CALLED = {"points": marked("percentage points"), "share": marked("share"), "percent": marked("per cent")}
+"""What units are called."""
 CSV = ("csv", "tsv", "txt")
 
 
@@ -63,7 +65,13 @@ def question() -> JudgeRequest | None:
         uploads = st.file_uploader(say("Or files"), CSV, accept_multiple_files=True, key="judge.files")
     with right:
         first, second = st.columns(2)
-        unit = second.selectbox(say("Unit"), tuple(UNITS), key="judge.unit", accept_new_options=True)
+        unit = second.selectbox(
+            say("Unit"),
+            tuple(UNITS),
+            format_func=lambda unit: say(CALLED.get(unit, unit)),
+            key="judge.unit",
+            accept_new_options=True,
+        )
         scale = UNITS.get(unit, 0.0)
         margin = first.number_input(
             say("Margin"),
