@@ -56,12 +56,9 @@ def named(base: alt.Chart, x: str, middle: float, **encoded: Any) -> list[alt.Ch
         middle: the value that stands in the middle of the axis.
         encoded: further channels, such as where the names stand on the other axis.
     """
-    return [
-        base.transform_filter(f"datum['{x}'] {sign} {middle}")
-        .mark_text(align=align, dx=dx, fontSize=12)
-        .encode(text="name:N", color=alt.value(theme.ink()), **encoded)
-        for sign, align, dx in (("<=", "left", 11), (">", "right", -11))
-    ]
+    left = base.transform_filter(f"datum['{x}'] <= {middle}").mark_text(align="left", dx=11, fontSize=12)
+    right = base.transform_filter(f"datum['{x}'] > {middle}").mark_text(align="right", dx=-11, fontSize=12)
+    return [names.encode(text="name:N", color=alt.value(theme.ink()), **encoded) for names in (left, right)]
 
 
 # ---------------------------------------------------------------- compare

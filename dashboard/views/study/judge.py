@@ -68,7 +68,7 @@ def question() -> JudgeRequest | None:
         unit = second.selectbox(
             say("Unit"),
             tuple(UNITS),
-            format_func=lambda unit: say(CALLED.get(unit, unit)),
+            format_func=lambda unit: say(CALLED.get(str(unit), str(unit))),
             key="judge.unit",
             accept_new_options=True,
         )
