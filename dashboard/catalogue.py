@@ -13,7 +13,7 @@ from babel.messages import Catalog
 from babel.messages.pofile import write_po
 
 from attention.reports.disagreement import RANKS
-from attention.reports.latency import MODES
+from attention.reports.latency import FITS, MODES
 from attention.reports.parts.recipes import RECIPE_NOTES, RECIPES
 from attention.reports.sweep import FAMILIES
 from attention.spec import ABLATIONS, POSITIONS, Recipe
@@ -66,6 +66,8 @@ def _of_the_library() -> Iterator[str]:
         *FAMILIES.values(),
         *RANKS.values(),
         *MODES.values(),
+        *FITS,
+        *FITS.values(),
         *RECIPES,
         *RECIPE_NOTES.values(),
         *POSITIONS.values(),

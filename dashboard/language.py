@@ -8,6 +8,7 @@ Sentences of the service and columns of tables stand in ``service.po`` beside it
 
 import gettext
 import io
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -44,6 +45,11 @@ def show_caption(sentence: str, **values: object) -> None:
 def show_text(sentence: str, **values: object) -> None:
     """Show a text in Markdown, in the reader's language."""
     st.markdown(say(sentence, **values))
+
+
+def listed(parts: Iterable[str]) -> str:
+    """Names in a row, with the comma of the reader's language."""
+    return say(", ").join(parts)
 
 
 def marked(sentence: str) -> str:

@@ -13,8 +13,16 @@ from dashboard.language import say
 VALUE = re.compile(r"%\((\w+)\)s")
 
 
-HYPHEN = re.compile(r"(?<![^\s\[(（…])-(?=\d)")
-"""A hyphen that stands for a minus: before a number, at the start of a word."""
+HYPHEN = re.compile(r"(?<![^\s\[(（…：，])-(?=\d)")
+"""A hyphen that stands for a minus: before a number, at the start of a word or behind a Chinese mark."""
+
+
+STOP = re.compile(r"(?<=[\w)\]%\"'][.?]) (?=\S)")
+"""Between two sentences. A template whose values would hold several is taken only if these have none of their own."""
+
+
+OWN_NAMES = ("arm", "baseline", "network", "networks", "name")
+"""Values of templates that are names; ``the baseline`` is not."""
 
 
 def translated(text: str) -> str:
@@ -33,11 +41,28 @@ def _translated(text: str) -> str:
     exact = say(text)
     if exact != text:
         return exact
+    spanning = None
     for template, pattern in _patterns():
-        match = pattern.fullmatch(text)
-        if match:
-            return say(template, **{name: _translated(value) for name, value in match.groupdict().items()})
-    return text
+        if match := pattern.fullmatch(text):
+            if not any(map(STOP.search, match.groups())):
+                return _filled(template, match)
+            spanning = spanning or (template, match)
+    sentences = STOP.split(text)
+    said = [_translated(sentence) for sentence in sentences] if len(sentences) > 1 else sentences
+    if all(one != sentence for one, sentence in zip(said, sentences, strict=True)):
+        return "".join(said)
+    return _filled(*spanning) if spanning else text
+
+
+def _filled(template: str, match: re.Match[str]) -> str:
+    """The Chinese sentence with its values, of which a name of the reader's own stays as it is: ``none`` is no word."""
+    return say(
+        template,
+        **{
+            name: value if name in OWN_NAMES and " " not in value else _translated(value)
+            for name, value in match.groupdict().items()
+        },
+    )
 
 
 @cache

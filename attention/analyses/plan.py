@@ -148,13 +148,13 @@ def _time(
     elif rates:
         basis = (
             f"From {len(cards)} finished runs on this data and device; networks that have none are reckoned by their "
-            f"multiply-accumulates, at {rate:.1e} a second."
+            f"multiply-accumulates, at {rate / 1e9:.2g} G a second."
         )
     else:
         basis = (
             f"Rough, for nothing was trained on this data here yet: multiply-accumulates × images × epochs, three "
-            f"passes for an image in training, at {rate:.0e} a second on {device}. It can be off by a factor of five; "
-            "after the first epoch the job says it better."
+            f"passes for an image in training, at {rate / 1e9:.0f} G a second on {device}. It can be off by a factor "
+            "of five; after the first epoch the job says it better."
         )
     return total, basis
 

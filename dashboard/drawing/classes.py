@@ -25,7 +25,7 @@ def recalls(arms: Sequence[ArmClasses], label: Mapping[str, str], colour: alt.Co
     """
     rows = [
         {
-            "class": score.name,
+            "class": say(score.name),
             "arm": label.get(arm.arm, arm.arm),
             "recall": score.recall,
             "low": max(score.recall - (score.spread or 0), 0.0),
@@ -37,7 +37,7 @@ def recalls(arms: Sequence[ArmClasses], label: Mapping[str, str], colour: alt.Co
         for arm in arms
         for score in arm.classes[:MOST]
     ]
-    order = [score.name for score in arms[0].classes[:MOST]]
+    order = [say(score.name) for score in arms[0].classes[:MOST]]
     title, scale = say("recall, %"), alt.Scale(zero=False)
     base = alt.Chart(pd.DataFrame(rows)).encode(
         y=alt.Y("class:N", sort=order, title=None, axis=theme.named_axis()),
@@ -47,12 +47,12 @@ def recalls(arms: Sequence[ArmClasses], label: Mapping[str, str], colour: alt.Co
     dots = base.mark_circle(size=60, opacity=1).encode(
         x=alt.X("recall:Q", title=title, scale=scale),
         tooltip=[
-            alt.Tooltip("arm:N"),
-            alt.Tooltip("class:N"),
-            alt.Tooltip("recall:Q", format=".2f"),
-            alt.Tooltip("sd:Q", format=".2f"),
-            alt.Tooltip("n:Q", title="seeds"),
-            alt.Tooltip("images:Q"),
+            alt.Tooltip("arm:N", title=say("arm")),
+            alt.Tooltip("class:N", title=say("class")),
+            alt.Tooltip("recall:Q", format=".2f", title=title),
+            alt.Tooltip("sd:Q", format=".2f", title=say("std")),
+            alt.Tooltip("n:Q", title=say("seeds")),
+            alt.Tooltip("images:Q", title=say("images")),
         ],
     )
     return (base.mark_rule().encode(x=alt.X("low:Q", title=title, scale=scale), x2="high:Q") + dots).properties(
@@ -62,7 +62,7 @@ def recalls(arms: Sequence[ArmClasses], label: Mapping[str, str], colour: alt.Co
 
 def confusion(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> Chart:
     """Share of each true class (row) that is given each class (column), with mean images in the tooltip."""
-    order = list(names)[:MOST]
+    order = [say(name) for name in names[:MOST]]
     rows = [
         {"true": true, "given": given, "images": count, "share": count / max(sum(row), 1e-9)}
         for true, row in zip(order, matrix, strict=False)
@@ -72,10 +72,10 @@ def confusion(matrix: Sequence[Sequence[float]], names: Sequence[str]) -> Chart:
         x=alt.X("given:N", sort=order, title=say("given class"), axis=theme.named_axis(labelAngle=-45)),
         y=alt.Y("true:N", sort=order, title=say("true class"), axis=theme.named_axis()),
         tooltip=[
-            alt.Tooltip("true:N"),
-            alt.Tooltip("given:N"),
-            alt.Tooltip("share:Q", format=".1%"),
-            alt.Tooltip("images:Q", format=".1f"),
+            alt.Tooltip("true:N", title=say("true class")),
+            alt.Tooltip("given:N", title=say("given class")),
+            alt.Tooltip("share:Q", title=say("share"), format=".1%"),
+            alt.Tooltip("images:Q", title=say("images"), format=".1f"),
         ],
     )
     scale = alt.Scale(type="sqrt", domain=[0, 1], range=[theme.paper(), PALETTE[2]], interpolate="rgb")

@@ -6,6 +6,7 @@ the same colours. Weights of all variants share one colour scale, or they could 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -44,6 +45,20 @@ def coloured(report: Comparison | CostReport, drawn: Iterable[str]) -> alt.Color
     """A colour for each variant, and a legend of those that are drawn."""
     legend = alt.Legend(orient="top", title=None, labelLimit=300, columns=3, values=list(dict.fromkeys(drawn)))
     return alt.Color("variant:N", scale=colour(report), legend=legend)
+
+
+def named(base: alt.Chart, x: str, middle: float, **encoded: Any) -> list[alt.Chart]:
+    """Names in ink beside marks: right of those left of the middle of an axis, left of the others, so none is cut off.
+
+    Args:
+        base: its data have a column ``name``.
+        x: the column of the axis.
+        middle: the value that stands in the middle of the axis.
+        encoded: further channels, such as where the names stand on the other axis.
+    """
+    left = base.transform_filter(f"datum['{x}'] <= {middle}").mark_text(align="left", dx=11, fontSize=12)
+    right = base.transform_filter(f"datum['{x}'] > {middle}").mark_text(align="right", dx=-11, fontSize=12)
+    return [names.encode(text="name:N", color=alt.value(theme.ink()), **encoded) for names in (left, right)]
 
 
 # ---------------------------------------------------------------- compare

@@ -14,7 +14,7 @@ from attention.client import ServiceError
 from attention.reports.parts.inventory import AS_FOUND, Choices, Inventory, by_reason
 from attention.schemas import DataSet, Reading
 from dashboard import connect
-from dashboard.language import say, show_caption, show_text
+from dashboard.language import listed, say, show_caption, show_text
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import linked
@@ -52,13 +52,13 @@ def described(data: DataSet) -> str:
             say(
                 "%(classes)s classes: %(words)s%(value)s",
                 classes=len(data.classes),
-                words=", ".join(data.classes[:6]),
+                words=listed(map(say, data.classes[:6])),
                 value=" …" if len(data.classes) > 6 else "",
             )
         )
     if data.split is False:
         phrases.append(say("no split of its own"))
-    return ", ".join(phrases) + "."
+    return listed(phrases) + say(".")
 
 
 def upload() -> None:

@@ -53,7 +53,17 @@ HOMES = {
 
 def called(job: Job) -> str:
     """A kind of job in a word or two, as the reader's language has it."""
-    return say(HOMES[job.analysis][1]) if job.analysis in HOMES else job.analysis
+    return kind(job.analysis)
+
+
+def kind(analysis: str) -> str:
+    """What jobs of a kind are called; one that has no page of its own by its own name."""
+    return say(HOMES[analysis][1]) if analysis in HOMES else analysis
+
+
+def made(job: Job, form: str = "%Y-%m-%d %H:%M") -> str:
+    """When a job was asked for, in figures that both languages read."""
+    return f"{job.created:{form}}"
 
 
 def linked() -> Job | None:
@@ -174,7 +184,7 @@ def remaining(job: Job) -> str:
 def duration(seconds: float) -> str:
     """3725 -> '1 h 2 min'."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} s"
+        return say("%(seconds)s s", seconds=max(1, round(seconds)))
     minutes = round(seconds / 60)
     if minutes < 120:
         return say("%(minutes)s min", minutes=minutes)
@@ -202,7 +212,7 @@ def earlier(jobs: Sequence[Job], about: Callable[[Job], str]) -> None:
     for job in jobs[:SHOWN]:
         left, middle, right = st.columns([1, 6, 1], vertical_alignment="center")
         left.markdown(say(BADGES[job.state]))
-        middle.markdown(f"{about(job)}  \n:small[{job.created:%d %b %Y, %H:%M} UTC]")
+        middle.markdown(f"{about(job)}  \n:small[{made(job)} UTC]")
         right.button(
             say("Shown") if [job.id] == current else say("Open"),
             key=f"open.{job.id}",

@@ -111,8 +111,10 @@ def choices(
     state = state or key
     start(key, list(default), lambda texts: _there(texts, options) or None, state)
     st.session_state[state] = [value for value in st.session_state[state] if value in options]
-    kind: dict[str, Any] = {"select_all": False} if _is(widget, "multiselect") else {"selection_mode": "multi"}
-    picked = widget(label, list(options), key=state, persist_state="session", **kind, **_labels(options), **more)
+    kind: dict[str, Any] = {"selection_mode": "multi"}
+    if _is(widget, "multiselect"):
+        kind = {"select_all": False, "placeholder": say("Choose")}
+    picked = widget(label, list(options), key=state, persist_state="session", **{**kind, **_labels(options), **more})
     chosen = list(picked)
     write(key, [] if chosen == list(default) else chosen)
     return tuple(chosen)

@@ -14,7 +14,7 @@ from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import theme
 from dashboard.language import say
-from dashboard.widgets import forms, linked, links, weights
+from dashboard.widgets import forms, jobs, linked, links, weights
 
 KEY, SOURCE, STUDY, OTHER = "net", "trained", "study", "variant"
 """In the address: modules, what the networks were trained for, whose study, and networks by their full names."""
@@ -38,7 +38,7 @@ class Offer:
 
 def choose(catalog: Catalog, default: Sequence[str] = FIRST) -> tuple[Variant, ...]:
     """The networks to look at, by one click each; any others by name. All stand in the address."""
-    left, right = st.columns([2, 5], gap="medium")
+    left, right = st.columns([3, 5], gap="medium")
     with left:
         offer = _source(catalog)
     labels = {
@@ -72,7 +72,7 @@ def _source(catalog: Catalog) -> Offer:
     if source == IMAGENET:
         choice = weights.published()
         return _offer([(Variant.parse(name), choice.name) for name in choice.networks] if choice else [])
-    names = {job.id: f"{job.request.get('data', '')} · {job.created:%d %b %H:%M}" for job in studies}
+    names = {job.id: f"{job.request.get('data', '')} · {jobs.made(job, '%m-%d %H:%M')}" for job in studies}
     job = linked.choice(st.selectbox, say("Study"), names, STUDY, next(iter(names)))
     return of_study(connect.report(job, StudyReport))
 
@@ -80,9 +80,10 @@ def _source(catalog: Catalog) -> Offer:
 def shipped(catalog: Catalog) -> dict[str, Offer]:
     """Networks that come along, by the data they were trained on; those that a module's name alone means come first.
 
-    Beside them stand the well-known modules on the same backbone without weights.
+    Beside them stand the well-known modules on the same backbone, with as many classes and without weights.
     """
     by_data: dict[str, list[Variant]] = {}
+    classes = {entry.card.data: len(entry.card.labels) for entry in catalog.shipped}
     for entry in catalog.shipped:
         by_data.setdefault(entry.card.data, []).append(Variant.parse(entry.name))
     shelf = {theme.PLAIN, *(entry.name for entry in catalog.modules)}
@@ -93,7 +94,7 @@ def shipped(catalog: Catalog) -> dict[str, Offer]:
             by_data[data], key=lambda network: (_place(network.attention or theme.PLAIN), len(network.options))
         )
         offer = _offer([(network, network.name.partition("?")[0].partition("/")[2]) for network in networks])
-        host = networks[0].plain
+        host = networks[0].plain.model_copy(update={"classes": classes[data]})
         fresh = {
             module: host.model_copy(update={"attention": module})
             for module in module_names

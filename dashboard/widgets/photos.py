@@ -12,6 +12,8 @@ from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
 COLUMNS = 9
+LEAST_WIDTH = 64
+"""Of a photo in the gallery, pixels: a phone shows five in a row."""
 UPLOADS = "uploads"
 """In the session: ids of this visitor's uploads, newest first."""
 # A photo is its own button: the real one lies over it, unseen, so that keyboards and screen readers find it too.
@@ -39,19 +41,19 @@ def choose(key: str = "image", first: int = 1) -> tuple[Image, ...]:
     with left, st.container(key="gallery"):
         st.html(_STYLE)
         shown = [stored[id] for id in st.session_state[UPLOADS] if id in stored] + samples
-        for begin in range(0, len(shown), COLUMNS):
-            for image, column in zip(shown[begin : begin + COLUMNS], st.columns(COLUMNS), strict=False):
-                with column.container(key=f"photo-{image.id}"):
-                    st.image(connect.picture(image, 192), width="stretch", alt=title(image))
-                    st.button(
-                        title(image),
-                        key=f"{key}.{image.id}",
-                        type="primary" if image.id in st.session_state[key] else "secondary",
-                        help="  \n".join(filter(None, (f"**{title(image)}**", image.credit))),
-                        width="stretch",
-                        on_click=_click,
-                        args=(key, image.id, several),
-                    )
+        grid = st.grid(COLUMNS, min_column_width=LEAST_WIDTH)
+        for image in shown:
+            with grid.container(key=f"photo-{image.id}"):
+                st.image(connect.picture(image, 192), width="stretch", alt=title(image))
+                st.button(
+                    title(image),
+                    key=f"{key}.{image.id}",
+                    type="primary" if image.id in st.session_state[key] else "secondary",
+                    help="  \n".join(filter(None, (f"**{title(image)}**", image.credit))),
+                    width="stretch",
+                    on_click=_click,
+                    args=(key, image.id, several),
+                )
     chosen = [stored[id] for id in st.session_state[key] if id in stored]
     linked.write(key, [image.id for image in chosen])
     return tuple(chosen)
@@ -100,7 +102,7 @@ def upload(stored: dict[str, Image], key: str) -> None:
             try:
                 outcomes[file.file_id] = connect.client().upload(file.name, file.getvalue())
             except ServiceError as error:
-                outcomes[file.file_id] = f"{file.name}: {explained(error)}"
+                outcomes[file.file_id] = say("%(name)s: %(text)s", name=file.name, text=explained(error))
     for file in fresh[most() :]:
         outcomes[file.file_id] = say(
             "%(name)s: not taken, since %(most)s at once are the most.", name=file.name, most=most()

@@ -149,7 +149,7 @@ def test_a_new_study_keeps_its_choices_on_the_way_back_and_in_a_fresh_session(
     settle(page)
     with in_chinese(page) as other:
         expect(other.get_by_role("button", name="开始实验")).to_be_visible()
-        expect(other.get_by_text("网络：None, CBAM, SK, GC")).to_be_visible()
+        expect(other.get_by_text("网络：None、CBAM、SK、GC")).to_be_visible()
         expect(other.get_by_label("种子数", exact=True)).to_have_value("4")
 
 
@@ -163,6 +163,26 @@ def test_no_page_is_wider_than_a_phone_and_every_picture_has_a_name(page: "Page"
     for image in page.locator("img:visible").all():
         name = image.get_attribute("alt")
         assert name or image.evaluate("e => !!e.closest('button, a, [aria-label]')"), image.get_attribute("src")
+
+
+CUT = """() => [...document.querySelectorAll('[data-testid=stVegaLiteChart] svg')].flatMap(svg => {
+    const box = svg.getBoundingClientRect();
+    return [...svg.querySelectorAll('text')].filter(text => {
+        const word = text.getBoundingClientRect();
+        return word.width && (word.right > box.right + 4 || word.left < box.left - 4);
+    }).map(text => text.textContent);
+})"""
+"""Words of charts that stand beyond their picture."""
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("where", ["/", "/study", "/learn", "/price?counters=true", "/classes"])
+def test_no_word_of_a_chart_is_cut_off_on_a_phone(page: "Page", address: str, where: str, language: str) -> None:
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.goto(f"{address}{where}{'&' if '?' in where else '?'}lang={language}")
+    page.locator("[data-testid=stVegaLiteChart] svg text").first.wait_for()
+    settle(page)
+    assert not page.evaluate(CUT)
 
 
 def test_the_lesson_follows_the_channel_that_is_chosen(page: "Page", address: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from babel.messages import Catalog
 
 from attention import shipped_reports
+from attention.counting.published import GROUPS
 from attention.reports.latency import LatencyRequest
 from attention.reports.study import StudyRequest
 from dashboard import catalogue, language
@@ -61,6 +62,31 @@ def test_a_sentence_is_said_in_the_language_that_was_chosen(monkeypatch: pytest.
     monkeypatch.setattr(language, "current", lambda: "zh")
     assert language.say("%(count)s jobs", count=3) == "3 个任务"
     assert language.say("A sentence that no catalogue has.") == "A sentence that no catalogue has."
+
+
+ONE_WORD = {
+    "图片": "图像",
+    "您": "你",
+    "增益": "提升",
+    "研究": "实验",
+    "配方": "训练方法",
+    "支路": "分支",
+    "瓶颈层": "瓶颈",
+    "缩减比": "压缩比",
+    "滤波器": "卷积核",
+    "接口": "API",
+    "不予下结论": "暂不公布",
+    "什么也没学到": "没有学到东西",
+    "(?<![专部])门(?!控)": "门控",
+    "(?<!`)epoch(?!s?`)": "周期",
+}
+"""Another word that was in use for a thing -> the one that all pages have for it."""
+
+
+def test_one_thing_has_one_word_in_chinese() -> None:
+    both = (*language.read(language.CATALOGUE), *language.read(language.SERVICE))
+    chinese = [PLACE.sub("", str(message.string)) for message in both if message.id]
+    assert not [(text, word) for text in chinese for other, word in ONE_WORD.items() if re.search(other, text)]
 
 
 PAGES = [
@@ -115,12 +141,49 @@ def test_no_words_of_a_page_pass_the_catalogue_by() -> None:
     assert not [(file.name, words) for file in PAGES for words in unsaid(file) if words not in known]
 
 
+def half_said(file: Path) -> Iterator[str]:
+    """Single words that stand in English beside a branch that is said: ``say("block") if one else "other"``."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.IfExp):
+            branches = (node.body, node.orelse)
+            said = [one for one in branches if isinstance(one, ast.Call) and ast.unparse(one.func) == "say"]
+            words = [one.value for one in branches if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            yield from (text for text in words if said and re.search("[A-Za-z]{2}", text))
+
+
+def test_no_word_stands_in_english_beside_one_that_is_said() -> None:
+    assert not [(file.name, word) for file in PAGES for word in half_said(file)]
+
+
+def untitled(file: Path) -> Iterator[str]:
+    """Fields of charts that are shown under the pointer by their English name."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "tooltip":
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.List):
+                    yield from (ast.unparse(one) for one in part.elts if isinstance(one, ast.Constant))
+                elif isinstance(part, ast.Call) and ast.unparse(part.func) == "alt.Tooltip":
+                    yield from () if any(word.arg == "title" for word in part.keywords) else (ast.unparse(part),)
+
+
+def test_every_field_under_the_pointer_has_a_title() -> None:
+    assert not [(file.name, field) for file in PAGES for field in untitled(file)]
+
+
+def test_names_in_a_row_have_the_comma_of_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert language.listed(["SE", "ECA"]) == "SE, ECA"
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    assert language.listed(["SE", "ECA"]) == "SE、ECA"
+
+
 def test_a_page_with_words_that_pass_by_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.py"
     page.write_text(
         'st.button("Start the study")\nst.caption(f"{n} images of it")\nst.caption(say("Said so"))\n', "utf-8"
     )
     assert list(unsaid(page)) == ["Start the study", " images of it"]
+    page.write_text('title = say("images by class") if classes else "photos"\n', "utf-8")
+    assert list(half_said(page)) == ["photos"]
 
 
 def test_a_negative_number_has_a_minus_sign_and_what_is_hyphenated_keeps_its_hyphen() -> None:
@@ -167,6 +230,36 @@ def test_all_that_shipped_reports_say_first_has_its_chinese(monkeypatch: pytest.
     assert not [text for text in chinese.values() if re.search("[a-z]{3,} [a-z]{3,} [a-z]{3,}", text)]
     headline = next(text for english, text in chinese.items() if english.startswith("Replacing every gate"))
     assert "均值" in headline and "−6.00 个百分点 [−13.48, +1.72]" in headline
+
+
+def test_sentences_that_stand_together_are_each_said_in_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict of the second arm was taken for a part of the interval of the first."""
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    interval = "[+1.01, +1.20], n = 8, on these test images"
+    assert translated(f"eca is better by +1.11 points {interval}. se is worse by -0.55 points {interval}.") == (
+        "eca 更好：+1.11 个百分点 [+1.01, +1.20]，n = 8，限于这些测试图像。"
+        "se 更差：−0.55 个百分点 [+1.01, +1.20]，n = 8，限于这些测试图像。"
+    )
+    learned = "No run of the baseline can be told from always naming the most frequent class on 100 test images."
+    for text in (f"Nothing learned. {learned}", f"resnet20/se: nothing learned. {learned}"):
+        assert "没有学到东西。基线没有一次训练" in translated(text) and "100 张测试图像" in translated(text)
+
+
+def test_a_name_is_no_word_that_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baseline that its owner calls ``none`` became the Chinese word for nothing."""
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    assert translated("No arm is shown to be better or worse than none.") == "没有网络被证明优于或劣于 none。"
+    assert translated("No arm is shown to be better or worse than the baseline.") == "没有网络被证明优于或劣于 基线。"
+
+
+def test_all_that_published_results_say_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {text for group in GROUPS for text in (group.title, group.recipe, group.warning or "", group.metric)}
+    said |= {result.conditions for group in GROUPS for result in group.results}
+    said |= {group.source for group in GROUPS if re.search("[a-z]{3,} [a-z]{3,}", group.source)}
+    monkeypatch.setattr(language, "current", lambda: "zh")
+    chinese = {text: translated(text) for text in said if text}
+    assert not [text for text, words in chinese.items() if not re.search("[\u4e00-\u9fff]|^k = ", words)]
+    assert not [words for words in chinese.values() if re.search("[a-z]{3,} [a-z]{3,} [a-z]{3,}", words)]
 
 
 def test_all_that_the_shipped_studies_say_has_its_chinese(monkeypatch: pytest.MonkeyPatch) -> None:

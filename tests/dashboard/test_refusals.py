@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 import dashboard
+from attention.build import resolve
 from attention.client import ServiceError
-from attention.errors import BadData, InvalidRequest, UnknownName
+from attention.data.file_kinds import ADVICE
+from attention.errors import BadData, BadImage, BadTable, InvalidRequest, UnknownName
+from attention.spec import Variant
 from dashboard import language
 from dashboard.refusals import FAILED, KINDS, explained
 from dashboard.service_sentences import translated
@@ -47,6 +50,28 @@ def test_a_new_class_of_errors_means_what_its_parent_means(chinese: None) -> Non
 def test_a_known_sentence_is_said_in_chinese_alone(chinese: None) -> None:
     text = explained(UnknownName("attention module", "cbma", ["cbam"]))
     assert "cbma" in text and "cbam" in text and not re.search("[A-Za-z]{5}", text)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BadImage(f"The file is a text file, not an image of a known format. {ADVICE}"),
+        BadTable(
+            "Line 1 of x.csv has no column arm and no column score, and is of no export known here. It has: nothing. "
+            "Say which of them are arm, seed and score: arm_column, seed_column and score."
+        ),
+    ],
+)
+def test_what_a_visitor_does_wrong_is_said_in_chinese_with_what_to_do(chinese: None, error: Exception) -> None:
+    assert re.match(r"[\u4e00-\u9fff]|x\.csv", explained(error)) and "请" in explained(error)
+    assert not re.search("[A-Za-z]{3,} [A-Za-z]{3,}", explained(error))
+
+
+@pytest.mark.parametrize("name", ["resnet2000/se", "timm(model=foo)", "foo bar", "resnet20/xyz", "resnet20/se(x=1)"])
+def test_a_name_that_is_wrong_is_explained_in_chinese(chinese: None, name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        resolve(Variant.parse(name))
+    assert not re.search("[a-z]{3,} [a-z]{3,} [a-z]{3,}", explained(caught.value).partition("pip install")[0])
 
 
 def test_a_sentence_whose_minus_alone_was_changed_is_not_taken_for_translated(chinese: None) -> None:

@@ -192,7 +192,14 @@ def stages(report: SweepReport) -> Chart | None:
     )
     points = base.mark_point(filled=True, size=50).encode(
         x=alt.X("change:Q", title=say("change of top-1 accuracy, points, with 95 % interval")),
-        tooltip=["scope:N", "kind:N", *(alt.Tooltip(f"{name}:Q", format="+.2f") for name in ("change", "low", "high"))],
+        tooltip=[
+            alt.Tooltip("scope:N", title=say("which gates")),
+            alt.Tooltip("kind:N", title=say("replaced by")),
+            *(
+                alt.Tooltip(f"{name}:Q", title=say(title), format="+.2f")
+                for name, title in (("change", "change, points"), ("low", "low"), ("high", "high"))
+            ),
+        ],
     )
     bars = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
     zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color=TEXT, strokeDash=[4, 3]).encode(x="x:Q")
@@ -225,7 +232,12 @@ def cumulative(report: SweepReport) -> Chart | None:
         y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)),
         color=_hue(report.kinds),
         detail="direction:N",
-        tooltip=["direction:N", "kind:N", "gates:Q", alt.Tooltip("value:Q", title=say("value"), format=".2f")],
+        tooltip=[
+            alt.Tooltip("direction:N", title=say("order")),
+            alt.Tooltip("kind:N", title=say("replaced by")),
+            alt.Tooltip("gates:Q", title=say("gates replaced")),
+            alt.Tooltip("value:Q", title=say("value"), format=".2f"),
+        ],
     )
     legend = alt.Legend(orient="bottom", title=None, columns=1, symbolSize=400, symbolStrokeColor=theme.ink())
     dashes = alt.StrokeDash("direction:N", sort=list(families.values()), legend=legend)

@@ -129,7 +129,7 @@ def show(report: DiagnoseReport, final: bool) -> None:
         head = say("None of %(all)s checks finds trouble", all=len(report.statements))
     st.subheader(head, anchor=False)
     accuracy = "" if report.accuracy is None else say("top-1 %(share)s %%", share=f"{report.accuracy:.2f}") + ", "
-    st.caption(f"{words.network_label(report.network.name)}, {report.images}, {accuracy}n = {report.n:,}")
+    st.caption(f"{words.network_label(report.network.name)}, {translated(report.images)}, {accuracy}n = {report.n:,}")
     drawing.caveats(report.caveats)
     with st.container(border=True, gap="small"):
         for statement in sorted(report.statements, key=lambda statement: WORST_FIRST.index(statement.finding)):

@@ -14,7 +14,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, STEP, Chart
-from dashboard.language import say, show_caption, show_text
+from dashboard.language import listed, say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.widgets import data_sets, forms, gates
 
@@ -45,8 +45,9 @@ def form() -> Callable[[], DisagreementRequest] | None:
 
 def described(request: DisagreementRequest) -> str:
     """A search for disagreement in a line."""
-    names = ", ".join(words.labels([variant.name for variant in request.variants]).values())
-    return f"**{names}** · {request.images.data or say('photos')}: {say(RANKS[request.rank_by])}"
+    names = listed(words.labels([variant.name for variant in request.variants]).values())
+    data = request.images.data or say("photos")
+    return f"**{names}** · " + say("%(name)s: %(text)s", name=data, text=say(RANKS[request.rank_by]))
 
 
 def show(report: DisagreementReport, final: bool) -> None:
@@ -98,7 +99,10 @@ def named(report: DisagreementReport) -> dict[str, str]:
 def entry_label(entry: Entry, labels: dict[str, str]) -> str:
     """What every arm says of an image, the right ones green."""
     lines = [f"**{say(entry.label)}**" if entry.label else ""]
-    lines += [f"{MARKS[answer.right]} {labels[answer.arm]}: {_class(answer)}" for answer in entry.answers]
+    lines += [
+        f"{MARKS[answer.right]} " + say("%(name)s: %(text)s", name=labels[answer.arm], text=_class(answer))
+        for answer in entry.answers
+    ]
     return "  \n".join(line for line in lines if line)
 
 
@@ -127,8 +131,8 @@ def agreement(report: DisagreementReport) -> Chart:
             legend=alt.Legend(format=".0%", orient="bottom"),
         ),
         tooltip=[
-            "first:N",
-            "second:N",
+            alt.Tooltip("first:N", title=say("network")),
+            alt.Tooltip("second:N", title=say("Compared with")),
             alt.Tooltip("agreement:Q", title=say("agreement"), format=".1%"),
             alt.Tooltip("kappa:Q", title=say("kappa"), format=".3f"),
         ],

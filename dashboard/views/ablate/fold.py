@@ -126,7 +126,11 @@ def spreads(report: FoldReport) -> Chart:
                 scale=alt.Scale(domain=parts, range=[PALETTE[2], PALETTE[1]]),
                 legend=alt.Legend(orient="top", title=None),
             ),
-            tooltip=["gate:N", "part:N", alt.Tooltip("spread:Q", title=say("spread"), format=".4f")],
+            tooltip=[
+                alt.Tooltip("gate:N", title=say("gate")),
+                alt.Tooltip("part:N", title=say("part")),
+                alt.Tooltip("spread:Q", title=say("spread"), format=".4f"),
+            ],
         )
         .properties(height=STEP * len(order) * 1.2 + AXES)
     )

@@ -11,7 +11,7 @@ from attention.spec import ABLATIONS, AblationKind, Pictures, Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.language import say, show_caption, show_text
+from dashboard.language import listed, say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.views.ablate import charts as gate_charts
 from dashboard.views.ablate import form as gate_form
@@ -97,8 +97,8 @@ def _ask(request: WhatIfRequest) -> WhatIfReport | None:
 
 def sweep_described(request: SweepRequest) -> str:
     """A sweep in a line."""
-    kinds = ", ".join(gate_charts.kind(name) for name in request.kinds)
-    return f"{gates.described(request)}: {kinds}"
+    kinds = listed(gate_charts.kind(name) for name in request.kinds)
+    return say("%(name)s: %(text)s", name=gates.described(request), text=kinds)
 
 
 def sweep_form() -> Callable[[], SweepRequest] | None:

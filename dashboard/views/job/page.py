@@ -25,7 +25,7 @@ def main() -> None:
         st.info(say("The address names no job."))
         links.to("stored", say("Stored"), ":material/inventory_2:")
         return
-    st.markdown(f"{say(jobs.BADGES[job.state])} **{jobs.called(job)}** · :small[{job.created:%d %b %Y, %H:%M} UTC]")
+    st.markdown(f"{say(jobs.BADGES[job.state])} **{jobs.called(job)}** · :small[{jobs.made(job)} UTC]")
     if job.analysis == ExportRequest.analysis:
         exports.show(job)
     elif not job.ended:

@@ -90,7 +90,7 @@ def staircase(report: KernelReport, paper: KernelReport) -> Chart:
         "way:N",
         title=None,
         scale=alt.Scale(domain=ways, range=[PALE, BLUE] if len(ways) == 2 else [BLUE]),
-        legend=alt.Legend(orient="top", labelLimit=300, symbolType="stroke"),
+        legend=alt.Legend(orient="bottom", labelLimit=300, symbolType="stroke"),
     )
     drawn = (
         alt.Chart(pd.DataFrame(lines)).mark_line(interpolate="step-after", strokeWidth=3).encode(x=x, y=y, color=hue)
@@ -171,7 +171,11 @@ def heat(interaction: Interaction) -> Chart:
                 scale=alt.Scale(scheme="blueorange", domain=[-reach, reach], domainMid=0),
                 legend=alt.Legend(orient="top", gradientLength=200, format=".1~g", tickCount=3, titleLimit=300),
             ),
-            tooltip=["gate:Q", "feature:Q", alt.Tooltip("slope:Q", title=say("slope"), format=".3g")],
+            tooltip=[
+                alt.Tooltip("gate:Q", title=say("gate of channel c")),
+                alt.Tooltip("feature:Q", title=say("pooled feature of channel j")),
+                alt.Tooltip("slope:Q", title=say("slope"), format=".3g"),
+            ],
         )
         .properties(height=520, usermeta={"embedOptions": {"renderer": "canvas"}})
     )
@@ -191,7 +195,7 @@ def places(network: Places) -> Chart:
     where = {(place.stage, place.block): number for number, place in enumerate(blocks)}
     bars: list[dict[str, Any]] = [
         {
-            "what": "block",
+            "what": say("block"),
             "name": say("block %(stage)s.%(block)s", stage=place.stage, block=place.block),
             "left": number + 0.08,
             "right": number + 0.72,
@@ -223,7 +227,7 @@ def places(network: Places) -> Chart:
         if place.filled:
             bars.append(
                 {
-                    "what": "attention",
+                    "what": say("attention"),
                     "name": say(
                         "%(position)s of %(stage)s.%(block)s: %(parameters)s parameters",
                         position=place.position,
@@ -316,7 +320,7 @@ def _published(group: PublishedGroup, span: float, most: int) -> Chart:
     rows: list[dict[str, Any]] = [
         {
             "name": result.name,
-            "text": result.attention if result.attention in theme.MODULES else result.name,
+            "text": theme.called(result.attention) if result.attention in theme.MODULES else result.name,
             "attention": result.attention,
             "score": result.score,
             "added": result.added_parameters,
@@ -358,11 +362,11 @@ def starts(modules: Sequence[ModuleEntry]) -> Chart:
     """How much of its input each fresh module leaves, by standard deviation."""
     rows = [
         {
-            "module": module.name,
+            "module": theme.called(module.name),
             "kept": module.traits.std_ratio,
             "what": say("exactly the identity")
             if module.traits.identity
-            else "rescales"
+            else say("rescales")
             if module.traits.correlation > 0.5
             else say("gives something else"),
         }

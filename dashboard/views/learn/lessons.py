@@ -13,8 +13,8 @@ from attention.reports.modules import (
 )
 from dashboard import connect
 from dashboard.drawing import draw as drawing
-from dashboard.drawing import words
-from dashboard.language import say, show_caption, show_text
+from dashboard.drawing import theme, words
+from dashboard.language import listed, say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.views.learn import charts as lesson_charts
 from dashboard.views.learn.lesson0 import ECA
@@ -78,7 +78,7 @@ def kernel() -> None:
     left.markdown(say("**All of ECA's parameters**"))
     left.table(
         {
-            say("network"): [total.backbone for total in report.totals],
+            say("network"): list(words.backbones([total.backbone for total in report.totals]).values()),
             say("formula"): [total.formula for total in report.totals],
             say("released"): [total.released for total in report.totals],
         },
@@ -108,7 +108,7 @@ def interaction() -> None:
         column.markdown(
             say(
                 "**%(upper)s**, %(parameters)s parameters",
-                upper=entry.module.upper(),
+                upper=theme.called(entry.module),
                 parameters=f"{entry.parameters:,}",
             )
         )
@@ -184,7 +184,7 @@ def results() -> None:
     keys = list(titles)
     chosen = [
         column.selectbox(
-            say("Results on the left") if side == "left" else say("Results on the right"),
+            say("First results") if side == "left" else say("Second results"),
             keys,
             keys.index(key),
             format_func=lambda key: translated(titles[key]),
@@ -221,9 +221,9 @@ def _cells(group: PublishedGroup) -> pd.DataFrame:
         [
             {
                 "network": result.name,
-                group.metric: result.score,
-                "added parameters": result.added_parameters,
-                "where": f"{group.table}, {result.cell}",
+                translated(group.metric): f"{result.score:.2f}",
+                "added parameters": "" if result.added_parameters is None else f"{result.added_parameters:+,}",
+                "where": listed((translated(group.table), result.cell)),
                 "conditions": result.conditions,
             }
             for result in group.results
@@ -241,9 +241,9 @@ def _conditions(group: PublishedGroup) -> str:
         upper=metric[0].upper(),
         metric=metric[1:],
         input_size=group.input_size,
-        source=group.source,
+        source=translated(group.source),
         link=group.link,
-        table=group.table,
+        table=translated(group.table),
     )
 
 
@@ -264,7 +264,8 @@ def starts() -> None:
             "normal noise, 64 channels of 8 × 8, each module fresh and with its defaults."
         )
     )
-    picked = right.selectbox(say("A module"), [module.name for module in modules], key="module")
+    names = [module.name for module in modules]
+    picked = right.selectbox(say("A module"), names, format_func=theme.called, key="module")
     module = next((module for module in modules if module.name == picked), modules[0])
     right.markdown(f"**{translated(module.title)}**")
     right.markdown(translated(module.traits.start))
@@ -274,7 +275,7 @@ def starts() -> None:
     right.caption(
         say(
             "Gates: %(words)s. %(parameters)s parameters at 64 channels. ",
-            words=", ".join(module.gates),
+            words=listed(dict.fromkeys(say(words.GATES[kind]) for kind in module.gates)),
             parameters=f"{module.traits.parameters:,}",
         )
         + " · ".join(f"[{paper.removeprefix('https://')}]({paper})" for paper in module.papers)

@@ -15,7 +15,7 @@ from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import about
-from dashboard.language import say
+from dashboard.language import listed, say
 from dashboard.views.look import surety
 from dashboard.widgets import gallery, photos
 
@@ -167,8 +167,12 @@ def _name(score: ClassScore, class_names: Sequence[str] = ()) -> str:
 def described(report: Comparison, image: Image) -> str:
     """The picture of the answers in a sentence."""
     called = words.labels([variant.name for variant in report.variants])
-    answers = ", ".join(
-        f"{called[prediction.variant]}: {_name(prediction.top[0])} {prediction.top[0].probability:.0%}"
+    answers = listed(
+        say(
+            "%(name)s: %(text)s",
+            name=called[prediction.variant],
+            text=f"{_name(prediction.top[0])} {prediction.top[0].probability:.0%}",
+        )
         for prediction in about(report, image.id)
     )
     return say("Probability of each class by network, 0 to 100 %%. First answers: %(answers)s.", answers=answers)

@@ -4,6 +4,7 @@ Gates lie close together around a value of their own, so they are drawn around i
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -106,9 +107,9 @@ def curves(gate: ExcitedGate, chosen: str, called: Mapping[str, str], around: bo
 def _classes(names: list[str], chosen: str) -> alt.Color:
     if len(names) <= len(HUES):
         hues = list(HUES[: len(names)])
-        wide = max(map(len, names)) > 12
+        wide = max(len(name) + len(re.findall(r"[\u2e80-\uffff]", name)) for name in names) > 12
         legend = alt.Legend(
-            orient="bottom", title=None, columns=2 if wide else 4, symbolType="stroke", labelLimit=190 if wide else 90
+            orient="bottom", title=None, columns=2 if wide else 4, symbolType="stroke", labelLimit=145 if wide else 80
         )
     else:
         hues, legend = [PALETTE[1] if name == chosen else "#b6bdc9" for name in names], None
@@ -172,7 +173,7 @@ def stripes(drawn: StripeMap, called: Mapping[str, str]) -> Chart:
     at = {(start + end) / 2: names[start] for start, end in zip(starts, ends, strict=True)}
     written = f"{json.dumps({f'{place:g}': name for place, name in at.items()})}[format(datum.value, '.6~g')]"
     reach = drawn.span or 0.02
-    y_title = say("images by class") if any(drawn.labels) else "photos"
+    y_title = say("images by class") if any(drawn.labels) else say("photos")
     y = alt.Y(
         "top:Q",
         title=y_title,
@@ -206,7 +207,12 @@ def stripes(drawn: StripeMap, called: Mapping[str, str]) -> Chart:
                 ),
                 legend=alt.Legend(orient="top", gradientLength=220, format=".2~f", tickCount=5, titleLimit=300),
             ),
-            tooltip=["class:N", "image:N", "channel:Q", alt.Tooltip("gate:Q", title=say("gate"), format=".4f")],
+            tooltip=[
+                alt.Tooltip("class:N", title=say("class")),
+                alt.Tooltip("image:N", title=say("image")),
+                alt.Tooltip("channel:Q", title=say("channel (index)")),
+                alt.Tooltip("gate:Q", title=say("gate"), format=".4f"),
+            ],
         )
     )
     rules = alt.Chart(pd.DataFrame({"top": starts[1:]})).mark_rule(color="#26303d", strokeWidth=1.2).encode(y=y)
@@ -255,7 +261,11 @@ def shares(report: StripeReport, share: Share) -> Chart | None:
             ),
             y=alt.Y("share:Q", title=say(SHARES[share][1]), scale=alt.Scale(zero=False, padding=8)),
             color=_networks(report),
-            tooltip=["network:N", "layer:N", alt.Tooltip("share:Q", title=say("share"), format=".3f")],
+            tooltip=[
+                alt.Tooltip("network:N", title=say("network")),
+                alt.Tooltip("layer:N", title=say("layer")),
+                alt.Tooltip("share:Q", title=say("share"), format=".3f"),
+            ],
         )
     )
     chance = next((gate.class_share_by_chance for gate in report.gates if gate.class_share_by_chance is not None), None)
@@ -264,7 +274,13 @@ def shares(report: StripeReport, share: Share) -> Chart | None:
     rule = (
         alt.Chart(pd.DataFrame({"share": [chance], "by": [say("by chance")]}))
         .mark_rule(color=TEXT, strokeDash=[4, 3])
-        .encode(y="share:Q", tooltip=["by:N", alt.Tooltip("share:Q", title=say("share"), format=".3f")])
+        .encode(
+            y="share:Q",
+            tooltip=[
+                alt.Tooltip("by:N", title=say("measured in")),
+                alt.Tooltip("share:Q", title=say("share"), format=".3f"),
+            ],
+        )
     )
     return alt.layer(chart, rule).properties(height=280)
 
@@ -306,15 +322,18 @@ def orders(report: StripeReport) -> Chart | None:
             color=alt.Color(
                 "networks:N",
                 scale=alt.Scale(domain=pairs, range=list(np.resize(PALETTE[2:], len(pairs)))),
-                legend=alt.Legend(orient="top", title=None, labelLimit=400, columns=2),
+                legend=alt.Legend(orient="top", title=None, labelLimit=300, columns=1),
             ),
             strokeDash=alt.StrokeDash(
-                "of:N", legend=alt.Legend(orient="top", title=None, symbolType="stroke", symbolStrokeColor=TEXT)
+                "of:N",
+                legend=alt.Legend(
+                    orient="bottom", title=None, columns=1, symbolSize=400, symbolStrokeColor=TEXT, labelLimit=300
+                ),
             ),
             tooltip=[
-                "networks:N",
-                "layer:N",
-                "of:N",
+                alt.Tooltip("networks:N", title=say("Networks")),
+                alt.Tooltip("layer:N", title=say("layer")),
+                alt.Tooltip("of:N", title=say("measured in")),
                 alt.Tooltip("correlation:Q", title=say("correlation"), format="+.3f"),
             ],
         )

@@ -94,6 +94,6 @@ def _classes(data: DataSet) -> tuple[str, ...]:
         "class",
         (),
         state=f"classes.{data.name}",
-        placeholder="all" if class_names else say("all; their names are known once they are read"),
+        placeholder=say("all") if class_names else say("all; their names are known once they are read"),
         disabled=not class_names,
     )

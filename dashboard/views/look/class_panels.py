@@ -11,7 +11,8 @@ from attention.reports.stripe import StripeReport, StripeRequest
 from attention.spec import Plain, Variant
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.language import marked, say, show_caption, show_text
+from dashboard.language import listed, marked, say, show_caption, show_text
+from dashboard.service_sentences import translated
 from dashboard.views.look import class_charts
 from dashboard.views.look.class_form import Subjects
 from dashboard.widgets import forms, jobs, linked
@@ -122,7 +123,7 @@ def _in_words(gate: ExcitedGate) -> str:
                 value=f"{gate.class_share_by_chance or 0:.2f}",
             )
         )
-    return f"{', '.join(phrases)}.".capitalize() + (f" {gate.reduced}" if gate.reduced else "")
+    return (listed(phrases) + say(".")).capitalize() + (f" {translated(gate.reduced)}" if gate.reduced else "")
 
 
 # ---------------------------------------------------------------- stripes

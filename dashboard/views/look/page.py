@@ -9,8 +9,8 @@ from attention.schemas import Image
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
-from dashboard.drawing import theme, words
-from dashboard.language import say, show_caption
+from dashboard.drawing import words
+from dashboard.language import listed, say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.look import answers, cam, layers, panels, places
@@ -33,18 +33,22 @@ def main() -> None:
     if report is None:
         return
     for warning, names in answers.warned(report).items():
-        st.warning(f"**{', '.join(names)}.** {translated(warning)}", icon=":material/warning:")
+        st.warning(f"**{listed(names)}.** {translated(warning)}", icon=":material/warning:")
     called = words.labels([variant.name for variant in report.variants])
     drawing.caveats(report.caveats, called)
     answers.show(report, image, fit)
     fresh = [variant.name for variant in report.variants if variant.state == "untrained"]
     if fresh:
-        network_names = ", ".join(words.labels(fresh).values())
+        network_names = listed(words.labels(fresh).values())
         text = say(
             "%(networks)s: random weights, which show where gates sit and not what they learn.", networks=network_names
         )
         st.caption(f":material/info: {translated(text)}")
-        arms = [name for name in fresh if theme.module(name) != theme.PLAIN]
+        arms = [
+            variant.variant.model_copy(update={"classes": None}).name
+            for variant in report.variants
+            if variant.name in fresh and variant.variant.attention
+        ]
         links.to("study", say("Train it"), ":material/science:", {"arm": arms})
     layers.show(report, image, fit)
     places.show(report, image, fit)

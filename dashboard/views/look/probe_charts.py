@@ -158,9 +158,12 @@ def scale(report: ScaleReport) -> Chart:
             legend=alt.Legend(orient="right", title=say("layer (stage.block)")),
         ),
         tooltip=[
-            "layer:O",
-            "factor:Q",
-            *(alt.Tooltip(f"{name}:Q", format="+.4f") for name in ("preference", "low", "high")),
+            alt.Tooltip("layer:O", title=say("layer")),
+            alt.Tooltip("factor:Q", title=say("how much larger the middle was made (times)")),
+            *(
+                alt.Tooltip(f"{name}:Q", title=say(title), format="+.4f")
+                for name, title in (("preference", "mean"), ("low", "low"), ("high", "high"))
+            ),
         ],
     )
     y = alt.Y("preference:Q", title=say("last branch − first branch (no unit), −1..1"), scale=alt.Scale(zero=False))

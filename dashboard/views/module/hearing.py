@@ -13,7 +13,7 @@ from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
 from dashboard.drawing.words import GATES
-from dashboard.language import say, show_caption
+from dashboard.language import say
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 
@@ -36,7 +36,6 @@ def show(name: str) -> None:
         report = report or answer
         st.html("".join(_gate(module, gate, answer) for gate in answer.gates))
     if report is not None:
-        show_caption("Left: gate c (down) by channel j (across). Right: the places that the middle entry hears.")
         st.caption(translated(report.conditions))
         drawing.files(report, f"who-hears-whom-{name}")
 
@@ -44,9 +43,11 @@ def show(name: str) -> None:
 def _gate(module: str, gate: GateInfluence, report: InfluenceReport) -> str:
     """One gate: its sentence, its channels and its places."""
     text, hue = sentence(gate, report), theme.hue(module)
-    pictures = [picture(gate.by_place, hue, say("Places: %(what)s", what=text))]
+    places = say("places that the gate in the middle hears")
+    pictures = [picture(gate.by_place, hue, say("Places: %(what)s", what=text), places)]
     if len(gate.by_channel) > 1:
-        pictures.insert(0, picture(gate.by_channel, hue, say("Channels: %(what)s", what=text)))
+        channels = say("gate c (down) by channel j (across)")
+        pictures.insert(0, picture(gate.by_channel, hue, say("Channels: %(what)s", what=text), channels))
     kind = say(GATES[gate.kind])
     which = f" · <code>{escape(gate.path)}</code>" if len(report.gates) > 1 else ""
     head = (
@@ -72,7 +73,7 @@ def sentence(gate: GateInfluence, report: InfluenceReport) -> str:
     return f"{range_text} {through}".strip()
 
 
-def picture(rows: Sequence[Sequence[float]], hue: str, alt: str) -> str:
+def picture(rows: Sequence[Sequence[float]], hue: str, alt: str, below: str = "") -> str:
     """A matrix of shares as an image: nothing is the page, 1 is the colour; roots, so that what is small is seen."""
     levels = (LEVELS * np.sqrt(np.array(rows))).round().astype(int)
     height, width = levels.shape
@@ -86,4 +87,5 @@ def picture(rows: Sequence[Sequence[float]], hue: str, alt: str) -> str:
         f"{''.join(paths)}</svg>"
     )
     source = base64.b64encode(svg.encode()).decode()
-    return f'<figure><img src="data:image/svg+xml;base64,{source}" alt="{escape(alt)}"></figure>'
+    caption = f"<figcaption>{escape(below)}</figcaption>" if below else ""
+    return f'<figure><img src="data:image/svg+xml;base64,{source}" alt="{escape(alt)}">{caption}</figure>'

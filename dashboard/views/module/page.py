@@ -13,7 +13,7 @@ from attention.reports.parts.catalog import ModuleEntry
 from attention.spec import Variant
 from dashboard import connect
 from dashboard.drawing import draw as drawing
-from dashboard.drawing import theme, verdicts
+from dashboard.drawing import theme, verdicts, words
 from dashboard.language import say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
@@ -91,7 +91,7 @@ def _price(name: str) -> None:
             continue
         rows.append(
             {
-                "": f"{backbone}, {size} px",
+                "": f"{words.backbones([backbone])[backbone]}, {size} px",
                 say("parameters"): f"+{bill.delta.parameters:,}",
                 say("MACs"): f"+{bill.delta.macs:,}",
             }
@@ -122,7 +122,7 @@ def _evidence(name: str) -> None:
     else:
         show_caption("No evidence here yet. A study of your own data makes some.")
         links.to("study", say("Train it"), ":material/science:", {"arm": [f"resnet20/{name}"]})
-    show_caption("Looked through: %(titles)s.", titles="; ".join(translated(bodies[key]) for key in looked))
+    show_caption("Looked through: %(titles)s.", titles=say("; ").join(translated(bodies[key]) for key in looked))
 
 
 def _gain(row: OverviewRow) -> str:

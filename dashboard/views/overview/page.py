@@ -1,5 +1,6 @@
 """:material/table_chart: Overview: does attention pay? What each module gains, what it costs, what it looks at."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import altair as alt
@@ -11,11 +12,11 @@ from attention.reports.study import StudyReport
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
-from dashboard.drawing.marks import Chart
+from dashboard.drawing.marks import Chart, named
 from dashboard.language import marked, say, show_caption
 from dashboard.service_sentences import translated
 from dashboard.views.overview import table
-from dashboard.widgets import linked, links, markup, networks
+from dashboard.widgets import jobs, linked, links, markup, networks
 from dashboard.widgets.markup import href
 
 EVIDENCE = "evidence"
@@ -60,7 +61,7 @@ def evidence(bodies: Mapping[str, str]) -> dict[str, str]:
     keys = (*(key for key in bodies if key.startswith(SHIPPED)), *GROUPS)
     offered = {key: translated(bodies[key]) for key in keys if key in bodies}
     for job in networks.finished():
-        offered[job.id] = f"{job.request.get('data', '')} · {job.created:%d %b %H:%M}"
+        offered[job.id] = f"{job.request.get('data', '')} · {jobs.made(job, '%m-%d %H:%M')}"
     return offered
 
 
@@ -132,7 +133,7 @@ def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
         x=alt.X("price:Q", title=f"{title} ({say('log scale')})", scale=scale, axis=axis),
         color=alt.Color("module:N", scale=theme.colours(modules), legend=None),
         tooltip=[
-            "name:N",
+            alt.Tooltip("name:N", title=say("name")),
             alt.Tooltip("gain:Q", title=say("gain"), format="+.2f"),
             alt.Tooltip("price:Q", title=say("price"), format=",.4~g"),
         ],
@@ -142,9 +143,9 @@ def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
     marks = base.mark_point(size=140, filled=True, opacity=1).encode(
         y=y, shape=alt.Shape("module:N", scale=theme.shapes(modules), legend=None)
     )
-    words = base.mark_text(align="left", dx=11, fontSize=12).encode(y=y, text="name:N", color=alt.value(theme.ink()))
+    words = named(base, "price", math.sqrt(ends[0] * ends[1]), y=y)
     zero = alt.Chart(pd.DataFrame([{"gain": 0.0}])).mark_rule(strokeDash=[3, 3], color=theme.ink()).encode(y=y)
-    return alt.layer(zero, bars, marks, words).properties(height=280)
+    return alt.layer(zero, bars, marks, *words).properties(height=280)
 
 
 def _amount(row: OverviewRow, price: str) -> float:

@@ -7,7 +7,7 @@ from attention.reports.overview import OverviewReport, OverviewRow
 from attention.spec import GateKind
 from dashboard.drawing import theme, verdicts, words
 from dashboard.drawing.words import GATES, human
-from dashboard.language import marked, say
+from dashboard.language import listed, marked, say
 from dashboard.widgets.markup import href
 
 ABOUT = {
@@ -71,7 +71,7 @@ def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[Ga
         f'<td data-name="{escape(say("parameters"))}">{_linked(_added(row.added_parameters), price)}</td>',
         f'<td data-name="{escape(say("MACs"))}">{_linked(_added(row.added_macs), price)}</td>',
         f'<td data-name="{escape(say("time"))}">{_time(row)}</td>',
-        f"<td>{escape(', '.join(dict.fromkeys(say(GATES[kind]) for kind in kinds)))}</td>",
+        f"<td>{escape(listed(dict.fromkeys(say(GATES[kind]) for kind in kinds)))}</td>",
         f"<td>{_onward(row)}</td>",
     )
     return f"<tr>{''.join(cells)}</tr>"
@@ -170,7 +170,7 @@ def sentence(report: OverviewReport) -> str:
         ("undecided", say("not decided: %(names)s")),
     ):
         if kind in by_kind:
-            parts.append(text % {"names": ", ".join(by_kind[kind])})
+            parts.append(text % {"names": listed(by_kind[kind])})
     if "better" not in by_kind:
         parts.insert(0, say("No module is shown to help"))
-    return "; ".join(parts) + say(".")
+    return say("; ").join(parts) + say(".")

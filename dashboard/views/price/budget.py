@@ -9,7 +9,7 @@ from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme, words
 from dashboard.drawing.marks import AXES, STEP, Chart
 from dashboard.drawing.words import human
-from dashboard.language import marked, say, show_caption
+from dashboard.language import listed, marked, say, show_caption
 from dashboard.widgets import linked
 
 KEY, MOST, START = "budget_percent", 100, 20
@@ -58,7 +58,7 @@ def sentence(names: list[str], budget: float) -> str:
     """Who is within the budget."""
     if not names:
         return say("Within %(budget)s %% by every count: none of these.", budget=f"{budget:g}")
-    return say("Within %(budget)s %% by every count: **%(names)s**.", budget=f"{budget:g}", names=", ".join(names))
+    return say("Within %(budget)s %% by every count: **%(names)s**.", budget=f"{budget:g}", names=listed(names))
 
 
 def bars(bills: list[VariantCost], called: dict[str, str], price: str, budget: float, reach: float) -> Chart:
@@ -67,7 +67,7 @@ def bars(bills: list[VariantCost], called: dict[str, str], price: str, budget: f
     for bill in bills:
         added = share(bill, price)
         amount = getattr(bill.delta, price)
-        text = f"+{added:.1f} %" if abs(added) >= SMALL or not amount else f"+{amount:,}"
+        text = f"+{added:.1f} %" if abs(added) >= SMALL else f"+{amount:,}" if amount else "0"
         rows.append({"network": called[bill.name], "share": added, "text": text, "over": added > budget})
     names = [bill.name for bill in bills]
     axis = alt.Axis(title=None, labelExpr="datum.value + ' %'", tickCount=4)
@@ -81,7 +81,11 @@ def bars(bills: list[VariantCost], called: dict[str, str], price: str, budget: f
     drawn = base.mark_bar(cornerRadiusEnd=3, height={"band": 0.62}).encode(
         color=alt.Color("network:N", scale=theme.colours(names, called.values()), legend=None),
         opacity=alt.condition("datum.over", alt.value(0.35), alt.value(1)),
-        tooltip=["network:N", alt.Tooltip("share:Q", format="+.3f", title="%"), "text:N"],
+        tooltip=[
+            alt.Tooltip("network:N", title=say("network")),
+            alt.Tooltip("share:Q", format="+.3f", title="%"),
+            alt.Tooltip("text:N", title=say("amount")),
+        ],
     )
     amounts = base.mark_text(align="left", dx=5, color=theme.ink()).encode(text="text:N")
     return alt.layer(area, drawn, amounts).properties(height=1.4 * STEP * len(rows) + AXES)

@@ -9,7 +9,7 @@ from attention.reports.modules import FitReport
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import tables, words
-from dashboard.language import say, show_caption, show_text
+from dashboard.language import listed, say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.views.price import counted_charts as cost_charts
 from dashboard.widgets import linked, links
@@ -60,8 +60,8 @@ def pictures(report: CostReport, convention: str) -> None:
         if (traffic := cost_charts.traffic(report)) is not None:
             drawing.plot(traffic)
             show_caption(
-                "Look at how close modules are here that lie far apart on the left. Every gate reads the map to "
-                "pool it, reads it again to scale it, and writes it. On a GPU these three passes decide the extra "
+                "Look at how close modules are here that lie far apart in the other picture. Every gate reads the map "
+                "to pool it, reads it again to scale it, and writes it. On a GPU these three passes decide the extra "
                 "time; multiply-accumulates hardly matter."
             )
         else:
@@ -78,7 +78,7 @@ def conditions(report: CostReport, convention: str) -> None:
     show_caption("**Convention of traffic and files.** %(convention)s", convention=translated(report.convention))
     missed = sorted({name for bill in report.variants for name in bill.not_counted})
     st.caption(
-        say("**Not counted:** %(words)s.", words=", ".join(missed))
+        say("**Not counted:** %(words)s.", words=listed(missed))
         if missed
         else say("**Not counted:** nothing; every operation has a rule.")
     )
@@ -105,11 +105,9 @@ def _witnesses(report: CostReport) -> None:
     drawing.table(tables.court(court_report), "counters")
     ran = [witness.counter for witness in court_report.witnesses if witness.how == "run"]
     st.caption(
-        say("%(words)s was run. Of the others the rules are restated from their sources: ", words=", ".join(ran))
-        + ", ".join(
-            f"[{w.counter}]({w.source.partition(',')[0]})" for w in court_report.witnesses if w.how == "restated"
-        )
-        + "."
+        say("%(words)s was run. Of the others the rules are restated from their sources: ", words=listed(ran))
+        + listed(f"[{w.counter}]({w.source.partition(',')[0]})" for w in court_report.witnesses if w.how == "restated")
+        + say(".")
     )
     show_text(
         "**One ECA module** (C = %(channels)s, k = %(kernel_size)s, a map of %(side)s × %(side_2)s), "

@@ -210,9 +210,7 @@ def spellings(report: CourtReport) -> Chart:
         .encode(
             x=alt.X(
                 "reported:Q",
-                title=say(
-                    "what the counter reports for the module, in its own unit (log scale from 10 up; 0 at the left)"
-                ),
+                title=say("reported, in the counter's unit (log scale)"),
                 scale=alt.Scale(type="symlog", constant=10, domain=[0, max(row["reported"] for row in rows) * 2]),
                 axis=alt.Axis(labelExpr=SHORT, values=[0, *(10**power for power in range(1, 8))]),
             ),

@@ -41,7 +41,7 @@ def times(report: LatencyReport, budget_ms: float | None = None) -> Chart | None
     label = called(report)
     base = label[report.baseline]
     rows: list[dict[str, Any]] = [
-        {"network": f"{base}, {which}", **_interval(pair), "verdict": say("baseline")}
+        {"network": f"{base} · {which}", **_interval(pair), "verdict": say("baseline")}
         for which, pair in zip((say("first"), say("again")), report.baseline_pair, strict=True)
     ]
     rows += [
@@ -142,7 +142,11 @@ def extras(report: LatencyReport) -> Chart:
             x=alt.X("extra:Q", title=say("milliseconds beyond %(label)s", label=label[report.baseline])),
             color=alt.Color("how:N", scale=hues, legend=legend),
             shape=alt.Shape("how:N", scale=shapes, legend=legend),
-            tooltip=["network:N", "how:N", alt.Tooltip("extra:Q", format="+.4f", title=say("extra, ms"))],
+            tooltip=[
+                alt.Tooltip("network:N", title=say("network")),
+                alt.Tooltip("how:N", title=say("measured in")),
+                alt.Tooltip("extra:Q", format="+.4f", title=say("extra, ms")),
+            ],
         )
     )
     zero = alt.Chart(pd.DataFrame([{"zero": 0.0}])).mark_rule(color=TEXT, strokeDash=[4, 3]).encode(x="zero:Q")

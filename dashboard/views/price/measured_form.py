@@ -11,8 +11,8 @@ from attention.precision import DType
 from attention.reports.latency import MODES, LatencyRequest, Mode
 from attention.spec import Variant
 from dashboard import connect
-from dashboard.drawing.words import labels
-from dashboard.language import marked, say
+from dashboard.drawing.words import backbone, labels
+from dashboard.language import listed, marked, say
 from dashboard.widgets import forms, linked
 
 C = TypeVar("C", bound=str)
@@ -117,7 +117,9 @@ def choice(
 
 def described(request: LatencyRequest) -> str:
     """A measurement in a line."""
-    named = ", ".join(labels([variant.name for variant in request.variants]).values())
+    named = listed(labels([variant.name for variant in request.variants]).values())
+    hosts = list(dict.fromkeys(backbone(variant) for variant in request.variants))
+    named += f" · {hosts[0]}" if len(hosts) == 1 else ""
     size = say("their own size")
     if request.input_size is not None:
         size = say("%(input_size)s pixels", input_size=short_size(request.input_size))

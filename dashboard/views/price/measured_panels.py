@@ -5,7 +5,7 @@ import streamlit as st
 from attention.reports.latency import FITS, Fit, LatencyReport
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
-from dashboard.language import say, show_caption, show_text
+from dashboard.language import listed, say, show_caption, show_text
 from dashboard.service_sentences import translated
 from dashboard.views.price import measured_charts as latency_charts
 from dashboard.widgets import linked
@@ -70,7 +70,11 @@ def fitting(report: LatencyReport, budget_ms: float) -> str:
     for kind, meaning in FITS.items():
         names = [label[timing.name] for timing in report.timings if timing.fit(budget_ms) == kind]
         if names:
-            lines.append(f":{BADGES[kind]}-badge[{kind}] {', '.join(names)}: {meaning}.")
+            lines.append(
+                f":{BADGES[kind]}-badge[{say(kind)}] "
+                + say("%(name)s: %(text)s", name=listed(names), text=say(meaning))
+                + say(".")
+            )
     return "  \n".join(
         [
             say("**Within %(budget_ms)s ms a pass of %(batch)s:**", budget_ms=f"{budget_ms:g}", batch=report.batch),

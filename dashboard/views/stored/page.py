@@ -14,6 +14,7 @@ from dashboard.drawing import draw as drawing
 from dashboard.drawing import words
 from dashboard.language import marked, say, show_caption, show_text
 from dashboard.refusals import explained
+from dashboard.service_sentences import translated
 from dashboard.widgets import jobs, linked
 
 KIND = "kind"
@@ -48,7 +49,12 @@ def _data_set(entry: Entry) -> str:
 
 
 def _job(entry: Entry) -> str:
-    return f"{entry['analysis']} · {say(jobs.BADGES[entry['state']]).partition(': ')[2].rstrip(']')}"
+    return f"{jobs.kind(entry['analysis'])} · {say(jobs.BADGES[entry['state']]).partition(': ')[2].rstrip(']')}"
+
+
+def _report(entry: Entry) -> str:
+    """What was asked, part by part in the reader's language."""
+    return " · ".join(map(translated, str(entry.get("title") or entry["analysis"]).split(" · ")))
 
 
 KINDS: Mapping[str, Kind] = {
@@ -56,7 +62,7 @@ KINDS: Mapping[str, Kind] = {
     "datasets": Kind(marked("Data sets"), "name", _data_set),
     "checkpoints": Kind(marked("Checkpoints"), "name", lambda entry: str(entry.get("variant") or "")),
     "jobs": Kind(marked("Jobs"), "id", _job, named=False),
-    "reports": Kind(marked("Reports"), "id", lambda entry: str(entry.get("title") or entry["analysis"]), named=False),
+    "reports": Kind(marked("Reports"), "id", _report, named=False),
 }
 """Address of a kind's list -> how it is shown; a kind that the service does not list has nothing to show."""
 
@@ -118,6 +124,7 @@ def _change(name: str, kind: Kind, entries: Mapping[str, Entry]) -> None:
         list(entries),
         format_func=lambda id: f"{kind.about(entries[id])} · {_short(id)}" if id in entries else id,
         key=f"stored.{name}",
+        placeholder=say("Choose"),
         select_all=True,
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -1,5 +1,6 @@
 """Report on a study -> picture or table: pure functions. Every arm keeps its colour from picture to picture."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from attention.reports.parts.evidence import KIND_WORDS
 from attention.reports.study import Arm, StudyReport
 from attention.reports.writing.captions import p_text
 from dashboard.drawing import theme, verdicts, words
-from dashboard.drawing.marks import PALETTE, SHORT, Chart
+from dashboard.drawing.marks import PALETTE, SHORT, Chart, named
 from dashboard.drawing.words import human
 from dashboard.language import marked, say
 from dashboard.views.study.paired import MARGIN, paired
@@ -80,6 +81,7 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
     rows: list[dict[str, Any]] = [
         {
             "arm": label[arm.name],
+            "name": label[arm.name],
             "cost": getattr(arm, cost),
             "amount": human(getattr(arm, cost)),
             "gain": difference.estimate,
@@ -94,7 +96,8 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
     unit = {"extra_parameters": say("parameters"), "extra_macs": say("MACs of one image")}[cost]
     reach = max(abs(row["cost"]) for row in rows)
     # symlog, because a module may add nothing at all; wide enough that a name beside the last dot has room.
-    scale = alt.Scale(type="symlog", constant=max(1.0, reach / 1000), domain=_wide([row["cost"] for row in rows]))
+    constant, ends = max(1.0, reach / 1000), _wide([row["cost"] for row in rows])
+    scale = alt.Scale(type="symlog", constant=constant, domain=ends)
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X(
             "cost:Q",
@@ -114,14 +117,21 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
     gain = alt.Y("low:Q", title=say("gain over the baseline (points)"))
     whiskers = base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=gain, y2="high:Q")
     dots = base.mark_circle(size=150, opacity=1).encode(y="gain:Q")
-    names = base.mark_text(align="left", dx=10).encode(y="gain:Q", text="arm:N", color=alt.value(theme.ink()))
+    names = named(base, "cost", _middle(ends, constant), y="gain:Q")
     zero = alt.Chart(pd.DataFrame([{"low": 0.0}])).mark_rule(color=MARGIN, strokeDash=[4, 3]).encode(y=alt.Y("low:Q"))
-    return alt.layer(zero, whiskers, dots, names).properties(height=340)
+    return alt.layer(zero, whiskers, dots, *names).properties(height=340)
 
 
 def _wide(costs: Sequence[float]) -> list[float]:
     low, high = min(0.0, *costs), max(0.0, *costs)
     return [low * 3, max(1.0, high * 6)]
+
+
+def _middle(ends: Sequence[float], constant: float) -> float:
+    """What stands in the middle of a symlog axis."""
+    low, high = (math.copysign(math.log1p(abs(end) / constant), end) for end in ends)
+    middle = (low + high) / 2
+    return math.copysign(constant * math.expm1(abs(middle)), middle)
 
 
 def _ticks(reach: float) -> list[float]:
@@ -150,7 +160,7 @@ def curves(report: StudyReport, kind: str = "accuracy") -> Chart | None:
         x=alt.X("epoch:Q", title=say("epoch"), axis=alt.Axis(tickMinStep=1, format="d")),
         color=colours(report, drawn),
     )
-    y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False))
+    y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(format=".4~g"))
     runs = base.mark_line(strokeWidth=1, opacity=0.35, point={"size": 14, "opacity": 0.35}).encode(
         y=y,
         detail="seed:N",

@@ -1,6 +1,7 @@
 """The form of a study: networks, sweeps, recipe, seeds, with an estimate of the time before anything starts."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,12 +19,14 @@ from attention.schemas import DataSet
 from attention.spec import Placement, Recipe, Variant
 from dashboard import connect
 from dashboard.drawing import theme, words
-from dashboard.language import marked, say, show_caption
+from dashboard.language import listed, marked, say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.widgets import forms, jobs, linked
 
 ARM = "arm"
+FIELD = "recipe"
+"""In the address: a field of the recipe that is not the preset's, such as ``epochs=1``."""
 """In the address: networks that a link wants trained."""
 FIRST = ("se", "eca")
 """Modules that the form opens with."""
@@ -283,15 +286,32 @@ def _recipe(images: int | None) -> Recipe:
     preset = linked.choice(st.segmented_control, say("Recipe"), labels, "preset", next(iter(RECIPES)))
     st.caption(say(RECIPE_NOTES[preset]))
     usual = _filled(RECIPES[preset], images).model_dump()
+    start = usual | _linked_fields(preset, usual)
     schema = Recipe.model_json_schema()
     changed: dict[str, Any] = {}
     with st.expander(say("Every field of the recipe"), icon=":material/menu_book:"):
         columns = [column for _ in range(0, len(schema["properties"]), FIELDS) for column in st.columns(FIELDS)]
         for column, (name, field) in zip(columns, schema["properties"].items(), strict=False):
-            form_schema = {"properties": {name: {**field, "default": usual[name]}}}
+            form_schema = {"properties": {name: {**field, "default": start[name]}}}
             with column:
                 changed |= forms.options(form_schema, f"recipe.{preset}")
-    return Recipe.model_validate(usual | changed)
+    recipe = Recipe.model_validate(start | changed)
+    fields = recipe.model_dump().items()
+    linked.write(FIELD, [f"{name}={value}" for name, value in fields if value != usual[name]])
+    return recipe
+
+
+def _linked_fields(preset: str, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a preset that the address changes; none where their values are not possible."""
+    key = f"{FIELD}.{preset}"
+    if (texts := linked.given(FIELD)) is not None:
+        parts = [text.partition("=") for text in texts]
+        values = {name: value for name, _, value in parts if name in usual}
+        with suppress(ValidationError):
+            whole = Recipe.model_validate({**usual, **values}).model_dump()
+            st.session_state[key] = {name: whole[name] for name in values}
+    fields: dict[str, Any] = st.session_state.setdefault(key, {})
+    return fields
 
 
 def estimate(request: StudyRequest) -> bool:
@@ -315,7 +335,7 @@ def estimate(request: StudyRequest) -> bool:
     show_caption(
         "%(basis)s  \nArms: %(words)s; the first is the baseline.",
         basis=translated(plan.basis),
-        words=", ".join(labels.values()),
+        words=listed(labels.values()),
     )
     for note in plan.notes:
         st.warning(words.relabelled(translated(note), labels), icon=":material/info:")

@@ -4,6 +4,7 @@ import csv
 import io
 
 import altair as alt
+import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
@@ -16,7 +17,7 @@ from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.language import marked, say, show_text
 from dashboard.refusals import explained
-from dashboard.service_sentences import translated, with_minus
+from dashboard.service_sentences import translated
 from dashboard.views.study.paired import paired
 from dashboard.views.study.panels import DEFINITION, badge, recalls
 from dashboard.widgets import forms, links
@@ -25,6 +26,8 @@ LOOKS = {marked("yes"): 3, marked("no"): 1}
 """Whether seeds may be added after a verdict -> looks of the plan."""
 UNITS = {"points": 100.0, "share": 1.0, "percent": 100.0}
 """Units to choose from -> the score of a network that is always right; other units have no usual margin."""
+CALLED = {"points": marked("percentage points"), "share": marked("share"), "percent": marked("per cent")}
+"""What units are called."""
 CSV = ("csv", "tsv", "txt")
 
 
@@ -60,7 +63,13 @@ def question() -> JudgeRequest | None:
         uploads = st.file_uploader(say("Or files"), CSV, accept_multiple_files=True, key="judge.files")
     with right:
         first, second = st.columns(2)
-        unit = second.selectbox(say("Unit"), tuple(UNITS), key="judge.unit", accept_new_options=True)
+        unit = second.selectbox(
+            say("Unit"),
+            tuple(UNITS),
+            format_func=lambda unit: say(CALLED.get(str(unit), str(unit))),
+            key="judge.unit",
+            accept_new_options=True,
+        )
         scale = UNITS.get(unit, 0.0)
         margin = first.number_input(
             say("Margin"),
@@ -140,7 +149,7 @@ def show(report: JudgeReport) -> None:
             st.markdown(f"{badge(arm.verdict)} {translated(arm.verdict.sentence)}")
     notes = [note for arm in report.arms if arm.verdict is not None for note in arm.verdict.notes]
     drawing.caveats([*report.caveats, *notes])
-    st.markdown(with_minus(report.markdown().partition("\n\n")[0]))
+    drawing.table(table(report), "verdicts")
     if (chart := differences(report)) is not None:
         drawing.plot(chart)
     if report.classes:
@@ -150,6 +159,15 @@ def show(report: JudgeReport) -> None:
     with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
         st.markdown(say(DEFINITION))
     drawing.files(report, "verdicts " + " ".join(arm.name for arm in report.arms))
+
+
+def table(report: JudgeReport) -> pd.DataFrame:
+    """The arms as the report prints them, with columns in the reader's language."""
+    (printed,) = [table.printed for table in report.tables() if table.printed is not None]
+    points = report.unit == "points"
+    score = say("score, points") if points else say("score, %(unit)s", unit=report.unit)
+    columns = ("arm", "n", score, "difference", "p", "verdict")
+    return pd.DataFrame(printed.rows, columns=columns).replace("--", "").set_index("arm")
 
 
 def differences(report: JudgeReport) -> Chart | None:
@@ -168,7 +186,11 @@ def differences(report: JudgeReport) -> Chart | None:
         for arm in arms
         if arm.verdict is not None and (interval := arm.verdict.difference)
     ]
-    title = say("score − %(baseline)s (%(unit)s)", baseline=report.baseline, unit=report.unit)
+    title = (
+        say("score − %(baseline)s (points)", baseline=report.baseline)
+        if report.unit == "points"
+        else say("score − %(baseline)s (%(unit)s)", baseline=report.baseline, unit=report.unit)
+    )
     colour = alt.Color("arm:N", scale=colours, legend=None)
     return paired(dots, bars, [arm.name for arm in arms], report.margin, title, colour)
 

@@ -9,7 +9,7 @@ from attention.schemas import SHIPPED as PREFIX
 from attention.schemas import Job
 from dashboard import connect
 from dashboard.drawing import theme
-from dashboard.language import say, show_caption
+from dashboard.language import listed, say, show_caption
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.study import form as study_form
@@ -127,7 +127,7 @@ def show_shipped() -> bool:
         return False
     stored, report = shipped
     seeds = max((arm.n for arm in report.arms), default=0)
-    st.caption(job_desk.provenance(stored, report.device, report.data.name, seeds))
+    st.caption(job_desk.provenance(stored, report.device, say(report.data.name), seeds))
     show_report(report)
     offers = networks.shipped(connect.catalog())
     source = next((key for key, offer in offers.items() if offer.title == report.data.name), None)
@@ -157,7 +157,7 @@ def described(job: Job) -> str:
     except ValidationError:
         return str(job.request.get("data", ""))
     arms = [theme.called(arm.attention or theme.PLAIN) for arm in request.arms()]
-    few = ", ".join(dict.fromkeys(arms))
+    few = listed(dict.fromkeys(arms))
     return say(
         "**%(data)s**: %(few)s · %(arms)s networks × %(seeds)s seeds × %(epochs)s epochs",
         data=request.data,

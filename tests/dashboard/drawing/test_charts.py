@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import altair as alt
 import numpy as np
+import pandas as pd
 import pytest
 
 from attention.reports.compare import Comparison
@@ -104,3 +106,13 @@ def test_the_csv_holds_every_weight_of_every_photo(comparison: Make) -> None:
         "entry": "2",
         "weight": "0.9",
     }
+
+
+def test_a_name_beside_a_mark_stands_on_the_side_that_has_room() -> None:
+    """On a phone the name of the mark furthest right was cut off by the end of the picture."""
+    base = alt.Chart(pd.DataFrame([{"name": "SE", "price": 9.0}, {"name": "ECA", "price": 2.0}])).encode(x="price:Q")
+    sides = {
+        names.mark.align: names.to_dict()["transform"][0]["filter"]
+        for names in charts.named(base, "price", 5.0, y="price:Q")
+    }
+    assert sides == {"left": "datum['price'] <= 5.0", "right": "datum['price'] > 5.0"}

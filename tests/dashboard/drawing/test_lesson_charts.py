@@ -15,7 +15,9 @@ from attention.reports.modules import (
     PublishedGroup,
     PublishedResult,
     ReleasedKernel,
+    Traits,
 )
+from attention.reports.parts.catalog import ModuleEntry
 from attention.spec import Position, Variant
 from dashboard import language
 from dashboard.drawing import marks as charts
@@ -152,6 +154,25 @@ def test_the_tail_comes_last_and_branches_come_from_their_stage() -> None:
     assert [dash["right"] for dash in dashes] == [level["left"] for level in levels]
 
 
+def module(name: str, ratio: float, correlation: float) -> ModuleEntry:
+    """A module that leaves a share of its input when it is fresh."""
+    traits = Traits.model_construct(std_ratio=ratio, correlation=correlation, identity=ratio == 1)
+    return ModuleEntry.model_construct(name=name, traits=traits)
+
+
+@pytest.mark.parametrize("reader", ["en", "zh"])
+def test_every_bar_of_a_lesson_has_a_colour_in_both_languages(monkeypatch: pytest.MonkeyPatch, reader: str) -> None:
+    """Words of some bars were English where the colours had Chinese ones: these bars were not drawn."""
+    monkeypatch.setattr(language, "current", lambda: reader)
+    blocks = network(place("standard", 1, 56, True), place("branch", 1, 56, True))
+    modules = [module("eca", 0.5, 1.0), module("gc", 1.0, 1.0), module("sk", 0.5, 0.1)]
+    for chart, count in ((lesson_charts.places(blocks), 3), (lesson_charts.starts(modules), 3)):
+        spec = drawn(chart)
+        colours = next(layer["encoding"]["color"]["scale"] for layer in spec["layer"] if "color" in layer["encoding"])
+        assert {row["what"] for row in rows_of(spec) if "what" in row} == set(colours["domain"])
+        assert len(colours["range"]) == count
+
+
 def group(key: str, *accuracies: tuple[str, float, int]) -> PublishedGroup:
     return PublishedGroup(
         key=key,
@@ -192,9 +213,9 @@ def test_pictures_of_published_results_have_axes_of_one_length() -> None:
     assert domains[1][0] < 80.0 < 80.4 < domains[1][1]
     rows = rows_of(first)
     assert {(row["text"], row["added"], row["score"]) for row in rows} == {
-        ("none", 0, 75.0),
-        ("se", 2_500_000, 77.0),
-        ("eca", 80, 76.0),
+        ("None", 0, 75.0),
+        ("SE", 2_500_000, 77.0),
+        ("ECA", 80, 76.0),
     }
     same = [spec["layer"][0]["encoding"]["color"]["scale"] for spec in (first, second)]
     hues = [dict(zip(scale["domain"], scale["range"], strict=True)) for scale in same]

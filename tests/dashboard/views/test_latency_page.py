@@ -199,7 +199,7 @@ def test_pictures_are_drawn_as_the_report_has_it_with_the_baseline_twice() -> No
     shown = drawn(report)
     assert report.baseline_pair is not None
     times = table(shown, "network", "quarter", "three quarters")
-    assert list(times["network"]) == ["None, first", "None, again", "SE", "SE (reduction=8)"]
+    assert list(times["network"]) == ["None · first", "None · again", "SE", "SE (reduction=8)"]
     assert list(times["median"]) == [4.0, 4.1, 6.0, 4.0]
     assert list(times["low"][:2]) == [one.low for one in report.baseline_pair]
     band = latency_charts.times(report)

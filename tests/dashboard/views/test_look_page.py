@@ -143,6 +143,8 @@ def test_an_untrained_network_never_shows_an_accuracy(page: AppTest, client: Cli
     assert f"{card.test_accuracy:.1%}" in rows["SE"].split("</table>")[0]
     assert "untrained" in rows["GC"] and not re.search(r"\d\.\d%</td></tr>", rows["GC"].split("</table>")[0])
     assert "random weights" in texts(page.caption)
+    shares = table(page, "class", "probability", "network")
+    assert set(shares[shares["network"] == "GC"]["class"]) == set(card.labels), "as many classes as the trained ones"
     chips = next(group for group in page.button_group if str(group.key).startswith("net."))
     assert any("untrained" in str(option) for option in chips.options), "and the chips say so"
 

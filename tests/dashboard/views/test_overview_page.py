@@ -99,7 +99,7 @@ def test_a_module_has_its_price_and_its_evidence(name: str, client: Client, monk
     assert not shown.exception and not shown.error
     price = shown.table[0].value
     if name == "eca":
-        assert price.loc["resnet50, 224 px", "parameters"] == "+86"
+        assert price.loc["ResNet-50, 224 px", "parameters"] == "+86"
         assert "+2.28" in shown.table[1].value["gain, points"].tolist()
     if name == "simam":
         assert "No evidence here yet" in texts(shown.caption)
