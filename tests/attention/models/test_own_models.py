@@ -56,6 +56,20 @@ def test_a_model_that_was_added_is_a_network_with_its_gates(lab: Lab, model: nn.
     assert description.parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_model_with_a_scripted_part_is_taken_and_its_bill_is_a_lower_bound(lab: Lab, model: nn.Module) -> None:
+    whole = lab.cost(variants=[lab.add("mine", model)]).variants[0]
+    model.add_module("down", torch.jit.script(model.down))
+    mine = lab.add("mine", model)
+    with torch.no_grad():
+        assert torch.equal(build(mine)(IMAGES), model(IMAGES))
+    report = lab.cost(variants=[mine])
+    assert report.variants[0].not_counted == ("body.down (TorchScript)",)
+    assert report.variants[0].total.parameters == whole.total.parameters
+    assert whole.total.macs - report.variants[0].total.macs == 16 * 16 * 12 * 8 * 9
+    assert "at least so much: not counted are body.down (TorchScript)." in report.tables()[0].caption
+
+
 def test_gate_times_input_is_output_to_the_bit(lab: Lab, model: nn.Module) -> None:
     network = build(lab.add("mine", model))
     kept: dict[str, torch.Tensor] = {}
