@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -59,7 +60,8 @@ def test_a_model_that_was_added_is_a_network_with_its_gates(lab: Lab, model: nn.
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
 def test_a_model_with_a_scripted_part_is_taken_and_its_bill_is_a_lower_bound(lab: Lab, model: nn.Module) -> None:
     whole = lab.cost(variants=[lab.add("mine", model)]).variants[0]
-    model.add_module("down", torch.jit.script(model.down))
+    scripted: Any = torch.jit.script(model.down)
+    model.down = scripted
     mine = lab.add("mine", model)
     with torch.no_grad():
         assert torch.equal(build(mine)(IMAGES), model(IMAGES))
