@@ -19,7 +19,7 @@ def table(seeds: int, *names: str) -> str:
     return "\n".join(["arm,seed,score", *rows])
 
 
-@pytest.mark.parametrize(("seeds", "mean", "sd"), [(6, "0.7711", "0.0022"), (3, "0.7715", "0.0024")])
+@pytest.mark.parametrize(("seeds", "mean", "sd"), [(6, "0.7711", "0.0021"), (3, "0.7715", "0.0024")])
 def test_scores_in_shares_have_digits_enough_for_every_arm(seeds: int, mean: str, sd: str) -> None:
     report = judged(JudgeRequest(files=(ResultFile(text=table(seeds)),), unit="share"))
     assert f"| none | {seeds} | {mean} ± {sd} |" in report.markdown()
