@@ -153,6 +153,11 @@ def test_another_model_of_a_name_takes_its_place(lab: Lab, model: nn.Module) -> 
     assert lab.describe(mine).variant.classes == 7
 
 
+def test_labels_are_as_many_as_the_classes(lab: Lab, model: nn.Module) -> None:
+    with pytest.raises(InvalidRequest, match="gives 5 classes, and there are 2 labels"):
+        lab.add("mine", model, labels=["cat", "dog"])
+
+
 def test_the_same_model_with_other_labels_and_preprocessing_is_described_by_them(lab: Lab, model: nn.Module) -> None:
     before = lab.describe(lab.add("mine", model, labels="abcde"))
     after = lab.describe(lab.add("mine", model, labels="vwxyz", preprocess=Preprocess(size=SIDE, resize=50)))
