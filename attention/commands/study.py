@@ -252,8 +252,8 @@ def _link(data: Path, folder: Path, name: str) -> None:
 def _told(report: StudyReport) -> Iterator[str]:
     """The table, the caveats and the verdicts, a line each."""
     for arm in report.arms:
-        scores = [run.test_accuracy for run in report.runs if run.arm == arm.name and run.test_accuracy is not None]
-        mean = f"{100 * sum(scores) / len(scores):.2f} %" if scores else "no result"
+        accuracy = report.mean_accuracy(arm)
+        mean = "no result" if accuracy is None else f"{accuracy:.2f} %"
         spread = f" ± {arm.spread:.2f} (standard deviation over seeds)" if arm.spread is not None else ""
         yield f"{arm.name}: {mean}{spread}, n = {arm.n}, {arm.parameters:,} parameters"
     if report.choice is not None:
