@@ -126,7 +126,9 @@ def attach(
     if not chosen:
         raise InvalidRequest("Say at which submodules: at='layer*.*.bn3'.")
     container = getattr(model, name, None)
-    for path in chosen:
+    for path, host in chosen.items():
+        if isinstance(host, torch.jit.ScriptModule):
+            raise InvalidRequest(f"{path} is TorchScript, which runs no hooks. Choose a layer that is none.")
         if isinstance(container, AttachedModules) and key(path) in container:
             class_name = type(container[key(path)].module).__name__
             raise InvalidRequest(f"{path} has {class_name} attached already; remove it first, or give name=.")

@@ -259,7 +259,7 @@ class Lab(BaseLab):
             outputs: what it gives for each image; one pass finds it out.
 
         Raises:
-            InvalidRequest: it is no name, or the model does not take a photo.
+            InvalidRequest: it is no name, the model does not take a photo, or gives another number of classes.
         """
         about = getattr(model, "pretrained_cfg", None) or {}
         own_model = OwnModel(
@@ -272,7 +272,9 @@ class Lab(BaseLab):
             outputs=outputs,
             limited=False,
         )
-        own_model.measured  # noqa: B018  what it does not take is said here
+        classes = own_model.measured.classes  # what it does not take is said here
+        if labels and own_model.measured.outputs == "classes" and len(labels) != classes:
+            raise InvalidRequest(f"The model {name!r} gives {classes} classes, and there are {len(labels)} labels.")
         own_models.add(own_model)
         self._described = {}
         return Variant(backbone="own", backbone_options={"name": name})

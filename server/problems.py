@@ -17,7 +17,7 @@ from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attention import errors
-from attention.errors import AttentionError, did_you_mean
+from attention.errors import AttentionError, did_you_mean, fault_place, fault_sentence
 from attention.schemas import Problem
 
 log = logging.getLogger(__name__)
@@ -213,32 +213,8 @@ def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
     place = list(fault["loc"])
     if place and place[0] in ("body", "query", "path", "header"):
         place = place[1:]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")[
-        :LONGEST_FIELD
-    ]
-    return {"field": where, "message": _sentence(where, place, fault), "kind": fault["type"]}
-
-
-def _sentence(where: str, place: Sequence[Any], fault: Mapping[str, Any]) -> str:
-    about = fault.get("ctx", {})
-    match fault["type"]:
-        case "json_invalid":
-            return f"The body is not valid JSON: {about.get('error', 'it cannot be read')}."
-        case "missing":
-            return f"The field {where!r} is missing."
-        case "extra_forbidden":
-            hint = did_you_mean(str(place[-1]), fault.get("known", ())) if len(place) == 1 else ""
-            kind = "parameter" if fault["loc"][:1] == ("query",) else "field"
-            return f"There is no {kind} {where!r} here.{hint}"
-        case "too_long":
-            count = about.get("actual_length") or "more"
-            return f"The field {where!r} has {count} entries; at most {about['max_length']} are taken."
-        case "too_short":
-            return f"The field {where!r} has {about['actual_length']} entries; it needs {about['min_length']} or more."
-    message = str(fault["msg"]).removeprefix("Value error, ").rstrip(".")
-    if not where:
-        return f"The request is not right: {message[:1].lower()}{message[1:]}."
-    return f"The field {where!r} is not right: {message[:1].lower()}{message[1:]}."
+    where = fault_place(place)[:LONGEST_FIELD]
+    return {"field": where, "message": fault_sentence(where, fault), "kind": fault["type"]}
 
 
 @lru_cache(256)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import ValidationError
 
 from attention.analysis import Analysis, AnyLab
-from attention.errors import InvalidRequest
+from attention.errors import InvalidRequest, fault_place, fault_sentence
 from attention.registry import Registry
 from attention.spec import Plain, Request
 
@@ -80,11 +80,8 @@ def question(name: str, **fields: Any) -> Request[Any]:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        raise InvalidRequest(fault_sentence(error)) from None
-
-
-def fault_sentence(error: ValidationError) -> str:
-    """The first thing that is wrong with some fields, as ``field: what is wrong``."""
-    fault = error.errors()[0]
-    path = ".".join(str(part) for part in fault["loc"])
-    return f"{path}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+        faults = sorted(
+            error.errors(), key=lambda fault: fault["type"] != "extra_forbidden"
+        )  # what is missing, misspelt
+        where = fault_place(faults[0]["loc"])
+        raise InvalidRequest(fault_sentence(where, {**faults[0], "known": kind.model_fields})) from None

@@ -4,7 +4,6 @@ It was added by `attention.Lab.add`, comes from an installed package, or stands 
 `attention.models.own_models`). Parameters lie under ``body`` with the model's names.
 """
 
-import copy
 from typing import Annotated
 
 import torch
@@ -13,7 +12,7 @@ from pydantic import Field
 from attention.backbones import Facts, ForeignNetwork, backbones
 from attention.errors import BadOption
 from attention.models import own_models
-from attention.models.one_pass import meta_copy
+from attention.models.one_pass import full_copy, meta_copy
 
 Classes = Annotated[int, Field(ge=1)]
 
@@ -25,7 +24,7 @@ class OwnNetwork(ForeignNetwork):
         model = own_models.get(name)
         measured = model.measured
         without_numbers = torch.empty(0).is_meta and measured.without_numbers
-        super().__init__(meta_copy(model.module) if without_numbers else copy.deepcopy(model.module))
+        super().__init__(meta_copy(model.module) if without_numbers else full_copy(model.module))
         self.outputs = measured.outputs
         self.input_size = measured.input_size
 

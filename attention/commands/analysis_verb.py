@@ -65,7 +65,7 @@ class AnalysisVerb:
 
     def run(self, chosen: argparse.Namespace) -> None:
         """Ask the analysis, show its progress on standard error, and print the report."""
-        with ProgressLine() as line:
+        with data_options.choosing(), ProgressLine() as line:
             lab = Lab(chosen.folder, chosen.device, on_progress=line)
             report = lab.ask(question(self._request.analysis, **self._fields(chosen, lab, line)))
         assert isinstance(report, Report)

@@ -2,8 +2,12 @@
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from attention.data.intake.inventory import Refused
+from attention.errors import BadData
 from attention.reports.parts.inventory import Choices
 
 DEFAULT_FOLDER = "~/.local/share/attention"
@@ -26,6 +30,24 @@ def add_lab_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folder", type=Path, default=folder, help=f"where data sets and checkpoints lie; now {folder}"
     )
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """Inside the block a data set that is refused for want of a choice is told with the command that makes choices.
+
+    Raises:
+        BadData: it is refused.
+    """
+    try:
+        yield
+    except Refused as error:
+        if not any(f"{name}=" in str(error) for name in Choices.model_fields):
+            raise
+        raise BadData(
+            f"{error} Such a choice is made when a zip or tar is kept, and holds from then on under its name: "
+            "attention-lab data add FILE --skip-bad, for instance."
+        ) from error
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:

@@ -94,6 +94,7 @@ def _question(file: ResultFile) -> dict[str, Any]:
 
 def _text(report: JudgeReport) -> str:
     verdicts = [arm.verdict for arm in report.arms if arm.verdict is not None]
-    lines = [report.markdown(), *(verdict.sentence for verdict in verdicts)]
-    lines += [f"  {note}" for verdict in verdicts for note in verdict.notes]
+    lines = [report.markdown()]
+    for verdict in verdicts:
+        lines += [verdict.sentence, *(f"  {note}" for note in verdict.notes)]
     return "\n".join([*lines, *report.caveats, f"=> {report.headline}"])

@@ -22,8 +22,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from attention import shipped_reports
-from attention.commands import training_options
+from attention.commands import data_options, training_options
 from attention.data.folder import DataFolder, data_set_name
+from attention.data.intake.inventory import check
 from attention.errors import InvalidRequest, NotFound
 from attention.measuring.traits import narrow_bottlenecks
 from attention.names import split_names
@@ -176,10 +177,11 @@ def run(chosen: argparse.Namespace) -> None:
         )
     _link(chosen.data.path, chosen.keep / "datasets", name)
     file_store = FolderStore(chosen.keep, private=False)
-    with ProgressLine() as line:  # what is read through here is remembered
-        DataFolder(file_store).intake(name, line, chosen.data.choices)
     command = _command(chosen, request)
     run_store = RunStore(file_store, chosen.device, compiled=chosen.compile, made_by=command)
+    with data_options.choosing(), ProgressLine() as line:  # what is read through here is remembered
+        inventory = DataFolder(file_store).intake(name, line, chosen.data.choices).inventory
+        check(inventory, name)
     if chosen.plan_only:
         study = prepare(request, run_store)
         plan, facts = study.plan, study.facts
@@ -250,8 +252,8 @@ def _link(data: Path, folder: Path, name: str) -> None:
 def _told(report: StudyReport) -> Iterator[str]:
     """The table, the caveats and the verdicts, a line each."""
     for arm in report.arms:
-        scores = [run.test_accuracy for run in report.runs if run.arm == arm.name and run.test_accuracy is not None]
-        mean = f"{100 * sum(scores) / len(scores):.2f} %" if scores else "no result"
+        accuracy = report.mean_accuracy(arm)
+        mean = "no result" if accuracy is None else f"{accuracy:.2f} %"
         spread = f" ± {arm.spread:.2f} (standard deviation over seeds)" if arm.spread is not None else ""
         yield f"{arm.name}: {mean}{spread}, n = {arm.n}, {arm.parameters:,} parameters"
     if report.choice is not None:

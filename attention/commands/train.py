@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 
 from attention.build import resolve
-from attention.commands import training_options
+from attention.commands import data_options, training_options
 from attention.data.dataset import DataSet, read
 from attention.data.intake.inventory import take_inventory
 from attention.measuring.traits import narrow_bottlenecks
@@ -39,7 +39,7 @@ def run(chosen: argparse.Namespace) -> None:
         variants = [resolve(variant) for variant in training_options.variants(chosen)]
     place = chosen.data
     choices = place.choices or AS_FOUND
-    with ProgressLine() as line:
+    with data_options.choosing(), ProgressLine() as line:
         intake = take_inventory(place.path, choices, line)
         data = read(place.path, chosen.size, chosen.data_name, chosen.validation, choices=choices, intake=intake)
     assert data.facts is not None

@@ -168,6 +168,10 @@ class Ledger(TorchFunctionMode):
         """Inside the block the ledger knows which module is running; the hooks leave with it."""
         with ExitStack() as leaving:
             for path, module in self.modules.items():
+                if isinstance(module, torch.jit.ScriptModule):  # runs without Python, so nothing of it is met
+                    if not isinstance(self.modules.get(path.rpartition(".")[0]), torch.jit.ScriptModule):
+                        self.not_counted.add(f"{path} (TorchScript)")
+                    continue
                 if isinstance(module, Gate):
                     handles = [module.register_forward_hook(partial(self._note, path))]
                 elif not path or type(module).forward in QUIET:

@@ -5,7 +5,7 @@ another training seed would give is not in them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,10 @@ from attention.interventions.effects import Outcomes, Tally
 from attention.measuring.decision import Rule, kinds
 from attention.measuring.gate_health import CONSTANT, GateWatch
 from attention.measuring.statistics import paired_share_interval
+from attention.models.one_pass import main_output
 from attention.reports.diagnose import TOPICS, Finding, Statement, Topic, Units
+from attention.tracing.example import at_rest, describe
+from attention.tracing.hooks import unwrap
 from attention.watch import ablate, capture, watch
 
 BATCH = 16
@@ -44,40 +47,70 @@ READINGS: Mapping[str, tuple[Finding, str]] = {
 
 
 def diagnose_model(
-    model: nn.Module, images: Tensor, labels: Sequence[int], reference: Tensor | None = None, margin: float = 0.5
+    model: nn.Module,
+    images: Tensor,
+    labels: Sequence[int] | Tensor,
+    reference: Tensor | None = None,
+    margin: float = 0.5,
 ) -> tuple[Statement, ...]:
     """Say of the gates of any model whether they matter, are constant, saturated, or fed by dead units.
 
     What a `diagnose` of a variant says of place, start and published gains needs to know the network, and is left out.
 
     Args:
-        model: a classifier (B, ...) -> (B, K), in eval mode.
+        model: a classifier (B, ...) -> (B, K), or one that gives such logits first, or under the name ``logits``; it is
+            run in eval mode.
         images: as it takes them, (N, 3, H, W).
-        labels: number of the class of each image.
+        labels: number of the class of each image, from 0.
         reference: images whose mean gates are put in; these same images if None.
         margin: changes of accuracy up to so many points are called none.
 
     Raises:
-        InvalidRequest: the model has no gates, or there is not one label for each image.
+        InvalidRequest: the model has no gates or gives no classes, or there is not one label for each image.
     """
+    if not isinstance(images, Tensor):
+        raise InvalidRequest(f"Images are one tensor (N, 3, H, W), not {describe(images)}.")
     if len(labels) != len(images) or not len(images):
         raise InvalidRequest(f"There are {len(images)} images and {len(labels)} labels; each image takes one label.")
     means = capture(model, images if reference is None else reference)
     neutral = all(gate.neutral is not None for gate in watch(model, images[:1]))
     tried = [kind for kind in KINDS if neutral or kind != "neutral"]
-    watched, numbers = GateWatch(model), [str(label) for label in labels]
-    tally = Tally(tuple(str(number) for number in range(max(labels) + 1)), 1 + len(tried))
-    with torch.no_grad():
+    watched = GateWatch(model)
+    with at_rest(unwrap(model)):
+        classes = _logits(model(images[:1])).shape[1]
+        numbers, tally = _numbers(labels, classes), Tally(tuple(map(str, range(classes))), 1 + len(tried))
         for start in range(0, len(images), BATCH):
             some = slice(start, start + BATCH)
-            logits = [watched.see(images[some])]
+            logits = [_logits(watched.see(images[some]))]
             for kind in tried:
                 with ablate(model, kind, means):
-                    logits.append(model(images[some]))
+                    logits.append(_logits(model(images[some])))
             tally.begin(numbers[some])
             tally.put(slice(1, 1 + len(tried)), torch.stack(logits).float().cpu())
     rows = {kind: row for row, kind in enumerate(tried, start=1)}
     return in_order((*effects(tally.found(), rows, margin), *units(watched)))
+
+
+def _logits(output: Any) -> Tensor:
+    """The logits (B, K) among what a model gave."""
+    logits = main_output(output)
+    if not isinstance(logits, Tensor) or logits.dim() != 2:
+        raise InvalidRequest(
+            f"This model gives {describe(logits)}, not logits of classes (B, K), first or under the name 'logits'. "
+            "What works without classes: watch, capture, ablate, attach, count."
+        )
+    return logits
+
+
+def _numbers(labels: Sequence[int] | Tensor, classes: int) -> list[str]:
+    """Labels as the names of their classes."""
+    for label in labels:
+        if isinstance(label, str) or int(label) != label or not 0 <= label < classes:
+            raise InvalidRequest(
+                f"A label is the number of a class, 0 to {classes - 1}, for this model gives {classes} classes; "
+                f"not {label}."
+            )
+    return [str(int(label)) for label in labels]
 
 
 def in_order(statements: Iterable[Statement]) -> tuple[Statement, ...]:

@@ -43,13 +43,13 @@ class GateWatch:
         self._fired: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def see(self, images: Tensor) -> Tensor:
+    def see(self, images: Tensor) -> Any:
         """Run some images (B, 3, H, W), keep what their gates did, and give what the model gave."""
         if self._gates is None:
             self._gates = watch(self._model, images[:1])
             self._moments = {gate.path: _GateMoments(gate) for gate in self._gates}
         with capture(self._model, gates=self._gates) as weights, self._hidden(self._gates):
-            output: Tensor = self._model(images)
+            output = self._model(images)
         for path, moments in self._moments.items():
             moments.add(weights[path])
         return output

@@ -99,6 +99,12 @@ def meta_copy(model: M) -> M:
     return copy.deepcopy(model, kept)
 
 
+def full_copy(model: M) -> M:
+    """A copy of a model, numbers and all."""
+    with torch.no_grad():  # TorchScript inside it is copied by operations, which gradients would follow
+        return copy.deepcopy(model)
+
+
 def on_meta(value: Any) -> Any:
     """Tensors on the meta device in the place of those in a value."""
     if isinstance(value, nn.Parameter):

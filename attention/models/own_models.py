@@ -7,7 +7,6 @@ Code is run only where the person who runs the process has put it: entry points 
 and one file that is the operator's own. Nothing that can run code is ever uploaded.
 """
 
-import copy
 import hashlib
 import inspect
 import os
@@ -26,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from attention.errors import AttentionError, InvalidRequest, NotFound, UnknownName, did_you_mean
-from attention.models.one_pass import Measured, measure, stated_size
+from attention.models.one_pass import Measured, full_copy, measure, stated_size
 from attention.models.seeding import SEEDING
 from attention.names import Size, read_size
 from attention.reports.parts.network import OutputKind
@@ -143,7 +142,7 @@ class OwnModel:
         Raises:
             InvalidRequest: the model does not take a photo, or its pass takes too long.
         """
-        size, model = self.input_size, copy.deepcopy(self.module).eval().requires_grad_(False)
+        size, model = self.input_size, full_copy(self.module).eval().requires_grad_(False)
         seen = _soon(f"A pass of {self.name!r}", lambda: measure(model, size)) if self.limited else measure(model, size)
         return seen if self.outputs is None else replace(seen, outputs=self.outputs)
 

@@ -181,10 +181,12 @@ class CostReport(Report):
             amounts = (total.parameters, own.parameters, total.macs, own.macs)
             texts.append((bill.name, *(f"{amount:,}" for amount in amounts)))
         head = ("network", "parameters", "of them attention", "MACs", "of them attention")
+        missed = sorted({name for bill in self.variants for name in bill.not_counted})
+        bound = f" Work is at least so much: not counted are {', '.join(missed)}." if missed else ""
         sizes = ", ".join(dict.fromkeys(write_size(bill.input_size) for bill in self.variants))
         bills = Table(
             name="bills",
-            caption=f"What networks cost, for one image of {sizes} pixels. {self.convention}",
+            caption=f"What networks cost, for one image of {sizes} pixels. {self.convention}{bound}",
             columns=named("variant", "input_size", "modules", *(f"{part}_{field}" for part, field in parts), "buffers"),
             rows=tuple(rows),
             printed=Printed(head=head, rows=tuple(texts)),

@@ -78,9 +78,8 @@ class JudgeReport(Report):
         return (arms,)
 
     def _rows(self) -> list[list[str]]:
-        rows = []
+        rows, digits = [], max(map(_digits, self.arms))
         for arm in self.arms:
-            digits = arm.verdict.difference.digits if arm.verdict and arm.verdict.difference else 2
             score = "--" if arm.mean is None else f"{arm.mean:.{digits}f}"
             score += "" if arm.spread is None else f" ± {arm.spread:.{digits}f}"
             gain, p, verdict = "--", "--", "baseline"
@@ -94,6 +93,12 @@ class JudgeReport(Report):
     def _definition(self) -> str:
         verdicts = [arm.verdict for arm in self.arms if arm.verdict is not None]
         return definition(verdicts, self.unit, pairs="paired" if self.paired else "unpaired")
+
+
+def _digits(arm: JudgedArm) -> int:
+    """Decimals of an arm's scores: those of its difference, or four where two would make nothing of their spread."""
+    difference = arm.verdict.difference if arm.verdict is not None else None
+    return 4 if 0 < (arm.spread or 0) < 0.01 else difference.digits if difference is not None else 2
 
 
 class JudgeRequest(Request[JudgeReport]):

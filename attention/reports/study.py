@@ -201,12 +201,20 @@ class StudyReport(Report):
         columns = named("arm", "seed", *shares, "epochs", "seconds", "weights", "failed")
         return Table(name="runs", caption="Every run.", columns=columns, rows=tuple(rows))
 
+    def mean_accuracy(self, arm: Arm) -> float | None:
+        """Mean test accuracy of an arm in points, of a single run too, which has no interval; None without a result."""
+        if arm.accuracy is not None:
+            return arm.accuracy.estimate
+        points = [100 * run.test_accuracy for run in self.runs if run.arm == arm.name and run.test_accuracy is not None]
+        return sum(points) / len(points) if points else None
+
     def _arms(self) -> Table:
         """The arms, with a caption that carries the conditions."""
         rows: list[tuple[Cell, ...]] = []
         printed = []
         for arm in self.arms:
-            shown = f"{arm.accuracy.estimate:.2f}" if arm.accuracy else "--"
+            mean = self.mean_accuracy(arm)
+            shown = f"{mean:.2f}" if mean is not None else "--"
             shown += f" ± {arm.spread:.2f}" if arm.spread is not None else ""
             verdict, difference = "baseline", arm.verdict.difference if arm.verdict else None
             gain, p, ends = (
@@ -217,7 +225,6 @@ class StudyReport(Report):
             if arm.verdict:
                 verdict, p = KIND_WORDS[arm.verdict.kind], p_text(arm.verdict.p_adjusted)
                 gain = difference.text(margin=arm.verdict.margin) if difference else "--"
-            mean = arm.accuracy.estimate if arm.accuracy else None
             adjusted = arm.verdict.p_adjusted if arm.verdict else None
             rows.append((arm.name, arm.parameters, arm.macs, arm.n, mean, arm.spread, *ends, adjusted, verdict))
             printed.append((arm.name, f"{arm.parameters:,}", f"{arm.macs / 1e6:.2f}", shown, gain, p, verdict))
@@ -233,10 +240,12 @@ class StudyReport(Report):
         )
 
     def _caption(self) -> str:
+        runs, epochs = {arm.n for arm in self.arms}, self.recipe.epochs
         return (
             f"Test accuracy on {self.data.name} ({self.data.train_images:,} training and {self.data.test_images:,} "
             f"test images, {self.data.size} px), mean and standard deviation over {counted([a.n for a in self.arms])} "
-            f"seeds. {self._definition()} MACs: multiply-accumulates of one image. {self.recipe.epochs} epochs, batch "
+            f"seed{'s' * (runs != {1})}. {self._definition()} MACs: multiply-accumulates of one image. {epochs} "
+            f"epoch{'s' * (epochs != 1)}, batch "
             f"{self.recipe.batch_size}, peak rate {self.recipe.lr:g}. {self.device}, torch {self.torch}."
         )
 

@@ -1,5 +1,6 @@
 """One forward pass of a model that is not ours: what it takes, and its state left as it was."""
 
+import reprlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -35,7 +36,7 @@ def inputs(model: nn.Module, example: Any = None) -> Inputs:
     size = own_size(model) if example is None else (3, example, example) if isinstance(example, int) else example
     if not isinstance(size, tuple) or not size or min(size) < 1:
         raise InvalidRequest(
-            f"An example is a tensor, inputs, a size such as (3, 224, 224) or a side; not {example!r}."
+            f"An example is a tensor, inputs, a size such as (3, 224, 224) or a side; not {reprlib.repr(example)}."
         )
     return (grey(model, size),), {}
 

@@ -26,7 +26,7 @@ from server.api.http.pages import LINK, Moment, Paged
 from server.api.http.request_body import FILES, MAX_FILES, read_photos
 from server.api.http.responses import FILE_SCHEMA, validated
 from server.service import Live, Service
-from server.store.reports import Listed
+from server.store.reports import Listed, no_report
 from server.stored.kinds import StoredKind
 from server.stored.references import photos, title
 from server.stored.reports import is_answer
@@ -190,7 +190,22 @@ def _kind(service: Service, report_id: str) -> StoredKind:
     """
     if report_id.startswith(SHIPPED):
         raise InvalidRequest(f"The report {_shipped(report_id).id!r} comes with the service: it stays, and is shared.")
-    return service.shelf.answers if is_answer(report_id) else service.shelf.jobs
+    if is_answer(report_id):
+        return service.shelf.answers
+    _check_job(service, report_id)
+    return service.shelf.jobs
+
+
+def _check_job(service: Service, report_id: str) -> None:
+    """Return if a report's id is a job's.
+
+    Raises:
+        NotFound: it is not.
+    """
+    try:
+        service.store.jobs.get(report_id)
+    except NotFound:
+        raise no_report(report_id) from None
 
 
 def _marked(service: Service, entries: Sequence[ReportEntry]) -> tuple[ReportEntry, ...]:
@@ -204,9 +219,11 @@ def _stored(service: Service, report_id: str) -> StoredReport:
     """A stored report, and which of its photos are not here."""
     if report_id.startswith(SHIPPED):
         return _shipped(report_id)
-    report = (
-        service.store.answers.get(report_id) if is_answer(report_id) else service.store.jobs.stored_report(report_id)
-    )
+    if is_answer(report_id):
+        report = service.store.answers.get(report_id)
+    else:
+        _check_job(service, report_id)
+        report = service.store.jobs.stored_report(report_id)
     missing = tuple(name for name in photos(report.request) if not _here(service, name))
     return report.model_copy(update={"missing": missing}) if missing else report
 

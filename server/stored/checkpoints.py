@@ -17,7 +17,7 @@ from attention.weights.convert import inspect
 from attention.weights.find import NAME, Checkpoints, Source
 from attention.weights.proposals import propose
 from server.store.jobs import JobTable
-from server.store.ownership import ASKER, OwnerTable
+from server.store.ownership import OwnerTable
 from server.stored.kinds import NamedByOwner, Thing, own_name
 
 SUFFIX = ".safetensors"
@@ -63,8 +63,8 @@ class StoredCheckpoints(NamedByOwner):
         return self._checkpoints.find(f"file:{name}").path
 
     def sees(self, name: str) -> bool:
-        """Whether the key that asks may use a checkpoint; with a key, a checkpoint that is not here is not seen."""
-        return super().sees(name) and (not ASKER.get() or self._here(name))
+        """Whether a checkpoint is here, and the key that asks may use it."""
+        return super().sees(name) and self._here(name)
 
     def described(self, thing: Thing) -> Checkpoint:
         """A checkpoint with what its card says."""

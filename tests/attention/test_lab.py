@@ -1,5 +1,6 @@
 """Lab and look: photos in every form give one answer, references are put in, and mistakes are sentences."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,8 +89,15 @@ def test_mistakes_are_sentences(lab: attention.Lab, tmp_path: Path) -> None:
             lab.photos(array)
     with pytest.raises(UnknownName, match="Did you mean 'cbam'"):
         attention.look(PHOTO, "resnet20/cbma", lab=lab)
-    with pytest.raises(InvalidRequest, match="top_k: Input should be"):
-        lab.compare(images=lab.photos(PHOTO), top_k=0)
+    for wrong, words in (
+        ({"top_k": 0}, "The field 'top_k' is not right: input should be"),
+        ({"variant": "se"}, "There is no field 'variant' here. Did you mean 'variants'?"),
+        ({"images": []}, "The field 'images' has 0 entries; it needs 1 or more."),
+    ):
+        with pytest.raises(InvalidRequest, match=re.escape(words)):
+            lab.compare(**{"images": lab.photos(PHOTO)} | wrong)
+    with pytest.raises(InvalidRequest, match="There is no field 'variants' here. Did you mean 'variant'"):
+        lab.sweep(variants=["se"])  # and variant is missing, being misspelt
     with pytest.raises(AttributeError, match="no attribute 'swep'.*sweep"):
         lab.swep(variant="eca")
     with pytest.raises(InvalidRequest, match="no device 'tpu'"):

@@ -337,8 +337,10 @@ def _no_images(source: Source, choices: Choices) -> str:
             f"It has no folder with photos: its {flat} photos lie in no class folder. Put them into a folder for "
             "each class, or say labels=LIST.csv, or labels='{class}_*' if their names begin with it."
         )
-    left = "; ".join(f"{out.count} times {out.what}, as {out.examples[0]}" for out in source.left_out[:MANY])
+    left = "; ".join(f"{out.count} x {out.what}, as {out.examples[0]}" for out in source.left_out[:MANY])
     there = f" There is: {left}." if left else ""
+    if any("archive" in out.what for out in source.left_out):
+        there += " Archives inside are not opened: unpack them first."
     return f"It holds no images. It needs a folder for each class, with photos in it.{there}"
 
 

@@ -1,5 +1,6 @@
 """Classes that stand in a list beside the photos: CSV, TSV or JSON lines with a file and a class in each row."""
 
+import codecs
 import csv
 import io
 import json
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from attention.data.intake.name_encodings import guess_encoding
 from attention.data.intake.split_words import split_word
 from attention.errors import BadData
 from attention.reports.parts.inventory import Split
@@ -35,22 +37,33 @@ class Listing:
     split: Split | None = None
 
 
+@dataclass(frozen=True)
+class LabelList:
+    """What a list says of photos, in which encoding it was read, and which files it names that are no photos here."""
+
+    listings: Mapping[str, Listing]
+    encoding: str = "utf-8"
+    absent: Sequence[str] = ()
+
+
 def is_list(path: str) -> bool:
     """Whether a file may be a list of labels, by its name; what is to be filled in by a contestant is none."""
     name = PurePosixPath(path.lower())
     return name.suffix in SUFFIXES and "submission" not in name.stem
 
 
-def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Listing]:
+def read_list(path: str, content: bytes, photos: Sequence[str], encoding: str | None = None) -> LabelList:
     """What a list says of photos; empty if it is no list of them.
 
     Args:
         path: where the list lies; names in it may be relative to its folder.
         photos: paths of the photos.
+        encoding: of the list, where it is not UTF-8; as it looks if None.
     """
-    rows = _rows(path, content)
+    text, encoding = _text(content, encoding)
+    rows = _rows(path, text)
     if not rows or (len(rows) < 2 <= len(photos)):  # one row beside many photos describes one photo, as YOLO's do
-        return {}
+        return LabelList({})
     photos_by_name = _by_name(photos, str(PurePosixPath(path).parent))
     columns = list(rows[0])
 
@@ -60,7 +73,7 @@ def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Lis
     shares = {column: sum(photo_of(row, column) is not None for row in rows) for column in columns}
     file_column = max(columns, key=lambda column: (shares[column], len({row.get(column) for row in rows})))
     if shares[file_column] < LEAST_SHARE * min(len(rows), len(photos)):
-        return {}
+        return LabelList({})
     others = [column for column in columns if column != file_column]
     splits = next((column for column in others if column.strip().lower() in SPLIT_COLUMNS), None)
     file_split = split_word(PurePosixPath(path).stem)
@@ -71,15 +84,23 @@ def read_list(path: str, content: bytes, photos: Sequence[str]) -> dict[str, Lis
         word = split_word(row[splits]) if splits and row.get(splits) else file_split
         if photo is not None and (label or word):
             listings[photo] = Listing(label, word[0] if word else None)
-    return listings
+    absent = [name for row in rows if photo_of(row, file_column) is None and (name := row.get(file_column))]
+    return LabelList(listings, encoding, absent)
 
 
-def _rows(path: str, content: bytes) -> list[dict[str, str]]:
-    """The rows of a list as column -> text."""
+def _text(content: bytes, encoding: str | None) -> tuple[str, str]:
+    """A list as text, and the encoding it was in."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace"), "utf-16"
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError:
-        text = content.decode("cp1252", "replace")
+        encoding = encoding or guess_encoding(content.splitlines())
+        return content.decode(encoding, "replace"), encoding
+
+
+def _rows(path: str, text: str) -> list[dict[str, str]]:
+    """The rows of a list as column -> text."""
     try:
         if path.lower().endswith((".jsonl", ".ndjson", ".json")):
             return _json_rows(text)
@@ -111,7 +132,8 @@ def _table_rows(text: str) -> list[dict[str, str]]:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         return []
-    delimiter = max(",;\t ", key=lambda sign: (min(line.count(sign) for line in lines[:20]), sign == ","))
+    counts = {sign: min(line.count(sign) for line in lines[:20]) for sign in ",;\t "}
+    delimiter = max(counts, key=lambda sign: (bool(counts[sign] and sign.strip(" ")), counts[sign], sign == ","))
     table = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)]
     width = len(table[0])
     header = [cell or f"{NAMELESS}{n}" for n, cell in enumerate(table[0])]

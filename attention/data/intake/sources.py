@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from attention.data.file_kinds import HEAD_BYTES, file_kind
 from attention.data.intake.cifar import cifar_images, is_cifar
 from attention.data.intake.containers import Container, open_container
-from attention.data.intake.label_lists import MAX_LIST_BYTES, Listing, is_list, read_list
+from attention.data.intake.label_lists import MAX_LIST_BYTES, LabelList, is_list, read_list
 from attention.data.intake.layout import Layout, understand
 from attention.data.intake.parquet import parquet_images
 from attention.data.intake.system_files import left_by_system
-from attention.errors import BadData
+from attention.errors import BadData, listing
 from attention.reports.parts.inventory import AS_FOUND, Choices, LeftOut, Split
 
 SUFFIXES = {
@@ -160,8 +160,10 @@ def _understood(path: Path, container: Container, choices: Choices) -> Source:
     if is_cifar(paths):
         layout = Layout("A binary archive of CIFAR.", [], {"train": "train", "test": "test"})
         return Source("CIFAR archive", layout, partial(_cifar, container, path.name))
-    listings = _listings(lists, photos, choices)
-    layout = understand(photos, choices, listings)
+    label_lists = _label_lists(lists, photos, choices)
+    layout = understand(photos, choices, {name: label_list.listings for name, label_list in label_lists.items()})
+    for name in sorted(layout.used_lists):
+        _describe_list(layout, name, label_lists[name], choices)
     for name in lists:
         if name not in layout.used_lists:
             left_out.add(
@@ -200,16 +202,31 @@ def is_photo(path: str, head: bytes) -> bool:
     return kind.photo or suffix in SUFFIXES
 
 
-def _listings(lists: dict[str, bytes], photos: list[str], choices: Choices) -> dict[str, dict[str, Listing]]:
+def _label_lists(lists: dict[str, bytes], photos: list[str], choices: Choices) -> dict[str, LabelList]:
     """What lists say of photos; one that says nothing of them is none."""
-    listings = {}
+    label_lists = {}
     for name, content in lists.items():
         try:
-            listing = read_list(name, content, photos)
+            label_list = read_list(name, content, photos, choices.names)
         except BadData:
             if choices.labels == name:
                 raise
             continue
-        if listing:
-            listings[name] = listing
-    return listings
+        if label_list.listings:
+            label_lists[name] = label_list
+    return label_lists
+
+
+def _describe_list(layout: Layout, name: str, label_list: LabelList, choices: Choices) -> None:
+    """Tell in which encoding a list was read where it does not say it, and which files it names in vain."""
+    if label_list.encoding not in ("utf-8", "utf-16") and choices.names is None:
+        shown = ", ".join(sorted({said.label for said in label_list.listings.values()})[:6])
+        layout.guesses.append(
+            f"{name} does not say its encoding and was read as {label_list.encoding}: {shown}. If that is wrong, say "
+            "names=ENCODING, such as names=gbk."
+        )
+    if absent := label_list.absent:
+        layout.notes.append(
+            f"{name} names {len(absent):,} file{'s' * (len(absent) > 1)} that no photo here is, or more than one "
+            f"could be: {listing(absent, EXAMPLES)}."
+        )

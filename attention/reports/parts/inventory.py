@@ -28,7 +28,9 @@ class Choices(Plain):
     )
     skip_bad: bool = Field(default=False, description="Leave out files that cannot be read instead of refusing all.")
     names: str | None = Field(
-        default=None, max_length=40, description="Encoding of file names in an archive that does not say: gbk, cp437."
+        default=None,
+        max_length=40,
+        description="Encoding of names in an archive, and of a list of labels, that do not say it: gbk, cp437.",
     )
     labels: str | None = Field(
         default=None,

@@ -30,6 +30,10 @@ ROWS = 500
 """Rows of a table at most; all of them are in the CSV."""
 
 
+NO_PAPERS = "% No attention module is named here that has a paper.\n"
+"""A bibliography without entries."""
+
+
 def in_form(report: Report, form: Form, table: str = "", link: str = "") -> str:
     """Write a report as JSON or one HTML page, one of its tables, or the BibTeX of its modules.
 
@@ -44,7 +48,7 @@ def in_form(report: Report, form: Form, table: str = "", link: str = "") -> str:
         case "json":
             return report.json()
         case "bib":
-            return bibtex(report)
+            return bibtex(report) or NO_PAPERS
         case "html":
             return document(report, link)
     return {"csv": report.csv, "md": report.markdown, "latex": report.latex}[form](table)

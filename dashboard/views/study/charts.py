@@ -218,9 +218,10 @@ def table(report: StudyReport) -> pd.DataFrame:
     """The arms to be read: accuracy with spread, interval and n, difference with interval and p, what it costs."""
     label, rows = called(report), []
     for arm in report.arms:
+        mean = report.mean_accuracy(arm)
         row = {
             "network": label[arm.name],
-            "accuracy, %": f"{arm.accuracy.estimate:.2f}" if arm.accuracy else "",
+            "accuracy, %": "" if mean is None else f"{mean:.2f}",
             "spread": f"{arm.spread:.2f}" if arm.spread is not None else "",
             "95 % interval": f"{arm.accuracy.low:.2f} … {arm.accuracy.high:.2f}" if arm.accuracy else "",
             "n": str(arm.n),

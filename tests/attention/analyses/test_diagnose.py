@@ -22,6 +22,7 @@ from attention.modules.se import SqueezeExcitation
 from attention.network import describe
 from attention.reports.diagnose import TOPICS, DiagnoseReport, DiagnoseRequest, Finding, Topic
 from attention.spec import Ablation, Pictures, Variant
+from attention.tracing.example import at_rest
 from attention.watch import ablate as ablate_any
 from tests.attention.analyses.test_sweep import NaiveLab, write
 from tests.attention.tracing import gated
@@ -185,6 +186,34 @@ def test_any_model_is_diagnosed_by_the_same_statements() -> None:
     with ablate_any(model, "neutral"), torch.no_grad():
         right = (model(images).argmax(1) == torch.tensor(labels)).double().mean()
     assert found["neutral"].number == pytest.approx(100 * float(right - 1)), "all were right before"
+
+
+class Named(gated.Classifier):
+    """Logits under a name, and dropout before them."""
+
+    def forward(self, x: Tensor) -> Any:
+        return {"features": x, "logits": nn.functional.dropout(super().forward(x), 0.9, self.training)}
+
+
+def test_labels_may_be_a_tensor_and_the_model_in_training() -> None:
+    model, images = Named().train(), torch.randn(10, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    kept = {key: value.clone() for key, value in model.state_dict().items()}
+    with at_rest(model):
+        labels = model(images)["logits"].argmax(1)
+    found = diagnose_model(model, images, labels)
+    assert "top-1 accuracy" in found[0].sentence and found == diagnose_model(model.eval(), images, labels.tolist())
+    assert all(torch.equal(value, kept[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("label", [-1, 99, 0.5, "cat"])
+def test_a_label_is_the_number_of_a_class(label: Any) -> None:
+    with pytest.raises(InvalidRequest, match=rf"0 to \d+, .* not {label}"):
+        diagnose_model(gated.Classifier(), torch.zeros(2, 3, 6, 6), [0, label])
+
+
+def test_a_model_without_classes_is_not_diagnosed() -> None:
+    with pytest.raises(InvalidRequest, match=r"gives a tensor \(1, 8, 6, 6\), not logits"):
+        diagnose_model(gated.SqueezeExcitation(), torch.zeros(2, 8, 6, 6), [0, 1])
 
 
 def test_a_model_takes_one_label_for_each_image() -> None:

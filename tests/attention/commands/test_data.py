@@ -100,3 +100,15 @@ def test_every_verb_works_on_the_folder_of_the_service(
     import_module(f"attention.commands.{verb}").add_arguments(parser)
     defaults = {action.dest: action.default for action in parser._actions}
     assert defaults.get("folder", defaults.get("data")) == tmp_path
+
+
+@pytest.mark.parametrize(
+    "words", [("study", "DATA", "resnet20/none", "resnet20/se"), ("train", "DATA", "resnet20/none")]
+)
+def test_who_trains_on_what_wants_a_choice_is_told_where_to_make_it(
+    pets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(pets.parent)
+    assert main([str(pets) if word == "DATA" else word for word in words]) == 2
+    refused = capsys.readouterr().err
+    assert "skip_bad=true" in refused and "attention-lab data add FILE --skip-bad" in refused

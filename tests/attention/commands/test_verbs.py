@@ -143,7 +143,7 @@ def test_watch_finds_the_gates_of_a_users_own_model(here: Path, capsys: pytest.C
         (["watch", "./model.py"], "Say which function of ./model.py gives the model: ./model.py:NAME."),
         (["watch", "model:build", "--gates", "conv=round"], "'round' is not a kind of gate; there is channel"),
         (["cost", "resnet20/eca", "-o", "/dev/null/cost.txt"], "/dev/null"),
-        (["compare", PHOTO, "--top-k", "many"], "top_k: Input should be a valid integer"),
+        (["compare", PHOTO, "--top-k", "many"], "The field 'top_k' is not right: input should be a valid integer"),
         (["sweep", "eca", "se", "--data", "pets"], "about one network"),
         (["sweep", "eca", PHOTO, "--data", "pets"], "either photos or --data"),
         (["sweep", "eca", "--data", "nothing"], "no data set 'nothing'"),

@@ -159,6 +159,15 @@ def test_what_has_no_rule_is_named_and_makes_the_total_a_lower_bound() -> None:
     assert "at least" not in str(count(Classifier(), 12))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_scripted_part_is_not_counted_and_named() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Conv2d(3, CHANNELS, 1)))
+    bill = count(nn.Sequential(nn.Sequential(scripted), nn.Conv2d(CHANNELS, 4, 1), gated.SqueezeExcitation(4)), 12)
+    assert bill.not_counted == ("0.0 (TorchScript)",)
+    assert bill.total.parameters == 3 * CHANNELS + CHANNELS + 4 * CHANNELS + 4 + 2 * 4 * 4 + 4 + 4
+    assert bill.total.macs == 12 * 12 * 4 * CHANNELS + 2 * 4 * 4, "at least"
+
+
 def test_counting_changes_nothing_and_lists_layers_when_asked() -> None:
     model = Classifier().train()
     kept = {key: value.clone() for key, value in model.state_dict().items()}

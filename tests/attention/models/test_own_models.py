@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,6 +55,21 @@ def test_a_model_that_was_added_is_a_network_with_its_gates(lab: Lab, model: nn.
     description = lab.describe(mine)
     assert (description.gates, description.labels, description.trained) == (3, tuple("abcde"), True)
     assert description.parameters == sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_a_model_with_a_scripted_part_is_taken_and_its_bill_is_a_lower_bound(lab: Lab, model: nn.Module) -> None:
+    whole = lab.cost(variants=[lab.add("mine", model)]).variants[0]
+    scripted: Any = torch.jit.script(model.down)
+    model.down = scripted
+    mine = lab.add("mine", model)
+    with torch.no_grad():
+        assert torch.equal(build(mine)(IMAGES), model(IMAGES))
+    report = lab.cost(variants=[mine])
+    assert report.variants[0].not_counted == ("body.down (TorchScript)",)
+    assert report.variants[0].total.parameters == whole.total.parameters
+    assert whole.total.macs - report.variants[0].total.macs == 16 * 16 * 12 * 8 * 9
+    assert "at least so much: not counted are body.down (TorchScript)." in report.tables()[0].caption
 
 
 def test_gate_times_input_is_output_to_the_bit(lab: Lab, model: nn.Module) -> None:
@@ -135,6 +151,11 @@ def test_another_model_of_a_name_takes_its_place(lab: Lab, model: nn.Module) -> 
     lab.add("mine", seeded(lambda: Classifier(7)))
     assert lab.cost(variants=[mine]).variants[0].total.parameters == first + 2 * 13
     assert lab.describe(mine).variant.classes == 7
+
+
+def test_labels_are_as_many_as_the_classes(lab: Lab, model: nn.Module) -> None:
+    with pytest.raises(InvalidRequest, match="gives 5 classes, and there are 2 labels"):
+        lab.add("mine", model, labels=["cat", "dog"])
 
 
 def test_the_same_model_with_other_labels_and_preprocessing_is_described_by_them(lab: Lab, model: nn.Module) -> None:

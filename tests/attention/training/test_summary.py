@@ -301,3 +301,12 @@ def test_one_image_is_worth_more_in_balanced_accuracy() -> None:
     assert any("One test image is 0.833 points of balanced accuracy" in said for said in balanced.test_set)
     assert not any("better score" in caveat for caveat in balanced.caveats)
     assert any("80 % of the test images are of one class" in caveat for caveat in answered("accuracy", 0.1)[0].caveats)
+
+
+def test_the_score_of_a_single_run_stands_in_the_table() -> None:
+    """A single run has no interval, and no spread."""
+    report = made_up({"resnet20/none": [81.25], "resnet20/se": [82.5]})
+    none, se = csv.DictReader(io.StringIO(report.csv("arms")))
+    assert (none["accuracy"], float(se["accuracy"]), se["sd"]) == ("81.25", 82.5, "")
+    assert "| 81.25 | -- |" in report.markdown() and "over n = 1 seed." in report.markdown()
+    assert "2 epochs, batch" in report.latex()

@@ -142,6 +142,20 @@ def test_a_bad_question_is_refused_before_it_waits(api: Running) -> None:
     assert api.http.get("/v1/jobs").json() == before
 
 
+@pytest.mark.parametrize(
+    ("path", "question", "word"),
+    [
+        ("study", {"data": "roses", "variants": ["resnet20/none", "resnet20/se"]}, "no data set 'roses'"),
+        ("sweep", {"variant": "resnet20/se", "images": {"data": "roses"}}, "no data set 'roses'"),
+        ("latency", {"variants": ["resnet20/none", "resnet20/se?weights=file:mine"]}, "no checkpoint 'mine'"),
+    ],
+)
+def test_what_is_not_here_is_told_before_the_job_waits(
+    api: Running, path: str, question: dict[str, Any], word: str
+) -> None:
+    problem(api.http.post(f"/v1/{path}", json=question), 404, word, "GET /v1/")
+
+
 @pytest.mark.parametrize("path", ["", "/events", "/report"])
 def test_a_job_that_is_not_here_is_not_found(api: Running, path: str) -> None:
     problem(api.http.get(f"/v1/jobs/nobody{path}"), 404, "no job 'nobody'")
@@ -149,7 +163,7 @@ def test_a_job_that_is_not_here_is_not_found(api: Running, path: str) -> None:
 
 def test_nobody_cannot_be_cancelled_or_read(api: Running) -> None:
     problem(api.http.post("/v1/jobs/nobody/cancel"), 404, "no job 'nobody'")
-    problem(api.http.get("/v1/reports/nobody"), 404, "no job 'nobody'")
+    problem(api.http.get("/v1/reports/nobody"), 404, "no report 'nobody'")
     problem(api.http.get("/v1/jobs", params={"state": "asleep"}), 422, "'state'")
 
 

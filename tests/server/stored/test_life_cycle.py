@@ -124,7 +124,7 @@ def test_a_report_is_deleted_and_a_job_with_its_own(client: TestClient) -> None:
     assert client.delete(f"/v1/reports/{report}").status_code == 204
     problem(client.get(f"/v1/reports/{report}"), 404, "no report")
     problem(client.delete(f"/v1/reports/{report}"), 404, "no report")
-    problem(client.delete("/v1/reports/0000000000000000"), 404, "no job")
+    problem(client.delete("/v1/reports/0000000000000000"), 404, "no report")
 
 
 @pytest.mark.full

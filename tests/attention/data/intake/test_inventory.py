@@ -52,6 +52,30 @@ def test_a_folder_a_zip_and_every_tar_give_the_same_inventory_and_the_same_data(
     )
 
 
+def test_what_a_list_names_in_vain_and_how_it_was_read_is_told(tmp_path: Path) -> None:
+    files = photos([f"images/{number}.png" for number in range(8)])
+    rows = [
+        "filename,label",
+        *(f"{number}.png,{'花园' if number % 2 else '大山'}" for number in range(8)),
+        "9.png,花园",
+    ]
+    files["labels.csv"] = "\n".join(rows).encode("gbk")
+    about = zipped(tmp_path, files)
+    assert counts(about).keys() == {"花园", "大山"}
+    assert any("labels.csv names 1 file that no photo here is" in note and "9.png" in note for note in about.notes)
+    assert any("labels.csv does not say its encoding and was read as gbk" in guess for guess in about.guesses)
+    chosen = zipped(tmp_path, files, Choices(names="gbk"))
+    assert counts(chosen) == counts(about) and not chosen.guesses
+
+
+def test_archives_inside_are_to_be_unpacked_first(tmp_path: Path) -> None:
+    inner = write_zip(tmp_path / "inner.zip", PETS).read_bytes()
+    (problem,) = zipped(tmp_path, {"data/inner.zip": inner}).problems
+    assert problem.endswith(
+        "There is: 1 x ZIP archive, as data/inner.zip. Archives inside are not opened: unpack them first."
+    )
+
+
 HIDDEN = [
     *("cats/.ipynb_checkpoints/0-checkpoint.png", "cats/._0.png", "__MACOSX/cats/0.png", ".git/objects/0.png"),
     *("cats/@eaDir/0.png/SYNOPHOTO_THUMB_M.jpg", "$RECYCLE.BIN/0.png", "dogs/.thumbnails/0.png", "dogs/Thumbs.db"),

@@ -1,5 +1,7 @@
 """Lists of labels as people write them: CSV with and without a header, tabs, JSON lines, one-hot columns."""
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from attention.data.intake.label_lists import Listing, is_list, read_list
@@ -38,27 +40,31 @@ LISTS = {
 }
 
 
+def listings_of(path: str, content: bytes, photos: Sequence[str]) -> Mapping[str, Listing]:
+    return read_list(path, content, photos).listings
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_file_and_class_are_found_in_the_columns(name: str) -> None:
     path, text = LISTS[name]
-    assert {photo: said.label for photo, said in read_list(path, text.encode(), PHOTOS).items()} == PLAIN
+    assert {photo: said.label for photo, said in listings_of(path, text.encode(), PHOTOS).items()} == PLAIN
 
 
 def test_a_backslash_separates_folders_in_paths_and_stays_in_classes() -> None:
-    listings = read_list("labels.csv", b"file,label\nimages\\a1.jpg,A\\B\nimages\\b2.jpg,C\n", PHOTOS)
+    listings = listings_of("labels.csv", b"file,label\nimages\\a1.jpg,A\\B\nimages\\b2.jpg,C\n", PHOTOS)
     assert {photo: said.label for photo, said in listings.items()} == {PHOTOS[0]: "A\\B", PHOTOS[1]: "C"}
 
 
 def test_a_split_stands_in_a_column_or_in_the_name_of_the_list() -> None:
     column = b"file,label,split\na1.jpg,cat,train\nb2.jpg,dog,valid\nc3.jpg,cat,test\n"
-    assert [said.split for said in read_list("l.csv", column, PHOTOS).values()] == ["train", "validation", "test"]
-    assert read_list("test.csv", b"file,label\na1.jpg,cat\nb2.jpg,dog\n", PHOTOS)["images/a1.jpg"] == Listing(
+    assert [said.split for said in listings_of("l.csv", column, PHOTOS).values()] == ["train", "validation", "test"]
+    assert listings_of("test.csv", b"file,label\na1.jpg,cat\nb2.jpg,dog\n", PHOTOS)["images/a1.jpg"] == Listing(
         "cat", "test"
     )
 
 
 def test_a_list_of_names_alone_says_their_split() -> None:
-    assert read_list("meta/test.txt", b"images/a1\nimages/c3\n", [*PHOTOS, "other/a1.jpg"]) == {
+    assert listings_of("meta/test.txt", b"images/a1\nimages/c3\n", [*PHOTOS, "other/a1.jpg"]) == {
         "images/a1.jpg": Listing("", "test"),
         "images/c3.jpg": Listing("", "test"),
     }
@@ -68,18 +74,18 @@ def test_a_list_of_names_alone_says_their_split() -> None:
     "text", [b"", b"hello\n", b"a,b\n1,2\n", b"{}", b"\xff\xfe\0", b"name,price\nrose,2\nlily,3\n"]
 )
 def test_another_table_is_no_list_of_photos(text: bytes) -> None:
-    assert read_list("prices.csv", text, PHOTOS) == {}
+    assert listings_of("prices.csv", text, PHOTOS) == {}
 
 
 def test_numbers_that_are_names_of_photos_too_are_classes() -> None:
     photos = ["Meta/0.png", "Meta/1.png", "Test/00000.png", "Test/00001.png", "Test/00002.png"]
     rows = b"Width,ClassId,Path\n9,0,Test/00000.png\n9,1,Test/00001.png\n9,1,Test/00002.png\n"
-    assert [said.label for said in read_list("Test.csv", rows, photos).values()] == ["0", "1", "1"]
+    assert [said.label for said in listings_of("Test.csv", rows, photos).values()] == ["0", "1", "1"]
 
 
 def test_a_name_that_two_photos_have_is_not_guessed() -> None:
     photos = ["a/1.jpg", "b/1.jpg", "b/2.jpg"]
-    assert set(read_list("l.csv", b"file,label\n1.jpg,x\n2.jpg,y\n", photos)) == {"b/2.jpg"}
+    assert set(listings_of("l.csv", b"file,label\n1.jpg,x\n2.jpg,y\n", photos)) == {"b/2.jpg"}
 
 
 def test_a_form_to_be_filled_in_is_no_list_of_labels() -> None:
@@ -88,5 +94,29 @@ def test_a_form_to_be_filled_in_is_no_list_of_labels() -> None:
 
 
 def test_the_boxes_of_one_photo_are_no_list_of_photos() -> None:
-    assert read_list("labels/0.txt", b"0 0.5 0.5 1 1\n", ["images/0.png", "images/1.png"]) == {}
-    assert read_list("labels.csv", b"only.png,cat\n", ["only.png"]) == {"only.png": Listing("cat")}
+    assert listings_of("labels/0.txt", b"0 0.5 0.5 1 1\n", ["images/0.png", "images/1.png"]) == {}
+    assert listings_of("labels.csv", b"only.png,cat\n", ["only.png"]) == {"only.png": Listing("cat")}
+
+
+def test_a_list_without_a_header_may_have_spaces_in_its_cells() -> None:
+    photos = ["a 1 x.jpg", "b 2 x.jpg"]
+    rows = listings_of("labels.csv", b"a 1 x.jpg,green apple\nb 2 x.jpg,red apple\n", photos)
+    assert {path: said.label for path, said in rows.items()} == {photos[0]: "green apple", photos[1]: "red apple"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said", "read_as"),
+    [("gbk", None, "gbk"), ("gbk", "gbk", "gbk"), ("shift_jis", "shift_jis", "shift_jis"), ("utf-16", None, "utf-16")],
+)
+def test_a_list_is_read_in_the_encoding_it_looks_like_or_is_said_to_have(
+    encoding: str, said: str | None, read_as: str
+) -> None:
+    text = "filename,label\na1.jpg,花火\nb2.jpg,大山\nc3.jpg,花火\n"
+    found = read_list("labels.csv", text.encode(encoding), PHOTOS, said)
+    assert [listing.label for listing in found.listings.values()] == ["花火", "大山", "花火"]
+    assert found.encoding == read_as
+
+
+def test_files_that_a_list_names_in_vain_are_told() -> None:
+    found = read_list("labels.csv", b"filename,label\na1.jpg,cat\nb2.jpg,dog\nlost.jpg,owl\n,owl\n", PHOTOS)
+    assert set(found.listings) == set(PHOTOS[:2]) and found.absent == ["lost.jpg"]

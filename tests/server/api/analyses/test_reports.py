@@ -108,7 +108,7 @@ def test_a_report_that_is_not_here_is_not_found(client: TestClient) -> None:
     for path in ("", "/again"):
         send = client.post if path else client.get
         problem(send(f"/v1/reports/{'0' * 32}{path}"), 404, "no report", "GET /v1/reports")
-        problem(send(f"/v1/reports/nobody{path}"), 404, "no job 'nobody'")
+        problem(send(f"/v1/reports/nobody{path}"), 404, "no report 'nobody'", "GET /v1/reports")
 
 
 @pytest.mark.full
