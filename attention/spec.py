@@ -18,15 +18,8 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ValidationError
 
@@ -96,9 +89,7 @@ OptionValue = (
 Options = dict[Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z_]\w*$")], OptionValue]
 
 Number = Annotated[int, Field(ge=1, le=99)]
-
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
 PhotoId = Annotated[str, Field(max_length=200)]
 
 Path = Annotated[str, Field(max_length=200, pattern=r"^[\w*-]+(\.[\w*-]+)*$")]
@@ -362,17 +353,14 @@ R_co = TypeVar("R_co", bound=Plain, covariant=True)
 
 
 class Pass(NamedTuple):
-    """The largest forward pass that a question asks for, as far as it says so itself.
-
-    Args:
-        size: side, or height and width, of the input in pixels; None is the network's own.
-        images: images at once; None is as many as the service takes.
-        trains: whether everything is kept for a backward pass.
-    """
+    """The largest forward pass that a question asks for, as far as it says so itself."""
 
     size: Size | None = None
+    """Side, or height and width, of the input in pixels; None is the network's own."""
     images: int | None = None
+    """Images at once; None is as many as the service takes."""
     trains: bool = False
+    """Whether everything is kept for a backward pass."""
 
 
 class Request(Plain, Generic[R_co]):
@@ -386,10 +374,8 @@ class Request(Plain, Generic[R_co]):
     """Whether all its work is in the items it gives to `Lab.map`, and none in the analysis itself."""
     counts_only: ClassVar[bool] = False
     """Whether its networks are only counted, on the meta device, where none is too large."""
-
     examples: ClassVar[tuple[dict[str, Any], ...]] = ()
     """Questions of this kind as JSON, for the API's documentation."""
-
     largest_body: ClassVar[int] = 0
     """Bytes of JSON that the question may take where it carries a table of its own; 0: as much as any other."""
 
