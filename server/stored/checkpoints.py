@@ -17,7 +17,7 @@ from attention.weights.convert import inspect
 from attention.weights.find import NAME, Checkpoints, Source
 from attention.weights.proposals import propose
 from server.store.jobs import JobTable
-from server.store.ownership import OwnerTable
+from server.store.ownership import ASKER, OwnerTable
 from server.stored.kinds import NamedByOwner, Thing, own_name
 
 SUFFIX = ".safetensors"
@@ -57,8 +57,10 @@ class StoredCheckpoints(NamedByOwner):
 
         Raises:
             NotFound: it is not here.
+            BadCheckpoint: the file of that name is none, such as a pickle.
         """
-        if not self.sees(name.removesuffix(SUFFIX)):
+        stem = name.removesuffix(SUFFIX)
+        if not super().sees(stem) or (ASKER.get() and not self._here(stem)):  # a key hears no other key's names
             raise self.missing(name)
         return self._checkpoints.find(f"file:{name}").path
 
