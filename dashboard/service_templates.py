@@ -1,5 +1,6 @@
 """Templates of the sentences that the service says in English, for their translation."""
 
+from dashboard.caveat_templates import CAVEATS
 from dashboard.language import marked
 from dashboard.published_templates import PUBLISHED
 from dashboard.refusal_templates import REFUSED
@@ -101,6 +102,7 @@ TEMPLATES = (
     *VERDICTS,
     *PUBLISHED,
     *REFUSED,
+    *CAVEATS,
     marked(
         "%(name)s: %(train)s to train on, none for validation, so curves are of the test images, %(test)s to test on."
     ),

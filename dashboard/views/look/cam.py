@@ -18,6 +18,7 @@ from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import labels
 from dashboard.language import say
 from dashboard.refusals import explained
+from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
 ADDRESS = "cam"
@@ -53,14 +54,14 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
                 st.markdown(f"**{names[heat_map.network]}**")
                 drawing.plot(
                     over(heat_map, photo, connect.picture(image, PICTURE)),
-                    f"{names[heat_map.network]}: {caption(heat_map)}",
+                    say("%(name)s: %(text)s", name=names[heat_map.network], text=caption(heat_map)),
                 )
                 st.caption(caption(heat_map))
     st.caption(
         say(
             "Orange marks what speaks for the class, for each network by its own maximum; what speaks "
             "against it is left out. Look for networks that are right for another reason. %(method)s",
-            method=report.method,
+            method=translated(report.method),
         )
     )
 
@@ -68,12 +69,12 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
 def caption(heat_map: CamMap) -> str:
     """The class of a map with its score, and the network's own first class where it is another."""
     target, first = heat_map.target, heat_map.first
-    name = target.label or say("class %(index)s", index=target.index)
-    sentence = f"{name}: {target.probability:.1%}"
+    name = say(target.label) if target.label else say("class %(index)s", index=target.index)
+    sentence = say("%(name)s: %(text)s", name=name, text=f"{target.probability:.1%}")
     if first.index != target.index:
         sentence += say(
             " (it says %(value)s, %(probability)s)",
-            value=first.label or first.index,
+            value=say(first.label) if first.label else first.index,
             probability=f"{first.probability:.0%}",
         )
     return sentence if heat_map.maximum > 0 else say("%(said)s; nothing speaks for it", said=sentence)
