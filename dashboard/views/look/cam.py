@@ -24,6 +24,10 @@ from dashboard.widgets import linked
 ADDRESS = "cam"
 """In the page's address: whether heat maps are drawn."""
 WIDE = 3
+SIDE = 260
+"""Longest side of a heat map, pixels."""
+FRAME = 40
+"""Of a chart's height, what Streamlit leaves free above and below the picture, pixels."""
 PICTURE = 480
 """Longest side of the photo under a heat map, pixels."""
 
@@ -55,6 +59,7 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
                 drawing.plot(
                     over(heat_map, photo, connect.picture(image, PICTURE)),
                     say("%(name)s: %(text)s", name=names[heat_map.network], text=caption(heat_map)),
+                    width="content",  # stretched, the map would be wider than the photo below it
                 )
                 st.caption(caption(heat_map))
     st.caption(
@@ -100,10 +105,10 @@ def over(heat_map: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
     x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, photo.width], nice=False))
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[photo.height, 0], nice=False))
     url = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
-    height = 260
-    width = height * photo.width / photo.height
+    scale = SIDE / max(photo.width, photo.height)
+    width, height = scale * photo.width, scale * photo.height
     under = alt.Chart(pd.DataFrame([{"x": photo.width / 2, "y": photo.height / 2, "url": url}])).mark_image(
-        width=width, height=height, aspect=False
+        width=alt.expr("width"), height=alt.expr("height"), aspect=False
     )
     heat = alt.Chart(cells).mark_rect(color="#ff7a00", strokeWidth=0, clip=True)
     heat = heat.encode(
@@ -114,4 +119,4 @@ def over(heat_map: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
         opacity=alt.Opacity("evidence:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.75]), legend=None),
         tooltip=[alt.Tooltip("evidence:Q", format=".2f", title=say("evidence, by the maximum"))],
     )
-    return alt.layer(under.encode(x=x, y=y, url="url:N"), heat).properties(width=width, height=height)
+    return alt.layer(under.encode(x=x, y=y, url="url:N"), heat).properties(width=width, height=height + FRAME)
