@@ -123,7 +123,7 @@ def test_learn_teaches_from_the_library(app: AppTest) -> None:
     assert ":orange-badge[not one recipe]" in words and ":green-badge[one recipe]" in words
     assert words.count("https://arxiv.org/abs/1910.03151") > 1
     totals = app.table[0].value.set_index("network")
-    assert (totals.loc["resnet50", "formula"], totals.loc["resnet50", "released"]) == (86, 80)
+    assert (totals.loc["ResNet-50", "formula"], totals.loc["ResNet-50", "released"]) == (86, 80)
 
 
 @pytest.mark.full
@@ -135,7 +135,7 @@ def test_learns_sliders_ask_again(app: AppTest) -> None:
     assert not app.exception
     # |log2(C) + 1| / 1 is 9, 10, 11 and 12 at ResNet-50's widths: k = 9, 11, 11, 13 over 3, 4, 6 and 3 blocks.
     totals = app.table[0].value.set_index("network")
-    assert totals.loc["resnet50", "formula"] == 3 * 9 + 4 * 11 + 6 * 11 + 3 * 13
+    assert totals.loc["ResNet-50", "formula"] == 3 * 9 + 4 * 11 + 6 * 11 + 3 * 13
     assert "only through **16 numbers**" in texts(app.markdown)
     app.selectbox(key="results.left").select("se_reduction").run()
     assert not app.exception
