@@ -18,11 +18,16 @@ from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import labels
 from dashboard.language import say, show_caption
 from dashboard.refusals import explained
+from dashboard.service_sentences import translated
 from dashboard.widgets import linked
 
 ADDRESS = "cam"
 """In the page's address: whether heat maps are drawn."""
 WIDE = 3
+SIDE = 260
+"""Longest side of a heat map, pixels."""
+FRAME = 40
+"""Of a chart's height, what Streamlit leaves free above and below the picture, pixels."""
 PICTURE = 480
 """Longest side of the photo under a heat map, pixels."""
 
@@ -53,25 +58,26 @@ def where(image: Image, variants: Sequence[Variant], fit: PhotoFit | None) -> No
                 st.markdown(f"**{names[heat_map.network]}**")
                 drawing.plot(
                     over(heat_map, photo, connect.picture(image, PICTURE)),
-                    f"{names[heat_map.network]}: {caption(heat_map)}",
+                    say("%(name)s: %(text)s", name=names[heat_map.network], text=caption(heat_map)),
+                    width="content",  # stretched, the map would be wider than the photo below it
                 )
                 st.caption(caption(heat_map))
     show_caption(
         "Orange marks what speaks for the class, for each network by its own maximum; what speaks "
         "against it is left out. Look for networks that are right for another reason. %(method)s",
-        method=report.method,
+        method=translated(report.method),
     )
 
 
 def caption(heat_map: CamMap) -> str:
     """The class of a map with its score, and the network's own first class where it is another."""
     target, first = heat_map.target, heat_map.first
-    name = target.label or say("class %(index)s", index=target.index)
-    sentence = f"{name}: {target.probability:.1%}"
+    name = say(target.label) if target.label else say("class %(index)s", index=target.index)
+    sentence = say("%(name)s: %(text)s", name=name, text=f"{target.probability:.1%}")
     if first.index != target.index:
         sentence += say(
             " (it says %(value)s, %(probability)s)",
-            value=first.label or first.index,
+            value=say(first.label) if first.label else first.index,
             probability=f"{first.probability:.0%}",
         )
     return sentence if heat_map.maximum > 0 else say("%(said)s; nothing speaks for it", said=sentence)
@@ -97,10 +103,10 @@ def over(heat_map: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
     x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, photo.width], nice=False))
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[photo.height, 0], nice=False))
     url = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
-    height = 260
-    width = height * photo.width / photo.height
+    scale = SIDE / max(photo.width, photo.height)
+    width, height = scale * photo.width, scale * photo.height
     under = alt.Chart(pd.DataFrame([{"x": photo.width / 2, "y": photo.height / 2, "url": url}])).mark_image(
-        width=width, height=height, aspect=False
+        width=alt.expr("width"), height=alt.expr("height"), aspect=False
     )
     heat = alt.Chart(cells).mark_rect(color="#ff7a00", strokeWidth=0, clip=True)
     heat = heat.encode(
@@ -111,4 +117,4 @@ def over(heat_map: CamMap, photo: CamPhoto, picture: bytes) -> Chart:
         opacity=alt.Opacity("evidence:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.75]), legend=None),
         tooltip=[alt.Tooltip("evidence:Q", format=".2f", title=say("evidence, by the maximum"))],
     )
-    return alt.layer(under.encode(x=x, y=y, url="url:N"), heat).properties(width=width, height=height)
+    return alt.layer(under.encode(x=x, y=y, url="url:N"), heat).properties(width=width, height=height + FRAME)

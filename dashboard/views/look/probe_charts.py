@@ -9,9 +9,11 @@ import pandas as pd
 from attention.reports.coupling import CouplingReport
 from attention.reports.permutation import PermutationReport, PermutedModule
 from attention.reports.scale import ScaleReport
+from dashboard.drawing import theme
 from dashboard.drawing.marks import Chart
 from dashboard.drawing.words import gate_labels, labels
 from dashboard.language import say
+from dashboard.service_sentences import translated
 
 SHOWN = 96
 """Channels of a coupling matrix: about nine thousand cells, which a browser draws without a pause."""
@@ -81,7 +83,11 @@ def coupling_words(report: CouplingReport) -> str:
 
 def permuted(report: PermutationReport) -> list[str]:
     """What became of each module, in Markdown: a line for all places of a network that say the same."""
-    return [f"**{rows[0].module}**, {where}: {rows[0].sentence}" for where, rows in _grouped(report)]
+    return [
+        f"**{theme.called(rows[0].module)}**, "
+        + say("%(name)s: %(text)s", name=where, text=translated(rows[0].sentence))
+        for where, rows in _grouped(report)
+    ]
 
 
 def permuted_table(report: PermutationReport) -> pd.DataFrame:
@@ -89,12 +95,12 @@ def permuted_table(report: PermutationReport) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "module": rows[0].module,
+                "module": theme.called(rows[0].module),
                 "where": where,
                 "spread of its gates": _range(row.spread for row in rows),
                 "change if weights stay": _range(row.weights_stay for row in rows),
                 "change if weights follow": _range(row.weights_follow for row in rows),
-                "order": rows[0].order or say("not tried"),
+                "order": say(rows[0].order) if rows[0].order else say("not tried"),
             }
             for where, rows in _grouped(report)
         ]

@@ -342,9 +342,9 @@ def test_places_of_a_network_that_say_the_same_are_one_line() -> None:
         conditions="Permuted.",
     )
     assert probe_charts.permuted(found) == [
-        "**eca**, by itself on 16 channels of noise: It matters.",
-        "**eca**, in ECA at 1.1, 1.2: It matters.",
-        "**eca**, in ECA at 1.3: It could not be tried.",
+        "**ECA**, by itself on 16 channels of noise: It matters.",
+        "**ECA**, in ECA at 1.1, 1.2: It matters.",
+        "**ECA**, in ECA at 1.3: It could not be tried.",
     ]
     table = probe_charts.permuted_table(found)
     assert list(table["change if weights follow"]) == ["0.3", "0.1 … 0.2", "–"]

@@ -158,7 +158,7 @@ def test_open_probes_draw_the_matrix_and_say_what_order_and_branches_do(page: Ap
     assert (matrix["gate"] - matrix["listens"]).abs()[matrix["slope"] != 0].max() == 1, "ECA's is a band"
     words = texts(page.markdown)
     assert "listens to channels at most 1 away" in words
-    assert "**eca**, in ECA at 1.1" in words and "**se**, by itself" in words
+    assert "**ECA**, in ECA at 1.1" in words and "**SE**, by itself" in words
     assert "no gate that chooses among branches" in texts(page.info)
 
 

@@ -122,7 +122,7 @@ def test_learn_teaches_from_the_library(app: AppTest) -> None:
         charts.append(len(app.get(CHART)))
         if lesson == "2":
             totals = app.table[0].value.set_index("network")
-            assert (totals.loc["resnet50", "formula"], totals.loc["resnet50", "released"]) == (86, 80)
+            assert (totals.loc["ResNet-50", "formula"], totals.loc["ResNet-50", "released"]) == (86, 80)
     assert charts == [0, 3, 1, 2, 3, 2, 1]
     assert "1-D convolution with a kernel of k along the channel axis" in words
     assert "modules: 16, parameters: 86" in words and "modules: 1, parameters: 7" in words
@@ -143,7 +143,7 @@ def test_learns_sliders_ask_again(app: AppTest) -> None:
     assert not app.exception
     # |log2(C) + 1| / 1 is 9, 10, 11 and 12 at ResNet-50's widths: k = 9, 11, 11, 13 over 3, 4, 6 and 3 blocks.
     totals = app.table[0].value.set_index("network")
-    assert totals.loc["resnet50", "formula"] == 3 * 9 + 4 * 11 + 6 * 11 + 3 * 13
+    assert totals.loc["ResNet-50", "formula"] == 3 * 9 + 4 * 11 + 6 * 11 + 3 * 13
     opened("3").select_slider(key="reduction").set_value(4).run()
     assert "only through **16 numbers**" in texts(app.markdown)
     opened("5").selectbox(key="results.left").select("se_reduction").run()
