@@ -261,6 +261,11 @@ class Lab(BaseLab):
         Raises:
             InvalidRequest: it is no name, the model does not take a photo, or gives another number of classes.
         """
+        number_formats = {str(value.dtype) for value in model.parameters() if value.is_floating_point()}
+        if other := sorted(number_formats - {"torch.float32"}):
+            raise InvalidRequest(
+                f"The model {name!r} has weights in {other[0]}; they are asked in float32: model.float()."
+            )
         about = getattr(model, "pretrained_cfg", None) or {}
         own_model = OwnModel(
             name,
@@ -273,7 +278,7 @@ class Lab(BaseLab):
             limited=False,
         )
         classes = own_model.measured.classes  # what it does not take is said here
-        if labels and own_model.measured.outputs == "classes" and len(labels) != classes:
+        if labels and own_model.measured.outputs in ("classes", "map") and len(labels) != classes:
             raise InvalidRequest(f"The model {name!r} gives {classes} classes, and there are {len(labels)} labels.")
         own_models.add(own_model)
         self._described = {}

@@ -57,6 +57,8 @@ def watch(
         except Exception as error:
             raise InvalidRequest(refusal(args, kwargs, error)) from error
     summary = finder.summary
+    if summary is None:
+        raise InvalidRequest(f"{type(root).__name__} gave None. Let its forward return what it computes.")
     if summary.quantised:
         summary.check()
     return WatchedGates(
@@ -130,7 +132,7 @@ def ablate(
 class _Finder:
     """Visitor that only looks."""
 
-    summary: Summary
+    summary: Summary | None = None
 
     def visit(self, gate: WatchedGate, weights: Tensor) -> None:
         pass

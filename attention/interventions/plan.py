@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from attention.analysis import AnyLab
+from attention.backbones import ForeignNetwork
 from attention.build import skeleton
 from attention.data.files import Files, samples
 from attention.data.sampling import how_many
@@ -59,6 +60,11 @@ def plan(request: Interventions, families: Iterable[Family], images: Pictures, l
     network = lab.describe(request.variant)
     model = skeleton(network.variant)
     places = labelled_sites(model)
+    if not places and isinstance(model, ForeignNetwork):
+        raise InvalidRequest(
+            f"{network.name} has no gates: in one pass nothing bounded multiplies a map. Put a module behind a layer, "
+            f"as in {network.name.partition('/')[0]}/eca@after:LAYER."
+        )
     if not places:
         raise InvalidRequest(
             f"{network.name} has no attention, so there is no gate to replace. Ask for a network with attention, such "

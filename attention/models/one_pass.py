@@ -81,7 +81,7 @@ def kind_of(output: Any) -> tuple[OutputKind, int]:
     """What a model gives for each image, and of how many classes; 1 where it does not say."""
     output = main_output(output)
     if isinstance(output, Tensor):
-        if output.dim() == 2:
+        if output.dim() == 2 and output.shape[1] > 1:  # of a single number a softmax makes 100 %
             return "classes", output.shape[1]
         return ("map", output.shape[1]) if output.dim() == 4 else ("other", 1)
     listed = isinstance(output, list) and output and isinstance(output[0], Mapping)

@@ -153,6 +153,26 @@ def test_another_model_of_a_name_takes_its_place(lab: Lab, model: nn.Module) -> 
     assert lab.describe(mine).variant.classes == 7
 
 
+def test_a_model_without_gates_is_told_how_to_get_one(lab: Lab) -> None:
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)).eval()
+    mine = lab.add("plain", plain, example=SIDE)
+    with pytest.raises(InvalidRequest, match=r"has no gates: .* as in own\(name=plain\)/eca@after:LAYER"):
+        lab.whatif(variant=mine, images=PHOTOS)
+    assert lab.whatif(variant="own(name=plain)/eca@after:0", images=PHOTOS).photos
+
+
+def test_a_single_number_is_no_class(lab: Lab) -> None:
+    """A softmax makes 100 % of it, whatever it is."""
+    mine = lab.add("binary", seeded(lambda: Classifier(1)))
+    with pytest.raises(InvalidRequest, match="no classes of whole images"):
+        lab.compare(images=PHOTOS, variants=[mine])
+
+
+def test_weights_are_in_float32(lab: Lab, model: nn.Module) -> None:
+    with pytest.raises(InvalidRequest, match=r"weights in torch.bfloat16; .*model.float\(\)"):
+        lab.add("mine", model.bfloat16())
+
+
 def test_labels_are_as_many_as_the_classes(lab: Lab, model: nn.Module) -> None:
     with pytest.raises(InvalidRequest, match="gives 5 classes, and there are 2 labels"):
         lab.add("mine", model, labels=["cat", "dog"])

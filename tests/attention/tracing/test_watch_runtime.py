@@ -374,3 +374,12 @@ def test_what_an_ablation_cannot_take_gets_a_sentence(model: Classifier) -> None
     for wrong in (None, "resnet50", torch.zeros(1)):
         with pytest.raises(InvalidRequest, match="is no model"):
             watch(wrong)  # type: ignore[arg-type]
+
+
+def test_a_model_that_gives_nothing_gets_a_sentence() -> None:
+    class Forgetful(Classifier):
+        def forward(self, x: torch.Tensor) -> None:  # type: ignore[override]
+            super().forward(x)
+
+    with pytest.raises(InvalidRequest, match="Forgetful gave None"):
+        watch(Forgetful(), photos())
