@@ -17,7 +17,8 @@ from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attention import errors
-from attention.errors import AttentionError, did_you_mean, fault_place, fault_sentence
+from attention.errors import AttentionError, did_you_mean
+from attention.faults import fault_place, fault_sentence
 from attention.schemas import Problem
 
 log = logging.getLogger(__name__)

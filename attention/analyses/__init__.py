@@ -8,7 +8,8 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import ValidationError
 
 from attention.analysis import Analysis, AnyLab
-from attention.errors import InvalidRequest, fault_place, fault_sentence
+from attention.errors import InvalidRequest
+from attention.faults import fault_place, fault_sentence
 from attention.registry import Registry
 from attention.spec import Plain, Request
 
