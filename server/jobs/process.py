@@ -18,12 +18,15 @@ would be imported in place of the standard module."""
 class JobProcess:
     """A process on this machine, which leads a group of its own, to be killed with all that it starts itself.
 
+    It stays in the session of the service: where Linux weighs sessions against each other before it looks at niceness
+    (autogroups, sched(7)), a job in a session of its own would take as much of the machine as all answers together.
+
     Raises:
         OSError: it cannot be started.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], order: Order) -> None:
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, process_group=0)
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it is dead already, which is noticed in a moment
             self._process.stdin.write(order.model_dump_json().encode() + b"\n")

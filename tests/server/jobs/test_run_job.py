@@ -1,9 +1,11 @@
 """What a job's worker does: answers, says why not, tells how far it is, and notices that it is not wanted."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from threading import Event, Semaphore
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from attention.errors import Cancelled
 from attention.reports.cost import CostReport, CostRequest
 from attention.spec import Variant
+from server.jobs.order import Order
 from server.jobs.process import exit_description, start_process
 from server.jobs.progress import WRITE_EVERY_S, Pace, Reporter
 from server.jobs.queue import JobQueue
@@ -199,6 +202,17 @@ def test_an_end_is_told_in_a_sentence() -> None:
     assert "out of memory" in exit_description(-9)
     assert "SIGSEGV" in exit_description(-11)
     assert "code 3" in exit_description(3)
+
+
+def test_a_job_leads_a_group_in_the_session_of_the_service(tmp_path: Path) -> None:
+    """Its niceness counts beside answers only there, and the group is what is killed."""
+    said = tmp_path / "said"
+    code = f"import os; open({str(said)!r}, 'w').write(f'{{os.getsid(0)}} {{os.getpgrp() == os.getpid()}}')"
+    order = Order(job_id="1", claim=1, analysis="cost", settings={})
+    job = start_process(order, command=(sys.executable, "-c", code))
+    job.wait()
+    job.kill()  # closes what the order went through
+    assert said.read_text() == f"{os.getsid(0)} True"
 
 
 @pytest.mark.full
