@@ -68,7 +68,7 @@ def test_the_price_is_one_click_away(page: "Page", address: str) -> None:
     expect(page.get_by_role("cell", name="25,557,032").first).to_be_visible()
     expect(page.get_by_role("cell", name="+87,808")).to_be_visible()
     page.get_by_text("What other counters say").click()
-    for axis in ("added MACs, one image", "added bytes read and written", "what the counter reports"):
+    for axis in ("added MACs, one image", "added bytes read and written", "reported, in the counter's unit"):
         expect(page.locator("svg text", has_text=axis).first).to_be_visible()
     settle(page)
     page.get_by_role("button", name=re.compile(r"^\S*\s*All \d+ modules$")).click()

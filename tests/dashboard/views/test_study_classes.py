@@ -65,7 +65,7 @@ def test_the_page_draws_classes(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, language: str, heading: str
 ) -> None:
     monkeypatch.setattr(connect, "client", lambda: client)
-    job_id, claim, store = claimed(client, settings)
+    job_id, claim, store = claimed(settings)
     store.jobs.finish(claim, by_class())
     store.close()
     page = AppTest.from_file(page_of("study/page"), default_timeout=120)

@@ -183,9 +183,9 @@ def shades(settings: Settings) -> None:
                 Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
 
 
-def claimed(client: Client, settings: Settings) -> tuple[str, Any, Store]:
-    job = client.submit(REQUEST)
+def claimed(settings: Settings) -> tuple[str, Any, Store]:
     store = Store(settings.database_url)
+    job = store.jobs.add(REQUEST, 9)  # as if its data had been here
     claim = store.jobs.claim(job.id)
     assert claim is not None
     return job.id, claim, store
@@ -306,7 +306,7 @@ def test_recipes_are_chosen_among_in_the_form(wizard: AppTest, client: Client, s
 def test_what_was_chosen_stands_with_every_validation_accuracy(
     page: AppTest, client: Client, settings: Settings
 ) -> None:
-    job_id, claim, store = claimed(client, settings)
+    job_id, claim, store = claimed(settings)
     se, eca = (arm.name for arm in ARMS[1:])
     means = {f"{se} (quick)": 81.25, f"{se} (standard)": 84.5, f"{eca} (quick)": 80.0, f"{eca} (standard)": 83.0}
     chosen = Choice(arm=f"{se} (standard)", n=3, validation_accuracy=means, test_accuracy=79.5, next_seed=3)
@@ -326,7 +326,7 @@ def test_what_was_chosen_stands_with_every_validation_accuracy(
 def test_a_running_study_shows_how_far_it_is_and_what_is_known(
     page: AppTest, client: Client, settings: Settings
 ) -> None:
-    job_id, claim, store = claimed(client, settings)
+    job_id, claim, store = claimed(settings)
     store.jobs.progress(claim, 12, 48, "resnet20/se, seed 1: epoch 2 of 8", 90.0, study(seeds=2))
     page.query_params["job"] = job_id
     page.run()
@@ -342,7 +342,7 @@ def test_a_running_study_shows_how_far_it_is_and_what_is_known(
 
 @pytest.mark.full
 def test_a_finished_study_opens_with_its_verdict(page: AppTest, client: Client, settings: Settings) -> None:
-    job_id, claim, store = claimed(client, settings)
+    job_id, claim, store = claimed(settings)
     store.jobs.finish(claim, study())
     store.close()
     page.query_params["job"] = job_id
@@ -357,7 +357,7 @@ def test_a_finished_study_opens_with_its_verdict(page: AppTest, client: Client, 
 
 @pytest.mark.full
 def test_a_cancelled_study_says_that_it_was_cancelled(page: AppTest, client: Client, settings: Settings) -> None:
-    job_id, claim, store = claimed(client, settings)
+    job_id, claim, store = claimed(settings)
     store.jobs.progress(claim, 12, 48, "resnet20/se, seed 1: epoch 2 of 8", 90.0, study(seeds=2))
     store.close()
     assert "still running: 6 of 18 runs" in client.report(job_id, StudyReport).headline
@@ -369,8 +369,9 @@ def test_a_cancelled_study_says_that_it_was_cancelled(page: AppTest, client: Cli
 
 
 @pytest.mark.full
+@pytest.mark.usefixtures("shades")
 def test_a_failed_study_says_why_and_can_go_on(page: AppTest, client: Client, settings: Settings) -> None:
-    job_id, claim, store = claimed(client, settings)
+    job_id, claim, store = claimed(settings)
     store.jobs.fail(claim, "There is no data set 'shades'.")
     store.close()
     page.query_params["job"] = job_id

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import save_file
 from starlette.testclient import TestClient
@@ -226,6 +227,9 @@ def test_a_jobs_report_is_listed_and_asked_again_too(settings: Settings) -> None
 @pytest.mark.full
 def test_a_slow_question_asked_again_is_a_job_again(settings: Settings) -> None:
     with TestClient(create_app(settings.model_copy(update={"jobs": 0}))) as client:
+        photo = settings.folder / "datasets" / "pets" / "train" / "cat" / "0.png"
+        photo.parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(photo)
         request = StudyRequest(data="pets", variants=(Variant.parse("resnet20/none"), Variant.parse("resnet20/se")))
         answer = client.post(f"/v1/reports/{done(client, request, CostReport(variants=(), convention=''))}/again")
         assert answer.status_code == 202
