@@ -177,7 +177,15 @@ CUT = """() => [...document.querySelectorAll('[data-testid=stVegaLiteChart] svg'
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize(
-    "where", ["/", "/study", "/learn?lesson=4", "/learn?lesson=5", "/price?counters=true", "/classes"]
+    "where",
+    [
+        "/",
+        "/study?study.curves=true&study.classes=true",
+        "/learn?lesson=4",
+        "/learn?lesson=5",
+        "/price?counters=true",
+        "/classes",
+    ],
 )
 def test_no_word_of_a_chart_is_cut_off_on_a_phone(page: "Page", address: str, where: str, language: str) -> None:
     page.set_viewport_size({"width": 420, "height": 900})

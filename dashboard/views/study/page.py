@@ -103,9 +103,12 @@ def show_running(job: Job) -> None:
 def show_report(report: StudyReport) -> None:
     study_panels.verdict(report)
     study_panels.details(report)
-    st.subheader(say("Curves"), anchor=False)
-    study_panels.curves(report)
-    study_panels.classes(report)
+    if box := linked.opened(say("Curves"), "study.curves", "show_chart"):
+        with box:
+            study_panels.curves(report)
+    if report.classes and (box := linked.opened(say("Class by class"), "study.classes", "category")):
+        with box:
+            study_panels.classes(report)
     study_panels.runs(report)
     study_panels.downloads(report)
 

@@ -142,10 +142,7 @@ def curves(report: StudyReport, key: str = "curve") -> None:
 
 def classes(report: StudyReport) -> None:
     """Recall of every class over the seeds of each arm, and what each class is taken for."""
-    if not report.classes:
-        return
     label = study_charts.called(report)
-    st.subheader(say("Class by class"), anchor=False)
     left, right = st.columns(2, gap="large")
     with left:
         recalls(report.classes, label, study_charts.colours(report, [label[arm.arm] for arm in report.classes]))

@@ -13,7 +13,7 @@ from dashboard import connect
 from dashboard.drawing import classes as drawing
 from dashboard.views.study import charts
 from server.settings import Settings
-from tests.dashboard.page_parts import page_of, table, texts
+from tests.dashboard.page_parts import page_of, table
 from tests.dashboard.views.test_study_page import claimed, drawn, rows, study
 
 RIGHT = {0: (4000, 4500), 1: (4200, 4400)}
@@ -60,7 +60,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("language", "heading"), [("en", "Class by class"), ("zh", "逐类")])
+@pytest.mark.parametrize(("language", "heading"), [("en", "Class by class"), ("zh", "逐类结果")])
 def test_the_page_draws_classes(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, language: str, heading: str
 ) -> None:
@@ -71,7 +71,10 @@ def test_the_page_draws_classes(
     page = AppTest.from_file(page_of("study/page"), default_timeout=120)
     page.query_params.update({"job": job_id, "lang": language})
     page.run()
-    assert not page.exception and not page.error and heading in texts(page.subheader)
+    assert not page.exception and not page.error
+    assert heading in [box.label for box in page.expander] and "classes.arm" not in {box.key for box in page.selectbox}
+    page.query_params["study.classes"] = "true"
+    page.run()
     assert set(table(page, "class", "recall", "arm")["arm"]) == {"None", "SE", "ECA"}
     page.selectbox(key="classes.arm").set_value("resnet20/eca").run()
     assert not page.exception and table(page, "true", "given")["share"].sum() == pytest.approx(2)

@@ -351,7 +351,9 @@ def test_a_finished_study_opens_with_its_verdict(page: AppTest, client: Client, 
     assert page.subheader[0].value.startswith("SE is better by +1.1")
     assert ":blue-badge[no difference]" in texts(page.markdown)
     assert list(page.table[0].value.index) == ["None", "SE", "ECA"]
-    assert len(page.get(CHART)) == 3
+    assert len(page.get(CHART)) == 2
+    page.query_params["study.curves"] = "true"
+    assert len(page.run().get(CHART)) == 3, "curves are drawn when they are opened"
     assert not [button for button in page.button if button.key == "cancel"]
 
 
