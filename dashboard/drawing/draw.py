@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 import altair
 import pandas as pd
 import streamlit as st
-from altair.utils import schemapi
 
 from attention.reports.writing.citations import bibtex
 from attention.reports.writing.document import Form, in_form
@@ -27,6 +26,8 @@ FEW = 2
 """Most caveats that stand open before a report; more are folded into one line."""
 SCALE = 2
 """Pixels of a saved PNG for each of the chart."""
+CHECKED = False
+"""Whether charts are checked against Vega-Lite's schema when they are drawn, as the tests do: it takes its time."""
 
 
 def draw(chart: Chart, name: str, alt: str | None = None) -> None:
@@ -55,9 +56,8 @@ def plot(
 class Drawn:
     """A chart as a page draws it, with its words in the ink of the page.
 
-    Streamlit asks a chart for nothing but ``to_dict``. It is checked against Vega-Lite's schema only where Altair's
-    debug mode is on, as it is in the tests: the check takes as long as all else, and so do the copies that Altair makes
-    of a chart whose colours are set by its own methods.
+    Streamlit asks a chart for nothing but ``to_dict``. Colours are put in here, because Altair's own methods for them
+    copy the whole chart each time.
     """
 
     def __init__(self, chart: Chart) -> None:
@@ -65,7 +65,7 @@ class Drawn:
 
     def to_dict(self) -> dict[str, Any]:
         """The chart in Vega-Lite's words; a colour that it sets itself stays."""
-        spec: dict[str, Any] = self._chart.to_dict(validate=schemapi.DEBUG_MODE)
+        spec: dict[str, Any] = self._chart.to_dict(validate=CHECKED)
         config = spec.setdefault("config", {})
         for part, words in theme.words_in_ink().items():
             config[part] = {**words, **config.get(part, {})}

@@ -17,6 +17,7 @@ from attention.client import Client
 from attention.reports.compare import ClassScore, Comparison, GateSummary, Prediction, VariantSummary
 from attention.spec import Preprocess, Variant
 from dashboard import connect
+from dashboard.drawing import draw
 from server.app import create_app
 from server.settings import Settings
 from tests.server.conftest import routes_built_once
@@ -31,6 +32,14 @@ def components_found_once() -> Iterator[None]:
     """Every AppTest reads the metadata of all installed packages, a quarter of a second of CPU each time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def charts_checked() -> Iterator[None]:
+    """Every chart that a page draws is checked against Vega-Lite's schema."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(draw, "CHECKED", True)
         yield
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 import pytest
+from altair.utils import schemapi
 from streamlit.testing.v1 import AppTest
 
 from dashboard.drawing import draw as drawing
@@ -13,6 +14,14 @@ from dashboard.drawing import draw as drawing
 
 def chart(rows: int = 2) -> alt.Chart:
     return alt.Chart(pd.DataFrame({"x": range(rows), "y": range(rows)})).mark_point().encode(x="x:Q", y="y:Q")
+
+
+def test_a_page_draws_no_chart_here_that_breaks_vega_lites_schema(app: AppTest) -> None:
+    app.run()  # parts of charts are not checked as they are made from now on
+    with schemapi.debug_mode(False):
+        wrong = chart().encode(x=alt.X("x:Q", axis=alt.Axis(format=3)))  # type: ignore[arg-type]
+    with pytest.raises(schemapi.SchemaValidationError):
+        drawing.Drawn(wrong).to_dict()
 
 
 @pytest.mark.full
