@@ -138,8 +138,7 @@ def test_ten_times_the_clients_are_all_answered_or_refused_and_nobody_waits_for_
         assert min(len(one.settled) for one in many) >= 30  # some hundred, unless the machine is very busy
         for one in many:
             meanwhile = one.overtakers
-            # The goal of 2 is measured by benchmarks.load.overload; other work on the machine moved it to 2.1.
-            assert quantile(meanwhile, 0.99) <= 3 * quantile(meanwhile, 0.5) <= 6 * ROOM, sorted(meanwhile)
+            assert quantile(meanwhile, 0.99) <= 2 * quantile(meanwhile, 0.5) <= 4 * ROOM, sorted(meanwhile)
 
         service.until(lambda: service.number("attention_queue_requests") == 0)
         assert service.number("attention_queue_images") == 0
