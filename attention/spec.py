@@ -358,7 +358,7 @@ class Pass(NamedTuple):
     size: Size | None = None
     """Side, or height and width, of the input in pixels; None is the network's own."""
     images: int | None = None
-    """Images at once; None is as many as the service takes."""
+    """Images in one pass; None is as many as the service takes."""
     trains: bool = False
     """Whether everything is kept for a backward pass."""
 

@@ -11,18 +11,17 @@ from dashboard import language
 from dashboard.language import say
 
 VALUE = re.compile(r"%\((\w+)\)s")
-
+"""A place for a value in a template, such as ``%(network)s``."""
 
 HYPHEN = re.compile(r"(?<![^\s\[(（…：，])-(?=\d)")
 """A hyphen that stands for a minus: before a number, at the start of a word or behind a Chinese mark."""
 
-
 STOP = re.compile(r"(?<=[\w)\]%\"'][.?]) (?=\S)")
-"""Between two sentences. A template whose values would hold several is taken only if these have none of their own."""
-
+"""The gap between two sentences of a text. A template whose values would hold several sentences is taken only where
+these have no template of their own."""
 
 OWN_NAMES = ("arm", "baseline", "network", "networks", "name")
-"""Values of templates that are names; ``the baseline`` is not."""
+"""Places of templates for a name that users gave, such as an arm called ``none``; it is not translated."""
 
 
 def translated(text: str) -> str:

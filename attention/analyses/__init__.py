@@ -81,8 +81,7 @@ def question(name: str, **fields: Any) -> Request[Any]:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        faults = sorted(
-            error.errors(), key=lambda fault: fault["type"] != "extra_forbidden"
-        )  # what is missing, misspelt
+        # A field that is missing may be one that is misspelt, so what is not known comes first.
+        faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
         where = fault_place(faults[0]["loc"])
         raise InvalidRequest(fault_sentence(where, {**faults[0], "known": kind.model_fields})) from None

@@ -34,7 +34,7 @@ def add_lab_folder(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def choosing() -> Iterator[None]:
-    """Inside the block a data set that is refused for want of a choice is told with the command that makes choices.
+    """Add to the refusal of a data set inside the block which command makes the choice that it asks for.
 
     Raises:
         BadData: it is refused.

@@ -31,7 +31,7 @@ from server.settings import Settings
 APART_S, KEPT_EACH = 0.02, 60
 """Pause of a task between two reports that it keeps, and how many it keeps in a turn."""
 UNLIKE_BYTES = 16
-"""The beginning of a report that is another one each time, so that no two are the same."""
+"""How much of the beginning of a stored report is random, so that no two reports are the same."""
 
 
 def cpu_ms(stretch: Stretch) -> float:
@@ -40,7 +40,7 @@ def cpu_ms(stretch: Stretch) -> float:
 
 
 def keeping_ms(variants: str, photo: bytes, clients: int, turns: int) -> list[float]:
-    """CPU time of keeping one answer until its id is known, milliseconds, for each turn."""
+    """CPU time in milliseconds that the service takes to store one answer and give its id, once a turn."""
     with (
         tempfile.TemporaryDirectory() as folder,
         TestClient(create_app(Settings(data=Path(folder), device="cpu"))) as http,

@@ -57,7 +57,7 @@ def called(job: Job) -> str:
 
 
 def kind(analysis: str) -> str:
-    """What jobs of a kind are called; one that has no page of its own by its own name."""
+    """The name of an analysis as its jobs are listed: that of its page, such as Study, or its own where it has none."""
     return say(HOMES[analysis][1]) if analysis in HOMES else analysis
 
 

@@ -19,7 +19,7 @@ NewName = Annotated[str | None, Query(min_length=1, max_length=300, description=
 
 
 def change(stored: NamedByOwner, name: str, new_name: str | None, shared: bool | None) -> str:
-    """Rename or share a data set or checkpoint, and give the name that it has then.
+    """Rename or share a data set or checkpoint; returns the name that it has afterwards.
 
     Raises:
         InvalidRequest: nothing is to be changed.

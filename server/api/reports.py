@@ -197,10 +197,10 @@ def _kind(service: Service, report_id: str) -> StoredKind:
 
 
 def _check_job(service: Service, report_id: str) -> None:
-    """Return if a report's id is a job's.
+    """Refuse an id that no job has, in the words for reports: who asks for a report knows of no jobs.
 
     Raises:
-        NotFound: it is not.
+        NotFound: no job has it.
     """
     try:
         service.store.jobs.get(report_id)

@@ -303,9 +303,7 @@ def test_recipes_are_chosen_among_in_the_form(wizard: AppTest, client: Client, s
 
 
 @pytest.mark.full
-def test_what_was_chosen_stands_with_every_validation_accuracy(
-    page: AppTest, client: Client, settings: Settings
-) -> None:
+def test_what_was_chosen_stands_with_every_validation_accuracy(page: AppTest, settings: Settings) -> None:
     job_id, claim, store = claimed(settings)
     se, eca = (arm.name for arm in ARMS[1:])
     means = {f"{se} (quick)": 81.25, f"{se} (standard)": 84.5, f"{eca} (quick)": 80.0, f"{eca} (standard)": 83.0}
@@ -323,9 +321,7 @@ def test_what_was_chosen_stands_with_every_validation_accuracy(
 
 
 @pytest.mark.full
-def test_a_running_study_shows_how_far_it_is_and_what_is_known(
-    page: AppTest, client: Client, settings: Settings
-) -> None:
+def test_a_running_study_shows_how_far_it_is_and_what_is_known(page: AppTest, settings: Settings) -> None:
     job_id, claim, store = claimed(settings)
     store.jobs.progress(claim, 12, 48, "resnet20/se, seed 1: epoch 2 of 8", 90.0, study(seeds=2))
     page.query_params["job"] = job_id
@@ -341,7 +337,7 @@ def test_a_running_study_shows_how_far_it_is_and_what_is_known(
 
 
 @pytest.mark.full
-def test_a_finished_study_opens_with_its_verdict(page: AppTest, client: Client, settings: Settings) -> None:
+def test_a_finished_study_opens_with_its_verdict(page: AppTest, settings: Settings) -> None:
     job_id, claim, store = claimed(settings)
     store.jobs.finish(claim, study())
     store.close()
