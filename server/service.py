@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Hashable, Mapping
 from functools import cached_property, partial
 from threading import Event
+from time import monotonic
 from typing import Annotated, Any, NamedTuple
 
 import anyio
@@ -104,8 +105,11 @@ class Service:
         await self.check_here(question, photos or {})
         conditions = await self.conditions(question)
         cache_key = (ASKER.get(), question, conditions)  # how soon an answer comes tells no key what another one asked
-        json = await self.answer_cache.get(cache_key, partial(self.work_out, question, photos))
-        return Answered(json, await self.keep(question, conditions, json))  # also if remembered: it is the newest again
+        with self.archive.expecting():
+            began = monotonic()
+            json = await self.answer_cache.get(cache_key, partial(self.work_out, question, photos))
+            # also if remembered: it is the newest again
+            return Answered(json, await self.keep(question, conditions, json, monotonic() - began))
 
     async def check_here(self, question: Request[Any], brought: Mapping[str, bytes]) -> None:
         """Return if the photos that a question names are here; with keys, if all that it names is the asker's to use.
@@ -123,14 +127,14 @@ class Service:
             return self._provenance.conditions(question)
         return await run_in_threadpool(self._provenance.conditions, question)
 
-    async def keep(self, question: Request[Any], conditions: Conditions, report: bytes) -> Receipt:
-        """Keep an answer. Its id is given only when the database has it, for an id is a promise."""
+    async def keep(self, question: Request[Any], conditions: Conditions, report: bytes, took_s: float = 0.0) -> Receipt:
+        """Keep an answer that took so long. Its id is given only when the database has it, for an id is a promise."""
         if (asked_by := account()) is not None and asked_by.quota_bytes is not None:
             try:
                 await run_in_threadpool(self.check_quota, len(report), QUOTA_SEEN_S)
             except QuotaExceeded as error:
                 return Receipt(obstacle=str(error))
-        keep = partial(self.archive.keep, question, conditions, report)
+        keep = partial(self.archive.keep, question, conditions, report, took_s)
         written = keep() if len(report) <= SHORT else await run_in_threadpool(keep)
         if written is None:
             return Receipt()

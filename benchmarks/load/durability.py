@@ -28,7 +28,7 @@ from server.app import create_app
 from server.service import Service
 from server.settings import Settings
 
-APART_S, KEPT_EACH = 0.02, 60
+APART_S, KEPT_EACH = 0.02, 30
 """Pause of a task between two reports that it keeps, and how many it keeps in a turn."""
 UNLIKE_BYTES = 16
 """How much of the beginning of a stored report is random, so that no two reports are the same."""
@@ -71,8 +71,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("variants", nargs="?", default="none,se,eca")
-    parser.add_argument("--turns", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--turns", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--clients", type=int, default=CLIENTS)
     chosen = parser.parse_args()
     some = list(islice(photos(), 16))

@@ -4,7 +4,9 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from threading import Event
 
@@ -62,8 +64,8 @@ def report(number: int) -> bytes:
     return json.dumps({"number": number}).encode()
 
 
-def handed_over(to: Archive, number: int) -> Future[str]:
-    written = to.keep(question(number), HERE, report(number))
+def handed_over(to: Archive, number: int, took_s: float = 0.0) -> Future[str]:
+    written = to.keep(question(number), HERE, report(number), took_s)
     assert written is not None
     return written
 
@@ -81,6 +83,30 @@ def test_an_id_is_told_when_the_database_has_the_answer_and_not_before(slow: Slo
     names = [future.result(30) for future in written]
     assert [store.answers.get(name).report["number"] for name in names] == list(range(20))
     assert sum(slow.batches) == 20 and len(slow.batches) <= 2  # what came while the writer was busy goes together
+    held.close()
+
+
+def test_an_answer_waits_for_those_still_worked_out_and_no_longer(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.stored.reports.LINGER_S", 1000.0)
+    slow.may.set()
+    held = Archive(slow, Settings())
+
+    def batches(*took_s: float, expected: int) -> list[int]:
+        """How the answers of one moment, which took so long, are shared out when so many are worked out."""
+        slow.batches.clear()
+        with ExitStack() as others:
+            for _ in range(expected):
+                others.enter_context(held.expecting())
+            number = next(unused)
+            written = [handed_over(held, number + one, took) for one, took in enumerate(took_s)]
+            assert len({future.result(30) for future in written}) == len(took_s)
+        return slow.batches
+
+    unused = count(step=10)
+    assert batches(9999.0, expected=1) == [1]  # nobody else is there
+    assert batches(9999.0, 9999.0, 9999.0, expected=3) == [3]  # the last one calls off the wait
+    assert sum(batches(9999.0, 9999.0, 0.0, expected=9)) == 3  # one that was there at once does not wait, nor the rest
+    assert batches(0.05, expected=9) == [1]  # a fifth of what it took
     held.close()
 
 
