@@ -53,7 +53,7 @@ def _studies() -> dict[str, StudyReport]:
 def _named(study: StudyReport) -> str:
     baseline = next(arm for arm in study.arms if arm.name == study.baseline)
     seeds = max((arm.n for arm in study.arms), default=0)
-    return f"{baseline.variant.backbone}, {study.data.name}, n = {seeds}"
+    return f"{baseline.variant.backbone}, {study.data.name}, {len(study.arms)} networks, n = {seeds}"
 
 
 def _of_study(study: StudyReport, modules: Iterable[str]) -> OverviewReport:

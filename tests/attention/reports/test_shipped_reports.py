@@ -36,7 +36,9 @@ def test_each_is_a_question_and_an_answer_of_today(name: str) -> None:
 
 def test_they_take_little_room() -> None:
     sizes = [path.stat().st_size for path in shipped_reports.FOLDER.glob("*.json")]
-    assert len(sizes) == len(shipped_reports.all_reports()) and sum(sizes) < 800_000
+    assert (
+        len(sizes) == len(shipped_reports.all_reports()) and sum(sizes) < 1_600_000
+    )  # two thirds of it are the curves of 96 runs
 
 
 def test_three_analyses_say_the_same_of_one_network() -> None:

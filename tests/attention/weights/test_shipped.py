@@ -184,7 +184,7 @@ def test_a_network_that_no_longer_comes_along_names_the_one_that_does() -> None:
         weights.check(Variant.parse("resnet20(width=8)/se?weights=shipped"))
 
 
-@pytest.mark.parametrize("name", ["shipped-study", "shipped-study-cifar10"])
+@pytest.mark.parametrize("name", ["shipped-study-eca-se", "shipped-study-cifar10"])
 def test_the_readme_tells_the_studies_as_they_are(name: str) -> None:
     text = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
     for arm in next(report for stored, report in shipped_reports.of(StudyRequest) if stored.id == name).arms:
@@ -198,6 +198,29 @@ def test_the_readme_tells_the_studies_as_they_are(name: str) -> None:
             least, most = arm.verdict.seeds_needed_range or (None, None)
             assert arm.verdict.kind == "undecided" and not found.low > 0 and not found.high < 0
             assert f"{arm.verdict.seeds_needed} seeds in all ({least} to {most})" in text
+
+
+def test_the_study_of_eleven_modules_is_told_as_it_is() -> None:
+    folder = Path(__file__).parents[3] / "examples" / "flowers_study"
+    text = (folder / "README.md").read_text("utf-8")
+    report = next(report for stored, report in shipped_reports.of(StudyRequest) if stored.id == "shipped-study")
+    assert report.complete and report.plan is not None and len(report.arms) == 12
+    for arm in report.arms:
+        assert arm.n == 8 and arm.accuracy and f"{arm.accuracy.estimate:.2f} % ({arm.spread:.2f})" in text
+        if arm.verdict and (found := arm.verdict.difference):
+            assert arm.verdict.kind == "undecided"
+            told = f"{round(found.estimate, 9) + 0:+.2f} [{found.low:+.2f}, {found.high:+.2f}]".replace("-", "−")
+            least, most = arm.verdict.seeds_needed_range or (None, None)
+            needed = f"{arm.verdict.seeds_needed} ({least} to {most})" if arm.verdict.seeds_needed else "more photos"
+            assert f"| {told} | {arm.verdict.p_adjusted:.3f} | {arm.extra_parameters} | {needed} |" in text
+    kept = {
+        (run["arm"], run["seed"]): run
+        for path in (folder / "runs").glob("*.json")
+        if (run := json.loads(path.read_text()))
+    }
+    assert len(kept) == 112 and all(run["done"] for run in kept.values())
+    for run in report.runs:
+        assert kept[run.arm, run.seed]["test_accuracy"] == run.test_accuracy
 
 
 def test_an_end_of_an_interval_is_never_printed_as_the_zero_that_it_is_not() -> None:
