@@ -5,6 +5,8 @@ from threading import Lock, Timer
 from typing import Self, TextIO
 
 AFTER_S = 2.0
+PARTS = 20
+"""Lines that one task of known length writes at most where no terminal is."""
 
 
 class ProgressLine:
@@ -18,6 +20,7 @@ class ProgressLine:
     def __init__(self, file: TextIO | None = None, after_s: float = AFTER_S) -> None:
         self._file = file or sys.stderr
         self._text, self._written = "working ...", ""
+        self._part, self._written_part = "", ""
         self._shown = False
         self._lock = Lock()
         self._timer = Timer(after_s, self._show)
@@ -39,6 +42,7 @@ class ProgressLine:
         steps = f"{done:,}/{total:,} ({done / total:.0%})" if total else f"{done:,}"
         with self._lock:
             self._text = f"{steps} {note}".rstrip()
+            self._part = str(done * PARTS // total) if total else self._text
             if self._shown:
                 self._write()
 
@@ -48,12 +52,12 @@ class ProgressLine:
             self._write()
 
     def _write(self) -> None:
-        """Write over the line before; where no terminal is, only a line that says something new."""
-        if self._text == self._written:
-            return
+        """Write over the line before; where no terminal is, a line below it when the work is a part further on."""
         if self._file.isatty():
             self._file.write("\r" + self._text.ljust(len(self._written)))
+        elif self._written and self._part == self._written_part:
+            return
         else:
             self._file.write(("\n" if self._written else "") + self._text)
         self._file.flush()
-        self._written = self._text
+        self._written, self._written_part = self._text, self._part

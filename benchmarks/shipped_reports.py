@@ -22,10 +22,11 @@ from attention.reports.disagreement import DisagreementRequest
 from attention.reports.fold import FoldReport, FoldRequest
 from attention.reports.latency import LatencyReport, LatencyRequest
 from attention.reports.overview import FAMILIAR
+from attention.reports.study import StudyRequest
 from attention.reports.sweep import SweepRequest
-from attention.shipped_reports import FOLDER, write
+from attention.shipped_reports import FOLDER, of, write
 from attention.spec import Pictures, Request, Variant
-from attention.weights.load import bare, shipped
+from attention.weights.load import shipped
 from server.answers.provenance import Provenance
 from server.engine.local import LocalEngine
 from server.settings import Settings
@@ -41,10 +42,10 @@ def latency(networks: Iterable[Variant], size: int, classes: int) -> LatencyRequ
 
 
 def photo_networks() -> Iterator[Variant]:
-    """Networks with attention of the backbone that a bare name means: those that come along, and familiar modules."""
+    """Networks with attention of the backbone that a bare name means: those that come along, and the study's arms."""
     host = Variant.parse("none")
-    familiar = [Variant.parse(name) for name in FAMILIAR]
-    for variant in dict.fromkeys([*shipped(), *(bare(variant) for variant in familiar)]):
+    (arms, *_) = (report.arms for stored, report in of(StudyRequest))
+    for variant in dict.fromkeys([*shipped(), *(arm.variant.model_copy(update={"classes": None}) for arm in arms)]):
         if (variant.backbone, variant.backbone_options) == (host.backbone, host.backbone_options) and variant.attention:
             yield variant
 
@@ -57,7 +58,7 @@ QUESTIONS: Mapping[str, Request[Any]] = {
     "latency": latency(photo_networks(), 96, 5),
     "latency-resnet20": latency((Variant.parse(f"resnet20/{module}") for module in FAMILIAR), 32, 10),
 }
-"""Name of a shipped report -> its question; ``latency-resnet20`` times the networks of the shipped study."""
+"""Name of a shipped report -> its question; ``latency-resnet20`` times the networks of the study of CIFAR-10."""
 
 
 def make(name: str, into: Path) -> str:

@@ -116,7 +116,7 @@ def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
     rows = [
         {
             "module": row.module,
-            "name": table.called(row),
+            "name": table.called(row, report),
             "price": amount,
             "gain": row.gain,
             "low": row.interval.low if row.interval else row.gain,

@@ -61,10 +61,11 @@ def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[Ga
         price = ""
     about = say(ABOUT[row.module]) if row.module in ABOUT else ""
     title = row.title if row.state == "one run" else about
+    name = escape(called(row, report))
     cells = (
         f'<th scope="row"><span style="color:{theme.hue(row.module)}" aria-hidden="true">'
         f"{theme.sign(row.module)}</span> "
-        f'<a href="{href("module", name=row.module)}">{escape(called(row))}</a><small>{escape(title)}</small></th>',
+        f'<a href="{href("module", name=row.module)}">{name}</a><small>{escape(title)}</small></th>',
         _axis_cell(row, report, reach),
         f"<td>{_linked(_gain(row, report), study)}</td>",
         f"<td>{_linked(_verdict(row, report), study if row.verdict else '')}</td>",
@@ -77,9 +78,12 @@ def _row(row: OverviewRow, report: OverviewReport, reach: float, kinds: tuple[Ga
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def called(row: OverviewRow) -> str:
-    """What a row is called: its module, with options and place where these are not the usual ones."""
-    return words.labels([row.network])[row.network] if "/" in row.network else theme.called(row.module)
+def called(row: OverviewRow, report: OverviewReport) -> str:
+    """What a row is called: its module, with options, place and backbone where these are not the usual ones."""
+    if "/" not in row.network:
+        return theme.called(row.module)
+    host, usual = (one.network.partition("/")[0] for one in (row, report.rows[0]))
+    return words.network_label(row.network) if host != usual else words.labels([row.network])[row.network]
 
 
 def _linked(html: str, address: str) -> str:
@@ -157,7 +161,7 @@ def sentence(report: OverviewReport) -> str:
     by_kind: dict[str, list[str]] = {}
     for row in report.rows:
         if row.verdict is not None:
-            by_kind.setdefault(row.verdict.kind, []).append(called(row))
+            by_kind.setdefault(row.verdict.kind, []).append(called(row, report))
     if not report.ranked:
         return say("Not one recipe: these differences may be the training and not the module, so they are not ranked.")
     if not by_kind:

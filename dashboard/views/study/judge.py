@@ -29,6 +29,8 @@ UNITS = {"points": 100.0, "share": 1.0, "percent": 100.0}
 CALLED = {"points": marked("percentage points"), "share": marked("share"), "percent": marked("per cent")}
 """What units are called."""
 CSV = ("csv", "tsv", "txt")
+EXAMPLE = "study-eca-se"
+"""Name of the study whose runs stand in the form."""
 
 
 def main() -> None:
@@ -129,8 +131,8 @@ def question() -> JudgeRequest | None:
 
 
 def example() -> str:
-    """The runs of the study that comes with the service, as a table to be replaced."""
-    shipped = connect.shipped(StudyRequest)
+    """The runs of a study of few arms that comes with the service, as a table to be replaced."""
+    shipped = connect.shipped(StudyRequest, EXAMPLE)
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(["arm", "seed", "score"])

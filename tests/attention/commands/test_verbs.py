@@ -193,3 +193,14 @@ def test_progress_is_told_after_a_while_and_not_before() -> None:
         line(2, 2)
         line(3, 0)  # of how many is not known
     assert slow.getvalue() == "1/2 (50%) networks\n2/2 (100%)\n3\n"
+
+
+def test_a_file_gets_a_line_each_twentieth_of_the_work() -> None:
+    """A study of 3,670 photos wrote as many lines into its log."""
+    log = io.StringIO()
+    with ProgressLine(log, after_s=60) as line:
+        line._show()
+        for done in range(1, 3671):
+            line(done, 3670)
+    lines = log.getvalue().splitlines()
+    assert len(lines) == 22 and lines[0] == "working ..." and lines[-1] == "3,670/3,670 (100%)"

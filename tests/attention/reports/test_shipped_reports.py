@@ -7,7 +7,7 @@ from attention.analyses import analyses, request_type
 from attention.reports.disagreement import DisagreementRequest
 from attention.reports.fold import FoldRequest
 from attention.reports.latency import LatencyRequest
-from attention.reports.overview import FAMILIAR
+from attention.reports.study import StudyRequest
 from attention.reports.sweep import SweepRequest
 from attention.schemas import SHIPPED
 from attention.spec import Variant
@@ -67,6 +67,8 @@ def test_latencies_are_trusted_and_of_every_network_that_comes_along() -> None:
     photos = reports["shipped-latency"]
     assert photos.input_size == 96
     timed = {weights.bare(timing.variant).model_copy(update={"classes": None}) for timing in photos.timings}
-    shipped = {variant for variant in weights.shipped() if variant.backbone == "resnet18" and variant.attention}
-    familiar = {weights.bare(Variant.parse(name)) for name in FAMILIAR}
-    assert timed == {variant.model_copy(update={"classes": None}) for variant in shipped | familiar}
+    shipped = {variant for variant in weights.shipped() if variant.backbone == "resnet18"}
+    study = next(report for stored, report in shipped_reports.of(StudyRequest) if stored.id == "shipped-study")
+    arms = {arm.variant for arm in study.arms if arm.variant.backbone_options == Variant.parse("none").backbone_options}
+    expected = {variant.model_copy(update={"classes": None}) for variant in shipped | arms if variant.attention}
+    assert timed == expected and len(timed) == 12

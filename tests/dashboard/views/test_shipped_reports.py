@@ -133,6 +133,7 @@ def test_each_time_of_the_answer_table_is_the_reports_and_leads_to_it(client: Cl
     report = client.ask(OverviewRequest())
     times = [row.time for row in report.rows if row.time]
     links = re.findall(r'<a href="/measured\?report=([\w-]+)">×([\d.]+)<', answers.html(report, {}))
-    assert len(times) == len(report.rows) and links == [(time.report, f"{time.ratio.estimate:.2f}") for time in times]
+    assert len(times) == len(report.rows) - 1 > 10, "all but the plain network of another width"
+    assert links == [(time.report, f"{time.ratio.estimate:.2f}") for time in times]
     published = answers.html(client.ask(OverviewRequest(evidence="timm_resnet33ts")), {})
     assert "×" not in published and "not measured" in published
