@@ -19,7 +19,7 @@ from dashboard.language import marked, say, show_text
 from dashboard.refusals import explained
 from dashboard.service_sentences import translated
 from dashboard.views.study.paired import paired
-from dashboard.views.study.panels import DEFINITION, badge, recalls
+from dashboard.views.study.panels import DEFINITION, recalls, verdicts
 from dashboard.widgets import forms, links
 
 LOOKS = {marked("yes"): 3, marked("no"): 1}
@@ -146,11 +146,9 @@ def example() -> str:
 def show(report: JudgeReport) -> None:
     """The verdicts first, then the table, the picture and the files."""
     st.subheader(translated(report.headline), anchor=False)
-    for arm in report.arms:
-        if arm.verdict is not None:
-            st.markdown(f"{badge(arm.verdict)} {translated(arm.verdict.sentence)}")
-    notes = [note for arm in report.arms if arm.verdict is not None for note in arm.verdict.notes]
-    drawing.caveats([*report.caveats, *notes])
+    found = [arm.verdict for arm in report.arms if arm.verdict is not None]
+    verdicts(found, {})
+    drawing.caveats([*report.caveats, *(note for one in found for note in one.notes)])
     drawing.table(table(report), "verdicts")
     if (chart := differences(report)) is not None:
         drawing.plot(chart)

@@ -38,6 +38,8 @@ The interval covers new seeds, and new images of the same kind where it is known
 early "better" overstates: quote the interval, not the mean. `docs/verdicts.md` has the whole rule.
 """)
 DESCRIPTION = marked("A description, not corrected for the number of classes: no verdict follows from it.")
+FEW = 4
+"""Undecided verdicts that are shown without being asked for."""
 COSTS = {"extra_parameters": "parameters", "extra_macs": "MACs"}
 KINDS = {"accuracy": marked("accuracy"), "loss": marked("training loss")}
 
@@ -46,11 +48,9 @@ def verdict(report: StudyReport) -> None:
     """What may be said, in words, with all that speaks against saying more."""
     label = study_charts.called(report)
     st.subheader(words.relabelled(translated(report.headline), label), anchor=False)
-    for arm in report.arms:
-        if arm.verdict is not None:
-            st.markdown(f"{badge(arm.verdict)} {words.relabelled(translated(arm.verdict.sentence), label)}")
-    notes = [note for arm in report.arms if arm.verdict is not None for note in arm.verdict.notes]
-    drawing.caveats([*report.caveats, *notes, *report.test_set], label)
+    found = [arm.verdict for arm in report.arms if arm.verdict is not None]
+    verdicts(found, label)
+    drawing.caveats([*report.caveats, *(note for one in found for note in one.notes), *report.test_set], label)
     choice(report)
     with st.expander(say("How a verdict is given"), icon=":material/gavel:"):
         st.markdown(say(DEFINITION))
@@ -82,9 +82,24 @@ def choice(report: StudyReport) -> None:
     )
 
 
-def badge(verdict: Verdict) -> str:
-    """A verdict in a word."""
-    return say(BADGES.get(verdict.kind, f":gray-badge[{verdict.kind}]"))
+def verdicts(found: Sequence[Verdict], label: Mapping[str, str]) -> None:
+    """Each verdict in a word and a sentence; many that decide nothing are folded, for one line says what they say.
+
+    Args:
+        label: full name of a network -> what pictures call it.
+    """
+
+    def show(some: Sequence[Verdict]) -> None:
+        for one in some:
+            badge = say(BADGES.get(one.kind, f":gray-badge[{one.kind}]"))
+            st.markdown(f"{badge} {words.relabelled(translated(one.sentence), label)}")
+
+    undecided = [one for one in found if one.kind == "undecided"]
+    if len(undecided) <= FEW:
+        return show(found)
+    show([one for one in found if one.kind != "undecided"])
+    with st.expander(say("%(count)s not decided, and what would decide them", count=len(undecided))):
+        show(undecided)
 
 
 def details(report: StudyReport) -> None:

@@ -137,3 +137,10 @@ def test_each_time_of_the_answer_table_is_the_reports_and_leads_to_it(client: Cl
     assert links == [(time.report, f"{time.ratio.estimate:.2f}") for time in times]
     published = answers.html(client.ask(OverviewRequest(evidence="timm_resnet33ts")), {})
     assert "×" not in published and "not measured" in published
+
+
+def test_many_verdicts_that_decide_nothing_are_folded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = opened(client, monkeypatch, "study/page")
+    (folded,) = (box for box in shown.expander if "not decided" in box.label)
+    assert folded.label == "11 not decided, and what would decide them"
+    assert texts(folded.markdown).count(":gray-badge[not decided]") == 11 == texts(shown.markdown).count("-badge[")
