@@ -1,6 +1,7 @@
 """What tables and pictures call things, so that all of them use the same short words."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from attention.errors import AttentionError
@@ -13,6 +14,9 @@ from dashboard.language import marked, say
 
 FAMILIES = {"resnet": "ResNet-", "resnext": "ResNeXt-", "mobilenetv": "MobileNetV", "vgg": "VGG-"}
 """How papers write families of backbones; what follows is their depth or version."""
+
+MOST = 0.75
+"""Share of networks that makes their backbone the usual one, which goes without saying."""
 
 
 def backbone(variant: Variant) -> str:
@@ -31,11 +35,14 @@ def backbones(names: Iterable[str]) -> dict[str, str]:
 def labels(names: Sequence[str], host: bool = False) -> dict[str, str]:
     """Short name -> what people call it: the module, with what else tells it from the other networks.
 
+    Where networks have several backbones, one that more than `MOST` of them have goes without saying.
+
     Args:
         host: whether the backbone is said of networks that have the same, too.
     """
-    hosts = {backbone(variant) for name in names if (variant := _variant(name)) is not None}
-    texts = {name: _label(name, host or len(hosts) > 1) for name in names}
+    hosts = {name: backbone(variant) for name in names if (variant := _variant(name)) is not None}
+    usual = {one for one, n in Counter(hosts.values()).items() if n > MOST * len(hosts)}
+    texts = {name: _label(name, host or hosts.get(name) not in usual) for name in names}
     doubled = {text for text in texts.values() if list(texts.values()).count(text) > 1}
     return {name: f"{text} · {_weights(name)}" if text in doubled else text for name, text in texts.items()}
 

@@ -30,7 +30,7 @@ def colours(report: StudyReport, drawn: Sequence[str] = ()) -> alt.Color:
         orient="top",
         title=None,
         labelLimit=300,
-        columns=4,
+        columns=4 if len(label) <= 4 else 2,  # long names beside each other are cut off on a phone
         values=list(dict.fromkeys(drawn)),
         symbolOpacity=1,
         symbolType="circle",

@@ -42,6 +42,10 @@ def test_labels_are_short_only_while_they_differ() -> None:
     both = ["resnet20/se?weights=shipped", "resnet20/se"]
     assert list(words.labels(both).values()) == ["SE · trained", "SE · untrained"]
     assert list(words.labels(["resnet20/coord", "resnet50/none"]).values()) == ["CA · ResNet-20", "None · ResNet-50"]
+    most = [f"resnet18(width=0.25)/{name}" for name in ("none", "se", "eca", "coord")]
+    widened = [*most, "resnet18(width=0.253)/none"]
+    assert list(words.labels(widened).values()) == ["None", "SE", "ECA", "CA", "None · ResNet-18 (width=0.253)"]
+    assert next(iter(words.labels(widened[2:]).values())) == "ECA · ResNet-18 (width=0.25)"
     assert list(words.labels(["resnet20/se (quick)"]).values()) == ["resnet20/se (quick)"], "what is no network's name"
     assert words.network_label("mobilenetv2/eca?weights=shipped") == "ECA · MobileNetV2"
     assert (
