@@ -4,8 +4,9 @@ A page shows several variants at once, so every function here speaks of them by 
 the same colours. Weights of all variants share one colour scale, or they could not be compared.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import altair as alt
@@ -27,6 +28,8 @@ STEP, AXES = 24, 56
 """Height of a row of bars, and of an axis with its title, in pixels. A chart's height contains its axes."""
 TEXT = "#7c8798"
 """Colour of words inside a chart, to be read on white and on black."""
+LETTER, LINE = 0.0115, 0.065
+"""Width and height of a letter of a name beside a mark, as shares of the axes of a picture half a page wide."""
 SHORT = "format(datum.value, '~s')"
 """Label of a tick as 10, 1k, 1M. As a format it would take one prefix for a whole symlog axis, and call 10 '0M'."""
 
@@ -47,18 +50,37 @@ def coloured(report: Comparison | CostReport, drawn: Iterable[str]) -> alt.Color
     return alt.Color("variant:N", scale=colour(report), legend=legend)
 
 
-def named(base: alt.Chart, x: str, middle: float, **encoded: Any) -> list[alt.Chart]:
+def named(base: alt.Chart) -> list[alt.Chart]:
     """Names in ink beside marks: right of those left of the middle of an axis, left of the others, so none is cut off.
 
     Args:
-        base: its data have a column ``name``.
-        x: the column of the axis.
-        middle: the value that stands in the middle of the axis.
-        encoded: further channels, such as where the names stand on the other axis.
+        base: its data have what `place_names` adds.
     """
-    left = base.transform_filter(f"datum['{x}'] <= {middle}").mark_text(align="left", dx=11, fontSize=12)
-    right = base.transform_filter(f"datum['{x}'] > {middle}").mark_text(align="right", dx=-11, fontSize=12)
-    return [names.encode(text="name:N", color=alt.value(theme.ink()), **encoded) for names in (left, right)]
+    left = base.transform_filter("datum.place <= 0.5").mark_text(align="left", dx=11, fontSize=12)
+    right = base.transform_filter("datum.place > 0.5").mark_text(align="right", dx=-11, fontSize=12)
+    return [names.encode(text="name:N", y="word:Q", color=alt.value(theme.ink())) for names in (left, right)]
+
+
+def place_names(rows: Sequence[dict[str, Any]], places: Sequence[float]) -> None:
+    """Add to marks with ``name``, ``gain``, ``low`` and ``high`` where their names stand, so that none hides another.
+
+    Args:
+        rows: get ``place`` and ``word``, where the name stands on the axis of gains.
+        places: where each mark stands on the other axis, from 0 to 1.
+    """
+    line = LINE * (max(row["high"] for row in rows) - min(row["low"] for row in rows))
+    for row, place in zip(rows, places, strict=True):
+        row |= {"place": place, "word": row["gain"]}
+    names = []
+    for row in sorted(rows, key=lambda row: float(row["gain"])):
+        width = LETTER * len(row["name"])
+        names.append((row, row["place"] + (width / 2 if row["place"] <= 0.5 else -width / 2), width))
+    for _ in range(100):
+        for (below, middle, width), (above, other, other_width) in combinations(names, 2):
+            missing = line - (above["word"] - below["word"])
+            if missing > 0 and abs(middle - other) < (width + other_width) / 2:
+                below["word"] -= missing / 2
+                above["word"] += missing / 2
 
 
 # ---------------------------------------------------------------- compare

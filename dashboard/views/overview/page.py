@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -12,7 +13,7 @@ from attention.reports.study import StudyReport
 from dashboard import connect
 from dashboard.drawing import draw as drawing
 from dashboard.drawing import theme
-from dashboard.drawing.marks import Chart, named
+from dashboard.drawing.marks import Chart, named, place_names
 from dashboard.language import marked, say, show_caption
 from dashboard.service_sentences import translated
 from dashboard.views.overview import table
@@ -113,7 +114,7 @@ def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
     priced = [(row, amount) for row, amount in priced if amount > 0]
     if not priced:
         return None
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "module": row.module,
             "name": table.called(row, report),
@@ -127,6 +128,7 @@ def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
     amounts = [amount for _, amount in priced]
     modules: Sequence[str] = list(dict.fromkeys(row.module for row, _ in priced))
     ends = [min([1.0, *amounts]), 1.2 * max(amounts)] if price == TIME else [min(amounts) / 3, max(amounts) * 6]
+    place_names(rows, [math.log(amount / ends[0]) / math.log(ends[1] / ends[0]) for amount in amounts])
     scale = alt.Scale(type="log", domain=ends, nice=False)
     axis = alt.Axis(format=".2~f" if price == TIME else "~s", tickCount=5)
     base = alt.Chart(pd.DataFrame(rows)).encode(
@@ -143,9 +145,8 @@ def scatter(report: OverviewReport, price: str, title: str) -> Chart | None:
     marks = base.mark_point(size=140, filled=True, opacity=1).encode(
         y=y, shape=alt.Shape("module:N", scale=theme.shapes(modules), legend=None)
     )
-    words = named(base, "price", math.sqrt(ends[0] * ends[1]), y=y)
     zero = alt.Chart(pd.DataFrame([{"gain": 0.0}])).mark_rule(strokeDash=[3, 3], color=theme.ink()).encode(y=y)
-    return alt.layer(zero, bars, marks, *words).properties(height=280)
+    return alt.layer(zero, bars, marks, *named(base)).properties(height=280)
 
 
 def _amount(row: OverviewRow, price: str) -> float:

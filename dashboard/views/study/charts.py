@@ -11,7 +11,7 @@ from attention.reports.parts.evidence import KIND_WORDS
 from attention.reports.study import Arm, StudyReport
 from attention.reports.writing.captions import p_text
 from dashboard.drawing import theme, verdicts, words
-from dashboard.drawing.marks import PALETTE, SHORT, Chart, named
+from dashboard.drawing.marks import PALETTE, SHORT, Chart, named, place_names
 from dashboard.drawing.words import human
 from dashboard.language import marked, say
 from dashboard.views.study.paired import MARGIN, paired
@@ -97,6 +97,7 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
     reach = max(abs(row["cost"]) for row in rows)
     # symlog, because a module may add nothing at all; wide enough that a name beside the last dot has room.
     constant, ends = max(1.0, reach / 1000), _wide([row["cost"] for row in rows])
+    place_names(rows, [_place(row["cost"], ends, constant) for row in rows])
     scale = alt.Scale(type="symlog", constant=constant, domain=ends)
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X(
@@ -117,9 +118,8 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
     gain = alt.Y("low:Q", title=say("gain over the baseline (points)"))
     whiskers = base.mark_rule(strokeWidth=2, opacity=0.55).encode(y=gain, y2="high:Q")
     dots = base.mark_circle(size=150, opacity=1).encode(y="gain:Q")
-    names = named(base, "cost", _middle(ends, constant), y="gain:Q")
     zero = alt.Chart(pd.DataFrame([{"low": 0.0}])).mark_rule(color=MARGIN, strokeDash=[4, 3]).encode(y=alt.Y("low:Q"))
-    return alt.layer(zero, whiskers, dots, *names).properties(height=340)
+    return alt.layer(zero, whiskers, dots, *named(base)).properties(height=340)
 
 
 def _wide(costs: Sequence[float]) -> list[float]:
@@ -127,11 +127,10 @@ def _wide(costs: Sequence[float]) -> list[float]:
     return [low * 3, max(1.0, high * 6)]
 
 
-def _middle(ends: Sequence[float], constant: float) -> float:
-    """What stands in the middle of a symlog axis."""
-    low, high = (math.copysign(math.log1p(abs(end) / constant), end) for end in ends)
-    middle = (low + high) / 2
-    return math.copysign(constant * math.expm1(abs(middle)), middle)
+def _place(cost: float, ends: Sequence[float], constant: float) -> float:
+    """Where a cost stands on a symlog axis, from 0 to 1."""
+    low, high, here = (math.copysign(math.log1p(abs(one) / constant), one) for one in (*ends, cost))
+    return (here - low) / (high - low)
 
 
 def _ticks(reach: float) -> list[float]:

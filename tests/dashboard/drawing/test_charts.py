@@ -114,9 +114,19 @@ def test_the_csv_holds_every_weight_of_every_photo(comparison: Make) -> None:
 
 def test_a_name_beside_a_mark_stands_on_the_side_that_has_room() -> None:
     """On a phone the name of the mark furthest right was cut off by the end of the picture."""
-    base = alt.Chart(pd.DataFrame([{"name": "SE", "price": 9.0}, {"name": "ECA", "price": 2.0}])).encode(x="price:Q")
-    sides = {
-        names.mark.align: names.to_dict()["transform"][0]["filter"]
-        for names in charts.named(base, "price", 5.0, y="price:Q")
-    }
-    assert sides == {"left": "datum['price'] <= 5.0", "right": "datum['price'] > 5.0"}
+    base = alt.Chart(pd.DataFrame([{"name": "SE", "place": 0.9, "word": 0}, {"name": "ECA", "place": 0.2, "word": 0}]))
+    sides = {names.mark.align: names.to_dict()["transform"][0]["filter"] for names in charts.named(base)}
+    assert sides == {"left": "datum.place <= 0.5", "right": "datum.place > 0.5"}
+
+
+def test_no_name_beside_a_mark_stands_on_another() -> None:
+    gains = (0.1, 0.0, -0.05, 0.12, -1.5)
+    rows: list[dict[str, Any]] = [
+        {"name": f"module {n}", "gain": gain, "low": gain - 2, "high": gain + 2} for n, gain in enumerate(gains)
+    ]
+    charts.place_names(rows, [0.7, 0.71, 0.72, 0.1, 0.7])
+    near = sorted(float(row["word"]) for row in rows[:3])
+    line = charts.LINE * (rows[3]["high"] - rows[4]["low"])
+    assert min(near[1] - near[0], near[2] - near[1]) == pytest.approx(line)
+    assert [row["word"] for row in rows[3:]] == [0.12, -1.5], "far from others a name stands beside its mark"
+    assert sorted(range(3), key=lambda one: gains[one]) == sorted(range(3), key=lambda one: float(rows[one]["word"]))
