@@ -15,6 +15,9 @@ BOUNDARY = b"--------a-boundary-of-the-crowd"
 
 ANSWERED, REFUSED = 200, 503
 
+ENOUGH_WITHIN_S = 180.0
+"""After how long they no longer wait for enough answers; only a service that answers nobody, or hardly, takes it."""
+
 KEPT_S = 2.0
 """How long a client keeps a connection that it does not use; services close theirs after some seconds."""
 
@@ -59,10 +62,10 @@ class Crowd:
         """Let so many clients ask for so long, each of them one request at a time; every one of them ends.
 
         Args:
-            enough: they go on until so many were answered, for five times as long at most.
+            enough: they go on until so many were answered, for `ENOUGH_WITHIN_S` at most.
         """
         self._answered, first = -enough, len(self.answers)
-        asyncio.run(self._all(clients, time.perf_counter() + seconds, time.perf_counter() + 5 * seconds))
+        asyncio.run(self._all(clients, time.perf_counter() + seconds, time.perf_counter() + max(seconds, ENOUGH_WITHIN_S)))
         return self.answers[first:]
 
     async def _all(self, clients: int, until: float, latest: float) -> None:

@@ -31,15 +31,14 @@ from benchmarks.load.service import photos
 from benchmarks.measure import line
 
 WARM_UP = 0.3
-"""The share of a stretch whose answers do not count for quantiles: those who came first found an empty queue."""
+"""The share of answers that do not count for quantiles: those who came first found an empty queue."""
 
 
 class Stretch(NamedTuple):
-    """Some seconds of load: how long clients asked, and how long it took until the last had an answer."""
+    """Some seconds of load: what became of requests, and how long it took until the last had an answer."""
 
     answers: Sequence[Answer]
     seconds: float
-    asked_s: float
     cpu_s: float
 
     @property
@@ -55,8 +54,12 @@ class Stretch(NamedTuple):
     @property
     def settled(self) -> list[float]:
         """Seconds that each answer took which was asked for after the warm-up."""
-        began = min(one.began for one in self.answers) + WARM_UP * self.asked_s
-        return [one.seconds for one in self.answers if one.status == ANSWERED and one.began >= began]
+        return [one.seconds for one in self._settled]
+
+    @property
+    def _settled(self) -> list[Answer]:
+        answered = sorted((one for one in self.answers if one.status == ANSWERED), key=lambda one: one.began)
+        return answered[round(WARM_UP * len(answered)) :]
 
     @property
     def spread(self) -> float:
@@ -67,9 +70,7 @@ class Stretch(NamedTuple):
     def overtakers(self) -> list[int]:
         """For each answer, how many others were given during its wait: that wait by a clock that no stall moves."""
         given = sorted(one.began + one.seconds for one in self.answers if one.status == ANSWERED)
-        began = min(one.began for one in self.answers) + WARM_UP * self.asked_s
-        settled = [one for one in self.answers if one.status == ANSWERED and one.began >= began]
-        return [bisect(given, one.began + one.seconds) - bisect(given, one.began) for one in settled]
+        return [bisect(given, one.began + one.seconds) - bisect(given, one.began) for one in self._settled]
 
 
 class Service:
@@ -88,7 +89,7 @@ class Service:
         """Let so many clients ask for so long, and until so many were answered."""
         began, cpu = time.perf_counter(), self.cpu_s
         answers = crowd.ask(clients, seconds, enough)
-        return Stretch(answers, time.perf_counter() - began, seconds, self.cpu_s - cpu)
+        return Stretch(answers, time.perf_counter() - began, self.cpu_s - cpu)
 
     @property
     def rss_mb(self) -> float:

@@ -135,7 +135,7 @@ def test_ten_times_the_clients_are_all_answered_or_refused_and_nobody_waits_for_
         assert set(became) == {ANSWERED, REFUSED}, became  # none hung, none was reset
         refused = [answer for one in many for answer in one.answers if answer.status == REFUSED]
         assert all(map(refusal_is_right, refused))
-        assert min(len(one.settled) for one in many) >= 30  # some hundred, unless the machine is very busy
+        assert min(len(one.settled) for one in many) >= 90
         for one in many:
             meanwhile = one.overtakers
             assert quantile(meanwhile, 0.99) <= 2 * quantile(meanwhile, 0.5) <= 4 * ROOM, sorted(meanwhile)
