@@ -56,7 +56,7 @@ def main() -> None:
             calls = requests(running.api, partial(opened, browser, address, first))
             print(line(f"first picture of {name}", seconds), f"({calls} API calls)")
         print(line("another photo on Look", another_photo(browser, running.pages, rounds)))
-        print(line("a hanging API is told", [hanging(browser, running.pages, running.api_process)]))
+        print(line("a hanging API is told", [hanging(browser, running.pages, running.api_process) for _ in range(3)]))
         print(f"Load of the last minute: {os.getloadavg()[0]:.1f}.")
 
 

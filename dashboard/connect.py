@@ -93,8 +93,14 @@ def http(key: str | None = None) -> httpx2.Client:
     return httpx2.Client(base_url=address, headers=headers, timeout=120, transport=Watched(httpx2.HTTPTransport()))
 
 
-HEALTH_S = 1.5
-"""How long the service may take to say that it lives."""
+PATIENCE_S, HEALTH_S = 1.0, 1.5
+"""How long an answer may take before the service is asked whether it lives, and how long it may take to say so."""
+LOOK_EVERY_S = 3.0
+"""Seconds between two looks at jobs, and at whether the service answers.
+
+More than it takes to know that it hangs: what is still looking when the next look is due is run again, and says
+nothing.
+"""
 
 
 class Watched(httpx2.BaseTransport):
@@ -108,7 +114,7 @@ class Watched(httpx2.BaseTransport):
         patience_s: how long an answer may take before the service is asked.
     """
 
-    def __init__(self, inner: httpx2.BaseTransport, patience_s: float = 2.0) -> None:
+    def __init__(self, inner: httpx2.BaseTransport, patience_s: float = PATIENCE_S) -> None:
         self._inner, self._patience_s = inner, patience_s
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

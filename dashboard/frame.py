@@ -28,8 +28,6 @@ VIEWS = Path(__file__).parent / "views"
 LOGO = Path(__file__).with_name("logo.svg")
 ICON = Path(__file__).with_name("icon.svg")
 STYLE = Path(__file__).with_name("frame.css")
-EVERY_S = 3
-"""Seconds between two looks at the jobs, and at whether the API answers."""
 SILENT, LOOKED_AT = "frame.silent", "frame.looked_at"
 NAME = marked("Attention lab")
 
@@ -85,7 +83,7 @@ def draw() -> st.Page:
         links.to("stored", say("Stored"), ":material/inventory_2:")
         links.to("login", say("Logged in") if connect.logged_in() else say("Log in"), ":material/key:")
     with chip:
-        st.fragment(_jobs, run_every=EVERY_S)()
+        st.fragment(_jobs, run_every=connect.LOOK_EVERY_S)()
     return page
 
 

@@ -65,7 +65,8 @@ class Crowd:
             enough: they go on until so many were answered, for `ENOUGH_WITHIN_S` at most.
         """
         self._answered, first = -enough, len(self.answers)
-        asyncio.run(self._all(clients, time.perf_counter() + seconds, time.perf_counter() + max(seconds, ENOUGH_WITHIN_S)))
+        now = time.perf_counter()
+        asyncio.run(self._all(clients, now + seconds, now + max(seconds, ENOUGH_WITHIN_S)))
         return self.answers[first:]
 
     async def _all(self, clients: int, until: float, latest: float) -> None:

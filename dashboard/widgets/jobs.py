@@ -21,7 +21,6 @@ R = TypeVar("R", bound=Plain)
 
 ADDRESS = "job"
 """The page's address holds the job's id, so a page that is closed loses nothing, and a link shows the same job."""
-EVERY_S = 2.0
 SHOWN = 12
 
 BADGES = {
@@ -111,7 +110,7 @@ def follow(job: Job, show: Callable[[Job], None], key: str = "cancel") -> None:
         _progress(now, key)
         show(now)
 
-    st.fragment(look, run_every=EVERY_S)()
+    st.fragment(look, run_every=connect.LOOK_EVERY_S)()
 
 
 def _progress(job: Job, key: str) -> None:

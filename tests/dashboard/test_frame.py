@@ -123,6 +123,11 @@ def test_a_silent_service_is_said_and_comes_back(settings: Settings, monkeypatch
         assert "API silent" not in texts(made.run().markdown)
 
 
+def test_a_silent_service_is_known_before_the_next_look_is_due() -> None:
+    """A fragment that is still looking then is run again without a word: the frame was silent for half a minute."""
+    assert connect.PATIENCE_S + connect.HEALTH_S < connect.LOOK_EVERY_S
+
+
 @pytest.mark.full
 def test_the_language_is_the_addresss_then_the_readers(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with TestClient(create_app(settings)) as http:
