@@ -211,9 +211,10 @@ def show_stripes(report: StripeReport, called: Mapping[str, str], files: bool = 
         show_text("**Do the networks rank channels alike?**")
         drawing.draw(chart, "order-of-channels")
         show_caption("Near 0 they do not: which channels are weighed up is a matter of the module, or of training.")
-    with st.expander(say("All %(gates)s gates in numbers", gates=len(report.gates)), icon=":material/table_rows:"):
-        st.dataframe(drawing.in_words(class_charts.table(report)), hide_index=True, width="stretch")
-        show_caption("A dash is what cannot be computed, such as the order of channels that are all alike.")
+    if box := linked.opened(say("All %(gates)s gates in numbers", gates=len(report.gates)), "gates", "table_rows"):
+        with box:
+            st.dataframe(drawing.in_words(class_charts.table(report)), hide_index=True, width="stretch")
+            show_caption("A dash is what cannot be computed, such as the order of channels that are all alike.")
     if files:
         drawing.files(
             report,

@@ -109,7 +109,9 @@ def show_report(report: StudyReport) -> None:
     if report.classes and (box := linked.opened(say("Class by class"), "study.classes", "category")):
         with box:
             study_panels.classes(report)
-    study_panels.runs(report)
+    if box := linked.opened(say("All %(rows)s runs", rows=len(report.runs)), "study.runs", "list"):
+        with box:
+            study_panels.runs(report)
     study_panels.downloads(report)
 
 

@@ -199,9 +199,8 @@ def runs(report: StudyReport) -> None:
         }
         for run in report.runs
     ]
-    with st.expander(say("All %(rows)s runs", rows=len(rows)), icon=":material/list:"):
-        st.dataframe(drawing.in_words(pd.DataFrame(rows)), hide_index=True, width="stretch")
-        show_caption("Weights can be named in every other question: `NETWORK?weights=file:run-…`.")
+    st.dataframe(drawing.in_words(pd.DataFrame(rows)), hide_index=True, width="stretch")
+    show_caption("Weights can be named in every other question: `NETWORK?weights=file:run-…`.")
 
 
 def downloads(report: StudyReport) -> None:
