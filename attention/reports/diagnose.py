@@ -6,7 +6,7 @@ from pydantic import Field
 
 from attention.reports.parts.evidence import Interval
 from attention.reports.parts.subjects import Ran
-from attention.reports.writing.tables import Report
+from attention.reports.writing.tables import Printed, Report, Table
 from attention.spec import GateKind, Pictures, Plain, Request, Variant
 
 Topic = Literal[
@@ -81,6 +81,13 @@ class DiagnoseReport(Report):
     layers: tuple[LayerHealth, ...] = Field(description="Every hidden layer with ReLUs in attention modules.")
     caveats: tuple[str, ...] = Field(description="What to know before reading the statements.")
     complete: bool = Field(description="Whether all images were tried.")
+
+    def tables(self) -> tuple[Table, ...]:
+        """The statements, then what they rest on."""
+        statements, *others = super().tables()
+        rows = tuple((one.topic, one.finding, one.sentence) for one in self.statements)
+        printed = Printed(head=("topic", "finding", "what is said"), rows=rows)
+        return statements.model_copy(update={"printed": printed}), *others
 
 
 class DiagnoseRequest(Request[DiagnoseReport]):

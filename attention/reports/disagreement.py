@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from attention.reports.compare import ClassScore
 from attention.reports.parts.subjects import Ran
-from attention.reports.writing.tables import Bars, Report, Table, filled, named, table_of
+from attention.reports.writing.tables import Bars, Printed, Report, Table, filled, named, table_of
 from attention.spec import AblationKind, Pictures, Plain, Request, Seed, Variant
 
 Rank = Literal["any", "networks", "removal"]
@@ -121,8 +121,23 @@ class DisagreementReport(Report):
             rows.append((*scores, " ".join(entry.flips), *cells))
         columns = named("rank", "image", "label", "score", "networks", "removal", "flips", *parts)
         bars = Bars(label="image", value="score")
-        entries = Table(name="entries", caption=self.headline, columns=columns, rows=tuple(rows), bars=bars)
+        entries = Table(
+            name="entries",
+            caption=self.headline,
+            columns=columns,
+            rows=tuple(rows),
+            printed=self._printed(),
+            bars=bars,
+        )
         return filled(entries, table_of("pairs", self.pairs), table_of("flips", self.flips))
+
+    def _printed(self) -> Printed:
+        rows = []
+        for entry in self.entries:
+            answers = [f"{_called(answer.first)} {answer.first.probability:.2f}" for answer in entry.answers]
+            rows.append((str(entry.rank), entry.image, entry.label or "--", f"{entry.score:.3f}", *answers))
+        head = ("rank", "image", "class", "score", *(arm.id for arm in self.arms))
+        return Printed(head=head, rows=tuple(rows))
 
 
 def _called(score: ClassScore) -> str | int:

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from attention.names import Size
 from attention.reports.parts.evidence import Interval
 from attention.reports.parts.subjects import Ran
-from attention.reports.writing.tables import Bars, Report, Table, filled, table_of
+from attention.reports.writing.captions import p_text, percent
+from attention.reports.writing.tables import Bars, Printed, Report, Table, filled, table_of
 from attention.spec import Pass, Pictures, Plain, Request, Variant
 
 ArmKind = Literal["trained", "mean", "folded"]
@@ -117,8 +118,20 @@ class FoldReport(Report):
     def tables(self) -> tuple[Table, ...]:
         """Every state, then every gate."""
         bars = Bars(label="kind", value="kl" if self.arms and self.arms[0].accuracy is None else "accuracy")
-        arms = table_of("arms", self.arms, self.headline, bars, network=self.network.name, n=self.n)
-        return filled(arms, table_of("gates", self.gates))
+        arms = table_of(
+            "arms", self.arms, f"{self.headline} {self.methods}".strip(), bars, network=self.network.name, n=self.n
+        )
+        return filled(arms.model_copy(update={"printed": self._printed()}), table_of("gates", self.gates))
+
+    def _printed(self) -> Printed:
+        rows = []
+        for arm in self.arms:
+            change = arm.change.text() if arm.change else "--"
+            same = (f"{100 * arm.agreement:.1f}", f"{arm.kl:.4f}")
+            work = (f"{arm.parameters:,}", f"{arm.macs:,}", f"{arm.elementwise:,}")
+            rows.append((arm.kind, percent(arm.accuracy), change, p_text(arm.p), *same, *work))
+        scores = ("top-1 (%)", "change (points)", "p", "same class (%)", "KL (nats)")
+        return Printed(head=("state", *scores, "parameters", "MACs", "elementwise"), rows=tuple(rows))
 
 
 class FoldRequest(Request[FoldReport]):

@@ -11,7 +11,8 @@ from pydantic import Field
 from attention.reports.compare import ClassScore
 from attention.reports.gates import GateSite
 from attention.reports.parts.evidence import Interval
-from attention.reports.writing.tables import Bars, Report, Table, filled, table_of
+from attention.reports.writing.captions import p_text, percent
+from attention.reports.writing.tables import Bars, Printed, Report, Table, filled, table_of
 from attention.spec import AblationKind, PhotoId, Pictures, Plain, Request, Seed, Variant
 
 Family = Literal["gate", "stage", "all", "first_to_last", "last_to_first", "set"]
@@ -156,9 +157,21 @@ class SweepReport(Report):
         change = "accuracy_change"
         ends = {"low": f"{change}_low", "high": f"{change}_high"} if self.labelled else {}
         bars = Bars(label="label", value=change if self.labelled else "agreement", colour="kind", **ends)
-        caption = f"{self.headline} Images: {self.images}." if self.headline else ""
+        caption = f"{self.headline} Images: {self.images}. {self.methods}" if self.headline else ""
         effects = table_of("effects", self.effects, caption, bars, network=self.network)
+        effects = effects.model_copy(update={"printed": self._printed()})
         return filled(effects, table_of("redundancy", self.redundancy), table_of("sites", self.sites))
+
+    def _printed(self) -> Printed:
+        rows = []
+        for one in self.effects:
+            kind = one.kind.replace("_", " ") + (", normalisations estimated anew" if one.reestimated else "")
+            change = one.accuracy_change.text() if one.accuracy_change else "--"
+            accuracy = (percent(one.accuracy), change, p_text(one.p_holm)) if self.labelled else ()
+            rows.append((one.label, kind, *accuracy, f"{100 * one.agreement:.1f}", f"{one.kl:.4f}"))
+        accuracies = ("top-1 (%)", "change (points)", "p, by Holm") if self.labelled else ()
+        head = ("gates", "replaced by", *accuracies, "same class (%)", "KL (nats)")
+        return Printed(head=head, rows=tuple(rows))
 
 
 class SweepRequest(Interventions, Request[SweepReport]):

@@ -42,6 +42,11 @@ def p_text(p: float | None) -> str:
     return "--" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def percent(points: float | None) -> str:
+    """Write an accuracy in points for a table, with two decimals."""
+    return "--" if points is None else f"{points:.2f}"
+
+
 def counted(counts: Sequence[int]) -> str:
     """Say how many: ``n = 6``, or ``n = 4 to 6`` where counts differ."""
     low, high = min(counts), max(counts)

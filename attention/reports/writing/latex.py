@@ -1,7 +1,7 @@
 """Tables for papers: booktabs, with the conditions in the caption."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 SYMBOLS = {
     "±": r"$\pm$",
@@ -36,27 +36,30 @@ SPECIAL = {letter: "\\" + letter for letter in "&%_#${}"} | {
 }
 
 
-def table(caption: str, columns: str, head: Sequence[str], rows: Iterable[Sequence[str]], label: str) -> str:
-    """Write a table in the style of the package booktabs.
+A_PAGE = 40
+"""Rows that one page holds."""
+
+
+def table(caption: str, columns: str, head: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> str:
+    """Write a table in the style of the package booktabs; one longer than a page as a longtable, which breaks.
 
     Args:
         columns: their alignment, such as ``lrr``.
         head, rows: cells as LaTeX (`cell`); the caption is text.
         label: what the paper refers to.
     """
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{cell(caption)}}}",
-        rf"\label{{{label}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        " & ".join(head) + r" \\",
-        r"\midrule",
-        *(" & ".join(cells) + r" \\" for cells in rows),
-    ]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    title, name = rf"\caption{{{cell(caption)}}}", rf"\label{{{label}}}"
+    top = [r"\toprule", " & ".join(head) + r" \\", r"\midrule"]
+    body = [*(" & ".join(cells) + r" \\" for cells in rows), r"\bottomrule"]
+    if len(rows) > A_PAGE:
+        start = [
+            r"% needs \usepackage{booktabs,longtable}",
+            rf"\begin{{longtable}}{{{columns}}}",
+            title + name + r" \\",
+        ]
+        return "\n".join([*start, *top, r"\endhead", *body, r"\end{longtable}", ""])
+    start = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering", title, name]
+    return "\n".join([*start, rf"\begin{{tabular}}{{{columns}}}", *top, *body, r"\end{tabular}", r"\end{table}", ""])
 
 
 def escaped(text: str) -> str:

@@ -5,19 +5,26 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from attention import shipped_reports
+from attention.analyses import analyses, request_type
 from attention.reports.compare import CompareRequest
 from attention.reports.maps import ChannelMap, MapsReport
 from attention.reports.study import StudyRequest
 from attention.reports.writing.citations import MODULES, bibtex, citation
 from attention.reports.writing.document import document, in_form
-from attention.reports.writing.tables import Table, named
+from attention.reports.writing.latex import A_PAGE
+from attention.reports.writing.tables import Report, Table, named
 from attention.spec import Variant
 
 STUDY = next(study for stored, study in shipped_reports.of(StudyRequest) if stored.id == "shipped-study-cifar10")
+ALONG = [
+    cast(Report, request_type(analyses[stored.analysis]).report.model_validate(stored.report))
+    for stored in shipped_reports.all_reports().values()
+]
 
 
 class Tags(HTMLParser):
@@ -94,12 +101,20 @@ def test_what_is_special_in_latex_is_escaped() -> None:
     assert latex.startswith("% needs \\usepackage{booktabs}\n")
 
 
+def test_what_is_printed_first_of_a_report_fits_on_a_page() -> None:
+    """A sweep was printed with the 25 columns of its file, network and all."""
+    widths = {type(report).__name__: len(report.table().shown.head) for report in ALONG}
+    assert max(widths.values()) <= 11, widths
+
+
 @pytest.mark.full
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a LaTeX (texlive-latex-recommended)")
 def test_the_tables_compile(tmp_path: Path) -> None:
     odd = Table(name="t", caption=NASTY[0], columns=named(*NASTY[:2]), rows=tuple((text, text) for text in NASTY))
-    body = "\n".join([odd.latex(), *(table.latex() for table in STUDY.tables() if len(table.rows) < 20)])
-    text = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + body + "\n\\end{document}\n"
+    along = [table for report in ALONG for table in report.tables()]
+    assert any(len(table.rows) > A_PAGE for table in along)
+    body = "\n".join([odd.latex(), *(table.latex() for table in along if len(table.rows) < 200)])
+    text = "\\documentclass{article}\\usepackage{booktabs,longtable}\\begin{document}\n" + body + "\n\\end{document}\n"
     (tmp_path / "paper.tex").write_text(text, "utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
