@@ -56,8 +56,8 @@ NAMES = ("none", "se", "eca", "resnet20/cbam", "resnet20/se@standard:2-3", "resn
 
 SHIPPED = Path(attention.__file__).parent / "weights" / "shipped"
 
-FILES = ("image/*", "application/octet-stream", "application/zip")
-"""Bodies that are a file."""
+FILES = ("image/", "application/octet-stream", "application/zip")
+"""How the media types of bodies begin that are a file."""
 
 UNTRAINED = ["resnet20/none", "resnet20/gct"]
 
@@ -165,8 +165,10 @@ def asked(draw: st.DrawFn, operation: Any, mode: GenerationMode, there: There) -
             case.body = dict(STUDY)
         elif isinstance(body, dict):
             _name(draw, body, there)
-        elif case.media_type in FILES:
-            case.body = draw(st.sampled_from((photo(1), photo(2, form="PNG"), zipped(), weights())))
+        elif (case.media_type or "").startswith(FILES):
+            right = {"/v1/datasets": zipped, "/v1/checkpoints": weights}.get(operation.path, photo)()
+            others = (photo(2, form="PNG"), zipped(), weights())
+            case.body = draw(st.sampled_from((right, right, right, *others)))
             if "name" in (case.query or {}):
                 case.query = {"name": draw(st.from_regex("[a-z]{8}", fullmatch=True))}
     return case, named
