@@ -6,7 +6,7 @@ from typing import Self, TextIO
 
 AFTER_S = 2.0
 PARTS = 20
-"""Lines that one task of known length writes at most where no terminal is."""
+"""Into a file, work of known length writes a line for each of so many parts."""
 
 
 class ProgressLine:

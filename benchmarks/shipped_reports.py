@@ -42,7 +42,7 @@ def latency(networks: Iterable[Variant], size: int, classes: int) -> LatencyRequ
 
 
 def photo_networks() -> Iterator[Variant]:
-    """Networks with attention of the backbone that a bare name means: those that come along, and the study's arms."""
+    """What ``latency`` times: networks with attention on the default backbone, shipped ones and the study's arms."""
     host = Variant.parse("none")
     (arms, *_) = (report.arms for stored, report in of(StudyRequest))
     for variant in dict.fromkeys([*shipped(), *(arm.variant.model_copy(update={"classes": None}) for arm in arms)]):

@@ -96,10 +96,10 @@ def http(key: str | None = None) -> httpx2.Client:
 PATIENCE_S, HEALTH_S = 1.0, 1.5
 """How long an answer may take before the service is asked whether it lives, and how long it may take to say so."""
 LOOK_EVERY_S = 3.0
-"""Seconds between two looks at jobs, and at whether the service answers.
+"""Seconds after which a part of a page asks again how jobs stand, and so whether the service answers.
 
-More than it takes to know that it hangs: what is still looking when the next look is due is run again, and says
-nothing.
+It has to be longer than it takes to know that the service hangs: Streamlit runs a part again when its time comes, also
+one that still waits, and shows nothing of the run that it gave up.
 """
 
 

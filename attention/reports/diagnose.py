@@ -83,7 +83,7 @@ class DiagnoseReport(Report):
     complete: bool = Field(description="Whether all images were tried.")
 
     def tables(self) -> tuple[Table, ...]:
-        """The statements, then what they rest on."""
+        """The table of statements, then the tables of gates and hidden units that they rest on."""
         statements, *others = super().tables()
         rows = tuple((one.topic, one.finding, one.sentence) for one in self.statements)
         printed = Printed(head=("topic", "finding", "what is said"), rows=rows)

@@ -123,7 +123,7 @@ class DisagreementReport(Report):
         bars = Bars(label="image", value="score")
         entries = Table(
             name="entries",
-            caption=self.headline,
+            caption=f"{self.headline} {self.methods}".strip(),
             columns=columns,
             rows=tuple(rows),
             printed=self._printed(),

@@ -118,9 +118,8 @@ class FoldReport(Report):
     def tables(self) -> tuple[Table, ...]:
         """Every state, then every gate."""
         bars = Bars(label="kind", value="kl" if self.arms and self.arms[0].accuracy is None else "accuracy")
-        arms = table_of(
-            "arms", self.arms, f"{self.headline} {self.methods}".strip(), bars, network=self.network.name, n=self.n
-        )
+        caption = f"{self.headline} {self.methods}".strip()
+        arms = table_of("arms", self.arms, caption, bars, network=self.network.name, n=self.n)
         return filled(arms.model_copy(update={"printed": self._printed()}), table_of("gates", self.gates))
 
     def _printed(self) -> Printed:

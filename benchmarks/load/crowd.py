@@ -16,7 +16,7 @@ BOUNDARY = b"--------a-boundary-of-the-crowd"
 ANSWERED, REFUSED = 200, 503
 
 ENOUGH_WITHIN_S = 180.0
-"""After how long they no longer wait for enough answers; only a service that answers nobody, or hardly, takes it."""
+"""Seconds after which clients stop asking, whether or not enough of them were answered."""
 
 KEPT_S = 2.0
 """How long a client keeps a connection that it does not use; services close theirs after some seconds."""

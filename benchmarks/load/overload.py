@@ -31,7 +31,7 @@ from benchmarks.load.service import photos
 from benchmarks.measure import line
 
 WARM_UP = 0.3
-"""The share of answers that do not count for quantiles: those who came first found an empty queue."""
+"""Share of the answers that quantiles leave out: the first clients found an empty queue."""
 
 
 class Stretch(NamedTuple):

@@ -51,36 +51,37 @@ def coloured(report: Comparison | CostReport, drawn: Iterable[str]) -> alt.Color
 
 
 def named(base: alt.Chart) -> list[alt.Chart]:
-    """Names in ink beside marks: right of those left of the middle of an axis, left of the others, so none is cut off.
+    """Write names beside marks: to the right of marks in the left half of a chart, to the left of the others.
 
     Args:
         base: its data have what `place_names` adds.
     """
-    left = base.transform_filter("datum.place <= 0.5").mark_text(align="left", dx=11, fontSize=12)
-    right = base.transform_filter("datum.place > 0.5").mark_text(align="right", dx=-11, fontSize=12)
-    return [names.encode(text="name:N", y="word:Q", color=alt.value(theme.ink())) for names in (left, right)]
+    left = base.transform_filter("datum.name_x <= 0.5").mark_text(align="left", dx=11, fontSize=12)
+    right = base.transform_filter("datum.name_x > 0.5").mark_text(align="right", dx=-11, fontSize=12)
+    return [names.encode(text="name:N", y="name_y:Q", color=alt.value(theme.ink())) for names in (left, right)]
 
 
-def place_names(rows: Sequence[dict[str, Any]], places: Sequence[float]) -> None:
-    """Add to marks with ``name``, ``gain``, ``low`` and ``high`` where their names stand, so that none hides another.
+def place_names(rows: Sequence[dict[str, Any]], xs: Sequence[float]) -> None:
+    """Choose where the names beside the marks of a chart stand, so that no name covers another.
 
     Args:
-        rows: get ``place`` and ``word``, where the name stands on the axis of gains.
-        places: where each mark stands on the other axis, from 0 to 1.
+        rows: the marks, with ``name``, ``gain``, ``low`` and ``high``; each gets ``name_y``, where its name stands on
+            the axis of gains, and ``name_x``, where its mark stands on the other axis.
+        xs: positions of the marks on that axis: 0 at its left end, 1 at its right end.
     """
     line = LINE * (max(row["high"] for row in rows) - min(row["low"] for row in rows))
-    for row, place in zip(rows, places, strict=True):
-        row |= {"place": place, "word": row["gain"]}
+    for row, x in zip(rows, xs, strict=True):
+        row |= {"name_x": x, "name_y": row["gain"]}
     names = []
     for row in sorted(rows, key=lambda row: float(row["gain"])):
         width = LETTER * len(row["name"])
-        names.append((row, row["place"] + (width / 2 if row["place"] <= 0.5 else -width / 2), width))
+        names.append((row, row["name_x"] + (width / 2 if row["name_x"] <= 0.5 else -width / 2), width))
     for _ in range(100):
         for (below, middle, width), (above, other, other_width) in combinations(names, 2):
-            missing = line - (above["word"] - below["word"])
+            missing = line - (above["name_y"] - below["name_y"])
             if missing > 0 and abs(middle - other) < (width + other_width) / 2:
-                below["word"] -= missing / 2
-                above["word"] += missing / 2
+                below["name_y"] -= missing / 2
+                above["name_y"] += missing / 2
 
 
 # ---------------------------------------------------------------- compare

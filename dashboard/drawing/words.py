@@ -16,7 +16,7 @@ FAMILIES = {"resnet": "ResNet-", "resnext": "ResNeXt-", "mobilenetv": "MobileNet
 """How papers write families of backbones; what follows is their depth or version."""
 
 MOST = 0.75
-"""Share of networks that makes their backbone the usual one, which goes without saying."""
+"""A backbone that more than this share of the networks have is left out of their labels."""
 
 
 def backbone(variant: Variant) -> str:

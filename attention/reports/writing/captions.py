@@ -43,7 +43,7 @@ def p_text(p: float | None) -> str:
 
 
 def percent(points: float | None) -> str:
-    """Write an accuracy in points for a table, with two decimals."""
+    """Write an accuracy in percent with two decimals; ``--`` where there is none."""
     return "--" if points is None else f"{points:.2f}"
 
 

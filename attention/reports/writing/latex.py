@@ -37,11 +37,11 @@ SPECIAL = {letter: "\\" + letter for letter in "&%_#${}"} | {
 
 
 A_PAGE = 40
-"""Rows that one page holds."""
+"""Rows of a table that fit on one page of a paper."""
 
 
 def table(caption: str, columns: str, head: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> str:
-    """Write a table in the style of the package booktabs; one longer than a page as a longtable, which breaks.
+    """Write a LaTeX table in the style of booktabs; one longer than a page goes on over pages, as a longtable.
 
     Args:
         columns: their alignment, such as ``lrr``.
@@ -57,7 +57,8 @@ def table(caption: str, columns: str, head: Sequence[str], rows: Sequence[Sequen
             rf"\begin{{longtable}}{{{columns}}}",
             title + name + r" \\",
         ]
-        return "\n".join([*start, *top, r"\endhead", *body, r"\end{longtable}", ""])
+        first = [*start, *top, r"\endfirsthead"]  # the caption once, the headings on each page
+        return "\n".join([*first, *top, r"\endhead", *body, r"\end{longtable}", ""])
     start = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering", title, name]
     return "\n".join([*start, rf"\begin{{tabular}}{{{columns}}}", *top, *body, r"\end{tabular}", r"\end{table}", ""])
 

@@ -97,7 +97,7 @@ def gains(report: StudyReport, cost: str) -> Chart | None:
     reach = max(abs(row["cost"]) for row in rows)
     # symlog, because a module may add nothing at all; wide enough that a name beside the last dot has room.
     constant, ends = max(1.0, reach / 1000), _wide([row["cost"] for row in rows])
-    place_names(rows, [_place(row["cost"], ends, constant) for row in rows])
+    place_names(rows, [_position(row["cost"], ends, constant) for row in rows])
     scale = alt.Scale(type="symlog", constant=constant, domain=ends)
     base = alt.Chart(pd.DataFrame(rows)).encode(
         x=alt.X(
@@ -127,8 +127,8 @@ def _wide(costs: Sequence[float]) -> list[float]:
     return [low * 3, max(1.0, high * 6)]
 
 
-def _place(cost: float, ends: Sequence[float], constant: float) -> float:
-    """Where a cost stands on a symlog axis, from 0 to 1."""
+def _position(cost: float, ends: Sequence[float], constant: float) -> float:
+    """The position of a cost on a symmetric-log axis: 0 at its left end, 1 at its right end."""
     low, high, here = (math.copysign(math.log1p(abs(one) / constant), one) for one in (*ends, cost))
     return (here - low) / (high - low)
 

@@ -30,7 +30,7 @@ CALLED = {"points": marked("percentage points"), "share": marked("share"), "perc
 """What units are called."""
 CSV = ("csv", "tsv", "txt")
 EXAMPLE = "study-eca-se"
-"""Name of the study whose runs stand in the form."""
+"""Name of the shipped study whose runs fill the form as an example."""
 
 
 def main() -> None:
@@ -131,7 +131,7 @@ def question() -> JudgeRequest | None:
 
 
 def example() -> str:
-    """The runs of a study of few arms that comes with the service, as a table to be replaced."""
+    """Text that fills the form as an example: the runs of a shipped study with few arms, as CSV."""
     shipped = connect.shipped(StudyRequest, EXAMPLE)
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")

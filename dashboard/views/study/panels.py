@@ -39,7 +39,7 @@ early "better" overstates: quote the interval, not the mean. `docs/verdicts.md` 
 """)
 DESCRIPTION = marked("A description, not corrected for the number of classes: no verdict follows from it.")
 FEW = 4
-"""Undecided verdicts that are shown without being asked for."""
+"""Up to so many undecided verdicts are shown; more are folded into one line."""
 COSTS = {"extra_parameters": "parameters", "extra_macs": "MACs"}
 KINDS = {"accuracy": marked("accuracy"), "loss": marked("training loss")}
 
@@ -83,7 +83,7 @@ def choice(report: StudyReport) -> None:
 
 
 def verdicts(found: Sequence[Verdict], label: Mapping[str, str]) -> None:
-    """Each verdict in a word and a sentence; many that decide nothing are folded, for one line says what they say.
+    """Show each verdict as a badge and a sentence; more than `FEW` undecided ones are folded into one line.
 
     Args:
         label: full name of a network -> what pictures call it.

@@ -114,9 +114,11 @@ def test_the_csv_holds_every_weight_of_every_photo(comparison: Make) -> None:
 
 def test_a_name_beside_a_mark_stands_on_the_side_that_has_room() -> None:
     """On a phone the name of the mark furthest right was cut off by the end of the picture."""
-    base = alt.Chart(pd.DataFrame([{"name": "SE", "place": 0.9, "word": 0}, {"name": "ECA", "place": 0.2, "word": 0}]))
+    base = alt.Chart(
+        pd.DataFrame([{"name": "SE", "name_x": 0.9, "name_y": 0}, {"name": "ECA", "name_x": 0.2, "name_y": 0}])
+    )
     sides = {names.mark.align: names.to_dict()["transform"][0]["filter"] for names in charts.named(base)}
-    assert sides == {"left": "datum.place <= 0.5", "right": "datum.place > 0.5"}
+    assert sides == {"left": "datum.name_x <= 0.5", "right": "datum.name_x > 0.5"}
 
 
 def test_no_name_beside_a_mark_stands_on_another() -> None:
@@ -125,8 +127,8 @@ def test_no_name_beside_a_mark_stands_on_another() -> None:
         {"name": f"module {n}", "gain": gain, "low": gain - 2, "high": gain + 2} for n, gain in enumerate(gains)
     ]
     charts.place_names(rows, [0.7, 0.71, 0.72, 0.1, 0.7])
-    near = sorted(float(row["word"]) for row in rows[:3])
+    near = sorted(float(row["name_y"]) for row in rows[:3])
     line = charts.LINE * (rows[3]["high"] - rows[4]["low"])
     assert min(near[1] - near[0], near[2] - near[1]) == pytest.approx(line)
-    assert [row["word"] for row in rows[3:]] == [0.12, -1.5], "far from others a name stands beside its mark"
-    assert sorted(range(3), key=lambda one: gains[one]) == sorted(range(3), key=lambda one: float(rows[one]["word"]))
+    assert [row["name_y"] for row in rows[3:]] == [0.12, -1.5], "far from others a name stands beside its mark"
+    assert sorted(range(3), key=lambda one: gains[one]) == sorted(range(3), key=lambda one: float(rows[one]["name_y"]))
